@@ -1,0 +1,20 @@
+//! In-memory model of a schema.
+//!
+//! A [`Catalog`] is built in one way only: by applying changes, be they replayed from migration
+//! files or read from the DDL that a live server gives of itself. `apply` takes a change,
+//! [`diff()`] compares two catalogs, [`inverse()`] turns a change back given the catalog before it,
+//! [`render()`] writes changes as SQL of a dialect.
+//!
+//! Absent on purpose: I/O, async, any opinion on what is dangerous.
+
+mod apply;
+mod diff;
+mod inverse;
+mod model;
+mod render;
+
+pub use apply::Problem;
+pub use diff::{DiffOptions, Difference, DifferenceKind, diff};
+pub use inverse::{Inverse, inverse};
+pub use model::*;
+pub use render::{RenderError, render, render_type};

@@ -1,0 +1,368 @@
+//! The nouns of a schema.
+
+use std::collections::BTreeMap;
+
+use downhaul_syntax::{
+    ConstraintKind, Dialect, Expr, Generated, Ident, Identity, IndexPart, ObjectKind, ObjectName,
+    Partitioning, Query, RoutineDef, SqlType, TriggerDef, TypeDef,
+};
+use serde::{Deserialize, Serialize};
+
+/// A whole schema: all that one database holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Catalog {
+    /// Dialect that decides names, types and defaults.
+    pub dialect: Dialect,
+    /// Schema that an unqualified name means (`public`, `main`, the current database). Names in
+    /// this catalog leave it out: `public.users` and `users` are the same key.
+    pub default_schema: Option<Ident>,
+    /// Schemas other than the default one.
+    pub schemas: Vec<Ident>,
+    /// Tables by name.
+    pub tables: BTreeMap<ObjectName, Table>,
+    /// Views and materialized views by name.
+    pub views: BTreeMap<ObjectName, View>,
+    /// Enums, composites, domains, ranges by name.
+    pub types: BTreeMap<ObjectName, UserType>,
+    /// Sequences by name, owned ones included.
+    pub sequences: BTreeMap<ObjectName, Sequence>,
+    /// Functions and procedures by name and argument types.
+    pub routines: BTreeMap<RoutineKey, Routine>,
+    /// Extensions by name.
+    pub extensions: Vec<Ident>,
+    /// Objects that are not modelled further (publications, rules, casts …), by kind and name.
+    pub others: BTreeMap<(ObjectKind, ObjectName), String>,
+    /// Where an object came from that the catalog does not know is unsure: set once a statement
+    /// ran whose effects could not be read (dynamic SQL, an unparsed statement). From then on a
+    /// missing object is "unknown", not "absent".
+    pub uncertain: bool,
+}
+
+/// Identity of a routine: overloads differ in their argument types.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RoutineKey {
+    /// Name.
+    pub name: ObjectName,
+    /// Types of the input arguments as normalised text.
+    pub args: Vec<String>,
+}
+
+/// Since when an object exists, counted in migrations of the replayed series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// It was there before the series began (or came from a live server).
+    Baseline,
+    /// Created by the migration with this index in the series.
+    Series(usize),
+}
+
+/// What a live server knows of a table's size.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TableStats {
+    /// Estimated rows.
+    pub rows: u64,
+    /// Bytes of heap, indexes and out-of-line values.
+    pub bytes: u64,
+}
+
+/// A table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Table {
+    /// Name, default schema left out.
+    pub name: ObjectName,
+    /// Columns in order.
+    pub columns: Vec<Column>,
+    /// Constraints, primary key and those written behind columns included. NOT NULL lies in the
+    /// column.
+    pub constraints: Vec<Constraint>,
+    /// Indexes that no constraint owns.
+    pub indexes: Vec<Index>,
+    /// Triggers.
+    pub triggers: Vec<TriggerDef>,
+    /// Names of triggers that are disabled.
+    #[serde(default)]
+    pub disabled_triggers: Vec<Ident>,
+    /// `PARTITION BY` or `PARTITION OF`.
+    pub partitioning: Option<Partitioning>,
+    /// Parents by inheritance.
+    #[serde(default)]
+    pub inherits: Vec<ObjectName>,
+    /// `UNLOGGED`.
+    #[serde(default)]
+    pub unlogged: bool,
+    /// `TEMPORARY`.
+    #[serde(default)]
+    pub temporary: bool,
+    /// Options in lower case: `engine`, `without rowid`, `strict`, `fillfactor`, `charset` …
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
+    /// Comment.
+    #[serde(default)]
+    pub comment: Option<String>,
+    /// Row-level security is on.
+    #[serde(default)]
+    pub row_security: bool,
+    /// Policies by name, as text.
+    #[serde(default)]
+    pub policies: BTreeMap<Ident, String>,
+    /// Privileges granted, as (grantee, privilege), where stated.
+    #[serde(default)]
+    pub grants: Vec<(String, String)>,
+    /// Owner, where stated.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// Column types are not known (made by `AS query`, or by an uncertain statement).
+    #[serde(default)]
+    pub columns_unknown: bool,
+    /// Since when.
+    pub origin: Origin,
+    /// Size, from a live server.
+    #[serde(default)]
+    pub stats: Option<TableStats>,
+}
+
+/// A column.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Column {
+    /// Name.
+    pub name: Ident,
+    /// Type, `serial` already expanded; SQLite may have none.
+    pub ty: Option<SqlType>,
+    /// NOT NULL, also by primary key (not on SQLite, whose primary keys may hold NULL).
+    pub not_null: bool,
+    /// Default.
+    pub default: Option<Expr>,
+    /// Generated.
+    pub generated: Option<Generated>,
+    /// Identity.
+    pub identity: Option<Identity>,
+    /// `AUTO_INCREMENT`, `AUTOINCREMENT`.
+    pub auto_increment: bool,
+    /// Collation.
+    pub collation: Option<String>,
+    /// Comment.
+    pub comment: Option<String>,
+    /// `ON UPDATE` expression (MySQL).
+    #[serde(default)]
+    pub on_update: Option<Expr>,
+    /// Invisible (MySQL, MariaDB).
+    #[serde(default)]
+    pub invisible: bool,
+    /// `SET STATISTICS`, `SET STORAGE` and such.
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
+    /// Since when.
+    pub origin: Origin,
+}
+
+/// A constraint with the name that the server gives it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Constraint {
+    /// Name; invented as the server does where none was given (SQLite: may stay without).
+    pub name: Option<Ident>,
+    /// The name was invented, not stated.
+    #[serde(default)]
+    pub name_generated: bool,
+    /// What it demands.
+    #[serde(flatten)]
+    pub kind: ConstraintKind,
+    /// Not valid for old rows (yet).
+    pub not_valid: bool,
+    /// `DEFERRABLE`.
+    pub deferrable: bool,
+    /// `INITIALLY DEFERRED`.
+    pub initially_deferred: bool,
+    /// `NOT ENFORCED`.
+    #[serde(default)]
+    pub not_enforced: bool,
+    /// Comment.
+    #[serde(default)]
+    pub comment: Option<String>,
+    /// Since when.
+    pub origin: Origin,
+}
+
+/// An index that no constraint owns.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Index {
+    /// Name.
+    pub name: ObjectName,
+    /// The name was invented, not stated.
+    #[serde(default)]
+    pub name_generated: bool,
+    /// Key parts in order.
+    pub parts: Vec<IndexPart>,
+    /// Unique.
+    pub unique: bool,
+    /// Access method; `None` is the default one.
+    pub method: Option<String>,
+    /// `INCLUDE` columns.
+    pub include: Vec<Ident>,
+    /// Predicate.
+    pub predicate: Option<Expr>,
+    /// `NULLS NOT DISTINCT`.
+    pub nulls_not_distinct: bool,
+    /// Invisible or ignored.
+    #[serde(default)]
+    pub invisible: bool,
+    /// `ON ONLY` a partitioned parent and not attached yet; or known to be INVALID.
+    #[serde(default)]
+    pub invalid: bool,
+    /// Comment.
+    #[serde(default)]
+    pub comment: Option<String>,
+    /// Since when.
+    pub origin: Origin,
+}
+
+/// A view.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    /// Name.
+    pub name: ObjectName,
+    /// Materialized.
+    pub materialized: bool,
+    /// Output columns, where they were listed.
+    pub columns: Vec<Ident>,
+    /// What it reads.
+    pub query: Query,
+    /// Comment.
+    #[serde(default)]
+    pub comment: Option<String>,
+    /// Indexes (materialized views).
+    #[serde(default)]
+    pub indexes: Vec<Index>,
+    /// Triggers (`INSTEAD OF`).
+    #[serde(default)]
+    pub triggers: Vec<TriggerDef>,
+    /// Privileges granted, as (grantee, privilege), where stated.
+    #[serde(default)]
+    pub grants: Vec<(String, String)>,
+    /// Since when.
+    pub origin: Origin,
+}
+
+/// A user-defined type.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserType {
+    /// Name.
+    pub name: ObjectName,
+    /// Definition.
+    pub def: TypeDef,
+    /// Comment.
+    #[serde(default)]
+    pub comment: Option<String>,
+    /// Since when.
+    pub origin: Origin,
+}
+
+/// A sequence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sequence {
+    /// Name.
+    pub name: ObjectName,
+    /// Options as text.
+    pub text: String,
+    /// Owning column.
+    pub owned_by: Option<(ObjectName, Ident)>,
+    /// Since when.
+    pub origin: Origin,
+}
+
+/// A function or procedure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Routine {
+    /// Definition.
+    pub def: RoutineDef,
+    /// Comment.
+    #[serde(default)]
+    pub comment: Option<String>,
+    /// Since when.
+    pub origin: Origin,
+}
+
+impl Catalog {
+    /// An empty database of a dialect, its usual default schema set.
+    #[must_use]
+    pub fn new(dialect: Dialect) -> Self {
+        let default_schema = match dialect {
+            Dialect::Postgres => Some("public"),
+            Dialect::Sqlite => Some("main"),
+            Dialect::Mysql | Dialect::MariaDb => None,
+        };
+        Self {
+            dialect,
+            default_schema: default_schema.map(|s| Ident::stored(dialect, s)),
+            schemas: Vec::new(),
+            tables: BTreeMap::new(),
+            views: BTreeMap::new(),
+            types: BTreeMap::new(),
+            sequences: BTreeMap::new(),
+            routines: BTreeMap::new(),
+            extensions: Vec::new(),
+            others: BTreeMap::new(),
+            uncertain: false,
+        }
+    }
+
+    /// The name as this catalog keys it: the default schema left out.
+    #[must_use]
+    pub fn normalize(&self, name: &ObjectName) -> ObjectName {
+        match (&name.schema, &self.default_schema) {
+            (Some(schema), Some(default)) if schema == default => {
+                ObjectName::bare(name.name.clone())
+            }
+            _ => name.clone(),
+        }
+    }
+
+    /// The table of this name.
+    #[must_use]
+    pub fn table(&self, name: &ObjectName) -> Option<&Table> {
+        self.tables.get(&self.normalize(name))
+    }
+
+    /// The table of this name, to change it.
+    pub fn table_mut(&mut self, name: &ObjectName) -> Option<&mut Table> {
+        let name = self.normalize(name);
+        self.tables.get_mut(&name)
+    }
+
+    /// The view of this name.
+    #[must_use]
+    pub fn view(&self, name: &ObjectName) -> Option<&View> {
+        self.views.get(&self.normalize(name))
+    }
+}
+
+impl Table {
+    /// The column of this name.
+    #[must_use]
+    pub fn column(&self, name: &Ident) -> Option<&Column> {
+        self.columns.iter().find(|c| c.name == *name)
+    }
+
+    /// The column of this name, to change it.
+    pub fn column_mut(&mut self, name: &Ident) -> Option<&mut Column> {
+        self.columns.iter_mut().find(|c| c.name == *name)
+    }
+
+    /// Columns of the primary key, in key order; empty without one.
+    #[must_use]
+    pub fn primary_key(&self) -> &[Ident] {
+        self.constraints
+            .iter()
+            .find_map(|c| match &c.kind {
+                ConstraintKind::PrimaryKey { columns, .. } => Some(columns.as_slice()),
+                _ => None,
+            })
+            .unwrap_or(&[])
+    }
+
+    /// The constraint of this name.
+    #[must_use]
+    pub fn constraint(&self, name: &Ident) -> Option<&Constraint> {
+        self.constraints.iter().find(|c| c.name.as_ref() == Some(name))
+    }
+}

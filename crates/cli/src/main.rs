@@ -1,0 +1,2 @@
+//! `downhaul`.
+fn main() {}
