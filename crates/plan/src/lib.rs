@@ -1,1 +1,13 @@
-//! Placeholder while the workspace is laid out.
+//! Migrations: where they come from, in which order they run, and whether they were edited.
+//!
+//! `source/` reads the file layouts of many tools into one shape, a [`Series`]. This crate reads
+//! files; it never connects to a database and never prints.
+
+pub mod source;
+pub mod version;
+
+pub use source::{
+    Direction, LayoutId, Series, SourceError, SourceFile, SourceMigration, TransactionMode, load,
+    load_with_layout,
+};
+pub use version::Version;

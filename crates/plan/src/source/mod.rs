@@ -1,0 +1,364 @@
+//! Migration layouts: one file each reads a directory of some tool into a [`Series`].
+
+mod plain;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Version;
+
+/// Which way a file leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Towards the new schema.
+    Up,
+    /// Back.
+    Down,
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Up => "up",
+            Self::Down => "down",
+        })
+    }
+}
+
+/// What the layout's own runner does about transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransactionMode {
+    /// The runner wraps the file.
+    Wrapped,
+    /// The runner runs each statement on its own.
+    None,
+}
+
+/// The layouts that Downhaul reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum LayoutId {
+    Plain,
+    Sqlx,
+    Diesel,
+    Refinery,
+    GolangMigrate,
+    Dbmate,
+    Goose,
+    Flyway,
+    Liquibase,
+    Sqitch,
+    Prisma,
+    Atlas,
+    NodePgMigrate,
+    SqlMigrate,
+    Graphile,
+}
+
+/// One direction of one migration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// The file it stands in.
+    pub path: PathBuf,
+    /// SQL of this direction. Where a file holds both directions, the rest is replaced by spaces,
+    /// byte for byte, so that places in this text are places in the file.
+    pub text: String,
+    /// Whether a transaction wraps it.
+    pub transaction: TransactionMode,
+}
+
+/// A migration as its files state it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceMigration {
+    /// Version.
+    pub version: Version,
+    /// Name, for people.
+    pub name: String,
+    /// Up, where there is one.
+    pub up: Option<SourceFile>,
+    /// Down, where there is one.
+    pub down: Option<SourceFile>,
+    /// Re-run whenever its text changes (Flyway `R__`); it has no place in the order of versions.
+    pub repeatable: bool,
+}
+
+impl SourceMigration {
+    /// The file of a direction.
+    #[must_use]
+    pub fn file(&self, direction: Direction) -> Option<&SourceFile> {
+        match direction {
+            Direction::Up => self.up.as_ref(),
+            Direction::Down => self.down.as_ref(),
+        }
+    }
+
+    /// `0007_slim_customers`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        if self.name.is_empty() {
+            self.version.to_string()
+        } else {
+            format!("{}_{}", self.version, self.name)
+        }
+    }
+}
+
+/// The migrations of a directory in the order in which they run, repeatable ones last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Series {
+    /// Layout it was read by.
+    pub layout: LayoutId,
+    /// Migrations.
+    pub migrations: Vec<SourceMigration>,
+}
+
+/// Why a directory cannot be read. The message names the file, the cause and the next step.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// No such directory.
+    #[error(
+        "there is no migrations directory `{}`\n  next: `downhaul init` makes one, or name another with --dir",
+        .0.display()
+    )]
+    NoDirectory(PathBuf),
+    /// A file or directory could not be read.
+    #[error("cannot read `{}`: {source}\n  next: check its permissions", path.display())]
+    Unreadable {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is not UTF-8.
+    #[error(
+        "`{}`:{line}:{column}: byte 0x{byte:02x} is not UTF-8\n  next: save the file as UTF-8 (for example `iconv -t utf-8`)",
+        path.display()
+    )]
+    NotUtf8 {
+        /// Which file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column in bytes, from 1.
+        column: usize,
+        /// The offending byte.
+        byte: u8,
+    },
+    /// Two files claim one version and direction.
+    #[error(
+        "version {version} is claimed twice ({direction}):\n  {}\n  {}\n  next: give one of them a version of its own",
+        first.display(), second.display()
+    )]
+    DuplicateVersion {
+        /// The version.
+        version: Version,
+        /// The direction.
+        direction: Direction,
+        /// First file.
+        first: PathBuf,
+        /// Second file.
+        second: PathBuf,
+    },
+    /// A down without its up.
+    #[error(
+        "`{}` has no up file beside it\n  next: add `{expected}`, or delete the down",
+        path.display()
+    )]
+    DownWithoutUp {
+        /// The down file.
+        path: PathBuf,
+        /// Name of the up file that is missing.
+        expected: String,
+    },
+    /// A file's name or content does not fit the layout.
+    #[error("`{}`:{line}: {message}\n  next: {next}", path.display())]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        next: String,
+    },
+}
+
+/// The files below a directory, by path relative to it, in order.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// The directory.
+    pub root: PathBuf,
+    /// Relative paths with `/`, hidden files left out.
+    pub files: Vec<String>,
+}
+
+impl Listing {
+    /// Lists a directory, at most four levels deep.
+    pub fn read(root: &Path) -> Result<Self, SourceError> {
+        if !root.is_dir() {
+            return Err(SourceError::NoDirectory(root.to_owned()));
+        }
+        let mut files = Vec::new();
+        let mut pending = vec![(root.to_owned(), String::new(), 0)];
+        while let Some((dir, prefix, depth)) = pending.pop() {
+            let unreadable = |source| SourceError::Unreadable { path: dir.clone(), source };
+            for entry in std::fs::read_dir(&dir).map_err(unreadable)? {
+                let entry = entry.map_err(unreadable)?;
+                let name = entry.file_name().to_string_lossy().into_owned();
+                if name.starts_with('.') {
+                    continue;
+                }
+                let path = entry.path();
+                if path.is_dir() {
+                    if depth < 3 {
+                        pending.push((path, format!("{prefix}{name}/"), depth + 1));
+                    }
+                } else {
+                    files.push(format!("{prefix}{name}"));
+                }
+            }
+        }
+        files.sort();
+        Ok(Self { root: root.to_owned(), files })
+    }
+
+    /// Full path of a listed file.
+    #[must_use]
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.root.join(file)
+    }
+
+    /// Text of a listed file, a byte-order mark removed.
+    pub fn text(&self, file: &str) -> Result<String, SourceError> {
+        read_text(&self.path(file))
+    }
+}
+
+/// Reads a file as UTF-8, a byte-order mark removed.
+pub fn read_text(path: &Path) -> Result<String, SourceError> {
+    let bytes = std::fs::read(path)
+        .map_err(|source| SourceError::Unreadable { path: path.to_owned(), source })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let bytes = error.as_bytes();
+        let before = &bytes[..at];
+        let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+        SourceError::NotUtf8 {
+            path: path.to_owned(),
+            line: before.iter().filter(|b| **b == b'\n').count() + 1,
+            column: at - line_start + 1,
+            byte: bytes[at],
+        }
+    })?;
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    })
+}
+
+/// A layout: one file in this folder.
+trait Layout: Sync {
+    /// Which one.
+    fn id(&self) -> LayoutId;
+    /// How sure it is that the directory is its own: 0 = no; higher wins.
+    fn detect(&self, listing: &Listing) -> u8;
+    /// Reads the directory.
+    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError>;
+}
+
+/// Every layout. A new one is a file and a line here.
+const LAYOUTS: &[&dyn Layout] = &[&plain::Plain];
+
+/// Reads a directory, finding out its layout.
+pub fn load(dir: &Path) -> Result<Series, SourceError> {
+    let listing = Listing::read(dir)?;
+    let layout = LAYOUTS
+        .iter()
+        .map(|layout| (layout.detect(&listing), layout))
+        .filter(|(sure, _)| *sure > 0)
+        .max_by_key(|(sure, _)| *sure)
+        .map_or(LAYOUTS[0], |(_, layout)| *layout);
+    read_layout(layout, &listing)
+}
+
+/// Reads a directory in a layout that the user named.
+pub fn load_with_layout(dir: &Path, id: LayoutId) -> Result<Series, SourceError> {
+    let listing = Listing::read(dir)?;
+    let layout = LAYOUTS.iter().find(|layout| layout.id() == id).unwrap_or(&LAYOUTS[0]);
+    read_layout(*layout, &listing)
+}
+
+fn read_layout(layout: &dyn Layout, listing: &Listing) -> Result<Series, SourceError> {
+    let mut migrations = layout.read(listing)?;
+    migrations.sort_by(|a, b| (a.repeatable, &a.version).cmp(&(b.repeatable, &b.version)));
+    Ok(Series { layout: layout.id(), migrations })
+}
+
+/// Pairs of up and down files by version, for the layouts that keep them in two files.
+#[derive(Default)]
+struct Pairs {
+    migrations: BTreeMap<Version, SourceMigration>,
+}
+
+impl Pairs {
+    /// Adds one file; refuses a second one of the same version and direction.
+    fn add(
+        &mut self,
+        version: Version,
+        name: &str,
+        direction: Direction,
+        file: SourceFile,
+    ) -> Result<(), SourceError> {
+        let migration = self.migrations.entry(version.clone()).or_insert_with(|| SourceMigration {
+            version: version.clone(),
+            name: name.to_owned(),
+            up: None,
+            down: None,
+            repeatable: false,
+        });
+        let slot = match direction {
+            Direction::Up => &mut migration.up,
+            Direction::Down => &mut migration.down,
+        };
+        if let Some(first) = slot {
+            return Err(SourceError::DuplicateVersion {
+                version,
+                direction,
+                first: first.path.clone(),
+                second: file.path,
+            });
+        }
+        if migration.name != name {
+            let (first, second) = match (&migration.up, &migration.down) {
+                (Some(f), _) | (_, Some(f)) => (f.path.clone(), file.path),
+                (None, None) => (file.path.clone(), file.path),
+            };
+            return Err(SourceError::DuplicateVersion { version, direction, first, second });
+        }
+        *slot = Some(file);
+        Ok(())
+    }
+
+    /// All pairs; a down alone is refused.
+    fn finish(
+        self,
+        up_name: impl Fn(&SourceMigration) -> String,
+    ) -> Result<Vec<SourceMigration>, SourceError> {
+        for migration in self.migrations.values() {
+            if let (None, Some(down)) = (&migration.up, &migration.down) {
+                return Err(SourceError::DownWithoutUp {
+                    path: down.path.clone(),
+                    expected: up_name(migration),
+                });
+            }
+        }
+        Ok(self.migrations.into_values().collect())
+    }
+}
