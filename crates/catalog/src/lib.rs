@@ -10,10 +10,12 @@
 mod apply;
 mod diff;
 mod inverse;
+mod lookup;
 mod model;
 mod render;
+mod text;
 
-pub use apply::Problem;
+pub use apply::{Problem, ScriptProblem};
 pub use diff::{DiffOptions, Difference, DifferenceKind, diff};
 pub use inverse::{Inverse, inverse};
 pub use model::*;

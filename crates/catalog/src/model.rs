@@ -1,12 +1,14 @@
 //! The nouns of a schema.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use downhaul_syntax::{
     ConstraintKind, Dialect, Expr, Generated, Ident, Identity, IndexPart, ObjectKind, ObjectName,
     Partitioning, Query, RoutineDef, SqlType, TriggerDef, TypeDef,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::lookup::Lookup;
 
 /// A whole schema: all that one database holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,23 +21,67 @@ pub struct Catalog {
     /// Schemas other than the default one.
     pub schemas: Vec<Ident>,
     /// Tables by name.
+    #[serde(with = "pairs")]
     pub tables: BTreeMap<ObjectName, Table>,
     /// Views and materialized views by name.
+    #[serde(with = "pairs")]
     pub views: BTreeMap<ObjectName, View>,
     /// Enums, composites, domains, ranges by name.
+    #[serde(with = "pairs")]
     pub types: BTreeMap<ObjectName, UserType>,
     /// Sequences by name, owned ones included.
+    #[serde(with = "pairs")]
     pub sequences: BTreeMap<ObjectName, Sequence>,
     /// Functions and procedures by name and argument types.
+    #[serde(with = "pairs")]
     pub routines: BTreeMap<RoutineKey, Routine>,
     /// Extensions by name.
     pub extensions: Vec<Ident>,
     /// Objects that are not modelled further (publications, rules, casts …), by kind and name.
+    #[serde(with = "pairs")]
     pub others: BTreeMap<(ObjectKind, ObjectName), String>,
     /// Where an object came from that the catalog does not know is unsure: set once a statement
     /// ran whose effects could not be read (dynamic SQL, an unparsed statement). From then on a
     /// missing object is "unknown", not "absent".
     pub uncertain: bool,
+    /// Comments on objects whose own struct has no room for one (schemas, sequences, triggers,
+    /// policies …): kind, table of a part, name.
+    #[serde(default, with = "pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    pub comments: BTreeMap<(ObjectKind, Option<ObjectName>, ObjectName), String>,
+    /// Privileges on objects other than tables and views: kind, name, grantee, privilege.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub grants: BTreeSet<(ObjectKind, ObjectName, String, String)>,
+    /// Owners of objects other than tables, where stated.
+    #[serde(default, with = "pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    pub owners: BTreeMap<(ObjectKind, ObjectName), String>,
+    /// Derived from the rest, for speed, and the session's state; no part of the schema.
+    #[serde(skip)]
+    pub(crate) lookup: Lookup,
+}
+
+/// Maps whose keys are structs, as lists of pairs: JSON knows only strings as keys.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::de::Deserialize;
+    use serde::ser::Serialize;
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        map: &BTreeMap<K, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
+    }
 }
 
 /// Identity of a routine: overloads differ in their argument types.
@@ -103,8 +149,14 @@ pub struct Table {
     /// Row-level security is on.
     #[serde(default)]
     pub row_security: bool,
-    /// Policies by name, as text.
+    /// `FORCE ROW LEVEL SECURITY`.
     #[serde(default)]
+    pub row_security_forced: bool,
+    /// `REPLICA IDENTITY`, where it is not the default.
+    #[serde(default)]
+    pub replica_identity: Option<String>,
+    /// Policies by name, as text.
+    #[serde(default, with = "pairs")]
     pub policies: BTreeMap<Ident, String>,
     /// Privileges granted, as (grantee, privilege), where stated.
     #[serde(default)]
@@ -115,6 +167,10 @@ pub struct Table {
     /// Column types are not known (made by `AS query`, or by an uncertain statement).
     #[serde(default)]
     pub columns_unknown: bool,
+    /// No statement created it: taken to exist because a statement needed it. What is known of it
+    /// is what was stated since.
+    #[serde(default)]
+    pub assumed: bool,
     /// Since when.
     pub origin: Origin,
     /// Size, from a live server.
@@ -141,6 +197,9 @@ pub struct Column {
     pub auto_increment: bool,
     /// Collation.
     pub collation: Option<String>,
+    /// Name of the NOT NULL constraint, where one was stated.
+    #[serde(default)]
+    pub not_null_name: Option<Ident>,
     /// Comment.
     pub comment: Option<String>,
     /// `ON UPDATE` expression (MySQL).
@@ -176,6 +235,9 @@ pub struct Constraint {
     /// `NOT ENFORCED`.
     #[serde(default)]
     pub not_enforced: bool,
+    /// `INCLUDE` columns of the index that was made a constraint by `USING INDEX`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<Ident>,
     /// Comment.
     #[serde(default)]
     pub comment: Option<String>,
@@ -209,6 +271,9 @@ pub struct Index {
     /// `ON ONLY` a partitioned parent and not attached yet; or known to be INVALID.
     #[serde(default)]
     pub invalid: bool,
+    /// Made by MySQL for a foreign key: vanishes once another index serves it.
+    #[serde(default)]
+    pub implied: bool,
     /// Comment.
     #[serde(default)]
     pub comment: Option<String>,
@@ -227,6 +292,13 @@ pub struct View {
     pub columns: Vec<Ident>,
     /// What it reads.
     pub query: Query,
+    /// Columns that it stands or falls with, found when it was created; a table may be missing
+    /// here where its columns are not known.
+    #[serde(default)]
+    pub reads: Vec<ReadColumn>,
+    /// `WITH NO DATA`, and not refreshed since.
+    #[serde(default)]
+    pub no_data: bool,
     /// Comment.
     #[serde(default)]
     pub comment: Option<String>,
@@ -241,6 +313,17 @@ pub struct View {
     pub grants: Vec<(String, String)>,
     /// Since when.
     pub origin: Origin,
+}
+
+/// A column that a view reads.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ReadColumn {
+    /// Table or view.
+    pub table: ObjectName,
+    /// Column.
+    pub column: Ident,
+    /// Beyond doubt; otherwise another table of the query may be meant.
+    pub certain: bool,
 }
 
 /// A user-defined type.
@@ -275,6 +358,9 @@ pub struct Sequence {
 pub struct Routine {
     /// Definition.
     pub def: RoutineDef,
+    /// Changes that calling it may make.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<downhaul_syntax::Change>,
     /// Comment.
     #[serde(default)]
     pub comment: Option<String>,
@@ -303,18 +389,54 @@ impl Catalog {
             extensions: Vec::new(),
             others: BTreeMap::new(),
             uncertain: false,
+            comments: BTreeMap::new(),
+            grants: BTreeSet::new(),
+            owners: BTreeMap::new(),
+            lookup: Lookup::default(),
         }
     }
 
-    /// The name as this catalog keys it: the default schema left out.
+    /// The name as this catalog keys it: the default schema left out, a name without a schema
+    /// found along the session's `search_path` where one was set.
     #[must_use]
     pub fn normalize(&self, name: &ObjectName) -> ObjectName {
         match (&name.schema, &self.default_schema) {
             (Some(schema), Some(default)) if schema == default => {
                 ObjectName::bare(name.name.clone())
             }
+            (None, _) if !self.lookup.search_path.is_empty() => {
+                let candidates = self.lookup.search_path.iter().map(|s| self.in_schema(s, name));
+                candidates
+                    .clone()
+                    .find(|n| self.has_relation(n) || self.types.contains_key(n))
+                    .or_else(|| candidates.into_iter().next())
+                    .unwrap_or_else(|| name.clone())
+            }
             _ => name.clone(),
         }
+    }
+
+    /// The name under which this name is created: in the first schema of the `search_path`.
+    pub(crate) fn normalize_new(&self, name: &ObjectName) -> ObjectName {
+        match (&name.schema, self.lookup.search_path.first()) {
+            (None, Some(first)) => self.in_schema(first, name),
+            (None, None) => name.clone(),
+            (Some(_), _) => self.normalize(name),
+        }
+    }
+
+    /// The same name in a schema, which is left out where it is the default one.
+    pub(crate) fn in_schema(&self, schema: &Ident, name: &ObjectName) -> ObjectName {
+        let schema = (self.default_schema.as_ref() != Some(schema)).then(|| schema.clone());
+        ObjectName { schema, name: name.name.clone() }
+    }
+
+    /// Whether a table, view, sequence or index has this (normalised) name.
+    pub(crate) fn has_relation(&self, name: &ObjectName) -> bool {
+        self.tables.contains_key(name)
+            || self.views.contains_key(name)
+            || self.sequences.contains_key(name)
+            || self.lookup.index_owner.contains_key(name)
     }
 
     /// The table of this name.

@@ -3,6 +3,7 @@
 mod mariadb;
 mod mysql;
 mod postgres;
+mod reserved;
 mod sqlite;
 
 use std::fmt;
@@ -99,6 +100,35 @@ impl Dialect {
         match &name.schema {
             Some(schema) => format!("{}.{}", self.quote(schema), self.quote(&name.name)),
             None => self.quote(&name.name),
+        }
+    }
+
+    /// As [`Self::quote`], but bare where the bare word reads back as the same identifier in every
+    /// place: for SQL that people read.
+    #[must_use]
+    pub fn quote_if_needed(self, ident: &Ident) -> String {
+        let name = ident.as_str();
+        let start = |b: u8| b == b'_' || b.is_ascii_alphabetic();
+        // `$` may stand in a name, but MySQL deprecates it at the start and tools stumble over it.
+        let plain = name.bytes().next().is_some_and(start)
+            && name.bytes().all(|b| start(b) || b.is_ascii_digit());
+        // PostgreSQL folds what is not quoted.
+        let folds = self == Self::Postgres && name.bytes().any(|b| b.is_ascii_uppercase());
+        if plain && !folds && !reserved::is_reserved(self, &name.to_ascii_lowercase()) {
+            name.to_owned()
+        } else {
+            self.quote_str(name)
+        }
+    }
+
+    /// A qualified name, each part quoted where it needs to be.
+    #[must_use]
+    pub fn quote_name_if_needed(self, name: &ObjectName) -> String {
+        match &name.schema {
+            Some(schema) => {
+                format!("{}.{}", self.quote_if_needed(schema), self.quote_if_needed(&name.name))
+            }
+            None => self.quote_if_needed(&name.name),
         }
     }
 

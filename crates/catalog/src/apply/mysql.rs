@@ -1,0 +1,368 @@
+//! What only MySQL and MariaDB have.
+
+use downhaul_syntax::change::ColumnPosition;
+use downhaul_syntax::{
+    ColumnDef, ConstraintDef, ConstraintKind, Dialect, Ident, IndexPart, ObjectName, Partitioning,
+    Span,
+};
+
+use super::Applier;
+use super::dependents::Dependent;
+use crate::{Constraint, Index};
+
+impl Applier<'_> {
+    fn ident(&self, text: &str) -> Ident {
+        Ident::stored(self.dialect(), text)
+    }
+
+    /// The name of a key without one: its first column, numbered from 2 where that is taken.
+    pub(super) fn mysql_key_name(&self, table: &ObjectName, first: Option<&Ident>) -> Ident {
+        let base = first.map_or("functional_index", Ident::as_str);
+        // A key may not be called PRIMARY: the server then begins with `_2` (make_unique_key_name).
+        let mut number = 1;
+        loop {
+            let name = if number == 1 { base.to_owned() } else { format!("{base}_{number}") };
+            let ident = self.ident(&name);
+            if !self.mysql_key_exists(table, &ident) && ident.key() != "primary" {
+                return ident;
+            }
+            number += 1;
+        }
+    }
+
+    /// Whether a table has a key of this name: primary, unique or plain.
+    pub(super) fn mysql_key_exists(&self, table: &ObjectName, name: &Ident) -> bool {
+        self.catalog.tables.get(table).is_some_and(|t| {
+            t.indexes.iter().any(|i| i.name.name == *name)
+                || t.constraints.iter().any(|c| {
+                    matches!(
+                        c.kind,
+                        ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. }
+                    ) && c.name.as_ref() == Some(name)
+                })
+        })
+    }
+
+    pub(super) fn mysql_constraint_name(
+        &self,
+        table: &ObjectName,
+        kind: &ConstraintKind,
+        inline: bool,
+    ) -> Option<Ident> {
+        let t = self.catalog.tables.get(table)?;
+        match kind {
+            ConstraintKind::PrimaryKey { .. } => Some(self.ident("PRIMARY")),
+            ConstraintKind::Unique { columns, .. } => {
+                Some(self.mysql_key_name(table, columns.first()))
+            }
+            // InnoDB numbers on from the highest `table_ibfk_N`.
+            ConstraintKind::ForeignKey { .. } => {
+                let prefix = format!("{}_ibfk_", table.name);
+                let last = highest(t.constraints.iter(), &prefix);
+                Some(self.ident(&format!("{prefix}{}", last + 1)))
+            }
+            // MariaDB: a check behind a column is the column's and has no name of its own.
+            ConstraintKind::Check { .. } if self.dialect() == Dialect::MariaDb && inline => None,
+            ConstraintKind::Check { .. } => {
+                let prefix = if self.dialect() == Dialect::MariaDb {
+                    "CONSTRAINT_".to_owned()
+                } else {
+                    format!("{}_chk_", table.name)
+                };
+                let number =
+                    (1..).find(|n| t.constraint(&self.ident(&format!("{prefix}{n}"))).is_none())?;
+                Some(self.ident(&format!("{prefix}{number}")))
+            }
+            ConstraintKind::Exclude { .. } | ConstraintKind::NotNull { .. } => None,
+        }
+    }
+
+    /// A foreign key brings an index along where none serves it; a key that now serves one makes
+    /// such an index vanish (MySQL manual §15.1.20.5).
+    pub(super) fn index_for_mysql_constraint(
+        &mut self,
+        table: &ObjectName,
+        constraint: &Constraint,
+    ) {
+        let ConstraintKind::ForeignKey { columns, .. } = &constraint.kind else {
+            self.drop_implied_indexes_for(table, constraint.key_columns());
+            return;
+        };
+        if self.catalog.tables.get(table).is_some_and(|t| t.has_prefix_index(columns)) {
+            return;
+        }
+        let name = match &constraint.name {
+            Some(name) if !constraint.name_generated && !self.mysql_key_exists(table, name) => {
+                name.clone()
+            }
+            _ => self.mysql_key_name(table, columns.first()),
+        };
+        let parts = columns
+            .iter()
+            .map(|c| IndexPart {
+                column: Some(c.clone()),
+                expr: None,
+                text: self.dialect().quote_if_needed(c),
+            })
+            .collect();
+        let index = Index {
+            name: ObjectName::bare(name),
+            name_generated: true,
+            parts,
+            unique: false,
+            method: None,
+            include: Vec::new(),
+            predicate: None,
+            nulls_not_distinct: false,
+            invisible: false,
+            invalid: false,
+            implied: true,
+            comment: None,
+            origin: self.origin,
+        };
+        if let Some(t) = self.table(table) {
+            t.indexes.push(index);
+        }
+    }
+
+    /// An index made for a foreign key vanishes once the newest index begins with its columns.
+    pub(super) fn drop_implied_indexes(&mut self, table: &ObjectName) {
+        let newest: Vec<Ident> = self
+            .catalog
+            .tables
+            .get(table)
+            .and_then(|t| t.indexes.last())
+            .map(|i| i.parts.iter().map_while(|p| p.column.clone()).collect())
+            .unwrap_or_default();
+        self.drop_implied_indexes_for(table, &newest);
+    }
+
+    fn drop_implied_indexes_for(&mut self, table: &ObjectName, key: &[Ident]) {
+        let Some(t) = self.table(table) else { return };
+        t.indexes.retain(|i| {
+            let served = i.parts.len() <= key.len()
+                && i.parts.iter().zip(key).all(|(p, c)| p.column.as_ref() == Some(c));
+            !(i.implied && served)
+        });
+    }
+
+    /// Drops a key by name: an index, a unique key or the primary key. False where there is none.
+    pub(super) fn drop_mysql_key(&mut self, table: &ObjectName, name: &Ident) -> bool {
+        if !self.mysql_key_exists(table, name) {
+            return false;
+        }
+        let Some(t) = self.table(table) else { return false };
+        let removed: Vec<Ident> = t
+            .indexes
+            .iter()
+            .filter(|i| i.name.name == *name)
+            .flat_map(|i| i.parts.iter().filter_map(|p| p.column.clone()))
+            .chain(
+                t.constraints
+                    .iter()
+                    .filter(|c| c.name.as_ref() == Some(name))
+                    .flat_map(|c| c.key_columns().iter().cloned()),
+            )
+            .collect();
+        t.indexes.retain(|i| i.name.name != *name);
+        t.constraints.retain(|c| {
+            !(matches!(c.kind, ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. })
+                && c.name.as_ref() == Some(name))
+        });
+        self.foreign_keys_still_served(table, name, &removed);
+        true
+    }
+
+    /// Error 1553: an index that a foreign key needs cannot be dropped.
+    fn foreign_keys_still_served(&mut self, table: &ObjectName, index: &Ident, key: &[Ident]) {
+        let Some(t) = self.catalog.tables.get(table) else { return };
+        let needed = t.constraints.iter().find_map(|c| match &c.kind {
+            ConstraintKind::ForeignKey { columns, .. }
+                if key.starts_with(columns) && !t.has_prefix_index(columns) =>
+            {
+                Some(Dependent::ForeignKey {
+                    table: table.clone(),
+                    name: c.name.clone(),
+                    columns: columns.clone(),
+                })
+            }
+            _ => None,
+        });
+        if let Some(by) = needed {
+            self.index_needed(table, index, &by);
+        }
+    }
+
+    /// MySQL `MODIFY` and `CHANGE`: the column is what is stated now, and nothing else.
+    pub(super) fn modify_column(
+        &mut self,
+        table: &ObjectName,
+        from: &Ident,
+        def: &ColumnDef,
+        position: Option<&ColumnPosition>,
+    ) {
+        let Some(name) = self.altered_column(table, from) else {
+            // What is not known of an assumed table is known from now on.
+            let name = self.catalog.normalize(table);
+            if self
+                .catalog
+                .tables
+                .get(&name)
+                .is_some_and(|t| t.columns_unknown && t.column(&def.name).is_none())
+            {
+                let column = self.column_of(&name, def);
+                self.place_column(&name, column, None);
+            }
+            return;
+        };
+        if *from != def.name {
+            self.rename_column(&name, from, &def.name);
+        }
+        let mut column = self.column_of(&name, def);
+        let Some(t) = self.table(&name) else { return };
+        column.not_null |= t.primary_key().contains(&def.name);
+        let Some(at) = t.columns.iter().position(|c| c.name == def.name) else { return };
+        column.origin = t.columns[at].origin;
+        if position.is_some() {
+            t.columns.remove(at);
+            self.place_column(&name, column, position);
+        } else {
+            t.columns[at] = column;
+        }
+        if self.dialect() == Dialect::MariaDb
+            && let Some(t) = self.table(&name)
+        {
+            // A check of the column itself is restated with it, or lost.
+            t.constraints.retain(|c| {
+                !(c.name.is_none()
+                    && matches!(&c.kind, ConstraintKind::Check { expr, .. }
+                        if expr.columns.iter().all(|c| *c == def.name)))
+            });
+        }
+        for constraint in &def.constraints {
+            self.define_constraint(&name, constraint, true);
+        }
+    }
+
+    /// `SERIAL` is `BIGINT UNSIGNED NOT NULL AUTO_INCREMENT UNIQUE`.
+    pub(super) fn unique_for_serial(&mut self, table: &ObjectName, column: &Ident) {
+        let constraint = ConstraintDef {
+            name: None,
+            kind: ConstraintKind::Unique {
+                columns: vec![column.clone()],
+                nulls_not_distinct: false,
+                using_index: None,
+            },
+            not_valid: false,
+            deferrable: false,
+            initially_deferred: false,
+            not_enforced: false,
+            span: Span::default(),
+        };
+        self.define_constraint(table, &constraint, true);
+    }
+
+    /// What MySQL's `DROP COLUMN` refuses (errors 1828, 1829, 3959).
+    pub(super) fn refuse_mysql_drop(
+        &mut self,
+        table: &ObjectName,
+        column: &Ident,
+        outer: &[Dependent],
+    ) {
+        let Some(t) = self.catalog.tables.get(table) else { return };
+        let mut reasons = Vec::new();
+        for c in t.constraints.iter().filter(|c| c.uses(column)) {
+            match &c.kind {
+                ConstraintKind::ForeignKey { .. } => reasons.push(format!(
+                    "cannot drop column {table}.{column}: needed in a foreign key constraint{}",
+                    c.name.as_ref().map(|n| format!(" {n}")).unwrap_or_default()
+                )),
+                ConstraintKind::Check { expr, .. } if expr.columns.iter().any(|o| o != column) => {
+                    reasons.push(format!(
+                        "cannot drop column {table}.{column}: a CHECK constraint uses it"
+                    ));
+                }
+                _ => {}
+            }
+        }
+        for dependent in outer {
+            let blocks = matches!(
+                dependent,
+                Dependent::ForeignKey { .. } | Dependent::GeneratedColumn { .. }
+            );
+            if blocks {
+                reasons.push(format!("cannot drop column {table}.{column}: needed in {dependent}"));
+            }
+        }
+        if t.columns.len() == 1 && !t.columns_unknown {
+            reasons.push(format!(
+                "cannot drop column {table}.{column}: a table must have at least one column"
+            ));
+        }
+        for reason in reasons {
+            self.refuse(reason);
+        }
+    }
+
+    pub(super) fn convert_charset(
+        &mut self,
+        table: &ObjectName,
+        charset: &str,
+        collation: Option<&str>,
+    ) {
+        self.alter(table, |t| {
+            t.options.insert("charset".into(), charset.to_owned());
+            match collation {
+                Some(collation) => t.options.insert("collate".into(), collation.to_owned()),
+                None => t.options.remove("collate"),
+            };
+            for column in &mut t.columns {
+                let text = column.ty.as_ref().is_some_and(|ty| {
+                    matches!(
+                        ty.name.as_str(),
+                        "char"
+                            | "varchar"
+                            | "tinytext"
+                            | "text"
+                            | "mediumtext"
+                            | "longtext"
+                            | "enum"
+                            | "set"
+                    )
+                });
+                if text {
+                    // Every text column now has the table's own character set.
+                    if let Some(ty) = &mut column.ty {
+                        ty.charset = None;
+                    }
+                    column.collation = None;
+                }
+            }
+        });
+    }
+
+    pub(super) fn mysql_partition(&mut self, table: &ObjectName, verb: &str, text: &str) {
+        let verb = verb.to_lowercase();
+        self.alter(table, |t| {
+            if verb.contains("remove") {
+                t.partitioning = None;
+            } else if verb.contains("partition by") || verb == "by" {
+                t.partitioning = Some(Partitioning::By(text.to_owned()));
+            }
+        });
+    }
+
+    /// Whether the session switched `foreign_key_checks` off.
+    pub(super) fn foreign_key_checks_off(&self) -> bool {
+        self.is_mysql() && self.catalog.lookup.foreign_key_checks_off
+    }
+}
+
+/// The highest number behind a prefix among names; 0 without one.
+fn highest<'c>(constraints: impl Iterator<Item = &'c Constraint>, prefix: &str) -> u64 {
+    let prefix = prefix.to_lowercase();
+    constraints
+        .filter_map(|c| c.name.as_ref()?.key().strip_prefix(prefix.as_str())?.parse().ok())
+        .max()
+        .unwrap_or(0)
+}

@@ -1,0 +1,183 @@
+//! Functions, procedures and aggregates, and what calling them does.
+
+use downhaul_syntax::{Change, ObjectName, RoutineDef, RoutineKind};
+
+use super::Applier;
+use crate::{Routine, RoutineKey};
+
+/// Calls within calls that are followed.
+const MAX_DEPTH: u32 = 4;
+
+impl Applier<'_> {
+    pub(super) fn create_routine(
+        &mut self,
+        def: &RoutineDef,
+        or_replace: bool,
+        if_not_exists: bool,
+        body_changes: &[Change],
+    ) {
+        let name = self.new_name(&def.name);
+        self.require_schema(&name);
+        let key = RoutineKey { name: name.clone(), args: def.args.clone() };
+        let old = self.catalog.routines.get(&key);
+        if old.is_some() && !or_replace {
+            if !if_not_exists && self.muted == 0 {
+                self.exists("function", &name);
+            }
+            return;
+        }
+        let comment = old.and_then(|r| r.comment.clone());
+        let origin = old.map_or(self.origin, |r| r.origin);
+        let mut def = def.clone();
+        def.name = name;
+        let effects = body_changes.iter().filter(|c| makes_schema(c)).cloned().collect();
+        self.catalog.routines.insert(key, Routine { def, effects, comment, origin });
+    }
+
+    pub(super) fn alter_routine(&mut self, name: &ObjectName, text: &str) {
+        let name = self.catalog.normalize(name);
+        let keys = self.routines_named(&name);
+        if keys.is_empty() {
+            self.missing("function", &name);
+        }
+        let lower = text.to_lowercase();
+        for key in keys {
+            let Some(routine) = self.catalog.routines.get_mut(&key) else { continue };
+            for word in ["immutable", "stable", "volatile"] {
+                if lower.split_whitespace().any(|w| w == word) {
+                    routine.def.volatility = Some(word.to_owned());
+                }
+            }
+            if lower.contains("security definer") {
+                routine.def.security_definer = true;
+            } else if lower.contains("security invoker") {
+                routine.def.security_definer = false;
+            }
+        }
+    }
+
+    fn routines_named(&self, name: &ObjectName) -> Vec<RoutineKey> {
+        let first = RoutineKey { name: name.clone(), args: Vec::new() };
+        self.catalog
+            .routines
+            .range(first..)
+            .take_while(|(key, _)| key.name == *name)
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
+    pub(super) fn drop_routine(
+        &mut self,
+        kind: RoutineKind,
+        name: &ObjectName,
+        args: Option<&[String]>,
+        if_exists: bool,
+        cascade: bool,
+    ) {
+        let name = self.catalog.normalize(name);
+        let word = match kind {
+            RoutineKind::Function => "function",
+            RoutineKind::Procedure => "procedure",
+            RoutineKind::Aggregate => "aggregate",
+        };
+        let keys = self.routines_named(&name);
+        let exact = args.and_then(|args| keys.iter().find(|k| k.args == args));
+        let key = match (exact, keys.as_slice()) {
+            (Some(key), _) => key.clone(),
+            (None, []) => {
+                if !if_exists {
+                    self.missing(word, &name);
+                }
+                return;
+            }
+            // One spelling of a type may stand for another that is not known to be the same.
+            (None, [only]) => only.clone(),
+            (None, _) => {
+                if args.is_none() {
+                    self.refuse(format!("{word} name {name} is not unique"));
+                }
+                return;
+            }
+        };
+        if self.is_postgres() && keys.len() == 1 {
+            let used: Vec<(ObjectName, downhaul_syntax::Ident)> = self
+                .catalog
+                .tables
+                .values()
+                .flat_map(|t| t.triggers.iter().map(move |trigger| (t, trigger)))
+                .filter(|(_, trigger)| {
+                    trigger.function.as_ref().is_some_and(|f| self.catalog.normalize(f) == name)
+                })
+                .map(|(t, trigger)| (t.name.clone(), trigger.name.clone()))
+                .collect();
+            if cascade {
+                for (table, trigger) in used {
+                    self.alter(&table, |t| t.triggers.retain(|t| t.name != trigger));
+                }
+            } else {
+                let listed = used
+                    .iter()
+                    .map(|(table, trigger)| format!("trigger {trigger} on table {table}"))
+                    .collect();
+                self.depends(format!("{word} {name}"), listed);
+            }
+        }
+        self.catalog.routines.remove(&key);
+    }
+
+    pub(super) fn move_routines(&mut self, from: &ObjectName, to: &ObjectName) {
+        for key in self.routines_named(from) {
+            if let Some(mut routine) = self.catalog.routines.remove(&key) {
+                routine.def.name = to.clone();
+                self.catalog
+                    .routines
+                    .insert(RoutineKey { name: to.clone(), args: key.args }, routine);
+            }
+        }
+    }
+
+    /// `CALL procedure`.
+    pub(super) fn call(&mut self, name: &ObjectName) {
+        let name = self.catalog.normalize(name);
+        self.run_routines(&name);
+    }
+
+    /// A query calls functions: those of this schema that make schema changes make them now.
+    pub(super) fn call_functions(&mut self, functions: &[String]) {
+        if self.catalog.routines.is_empty() {
+            return;
+        }
+        for function in functions {
+            let ident = downhaul_syntax::Ident::new(self.dialect(), function, false);
+            self.run_routines(&ObjectName::bare(ident));
+        }
+    }
+
+    fn run_routines(&mut self, name: &ObjectName) {
+        if self.muted >= MAX_DEPTH {
+            return;
+        }
+        for key in self.routines_named(name) {
+            let effects = self.catalog.routines.get(&key).map(|r| r.effects.clone());
+            self.conditionally(&effects.unwrap_or_default());
+        }
+    }
+}
+
+/// Whether a change found in a body alters the schema, rather than only rows.
+fn makes_schema(change: &Change) -> bool {
+    !matches!(
+        change,
+        Change::Insert { .. }
+            | Change::Update { .. }
+            | Change::Delete { .. }
+            | Change::Merge { .. }
+            | Change::Select { .. }
+            | Change::CopyFrom { .. }
+            | Change::LockTable { .. }
+            | Change::SetVariable { .. }
+            | Change::SetSequenceValue { .. }
+            | Change::Transaction { .. }
+            | Change::NoEffect { .. }
+    )
+}

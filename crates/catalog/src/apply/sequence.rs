@@ -1,0 +1,266 @@
+//! Sequences.
+
+use std::collections::BTreeMap;
+
+use downhaul_syntax::{Ident, ObjectName};
+
+use super::Applier;
+use super::dependents::Dependent;
+use crate::Sequence;
+use crate::text::{mentions_ident, tokens, unquoted};
+
+impl Applier<'_> {
+    pub(super) fn create_sequence(
+        &mut self,
+        name: &ObjectName,
+        if_not_exists: bool,
+        text: &str,
+        owned_by: Option<&(ObjectName, Ident)>,
+    ) {
+        let name = self.new_name(name);
+        self.require_schema(&name);
+        self.note_maybe(&name);
+        if self.catalog.has_relation(&name) {
+            if !if_not_exists && self.muted == 0 {
+                self.exists("sequence", &name);
+            }
+            return;
+        }
+        let sequence = Sequence {
+            name: name.clone(),
+            text: normalized_options(text),
+            owned_by: None,
+            origin: self.origin,
+        };
+        self.catalog.sequences.insert(name.clone(), sequence);
+        if let Some(owner) = owned_by {
+            self.own(&name, owner);
+        }
+    }
+
+    fn own(&mut self, sequence: &ObjectName, (table, column): &(ObjectName, Ident)) {
+        let Some(table) = self.altered_column(table, column) else { return };
+        self.catalog.lookup.owned.entry(table.clone()).or_default().insert(sequence.clone());
+        if let Some(s) = self.catalog.sequences.get_mut(sequence) {
+            s.owned_by = Some((table, column.clone()));
+        }
+    }
+
+    pub(super) fn alter_sequence(
+        &mut self,
+        name: &ObjectName,
+        if_exists: bool,
+        text: &str,
+        owned_by: Option<&(ObjectName, Ident)>,
+    ) {
+        let name = self.catalog.normalize(name);
+        let Some(sequence) = self.catalog.sequences.get_mut(&name) else {
+            if !if_exists {
+                self.missing("sequence", &name);
+            }
+            return;
+        };
+        let mut options = options(&sequence.text);
+        options.extend(self::options(text));
+        sequence.text = options_text(&options);
+        match owned_by {
+            Some(owner) => self.own(&name, owner),
+            None if has_words(text, &["owned", "by", "none"]) => {
+                if let Some(sequence) = self.catalog.sequences.get_mut(&name) {
+                    sequence.owned_by = None;
+                }
+            }
+            None => {}
+        }
+    }
+
+    pub(super) fn drop_sequence(&mut self, name: &ObjectName, if_exists: bool, cascade: bool) {
+        let name = self.catalog.normalize(name);
+        self.note_maybe(&name);
+        let Some(sequence) = self.catalog.sequences.get(&name) else {
+            if !if_exists {
+                self.missing("sequence", &name);
+            }
+            return;
+        };
+        let owner = sequence.owned_by.clone();
+        let dependents = self.defaults_using(&name, owner.as_ref());
+        if cascade {
+            self.drop_dependents(&dependents);
+        } else {
+            self.depends(
+                format!("sequence {name}"),
+                dependents.iter().map(ToString::to_string).collect(),
+            );
+        }
+        self.catalog.sequences.remove(&name);
+    }
+
+    /// Defaults that call `nextval` on a sequence: first of all its owner's.
+    fn defaults_using(
+        &self,
+        name: &ObjectName,
+        owner: Option<&(ObjectName, Ident)>,
+    ) -> Vec<Dependent> {
+        let dialect = self.dialect();
+        let uses = |text: &str| {
+            // The name stands in a string: `nextval('seq'::regclass)`.
+            tokens(text, dialect).iter().any(|t| {
+                t.kind == crate::text::Kind::Str
+                    && mentions_ident(&unquoted(t.text), dialect, &name.name)
+            })
+        };
+        let mut out = Vec::new();
+        let tables: Vec<&crate::Table> = match owner {
+            Some((table, _)) => self.catalog.tables.get(table).into_iter().collect(),
+            None => self.catalog.tables.values().collect(),
+        };
+        for table in tables {
+            for column in &table.columns {
+                let default = column
+                    .default
+                    .as_ref()
+                    .filter(|d| d.functions.iter().any(|f| f == "nextval") && uses(&d.text));
+                if default.is_some() {
+                    out.push(Dependent::Default {
+                        table: table.name.clone(),
+                        column: column.name.clone(),
+                    });
+                }
+            }
+        }
+        out
+    }
+
+    /// Gives a sequence another name; defaults follow, as they hold its identity.
+    pub(super) fn move_sequence(&mut self, from: &ObjectName, to: &ObjectName) {
+        let Some(mut sequence) = self.catalog.sequences.remove(from) else { return };
+        let owner = sequence.owned_by.clone();
+        let using = self.defaults_using(from, owner.as_ref());
+        let default = self.nextval(to);
+        for dependent in using {
+            if let Dependent::Default { table, column } = dependent
+                && let Some(column) =
+                    self.catalog.tables.get_mut(&table).and_then(|t| t.column_mut(&column))
+            {
+                column.default = Some(default.clone());
+            }
+        }
+        if let Some((table, _)) = &owner {
+            let owned = self.catalog.lookup.owned.entry(table.clone()).or_default();
+            owned.remove(from);
+            owned.insert(to.clone());
+        }
+        sequence.name = to.clone();
+        self.catalog.sequences.insert(to.clone(), sequence);
+    }
+}
+
+fn has_words(text: &str, wanted: &[&str]) -> bool {
+    let lower = text.to_lowercase();
+    let words: Vec<&str> = lower.split_whitespace().collect();
+    words.windows(wanted.len()).any(|w| w == wanted)
+}
+
+/// Options of a sequence by name, those that say nothing left out of [`options_text`].
+fn options(text: &str) -> BTreeMap<&'static str, String> {
+    let mut out = BTreeMap::new();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let mut at = 0;
+    let value = |at: usize, filler: &str| {
+        let next = words.get(at + 1).copied().unwrap_or("");
+        if !filler.is_empty() && next.eq_ignore_ascii_case(filler) || next == "=" {
+            (words.get(at + 2).copied().unwrap_or("").to_owned(), 3)
+        } else {
+            (next.to_owned(), 2)
+        }
+    };
+    while at < words.len() {
+        let word = words[at].to_lowercase();
+        let (name, (text, step)) = match word.as_str() {
+            "as" => ("as", value(at, "")),
+            "increment" => ("increment", value(at, "by")),
+            "minvalue" => ("minvalue", value(at, "")),
+            "maxvalue" => ("maxvalue", value(at, "")),
+            "start" => ("start", value(at, "with")),
+            "cache" => ("cache", value(at, "")),
+            "cycle" => ("cycle", ("yes".to_owned(), 1)),
+            "no" => {
+                let what = words.get(at + 1).map(|w| w.to_lowercase()).unwrap_or_default();
+                let name = match what.as_str() {
+                    "minvalue" => "minvalue",
+                    "maxvalue" => "maxvalue",
+                    "cycle" => "cycle",
+                    _ => {
+                        at += 1;
+                        continue;
+                    }
+                };
+                (name, (String::new(), 2))
+            }
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        out.insert(name, text.to_lowercase());
+        at += step;
+    }
+    out
+}
+
+fn options_text(options: &BTreeMap<&'static str, String>) -> String {
+    let descending = options.get("increment").is_some_and(|v| v.starts_with('-'));
+    let mut out = Vec::new();
+    for name in ["as", "increment", "minvalue", "maxvalue", "start", "cache", "cycle"] {
+        let Some(value) = options.get(name) else { continue };
+        let says_nothing = value.is_empty()
+            || match name {
+                "as" => value == "bigint",
+                "increment" | "cache" => value == "1",
+                "minvalue" => !descending && value == "1",
+                "maxvalue" => !descending && value == "9223372036854775807",
+                "start" => {
+                    let from_one = |v: &String| v.is_empty() || v == "1";
+                    !descending && value == "1" && options.get("minvalue").is_none_or(from_one)
+                }
+                _ => false,
+            };
+        if says_nothing {
+            continue;
+        }
+        out.push(match name {
+            "as" => format!("AS {value}"),
+            "increment" => format!("INCREMENT BY {value}"),
+            "minvalue" => format!("MINVALUE {value}"),
+            "maxvalue" => format!("MAXVALUE {value}"),
+            "start" => format!("START WITH {value}"),
+            "cache" => format!("CACHE {value}"),
+            _ => "CYCLE".to_owned(),
+        });
+    }
+    out.join(" ")
+}
+
+/// Options of a sequence in one order, those that only state a default left out.
+fn normalized_options(text: &str) -> String {
+    options_text(&options(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_that_say_nothing_are_left_out() {
+        for (text, expect) in [
+            ("", ""),
+            ("START WITH 1 INCREMENT BY 1 NO MINVALUE NO MAXVALUE CACHE 1", ""),
+            ("AS integer START 100 CYCLE", "AS integer START WITH 100 CYCLE"),
+            ("INCREMENT -1 MINVALUE -5 START -1", "INCREMENT BY -1 MINVALUE -5 START WITH -1"),
+            ("OWNED BY t.c", ""),
+        ] {
+            assert_eq!(normalized_options(text), expect, "{text}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Views and materialized views.
+
+use downhaul_syntax::{Change, ObjectName, Query};
+
+use super::Applier;
+use super::dependents::Dependent;
+use crate::{Catalog, ReadColumn, View};
+
+impl Applier<'_> {
+    pub(super) fn create_view(&mut self, change: &Change) {
+        let Change::CreateView {
+            name,
+            materialized,
+            or_replace,
+            if_not_exists,
+            columns,
+            query,
+            no_data,
+            ..
+        } = change
+        else {
+            return;
+        };
+        let name = self.new_name(name);
+        self.require_schema(&name);
+        self.note_maybe(&name);
+        let is_view = self.catalog.views.contains_key(&name);
+        let taken = is_view
+            || self.catalog.tables.contains_key(&name)
+            || !self.is_mysql() && self.catalog.has_relation(&name);
+        if taken {
+            let replaces =
+                *or_replace && self.catalog.views.get(&name).is_some_and(|v| !v.materialized);
+            if *if_not_exists {
+                return;
+            }
+            if !replaces {
+                if self.muted == 0 {
+                    let kind = if is_view { "view" } else { "relation" };
+                    self.exists(kind, &name);
+                }
+                // The statement meant this view: what follows is judged against it.
+                if !is_view {
+                    return;
+                }
+            }
+        }
+        // SQLite looks at the query only when the view is read.
+        if !self.is_sqlite() {
+            self.reads(query);
+        }
+        let query = self.normalized_query(query);
+        let reads = self.catalog.columns_read(&query);
+        for target in &query.tables {
+            self.catalog.lookup.mention(target, &name);
+        }
+        let old = self.catalog.views.remove(&name);
+        let view = View {
+            name: name.clone(),
+            materialized: *materialized,
+            columns: columns.clone(),
+            query,
+            reads,
+            no_data: *no_data,
+            comment: old.as_ref().and_then(|v| v.comment.clone()),
+            indexes: Vec::new(),
+            triggers: old.as_ref().map(|v| v.triggers.clone()).unwrap_or_default(),
+            grants: old.as_ref().map(|v| v.grants.clone()).unwrap_or_default(),
+            origin: old.map_or(self.origin, |v| v.origin),
+        };
+        self.catalog.views.insert(name, view);
+    }
+
+    fn normalized_query(&self, query: &Query) -> Query {
+        let mut query = query.clone();
+        for table in &mut query.tables {
+            *table = self.catalog.normalize(table);
+        }
+        query
+    }
+
+    pub(super) fn drop_view(
+        &mut self,
+        name: &ObjectName,
+        materialized: bool,
+        if_exists: bool,
+        cascade: bool,
+    ) {
+        let name = self.catalog.normalize(name);
+        self.note_maybe(&name);
+        let Some(view) = self.catalog.views.get(&name) else {
+            if self.catalog.tables.contains_key(&name) {
+                self.refuse(format!("{name} is a table, not a view"));
+            } else if !if_exists {
+                self.missing(if materialized { "materialized view" } else { "view" }, &name);
+            }
+            return;
+        };
+        if view.materialized != materialized && self.is_postgres() {
+            let is = if view.materialized { "a materialized view" } else { "a view" };
+            self.refuse(format!("{name} is {is}"));
+        }
+        let dependents = self.catalog.dependents_on_table(&name);
+        if self.is_postgres() && !cascade {
+            let views = dependents
+                .iter()
+                .filter(|d| matches!(d, Dependent::View { .. }))
+                .map(ToString::to_string)
+                .collect();
+            self.depends(format!("view {name}"), views);
+            if let Some(view) = self.catalog.views.remove(&name) {
+                for index in view.indexes {
+                    self.catalog.lookup.index_owner.remove(&index.name);
+                }
+            }
+        } else if self.is_postgres() {
+            self.remove_view(&name);
+        } else {
+            self.catalog.views.remove(&name);
+        }
+    }
+
+    /// Takes a view away with the views that read it.
+    pub(super) fn remove_view(&mut self, name: &ObjectName) {
+        let Some(view) = self.catalog.views.remove(name) else { return };
+        for index in view.indexes {
+            self.catalog.lookup.index_owner.remove(&index.name);
+        }
+        for by in self.catalog.lookup.mentioning(name) {
+            if self.catalog.views.get(&by).is_some_and(|v| v.query.tables.contains(name)) {
+                self.remove_view(&by);
+            }
+        }
+    }
+
+    pub(super) fn rename_view(&mut self, from: &ObjectName, to: &ObjectName) {
+        let from = self.catalog.normalize(from);
+        let to = match &to.schema {
+            None => ObjectName { schema: from.schema.clone(), name: to.name.clone() },
+            Some(_) => self.catalog.normalize(to),
+        };
+        if !self.catalog.views.contains_key(&from) {
+            self.missing("view", &from);
+            return;
+        }
+        if self.catalog.has_relation(&to) && from != to {
+            self.exists("relation", &to);
+            return;
+        }
+        self.move_view(&from, &to);
+    }
+
+    pub(super) fn move_view(&mut self, from: &ObjectName, to: &ObjectName) {
+        let Some(mut view) = self.catalog.views.remove(from) else { return };
+        view.name = to.clone();
+        for index in &mut view.indexes {
+            self.catalog.lookup.index_owner.remove(&index.name);
+            index.name.schema.clone_from(&to.schema);
+            self.catalog.lookup.index_owner.insert(index.name.clone(), to.clone());
+        }
+        for trigger in &mut view.triggers {
+            trigger.table = to.clone();
+        }
+        for target in &view.query.tables {
+            self.catalog.lookup.mention(target, to);
+        }
+        self.catalog.views.insert(to.clone(), view);
+        let mentions = self.catalog.lookup.mentions.remove(from).unwrap_or_default();
+        for by in &mentions {
+            let dialect = self.dialect();
+            if let Some(view) = self.catalog.views.get_mut(by) {
+                for table in &mut view.query.tables {
+                    if table == from {
+                        *table = to.clone();
+                    }
+                }
+                view.query.text =
+                    crate::text::rename_ident(&view.query.text, dialect, &from.name, &to.name);
+            }
+        }
+        self.catalog.lookup.mentions.entry(to.clone()).or_default().extend(mentions);
+    }
+
+    pub(super) fn refresh_view(&mut self, name: &ObjectName, no_data: bool) {
+        let name = self.catalog.normalize(name);
+        match self.catalog.views.get_mut(&name) {
+            Some(view) => view.no_data = no_data,
+            None => self.missing("materialized view", &name),
+        }
+    }
+}
+
+impl Catalog {
+    /// The columns of known tables that a query reads. A name that two of its tables have is
+    /// not certain, nor what a `*` over several tables means.
+    pub(crate) fn columns_read(&self, query: &Query) -> Vec<ReadColumn> {
+        let mut out = Vec::new();
+        let alone = query.tables.len() == 1;
+        for name in &query.tables {
+            let Some(table) = self.tables.get(name) else { continue };
+            for column in &table.columns {
+                let named = query.columns.contains(&column.name);
+                if !named && !query.star {
+                    continue;
+                }
+                let certain = alone
+                    || named
+                        && query.tables.iter().filter(|n| *n != name).all(|other| {
+                            self.tables.get(other).is_some_and(|t| {
+                                !t.columns_unknown && t.column(&column.name).is_none()
+                            })
+                        });
+                out.push(ReadColumn { table: name.clone(), column: column.name.clone(), certain });
+            }
+        }
+        out
+    }
+}

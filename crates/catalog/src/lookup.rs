@@ -1,0 +1,130 @@
+//! What `apply` derives from a catalog so that no change costs a walk over all of it.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use downhaul_syntax::{ConstraintKind, Ident, ObjectName, Partitioning};
+
+use crate::{Catalog, Origin, Table};
+
+/// Derived maps and the session's state. Never compared, never stored.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lookup {
+    /// Number of tables and views when the maps were last true; `None` before the first time.
+    seen: Option<(usize, usize)>,
+    /// Table or materialized view of each index, those of constraints included. Empty on MySQL,
+    /// where an index name belongs to its table.
+    pub(crate) index_owner: HashMap<ObjectName, ObjectName>,
+    /// Tables and views that may mention a table: by foreign key, inheritance, partition, query.
+    /// A superset: entries are checked where they are used, and not removed.
+    pub(crate) mentions: HashMap<ObjectName, BTreeSet<ObjectName>>,
+    /// Sequences that may be owned by a column of a table; a superset too.
+    pub(crate) owned: HashMap<ObjectName, BTreeSet<ObjectName>>,
+    /// Schemas that the session searches, where it set them; `public` in its place.
+    pub(crate) search_path: Vec<Ident>,
+    /// Migration that the session belongs to.
+    pub(crate) session_of: Option<Origin>,
+    /// Objects that conditional code may have created or dropped.
+    pub(crate) maybe: HashSet<ObjectName>,
+    /// `SET foreign_key_checks = 0` holds (MySQL).
+    pub(crate) foreign_key_checks_off: bool,
+    /// `SET LOCAL search_path` holds, and this is the path to return to.
+    pub(crate) local_path: Option<Vec<Ident>>,
+}
+
+impl PartialEq for Lookup {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Lookup {
+    /// Notes that `by` mentions `target`.
+    pub(crate) fn mention(&mut self, target: &ObjectName, by: &ObjectName) {
+        self.mentions.entry(target.clone()).or_default().insert(by.clone());
+    }
+
+    /// Whether the derived maps are true for this catalog.
+    pub(crate) fn is_fresh(&self, catalog: &Catalog) -> bool {
+        self.seen == Some((catalog.tables.len(), catalog.views.len()))
+    }
+
+    /// Tables and views that may mention `target`, in order of name.
+    pub(crate) fn mentioning(&self, target: &ObjectName) -> Vec<ObjectName> {
+        self.mentions.get(target).map(|s| s.iter().cloned().collect()).unwrap_or_default()
+    }
+}
+
+impl Catalog {
+    /// Makes the derived maps true again after something other than `apply` filled the catalog.
+    pub(crate) fn refresh_lookup(&mut self) {
+        if self.lookup.is_fresh(self) {
+            return;
+        }
+        let now = (self.tables.len(), self.views.len());
+        let mut lookup = std::mem::take(&mut self.lookup);
+        lookup.index_owner.clear();
+        lookup.mentions.clear();
+        lookup.owned.clear();
+        for table in self.tables.values() {
+            note_table(&mut lookup, table, !self.dialect.is_mysql_family());
+        }
+        for view in self.views.values() {
+            for target in &view.query.tables {
+                lookup.mention(target, &view.name);
+            }
+            for index in &view.indexes {
+                lookup.index_owner.insert(index.name.clone(), view.name.clone());
+            }
+        }
+        for sequence in self.sequences.values() {
+            if let Some((table, _)) = &sequence.owned_by {
+                lookup.owned.entry(table.clone()).or_default().insert(sequence.name.clone());
+            }
+        }
+        lookup.seen = Some(now);
+        self.lookup = lookup;
+    }
+
+    /// Says that the derived maps are true for the catalog as it is now.
+    pub(crate) fn lookup_is_true(&mut self) {
+        self.lookup.seen = Some((self.tables.len(), self.views.len()));
+    }
+
+    /// Notes all that a table mentions and the indexes that it has.
+    pub(crate) fn note_table(&mut self, name: &ObjectName) {
+        if let Some(table) = self.tables.get(name) {
+            note_table(&mut self.lookup, table, !self.dialect.is_mysql_family());
+        }
+    }
+}
+
+fn note_table(lookup: &mut Lookup, table: &Table, global_indexes: bool) {
+    for constraint in &table.constraints {
+        match (&constraint.kind, &constraint.name) {
+            (ConstraintKind::ForeignKey { table: target, .. }, _) => {
+                lookup.mention(target, &table.name);
+            }
+            (
+                ConstraintKind::PrimaryKey { .. }
+                | ConstraintKind::Unique { .. }
+                | ConstraintKind::Exclude { .. },
+                Some(name),
+            ) if global_indexes => {
+                let index = ObjectName { schema: table.name.schema.clone(), name: name.clone() };
+                lookup.index_owner.insert(index, table.name.clone());
+            }
+            _ => {}
+        }
+    }
+    if global_indexes {
+        for index in &table.indexes {
+            lookup.index_owner.insert(index.name.clone(), table.name.clone());
+        }
+    }
+    if let Some(Partitioning::Of { parent, .. }) = &table.partitioning {
+        lookup.mention(parent, &table.name);
+    }
+    for parent in &table.inherits {
+        lookup.mention(parent, &table.name);
+    }
+}

@@ -1,0 +1,70 @@
+//! Stored SQL text (expressions, queries, trigger bodies) read token by token: enough to rename an
+//! identifier in it, to see what it mentions, and to compare two texts.
+
+mod normal;
+mod tokens;
+
+pub(crate) use normal::{same_expr, same_text};
+pub(crate) use tokens::{Kind, Token, tokens, unquoted};
+
+use downhaul_syntax::{Dialect, Expr, Ident, ObjectName, Query};
+
+/// Replaces an identifier wherever it stands as a column or table, not as a function's name.
+pub(crate) fn rename_ident(text: &str, dialect: Dialect, from: &Ident, to: &Ident) -> String {
+    let all = tokens(text, dialect);
+    let mut out = String::with_capacity(text.len());
+    for (i, token) in all.iter().enumerate() {
+        let called = || {
+            all[i + 1..].iter().find(|t| t.kind != Kind::Space).is_some_and(|t| t.text == "(")
+                && token.kind == Kind::Word
+        };
+        if token.ident(dialect).is_some_and(|ident| ident == *from) && !called() {
+            out.push_str(&dialect.quote_if_needed(to));
+        } else {
+            out.push_str(token.text);
+        }
+    }
+    out
+}
+
+/// Whether a text mentions an identifier, other than as a function's name.
+pub(crate) fn mentions_ident(text: &str, dialect: Dialect, ident: &Ident) -> bool {
+    let all = tokens(text, dialect);
+    all.iter().enumerate().any(|(i, token)| {
+        token.ident(dialect).is_some_and(|found| found == *ident)
+            && !(token.kind == Kind::Word
+                && all[i + 1..]
+                    .iter()
+                    .find(|t| t.kind != Kind::Space)
+                    .is_some_and(|t| t.text == "("))
+    })
+}
+
+/// The name as an error message would show it.
+pub(crate) fn shown(name: &ObjectName) -> String {
+    name.to_string()
+}
+
+/// Renames a column in an expression; whether it was mentioned.
+pub(crate) fn rename_in_expr(expr: &mut Expr, dialect: Dialect, from: &Ident, to: &Ident) -> bool {
+    if !expr.columns.contains(from) {
+        return false;
+    }
+    expr.text = rename_ident(&expr.text, dialect, from, to);
+    for column in &mut expr.columns {
+        if column == from {
+            *column = to.clone();
+        }
+    }
+    true
+}
+
+/// Renames a column in a query.
+pub(crate) fn rename_in_query(query: &mut Query, dialect: Dialect, from: &Ident, to: &Ident) {
+    query.text = rename_ident(&query.text, dialect, from, to);
+    for column in &mut query.columns {
+        if column == from {
+            *column = to.clone();
+        }
+    }
+}
