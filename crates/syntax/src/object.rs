@@ -351,6 +351,10 @@ pub struct RoutineDef {
     /// `SET name …` clauses, names in lower case.
     #[serde(default)]
     pub settings: Vec<String>,
+    /// All behind the name exactly as written: arguments with names and defaults, `RETURNS`,
+    /// options, body. What creates the routine again.
+    #[serde(default)]
+    pub definition: String,
 }
 
 /// Kinds of routine.
@@ -372,7 +376,10 @@ pub struct TriggerDef {
     pub name: Ident,
     /// Its table or view.
     pub table: ObjectName,
-    /// All behind the table's name, as text.
+    /// What stands between the name and `ON`: `BEFORE INSERT OR UPDATE OF a`.
+    #[serde(default)]
+    pub event: String,
+    /// All behind the table's name, exactly as written.
     pub text: String,
     /// Function called (PostgreSQL).
     #[serde(default, skip_serializing_if = "Option::is_none")]
