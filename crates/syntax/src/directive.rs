@@ -46,3 +46,96 @@ pub enum DirectiveKind {
     /// Begins with `downhaul:` and is none of these.
     Unknown(String),
 }
+
+/// The directive that a comment holds, if it begins with `downhaul:`.
+#[must_use]
+pub fn parse_directive(comment: &str, span: Span) -> Option<Directive> {
+    let text =
+        comment.trim_start_matches(['-', '#', '/', '*', '!']).trim_end_matches(['*', '/']).trim();
+    let rest = text.strip_prefix("downhaul:")?;
+    let (verb, arguments) = match rest.find(char::is_whitespace) {
+        Some(at) => (&rest[..at], rest[at..].trim()),
+        None => (rest, ""),
+    };
+    let unknown = || DirectiveKind::Unknown(rest.trim().to_owned());
+    let kind = match verb {
+        "allow" | "allow-file" => match allow_arguments(arguments) {
+            Some((rules, reason)) if verb == "allow" => DirectiveKind::Allow { rules, reason },
+            Some((rules, reason)) => DirectiveKind::AllowFile { rules, reason },
+            None => unknown(),
+        },
+        "no-transaction" if arguments.is_empty() => DirectiveKind::NoTransaction,
+        "phase" if matches!(arguments, "expand" | "backfill" | "contract") => {
+            DirectiveKind::Phase(arguments.to_owned())
+        }
+        "protect" => {
+            let mut words =
+                arguments.split(|c: char| c.is_whitespace() || c == ',').filter(|w| !w.is_empty());
+            match words.next() {
+                Some(policy @ ("auto" | "copy" | "tombstone" | "off")) => DirectiveKind::Protect {
+                    policy: policy.to_owned(),
+                    tables: words.map(str::to_owned).collect(),
+                },
+                _ => unknown(),
+            }
+        }
+        _ => unknown(),
+    };
+    Some(Directive { kind, span })
+}
+
+/// `RULE[, RULE…] ["reason"]`; `None` where no rule is named.
+fn allow_arguments(text: &str) -> Option<(Vec<String>, Option<String>)> {
+    let (names, reason) = match text.find('"') {
+        Some(at) => {
+            let reason = text[at + 1..].trim_end().trim_end_matches('"').trim();
+            (&text[..at], (!reason.is_empty()).then(|| reason.to_owned()))
+        }
+        None => (text, None),
+    };
+    let rules: Vec<String> = names
+        .split(|c: char| c.is_whitespace() || c == ',')
+        .filter(|w| !w.is_empty())
+        .map(str::to_owned)
+        .collect();
+    (!rules.is_empty()).then_some((rules, reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(comment: &str, expect: Option<DirectiveKind>) {
+        let got = parse_directive(comment, Span::default()).map(|d| d.kind);
+        assert_eq!(got, expect, "{comment}");
+    }
+
+    #[test]
+    fn directives() {
+        let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+        check("-- a comment", None);
+        check(
+            "-- downhaul:allow drop-column, LK01 \"nobody reads it\"",
+            Some(DirectiveKind::Allow {
+                rules: names(&["drop-column", "LK01"]),
+                reason: Some("nobody reads it".into()),
+            }),
+        );
+        check(
+            "/* downhaul:allow-file BC01 */",
+            Some(DirectiveKind::AllowFile { rules: names(&["BC01"]), reason: None }),
+        );
+        check("# downhaul:no-transaction", Some(DirectiveKind::NoTransaction));
+        check("--downhaul:phase contract", Some(DirectiveKind::Phase("contract".into())));
+        check("--downhaul:phase later", Some(DirectiveKind::Unknown("phase later".into())));
+        check("-- downhaul:allow", Some(DirectiveKind::Unknown("allow".into())));
+        check("-- downhaul:alow x", Some(DirectiveKind::Unknown("alow x".into())));
+        check(
+            "-- downhaul:protect copy orders, items",
+            Some(DirectiveKind::Protect {
+                policy: "copy".into(),
+                tables: names(&["orders", "items"]),
+            }),
+        );
+    }
+}

@@ -1,8 +1,36 @@
-//! Statements to changes.
+//! Statements to changes: one file a topic, `statement.rs` leads to them.
+
+mod alter_table;
+mod body;
+mod column;
+mod constraint;
+mod create_table;
+mod cursor;
+mod dml;
+mod drop;
+mod expr;
+mod index;
+mod literal;
+mod mention;
+mod mysql;
+mod other;
+mod partition;
+mod routine;
+mod sequence;
+mod session;
+mod statement;
+mod trigger;
+mod types;
+mod types_ddl;
+mod view;
 
 use serde::{Deserialize, Serialize};
 
+use crate::directive::parse_directive;
+use crate::lexer::{Token, TokenKind, lex};
+use crate::split::split;
 use crate::{Change, Dialect, Directive, Span};
+use cursor::Cursor;
 
 /// A parsed source text.
 #[derive(Clone, Debug)]
@@ -28,6 +56,9 @@ pub struct Statement {
     pub parsed: Parsed,
     /// One span for each change (the clause it came from), as long as `changes()`.
     pub change_spans: Vec<Span>,
+    /// The rows behind `COPY … FROM stdin`, the closing `\\.` line included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_data: Option<Span>,
 }
 
 /// Result of reading one statement.
@@ -68,8 +99,87 @@ impl Statement {
     }
 }
 
+/// Changes of one statement with the clause that each came from.
+#[derive(Default)]
+struct Out {
+    changes: Vec<Change>,
+    spans: Vec<Span>,
+}
+
+impl Out {
+    /// Adds a change that the tokens from `from` up to the cursor state.
+    fn push(&mut self, cursor: &Cursor<'_>, from: usize, change: Change) {
+        self.push_span(cursor.span_from(from), change);
+    }
+
+    fn push_span(&mut self, span: Span, change: Change) {
+        self.changes.push(change);
+        self.spans.push(span);
+    }
+
+    fn len(&self) -> usize {
+        self.changes.len()
+    }
+}
+
 /// Reads a whole source text. Never fails and never panics; linear in the length of the text.
 #[must_use]
-pub fn parse_script(_source: &str, dialect: Dialect) -> Script {
-    Script { dialect, statements: Vec::new(), directives: Vec::new(), errors: Vec::new() }
+pub fn parse_script(source: &str, dialect: Dialect) -> Script {
+    let lexed = lex(source, dialect);
+    let directives = lexed
+        .tokens
+        .iter()
+        .filter(|t| t.kind.is_comment())
+        .filter_map(|t| parse_directive(t.span.text(source), t.span))
+        .collect();
+    let mut significant: Vec<Token> = Vec::new();
+    let statements = split(source, &lexed.tokens, dialect)
+        .iter()
+        .map(|raw| {
+            let tokens = &lexed.tokens[raw.first..=raw.last];
+            significant.clear();
+            significant.extend(tokens.iter().filter(|t| is_significant(t.kind)));
+            let span = tokens[0].span.cover(tokens[tokens.len() - 1].span);
+            let cursor = Cursor::new(source, &significant, dialect);
+            parse_statement(cursor, span, raw.copy_data)
+        })
+        .collect();
+    Script { dialect, statements, directives, errors: lexed.errors }
+}
+
+/// The grammar sees through executable comments.
+fn is_significant(kind: TokenKind) -> bool {
+    !kind.is_trivia() && !matches!(kind, TokenKind::ExecutableOpen | TokenKind::ExecutableClose)
+}
+
+fn parse_statement(mut cursor: Cursor<'_>, span: Span, copy_data: Option<Span>) -> Statement {
+    let text = span.text(cursor.source).to_owned();
+    let mut out = Out::default();
+    let result = match cursor.tokens.iter().find(|t| t.kind == TokenKind::Unterminated) {
+        Some(open) => Err(SyntaxError {
+            message: "a string, quoted name or comment is not closed".to_owned(),
+            span: open.span,
+        }),
+        None if cursor.tokens.is_empty() => {
+            out.push_span(span, Change::NoEffect { verb: String::new() });
+            Ok(())
+        }
+        None => statement::statement(&mut cursor, &mut out),
+    };
+    match result {
+        Ok(()) => Statement {
+            span,
+            text,
+            parsed: Parsed::Changes(out.changes),
+            change_spans: out.spans,
+            copy_data,
+        },
+        Err(error) => Statement {
+            span,
+            text,
+            parsed: Parsed::Unparsed(error),
+            change_spans: Vec::new(),
+            copy_data,
+        },
+    }
 }
