@@ -227,6 +227,14 @@ impl<'a> Cursor<'a> {
         self.text_of(from, self.pos)
     }
 
+    /// The source text of the tokens `from..to`, comments included.
+    pub(crate) fn verbatim(&self, from: usize, to: usize) -> &'a str {
+        match (self.tokens.get(from), to.checked_sub(1).and_then(|i| self.tokens.get(i))) {
+            (Some(first), Some(last)) if to > from => first.span.cover(last.span).text(self.source),
+            _ => "",
+        }
+    }
+
     /// Tokens that stand apart in the source are joined by one space (two string literals by a
     /// line end, without which PostgreSQL would not take them for one).
     pub(crate) fn text_of(&self, from: usize, to: usize) -> String {

@@ -89,6 +89,7 @@ pub(crate) fn create_routine(
     let from = cursor.pos;
     let if_not_exists = cursor.if_not_exists();
     let name = cursor.object_name("a name")?;
+    let start = cursor.pos;
     let mut def = RoutineDef {
         name,
         kind,
@@ -99,6 +100,7 @@ pub(crate) fn create_routine(
         volatility: None,
         security_definer: false,
         settings: Vec::new(),
+        definition: String::new(),
     };
     if cursor.is_mysql() && cursor.is_any(&["RETURNS", "SONAME"]) {
         // A loadable function.
@@ -114,6 +116,7 @@ pub(crate) fn create_routine(
     } else {
         postgres_rest(cursor, &mut def, &mut body_changes)?;
     }
+    def.definition = cursor.verbatim(start, cursor.pos).to_owned();
     out.push(cursor, from, Change::CreateRoutine { def, or_replace, if_not_exists, body_changes });
     Ok(())
 }

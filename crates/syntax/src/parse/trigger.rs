@@ -37,9 +37,8 @@ pub(crate) fn create_trigger(
     } else {
         cursor.rest();
     }
-    // The event comes first in the text, since it belongs to what the trigger is.
-    let text =
-        format!("{} {}", cursor.text_of(event, event_end), cursor.text_of(start, cursor.pos));
+    let text = cursor.verbatim(start, cursor.pos).to_owned();
+    let event_text = cursor.text_of(event, event_end);
     let mut columns = cursor.expr_of(event, event_end).columns;
     for column in cursor.expr_of(start, cursor.pos).columns {
         if !columns.contains(&column) {
@@ -66,7 +65,7 @@ pub(crate) fn create_trigger(
         "referencing",
     ];
     columns.retain(|c| !events.contains(&c.key()));
-    let def = TriggerDef { name, table, text, function, columns };
+    let def = TriggerDef { name, table, event: event_text, text, function, columns };
     out.push(cursor, from, Change::CreateTrigger { def, or_replace, if_not_exists });
     Ok(())
 }
