@@ -1,1 +1,24 @@
-//! Placeholder while the workspace is laid out.
+//! The only crate that talks to a database.
+//!
+//! [`Target`] says where a database is; [`connect`] opens a [`Session`] on it. A session is an
+//! object-safe trait with one folder per engine behind it, so that everything above this crate is
+//! written once. Statements go to the server as text by the simple protocol: prepared statements
+//! collide behind transaction poolers.
+//!
+//! Absent on purpose: printing, reading the environment, any notion of a migration.
+
+pub mod dump;
+pub mod error;
+pub mod lock;
+mod postgres;
+pub mod session;
+pub mod shape;
+mod sqlite;
+pub mod target;
+
+pub use dump::{DumpKind, DumpObject, ObjectId, SchemaDump};
+pub use error::{EngineError, StatementFailure};
+pub use lock::{LockHolder, MigrationLock};
+pub use session::{LockBudget, Row, ServerInfo, Session, connect};
+pub use shape::{ColumnShape, ForeignKeyShape, SequenceState, TableShape};
+pub use target::Target;

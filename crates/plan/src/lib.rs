@@ -3,9 +3,11 @@
 //! `source/` reads the file layouts of many tools into one shape, a [`Series`]. This crate reads
 //! files; it never connects to a database and never prints.
 
+pub mod checksum;
 pub mod source;
 pub mod version;
 
+pub use checksum::Checksum;
 pub use source::{
     Direction, LayoutId, Series, SourceError, SourceFile, SourceMigration, TransactionMode, load,
     load_with_layout,

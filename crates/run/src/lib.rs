@@ -1,1 +1,29 @@
-//! Placeholder while the workspace is laid out.
+//! The executor: applies and reverts migrations and survives being killed at any instant.
+//!
+//! What was done is told by the journal in the database and by the database itself; there is no
+//! flag for a person to clear. Everything that a transaction can hold runs in one transaction
+//! together with its journal rows; what cannot is journaled before and after each statement and
+//! probed after a crash.
+//!
+//! Absent on purpose: printing and reading the environment. Progress goes to an [`Observer`].
+
+pub mod apply;
+pub mod down;
+pub mod error;
+pub mod journal;
+pub mod observer;
+pub mod prepare;
+pub mod probe;
+pub mod runner;
+pub mod status;
+pub mod up;
+
+pub use apply::{Applied, KeptSummary};
+pub use down::{DownPlan, DownSelection, PlannedDown};
+pub use error::RunError;
+pub use journal::{Journal, JournalEntry, MigrationState, Operation};
+pub use observer::{Event, Observer, Silent};
+pub use prepare::{Group, Prepared};
+pub use runner::{Options, Runner};
+pub use status::{Status, StatusRow, StatusState};
+pub use up::{PlannedUp, UpPlan, UpSelection};

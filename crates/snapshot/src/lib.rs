@@ -1,1 +1,29 @@
-//! Placeholder while the workspace is laid out.
+//! Keeps what a destructive migration would lose and brings it back.
+//!
+//! The life of a restore point, all of it inside the migration's own transaction:
+//!
+//! 1. [`loss::losses`] reads from the statements which tables lose what (pure).
+//! 2. [`keep::keep`] locks those tables and copies what they would lose, or sets triggers that
+//!    record the rows that change, and counts what it copied.
+//! 3. The migration runs.
+//! 4. [`settle::settle`] compares what was kept with what is there now and keeps the net
+//!    difference: lost rows, lost columns, changed values with the value they were changed to.
+//!
+//! And on the way back:
+//!
+//! 5. [`restore::hold`] notes, before the first statement of the down, which of the changed values
+//!    are still as the migration left them: only those are put back. What was written since wins.
+//! 6. The down runs.
+//! 7. [`complete::objects`] puts back what the down forgot of the schema, [`restore::restore`] the
+//!    data, and verifies it row by row.
+
+pub mod complete;
+pub mod keep;
+pub mod loss;
+pub mod restore;
+pub mod settle;
+pub mod sql;
+pub mod store;
+
+pub use loss::{Losses, TableLoss, losses};
+pub use store::{Kept, KeptColumn, KeptMode, SnapshotError};

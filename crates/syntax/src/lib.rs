@@ -14,6 +14,7 @@ pub mod ident;
 pub mod lexer;
 pub mod object;
 pub mod parse;
+pub mod significant;
 pub mod span;
 pub mod split;
 
@@ -23,4 +24,5 @@ pub use directive::{Directive, DirectiveKind};
 pub use ident::{Ident, ObjectName};
 pub use object::*;
 pub use parse::{Parsed, Script, Statement, parse_script};
+pub use significant::significant;
 pub use span::{LineIndex, Position, Span};

@@ -1,0 +1,195 @@
+//! The schema as the server itself states it: one DDL text per object, exact enough to compare two
+//! moments and to put back what is missing.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Kinds of object in a dump, in the order in which they can be created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum DumpKind {
+    Schema,
+    Extension,
+    Type,
+    Sequence,
+    Function,
+    Table,
+    Column,
+    Default,
+    NotNull,
+    ColumnOption,
+    SequenceOwner,
+    View,
+    Constraint,
+    Index,
+    ForeignKey,
+    Trigger,
+    TriggerState,
+    Rule,
+    RowSecurity,
+    Policy,
+    Owner,
+    Grant,
+    Comment,
+}
+
+impl DumpKind {
+    /// For people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Schema => "schema",
+            Self::Extension => "extension",
+            Self::Type => "type",
+            Self::Sequence => "sequence",
+            Self::Function => "function",
+            Self::Table => "table",
+            Self::Column => "column",
+            Self::Default => "default",
+            Self::NotNull => "not null",
+            Self::ColumnOption => "column option",
+            Self::SequenceOwner => "sequence owner",
+            Self::View => "view",
+            Self::Constraint => "constraint",
+            Self::Index => "index",
+            Self::ForeignKey => "foreign key",
+            Self::Trigger => "trigger",
+            Self::TriggerState => "trigger state",
+            Self::Rule => "rule",
+            Self::RowSecurity => "row security",
+            Self::Policy => "policy",
+            Self::Owner => "owner",
+            Self::Grant => "grant",
+            Self::Comment => "comment",
+        }
+    }
+
+    /// The kind of this name, as [`Self::as_str`] gives it.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        use DumpKind::{
+            Column, ColumnOption, Comment, Constraint, Default, Extension, ForeignKey, Function,
+            Grant, Index, NotNull, Owner, Policy, RowSecurity, Rule, Schema, Sequence,
+            SequenceOwner, Table, Trigger, TriggerState, Type, View,
+        };
+        [
+            Schema,
+            Extension,
+            Type,
+            Sequence,
+            Function,
+            Table,
+            Column,
+            Default,
+            NotNull,
+            ColumnOption,
+            SequenceOwner,
+            View,
+            Constraint,
+            Index,
+            ForeignKey,
+            Trigger,
+            TriggerState,
+            Rule,
+            RowSecurity,
+            Policy,
+            Owner,
+            Grant,
+            Comment,
+        ]
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
+    }
+}
+
+/// Identity of an object within a dump.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ObjectId {
+    /// Kind.
+    pub kind: DumpKind,
+    /// Full name, as the server quotes it: `shop.orders`, `shop.orders.total`.
+    pub name: String,
+}
+
+/// One object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DumpObject {
+    /// Identity.
+    pub id: ObjectId,
+    /// Statement that creates it.
+    pub create: String,
+    /// Statement that removes it.
+    pub remove: String,
+    /// What is compared: equal means the same object.
+    pub fingerprint: String,
+    /// Its creation is part of another object's (a column's of its table's).
+    pub part: bool,
+}
+
+/// A schema at one moment, objects in the order in which they can be created.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaDump {
+    /// All objects.
+    pub objects: Vec<DumpObject>,
+}
+
+/// An object that two dumps do not agree on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DumpDifference<'a> {
+    /// In the first dump.
+    pub left: Option<&'a DumpObject>,
+    /// In the second dump.
+    pub right: Option<&'a DumpObject>,
+}
+
+impl DumpDifference<'_> {
+    /// Identity of the object.
+    #[must_use]
+    pub fn id(&self) -> &ObjectId {
+        match (self.left, self.right) {
+            (Some(object), _) | (None, Some(object)) => &object.id,
+            (None, None) => unreachable!("a difference has at least one side"),
+        }
+    }
+}
+
+impl SchemaDump {
+    fn by_id(&self) -> BTreeMap<&ObjectId, &DumpObject> {
+        self.objects.iter().map(|object| (&object.id, object)).collect()
+    }
+
+    /// The object of this identity.
+    #[must_use]
+    pub fn get(&self, id: &ObjectId) -> Option<&DumpObject> {
+        self.objects.iter().find(|object| object.id == *id)
+    }
+
+    /// What differs, in creation order of `self`, then objects that only `other` has.
+    #[must_use]
+    pub fn differences<'a>(&'a self, other: &'a Self) -> Vec<DumpDifference<'a>> {
+        let (left, right) = (self.by_id(), other.by_id());
+        let mut differences = Vec::new();
+        for object in &self.objects {
+            let there = right.get(&object.id).copied();
+            if there.is_none_or(|there| there.fingerprint != object.fingerprint) {
+                differences.push(DumpDifference { left: Some(object), right: there });
+            }
+        }
+        for object in other.objects.iter().filter(|object| !left.contains_key(&object.id)) {
+            differences.push(DumpDifference { left: None, right: Some(object) });
+        }
+        differences
+    }
+
+    /// As a script: what `schema dump` prints.
+    #[must_use]
+    pub fn script(&self) -> String {
+        let mut text = String::new();
+        for object in self.objects.iter().filter(|object| !object.part) {
+            text.push_str(object.create.trim_end_matches(';'));
+            text.push_str(";\n\n");
+        }
+        text
+    }
+}

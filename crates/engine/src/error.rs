@@ -1,0 +1,127 @@
+//! What can go wrong with a database.
+
+/// A statement that the server refused.
+#[derive(Clone, Debug)]
+pub struct StatementFailure {
+    /// The server's message.
+    pub message: String,
+    /// SQLSTATE, or the engine's own code.
+    pub code: Option<String>,
+    /// Detail and hint of the server.
+    pub detail: Option<String>,
+    /// Character in the statement at which the server points, from 0.
+    pub position: Option<usize>,
+    /// The statement.
+    pub sql: String,
+}
+
+/// Any failure of the database or of the way to it.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The URL cannot be read. Never holds the URL itself.
+    #[error("the database URL cannot be used: {message}")]
+    BadUrl {
+        /// What is wrong.
+        message: String,
+    },
+    /// No connection.
+    #[error("cannot reach {target}: {cause}")]
+    Unreachable {
+        /// Which database.
+        target: String,
+        /// Why.
+        cause: String,
+    },
+    /// The server refused the login.
+    #[error("{target} refused the login: {cause}")]
+    LoginRefused {
+        /// Which database.
+        target: String,
+        /// Why.
+        cause: String,
+    },
+    /// The database cannot be written to.
+    #[error("the database is read-only: {0}")]
+    ReadOnly(String),
+    /// A lock was not to be had within the budget.
+    #[error("a lock was not to be had in time: {}", .0.message)]
+    LockTimeout(StatementFailure),
+    /// The server refused a statement.
+    #[error("{}", .0.message)]
+    Statement(StatementFailure),
+    /// The connection broke.
+    #[error("the connection to the database broke: {0}")]
+    Disconnected(String),
+    /// The server answered in a way that should not be.
+    #[error("unexpected answer of the database: {0}")]
+    Protocol(String),
+}
+
+impl EngineError {
+    /// Translates an error of the driver met while connecting.
+    pub(crate) fn connecting(target: &impl std::fmt::Display, error: &sqlx::Error) -> Self {
+        let target = target.to_string();
+        if let sqlx::Error::Database(db) = error {
+            let code = db.code().unwrap_or_default().into_owned();
+            let cause = db.message().to_owned();
+            // Class 28: invalid authorization (PostgreSQL manual, appendix A).
+            return if code.starts_with("28") {
+                Self::LoginRefused { target, cause }
+            } else {
+                Self::Unreachable { target, cause }
+            };
+        }
+        Self::Unreachable { target, cause: error.to_string() }
+    }
+
+    /// Translates an error of the driver met while running a statement.
+    pub(crate) fn running(sql: &str, error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(db) => {
+                let code = db.code().map(std::borrow::Cow::into_owned);
+                let mut failure = StatementFailure {
+                    message: db.message().to_owned(),
+                    code: code.clone(),
+                    detail: None,
+                    position: None,
+                    sql: sql.to_owned(),
+                };
+                if let Some(pg) = db.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
+                    let parts: Vec<&str> = [pg.detail(), pg.hint()].into_iter().flatten().collect();
+                    failure.detail = (!parts.is_empty()).then(|| parts.join("\n"));
+                    failure.position = match pg.position() {
+                        Some(sqlx::postgres::PgErrorPosition::Original(at)) => at.checked_sub(1),
+                        _ => None,
+                    };
+                }
+                // PostgreSQL manual, appendix A: 55P03 lock_not_available, 57014 query_canceled
+                // (statement_timeout), 25006 read_only_sql_transaction. SQLite: 5 BUSY, 8 READONLY
+                // and their extended codes in the low byte.
+                let sqlite = db.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some();
+                let primary = code.as_deref().and_then(|c| c.parse::<u32>().ok()).map(|c| c & 0xff);
+                match code.as_deref() {
+                    Some("55P03") => Self::LockTimeout(failure),
+                    Some("25006") => Self::ReadOnly(failure.message),
+                    // 57P01 to 57P03: the server is going away or not there yet.
+                    Some("57P01" | "57P02" | "57P03") => Self::Disconnected(failure.message),
+                    _ if sqlite && primary == Some(5) => Self::LockTimeout(failure),
+                    _ if sqlite && primary == Some(8) => Self::ReadOnly(failure.message),
+                    _ => Self::Statement(failure),
+                }
+            }
+            sqlx::Error::Io(error) => Self::Disconnected(error.to_string()),
+            sqlx::Error::Protocol(message) => Self::Disconnected(message),
+            sqlx::Error::WorkerCrashed => Self::Disconnected("the driver's thread died".into()),
+            other => Self::Protocol(other.to_string()),
+        }
+    }
+
+    /// The refused statement, where that is what happened.
+    #[must_use]
+    pub fn failure(&self) -> Option<&StatementFailure> {
+        match self {
+            Self::Statement(failure) | Self::LockTimeout(failure) => Some(failure),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! PostgreSQL.
+
+mod connect;
+mod dump;
+mod shape;
+
+pub(crate) use connect::{Postgres, connect};

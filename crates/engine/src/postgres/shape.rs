@@ -1,0 +1,171 @@
+//! Live tables of PostgreSQL.
+
+use downhaul_syntax::{Dialect, Ident, ObjectName};
+
+use super::Postgres;
+use crate::session::Session;
+use crate::{ColumnShape, EngineError, ForeignKeyShape, SequenceState, TableShape};
+
+fn ident(name: &str) -> Ident {
+    Ident::stored(Dialect::Postgres, name)
+}
+
+fn name(schema: &str, table: &str) -> ObjectName {
+    ObjectName { schema: Some(ident(schema)), name: ident(table) }
+}
+
+pub(super) async fn table_shape(
+    session: &mut Postgres,
+    table: &ObjectName,
+) -> Result<Option<TableShape>, EngineError> {
+    let literal = Dialect::Postgres.literal(&Dialect::Postgres.quote_name(table));
+    let found = session
+        .rows(&format!(
+            "SELECT c.oid, n.nspname, c.relname, \
+                    c.relkind = 'p' OR c.relispartition OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)), \
+                    CASE WHEN c.reltuples < 0 THEN NULL ELSE c.reltuples::bigint END \
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE c.oid = pg_catalog.to_regclass({literal}) AND c.relkind IN ('r', 'p')"
+        ))
+        .await?;
+    let Some(found) = found.first() else { return Ok(None) };
+    let oid = found.number(0)?;
+
+    let columns = session
+        .rows(&format!(
+            "SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull, \
+                    a.attgenerated <> '', a.attidentity = 'a', \
+                    t.typnamespace <> 'pg_catalog'::regnamespace OR e.typnamespace <> 'pg_catalog'::regnamespace, \
+                    pg_catalog.pg_get_expr(d.adbin, d.adrelid) \
+             FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+             LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND t.typelem <> 0 \
+             LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated = '' \
+             WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
+        ))
+        .await?
+        .iter()
+        .map(|row| ColumnShape {
+            name: ident(row.text(0)),
+            ty: row.text(1).to_owned(),
+            not_null: row.flag(2),
+            generated: row.flag(3),
+            identity_always: row.flag(4),
+            user_type: row.flag(5),
+            default: row.opt(6).map(str::to_owned),
+        })
+        .collect();
+
+    // The primary key, else the narrowest unique index over NOT NULL columns that is valid, not
+    // partial, without expressions, and checked at once.
+    let key = session
+        .rows(&format!(
+            "SELECT a.attname FROM ( \
+               SELECT i.indexrelid, i.indrelid, i.indkey, i.indnkeyatts FROM pg_catalog.pg_index i \
+               WHERE i.indrelid = {oid} AND i.indisunique AND i.indisvalid AND i.indimmediate \
+                 AND i.indpred IS NULL AND i.indexprs IS NULL \
+                 AND NOT EXISTS (SELECT FROM pg_catalog.generate_series(0, i.indnkeyatts - 1) k \
+                       JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k] \
+                       WHERE NOT a.attnotnull) \
+               ORDER BY i.indisprimary DESC, i.indnkeyatts, i.indexrelid LIMIT 1) i \
+             CROSS JOIN pg_catalog.generate_series(0, i.indnkeyatts - 1) k \
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k] ORDER BY k"
+        ))
+        .await?
+        .iter()
+        .map(|row| ident(row.text(0)))
+        .collect();
+
+    let foreign_keys = session
+        .rows(&format!(
+            "SELECT k.conname, n.nspname, c.relname, k.confdeltype IN ('c','n','d') OR k.confupdtype IN ('c','n','d'), k.condeferrable \
+             FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.confrelid \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE k.conrelid = {oid} AND k.contype = 'f' ORDER BY k.oid"
+        ))
+        .await?
+        .iter()
+        .map(|row| ForeignKeyShape {
+            name: Some(ident(row.text(0))),
+            table: name(row.text(1), row.text(2)),
+            acts: row.flag(3),
+            deferrable: row.flag(4),
+        })
+        .collect();
+
+    let referencing = session
+        .rows(&format!(
+            "SELECT n.nspname, c.relname, bool_or(k.confdeltype IN ('c','n','d') OR k.confupdtype IN ('c','n','d')) FROM pg_catalog.pg_constraint k \
+             JOIN pg_catalog.pg_class c ON c.oid = k.conrelid \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE k.confrelid = {oid} AND k.contype = 'f' AND k.conrelid <> {oid} GROUP BY 1, 2 ORDER BY 1, 2"
+        ))
+        .await?;
+    let names = |only_acting: bool| {
+        referencing
+            .iter()
+            .filter(|row| !only_acting || row.flag(2))
+            .map(|row| name(row.text(0), row.text(1)))
+            .collect()
+    };
+
+    let triggers = session
+        .rows(&format!(
+            "SELECT tgname FROM pg_catalog.pg_trigger WHERE tgrelid = {oid} AND NOT tgisinternal \
+             AND tgenabled = 'O' AND tgparentid = 0 ORDER BY tgname"
+        ))
+        .await?
+        .iter()
+        .map(|row| ident(row.text(0)))
+        .collect();
+
+    let owned = session
+        .rows(&format!(
+            "SELECT a.attname, n.nspname, s.relname FROM pg_catalog.pg_depend d \
+             JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S' \
+             JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace \
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid \
+             WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass \
+               AND d.refobjid = {oid} AND d.deptype IN ('a', 'i') ORDER BY a.attnum"
+        ))
+        .await?;
+    let mut sequences = Vec::new();
+    for row in &owned {
+        let sequence = Dialect::Postgres.quote_name(&name(row.text(1), row.text(2)));
+        let state = session.rows(&format!("SELECT last_value, is_called FROM {sequence}")).await?;
+        if let Some(state) = state.first() {
+            sequences.push(SequenceState {
+                column: Some(ident(row.text(0))),
+                last_value: state.number(0)?,
+                is_called: state.flag(1),
+            });
+        }
+    }
+
+    Ok(Some(TableShape {
+        name: name(found.text(1), found.text(2)),
+        columns,
+        key,
+        foreign_keys,
+        acted_on: names(true),
+        referenced_by: names(false),
+        sequences,
+        triggers,
+        divided: found.flag(3),
+        rows: found.opt(4).and_then(|rows| rows.parse().ok()),
+    }))
+}
+
+pub(super) async fn tables_of_schema(
+    session: &mut Postgres,
+    schema: &str,
+) -> Result<Vec<ObjectName>, EngineError> {
+    let rows = session
+        .rows(&format!(
+            "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE n.nspname = {} AND c.relkind IN ('r', 'p') ORDER BY c.oid",
+            Dialect::Postgres.literal(schema)
+        ))
+        .await?;
+    Ok(rows.iter().map(|row| name(row.text(0), row.text(1))).collect())
+}

@@ -1,0 +1,132 @@
+//! One connection to a database.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use downhaul_syntax::{Dialect, ObjectName};
+
+use crate::{EngineError, SchemaDump, TableShape, Target};
+
+/// What the server said of itself.
+#[derive(Clone, Debug)]
+pub struct ServerInfo {
+    /// Dialect.
+    pub dialect: Dialect,
+    /// Version for people: `PostgreSQL 15.18`.
+    pub version: String,
+    /// Major version: 15 for PostgreSQL 15.18, 3 for SQLite.
+    pub major: u32,
+    /// Minor version.
+    pub minor: u32,
+    /// Whom we are logged in as.
+    pub user: String,
+}
+
+/// One row of a result, every value as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row(pub Vec<Option<String>>);
+
+impl Row {
+    /// The value of a column, or `""` where it is NULL or absent.
+    #[must_use]
+    pub fn text(&self, column: usize) -> &str {
+        self.0.get(column).and_then(Option::as_deref).unwrap_or("")
+    }
+
+    /// The value of a column, NULL kept apart.
+    #[must_use]
+    pub fn opt(&self, column: usize) -> Option<&str> {
+        self.0.get(column).and_then(Option::as_deref)
+    }
+
+    /// The value of a column as a number.
+    pub fn number(&self, column: usize) -> Result<i64, EngineError> {
+        self.text(column).parse().map_err(|_| {
+            EngineError::Protocol(format!("expected a number, got `{}`", self.text(column)))
+        })
+    }
+
+    /// The value of a column as a truth value.
+    #[must_use]
+    pub fn flag(&self, column: usize) -> bool {
+        matches!(self.text(column), "t" | "true" | "1")
+    }
+}
+
+/// How long statements may wait.
+#[derive(Clone, Copy, Debug)]
+pub struct LockBudget {
+    /// Longest wait of one statement for one lock.
+    pub lock_timeout: Duration,
+    /// Longest run of one statement; `None` = no limit.
+    pub statement_timeout: Option<Duration>,
+}
+
+impl Default for LockBudget {
+    fn default() -> Self {
+        Self { lock_timeout: Duration::from_secs(2), statement_timeout: None }
+    }
+}
+
+/// A connection. Not `Sync`: one task at a time.
+#[async_trait]
+pub trait Session: Send {
+    /// What the server said of itself.
+    fn server(&self) -> &ServerInfo;
+
+    /// Runs one statement; returns the rows it touched.
+    async fn execute(&mut self, sql: &str) -> Result<u64, EngineError>;
+
+    /// Runs one statement and returns its rows.
+    async fn rows(&mut self, sql: &str) -> Result<Vec<Row>, EngineError>;
+
+    /// Opens a transaction that may write (SQLite: takes the write lock at once) within a budget.
+    async fn begin(&mut self, budget: LockBudget) -> Result<(), EngineError>;
+
+    /// Commits.
+    async fn commit(&mut self) -> Result<(), EngineError>;
+
+    /// Rolls back. Harmless outside a transaction.
+    async fn rollback(&mut self) -> Result<(), EngineError>;
+
+    /// The schema of the whole database, Downhaul's own objects left out.
+    async fn dump(&mut self) -> Result<SchemaDump, EngineError>;
+
+    /// The table of this name, as the session resolves it; `None` where there is none.
+    async fn table_shape(&mut self, name: &ObjectName) -> Result<Option<TableShape>, EngineError>;
+
+    /// Names of all tables of a schema (PostgreSQL), for `DROP SCHEMA … CASCADE`.
+    async fn tables_of_schema(&mut self, schema: &str) -> Result<Vec<ObjectName>, EngineError>;
+
+    /// A fingerprint of the rows of a table, whatever their order: `count:hash`. `columns` are
+    /// quoted. Only within a transaction.
+    async fn digest(&mut self, table: &str, columns: &[String]) -> Result<String, EngineError>;
+
+    /// Closes it in an orderly way.
+    async fn close(self: Box<Self>);
+
+    /// Dialect of the server.
+    fn dialect(&self) -> Dialect {
+        self.server().dialect
+    }
+}
+
+impl dyn Session + '_ {
+    /// The first row of a result.
+    pub async fn row(&mut self, sql: &str) -> Result<Option<Row>, EngineError> {
+        Ok(self.rows(sql).await?.into_iter().next())
+    }
+
+    /// The first value of the first row as a number; 0 where there is none.
+    pub async fn number(&mut self, sql: &str) -> Result<i64, EngineError> {
+        self.row(sql).await?.map_or(Ok(0), |row| row.number(0))
+    }
+}
+
+/// Opens a session. SQLite files are made only if `create` says so.
+pub async fn connect(target: &Target, create: bool) -> Result<Box<dyn Session>, EngineError> {
+    match target {
+        Target::Postgres(options) => crate::postgres::connect(target, options).await,
+        Target::Sqlite { path } => crate::sqlite::connect(target, path, create).await,
+    }
+}

@@ -1,0 +1,155 @@
+//! Opening SQLite files and running statements.
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use downhaul_syntax::{Dialect, ObjectName};
+use futures_util::TryStreamExt;
+use sha2::{Digest, Sha256};
+use sqlx::sqlite::{Sqlite as Driver, SqliteConnectOptions, SqliteConnection, SqliteRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Decode, Row as _, ValueRef};
+
+use crate::session::{LockBudget, Row, ServerInfo, Session};
+use crate::{EngineError, SchemaDump, TableShape, Target};
+
+/// A session on a SQLite file.
+pub(crate) struct Sqlite {
+    connection: SqliteConnection,
+    server: ServerInfo,
+}
+
+/// Opens a session.
+pub(crate) async fn connect(
+    target: &Target,
+    path: &Path,
+    create: bool,
+) -> Result<Box<dyn Session>, EngineError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(create)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(2))
+        .disable_statement_logging();
+    let connection =
+        options.connect().await.map_err(|error| EngineError::connecting(target, &error))?;
+    let mut session = Sqlite {
+        connection,
+        server: ServerInfo {
+            dialect: Dialect::Sqlite,
+            version: String::new(),
+            major: 3,
+            minor: 0,
+            user: String::new(),
+        },
+    };
+    // Reading the schema version also proves that the file is a database.
+    let rows = session
+        .rows("SELECT sqlite_version(), (SELECT count(*) FROM sqlite_schema)")
+        .await
+        .map_err(|error| EngineError::Unreachable {
+            target: target.to_string(),
+            cause: error.to_string(),
+        })?;
+    let version = rows.first().map(|row| row.text(0).to_owned()).unwrap_or_default();
+    session.server.minor =
+        version.split('.').nth(1).and_then(|minor| minor.parse().ok()).unwrap_or(0);
+    session.server.version = format!("SQLite {version}");
+    Ok(Box::new(session))
+}
+
+fn text_row(row: &SqliteRow) -> Result<Row, EngineError> {
+    let mut values = Vec::with_capacity(row.len());
+    for column in 0..row.len() {
+        let raw = row.try_get_raw(column).map_err(|e| EngineError::Protocol(e.to_string()))?;
+        values.push(if raw.is_null() {
+            None
+        } else {
+            let text = <String as Decode<'_, Driver>>::decode(raw)
+                .map_err(|e| EngineError::Protocol(e.to_string()))?;
+            Some(text)
+        });
+    }
+    Ok(Row(values))
+}
+
+#[async_trait]
+impl Session for Sqlite {
+    fn server(&self) -> &ServerInfo {
+        &self.server
+    }
+
+    async fn execute(&mut self, sql: &str) -> Result<u64, EngineError> {
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&mut self.connection)
+            .await
+            .map(|done| done.rows_affected())
+            .map_err(|error| EngineError::running(sql, error))
+    }
+
+    async fn rows(&mut self, sql: &str) -> Result<Vec<Row>, EngineError> {
+        let rows = sqlx::raw_sql(AssertSqlSafe(sql))
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(|error| EngineError::running(sql, error))?;
+        rows.iter().map(text_row).collect()
+    }
+
+    async fn begin(&mut self, budget: LockBudget) -> Result<(), EngineError> {
+        let busy = budget.lock_timeout.as_millis();
+        self.execute(&format!("PRAGMA busy_timeout = {busy}")).await?;
+        // The write lock at once: a reader that becomes a writer can only fail (SQLITE_BUSY).
+        self.execute("BEGIN IMMEDIATE").await.map(drop)
+    }
+
+    async fn commit(&mut self) -> Result<(), EngineError> {
+        self.execute("COMMIT").await.map(drop)
+    }
+
+    async fn rollback(&mut self) -> Result<(), EngineError> {
+        match self.execute("ROLLBACK").await {
+            // "cannot rollback - no transaction is active": some errors have rolled back already.
+            Err(EngineError::Statement(_)) | Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn dump(&mut self) -> Result<SchemaDump, EngineError> {
+        super::dump::dump(self).await
+    }
+
+    async fn table_shape(&mut self, name: &ObjectName) -> Result<Option<TableShape>, EngineError> {
+        super::shape::table_shape(self, name).await
+    }
+
+    async fn tables_of_schema(&mut self, _schema: &str) -> Result<Vec<ObjectName>, EngineError> {
+        Ok(Vec::new())
+    }
+
+    async fn digest(&mut self, table: &str, columns: &[String]) -> Result<String, EngineError> {
+        let row = if columns.is_empty() {
+            "''".to_owned()
+        } else {
+            columns.iter().map(|c| format!("quote({c})")).collect::<Vec<_>>().join(" || ',' || ")
+        };
+        let sql = format!("SELECT {row} FROM {table}");
+        let (mut count, mut sum) = (0_u64, 0_u128);
+        let mut rows = sqlx::raw_sql(AssertSqlSafe(sql.as_str())).fetch(&mut self.connection);
+        while let Some(row) = rows.try_next().await.map_err(|e| EngineError::running(&sql, e))? {
+            let text: String =
+                row.try_get_unchecked(0).map_err(|e| EngineError::Protocol(e.to_string()))?;
+            let hash = Sha256::digest(text.as_bytes());
+            let mut half = [0_u8; 16];
+            half.copy_from_slice(&hash[..16]);
+            // A sum does not depend on the order of the rows.
+            sum = sum.wrapping_add(u128::from_be_bytes(half));
+            count += 1;
+        }
+        Ok(format!("{count}:{sum:032x}"))
+    }
+
+    async fn close(self: Box<Self>) {
+        // An error while saying goodbye changes nothing: all work is committed or rolled back.
+        let _ = self.connection.close().await;
+    }
+}

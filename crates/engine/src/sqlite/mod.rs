@@ -1,0 +1,7 @@
+//! SQLite.
+
+mod connect;
+mod dump;
+mod shape;
+
+pub(crate) use connect::{Sqlite, connect};

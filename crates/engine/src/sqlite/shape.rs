@@ -1,0 +1,160 @@
+//! Live tables of SQLite.
+
+use downhaul_syntax::{Dialect, Ident, ObjectName};
+
+use super::Sqlite;
+use crate::session::{Row, Session};
+use crate::{ColumnShape, EngineError, ForeignKeyShape, SequenceState, TableShape};
+
+fn ident(name: &str) -> Ident {
+    Ident::stored(Dialect::Sqlite, name)
+}
+
+/// Actions of a foreign key that change rows.
+fn acts(action: &str) -> bool {
+    matches!(action, "CASCADE" | "SET NULL" | "SET DEFAULT")
+}
+
+pub(super) async fn table_shape(
+    session: &mut Sqlite,
+    table: &ObjectName,
+) -> Result<Option<TableShape>, EngineError> {
+    let literal = Dialect::Sqlite.literal(table.name.as_str());
+    let found = session
+        .rows(&format!(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = {literal} COLLATE NOCASE \
+             AND sql NOT LIKE 'CREATE VIRTUAL %'"
+        ))
+        .await?;
+    let Some(found) = found.first() else { return Ok(None) };
+    let name = found.text(0).to_owned();
+    let literal = Dialect::Sqlite.literal(&name);
+
+    // pragma_table_xinfo: hidden = 2 and 3 are generated columns, 1 belongs to virtual tables.
+    let rows = session
+        .rows(&format!(
+            "SELECT name, type, \"notnull\", pk, hidden, dflt_value FROM pragma_table_xinfo({literal}) WHERE hidden <> 1 ORDER BY cid"
+        ))
+        .await?;
+    let columns: Vec<ColumnShape> = rows
+        .iter()
+        .map(|row| ColumnShape {
+            name: ident(row.text(0)),
+            ty: row.text(1).to_owned(),
+            not_null: row.flag(2),
+            generated: row.text(4) != "0",
+            identity_always: false,
+            user_type: false,
+            default: row.opt(5).map(str::to_owned),
+        })
+        .collect();
+    let key = key_columns(session, &literal, &rows, &columns).await?;
+
+    let foreign_keys = session
+        .rows(&format!(
+            "SELECT DISTINCT id, \"table\", on_update, on_delete FROM pragma_foreign_key_list({literal}) ORDER BY id"
+        ))
+        .await?
+        .iter()
+        .map(|row| ForeignKeyShape {
+            name: None,
+            table: ObjectName::bare(ident(row.text(1))),
+            acts: acts(row.text(2)) || acts(row.text(3)),
+            // PRAGMA defer_foreign_keys defers all of them.
+            deferrable: true,
+        })
+        .collect();
+    let referencing = session
+        .rows(&format!(
+            "SELECT m.name, max(f.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR f.on_update IN ('CASCADE', 'SET NULL', 'SET DEFAULT')) \
+             FROM sqlite_schema m, pragma_foreign_key_list(m.name) f \
+             WHERE m.type = 'table' AND f.\"table\" = {literal} COLLATE NOCASE AND m.name <> {literal} COLLATE NOCASE GROUP BY 1 ORDER BY 1"
+        ))
+        .await?;
+    let names = |only_acting: bool| {
+        referencing
+            .iter()
+            .filter(|row| !only_acting || row.flag(1))
+            .map(|row| ObjectName::bare(ident(row.text(0))))
+            .collect()
+    };
+    let triggers = session
+        .rows(&format!(
+            "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = {literal} COLLATE NOCASE ORDER BY name"
+        ))
+        .await?
+        .iter()
+        .map(|row| ident(row.text(0)))
+        .collect();
+
+    Ok(Some(TableShape {
+        name: ObjectName::bare(ident(&name)),
+        columns,
+        key,
+        foreign_keys,
+        acted_on: names(true),
+        referenced_by: names(false),
+        sequences: sequences(session, &literal).await?,
+        triggers,
+        divided: false,
+        rows: None,
+    }))
+}
+
+/// The primary key if none of its columns can be NULL (SQLite lets NULL into a primary key that is
+/// neither INTEGER nor of a WITHOUT ROWID table), else a unique index over NOT NULL columns.
+async fn key_columns(
+    session: &mut Sqlite,
+    literal: &str,
+    rows: &[Row],
+    columns: &[ColumnShape],
+) -> Result<Vec<Ident>, EngineError> {
+    let mut primary: Vec<&Row> = rows.iter().filter(|row| row.text(3) != "0").collect();
+    primary.sort_by_key(|row| row.number(3).unwrap_or(0));
+    let without_rowid = session
+        .rows(&format!("SELECT wr FROM pragma_table_list WHERE name = {literal} COLLATE NOCASE AND schema = 'main'"))
+        .await?
+        .first()
+        .is_some_and(|row| row.flag(0));
+    let integer_key = primary.len() == 1 && primary[0].text(1).eq_ignore_ascii_case("integer");
+    let never_null = without_rowid || integer_key || primary.iter().all(|row| row.flag(2));
+    if !primary.is_empty() && never_null {
+        return Ok(primary.iter().map(|row| ident(row.text(0))).collect());
+    }
+    let indexes = session
+        .rows(&format!(
+            "SELECT name FROM pragma_index_list({literal}) WHERE \"unique\" = 1 AND partial = 0 ORDER BY seq DESC"
+        ))
+        .await?;
+    for index in &indexes {
+        let index = Dialect::Sqlite.literal(index.text(0));
+        let parts = session
+            .rows(&format!("SELECT name FROM pragma_index_info({index}) ORDER BY seqno"))
+            .await?;
+        let key: Option<Vec<Ident>> = parts
+            .iter()
+            .map(|part| {
+                let column = ident(part.opt(0)?);
+                columns.iter().any(|c| c.name == column && c.not_null).then_some(column)
+            })
+            .collect();
+        if let Some(key) = key.filter(|key| !key.is_empty()) {
+            return Ok(key);
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// The AUTOINCREMENT counter.
+async fn sequences(session: &mut Sqlite, literal: &str) -> Result<Vec<SequenceState>, EngineError> {
+    let exists = session.rows("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'").await?;
+    if exists.is_empty() {
+        return Ok(Vec::new());
+    }
+    session
+        .rows(&format!("SELECT seq FROM sqlite_sequence WHERE name = {literal} COLLATE NOCASE"))
+        .await?
+        .iter()
+        .map(|row| Ok(SequenceState { column: None, last_value: row.number(0)?, is_called: true }))
+        .collect()
+}

@@ -1,0 +1,112 @@
+//! Where a database is.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use downhaul_syntax::Dialect;
+use sqlx::postgres::PgConnectOptions;
+
+use crate::EngineError;
+
+/// A database to connect to. Its `Display` and `Debug` never show a password.
+#[derive(Clone)]
+pub enum Target {
+    /// A PostgreSQL server.
+    Postgres(Box<PgConnectOptions>),
+    /// A SQLite file.
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Target {
+    /// Reads a database URL: `postgres://user@host/db`, `sqlite:path`, or the path of a file that
+    /// ends in `.db`, `.sqlite` or `.sqlite3`.
+    pub fn parse(url: &str) -> Result<Self, EngineError> {
+        let bad = |message: &str| EngineError::BadUrl { message: message.to_owned() };
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let options = PgConnectOptions::from_str(url)
+                // The driver's own message may quote parts of the URL, the password among them.
+                .map_err(|_| bad("this is not a valid postgres:// URL"))?
+                .application_name("downhaul");
+            return Ok(Self::Postgres(Box::new(options)));
+        }
+        if let Some(rest) = url.strip_prefix("sqlite:") {
+            let path = rest.strip_prefix("//").unwrap_or(rest);
+            let path = path.split('?').next().unwrap_or(path);
+            return match path {
+                "" | ":memory:" => Err(bad(
+                    "a SQLite database in memory is gone when the command ends: name a file",
+                )),
+                path => Ok(Self::Sqlite { path: PathBuf::from(path) }),
+            };
+        }
+        let file = Path::new(url);
+        if file.extension().is_some_and(|e| e == "db" || e == "sqlite" || e == "sqlite3") {
+            return Ok(Self::Sqlite { path: file.to_owned() });
+        }
+        match url.split_once("://") {
+            Some(("mysql" | "mariadb", _)) => Err(bad(
+                "running migrations on MySQL and MariaDB is not built yet; `downhaul lint --dialect mysql` works",
+            )),
+            _ => Err(bad("expected postgres://user@host/database or sqlite:path/to/file.db")),
+        }
+    }
+
+    /// Its dialect.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        match self {
+            Self::Postgres(_) => Dialect::Postgres,
+            Self::Sqlite { .. } => Dialect::Sqlite,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Postgres(options) => {
+                let database = options.get_database().unwrap_or_else(|| options.get_username());
+                match options.get_socket() {
+                    Some(socket) => write!(f, "postgres {database} at {}", socket.display()),
+                    None => write!(
+                        f,
+                        "postgres {database} at {}:{}",
+                        options.get_host(),
+                        options.get_port()
+                    ),
+                }
+            }
+            Self::Sqlite { path } => write!(f, "sqlite {}", path.display()),
+        }
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_read_and_passwords_stay_hidden() {
+        let target = Target::parse("postgres://app:s3cret@db.example:6543/shop").unwrap();
+        assert_eq!(target.to_string(), "postgres shop at db.example:6543");
+        assert!(!format!("{target:?}").contains("s3cret"));
+        for url in ["postgres://app:s3cret@host:port/x", "oracle://app:s3cret@h", "app:s3cret"] {
+            let error = Target::parse(url).unwrap_err();
+            assert!(!error.to_string().contains("s3cret"), "{error}");
+        }
+        assert_eq!(Target::parse("sqlite:a/b.db").unwrap().to_string(), "sqlite a/b.db");
+        assert_eq!(Target::parse("sqlite:///a/b.db").unwrap().to_string(), "sqlite /a/b.db");
+        assert_eq!(Target::parse("x.sqlite3").unwrap().to_string(), "sqlite x.sqlite3");
+        assert!(Target::parse("sqlite::memory:").is_err());
+    }
+}

@@ -1,0 +1,181 @@
+//! `down`: take back what was applied, newest first, with its data.
+
+use std::path::PathBuf;
+
+use downhaul_plan::{
+    Checksum, Direction, Series, SourceFile, SourceMigration, TransactionMode, Version,
+};
+
+use crate::apply::{self, Applied, KeptSummary, Work};
+use crate::journal::{JournalEntry, MigrationState, RestorePoint};
+use crate::up::text_diff;
+use crate::{Observer, Prepared, RunError, Runner};
+
+/// Which applied migrations are taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DownSelection {
+    /// The newest so many.
+    Steps(usize),
+    /// All that are newer than this version, which stays.
+    To(Version),
+    /// All.
+    All,
+}
+
+/// A migration that will be taken back.
+#[derive(Clone, Debug)]
+pub struct PlannedDown {
+    /// Version.
+    pub version: Version,
+    /// Its down, ready to run.
+    pub down: Prepared,
+    /// What its up kept and its down brings back.
+    pub kept: Vec<KeptSummary>,
+    entry: JournalEntry,
+    points: Vec<RestorePoint>,
+}
+
+/// What `down` will do.
+#[derive(Clone, Debug, Default)]
+pub struct DownPlan {
+    /// In order: newest first.
+    pub migrations: Vec<PlannedDown>,
+}
+
+impl Runner {
+    /// Finds what is to be taken back, from the journal: what is applied decides, not what lies on
+    /// disk. Refuses a migration without a down rather than reverting an older one underneath it.
+    pub async fn plan_down(
+        &mut self,
+        series: &Series,
+        selection: &DownSelection,
+    ) -> Result<DownPlan, RunError> {
+        let entries = self.journal.entries(&mut *self.session).await?;
+        let applied: Vec<&JournalEntry> = entries.iter().rev().collect();
+        if let DownSelection::To(version) = selection
+            && !entries.iter().any(|e| e.version == *version)
+        {
+            return Err(RunError::UnknownVersion(version.clone()));
+        }
+        let chosen = applied.iter().enumerate().filter(|(index, entry)| match selection {
+            DownSelection::All => true,
+            DownSelection::Steps(steps) => index < steps,
+            DownSelection::To(version) => entry.version > *version,
+        });
+        let mut plan = DownPlan::default();
+        for (_, entry) in chosen {
+            if entry.state == MigrationState::Applying {
+                return Err(RunError::NoDown {
+                    label: entry.label(),
+                    reason: "its up was cut off half way; `downhaul up` finishes it first".into(),
+                });
+            }
+            let down = self.down_of(series, entry)?;
+            let points = self
+                .journal
+                .restore_points(&mut *self.session, &entry.version, Direction::Up)
+                .await?;
+            let kept = points.iter().flat_map(|point| &point.kept).map(KeptSummary::of).collect();
+            plan.migrations.push(PlannedDown {
+                version: entry.version.clone(),
+                down,
+                kept,
+                entry: (*entry).clone(),
+                points,
+            });
+        }
+        Ok(plan)
+    }
+
+    /// The down of an applied migration: the file beside its up, or, where that is gone, the text
+    /// that the journal keeps.
+    fn down_of(&self, series: &Series, entry: &JournalEntry) -> Result<Prepared, RunError> {
+        let dialect = self.session.dialect();
+        let on_disk = series.migrations.iter().find(|m| m.version == entry.version);
+        let file = match (on_disk.and_then(|m| m.down.as_ref()), &entry.down_sql) {
+            (Some(file), recorded) => {
+                let edited = entry
+                    .down
+                    .as_ref()
+                    .is_some_and(|d| d.tokens != Checksum::of(&file.text, dialect).tokens);
+                if edited && !self.options.edited_down {
+                    let name = format!("{}.down.sql", entry.label());
+                    return Err(RunError::Edited {
+                        label: entry.label(),
+                        direction: Direction::Down,
+                        path: file.path.clone(),
+                        diff: text_diff(&name, recorded.as_deref().unwrap_or(""), &file.text),
+                    });
+                }
+                file.clone()
+            }
+            (None, Some(text)) => SourceFile {
+                path: PathBuf::from(format!("journal:{}.down.sql", entry.label())),
+                text: text.clone(),
+                transaction: TransactionMode::Wrapped,
+            },
+            (None, None) => {
+                return Err(RunError::NoDown {
+                    label: entry.label(),
+                    reason: "it has no down file".into(),
+                });
+            }
+        };
+        let migration = SourceMigration {
+            version: entry.version.clone(),
+            name: entry.name.clone(),
+            up: None,
+            down: None,
+            repeatable: false,
+        };
+        let prepared = Prepared::new(&migration, Direction::Down, &file, dialect)?;
+        let up = SourceFile { text: entry.up_sql.clone(), ..file };
+        let up = Prepared::new(&migration, Direction::Up, &up, dialect)?;
+        if prepared.statements.is_empty() && !up.statements.is_empty() {
+            return Err(RunError::NoDown {
+                label: entry.label(),
+                reason: "its down file holds no statement".into(),
+            });
+        }
+        Ok(prepared)
+    }
+
+    /// Takes a plan's migrations back, newest first. Returns what each did.
+    pub async fn down(
+        &mut self,
+        plan: &DownPlan,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Applied>, RunError> {
+        if plan.migrations.is_empty() {
+            return Ok(Vec::new());
+        }
+        let versions: Vec<Version> = plan.migrations.iter().map(|m| m.version.clone()).collect();
+        let operation = self.begin_operation("down", &versions, observer).await?;
+        let result = self.revert_all(plan, operation, observer).await;
+        self.end_operation(operation, &result).await;
+        result
+    }
+
+    async fn revert_all(
+        &mut self,
+        plan: &DownPlan,
+        operation: i64,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Applied>, RunError> {
+        let mut done = Vec::new();
+        for migration in &plan.migrations {
+            if self.stop_asked() {
+                return Err(RunError::Interrupted { completed: done.len() });
+            }
+            let work = Work {
+                version: &migration.version,
+                prepared: &migration.down,
+                entry: migration.entry.clone(),
+                operation,
+                points: migration.points.clone(),
+            };
+            done.push(apply::run(self, &work, done.len(), observer).await?);
+        }
+        Ok(done)
+    }
+}

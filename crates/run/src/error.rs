@@ -1,0 +1,143 @@
+//! Why a run stopped, and what state the database is in now.
+
+use std::path::PathBuf;
+
+use downhaul_engine::{EngineError, LockHolder};
+use downhaul_plan::{Direction, SourceError, Version};
+use downhaul_snapshot::SnapshotError;
+
+/// A statement of a migration that the server refused, with its place in the file.
+#[derive(Debug)]
+pub struct FailedStatement {
+    /// The file.
+    pub path: PathBuf,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+    /// The statement.
+    pub sql: String,
+    /// What the server said.
+    pub error: EngineError,
+}
+
+/// Why a run stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The database or the way to it.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The migration files.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A restore point.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// Another runner is at work.
+    #[error("another run is going on: {}", .0.description)]
+    Locked(LockHolder),
+    /// The text of a migration cannot be read.
+    #[error("{}:{line}:{column}: {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// What is wrong.
+        message: String,
+    },
+    /// A file was changed after it was applied.
+    #[error("{label} was applied and its {direction} file has been changed since ({})", path.display())]
+    Edited {
+        /// The migration.
+        label: String,
+        /// Which file.
+        direction: Direction,
+        /// The file.
+        path: PathBuf,
+        /// What changed, as a unified diff.
+        diff: String,
+    },
+    /// A pending migration is older than one that is applied.
+    #[error("{pending} is not applied, but {applied}, which comes later, is")]
+    OutOfOrder {
+        /// The pending one.
+        pending: String,
+        /// The applied one.
+        applied: String,
+    },
+    /// The migration cannot be reverted.
+    #[error("{label} cannot be reverted: {reason}")]
+    NoDown {
+        /// The migration.
+        label: String,
+        /// Why.
+        reason: String,
+    },
+    /// No such version.
+    #[error("there is no migration {0}")]
+    UnknownVersion(Version),
+    /// A statement failed and everything of this migration was rolled back.
+    #[error("{label} ({direction}) failed and was rolled back: nothing of it is applied")]
+    Failed {
+        /// The migration.
+        label: String,
+        /// Which way.
+        direction: Direction,
+        /// Migrations that this run had completed before.
+        completed: usize,
+        /// The statement.
+        statement: Box<FailedStatement>,
+    },
+    /// A migration was rolled back because what it keeps or restores is not sound.
+    #[error("{label} ({direction}) was rolled back: nothing of it is applied")]
+    Refused {
+        /// The migration.
+        label: String,
+        /// Which way.
+        direction: Direction,
+        /// Why.
+        #[source]
+        reason: SnapshotError,
+    },
+    /// A statement outside a transaction failed after others had taken effect.
+    #[error("{label} ({direction}) failed at statement {ordinal}; the {ordinal_before} before it are applied and recorded", ordinal_before = ordinal - 1)]
+    Partial {
+        /// The migration.
+        label: String,
+        /// Which way.
+        direction: Direction,
+        /// Number of the failed statement, from 1.
+        ordinal: usize,
+        /// The statement.
+        statement: Box<FailedStatement>,
+    },
+    /// A migration that is half applied was changed before it could be finished.
+    #[error(
+        "{label} is half applied (statement {done} of {total}), and its file has been changed since"
+    )]
+    EditedHalfway {
+        /// The migration.
+        label: String,
+        /// Statements done.
+        done: usize,
+        /// Statements in all.
+        total: usize,
+    },
+    /// The journal was made by a newer version of Downhaul.
+    #[error("the journal in this database has format {found}; this Downhaul knows {known}")]
+    NewerJournal {
+        /// Format found.
+        found: i64,
+        /// Format known.
+        known: i64,
+    },
+    /// A stop was asked for and happened at a safe point.
+    #[error("stopped as asked after {completed} migrations; the rest is pending")]
+    Interrupted {
+        /// Migrations that this run had completed.
+        completed: usize,
+    },
+}

@@ -1,0 +1,195 @@
+//! A migration file made ready to run.
+
+use std::path::PathBuf;
+
+use downhaul_engine::EngineError;
+use downhaul_plan::{Checksum, Direction, SourceFile, SourceMigration, TransactionMode};
+use downhaul_syntax::change::{ReindexTarget, TransactionControl};
+use downhaul_syntax::{Change, Dialect, DirectiveKind, LineIndex, Parsed, Statement, parse_script};
+
+use crate::RunError;
+use crate::error::FailedStatement;
+
+/// Statements that run together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// In one transaction.
+    Transaction(Vec<usize>),
+    /// Alone, outside any transaction.
+    Single(usize),
+}
+
+/// One direction of one migration, parsed and cut into groups.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// `0007_slim_customers`.
+    pub label: String,
+    /// Which way.
+    pub direction: Direction,
+    /// The file.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+    /// Has it been edited?
+    pub checksum: Checksum,
+    /// Statements, in order.
+    pub statements: Vec<Statement>,
+    /// How they run.
+    pub groups: Vec<Group>,
+    /// `PRAGMA foreign_keys = OFF` occurs (SQLite, where it does nothing inside a transaction, so
+    /// it is done before).
+    pub foreign_keys_off: bool,
+    /// Session settings are changed and must be reset afterwards.
+    pub changes_settings: bool,
+    /// Remarks for the person who runs it.
+    pub notes: Vec<String>,
+    lines: LineIndex,
+}
+
+impl Prepared {
+    /// Parses a migration's file. Text that cannot be cut into statements is refused.
+    pub fn new(
+        migration: &SourceMigration,
+        direction: Direction,
+        file: &SourceFile,
+        dialect: Dialect,
+    ) -> Result<Self, RunError> {
+        let script = parse_script(&file.text, dialect);
+        let lines = LineIndex::new(&file.text);
+        let refuse = |offset: usize, message: String| {
+            let at = lines.position(&file.text, offset);
+            RunError::Syntax { path: file.path.clone(), line: at.line, column: at.column, message }
+        };
+        if let Some(error) = script.errors.first() {
+            return Err(refuse(error.span.start, error.message.clone()));
+        }
+        let mut notes = Vec::new();
+        let mut foreign_keys_off = false;
+        let mut changes_settings = false;
+        let mut statements = Vec::with_capacity(script.statements.len());
+        for statement in script.statements {
+            match statement.changes() {
+                [
+                    Change::Transaction {
+                        control: TransactionControl::Begin | TransactionControl::Commit,
+                    },
+                ] => {
+                    if notes.is_empty() {
+                        notes.push("BEGIN and COMMIT in the file are left out: Downhaul runs it in a transaction of its own".to_owned());
+                    }
+                    continue;
+                }
+                [Change::Transaction { control: TransactionControl::Rollback }] => {
+                    return Err(refuse(
+                        statement.span.start,
+                        "ROLLBACK would undo the migration that Downhaul is recording as done; take it out".into(),
+                    ));
+                }
+                [Change::ClientCommand { text }] => {
+                    let word = text.split_whitespace().next().unwrap_or(text);
+                    return Err(refuse(
+                        statement.span.start,
+                        format!(
+                            "`{word}` is a command of a client program, which the server does not know; write it as SQL"
+                        ),
+                    ));
+                }
+                [Change::SetVariable { name, value, .. }]
+                    if dialect == Dialect::Sqlite && name == "foreign_keys" =>
+                {
+                    foreign_keys_off |=
+                        matches!(value.to_ascii_lowercase().as_str(), "off" | "0" | "false" | "no");
+                    continue;
+                }
+                [Change::SetVariable { local, .. }] => changes_settings |= !local,
+                _ => {}
+            }
+            statements.push(statement);
+        }
+        let no_transaction = file.transaction == TransactionMode::None
+            || script.directives.iter().any(|d| d.kind == DirectiveKind::NoTransaction);
+        Ok(Self {
+            label: migration.label(),
+            direction,
+            path: file.path.clone(),
+            checksum: Checksum::of(&file.text, dialect),
+            text: file.text.clone(),
+            groups: groups(&statements, dialect, no_transaction),
+            statements,
+            foreign_keys_off,
+            changes_settings,
+            notes,
+            lines,
+        })
+    }
+
+    /// Whether one transaction holds all of it.
+    #[must_use]
+    pub fn is_transactional(&self) -> bool {
+        matches!(self.groups.as_slice(), [] | [Group::Transaction(_)])
+    }
+
+    /// The place of a failure in the file.
+    #[must_use]
+    pub fn failed(&self, index: usize, error: EngineError) -> Box<FailedStatement> {
+        let statement = &self.statements[index];
+        let inside = error
+            .failure()
+            .filter(|failure| failure.sql == statement.text)
+            .and_then(|failure| failure.position)
+            .and_then(|at| statement.text.char_indices().nth(at))
+            .map_or(0, |(byte, _)| byte);
+        let at = self.lines.position(&self.text, statement.span.start + inside);
+        Box::new(FailedStatement {
+            path: self.path.clone(),
+            line: at.line,
+            column: at.column,
+            sql: statement.text.clone(),
+            error,
+        })
+    }
+}
+
+/// Whether a statement refuses to run inside a transaction.
+fn refuses_transaction(statement: &Statement, dialect: Dialect) -> bool {
+    let Parsed::Changes(changes) = &statement.parsed else { return false };
+    changes.iter().any(|change| match dialect {
+        // PostgreSQL manual, the Notes of each command.
+        Dialect::Postgres => matches!(
+            change,
+            Change::CreateIndex { concurrently: true, .. }
+                | Change::DropIndex { concurrently: true, .. }
+                | Change::Reindex { concurrently: true, .. }
+                | Change::Reindex {
+                    target: ReindexTarget::Schema(_) | ReindexTarget::Database,
+                    ..
+                }
+                | Change::DetachPartition { concurrently: true, .. }
+                | Change::Vacuum { .. }
+                | Change::Cluster { table: None }
+                | Change::CreateDatabase { .. }
+                | Change::DropDatabase { .. }
+        ),
+        Dialect::Sqlite => match change {
+            Change::Vacuum { .. } => true,
+            Change::SetVariable { name, .. } => name == "journal_mode",
+            _ => false,
+        },
+        // DDL commits what came before it.
+        Dialect::Mysql | Dialect::MariaDb => true,
+    })
+}
+
+fn groups(statements: &[Statement], dialect: Dialect, no_transaction: bool) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (index, statement) in statements.iter().enumerate() {
+        if no_transaction || refuses_transaction(statement, dialect) {
+            groups.push(Group::Single(index));
+        } else if let Some(Group::Transaction(members)) = groups.last_mut() {
+            members.push(index);
+        } else {
+            groups.push(Group::Transaction(vec![index]));
+        }
+    }
+    groups
+}

@@ -1,0 +1,154 @@
+//! Asking the database what happened.
+
+use downhaul_engine::{EngineError, Session, StatementFailure};
+use downhaul_syntax::{Change, Dialect, ObjectName, Statement};
+
+/// What is known of an index.
+enum IndexState {
+    Absent,
+    Invalid,
+    Valid,
+}
+
+async fn index_state(
+    session: &mut dyn Session,
+    name: &ObjectName,
+) -> Result<IndexState, EngineError> {
+    let literal = Dialect::Postgres.literal(&Dialect::Postgres.quote_name(name));
+    let row = session
+        .row(&format!(
+            "SELECT indisvalid FROM pg_catalog.pg_index WHERE indexrelid = pg_catalog.to_regclass({literal})"
+        ))
+        .await?;
+    Ok(match row {
+        None => IndexState::Absent,
+        Some(row) if row.flag(0) => IndexState::Valid,
+        Some(_) => IndexState::Invalid,
+    })
+}
+
+/// The index that a statement builds concurrently, named as the server will find it: an index
+/// lives in its table's schema.
+fn built_index(statement: &Statement) -> Option<ObjectName> {
+    statement.changes().iter().find_map(|change| match change {
+        Change::CreateIndex { index, concurrently: true, .. } => {
+            let name = index.name.as_ref()?;
+            let schema = name.schema.clone().or_else(|| index.table.schema.clone());
+            Some(ObjectName { schema, name: name.name.clone() })
+        }
+        _ => None,
+    })
+}
+
+/// Whether a statement that was under way when its run was cut off took effect. What a failed
+/// `CREATE INDEX CONCURRENTLY` left behind is removed.
+pub(crate) async fn took_effect(
+    session: &mut dyn Session,
+    statement: &Statement,
+) -> Result<bool, EngineError> {
+    if session.dialect() != Dialect::Postgres {
+        return Ok(false);
+    }
+    if let Some(index) = built_index(statement) {
+        return Ok(match index_state(session, &index).await? {
+            IndexState::Valid => true,
+            IndexState::Absent => false,
+            IndexState::Invalid => {
+                drop_invalid(session, &index).await?;
+                false
+            }
+        });
+    }
+    for change in statement.changes() {
+        match change {
+            Change::DropIndex { name, concurrently: true, .. } => {
+                return Ok(matches!(index_state(session, name).await?, IndexState::Absent));
+            }
+            Change::CreateDatabase { name, .. } | Change::DropDatabase { name, .. } => {
+                let literal = Dialect::Postgres.literal(name.as_str());
+                let there = session
+                    .number(&format!(
+                        "SELECT count(*) FROM pg_catalog.pg_database WHERE datname = {literal}"
+                    ))
+                    .await?
+                    > 0;
+                return Ok(there == matches!(change, Change::CreateDatabase { .. }));
+            }
+            _ => {}
+        }
+    }
+    // VACUUM, REINDEX and their kin may run again.
+    Ok(false)
+}
+
+async fn drop_invalid(session: &mut dyn Session, index: &ObjectName) -> Result<(), EngineError> {
+    let name = Dialect::Postgres.quote_name(index);
+    session.execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS {name}")).await.map(drop)
+}
+
+/// After a concurrent build: the index must be valid. `IF NOT EXISTS` "succeeds" on an invalid one.
+pub(crate) async fn check_valid(
+    session: &mut dyn Session,
+    statement: &Statement,
+) -> Result<(), EngineError> {
+    if session.dialect() != Dialect::Postgres {
+        return Ok(());
+    }
+    let Some(index) = built_index(statement) else { return Ok(()) };
+    match index_state(session, &index).await? {
+        IndexState::Invalid => Err(EngineError::Statement(StatementFailure {
+            message: format!("index {index} is there but INVALID: an earlier build failed"),
+            code: None,
+            detail: Some("it has been removed; run the migration again to build it".into()),
+            position: None,
+            sql: statement.text.clone(),
+        })),
+        IndexState::Absent | IndexState::Valid => Ok(()),
+    }
+}
+
+/// After a failed statement: removes the INVALID index that a failed concurrent build leaves.
+pub(crate) async fn clean_up(
+    session: &mut dyn Session,
+    statement: &Statement,
+) -> Result<(), EngineError> {
+    if session.dialect() != Dialect::Postgres {
+        return Ok(());
+    }
+    if let Some(index) = built_index(statement)
+        && matches!(index_state(session, &index).await?, IndexState::Invalid)
+    {
+        drop_invalid(session, &index).await?;
+    }
+    Ok(())
+}
+
+/// Sessions with the oldest open transactions: who may hold the lock that is not to be had.
+pub(crate) async fn blockers(session: &mut dyn Session) -> Result<Vec<String>, EngineError> {
+    if session.dialect() != Dialect::Postgres {
+        return Ok(Vec::new());
+    }
+    let rows = session
+        .rows(
+            "SELECT a.pid, a.usename, a.state, date_trunc('second', now() - a.xact_start), left(regexp_replace(a.query, '\\s+', ' ', 'g'), 60) \
+             FROM pg_catalog.pg_stat_activity a \
+             WHERE a.pid <> pg_catalog.pg_backend_pid() AND a.datname = pg_catalog.current_database() AND a.xact_start IS NOT NULL \
+               AND EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.pid = a.pid AND l.locktype = 'relation' AND l.granted \
+                 AND l.relation IN (SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname NOT IN ('pg_catalog', 'information_schema'))) \
+             ORDER BY a.xact_start LIMIT 3",
+        )
+        .await?;
+    Ok(rows
+        .iter()
+        .map(|row| {
+            format!(
+                "pid {} ({}, {}, transaction open for {}): {}",
+                row.text(0),
+                row.text(1),
+                row.text(2),
+                row.text(3),
+                row.text(4)
+            )
+        })
+        .collect())
+}

@@ -1,0 +1,130 @@
+//! A runner: a session, the lock, and what it was told.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use downhaul_engine::{LockBudget, MigrationLock, Session, Target, connect};
+use downhaul_plan::Version;
+
+use crate::journal::{Journal, Operation};
+use crate::{Observer, RunError};
+
+/// How a runner behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long to wait for another runner.
+    pub lock_patience: Duration,
+    /// How long one statement may wait for a lock, or run.
+    pub budget: LockBudget,
+    /// How long to go on trying when a lock is not to be had.
+    pub lock_retry: Duration,
+    /// Keep what destructive statements destroy.
+    pub protect: bool,
+    /// Apply a pending migration that is older than an applied one.
+    pub out_of_order: bool,
+    /// Use a down file that was changed after its migration was applied.
+    pub edited_down: bool,
+    /// Who runs it, for the journal: `deploy@host (pid 4711)`.
+    pub who: String,
+    /// Application release that the migrations belong to.
+    pub release: Option<String>,
+    /// Set to ask for a stop at the next safe point.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            lock_patience: Duration::from_secs(30),
+            budget: LockBudget::default(),
+            lock_retry: Duration::from_secs(60),
+            protect: true,
+            out_of_order: false,
+            edited_down: false,
+            who: String::new(),
+            release: None,
+            stop: Arc::new(AtomicBool::new(false)),
+        }
+    }
+}
+
+/// The right, and the means, to change one database.
+pub struct Runner {
+    pub(crate) session: Box<dyn Session>,
+    lock: MigrationLock,
+    pub(crate) journal: Journal,
+    pub(crate) options: Options,
+    /// Runs that ended without saying so, found at the start.
+    pub interrupted: Vec<Operation>,
+}
+
+impl Runner {
+    /// Connects, takes the migration lock, and makes the journal if there is none.
+    pub async fn open(target: &Target, create: bool, options: Options) -> Result<Self, RunError> {
+        let mut session = connect(target, create).await?;
+        let lock = match MigrationLock::acquire(target, options.lock_patience).await? {
+            Ok(lock) => lock,
+            Err(holder) => {
+                session.close().await;
+                return Err(RunError::Locked(holder));
+            }
+        };
+        let journal = Journal::new(session.dialect());
+        if journal.exists(&mut *session).await? {
+            journal.check_format(&mut *session).await?;
+        } else {
+            session.begin(options.budget).await?;
+            let made = journal.ensure(&mut *session).await;
+            if let Err(error) = made {
+                session.rollback().await?;
+                return Err(error);
+            }
+            session.commit().await?;
+        }
+        let interrupted = journal.interrupted(&mut *session).await?;
+        Ok(Self { session, lock, journal, options, interrupted })
+    }
+
+    /// The session, for reading.
+    pub fn session(&mut self) -> &mut dyn Session {
+        &mut *self.session
+    }
+
+    /// Gives everything back.
+    pub async fn close(self) {
+        self.session.close().await;
+        self.lock.release().await;
+    }
+
+    pub(crate) fn stop_asked(&self) -> bool {
+        self.options.stop.load(Ordering::Relaxed)
+    }
+
+    /// Opens an operation in the journal and tells of runs that were cut off.
+    pub(crate) async fn begin_operation(
+        &mut self,
+        verb: &str,
+        versions: &[Version],
+        observer: &mut dyn Observer,
+    ) -> Result<i64, RunError> {
+        for operation in std::mem::take(&mut self.interrupted) {
+            observer.event(crate::Event::Note(&format!(
+                "run {} (`{}`, begun {} by {}) was cut off; what it had not committed was rolled back by the database, so this run goes on from there",
+                operation.id, operation.verb, operation.started_at, operation.who
+            )));
+        }
+        let who = self.options.who.clone();
+        Ok(self.journal.begin_operation(&mut *self.session, verb, versions, &who).await?)
+    }
+
+    /// Closes an operation in the journal. A failure to do so does not hide how the run ended: the
+    /// next run finds the operation and says so.
+    pub(crate) async fn end_operation<T>(&mut self, id: i64, result: &Result<T, RunError>) {
+        let statement = match result {
+            Ok(_) => self.journal.end_operation(id, "done", None),
+            Err(error) => self.journal.end_operation(id, "failed", Some(&error.to_string())),
+        };
+        let _ = self.session.execute(&statement).await;
+    }
+}

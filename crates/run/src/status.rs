@@ -1,0 +1,124 @@
+//! `status`: what is applied, what is pending, what is held. Reads only.
+
+use downhaul_engine::Session;
+use downhaul_plan::{Checksum, Direction, Series, Version};
+
+use crate::journal::{Journal, MigrationState, Operation};
+use crate::{RunError, up};
+
+/// State of one migration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusState {
+    /// Applied, and its file says what ran.
+    Applied,
+    /// Applied, and its up file has been changed since.
+    Edited,
+    /// Applied, and its file is not on disk.
+    FileMissing,
+    /// Not applied.
+    Pending,
+    /// Not applied, although a later one is.
+    OutOfOrder,
+    /// Its up was cut off half way: `up` goes on.
+    Applying,
+    /// Its down was cut off half way: `down` goes on.
+    Reverting,
+}
+
+/// One migration.
+#[derive(Clone, Debug)]
+pub struct StatusRow {
+    /// Version.
+    pub version: Version,
+    /// `0007_slim_customers`.
+    pub label: String,
+    /// State.
+    pub state: StatusState,
+    /// When it was applied.
+    pub applied_at: Option<String>,
+    /// By whom.
+    pub applied_by: Option<String>,
+    /// Whether it can be taken back at all.
+    pub has_down: bool,
+    /// What is kept of it: (table, rows).
+    pub held: Vec<(String, u64)>,
+}
+
+/// The whole picture.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// The database has a journal.
+    pub journal: bool,
+    /// Migrations in order.
+    pub rows: Vec<StatusRow>,
+    /// A run that is going on, or was cut off.
+    pub running: Vec<Operation>,
+}
+
+impl Status {
+    /// How many are in a state.
+    #[must_use]
+    pub fn count(&self, state: StatusState) -> usize {
+        self.rows.iter().filter(|row| row.state == state).count()
+    }
+}
+
+/// Reads the status. Needs no right to write.
+pub async fn status(session: &mut dyn Session, series: &Series) -> Result<Status, RunError> {
+    let dialect = session.dialect();
+    let journal = Journal::new(dialect);
+    let found = up::entries_if_any(session).await?;
+    let mut status = Status { journal: found.is_some(), ..Status::default() };
+    let entries = found.unwrap_or_default();
+    let held = if status.journal { journal.held(session).await? } else { Vec::new() };
+    if status.journal {
+        status.running = journal.interrupted(session).await?;
+    }
+    let last = entries.iter().rfind(|e| e.state == MigrationState::Applied);
+    for entry in &entries {
+        let on_disk = series.migrations.iter().find(|m| m.version == entry.version);
+        let state = match (entry.state, on_disk.and_then(|m| m.up.as_ref())) {
+            (MigrationState::Applying, _) => StatusState::Applying,
+            (MigrationState::Reverting, _) => StatusState::Reverting,
+            (MigrationState::Applied, None) => StatusState::FileMissing,
+            (MigrationState::Applied, Some(file))
+                if Checksum::of(&file.text, dialect).tokens != entry.up.tokens =>
+            {
+                StatusState::Edited
+            }
+            (MigrationState::Applied, Some(_)) => StatusState::Applied,
+        };
+        status.rows.push(StatusRow {
+            version: entry.version.clone(),
+            label: entry.label(),
+            state,
+            applied_at: Some(entry.applied_at.clone()),
+            applied_by: Some(entry.applied_by.clone()),
+            has_down: entry.down_sql.is_some() || on_disk.is_some_and(|m| m.down.is_some()),
+            held: held
+                .iter()
+                .filter(|(version, direction, ..)| {
+                    *version == entry.version && *direction == Direction::Up
+                })
+                .map(|(_, _, table, rows)| (table.clone(), *rows))
+                .collect(),
+        });
+    }
+    for migration in series.migrations.iter().filter(|m| !m.repeatable) {
+        if entries.iter().any(|e| e.version == migration.version) {
+            continue;
+        }
+        let late = last.is_some_and(|last| last.version > migration.version);
+        status.rows.push(StatusRow {
+            version: migration.version.clone(),
+            label: migration.label(),
+            state: if late { StatusState::OutOfOrder } else { StatusState::Pending },
+            applied_at: None,
+            applied_by: None,
+            has_down: migration.down.is_some(),
+            held: Vec::new(),
+        });
+    }
+    status.rows.sort_by(|a, b| a.version.cmp(&b.version));
+    Ok(status)
+}

@@ -1,0 +1,194 @@
+//! `up`: apply what is pending.
+
+use downhaul_engine::Session;
+use downhaul_plan::{Checksum, Direction, Series, SourceMigration, Version};
+use downhaul_syntax::Dialect;
+use similar::TextDiff;
+
+use crate::apply::{self, Applied, Work};
+use crate::journal::{JournalEntry, MigrationState};
+use crate::{Observer, Prepared, RunError, Runner};
+
+/// Which pending migrations are applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum UpSelection {
+    /// All.
+    #[default]
+    All,
+    /// So many.
+    Steps(usize),
+    /// Up to and with this version.
+    To(Version),
+}
+
+/// A migration that will be applied.
+#[derive(Clone, Debug)]
+pub struct PlannedUp {
+    /// Version.
+    pub version: Version,
+    /// Its up, ready to run.
+    pub up: Prepared,
+    /// What the journal will say.
+    entry: JournalEntry,
+}
+
+/// What `up` will do.
+#[derive(Clone, Debug, Default)]
+pub struct UpPlan {
+    /// In order.
+    pub migrations: Vec<PlannedUp>,
+}
+
+/// What differs between the text that ran and the text now, as a unified diff.
+#[must_use]
+pub fn text_diff(label: &str, applied: &str, now: &str) -> String {
+    TextDiff::from_lines(applied, now)
+        .unified_diff()
+        .context_radius(2)
+        .header(&format!("{label} (as applied)"), &format!("{label} (on disk)"))
+        .to_string()
+}
+
+/// Refuses an applied migration whose file says something else now.
+fn check_unedited(
+    entry: &JournalEntry,
+    migration: &SourceMigration,
+    dialect: Dialect,
+) -> Result<(), RunError> {
+    let Some(file) = &migration.up else { return Ok(()) };
+    if Checksum::of(&file.text, dialect).tokens == entry.up.tokens {
+        return Ok(());
+    }
+    Err(RunError::Edited {
+        label: entry.label(),
+        direction: Direction::Up,
+        path: file.path.clone(),
+        diff: text_diff(&format!("{}.up.sql", entry.label()), &entry.up_sql, &file.text),
+    })
+}
+
+impl Runner {
+    /// Finds what is pending; refuses edited files and migrations out of order.
+    pub async fn plan_up(
+        &mut self,
+        series: &Series,
+        selection: &UpSelection,
+    ) -> Result<UpPlan, RunError> {
+        let dialect = self.session.dialect();
+        let entries = self.journal.entries(&mut *self.session).await?;
+        let known = |version: &Version| entries.iter().find(|e| e.version == *version);
+        let last_applied = entries.iter().rfind(|e| e.state == MigrationState::Applied);
+        if let UpSelection::To(version) = selection
+            && !series.migrations.iter().any(|m| m.version == *version)
+        {
+            return Err(RunError::UnknownVersion(version.clone()));
+        }
+        let mut plan = UpPlan::default();
+        for migration in series.migrations.iter().filter(|m| !m.repeatable) {
+            let Some(file) = &migration.up else { continue };
+            let half_done = match known(&migration.version) {
+                Some(entry) if entry.state == MigrationState::Applied => {
+                    check_unedited(entry, migration, dialect)?;
+                    continue;
+                }
+                Some(entry) if entry.state == MigrationState::Reverting => {
+                    return Err(RunError::NoDown {
+                        label: entry.label(),
+                        reason: "its down was cut off half way; `downhaul down` finishes it first"
+                            .into(),
+                    });
+                }
+                Some(_) => true,
+                None => false,
+            };
+            let enough = match selection {
+                UpSelection::All => false,
+                UpSelection::Steps(steps) => plan.migrations.len() >= *steps,
+                UpSelection::To(version) => migration.version > *version,
+            };
+            if enough {
+                continue;
+            }
+            if let Some(later) = last_applied.filter(|e| e.version > migration.version)
+                && !half_done
+                && !self.options.out_of_order
+            {
+                return Err(RunError::OutOfOrder {
+                    pending: migration.label(),
+                    applied: later.label(),
+                });
+            }
+            let up = Prepared::new(migration, Direction::Up, file, dialect)?;
+            let entry = JournalEntry {
+                version: migration.version.clone(),
+                name: migration.name.clone(),
+                state: MigrationState::Applied,
+                up: up.checksum.clone(),
+                up_sql: file.text.clone(),
+                down: migration.down.as_ref().map(|down| Checksum::of(&down.text, dialect)),
+                down_sql: migration.down.as_ref().map(|down| down.text.clone()),
+                applied_at: String::new(),
+                applied_by: self.options.who.clone(),
+                release: self.options.release.clone(),
+            };
+            plan.migrations.push(PlannedUp { version: migration.version.clone(), up, entry });
+        }
+        Ok(plan)
+    }
+
+    /// Applies a plan, one migration after the other. Returns what each did.
+    pub async fn up(
+        &mut self,
+        plan: &UpPlan,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Applied>, RunError> {
+        if plan.migrations.is_empty() {
+            return Ok(Vec::new());
+        }
+        let versions: Vec<Version> = plan.migrations.iter().map(|m| m.version.clone()).collect();
+        let operation = self.begin_operation("up", &versions, observer).await?;
+        let result = self.apply_all(plan, operation, observer).await;
+        self.end_operation(operation, &result).await;
+        result
+    }
+
+    async fn apply_all(
+        &mut self,
+        plan: &UpPlan,
+        operation: i64,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Applied>, RunError> {
+        let mut done = Vec::new();
+        for migration in &plan.migrations {
+            if self.stop_asked() {
+                return Err(RunError::Interrupted { completed: done.len() });
+            }
+            // What an earlier down kept of this migration's data comes back with its up.
+            let points = self
+                .journal
+                .restore_points(&mut *self.session, &migration.version, Direction::Down)
+                .await?;
+            let work = Work {
+                version: &migration.version,
+                prepared: &migration.up,
+                entry: migration.entry.clone(),
+                operation,
+                points,
+            };
+            done.push(apply::run(self, &work, done.len(), observer).await?);
+        }
+        Ok(done)
+    }
+}
+
+/// The journal of a session that only reads; empty where there is none.
+pub(crate) async fn entries_if_any(
+    session: &mut dyn Session,
+) -> Result<Option<Vec<JournalEntry>>, RunError> {
+    let journal = crate::Journal::new(session.dialect());
+    if !journal.exists(session).await? {
+        return Ok(None);
+    }
+    journal.check_format(session).await?;
+    Ok(Some(journal.entries(session).await?))
+}

@@ -1,0 +1,282 @@
+//! What a down file forgot of the schema.
+
+use downhaul_engine::{DumpKind, DumpObject, SchemaDump, Session};
+use downhaul_syntax::lexer::{TokenKind, lex};
+use downhaul_syntax::{Dialect, ObjectName};
+
+use crate::sql;
+use crate::store::SnapshotError;
+
+/// Something that the way back left other than it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// For people: "index shop.orders_note_idx".
+    pub object: String,
+    /// What is done about it.
+    pub action: Action,
+}
+
+/// What is done about a difference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// These statements put it right.
+    Run(Vec<String>),
+    /// The table is built anew by its old definition (SQLite, which cannot alter it in place).
+    Rebuild {
+        /// The table.
+        table: String,
+        /// Its old definition.
+        create: String,
+    },
+    /// It holds data or is used by others, so it is left as it is.
+    Leave,
+}
+
+/// When a completion is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Before data goes back: tables, columns, types.
+    Structure,
+    /// After: whatever checks or derives data.
+    Rest,
+}
+
+fn is_structure(kind: DumpKind) -> bool {
+    matches!(
+        kind,
+        DumpKind::Schema
+            | DumpKind::Extension
+            | DumpKind::Type
+            | DumpKind::Sequence
+            | DumpKind::Table
+            | DumpKind::Column
+    )
+}
+
+/// Compares the schema now with the schema before the migration, as far as the migration changed
+/// it: what others changed since is not ours to touch.
+#[must_use]
+pub fn objects(
+    dialect: Dialect,
+    before: &SchemaDump,
+    after: &SchemaDump,
+    now: &SchemaDump,
+    stage: Stage,
+) -> Vec<Completion> {
+    let mut completions = Vec::new();
+    for change in before.differences(after) {
+        let id = change.id();
+        if is_structure(id.kind) != (stage == Stage::Structure) && dialect != Dialect::Sqlite {
+            continue;
+        }
+        let there = now.get(id);
+        let action = match (change.left, there) {
+            (Some(old), Some(new)) if old.fingerprint == new.fingerprint => continue,
+            (None, None) => continue,
+            (Some(old), there) => put_back(dialect, old, there, stage),
+            (None, Some(extra)) => take_away(extra, stage),
+        };
+        let Some(action) = action else { continue };
+        completions
+            .push(Completion { object: format!("{} {}", id.kind.as_str(), id.name), action });
+    }
+    completions
+}
+
+fn put_back(
+    dialect: Dialect,
+    old: &DumpObject,
+    now: Option<&DumpObject>,
+    stage: Stage,
+) -> Option<Action> {
+    if dialect == Dialect::Sqlite {
+        return match (old.id.kind, now, stage) {
+            (DumpKind::Table, None, Stage::Structure) => {
+                Some(Action::Run(vec![old.create.clone()]))
+            }
+            (DumpKind::Table, Some(_), Stage::Rest) => {
+                Some(Action::Rebuild { table: old.id.name.clone(), create: old.create.clone() })
+            }
+            (DumpKind::Table, ..) | (_, _, Stage::Structure) => None,
+            (_, None, Stage::Rest) => Some(Action::Run(vec![old.create.clone()])),
+            (_, Some(new), Stage::Rest) => {
+                Some(Action::Run(vec![new.remove.clone(), old.create.clone()]))
+            }
+        };
+    }
+    Some(match (old.id.kind, now) {
+        (_, None) => Action::Run(vec![old.create.clone()]),
+        (DumpKind::Column, Some(new)) => match retype(old, new) {
+            Some(statement) => Action::Run(vec![statement]),
+            None => Action::Leave,
+        },
+        (
+            DumpKind::Schema
+            | DumpKind::Extension
+            | DumpKind::Type
+            | DumpKind::Sequence
+            | DumpKind::Table,
+            Some(_),
+        ) => Action::Leave,
+        // These replace what is there.
+        (
+            DumpKind::Default
+            | DumpKind::NotNull
+            | DumpKind::Comment
+            | DumpKind::Grant
+            | DumpKind::Owner
+            | DumpKind::Function
+            | DumpKind::SequenceOwner
+            | DumpKind::ColumnOption
+            | DumpKind::TriggerState,
+            Some(_),
+        ) => Action::Run(vec![old.create.clone()]),
+        (_, Some(new)) => Action::Run(vec![new.remove.clone(), old.create.clone()]),
+    })
+}
+
+fn take_away(extra: &DumpObject, stage: Stage) -> Option<Action> {
+    let holds_data = is_structure(extra.id.kind) || extra.remove.is_empty();
+    match (holds_data, stage) {
+        (true, Stage::Structure) => Some(Action::Leave),
+        (false, Stage::Rest) => Some(Action::Run(vec![extra.remove.clone()])),
+        _ => None,
+    }
+}
+
+/// `ALTER TABLE t ADD COLUMN c text` beside `… ADD COLUMN c varchar(9)` → the `ALTER COLUMN` that
+/// leads back.
+fn retype(old: &DumpObject, new: &DumpObject) -> Option<String> {
+    let head = old.remove.replacen(" DROP COLUMN ", " ADD COLUMN ", 1);
+    let ty = old.create.strip_prefix(&head)?.trim();
+    let new_ty = new.create.strip_prefix(&head)?.trim();
+    if ty.contains(" GENERATED ") || new_ty.contains(" GENERATED ") {
+        return None;
+    }
+    let alter = old.remove.replacen(" DROP COLUMN ", " ALTER COLUMN ", 1);
+    let column = alter.rsplit(" ALTER COLUMN ").next()?;
+    let base = ty.split(" COLLATE ").next().unwrap_or(ty);
+    Some(format!("{alter} TYPE {ty} USING {column}::{base}"))
+}
+
+/// Builds a SQLite table anew by its old definition: a new table first, so that no reference is
+/// ever rewritten; then its rows by name; then the names change places. Foreign keys must be off.
+pub async fn rebuild(
+    session: &mut dyn Session,
+    table: &str,
+    create: &str,
+) -> Result<(), SnapshotError> {
+    let d = Dialect::Sqlite;
+    let fresh = "downhaul_rebuild";
+    let literal = d.literal(table);
+    let belongings = session
+        .rows(&format!(
+            "SELECT sql FROM sqlite_schema WHERE tbl_name = {literal} COLLATE NOCASE AND type IN ('index', 'trigger') AND sql IS NOT NULL ORDER BY type, rowid"
+        ))
+        .await?;
+    let name = ObjectName::bare(downhaul_syntax::Ident::stored(d, table));
+    let sequence =
+        session.table_shape(&name).await?.map(|shape| shape.sequences).unwrap_or_default();
+    session.execute(&renamed(create, fresh)?).await?;
+    let columns = |table: &str| {
+        format!("SELECT name FROM pragma_table_xinfo({}) WHERE hidden = 0", d.literal(table))
+    };
+    let shared: Vec<String> = session
+        .rows(&format!("{} INTERSECT {}", columns(fresh), columns(table)))
+        .await?
+        .iter()
+        .map(|row| d.quote_str(row.text(0)))
+        .collect();
+    let list = shared.join(", ");
+    let old = d.quote_str(table);
+    if !shared.is_empty() {
+        session.execute(&format!("INSERT INTO {fresh} ({list}) SELECT {list} FROM {old}")).await?;
+    }
+    session.execute(&format!("DROP TABLE {old}")).await?;
+    session.execute(&format!("ALTER TABLE {fresh} RENAME TO {old}")).await?;
+    for row in &belongings {
+        session.execute(row.text(0)).await?;
+    }
+    if let Some(state) = sequence.first() {
+        session.execute(&format!("DELETE FROM sqlite_sequence WHERE name = {literal}")).await?;
+        session
+            .execute(&format!(
+                "INSERT INTO sqlite_sequence (name, seq) VALUES ({literal}, {})",
+                state.last_value
+            ))
+            .await?;
+    }
+    Ok(())
+}
+
+/// `CREATE TABLE x (…)` under another name: the name is the last token before the first bracket.
+fn renamed(create: &str, name: &str) -> Result<String, SnapshotError> {
+    let tokens = lex(create, Dialect::Sqlite).tokens;
+    let open = tokens.iter().position(|t| t.kind == TokenKind::LeftParen);
+    let place = open.and_then(|open| tokens[..open].iter().rfind(|t| !t.kind.is_trivia()));
+    match place {
+        Some(token) => Ok(format!(
+            "{}{}{}",
+            &create[..token.span.start],
+            sql::own(Dialect::Sqlite, "rebuild").replace("downhaul_rebuild", name),
+            &create[token.span.end..]
+        )),
+        None => Err(SnapshotError::CannotRestore(format!("cannot read the definition `{create}`"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use downhaul_engine::ObjectId;
+
+    fn column(ty: &str) -> DumpObject {
+        DumpObject {
+            id: ObjectId { kind: DumpKind::Column, name: "public.t.c".into() },
+            create: format!("ALTER TABLE public.t ADD COLUMN c {ty}"),
+            remove: "ALTER TABLE public.t DROP COLUMN c".into(),
+            fingerprint: ty.into(),
+            part: true,
+        }
+    }
+
+    #[test]
+    fn a_column_of_another_type_is_altered_back() {
+        assert_eq!(
+            retype(&column("character varying(20) COLLATE \"C\""), &column("text")).as_deref(),
+            Some(
+                "ALTER TABLE public.t ALTER COLUMN c TYPE character varying(20) COLLATE \"C\" USING c::character varying(20)"
+            )
+        );
+        assert_eq!(retype(&column("integer GENERATED ALWAYS AS IDENTITY"), &column("text")), None);
+    }
+
+    #[test]
+    fn only_what_the_migration_changed_is_put_back() {
+        let index = |name: &str| DumpObject {
+            id: ObjectId { kind: DumpKind::Index, name: name.into() },
+            create: format!("CREATE INDEX {name}"),
+            remove: format!("DROP INDEX {name}"),
+            fingerprint: name.into(),
+            part: false,
+        };
+        let dump =
+            |names: &[&str]| SchemaDump { objects: names.iter().map(|n| index(n)).collect() };
+        // `a` was dropped by the migration; `b` by somebody else since; `c` made by the migration.
+        let (before, after, now) = (dump(&["a", "b"]), dump(&["b", "c"]), dump(&["c"]));
+        let found = objects(Dialect::Postgres, &before, &after, &now, Stage::Rest);
+        let actions: Vec<_> = found.into_iter().map(|c| c.action).collect();
+        assert_eq!(
+            actions,
+            [Action::Run(vec!["CREATE INDEX a".into()]), Action::Run(vec!["DROP INDEX c".into()])]
+        );
+    }
+
+    #[test]
+    fn a_definition_is_renamed_at_its_name_only() {
+        assert_eq!(
+            renamed("CREATE TABLE \"t (x\" -- (c\n (a, t)", "n").unwrap(),
+            "CREATE TABLE n -- (c\n (a, t)"
+        );
+    }
+}

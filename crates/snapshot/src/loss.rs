@@ -1,0 +1,329 @@
+//! What a migration destroys, read from its statements. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use downhaul_syntax::{
+    Change, Dialect, Ident, ObjectName, Parsed, Span, Statement, change::InsertConflict,
+};
+
+/// What one table, under the name it has before the migration, loses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableLoss {
+    /// `DROP TABLE`.
+    pub dropped: bool,
+    /// `TRUNCATE`.
+    pub truncated: bool,
+    /// Columns dropped, under their names before the migration.
+    pub columns: BTreeSet<Ident>,
+    /// Columns whose type changes.
+    pub retyped: BTreeSet<Ident>,
+    /// Rows are updated, deleted or overwritten.
+    pub rows: bool,
+    /// Rows are deleted, or keys change: foreign keys may act on other tables.
+    pub acts_on_others: bool,
+    /// The table is altered or renamed in the same migration.
+    pub altered: bool,
+    /// Columns renamed: name before → name after.
+    pub renamed_columns: BTreeMap<Ident, Ident>,
+    /// Name after the migration, where it was renamed.
+    pub renamed_to: Option<ObjectName>,
+}
+
+impl TableLoss {
+    /// Whether anything is lost (an alteration alone loses nothing).
+    #[must_use]
+    pub fn destroys(&self) -> bool {
+        self.dropped
+            || self.truncated
+            || self.rows
+            || !self.columns.is_empty()
+            || !self.retyped.is_empty()
+    }
+}
+
+/// What a whole migration destroys.
+#[derive(Clone, Debug, Default)]
+pub struct Losses {
+    /// By the table's name before the migration.
+    pub tables: BTreeMap<ObjectName, TableLoss>,
+    /// `TRUNCATE … CASCADE`: what references these goes too.
+    pub truncate_cascade: Vec<ObjectName>,
+    /// `DROP SCHEMA … CASCADE`.
+    pub schemas: Vec<Ident>,
+    /// Statements whose effects could not be read.
+    pub unreadable: Vec<Span>,
+    /// `INSERT OR REPLACE` and `REPLACE INTO` occur (SQLite then hides deletes from triggers).
+    pub replaces: bool,
+}
+
+impl Losses {
+    /// Whether a restore point is needed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.tables.values().any(TableLoss::destroys)
+            && self.schemas.is_empty()
+            && self.truncate_cascade.is_empty()
+    }
+}
+
+/// Follows names through a migration, so that losses are told by the names before it.
+struct Tracker {
+    dialect: Dialect,
+    losses: Losses,
+    /// Current name → name before; `None` = made by this migration.
+    tables: BTreeMap<ObjectName, Option<ObjectName>>,
+    /// (Current table, current column) → column before; `None` = made by this migration.
+    columns: BTreeMap<(ObjectName, Ident), Option<Ident>>,
+}
+
+/// What these statements destroy.
+#[must_use]
+pub fn losses(statements: &[Statement], dialect: Dialect) -> Losses {
+    let mut tracker = Tracker {
+        dialect,
+        losses: Losses::default(),
+        tables: BTreeMap::new(),
+        columns: BTreeMap::new(),
+    };
+    for statement in statements {
+        match &statement.parsed {
+            Parsed::Changes(changes) => {
+                for change in changes {
+                    tracker.change(change, statement.span);
+                }
+            }
+            Parsed::Unparsed(_) => tracker.losses.unreadable.push(statement.span),
+        }
+    }
+    tracker.losses
+}
+
+impl Tracker {
+    /// The default schema is left out, so that `public.t` and `t` are one.
+    fn name(&self, name: &ObjectName) -> ObjectName {
+        let default = match self.dialect {
+            Dialect::Postgres => "public",
+            Dialect::Sqlite => "main",
+            Dialect::Mysql | Dialect::MariaDb => return name.clone(),
+        };
+        match &name.schema {
+            Some(schema) if schema.key() == default => ObjectName::bare(name.name.clone()),
+            _ => name.clone(),
+        }
+    }
+
+    /// The loss record of a table that was there before the migration.
+    fn table(&mut self, current: &ObjectName) -> Option<&mut TableLoss> {
+        let current = self.name(current);
+        let before = match self.tables.get(&current) {
+            Some(before) => before.clone()?,
+            None => current,
+        };
+        Some(self.losses.tables.entry(before).or_default())
+    }
+
+    fn column_before(&self, table: &ObjectName, column: &Ident) -> Option<Ident> {
+        let key = (self.name(table), column.clone());
+        self.columns.get(&key).cloned().unwrap_or_else(|| Some(column.clone()))
+    }
+
+    fn altered(&mut self, table: &ObjectName) {
+        if let Some(loss) = self.table(table) {
+            loss.altered = true;
+        }
+    }
+
+    fn rename_table(&mut self, from: &ObjectName, to: &ObjectName) {
+        let (from, mut to) = (self.name(from), self.name(to));
+        if to.schema.is_none() {
+            to.schema.clone_from(&from.schema);
+        }
+        let before = self.tables.get(&from).cloned().unwrap_or_else(|| Some(from.clone()));
+        if let Some(before) = &before {
+            let loss = self.losses.tables.entry(before.clone()).or_default();
+            loss.altered = true;
+            loss.renamed_to = (*before != to).then(|| to.clone());
+        }
+        self.tables.insert(from.clone(), None);
+        self.tables.insert(to.clone(), before);
+        let moved: Vec<_> = self.columns.keys().filter(|(t, _)| *t == from).cloned().collect();
+        for key in moved {
+            if let Some(column) = self.columns.remove(&key) {
+                self.columns.insert((to.clone(), key.1), column);
+            }
+        }
+    }
+
+    fn drop_column(&mut self, table: &ObjectName, column: &Ident) {
+        let before = self.column_before(table, column);
+        if let (Some(before), Some(loss)) = (before, self.table(table)) {
+            loss.columns.insert(before);
+            loss.altered = true;
+        }
+    }
+
+    fn retype(&mut self, table: &ObjectName, column: &Ident) {
+        let before = self.column_before(table, column);
+        if let (Some(before), Some(loss)) = (before, self.table(table)) {
+            loss.retyped.insert(before);
+            loss.altered = true;
+        }
+    }
+
+    fn rename_column(&mut self, table: &ObjectName, from: &Ident, to: &Ident) {
+        let before = self.column_before(table, from);
+        let name = self.name(table);
+        self.columns.remove(&(name.clone(), from.clone()));
+        self.columns.insert((name, to.clone()), before.clone());
+        if let (Some(before), Some(loss)) = (before, self.table(table)) {
+            loss.altered = true;
+            loss.renamed_columns.insert(before, to.clone());
+        }
+    }
+
+    fn rows(&mut self, table: &ObjectName, acts_on_others: bool) {
+        if let Some(loss) = self.table(table) {
+            loss.rows = true;
+            loss.acts_on_others |= acts_on_others;
+        }
+    }
+
+    fn change(&mut self, change: &Change, span: Span) {
+        match change {
+            Change::CreateTable { def, if_not_exists } => {
+                let name = self.name(&def.name);
+                // IF NOT EXISTS may find the old table: then it is not ours.
+                if !if_not_exists || self.tables.contains_key(&name) {
+                    self.tables.insert(name, None);
+                }
+            }
+            Change::DropTable { name, .. } => {
+                if let Some(loss) = self.table(name) {
+                    loss.dropped = true;
+                }
+                let name = self.name(name);
+                self.tables.insert(name, None);
+            }
+            Change::RenameTable { from, to } => self.rename_table(from, to),
+            Change::SetSchema { kind: downhaul_syntax::ObjectKind::Table, name, schema } => {
+                let to = ObjectName { schema: Some(schema.clone()), name: name.name.clone() };
+                self.rename_table(name, &to);
+            }
+            Change::AddColumn { table, column, .. } => {
+                let key = (self.name(table), column.name.clone());
+                self.columns.insert(key, None);
+                self.altered(table);
+            }
+            Change::DropColumn { table, column, .. } => self.drop_column(table, column),
+            Change::RenameColumn { table, from, to } => self.rename_column(table, from, to),
+            Change::AlterColumnType { table, column, .. } => self.retype(table, column),
+            Change::ModifyColumn { table, from, column, .. } => {
+                self.retype(table, from);
+                if *from != column.name {
+                    self.rename_column(table, from, &column.name);
+                }
+            }
+            Change::Truncate { tables, cascade, .. } => {
+                for table in tables {
+                    if let Some(loss) = self.table(table) {
+                        loss.truncated = true;
+                    }
+                    if *cascade {
+                        let table = self.name(table);
+                        self.losses.truncate_cascade.push(table);
+                    }
+                }
+            }
+            Change::Update { table, .. } => self.rows(table, true),
+            Change::Delete { table, .. } | Change::Merge { table, .. } => self.rows(table, true),
+            Change::Insert { table, conflict, .. } => match conflict {
+                InsertConflict::Update => self.rows(table, true),
+                InsertConflict::Replace => {
+                    self.losses.replaces = true;
+                    self.rows(table, true);
+                }
+                InsertConflict::Fail | InsertConflict::Ignore => {}
+            },
+            Change::DropSchema { name, cascade: true, .. } => {
+                self.losses.schemas.push(name.clone());
+            }
+            Change::Do { body, .. } => {
+                for change in body {
+                    self.change(change, span);
+                }
+            }
+            Change::Dynamic { changes, .. } => {
+                for change in changes {
+                    self.change(change, span);
+                }
+            }
+            Change::DynamicUnknown { .. } => self.losses.unreadable.push(span),
+            Change::AddConstraint { table, .. }
+            | Change::DropConstraint { table, .. }
+            | Change::SetNotNull { table, .. }
+            | Change::DropNotNull { table, .. }
+            | Change::SetDefault { table, .. }
+            | Change::DropDefault { table, .. }
+            | Change::AddIdentity { table, .. }
+            | Change::DropIdentity { table, .. }
+            | Change::SetExpression { table, .. }
+            | Change::DropExpression { table, .. } => self.altered(table),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use downhaul_syntax::parse_script;
+
+    fn check(sql: &str, expected: &[&str]) {
+        let script = parse_script(sql, Dialect::Postgres);
+        let found: Vec<String> = losses(&script.statements, Dialect::Postgres)
+            .tables
+            .iter()
+            .filter(|(_, loss)| loss.destroys())
+            .map(|(name, loss)| {
+                let mut text = name.to_string();
+                if loss.dropped {
+                    text += " dropped";
+                }
+                if loss.truncated {
+                    text += " truncated";
+                }
+                for column in &loss.columns {
+                    text += &format!(" -{column}");
+                }
+                for column in &loss.retyped {
+                    text += &format!(" ~{column}");
+                }
+                if loss.rows {
+                    text += " rows";
+                }
+                text
+            })
+            .collect();
+        assert_eq!(found, expected, "{sql}");
+    }
+
+    #[test]
+    fn losses_are_told_by_the_names_before_the_migration() {
+        check("DROP TABLE public.a, b;", &["a dropped", "b dropped"]);
+        check("ALTER TABLE t RENAME COLUMN a TO b; ALTER TABLE t DROP COLUMN b;", &["t -a"]);
+        check("ALTER TABLE t RENAME TO u; ALTER TABLE u DROP COLUMN c;", &["t -c"]);
+        check("ALTER TABLE t ALTER c TYPE int USING c::int; DELETE FROM t;", &["t ~c rows"]);
+        check("UPDATE t SET a = 1 WHERE id = 2", &["t rows"]);
+    }
+
+    #[test]
+    fn what_the_migration_made_itself_is_no_loss() {
+        check("CREATE TABLE t (a int); DROP TABLE t;", &[]);
+        check("ALTER TABLE t ADD COLUMN a int; ALTER TABLE t DROP COLUMN a;", &[]);
+        check(
+            "CREATE TABLE n (a int); DROP TABLE t; ALTER TABLE n RENAME TO t; DELETE FROM t",
+            &["t dropped"],
+        );
+        check("INSERT INTO t VALUES (1); SELECT 1; CREATE INDEX i ON t (a)", &[]);
+    }
+}

@@ -1,0 +1,304 @@
+//! After the migration: reduce what was kept to what was really lost.
+
+use downhaul_engine::{Session, TableShape};
+use downhaul_syntax::{Dialect, Ident};
+
+use crate::keep::{Endangered, end_capture};
+use crate::sql;
+use crate::store::{Kept, KeptMode, SnapshotError};
+
+/// Compares what was kept of a table with what the migration left of it, and keeps the net
+/// difference. Afterwards every row of the store is marked: `D`, the row is gone; `U`, the row is
+/// there but lost columns or had values changed. Returns `None` where nothing was lost after all
+/// (the store is then gone too).
+pub async fn settle(
+    session: &mut dyn Session,
+    table: &Endangered,
+    mut kept: Kept,
+) -> Result<Option<Kept>, SnapshotError> {
+    let dialect = session.dialect();
+    if kept.mode == KeptMode::Capture {
+        for statement in end_capture(dialect, &kept) {
+            session.execute(&statement).await?;
+        }
+    }
+    let after_name = table.loss.renamed_to.clone().unwrap_or_else(|| kept.table.clone());
+    let after = session.table_shape(&after_name).await?;
+    map_columns(&mut kept, table, after.as_ref());
+    match &after {
+        None => kept.rows_gone = kept.rows,
+        Some(after) => {
+            kept.after = Some(after.name.clone());
+            let key_survives =
+                kept.key.iter().all(|k| kept.column(k).is_some_and(|c| !c.is_lost()));
+            if !key_survives {
+                kept.key.clear();
+            }
+            if kept.key.is_empty() {
+                settle_keyless(session, &mut kept, after, table).await?;
+            } else if kept.mode == KeptMode::Columns && table.loss.retyped.is_empty() {
+                // Every row keeps what it lost; nothing else can have changed.
+            } else {
+                settle_by_key(session, &mut kept, after).await?;
+            }
+        }
+    }
+    let store = sql::own(dialect, &kept.store());
+    kept.rows =
+        u64::try_from(session.number(&format!("SELECT count(*) FROM {store}")).await?).unwrap_or(0);
+    let nothing_lost =
+        kept.rows == 0 && kept.after.is_some() && kept.lost_columns().next().is_none();
+    if nothing_lost {
+        session.execute(&format!("DROP TABLE {store}")).await?;
+        return Ok(None);
+    }
+    kept.digest = digest(session, &kept).await?;
+    Ok(Some(kept))
+}
+
+/// Fingerprint of a store.
+pub async fn digest(session: &mut dyn Session, kept: &Kept) -> Result<String, SnapshotError> {
+    let dialect = session.dialect();
+    let mut columns = vec!["downhaul_op".to_owned()];
+    for column in &kept.columns {
+        columns.push(dialect.quote(&column.name));
+        columns.extend(column.left_as.as_ref().map(|left| dialect.quote(left)));
+    }
+    Ok(session.digest(&sql::own(dialect, &kept.store()), &columns).await?)
+}
+
+/// Finds each kept column's name and type after the migration.
+fn map_columns(kept: &mut Kept, table: &Endangered, after: Option<&TableShape>) {
+    for column in &mut kept.columns {
+        let name = table.loss.renamed_columns.get(&column.name).unwrap_or(&column.name);
+        let dropped = table.loss.columns.contains(&column.name) && !table.loss.dropped;
+        let there = after.filter(|_| !dropped).and_then(|after| after.column(name));
+        column.after = there.map(|c| c.name.clone());
+        column.after_ty = there.map(|c| c.ty.clone()).unwrap_or_default();
+    }
+}
+
+/// Joins `k` (the store) with `p` (the live table after the migration) by key.
+pub(crate) fn join_after(dialect: Dialect, kept: &Kept) -> String {
+    kept.key
+        .iter()
+        .filter_map(|key| kept.column(key))
+        .map(|c| {
+            let left = format!("k.{}", dialect.quote(&c.name));
+            let right = format!("p.{}", dialect.quote(c.after.as_ref().unwrap_or(&c.name)));
+            if dialect == Dialect::Postgres
+                && (c.user_type || c.ty != c.after_ty && !both_integers(&c.ty, &c.after_ty))
+            {
+                format!("{left}::text = {right}::text")
+            } else {
+                format!("{left} = {right}")
+            }
+        })
+        .collect::<Vec<_>>()
+        .join(" AND ")
+}
+
+fn both_integers(a: &str, b: &str) -> bool {
+    let integer = |ty: &str| matches!(ty, "smallint" | "integer" | "bigint");
+    integer(a) && integer(b)
+}
+
+/// A test that the kept value of a column and the live one differ.
+fn changed(dialect: Dialect, column: &crate::KeptColumn) -> Option<String> {
+    let after = column.after.as_ref()?;
+    let (left, right) =
+        (format!("k.{}", dialect.quote(&column.name)), format!("p.{}", dialect.quote(after)));
+    // A column whose type changed is compared as text: what reads the same has survived.
+    let ty =
+        if column.ty == column.after_ty && !column.user_type { column.ty.as_str() } else { "" };
+    Some(sql::differs(dialect, &sql::exact(dialect, &left, ty), &sql::exact(dialect, &right, ty)))
+}
+
+async fn settle_by_key(
+    session: &mut dyn Session,
+    kept: &mut Kept,
+    after: &TableShape,
+) -> Result<(), SnapshotError> {
+    let dialect = session.dialect();
+    let store = sql::own(dialect, &kept.store());
+    let live = sql::table(dialect, &after.name);
+    let names: Vec<String> = kept.columns.iter().map(|c| dialect.quote(&c.name)).collect();
+    let keys = sql::list(dialect, &kept.key);
+    // What was there before the migration: of captured events the first of each key, unless that
+    // is the row's birth.
+    let past = match (kept.mode, dialect) {
+        (KeptMode::Capture, Dialect::Postgres) => {
+            format!("(SELECT DISTINCT ON ({keys}) * FROM {store} ORDER BY {keys}, downhaul_seq)")
+        }
+        // SQLite gives the other columns of the row that holds the minimum (lang_select.html §2.5).
+        (KeptMode::Capture, _) => {
+            format!("(SELECT *, min(rowid) AS downhaul_seq FROM {store} GROUP BY {keys})")
+        }
+        _ => store.clone(),
+    };
+    let born = if kept.mode == KeptMode::Capture { "k.downhaul_op <> 'I'" } else { "1 = 1" };
+    let join = join_after(dialect, kept);
+
+    // Which columns had a value changed at all?
+    let candidates: Vec<(usize, String)> = kept
+        .columns
+        .iter()
+        .enumerate()
+        .filter_map(|(i, c)| Some((i, changed(dialect, c)?)))
+        .collect();
+    let mut any_changed = Vec::new();
+    if !candidates.is_empty() {
+        let tests: Vec<String> = candidates
+            .iter()
+            .map(|(_, test)| format!("coalesce(max(CASE WHEN {test} THEN 1 ELSE 0 END), 0)"))
+            .collect();
+        let row = session
+            .row(&format!(
+                "SELECT {} FROM {past} k JOIN {live} p ON {join} WHERE {born}",
+                tests.join(", ")
+            ))
+            .await?;
+        if let Some(row) = row {
+            for (at, (index, test)) in candidates.into_iter().enumerate() {
+                if row.number(at)? == 1 {
+                    any_changed.push((index, test));
+                }
+            }
+        }
+    }
+    let mut left_columns = Vec::new();
+    for (number, (index, _)) in any_changed.iter().enumerate() {
+        let column = &mut kept.columns[*index];
+        let name = Ident::stored(dialect, &format!("downhaul_left_{}", number + 1));
+        let after_column = column.after.as_ref().unwrap_or(&column.name);
+        let value = format!("p.{}", dialect.quote(after_column));
+        let user_type = after.column(after_column).is_some_and(|c| c.user_type);
+        let value = if dialect == Dialect::Postgres && user_type {
+            format!("{value}::text")
+        } else {
+            value
+        };
+        left_columns.push(format!("{value} AS {}", dialect.quote(&name)));
+        column.left_as = Some(name);
+    }
+    // NOT NULL by definition: the row is gone where the joined key is missing.
+    let gone = {
+        let key = &kept.key[0];
+        let after = kept.column(key).and_then(|c| c.after.clone()).unwrap_or_else(|| key.clone());
+        format!("p.{} IS NULL", dialect.quote(&after))
+    };
+    let mut wanted = vec![gone.clone()];
+    wanted.extend(any_changed.iter().map(|(_, test)| test.clone()));
+    if kept.lost_columns().next().is_some() {
+        wanted.push("1 = 1".into());
+    }
+    let fresh = sql::own(dialect, &format!("settling_{}", kept.id));
+    let mut select = vec![format!("CASE WHEN {gone} THEN 'D' ELSE 'U' END AS downhaul_op")];
+    select.extend(names.iter().map(|n| format!("k.{n} AS {n}")));
+    select.extend(left_columns);
+    let body = format!(
+        "SELECT {} FROM {past} k LEFT JOIN {live} p ON {join} WHERE {born} AND ({})",
+        select.join(", "),
+        wanted.join(" OR ")
+    );
+    if dialect == Dialect::Sqlite {
+        // Again columns without types, so that no affinity touches a value.
+        let mut columns = vec!["downhaul_op".to_owned()];
+        columns.extend(names.iter().cloned());
+        columns.extend(
+            kept.columns.iter().filter_map(|c| c.left_as.as_ref()).map(|l| dialect.quote(l)),
+        );
+        // The order of `left` columns follows the columns', as in `select`.
+        session.execute(&format!("CREATE TABLE {fresh} ({})", columns.join(", "))).await?;
+        session.execute(&format!("INSERT INTO {fresh} {body}")).await?;
+    } else {
+        session.execute(&format!("CREATE TABLE {fresh} AS {body}")).await?;
+    }
+    session.execute(&format!("DROP TABLE {store}")).await?;
+    let bare = match dialect {
+        Dialect::Postgres => kept.store(),
+        _ => store.clone(),
+    };
+    session.execute(&format!("ALTER TABLE {fresh} RENAME TO {bare}")).await?;
+    kept.rows_gone = u64::try_from(
+        session.number(&format!("SELECT count(*) FROM {store} WHERE downhaul_op = 'D'")).await?,
+    )
+    .unwrap_or(0);
+    Ok(())
+}
+
+/// One text that stands for the content of a row's columns, for joins by hash.
+pub(crate) fn content(dialect: Dialect, row: &str, columns: &[(Ident, String)]) -> String {
+    if columns.is_empty() {
+        return "''".into();
+    }
+    let values: Vec<String> =
+        columns.iter().map(|(name, _)| format!("{row}.{}", dialect.quote(name))).collect();
+    match dialect {
+        Dialect::Postgres => {
+            let texts: Vec<String> = values.iter().map(|v| format!("{v}::text")).collect();
+            format!("md5(ROW({})::text)", texts.join(", "))
+        }
+        _ => values.iter().map(|v| format!("quote({v})")).collect::<Vec<_>>().join(" || ',' || "),
+    }
+}
+
+/// Rows that cannot be told apart: a bag difference.
+async fn settle_keyless(
+    session: &mut dyn Session,
+    kept: &mut Kept,
+    after: &TableShape,
+    table: &Endangered,
+) -> Result<(), SnapshotError> {
+    let dialect = session.dialect();
+    let store = sql::own(dialect, &kept.store());
+    let live = sql::table(dialect, &after.name);
+    let loss = &table.loss;
+    let rows_may_differ = loss.rows || loss.dropped || loss.truncated || !loss.retyped.is_empty();
+    if !rows_may_differ {
+        // Only columns went: every row is still there.
+        session.execute(&format!("UPDATE {store} SET downhaul_op = 'U'")).await?;
+        return Ok(());
+    }
+    let before: Vec<(Ident, String)> = kept
+        .columns
+        .iter()
+        .filter(|c| !c.is_lost())
+        .map(|c| (c.name.clone(), c.ty.clone()))
+        .collect();
+    let now: Vec<(Ident, String)> =
+        kept.columns.iter().filter_map(|c| Some((c.after.clone()?, c.after_ty.clone()))).collect();
+    let numbered = |source: &str, columns: &[(Ident, String)]| {
+        let content = content(dialect, "r", columns);
+        format!(
+            "(SELECT {content} AS content, row_number() OVER (PARTITION BY {content}) AS copy FROM {source} r)"
+        )
+    };
+    let (past, present) = (numbered(&store, &before), numbered(&live, &now));
+    let appeared = session
+        .number(&format!(
+            "SELECT count(*) FROM {present} p LEFT JOIN {past} k ON k.content = p.content AND k.copy = p.copy WHERE k.content IS NULL"
+        ))
+        .await?;
+    if appeared > 0 || kept.lost_columns().next().is_some() {
+        // Changed rows cannot be paired with what they were: keep all, and put all back as long
+        // as nobody has written since.
+        let columns: Vec<String> = after.columns.iter().map(|c| dialect.quote(&c.name)).collect();
+        kept.keyless_after = Some(session.digest(&live, &columns).await?);
+        kept.rows_gone = kept.rows;
+        return Ok(());
+    }
+    // Rows only vanished: what is in the bag before and not after.
+    let row_id = if dialect == Dialect::Postgres { "ctid" } else { "rowid" };
+    let content_before = content(dialect, "r", &before);
+    session
+        .execute(&format!(
+            "DELETE FROM {store} WHERE {row_id} IN (SELECT k.id FROM \
+               (SELECT r.{row_id} AS id, {content_before} AS content, row_number() OVER (PARTITION BY {content_before}) AS copy FROM {store} r) k \
+               JOIN {present} p ON p.content = k.content AND p.copy = k.copy)"
+        ))
+        .await?;
+    kept.rows_gone =
+        u64::try_from(session.number(&format!("SELECT count(*) FROM {store}")).await?).unwrap_or(0);
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! Where kept data lies, and what is known of it.
+
+use downhaul_engine::{EngineError, SequenceState, TableShape};
+use downhaul_syntax::{Ident, ObjectName};
+use serde::{Deserialize, Serialize};
+
+/// What can go wrong with a restore point.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The database.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// What was kept is not what was there: the migration must not go on.
+    #[error("the restore point of {table} is not sound: {reason}")]
+    NotSound {
+        /// Table.
+        table: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The migration destroyed something that nobody had foreseen.
+    #[error(
+        "the migration destroyed {what} through a statement that Downhaul could not read, so there is no copy of it"
+    )]
+    UnforeseenLoss {
+        /// Names of what is gone.
+        what: String,
+    },
+    /// The way back does not lead back.
+    #[error("{0}")]
+    CannotRestore(String),
+}
+
+/// A column of a kept table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptColumn {
+    /// Name before the migration, and in the store.
+    pub name: Ident,
+    /// Type before the migration, as the server writes it.
+    pub ty: String,
+    /// Kept as text, since the type may be dropped.
+    pub user_type: bool,
+    /// Name after the migration; `None` where the column is gone.
+    pub after: Option<Ident>,
+    /// Type after the migration.
+    pub after_ty: String,
+    /// Column of the store that holds the value that the migration left, where some row's value
+    /// was changed.
+    pub left_as: Option<Ident>,
+}
+
+impl KeptColumn {
+    /// The migration took the column away.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.after.is_none()
+    }
+}
+
+/// How a table's data is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeptMode {
+    /// A copy of every row.
+    Copy,
+    /// A copy of the key and some columns of every row.
+    Columns,
+    /// The rows that triggers saw change.
+    Capture,
+}
+
+/// One table's kept data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Number, unique within the database.
+    pub id: i64,
+    /// How it was kept.
+    pub mode: KeptMode,
+    /// The table before the migration.
+    pub table: ObjectName,
+    /// The table after the migration; `None` where it is gone.
+    pub after: Option<ObjectName>,
+    /// Columns that tell rows apart; empty where rows can only be told by their whole content.
+    pub key: Vec<Ident>,
+    /// Columns kept.
+    pub columns: Vec<KeptColumn>,
+    /// Rows kept.
+    pub rows: u64,
+    /// Rows that the migration took away.
+    pub rows_gone: u64,
+    /// Sequences behind the table, where the table itself is gone.
+    pub sequences: Vec<SequenceState>,
+    /// The migration changed rows that cannot be told apart: fingerprint of what it left. They
+    /// can be put back only while nobody has written to the table since.
+    pub keyless_after: Option<String>,
+    /// Fingerprint of what is kept; a difference means that somebody changed it.
+    pub digest: String,
+    /// The table as it was.
+    pub shape: TableShape,
+}
+
+impl Kept {
+    /// Local name of the store.
+    #[must_use]
+    pub fn store(&self) -> String {
+        store_name(self.id)
+    }
+
+    /// The column of this name before the migration.
+    #[must_use]
+    pub fn column(&self, name: &Ident) -> Option<&KeptColumn> {
+        self.columns.iter().find(|c| c.name == *name)
+    }
+
+    /// Columns that the migration took from rows that are still there.
+    pub fn lost_columns(&self) -> impl Iterator<Item = &KeptColumn> {
+        self.columns.iter().filter(|c| c.is_lost())
+    }
+
+    /// Columns in which the migration changed values.
+    pub fn changed_columns(&self) -> impl Iterator<Item = &KeptColumn> {
+        self.columns.iter().filter(|c| c.left_as.is_some())
+    }
+}
+
+/// Local name of a store.
+#[must_use]
+pub fn store_name(id: i64) -> String {
+    format!("kept_{id}")
+}
