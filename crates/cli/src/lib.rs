@@ -1,1 +1,54 @@
-//! The command line.
+//! The command line of Downhaul.
+//!
+//! The only crate that prints, exits, and reads the environment and the configuration. One file a
+//! command in [`commands`]; arguments apart from execution in [`args`]; every error becomes a
+//! message with a next step and an exit code in [`error`].
+
+pub mod args;
+pub mod commands;
+pub mod config;
+pub mod error;
+pub mod exit_code;
+pub mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+use crate::error::CliError;
+
+/// Runs the program with the arguments of the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ui = ui::Ui::new(cli.global.color);
+    let result = run(&cli, &ui);
+    match result {
+        Ok(code) => code.into(),
+        Err(error) => {
+            ui.error(&error);
+            error.code.into()
+        }
+    }
+}
+
+fn run(cli: &Cli, ui: &ui::Ui) -> Result<exit_code::Code, CliError> {
+    match &cli.command {
+        Command::Init(args) => commands::init::run(&cli.global, args, ui),
+        Command::New(args) => commands::new::run(&cli.global, args, ui),
+        Command::Status(args) => block_on(commands::status::run(&cli.global, args, ui)),
+        Command::Up(args) => block_on(commands::up::run(&cli.global, args, ui)),
+        Command::Down(args) => block_on(commands::down::run(&cli.global, args, ui)),
+        Command::Demo(args) => block_on(commands::demo::run(args, ui)),
+    }
+}
+
+/// Commands that talk to a database run on one thread: there is one connection to wait for.
+fn block_on<T>(future: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::internal(format!("cannot start the runtime: {error}")))?
+        .block_on(future)
+}

@@ -1,2 +1,7 @@
-//! `downhaul`.
-fn main() {}
+//! The `downhaul` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    downhaul::main()
+}

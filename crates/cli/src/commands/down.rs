@@ -1,0 +1,88 @@
+//! `downhaul down`.
+
+use std::time::Instant;
+
+use downhaul_plan::Version;
+use downhaul_run::{DownPlan, DownSelection, Runner};
+
+use crate::args::{DownArgs, Global};
+use crate::error::CliError;
+use crate::exit_code::Code;
+use crate::ui::{Progress, Style, Ui, count, duration, paint};
+
+/// Takes migrations back.
+pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliError> {
+    let site = super::site(global, &args.place)?;
+    let mut options = super::options(&args.waiting);
+    options.edited_down = args.use_edited_down;
+    let selection = match (&args.to, args.all) {
+        (Some(version), _) => DownSelection::To(Version::new(version.as_str())),
+        (None, true) => DownSelection::All,
+        (None, false) => DownSelection::Steps(args.steps),
+    };
+    let mut runner = Runner::open(&site.target, false, options).await?;
+    let result = async {
+        let plan = runner.plan_down(&site.series, &selection).await?;
+        if plan.migrations.is_empty() {
+            ui.line(format!("{}: nothing is applied that could be taken back", site.target));
+            return Ok(Code::Clean);
+        }
+        ui.line(format!(
+            "{}: {} to take back",
+            paint(Style::Bold, &site.target),
+            count(plan.migrations.len() as u64, "migration")
+        ));
+        if args.preview {
+            preview(&plan, ui);
+            return Ok(Code::Clean);
+        }
+        if !args.yes {
+            preview(&plan, ui);
+            if !ui.can_ask() {
+                return Err(CliError::new(Code::Findings, "nobody is there to confirm this")
+                    .state("nothing was changed")
+                    .hint("add --yes to go ahead"));
+            }
+            if !ui.confirm("Take them back?") {
+                ui.line("nothing was changed");
+                return Ok(Code::Findings);
+            }
+        }
+        let started = Instant::now();
+        let done = runner.down(&plan, &mut Progress::new(ui, "")).await?;
+        ui.line(format!(
+            "{} taken back in {}",
+            count(done.len() as u64, "migration"),
+            duration(started.elapsed())
+        ));
+        Ok(Code::Clean)
+    }
+    .await;
+    runner.close().await;
+    result
+}
+
+fn preview(plan: &DownPlan, ui: &Ui) {
+    for migration in &plan.migrations {
+        ui.line(format!("  {} {}", paint(Style::Warn, "↓"), migration.down.label));
+        for statement in &migration.down.statements {
+            let mut lines = statement.text.lines();
+            let first = lines.next().unwrap_or_default();
+            let more = if lines.next().is_some() { " …" } else { "" };
+            ui.line(format!("      {}{more}", paint(Style::Dim, first)));
+        }
+        for kept in &migration.kept {
+            ui.line(format!(
+                "      {} {}: {} ({})",
+                paint(Style::Accent, "brings back"),
+                kept.table,
+                kept.what,
+                count(kept.rows, "row")
+            ));
+        }
+        if migration.kept.is_empty() {
+            ui.line(format!("      {}", paint(Style::Dim, "no data was destroyed by its up")));
+        }
+    }
+    ui.line("  what was written since stays");
+}

@@ -1,0 +1,76 @@
+//! One file a command.
+
+pub mod demo;
+pub mod down;
+pub mod init;
+pub mod new;
+pub mod status;
+pub mod up;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use downhaul_engine::{LockBudget, Target};
+use downhaul_plan::{Series, load};
+use downhaul_run::Options;
+
+use crate::args::{Global, Place, Waiting};
+use crate::config::Config;
+use crate::error::CliError;
+
+/// The migrations and the database that a command works on.
+pub(crate) struct Site {
+    pub(crate) dir: PathBuf,
+    pub(crate) series: Series,
+    pub(crate) target: Target,
+}
+
+/// Reads the migrations and the database URL.
+pub(crate) fn site(global: &Global, place: &Place) -> Result<Site, CliError> {
+    let config = Config::load(global)?;
+    let dir = config.dir(place.dir.as_deref());
+    let url = place.database_url.as_deref().ok_or_else(|| {
+        CliError::usage("no database is named")
+            .hint("set DATABASE_URL=postgres://user@host/database (or sqlite:file.db), or use --database-url")
+    })?;
+    let target = Target::parse(url)?;
+    let series = load(&dir)?;
+    Ok(Site { dir, series, target })
+}
+
+/// Runner options from the arguments; Ctrl-C asks for a stop at the next safe point.
+pub(crate) fn options(waiting: &Waiting) -> Options {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            flag.store(true, Ordering::Relaxed);
+        }
+    });
+    Options {
+        lock_patience: Duration::from_secs(waiting.wait),
+        budget: LockBudget {
+            lock_timeout: Duration::from_millis(waiting.lock_timeout),
+            statement_timeout: waiting.statement_timeout.map(Duration::from_millis),
+        },
+        lock_retry: Duration::from_secs(waiting.lock_retry),
+        who: who(),
+        stop,
+        ..Options::default()
+    }
+}
+
+/// `deploy@ci-7 (pid 4711)`.
+pub(crate) fn who() -> String {
+    let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let user = var("USER").or_else(|| var("LOGNAME")).unwrap_or_else(|| "unknown".into());
+    let host = var("HOSTNAME")
+        .or_else(|| {
+            let name = std::fs::read_to_string("/etc/hostname").ok()?;
+            Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+        })
+        .unwrap_or_else(|| "unknown".into());
+    format!("{user}@{host} (pid {})", std::process::id())
+}

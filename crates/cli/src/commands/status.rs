@@ -1,0 +1,107 @@
+//! `downhaul status`.
+
+use downhaul_engine::connect;
+use downhaul_run::{Status, StatusState};
+
+use crate::args::{Global, StatusArgs, StatusFormat};
+use crate::error::CliError;
+use crate::exit_code::Code;
+use crate::ui::{Style, Ui, count, paint};
+
+/// Shows where the database stands. Needs no right to write.
+pub async fn run(global: &Global, args: &StatusArgs, ui: &Ui) -> Result<Code, CliError> {
+    let site = super::site(global, &args.place)?;
+    let mut session = connect(&site.target, false).await?;
+    let status = downhaul_run::status::status(&mut *session, &site.series).await?;
+    let version = session.server().version.clone();
+    session.close().await;
+    match args.format {
+        StatusFormat::Json => ui.line(json(&status)?),
+        StatusFormat::Pretty => pretty(&status, &format!("{} ({version})", site.target), ui),
+    }
+    let pending = status.rows.iter().any(|row| is_pending(row.state));
+    let code = if args.exit_code && pending { Code::Findings } else { Code::Clean };
+    Ok(code)
+}
+
+fn is_pending(state: StatusState) -> bool {
+    matches!(
+        state,
+        StatusState::Pending
+            | StatusState::OutOfOrder
+            | StatusState::Applying
+            | StatusState::Reverting
+    )
+}
+
+fn word(state: StatusState) -> (Style, &'static str) {
+    match state {
+        StatusState::Applied => (Style::Good, "applied"),
+        StatusState::Edited => (Style::Bad, "edited since it was applied"),
+        StatusState::FileMissing => (Style::Warn, "applied, file missing"),
+        StatusState::Pending => (Style::Accent, "pending"),
+        StatusState::OutOfOrder => (Style::Warn, "pending, older than an applied one"),
+        StatusState::Applying => (Style::Bad, "half applied: `downhaul up` goes on"),
+        StatusState::Reverting => (Style::Bad, "half reverted: `downhaul down` goes on"),
+    }
+}
+
+fn pretty(status: &Status, database: &str, ui: &Ui) {
+    ui.line(paint(Style::Bold, database));
+    for row in &status.rows {
+        let (style, text) = word(row.state);
+        let mut line = format!("  {:<40} {}", row.label, paint(style, text));
+        if let (Some(at), Some(by)) = (&row.applied_at, &row.applied_by) {
+            line.push_str(&paint(Style::Dim, format!(" {at} by {by}")));
+        }
+        if !row.has_down {
+            line.push_str(&paint(Style::Warn, " no down"));
+        }
+        ui.line(line);
+        for (table, rows) in &row.held {
+            ui.line(format!("      held: {} of {table}", count(*rows, "row")));
+        }
+    }
+    for operation in &status.running {
+        ui.line(format!(
+            "  {} run {} (`{}`) by {}, begun {}, is going on or was cut off; the next `up` or `down` settles it",
+            paint(Style::Warn, "!"),
+            operation.id,
+            operation.verb,
+            operation.who,
+            operation.started_at
+        ));
+    }
+    let pending = status.rows.iter().filter(|row| is_pending(row.state)).count();
+    let applied = status.rows.len() - status.count(StatusState::Pending) - status.count(StatusState::OutOfOrder);
+    ui.line(format!("{applied} applied, {pending} pending"));
+}
+
+fn json(status: &Status) -> Result<String, CliError> {
+    let rows: Vec<serde_json::Value> = status
+        .rows
+        .iter()
+        .map(|row| {
+            let state = match row.state {
+                StatusState::Applied => "applied",
+                StatusState::Edited => "edited",
+                StatusState::FileMissing => "file_missing",
+                StatusState::Pending => "pending",
+                StatusState::OutOfOrder => "out_of_order",
+                StatusState::Applying => "applying",
+                StatusState::Reverting => "reverting",
+            };
+            serde_json::json!({
+                "version": row.version,
+                "migration": row.label,
+                "state": state,
+                "applied_at": row.applied_at,
+                "applied_by": row.applied_by,
+                "has_down": row.has_down,
+                "held": row.held.iter().map(|(table, rows)| serde_json::json!({"table": table, "rows": rows})).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    serde_json::to_string_pretty(&serde_json::json!({"version": 1, "migrations": rows}))
+        .map_err(|error| CliError::internal(error.to_string()))
+}

@@ -1,0 +1,214 @@
+//! Every error becomes a message, what state the database is in, a next step, and an exit code.
+
+use downhaul_engine::EngineError;
+use downhaul_plan::SourceError;
+use downhaul_run::RunError;
+use downhaul_run::error::FailedStatement;
+use downhaul_snapshot::SnapshotError;
+
+use crate::exit_code::Code;
+
+/// An error as the user reads it.
+#[derive(Debug)]
+pub struct CliError {
+    /// What is wrong.
+    pub message: String,
+    /// More about it: a diff, a statement, what the server said.
+    pub detail: Option<String>,
+    /// What state the database is in.
+    pub state: Option<String>,
+    /// What to type next.
+    pub hint: Option<String>,
+    /// Exit code.
+    pub code: Code,
+}
+
+impl CliError {
+    /// An error with a code.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { message: message.into(), detail: None, state: None, hint: None, code }
+    }
+
+    /// Wrong use.
+    #[must_use]
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Code::Usage, message)
+    }
+
+    /// Something that should not happen.
+    #[must_use]
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(Code::Usage, message)
+    }
+
+    /// Adds what to type next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds more about it.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// Adds what state the database is in.
+    #[must_use]
+    pub fn state(mut self, state: impl Into<String>) -> Self {
+        self.state = Some(state.into());
+        self
+    }
+}
+
+impl From<SourceError> for CliError {
+    fn from(error: SourceError) -> Self {
+        // These messages end with their own next step.
+        let text = error.to_string();
+        match text.split_once("\n  next: ") {
+            Some((message, next)) => Self::usage(message).hint(next),
+            None => Self::usage(text),
+        }
+    }
+}
+
+impl From<EngineError> for CliError {
+    fn from(error: EngineError) -> Self {
+        let message = error.to_string();
+        match error {
+            EngineError::BadUrl { .. } => Self::usage(message)
+                .hint("set DATABASE_URL=postgres://user@host/database or sqlite:file.db"),
+            EngineError::Unreachable { .. } => Self::new(Code::Unreachable, message)
+                .state("nothing was changed")
+                .hint("check that the server runs and that host, port and database name are right"),
+            EngineError::LoginRefused { .. } => Self::new(Code::Unreachable, message)
+                .state("nothing was changed")
+                .hint("check user and password; the password may also come from PGPASSWORD or ~/.pgpass"),
+            EngineError::ReadOnly(_) => Self::new(Code::FailedUnchanged, message)
+                .state("nothing was changed")
+                .hint("connect to the primary, or give the user the right to write"),
+            EngineError::LockTimeout(failure) => Self::new(Code::Locked, message)
+                .detail(failure.sql)
+                .state("the transaction was rolled back: nothing of it is applied")
+                .hint("run the command again, or give it longer with --lock-retry"),
+            EngineError::Statement(failure) => {
+                let mut error = Self::new(Code::FailedUnchanged, message);
+                error.detail = Some(match failure.detail {
+                    Some(detail) => format!("{}\n{detail}", failure.sql),
+                    None => failure.sql,
+                });
+                error
+            }
+            EngineError::Disconnected(_) => Self::new(Code::Unreachable, message)
+                .state("whatever was not committed has been rolled back by the database")
+                .hint("run `downhaul status`, then the command again"),
+            EngineError::Protocol(_) => Self::new(Code::FailedUnchanged, message),
+        }
+    }
+}
+
+/// The failed statement with its place.
+fn place(statement: &FailedStatement) -> String {
+    let mut text = format!(
+        "{}:{}:{}: {}",
+        statement.path.display(),
+        statement.line,
+        statement.column,
+        statement.error
+    );
+    if let Some(detail) = statement.error.failure().and_then(|f| f.detail.as_ref()) {
+        text.push_str(&format!("\n{detail}"));
+    }
+    let sql: String = statement.sql.lines().take(8).map(|line| format!("\n  | {line}")).collect();
+    text.push_str(&sql);
+    text
+}
+
+impl From<RunError> for CliError {
+    fn from(error: RunError) -> Self {
+        let message = error.to_string();
+        match error {
+            RunError::Engine(error) => error.into(),
+            RunError::Source(error) => error.into(),
+            RunError::Snapshot(error) => {
+                Self::new(Code::SnapshotNotSound, error.to_string()).state("nothing was changed")
+            }
+            RunError::Locked(_) => Self::new(Code::Locked, message)
+                .state("nothing was changed")
+                .hint("let it end, or wait longer for it with --wait SECONDS"),
+            RunError::Syntax { .. } => Self::usage(message)
+                .state("nothing was changed")
+                .hint("mend the file at that place"),
+            RunError::Edited { direction, diff, .. } => Self::new(Code::Drift, message)
+                .detail(diff)
+                .state("nothing was changed")
+                .hint(match direction {
+                    downhaul_plan::Direction::Up => {
+                        "put the file back as it was, and write the change as a new migration: `downhaul new NAME`"
+                    }
+                    downhaul_plan::Direction::Down => {
+                        "if the new text is the right way back, add --use-edited-down"
+                    }
+                }),
+            RunError::OutOfOrder { .. } => Self::new(Code::Findings, message)
+                .state("nothing was changed")
+                .hint("give it a version after the last applied one, or add --allow-out-of-order"),
+            RunError::NoDown { .. } => Self::new(Code::Findings, message)
+                .state("nothing was changed")
+                .hint("write its down file beside the up file; an older migration is never reverted underneath it"),
+            RunError::UnknownVersion(_) => {
+                Self::usage(message).hint("`downhaul status` lists the versions")
+            }
+            RunError::Failed { completed, ref statement, .. } => {
+                let locked = matches!(statement.error, EngineError::LockTimeout(_));
+                let broken = matches!(statement.error, EngineError::Disconnected(_));
+                let code = if locked {
+                    Code::Locked
+                } else if broken {
+                    Code::Unreachable
+                } else {
+                    Code::FailedUnchanged
+                };
+                let before = match completed {
+                    0 => "the database is as it was".to_owned(),
+                    1 => "the 1 migration before it in this run is applied".to_owned(),
+                    n => format!("the {n} migrations before it in this run are applied"),
+                };
+                Self::new(code, message).detail(place(statement)).state(before).hint(if locked {
+                    "something else holds the lock: see `downhaul status`, run it again, or give it longer with --lock-retry"
+                } else {
+                    "mend the statement and run the command again"
+                })
+            }
+            RunError::Refused { ref reason, .. } => {
+                let hint = match reason {
+                    SnapshotError::UnforeseenLoss { .. } => {
+                        "write the destructive statement out as plain SQL, so that what it destroys can be kept"
+                    }
+                    SnapshotError::NotSound { .. } => {
+                        "look at the kept data before you go on: `downhaul status` names it"
+                    }
+                    _ => "mend the down file so that it leads back to the old schema",
+                };
+                Self::new(Code::SnapshotNotSound, message)
+                    .detail(reason.to_string())
+                    .state("the database is as it was")
+                    .hint(hint)
+            }
+            RunError::Partial { ref statement, .. } => Self::new(Code::PartlyApplied, message)
+                .detail(place(statement))
+                .state("the migration is half applied, and the journal knows how far")
+                .hint("mend the cause and run the same command again: it goes on from there"),
+            RunError::EditedHalfway { .. } => Self::new(Code::PartlyApplied, message)
+                .state("nothing was changed by this run")
+                .hint("put the statements that have run back as they were; those after them may change"),
+            RunError::NewerJournal { .. } => Self::usage(message).hint("use a newer Downhaul"),
+            RunError::Interrupted { .. } => Self::new(Code::Interrupted, message)
+                .state("every migration is either whole or untouched")
+                .hint("run the command again to go on"),
+        }
+    }
+}

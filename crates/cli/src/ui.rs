@@ -1,0 +1,277 @@
+//! What people see. Data goes to standard output, everything else to standard error.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use anstream::ColorChoice;
+use downhaul_plan::Direction;
+use downhaul_run::{Event, Observer};
+
+use crate::args::Color;
+use crate::error::CliError;
+
+const BOLD: &str = "\u{1b}[1m";
+const DIM: &str = "\u{1b}[2m";
+const RED: &str = "\u{1b}[1;31m";
+const GREEN: &str = "\u{1b}[32m";
+const YELLOW: &str = "\u{1b}[33m";
+const CYAN: &str = "\u{1b}[36m";
+const RESET: &str = "\u{1b}[0m";
+
+/// Output and questions.
+#[derive(Clone, Copy, Debug)]
+pub struct Ui {
+    choice: ColorChoice,
+}
+
+/// A colour or weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Style {
+    Bold,
+    Dim,
+    Bad,
+    Good,
+    Warn,
+    Accent,
+}
+
+/// Text in a style; the codes are stripped where the output takes none.
+#[must_use]
+pub fn paint(style: Style, text: impl std::fmt::Display) -> String {
+    let code = match style {
+        Style::Bold => BOLD,
+        Style::Dim => DIM,
+        Style::Bad => RED,
+        Style::Good => GREEN,
+        Style::Warn => YELLOW,
+        Style::Accent => CYAN,
+    };
+    format!("{code}{text}{RESET}")
+}
+
+impl Ui {
+    /// An interface that colours as asked.
+    #[must_use]
+    pub fn new(color: Color) -> Self {
+        let choice = match color {
+            Color::Auto => ColorChoice::Auto,
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        };
+        Self { choice }
+    }
+
+    /// A line of the result. A closed pipe is no error of ours.
+    pub fn line(&self, text: impl AsRef<str>) {
+        let mut out = anstream::AutoStream::new(std::io::stdout(), self.resolve(&std::io::stdout()));
+        let _ = writeln!(out, "{}", text.as_ref());
+        let _ = out.flush();
+    }
+
+    /// A remark beside the result.
+    pub fn remark(&self, text: impl AsRef<str>) {
+        let mut out = anstream::AutoStream::new(std::io::stderr(), self.resolve(&std::io::stderr()));
+        let _ = writeln!(out, "{}", text.as_ref());
+    }
+
+    fn resolve(&self, stream: &impl anstream::stream::RawStream) -> ColorChoice {
+        match self.choice {
+            ColorChoice::Auto => anstream::AutoStream::choice(stream),
+            choice => choice,
+        }
+    }
+
+    /// Whether standard output takes colours.
+    #[must_use]
+    pub fn colors(&self) -> bool {
+        !matches!(self.resolve(&std::io::stdout()), ColorChoice::Never)
+    }
+
+    /// An error with its state and next step.
+    pub fn error(&self, error: &CliError) {
+        self.remark(format!("{} {}", paint(Style::Bad, "error:"), error.message));
+        if let Some(detail) = &error.detail {
+            for line in detail.lines() {
+                self.remark(format!("  {line}"));
+            }
+        }
+        if let Some(state) = &error.state {
+            self.remark(format!("{} {state}", paint(Style::Bold, "state:")));
+        }
+        if let Some(hint) = &error.hint {
+            self.remark(format!("{}  {hint}", paint(Style::Bold, "next:")));
+        }
+    }
+
+    /// Whether a person can answer.
+    #[must_use]
+    pub fn can_ask(&self) -> bool {
+        std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+
+    /// Asks; anything but yes is no.
+    #[must_use]
+    pub fn confirm(&self, question: &str) -> bool {
+        let mut err = std::io::stderr();
+        let _ = write!(err, "{question} [y/N] ");
+        let _ = err.flush();
+        let mut answer = String::new();
+        if std::io::stdin().read_line(&mut answer).is_err() {
+            return false;
+        }
+        matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+    }
+}
+
+/// 1 → `1 row`, 2 → `2 rows`.
+#[must_use]
+pub fn count(n: u64, noun: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", thousands(n))
+}
+
+/// 20000 → `20,000`.
+#[must_use]
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `12 ms`, `3.4 s`, `2 min 5 s`.
+#[must_use]
+pub fn duration(took: Duration) -> String {
+    let ms = took.as_millis();
+    match ms {
+        0..1000 => format!("{ms} ms"),
+        1000..60_000 => format!("{:.1} s", took.as_secs_f64()),
+        _ => format!("{} min {} s", ms / 60_000, ms / 1000 % 60),
+    }
+}
+
+/// Shows a run as it goes.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    ui: &'a Ui,
+    indent: &'static str,
+    notes: Vec<String>,
+}
+
+impl<'a> Progress<'a> {
+    /// Shows on an interface.
+    #[must_use]
+    pub fn new(ui: &'a Ui, indent: &'static str) -> Self {
+        Self { ui, indent, notes: Vec::new() }
+    }
+}
+
+impl Observer for Progress<'_> {
+    fn event(&mut self, event: Event<'_>) {
+        let indent = self.indent;
+        match event {
+            Event::Started { .. } | Event::Statement { .. } => {}
+            Event::Kept(kept) => self.notes.push(format!(
+                "{indent}    {} {}: {} ({})",
+                paint(Style::Accent, "kept    "),
+                kept.table,
+                kept.what,
+                count(kept.rows, "row")
+            )),
+            Event::Completed { object, done } => self.notes.push(if done {
+                format!(
+                    "{indent}    {} {object}, which the down file forgot",
+                    paint(Style::Accent, "mended  ")
+                )
+            } else {
+                format!(
+                    "{indent}    {} {object} differs from what it was; it holds data, so it is left",
+                    paint(Style::Warn, "differs ")
+                )
+            }),
+            Event::Restored(restored) => {
+                let mut parts = Vec::new();
+                if restored.rows > 0 {
+                    parts.push(count(restored.rows, "row"));
+                }
+                if restored.updated > 0 {
+                    parts.push(format!(
+                        "{} in {}",
+                        restored.columns.join(", "),
+                        count(restored.updated, "row")
+                    ));
+                }
+                if parts.is_empty() {
+                    parts.push("nothing was missing".into());
+                }
+                if restored.kept_new > 0 {
+                    parts.push(format!("{} written since stay", count(restored.kept_new, "value")));
+                }
+                self.notes.push(format!(
+                    "{indent}    {} {}: {}",
+                    paint(Style::Accent, "restored"),
+                    restored.table,
+                    parts.join("; ")
+                ));
+                if let Some(store) = &restored.remains_in {
+                    self.notes.push(format!(
+                        "{indent}    {} {} could not go back ({} since deleted, {} since replaced): see {store}",
+                        paint(Style::Warn, "left    "),
+                        count(restored.orphans + restored.conflicts, "row"),
+                        thousands(restored.orphans),
+                        thousands(restored.conflicts),
+                    ));
+                }
+            }
+            Event::Waiting { blockers, pause } => {
+                self.ui.line(format!(
+                    "{indent}  {} a lock is held by another session; rolled back, trying again in {}",
+                    paint(Style::Warn, "waiting"),
+                    duration(pause)
+                ));
+                for blocker in blockers {
+                    self.ui.line(format!("{indent}    {blocker}"));
+                }
+            }
+            Event::Done { label, direction, took } => {
+                let arrow = match direction {
+                    Direction::Up => "↑",
+                    Direction::Down => "↓",
+                };
+                self.ui.line(format!(
+                    "{indent}  {} {label:<40} {}",
+                    paint(Style::Good, arrow),
+                    paint(Style::Dim, duration(took))
+                ));
+                for note in self.notes.drain(..) {
+                    self.ui.line(note);
+                }
+            }
+            Event::Note(text) => {
+                self.ui.line(format!("{indent}  {} {text}", paint(Style::Dim, "note")));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_times_read_well() {
+        assert_eq!(thousands(0), "0");
+        assert_eq!(thousands(1234567), "1,234,567");
+        assert_eq!(count(1, "row"), "1 row");
+        assert_eq!(count(2000, "row"), "2,000 rows");
+        assert_eq!(duration(Duration::from_millis(999)), "999 ms");
+        assert_eq!(duration(Duration::from_millis(1500)), "1.5 s");
+        assert_eq!(duration(Duration::from_secs(125)), "2 min 5 s");
+    }
+}
