@@ -1,0 +1,17 @@
+CREATE TABLE payments (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    order_id     INTEGER NOT NULL REFERENCES orders (id),
+    method       TEXT NOT NULL CHECK (method IN ('card', 'transfer', 'voucher')),
+    amount_cents INTEGER NOT NULL,
+    paid_at      TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
+);
+
+CREATE INDEX payments_order_id_idx ON payments (order_id);
+
+CREATE TABLE sessions (
+    token       TEXT PRIMARY KEY NOT NULL,
+    customer_id INTEGER NOT NULL REFERENCES customers (id),
+    expires_at  TEXT NOT NULL
+);
+
+CREATE INDEX sessions_customer_id_idx ON sessions (customer_id);
