@@ -84,6 +84,8 @@ impl From<EngineError> for CliError {
             EngineError::Unreachable { .. } => Self::new(Code::Unreachable, message)
                 .state("nothing was changed")
                 .hint("check that the server runs and that host, port and database name are right"),
+            EngineError::NoFile { .. } => Self::new(Code::Unreachable, message)
+                .hint("check the path; `downhaul up` makes the file"),
             EngineError::LoginRefused { .. } => Self::new(Code::Unreachable, message)
                 .state("nothing was changed")
                 .hint("check user and password; the password may also come from PGPASSWORD or ~/.pgpass"),

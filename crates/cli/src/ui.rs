@@ -64,14 +64,16 @@ impl Ui {
 
     /// A line of the result. A closed pipe is no error of ours.
     pub fn line(&self, text: impl AsRef<str>) {
-        let mut out = anstream::AutoStream::new(std::io::stdout(), self.resolve(&std::io::stdout()));
+        let mut out =
+            anstream::AutoStream::new(std::io::stdout(), self.resolve(&std::io::stdout()));
         let _ = writeln!(out, "{}", text.as_ref());
         let _ = out.flush();
     }
 
     /// A remark beside the result.
     pub fn remark(&self, text: impl AsRef<str>) {
-        let mut out = anstream::AutoStream::new(std::io::stderr(), self.resolve(&std::io::stderr()));
+        let mut out =
+            anstream::AutoStream::new(std::io::stderr(), self.resolve(&std::io::stderr()));
         let _ = writeln!(out, "{}", text.as_ref());
     }
 
@@ -211,7 +213,10 @@ impl Observer for Progress<'_> {
                     parts.push("nothing was missing".into());
                 }
                 if restored.kept_new > 0 {
-                    parts.push(format!("{} written since stay", count(restored.kept_new, "value")));
+                    parts.push(match restored.kept_new {
+                        1 => "1 value written since stays".to_owned(),
+                        n => format!("{} values written since stay", thousands(n)),
+                    });
                 }
                 self.notes.push(format!(
                     "{indent}    {} {}: {}",

@@ -32,6 +32,12 @@ pub enum EngineError {
         /// Why.
         cause: String,
     },
+    /// There is no such SQLite file.
+    #[error("{target} does not exist")]
+    NoFile {
+        /// Which database.
+        target: String,
+    },
     /// The server refused the login.
     #[error("{target} refused the login: {cause}")]
     LoginRefused {

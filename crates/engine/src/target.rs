@@ -55,6 +55,15 @@ impl Target {
         }
     }
 
+    /// Another database of the same server; a SQLite file stays what it is.
+    #[must_use]
+    pub fn with_database(&self, name: &str) -> Self {
+        match self {
+            Self::Postgres(options) => Self::Postgres(Box::new((**options).clone().database(name))),
+            Self::Sqlite { path } => Self::Sqlite { path: path.clone() },
+        }
+    }
+
     /// Its dialect.
     #[must_use]
     pub fn dialect(&self) -> Dialect {

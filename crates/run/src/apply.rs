@@ -40,8 +40,10 @@ impl KeptSummary {
             "the whole table".to_owned()
         } else {
             let mut parts = Vec::new();
-            if kept.rows_gone > 0 {
-                parts.push(format!("{} deleted rows", kept.rows_gone));
+            match kept.rows_gone {
+                0 => {}
+                gone if gone == kept.rows => parts.push("deleted rows".to_owned()),
+                gone => parts.push(format!("{gone} deleted rows")),
             }
             if !lost.is_empty() {
                 parts.push(format!("column {}", names(lost)));

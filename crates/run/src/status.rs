@@ -3,7 +3,7 @@
 use downhaul_engine::Session;
 use downhaul_plan::{Checksum, Direction, Series, Version};
 
-use crate::journal::{Journal, MigrationState, Operation};
+use crate::journal::{Journal, JournalEntry, MigrationState, Operation};
 use crate::{RunError, up};
 
 /// State of one migration.
@@ -56,6 +56,35 @@ pub struct Status {
 }
 
 impl Status {
+    /// Of a database that does not exist yet: everything is pending.
+    #[must_use]
+    pub fn of_nothing(series: &Series) -> Self {
+        let mut status = Self::default();
+        status.add_pending(series, &[]);
+        status
+    }
+
+    /// Adds what the journal does not know.
+    fn add_pending(&mut self, series: &Series, entries: &[JournalEntry]) {
+        let last = entries.iter().rfind(|e| e.state == MigrationState::Applied);
+        for migration in series.migrations.iter().filter(|m| !m.repeatable) {
+            if entries.iter().any(|e| e.version == migration.version) {
+                continue;
+            }
+            let late = last.is_some_and(|last| last.version > migration.version);
+            self.rows.push(StatusRow {
+                version: migration.version.clone(),
+                label: migration.label(),
+                state: if late { StatusState::OutOfOrder } else { StatusState::Pending },
+                applied_at: None,
+                applied_by: None,
+                has_down: migration.down.is_some(),
+                held: Vec::new(),
+            });
+        }
+        self.rows.sort_by(|a, b| a.version.cmp(&b.version));
+    }
+
     /// How many are in a state.
     #[must_use]
     pub fn count(&self, state: StatusState) -> usize {
@@ -74,7 +103,6 @@ pub async fn status(session: &mut dyn Session, series: &Series) -> Result<Status
     if status.journal {
         status.running = journal.interrupted(session).await?;
     }
-    let last = entries.iter().rfind(|e| e.state == MigrationState::Applied);
     for entry in &entries {
         let on_disk = series.migrations.iter().find(|m| m.version == entry.version);
         let state = match (entry.state, on_disk.and_then(|m| m.up.as_ref())) {
@@ -104,21 +132,6 @@ pub async fn status(session: &mut dyn Session, series: &Series) -> Result<Status
                 .collect(),
         });
     }
-    for migration in series.migrations.iter().filter(|m| !m.repeatable) {
-        if entries.iter().any(|e| e.version == migration.version) {
-            continue;
-        }
-        let late = last.is_some_and(|last| last.version > migration.version);
-        status.rows.push(StatusRow {
-            version: migration.version.clone(),
-            label: migration.label(),
-            state: if late { StatusState::OutOfOrder } else { StatusState::Pending },
-            applied_at: None,
-            applied_by: None,
-            has_down: migration.down.is_some(),
-            held: Vec::new(),
-        });
-    }
-    status.rows.sort_by(|a, b| a.version.cmp(&b.version));
+    status.add_pending(series, &entries);
     Ok(status)
 }

@@ -1,6 +1,6 @@
 //! `downhaul status`.
 
-use downhaul_engine::connect;
+use downhaul_engine::{EngineError, connect};
 use downhaul_run::{Status, StatusState};
 
 use crate::args::{Global, StatusArgs, StatusFormat};
@@ -11,10 +11,19 @@ use crate::ui::{Style, Ui, count, paint};
 /// Shows where the database stands. Needs no right to write.
 pub async fn run(global: &Global, args: &StatusArgs, ui: &Ui) -> Result<Code, CliError> {
     let site = super::site(global, &args.place)?;
-    let mut session = connect(&site.target, false).await?;
-    let status = downhaul_run::status::status(&mut *session, &site.series).await?;
-    let version = session.server().version.clone();
-    session.close().await;
+    let (status, version) = match connect(&site.target, false).await {
+        Ok(mut session) => {
+            let status = downhaul_run::status::status(&mut *session, &site.series).await;
+            let version = session.server().version.clone();
+            session.close().await;
+            (status?, version)
+        }
+        // `up` makes the file, so everything is pending.
+        Err(EngineError::NoFile { .. }) => {
+            (Status::of_nothing(&site.series), "no such file yet".to_owned())
+        }
+        Err(error) => return Err(error.into()),
+    };
     match args.format {
         StatusFormat::Json => ui.line(json(&status)?),
         StatusFormat::Pretty => pretty(&status, &format!("{} ({version})", site.target), ui),
@@ -73,7 +82,9 @@ fn pretty(status: &Status, database: &str, ui: &Ui) {
         ));
     }
     let pending = status.rows.iter().filter(|row| is_pending(row.state)).count();
-    let applied = status.rows.len() - status.count(StatusState::Pending) - status.count(StatusState::OutOfOrder);
+    let applied = status.rows.len()
+        - status.count(StatusState::Pending)
+        - status.count(StatusState::OutOfOrder);
     ui.line(format!("{applied} applied, {pending} pending"));
 }
 

@@ -25,6 +25,9 @@ pub(crate) async fn connect(
     path: &Path,
     create: bool,
 ) -> Result<Box<dyn Session>, EngineError> {
+    if !create && !path.exists() {
+        return Err(EngineError::NoFile { target: target.to_string() });
+    }
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(create)
