@@ -1,1 +1,50 @@
-//! Test kit.
+//! Test kit: private real database servers, seeded data, kills and cuts.
+//!
+//! Every server lives in a temporary folder of its own, on a free port of `127.0.0.1`, and is
+//! stopped by its process id. Nothing is mocked and nothing is skipped: a server that is not
+//! installed is a panic that says how to install it.
+//!
+//! ```no_run
+//! # async fn example() {
+//! let database = downhaul_kit::Postgres::shared().fresh_database().await;
+//! let mut session = downhaul_kit::Session::connect(database.url()).await;
+//! session.run("CREATE TABLE t (id int)").await;
+//! # }
+//! ```
+
+pub mod fault;
+mod mariadb;
+mod postgres;
+mod process;
+pub mod random;
+mod session;
+mod sqlite;
+
+pub use fault::{LimitedFolder, LockHolder, Proxy};
+pub use mariadb::{MariaDb, MariaDbOptions};
+pub use postgres::{Durability, Postgres, PostgresOptions};
+pub use random::{Rng, SqlType};
+pub use session::{DatabaseHandle, Session, TextRow};
+pub use sqlite::SqliteFile;
+
+/// Runs a future to its end on a thread of its own, so that it works inside and outside of a
+/// tokio runtime (also in `Drop`).
+pub fn block_on<F>(future: F) -> F::Output
+where
+    F: Future + Send,
+    F::Output: Send,
+{
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a current-thread runtime needs no resources but file descriptors")
+                .block_on(future)
+        });
+        match thread.join() {
+            Ok(output) => output,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
