@@ -1,0 +1,24 @@
+# Lists the recipes.
+default:
+    @just --list
+
+# Everything CI checks: installs what is missing, format, clippy, all tests.
+ready:
+    scripts/test
+
+# All tests, or those whose name matches.
+test *ARGS:
+    cargo test --workspace --locked {{ARGS}}
+
+# Format and clippy, as CI judges them.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Writes generated files anew (reference, rule pages, snapshots of output); review the diff.
+gen:
+    DOWNHAUL_BLESS=1 INSTA_UPDATE=always cargo test --workspace --locked
+
+# The demo, on an embedded database.
+demo *ARGS:
+    cargo run --release --locked -- demo {{ARGS}}
