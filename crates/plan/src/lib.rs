@@ -10,6 +10,6 @@ pub mod version;
 pub use checksum::Checksum;
 pub use source::{
     Direction, LayoutId, Series, SourceError, SourceFile, SourceMigration, TransactionMode, load,
-    load_with_layout,
+    load_lenient, load_with_layout,
 };
 pub use version::Version;

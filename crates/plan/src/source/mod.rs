@@ -1,14 +1,17 @@
 //! Migration layouts: one file each reads a directory of some tool into a [`Series`].
 
+mod lenient;
 mod plain;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::Version;
+
+pub use lenient::load_lenient;
 
 /// Which way a file leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -59,6 +62,71 @@ pub enum LayoutId {
     NodePgMigrate,
     SqlMigrate,
     Graphile,
+}
+
+impl LayoutId {
+    /// Every layout, in the order in which they are documented.
+    pub const ALL: [Self; 15] = [
+        Self::Plain,
+        Self::Sqlx,
+        Self::Diesel,
+        Self::Refinery,
+        Self::GolangMigrate,
+        Self::Dbmate,
+        Self::Goose,
+        Self::Flyway,
+        Self::Liquibase,
+        Self::Sqitch,
+        Self::Prisma,
+        Self::Atlas,
+        Self::NodePgMigrate,
+        Self::SqlMigrate,
+        Self::Graphile,
+    ];
+
+    /// The name as users type it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Sqlx => "sqlx",
+            Self::Diesel => "diesel",
+            Self::Refinery => "refinery",
+            Self::GolangMigrate => "golang-migrate",
+            Self::Dbmate => "dbmate",
+            Self::Goose => "goose",
+            Self::Flyway => "flyway",
+            Self::Liquibase => "liquibase",
+            Self::Sqitch => "sqitch",
+            Self::Prisma => "prisma",
+            Self::Atlas => "atlas",
+            Self::NodePgMigrate => "node-pg-migrate",
+            Self::SqlMigrate => "sql-migrate",
+            Self::Graphile => "graphile",
+        }
+    }
+}
+
+impl fmt::Display for LayoutId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The name is none of [`LayoutId::ALL`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown layout `{0}`")]
+pub struct UnknownLayout(pub String);
+
+impl std::str::FromStr for LayoutId {
+    type Err = UnknownLayout;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|id| id.as_str() == text)
+            .ok_or_else(|| UnknownLayout(text.to_owned()))
+    }
 }
 
 /// One direction of one migration.
@@ -190,6 +258,31 @@ pub enum SourceError {
     },
 }
 
+impl SourceError {
+    /// The file or directory to look at.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::NoDirectory(path)
+            | Self::Unreadable { path, .. }
+            | Self::NotUtf8 { path, .. }
+            | Self::DownWithoutUp { path, .. }
+            | Self::Malformed { path, .. } => Some(path),
+            Self::DuplicateVersion { second, .. } => Some(second),
+        }
+    }
+
+    /// Line and column in it, from 1, where they are known.
+    #[must_use]
+    pub fn place(&self) -> Option<(usize, usize)> {
+        match self {
+            Self::NotUtf8 { line, column, .. } => Some((*line, *column)),
+            Self::Malformed { line, .. } => Some((*line, 1)),
+            _ => None,
+        }
+    }
+}
+
 /// The files below a directory, by path relative to it, in order.
 #[derive(Clone, Debug)]
 pub struct Listing {
@@ -197,6 +290,8 @@ pub struct Listing {
     pub root: PathBuf,
     /// Relative paths with `/`, hidden files left out.
     pub files: Vec<String>,
+    /// Texts that were read already.
+    texts: HashMap<String, String>,
 }
 
 impl Listing {
@@ -226,7 +321,29 @@ impl Listing {
             }
         }
         files.sort();
-        Ok(Self { root: root.to_owned(), files })
+        Ok(Self { root: root.to_owned(), files, texts: HashMap::new() })
+    }
+
+    /// Reads every `.sql` file. Those that cannot be read leave the list, and are returned.
+    fn preload(&mut self) -> Vec<SourceError> {
+        let mut problems = Vec::new();
+        let (root, texts) = (&self.root, &mut self.texts);
+        self.files.retain(|file| {
+            if !file.ends_with(".sql") {
+                return true;
+            }
+            match read_text(&root.join(file)) {
+                Ok(text) => {
+                    texts.insert(file.clone(), text);
+                    true
+                }
+                Err(error) => {
+                    problems.push(error);
+                    false
+                }
+            }
+        });
+        problems
     }
 
     /// Full path of a listed file.
@@ -237,6 +354,9 @@ impl Listing {
 
     /// Text of a listed file, a byte-order mark removed.
     pub fn text(&self, file: &str) -> Result<String, SourceError> {
+        if let Some(text) = self.texts.get(file) {
+            return Ok(text.clone());
+        }
         read_text(&self.path(file))
     }
 }
@@ -279,20 +399,27 @@ const LAYOUTS: &[&dyn Layout] = &[&plain::Plain];
 /// Reads a directory, finding out its layout.
 pub fn load(dir: &Path) -> Result<Series, SourceError> {
     let listing = Listing::read(dir)?;
-    let layout = LAYOUTS
-        .iter()
-        .map(|layout| (layout.detect(&listing), layout))
-        .filter(|(sure, _)| *sure > 0)
-        .max_by_key(|(sure, _)| *sure)
-        .map_or(LAYOUTS[0], |(_, layout)| *layout);
-    read_layout(layout, &listing)
+    read_layout(find_layout(&listing, None), &listing)
 }
 
 /// Reads a directory in a layout that the user named.
 pub fn load_with_layout(dir: &Path, id: LayoutId) -> Result<Series, SourceError> {
     let listing = Listing::read(dir)?;
-    let layout = LAYOUTS.iter().find(|layout| layout.id() == id).unwrap_or(&LAYOUTS[0]);
-    read_layout(*layout, &listing)
+    read_layout(find_layout(&listing, Some(id)), &listing)
+}
+
+/// The layout that was named, else the one that is surest of the directory.
+fn find_layout(listing: &Listing, named: Option<LayoutId>) -> &'static dyn Layout {
+    let found = match named {
+        Some(id) => LAYOUTS.iter().find(|layout| layout.id() == id),
+        None => LAYOUTS
+            .iter()
+            .map(|layout| (layout.detect(listing), layout))
+            .filter(|(sure, _)| *sure > 0)
+            .max_by_key(|(sure, _)| *sure)
+            .map(|(_, layout)| layout),
+    };
+    *found.unwrap_or(&LAYOUTS[0])
 }
 
 fn read_layout(layout: &dyn Layout, listing: &Listing) -> Result<Series, SourceError> {

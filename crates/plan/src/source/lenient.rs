@@ -1,0 +1,71 @@
+//! Reading a directory for judgement: what cannot be read is named, and the rest is still read.
+
+use std::path::Path;
+
+use super::{LayoutId, Listing, Series, SourceError, find_layout, read_layout};
+
+/// Reads a directory as [`super::load`] does, but sets aside each file that cannot be read, is no
+/// UTF-8, clashes with another or does not fit the layout, and says why.
+///
+/// # Errors
+/// The directory itself cannot be listed.
+pub fn load_lenient(
+    dir: &Path,
+    layout: Option<LayoutId>,
+) -> Result<(Series, Vec<SourceError>), SourceError> {
+    let mut listing = Listing::read(dir)?;
+    let mut problems = listing.preload();
+    let layout = find_layout(&listing, layout);
+    loop {
+        let error = match read_layout(layout, &listing) {
+            Ok(series) => return Ok((series, problems)),
+            Err(error) => error,
+        };
+        let before = listing.files.len();
+        if let Some(culprit) = error.path() {
+            let root = listing.root.clone();
+            listing.files.retain(|file| root.join(file) != culprit);
+        }
+        let stuck = listing.files.len() == before;
+        problems.push(error);
+        // An error that names no listed file would come back for ever.
+        if stuck {
+            return Ok((Series { layout: layout.id(), migrations: Vec::new() }, problems));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_bad_file_does_not_hide_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let files: [(&str, &[u8]); 7] = [
+            ("01_a.up.sql", b"A"),
+            ("02_b.up.sql", b"ok\n\xe9"),
+            ("03_c.up.sql", b"C"),
+            ("3_clash.up.sql", b"D"),
+            ("04_d.down.sql", b"d"),
+            ("x.up.sql", b"X"),
+            ("05_e.up.sql", b"\xef\xbb\xbfE"),
+        ];
+        for (name, text) in files {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        let (series, problems) = load_lenient(dir.path(), None).unwrap();
+        let labels: Vec<_> = series.migrations.iter().map(|m| m.label()).collect();
+        assert_eq!(labels, ["01_a", "03_c", "05_e"]);
+        assert_eq!(series.migrations[2].up.as_ref().unwrap().text, "E");
+        let mut named: Vec<_> = problems
+            .iter()
+            .map(|p| p.path().unwrap().file_name().unwrap().to_str().unwrap())
+            .collect();
+        named.sort_unstable();
+        assert_eq!(named, ["02_b.up.sql", "04_d.down.sql", "3_clash.up.sql", "x.up.sql"]);
+        let latin1 = problems.iter().find(|p| p.to_string().contains("0xe9")).unwrap();
+        assert_eq!(latin1.place(), Some((2, 1)));
+        assert!(load_lenient(&dir.path().join("none"), None).is_err());
+    }
+}
