@@ -407,6 +407,8 @@ impl<'a> Lexer<'a> {
                     self.pos += 1;
                     return TokenKind::String;
                 }
+            } else if let Some(len) = self.quoting_template(quote) {
+                self.pos += len;
             } else {
                 self.pos += 1;
             }
@@ -426,9 +428,22 @@ impl<'a> Lexer<'a> {
                 self.pos += 1;
                 return TokenKind::QuotedIdent;
             }
-            self.pos += 1;
+            self.pos += self.quoting_template(quote).unwrap_or(1);
         }
         self.unterminated(start, "a quoted identifier")
+    }
+
+    /// Length of a template expression inside a quoted text that itself holds such quotes:
+    /// `"{{ index .Options "Namespace" }}"`.
+    fn quoting_template(&self, quote: u8) -> Option<usize> {
+        if !self.rest_starts("{{") {
+            return None;
+        }
+        let len = self.placeholder_len()?;
+        let inner = self.bytes.get(self.pos + 2..self.pos + len - 2)?.trim_ascii_start();
+        let quotes = inner.iter().filter(|b| **b == quote).count();
+        let call = inner.first().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'.');
+        (call && quotes > 0 && quotes % 2 == 0).then_some(len)
     }
 
     fn bracket_ident(&mut self) -> TokenKind {
@@ -492,7 +507,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Length of a placeholder `${x}`, `{{ x }}` or `{x}` at the position. Never spans lines, and
+    /// Length of a placeholder `${x}`, `{{ x }}`, `{x}` or `$%x%$` at the position. Never spans lines, and
     /// looks at most 200 bytes ahead, so that the lexer stays linear.
     fn placeholder_len(&self) -> Option<usize> {
         let window = &self.bytes[self.pos..self.bytes.len().min(self.pos + 200)];
@@ -502,6 +517,9 @@ impl<'a> Lexer<'a> {
         };
         if line.starts_with(b"${") {
             return find(2, b"}").filter(|end| *end > 2).map(|end| end + 1);
+        }
+        if line.starts_with(b"$%") {
+            return find(2, b"%$").map(|end| end + 2);
         }
         if line.starts_with(b"{{") {
             return find(2, b"}}").map(|end| end + 2);
@@ -751,7 +769,9 @@ impl<'a> Lexer<'a> {
                     _ => TokenKind::Word,
                 }
             }
-            _ if self.rules.delimiter_command && text.eq_ignore_ascii_case(b"delimiter") => {
+            _ if text.eq_ignore_ascii_case(b"delimiter")
+                && (self.rules.delimiter_command || self.at_statement_start()) =>
+            {
                 self.delimiter_command(start)
             }
             _ => TokenKind::Word,

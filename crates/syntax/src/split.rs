@@ -17,9 +17,9 @@ pub struct RawStatement {
 /// Cuts a token list into statements.
 ///
 /// `;` inside the bodies of MySQL and SQLite triggers and routines, of PostgreSQL's
-/// `BEGIN ATOMIC` and inside the parentheses of `CREATE RULE` does not end a statement; nor does
-/// any between `-- +goose StatementBegin` and `StatementEnd`. A client command is a statement of
-/// its own.
+/// `BEGIN ATOMIC` and inside the parentheses of `CREATE RULE` does not end a statement. A client
+/// command is a statement of its own. A comment that some runner takes for the end of a piece
+/// (`-- +goose StatementEnd`, `--> statement-breakpoint`) ends a statement that has no `;`.
 #[must_use]
 pub fn split(source: &str, tokens: &[Token], dialect: Dialect) -> Vec<RawStatement> {
     let mut splitter = Splitter { source, tokens, dialect, bodies: true, out: Vec::new() };
@@ -53,22 +53,10 @@ impl Splitter<'_> {
 
     /// Reads one statement from `from` on; gives where the next begins, `None` at the end.
     fn statement(&mut self, from: usize) -> Option<usize> {
-        let mut bracketed = false;
         let mut first = from;
         loop {
             let token = self.tokens.get(first)?;
             match token.kind {
-                TokenKind::LineComment | TokenKind::BlockComment => {
-                    if let Some(begin) = self.statement_bracket(first) {
-                        bracketed = begin;
-                    }
-                    first += 1;
-                }
-                TokenKind::Whitespace => first += 1,
-                TokenKind::Terminator => {
-                    bracketed = false;
-                    first += 1;
-                }
                 TokenKind::CopyData => {
                     if let Some(last) = self.out.last_mut() {
                         last.copy_data = Some(token.span);
@@ -79,10 +67,11 @@ impl Splitter<'_> {
                     self.out.push(RawStatement { first, last: first, copy_data: None });
                     return Some(first + 1);
                 }
+                kind if kind.is_trivia() || kind == TokenKind::Terminator => first += 1,
                 _ => break,
             }
         }
-        let body = if self.bodies && !bracketed { self.body_kind(first) } else { Body::None };
+        let body = if self.bodies { self.body_kind(first) } else { Body::None };
         let mut tracker = BodyTracker::new(body);
         let mut last = first;
         let mut first_terminator = None;
@@ -90,24 +79,13 @@ impl Splitter<'_> {
         while let Some(token) = self.tokens.get(index) {
             match token.kind {
                 TokenKind::ClientCommand | TokenKind::CopyData => break,
+                TokenKind::Terminator if !tracker.inside() => break,
                 TokenKind::Terminator => {
-                    if bracketed {
-                        last = index;
-                    } else if !tracker.inside() {
-                        break;
-                    } else {
-                        first_terminator.get_or_insert((index, last));
-                        tracker.see(self, index);
-                    }
+                    first_terminator.get_or_insert((index, last));
+                    tracker.see(self, index);
                 }
-                kind if kind.is_trivia() => {
-                    if kind.is_comment()
-                        && bracketed
-                        && self.statement_bracket(index) == Some(false)
-                    {
-                        break;
-                    }
-                }
+                TokenKind::LineComment if self.is_boundary(index) => break,
+                kind if kind.is_trivia() => {}
                 _ => {
                     tracker.see(self, index);
                     last = index;
@@ -121,28 +99,15 @@ impl Splitter<'_> {
             self.bodies = false;
             (index, last) = (end, before);
         }
-        while bracketed && last > first && !self.significant(last) {
-            last -= 1;
-        }
         self.out.push(RawStatement { first, last, copy_data: None });
         Some(index)
     }
 
-    fn significant(&self, index: usize) -> bool {
-        let kind = self.tokens[index].kind;
-        !kind.is_trivia() && kind != TokenKind::Terminator
-    }
-
-    /// `Some(true)` for a comment `-- +goose StatementBegin`, `Some(false)` for `StatementEnd`.
-    fn statement_bracket(&self, index: usize) -> Option<bool> {
-        let text = self.tokens[index].span.text(self.source).trim_start_matches('-').trim();
-        let rest = text.strip_prefix('+')?;
-        let (_, verb) = rest.split_once(char::is_whitespace)?;
-        match verb.trim() {
-            v if v.eq_ignore_ascii_case("StatementBegin") => Some(true),
-            v if v.eq_ignore_ascii_case("StatementEnd") => Some(false),
-            _ => None,
-        }
+    /// The line comment is one at which a migration runner cuts the text, whether or not a
+    /// terminator stands before it.
+    fn is_boundary(&self, index: usize) -> bool {
+        let text = self.tokens[index].span.text(self.source).trim_start_matches('-').trim_start();
+        ["+goose ", "+migrate ", "> statement-breakpoint"].iter().any(|mark| text.starts_with(mark))
     }
 
     /// What kind of body the statement that begins here may have. Looks at its first words only.
@@ -391,11 +356,17 @@ mod tests {
     }
 
     #[test]
-    fn goose_brackets() {
+    fn marks_of_runners() {
         check(
             Dialect::Mysql,
-            "-- +goose StatementBegin\na; b;\n-- +goose StatementEnd\nc;",
-            &["a; b", "c"],
+            "-- +goose StatementBegin\na; b\n-- +goose StatementEnd\nc;",
+            &["a", "b", "c"],
         );
+        check(
+            Dialect::Mysql,
+            "-- +goose StatementBegin\nCREATE PROCEDURE p() BEGIN a; END\n-- +goose StatementEnd\nc;",
+            &["CREATE PROCEDURE p() BEGIN a; END", "c"],
+        );
+        check(Dialect::Sqlite, "a --> statement-breakpoint\nb", &["a", "b"]);
     }
 }

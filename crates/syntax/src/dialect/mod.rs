@@ -46,7 +46,8 @@ pub struct Lexical {
     pub backtick_identifiers: bool,
     /// `[x]` is an identifier.
     pub bracket_identifiers: bool,
-    /// `DELIMITER x` lines change the statement terminator.
+    /// `DELIMITER x` lines change the statement terminator, wherever the line stands; in the other
+    /// dialects only between statements (some runners take it there).
     pub delimiter_command: bool,
     /// `/*! … */` and `/*M! … */` hold code, not comment.
     pub executable_comments: bool,
