@@ -92,6 +92,17 @@ impl Catalog {
     /// Applies the changes of one statement. PostgreSQL runs the actions of one `ALTER TABLE` in
     /// passes (drops first, then types, columns, constraints), whatever their order in the text.
     pub fn apply_statement(&mut self, changes: &[Change], origin: Origin) -> Vec<(usize, Problem)> {
+        let mut out = Vec::new();
+        for index in self.statement_order(changes) {
+            out.extend(self.apply(&changes[index], origin).into_iter().map(|p| (index, p)));
+        }
+        out.sort_by_key(|(index, _)| *index);
+        out
+    }
+
+    /// The order in which [`Self::apply_statement`] applies the changes of one statement.
+    #[must_use]
+    pub fn statement_order(&self, changes: &[Change]) -> Vec<usize> {
         let mut order: Vec<usize> = (0..changes.len()).collect();
         if changes.len() > 1
             && self.dialect == Dialect::Postgres
@@ -99,12 +110,7 @@ impl Catalog {
         {
             order.sort_by_key(|i| alter_table_pass(&changes[*i]));
         }
-        let mut out = Vec::new();
-        for index in order {
-            out.extend(self.apply(&changes[index], origin).into_iter().map(|p| (index, p)));
-        }
-        out.sort_by_key(|(index, _)| *index);
-        out
+        order
     }
 
     /// A session ends with its migration: what it set does not reach the next one.

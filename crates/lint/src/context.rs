@@ -1,0 +1,158 @@
+//! What a rule sees.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+
+use downhaul_catalog::{Difference, Problem};
+use downhaul_syntax::{Change, ObjectName, Span};
+
+use crate::effects::{Blocks, Effects};
+use crate::facts::Phase;
+use crate::facts::{Item, MigrationFacts, StatementFacts};
+use crate::input::{DownPolicy, MigrationInput};
+use crate::queries::{IndexedQuery, QueryIndex};
+use crate::state::State;
+
+/// One change of an up, the catalog before it, and the migration around it.
+pub(crate) struct ChangeContext<'a> {
+    pub(crate) change: &'a Change,
+    /// The clause.
+    pub(crate) span: Span,
+    pub(crate) state: State<'a>,
+    /// Effects of this change alone.
+    pub(crate) effects: &'a Effects,
+    pub(crate) facts: &'a MigrationFacts<'a>,
+    pub(crate) statement: &'a StatementFacts<'a>,
+    /// Index of this change among [`MigrationFacts::items`].
+    pub(crate) index: usize,
+    /// Locks on populated tables taken by earlier statements of this transaction.
+    pub(crate) held: &'a [HeldLock],
+    /// Session settings in force, by lower-case name.
+    pub(crate) settings: &'a BTreeMap<String, String>,
+    pub(crate) queries: &'a QueryIndex,
+}
+
+/// A lock that an earlier statement of the transaction took.
+#[derive(Clone, Debug)]
+pub(crate) struct HeldLock {
+    pub(crate) table: ObjectName,
+    pub(crate) mode: &'static str,
+    pub(crate) blocks: Blocks,
+    /// Line of the statement that took it.
+    pub(crate) line: usize,
+    /// Its statement.
+    pub(crate) statement: usize,
+    /// It also scans, rewrites or builds.
+    pub(crate) long: bool,
+}
+
+impl<'a> Deref for ChangeContext<'a> {
+    type Target = State<'a>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.state
+    }
+}
+
+impl<'a> ChangeContext<'a> {
+    /// Changes of this migration after this one.
+    pub(crate) fn later(&self) -> impl Iterator<Item = &'a Item<'a>> + use<'a> {
+        self.facts.items[(self.index + 1).min(self.facts.items.len())..].iter()
+    }
+
+    /// Changes of this migration before this one.
+    pub(crate) fn earlier(&self) -> impl Iterator<Item = &'a Item<'a>> + use<'a> {
+        self.facts.items[..self.index].iter()
+    }
+
+    /// The migration says that no running release uses the old shape any more.
+    pub(crate) fn is_contract(&self) -> bool {
+        self.facts.phase == Some(Phase::Contract)
+    }
+
+    /// ` (src/orders.rs:12: SELECT …)` for the known queries that would break; empty without any.
+    pub(crate) fn broken_queries<'q>(
+        &self,
+        queries: impl Iterator<Item = &'q IndexedQuery>,
+    ) -> String {
+        let mut places: Vec<String> =
+            queries.map(|q| format!("{}: `{}`", q.place, shortened(&q.text))).collect();
+        let more = places.len().saturating_sub(3);
+        places.truncate(3);
+        match (places.is_empty(), more) {
+            (true, _) => String::new(),
+            (false, 0) => format!(" ({})", places.join("; ")),
+            (false, more) => format!(" ({}; and {more} more)", places.join("; ")),
+        }
+    }
+
+    /// Whether a change belongs to a SQLite rebuild of a table (create new, copy, drop, rename).
+    pub(crate) fn in_rebuild(&self) -> bool {
+        self.facts.rebuilds.iter().any(|r| r.items.contains(&self.index))
+    }
+}
+
+/// A whole migration after its up was replayed.
+pub(crate) struct MigrationContext<'a> {
+    pub(crate) input: &'a MigrationInput,
+    /// Index in the series.
+    pub(crate) index: usize,
+    /// Catalog after the up.
+    pub(crate) after: State<'a>,
+    /// The up, where there is one.
+    pub(crate) up: Option<&'a MigrationFacts<'a>>,
+    /// Effects of each of the up's items.
+    pub(crate) effects: &'a [Effects],
+    /// The down, where there is one.
+    pub(crate) down: Option<&'a MigrationFacts<'a>>,
+    /// What replaying the down after the up left different; `None` where it was not replayed.
+    pub(crate) replay: Option<&'a DownReplay>,
+    /// What earlier migrations of the series did.
+    pub(crate) series: &'a SeriesFacts,
+    /// The files come in pairs.
+    pub(crate) paired: bool,
+}
+
+impl MigrationContext<'_> {
+    /// A missing down counts.
+    pub(crate) fn down_wanted(&self) -> bool {
+        match self.after.options.down {
+            DownPolicy::Required => true,
+            DownPolicy::Ignored => false,
+            DownPolicy::Auto => {
+                let path = self.input.up.as_ref().map_or("", |up| up.path.as_str());
+                self.paired || path.ends_with(".up.sql") || path.ends_with("/up.sql")
+            }
+        }
+    }
+}
+
+/// At most 80 characters.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(80) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// What a down does to the catalog that its up left.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DownReplay {
+    /// Left: before the up. Right: after up and down.
+    pub(crate) differences: Vec<Difference>,
+    /// Why a statement of the down cannot run: its index, and the reason.
+    pub(crate) problems: Vec<(usize, Problem)>,
+}
+
+/// What earlier migrations did.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SeriesFacts {
+    /// Some earlier migration was marked `expand`.
+    pub(crate) expands: usize,
+    /// Index of the last one marked `expand`.
+    pub(crate) last_expand: Option<usize>,
+    /// First index of the deployment that is judged.
+    pub(crate) deployment: usize,
+    /// Versions seen, with the path.
+    pub(crate) versions: BTreeMap<String, String>,
+}

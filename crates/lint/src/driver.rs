@@ -1,0 +1,427 @@
+//! Replays a series of migrations and asks the rules.
+
+use std::collections::BTreeMap;
+
+use downhaul_catalog::{Catalog, Origin, Problem};
+use downhaul_syntax::{Change, LineIndex, Parsed, Span, parse_script};
+
+use crate::context::{ChangeContext, HeldLock, MigrationContext, SeriesFacts};
+use crate::down;
+use crate::effects::{Blocks, Effects, StatementEffects};
+use crate::facts::{MigrationFacts, Phase};
+use crate::finding::{Draft, Finding, LintReport, Severity, Suppressed};
+use crate::input::{LintOptions, MigrationInput, RuleSetting, SourceText};
+use crate::queries::QueryIndex;
+use crate::rule::{Check, Rule};
+use crate::rules::RULES;
+use crate::state::State;
+use crate::suppress::{self, Allowance};
+
+/// Judges a series of migrations, in the order in which they run.
+///
+/// Each is parsed once, and each statement of a judged up is judged against the catalog that all
+/// before it left. Never panics; time is linear in the number of migrations.
+#[must_use]
+pub fn lint_series(migrations: &[MigrationInput], options: &LintOptions) -> LintReport {
+    let catalog = options.baseline.clone().unwrap_or_else(|| Catalog::new(options.dialect));
+    let first_judged = migrations.iter().position(|m| m.judged).unwrap_or(0);
+    let mut run = Run {
+        options,
+        change_rules: Vec::new(),
+        migration_rules: Vec::new(),
+        queries: QueryIndex::new(&options.queries, options.dialect),
+        paired: migrations.iter().any(|m| m.down.is_some()),
+        history_known: options.baseline.is_some(),
+        history_broken: false,
+        catalog,
+        series: SeriesFacts { deployment: first_judged, ..SeriesFacts::default() },
+        report: LintReport::default(),
+    };
+    for rule in RULES.iter().copied().filter(|r| is_on(r, options)) {
+        match rule.check {
+            Check::Change(check) => run.change_rules.push((rule, check)),
+            Check::Migration(check) => run.migration_rules.push((rule, check)),
+            Check::Driver => {}
+        }
+    }
+    for (index, migration) in migrations.iter().enumerate() {
+        if !options.one_deployment {
+            run.series.deployment = index;
+        }
+        if migration.judged {
+            run.judge(index, migration);
+        } else {
+            run.replay(index, migration);
+        }
+        run.remember(index, migration);
+    }
+    run.report
+}
+
+fn is_on(rule: &Rule, options: &LintOptions) -> bool {
+    if !rule.dialects.contains(&options.dialect) {
+        return false;
+    }
+    match options.rules.get(rule.code) {
+        Some(RuleSetting::Off) => false,
+        Some(RuleSetting::On | RuleSetting::Severity(_)) => true,
+        None => rule.default_on,
+    }
+}
+
+type ChangeCheck = fn(&ChangeContext<'_>) -> Option<Draft>;
+type MigrationCheck = fn(&MigrationContext<'_>) -> Vec<Draft>;
+
+/// A draft and the rule that made it.
+type Drafted = (&'static Rule, Draft);
+
+struct Run<'o> {
+    options: &'o LintOptions,
+    change_rules: Vec<(&'static Rule, ChangeCheck)>,
+    migration_rules: Vec<(&'static Rule, MigrationCheck)>,
+    queries: QueryIndex,
+    paired: bool,
+    /// What the catalog lacks does not exist.
+    history_known: bool,
+    /// A migration named a table that nothing had created: the series is not the whole history.
+    history_broken: bool,
+    catalog: Catalog,
+    series: SeriesFacts,
+    report: LintReport,
+}
+
+/// Session state while the statements of one file are judged.
+#[derive(Default)]
+struct Session {
+    held: Vec<HeldLock>,
+    settings: BTreeMap<String, String>,
+    /// Names set with `SET LOCAL`.
+    local: Vec<String>,
+    transaction: usize,
+}
+
+impl Run<'_> {
+    /// History: replayed, not judged.
+    fn replay(&mut self, index: usize, migration: &MigrationInput) {
+        let Some(up) = &migration.up else { return };
+        let script = parse_script(&up.text, self.options.dialect);
+        for (_, _, problem) in self.catalog.apply_script(&script, Origin::Series(index)) {
+            self.note_history(&problem);
+        }
+    }
+
+    fn note_history(&mut self, problem: &Problem) {
+        if matches!(problem, Problem::Missing { kind, .. } if kind == "table") {
+            self.history_broken = true;
+        }
+    }
+
+    /// What later migrations want to know of this one.
+    fn remember(&mut self, index: usize, migration: &MigrationInput) {
+        if self.options.baseline.is_none() {
+            self.history_known = !self.history_broken && !self.catalog.tables.is_empty();
+        }
+        self.series
+            .versions
+            .entry(migration.version.clone())
+            .or_insert_with(|| path_of(migration).to_owned());
+        let _ = index;
+    }
+
+    fn judge(&mut self, index: usize, migration: &MigrationInput) {
+        self.report.summary.migrations += 1;
+        let up_script =
+            migration.up.as_ref().map(|up| parse_script(&up.text, self.options.dialect));
+        let down_script =
+            migration.down.as_ref().map(|d| parse_script(&d.text, self.options.dialect));
+        let facts_of =
+            |source: &'_ SourceText| source.transactional.unwrap_or(migration.transactional);
+        let up = match (&migration.up, &up_script) {
+            (Some(source), Some(script)) => {
+                Some(MigrationFacts::new(&source.path, &source.text, script, facts_of(source)))
+            }
+            _ => None,
+        };
+        let down = match (&migration.down, &down_script) {
+            (Some(source), Some(script)) => {
+                Some(MigrationFacts::new(&source.path, &source.text, script, facts_of(source)))
+            }
+            _ => None,
+        };
+        let replay = down_script
+            .as_ref()
+            .filter(|_| down.as_ref().is_some_and(|d| !d.is_empty()))
+            .map(|script| down::replay(&self.catalog, up_script.as_ref(), script, index));
+
+        let mut drafts: Vec<Drafted> = Vec::new();
+        let effects = match &up {
+            Some(facts) => self.judge_up(index, migration, facts, &mut drafts),
+            None => Vec::new(),
+        };
+        let context = MigrationContext {
+            input: migration,
+            index,
+            after: State {
+                catalog: &self.catalog,
+                options: self.options,
+                deployment: self.series.deployment,
+                history_known: self.history_known,
+            },
+            up: up.as_ref(),
+            effects: &effects,
+            down: down.as_ref(),
+            replay: replay.as_ref(),
+            series: &self.series,
+            paired: self.paired,
+        };
+        for (rule, check) in &self.migration_rules {
+            drafts.extend(check(&context).into_iter().map(|draft| (*rule, draft)));
+        }
+        if let Some(facts) = &up
+            && facts.phase == Some(Phase::Expand)
+        {
+            self.series.expands += 1;
+            self.series.last_expand = Some(index);
+        }
+        self.report.summary.statements += [&up_script, &down_script]
+            .into_iter()
+            .flatten()
+            .map(|s| s.statements.len())
+            .sum::<usize>();
+        self.report.summary.not_understood += [&up_script, &down_script]
+            .into_iter()
+            .flatten()
+            .flat_map(|s| &s.statements)
+            .filter(|s| matches!(s.parsed, Parsed::Unparsed(_)))
+            .count();
+        self.publish(migration, up.as_ref(), down.as_ref(), drafts);
+    }
+
+    /// Judges each change of the up and applies it. Returns the effects of each item.
+    fn judge_up(
+        &mut self,
+        index: usize,
+        migration: &MigrationInput,
+        facts: &MigrationFacts<'_>,
+        drafts: &mut Vec<Drafted>,
+    ) -> Vec<Effects> {
+        let mut effects = vec![Effects::none(); facts.items.len()];
+        let mut session = Session { transaction: usize::MAX, ..Session::default() };
+        for statement in &facts.statements {
+            session.enter(statement.transaction);
+            let changes = statement.statement.changes();
+            if matches!(statement.statement.parsed, Parsed::Unparsed(_)) {
+                self.catalog.uncertain = true;
+            }
+            let mut whole = Effects::none();
+            for clause in self.catalog.statement_order(changes) {
+                for at in statement.items.clone() {
+                    let item = &facts.items[at];
+                    if item.clause != clause {
+                        continue;
+                    }
+                    let state = State {
+                        catalog: &self.catalog,
+                        options: self.options,
+                        deployment: self.series.deployment,
+                        history_known: self.history_known,
+                    };
+                    let mine = Effects::none();
+                    let context = ChangeContext {
+                        change: item.change,
+                        span: item.span,
+                        state,
+                        effects: &mine,
+                        facts,
+                        statement,
+                        index: at,
+                        held: &session.held,
+                        settings: &session.settings,
+                        queries: &self.queries,
+                    };
+                    for (rule, check) in &self.change_rules {
+                        if let Some(mut draft) = check(&context) {
+                            draft.span.get_or_insert(item.span);
+                            drafts.push((*rule, draft));
+                        }
+                    }
+                    session.note(item.change);
+                    whole.absorb(&mine);
+                    effects[at] = mine;
+                }
+                let problems = self.catalog.apply(&changes[clause], Origin::Series(index));
+                for problem in problems {
+                    self.note_history(&problem);
+                }
+            }
+            session.hold(&whole, statement.line, statement.index);
+            if !whole.is_empty() {
+                self.report.effects.push(StatementEffects {
+                    file: facts.path.to_owned(),
+                    version: migration.version.clone(),
+                    statement: statement.index,
+                    span: statement.statement.span,
+                    start: facts.lines.position(facts.source, statement.statement.span.start),
+                    effects: whole,
+                });
+            }
+        }
+        effects
+    }
+
+    /// Turns drafts into findings: place, severity, suppression.
+    fn publish(
+        &mut self,
+        migration: &MigrationInput,
+        up: Option<&MigrationFacts<'_>>,
+        down: Option<&MigrationFacts<'_>>,
+        drafts: Vec<Drafted>,
+    ) {
+        let mut up_allowances = up.map(|f| suppress::allowances(f.script)).unwrap_or_default();
+        let mut down_allowances = down.map(|f| suppress::allowances(f.script)).unwrap_or_default();
+        let mut findings = Vec::new();
+        for (rule, draft) in drafts {
+            let (facts, allowances): (_, &mut Vec<Allowance>) =
+                if draft.in_down { (down, &mut down_allowances) } else { (up, &mut up_allowances) };
+            let whole_file = draft.whole_file;
+            let finding = self.finding(rule, draft, migration, facts);
+            match suppress::allowed(allowances, rule.code, finding.span, whole_file) {
+                Some(reason) => {
+                    self.report.summary.suppressed += 1;
+                    self.report.suppressed.push(Suppressed { finding, reason });
+                }
+                None => findings.push(finding),
+            }
+        }
+        findings.sort_by(|a: &Finding, b| {
+            let key = |f: &Finding| {
+                (
+                    down.is_some_and(|d| d.path == f.file),
+                    f.span.start,
+                    std::cmp::Reverse(f.severity),
+                )
+            };
+            key(a).cmp(&key(b)).then(a.code.cmp(b.code))
+        });
+        for finding in &findings {
+            match finding.severity {
+                Severity::Error => self.report.summary.errors += 1,
+                Severity::Warning => self.report.summary.warnings += 1,
+                Severity::Info => self.report.summary.infos += 1,
+            }
+        }
+        self.report.findings.extend(findings);
+    }
+
+    fn finding(
+        &self,
+        rule: &'static Rule,
+        draft: Draft,
+        migration: &MigrationInput,
+        facts: Option<&MigrationFacts<'_>>,
+    ) -> Finding {
+        let (file, source) = match facts {
+            Some(facts) => (facts.path, facts.source),
+            None => (path_of(migration), ""),
+        };
+        let owned;
+        let lines = match facts {
+            Some(facts) => &facts.lines,
+            None => {
+                owned = LineIndex::new("");
+                &owned
+            }
+        };
+        let span = draft.span.unwrap_or_else(|| {
+            facts.and_then(|f| f.script.statements.first()).map_or(Span::new(0, 0), |s| s.span)
+        });
+        let statement = facts.and_then(|f| {
+            f.script
+                .statements
+                .iter()
+                .find(|s| s.span.start <= span.start && span.start < s.span.end)
+        });
+        let severity = match self.options.rules.get(rule.code) {
+            Some(RuleSetting::Severity(severity)) => *severity,
+            _ => draft.severity.unwrap_or(rule.severity),
+        };
+        let text = statement.map_or("", |s| s.text.as_str());
+        Finding {
+            code: rule.code,
+            name: rule.name,
+            severity,
+            file: file.to_owned(),
+            span,
+            start: lines.position(source, span.start),
+            end: lines.position(source, span.end),
+            fingerprint: fingerprint(&[rule.code, file, text, &draft.message]),
+            message: draft.message,
+            help: draft.help,
+            rewrite: draft.rewrite,
+            fix: draft.fix,
+            docs: rule.docs_path(),
+        }
+    }
+}
+
+impl Session {
+    /// A new transaction begins: locks and local settings of the last one are gone.
+    fn enter(&mut self, transaction: usize) {
+        if self.transaction != transaction {
+            self.transaction = transaction;
+            self.held.clear();
+            for name in self.local.drain(..) {
+                self.settings.remove(&name);
+            }
+        }
+    }
+
+    fn note(&mut self, change: &Change) {
+        if let Change::SetVariable { name, value, local } = change {
+            self.settings.insert(name.clone(), value.clone());
+            if *local {
+                self.local.push(name.clone());
+            }
+        }
+    }
+
+    fn hold(&mut self, effects: &Effects, line: usize, statement: usize) {
+        for lock in effects.locks.iter().filter(|l| l.blocks >= Blocks::Writes) {
+            let long = [&effects.rewrites, &effects.scans, &effects.builds_indexes]
+                .into_iter()
+                .any(|tables| tables.contains(&lock.table));
+            self.held.push(HeldLock {
+                table: lock.table.clone(),
+                mode: lock.mode,
+                blocks: lock.blocks,
+                line,
+                statement,
+                long,
+            });
+        }
+    }
+}
+
+fn path_of(migration: &MigrationInput) -> &str {
+    match (&migration.up, &migration.down) {
+        (Some(source), _) | (None, Some(source)) => &source.path,
+        (None, None) => &migration.path,
+    }
+}
+
+/// FNV-1a over the parts, white space folded.
+fn fingerprint(parts: &[&str]) -> String {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    let mut eat = |byte: u8| {
+        hash ^= u64::from(byte);
+        hash = hash.wrapping_mul(0x0000_0100_0000_01b3);
+    };
+    for part in parts {
+        for word in part.split_whitespace() {
+            word.bytes().for_each(&mut eat);
+            eat(b' ');
+        }
+        eat(0);
+    }
+    format!("{hash:016x}")
+}

@@ -1,0 +1,1 @@
+pub(super) mod index_not_concurrent;

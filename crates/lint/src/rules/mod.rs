@@ -1,0 +1,86 @@
+//! All rules. A new rule is one file, one line in its hazard's `mod.rs` and one here.
+
+mod breaks_release;
+mod locks;
+mod reversibility;
+
+use crate::Rule;
+
+/// All rules, in the order of their codes within each hazard.
+pub static RULES: &[&Rule] = &[
+    &breaks_release::drop_column::RULE,
+    &locks::index_not_concurrent::RULE,
+    &reversibility::missing_down::RULE,
+];
+
+/// All rules, in the order of the documentation.
+#[must_use]
+pub fn all_rules() -> &'static [&'static Rule] {
+    RULES
+}
+
+/// The rule of a code (`BC01`) or name (`drop-column`), in any case.
+#[must_use]
+pub fn find_rule(code_or_name: &str) -> Option<&'static Rule> {
+    let wanted = code_or_name.trim();
+    RULES
+        .iter()
+        .copied()
+        .find(|r| r.code.eq_ignore_ascii_case(wanted) || r.name.eq_ignore_ascii_case(wanted))
+}
+
+/// The name of the rule that was most likely meant, where one is close enough.
+#[must_use]
+pub fn suggest_rule(written: &str) -> Option<&'static str> {
+    let written = written.trim().to_lowercase();
+    RULES
+        .iter()
+        .flat_map(|r| [r.name, r.code])
+        .map(|candidate| (distance(&written, &candidate.to_lowercase()), candidate))
+        .filter(|(d, candidate)| *d <= candidate.len().div_ceil(3))
+        .min_by_key(|(d, _)| *d)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein distance over bytes.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut before = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let cost = if x == y { before } else { 1 + before.min(row[j]).min(row[j + 1]) };
+            before = row[j + 1];
+            row[j + 1] = cost;
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_found_by_code_and_name_and_typos_get_a_suggestion() {
+        assert_eq!(find_rule("bc01").map(|r| r.name), Some("drop-column"));
+        assert_eq!(find_rule(" Drop-Column ").map(|r| r.code), Some("BC01"));
+        assert!(find_rule("drop-colum").is_none());
+        assert_eq!(suggest_rule("drop-colum"), Some("drop-column"));
+        assert_eq!(suggest_rule("entirely-else-where"), None);
+    }
+
+    #[test]
+    fn codes_and_names_are_unique_and_sorted() {
+        let mut seen = std::collections::HashSet::new();
+        for rule in RULES {
+            assert!(seen.insert(rule.code), "{} twice", rule.code);
+            assert!(seen.insert(rule.name), "{} twice", rule.name);
+            assert!(crate::Hazard::of_code(rule.code).is_some(), "{}", rule.code);
+        }
+        for pair in RULES.windows(2) {
+            let key = |r: &Rule| (r.hazard(), r.code);
+            assert!(key(pair[0]) < key(pair[1]), "{} before {}", pair[0].code, pair[1].code);
+        }
+    }
+}

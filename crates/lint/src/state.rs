@@ -1,0 +1,245 @@
+//! The catalog that a change meets, with what the deployment makes of it.
+
+use downhaul_catalog::{Catalog, Column, Origin, Table};
+use downhaul_syntax::{ConstraintKind, Dialect, Ident, IndexPart, ObjectName, Partitioning};
+
+use crate::LintOptions;
+
+/// Below this many rows a scan, a rewrite or an index build is over before anyone notices.
+const SMALL_TABLE_ROWS: u64 = 5_000;
+
+/// A catalog and the deployment that is judged.
+#[derive(Clone, Copy)]
+pub(crate) struct State<'a> {
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) options: &'a LintOptions,
+    /// Index in the series of the first migration of this deployment.
+    pub(crate) deployment: usize,
+    /// The whole history was replayed: what the catalog does not know does not exist.
+    pub(crate) history_known: bool,
+}
+
+impl<'a> State<'a> {
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.catalog.dialect
+    }
+
+    pub(crate) fn table(&self, name: &ObjectName) -> Option<&'a Table> {
+        self.catalog.table(name)
+    }
+
+    pub(crate) fn column(&self, table: &ObjectName, column: &Ident) -> Option<&'a Column> {
+        self.table(table)?.column(column)
+    }
+
+    /// The object was there before this deployment.
+    pub(crate) fn existed(&self, origin: Origin) -> bool {
+        match origin {
+            Origin::Baseline => true,
+            Origin::Series(i) => i < self.deployment,
+        }
+    }
+
+    /// Old releases may use the table: it existed before this deployment, or nothing is known of
+    /// it although it may exist.
+    pub(crate) fn in_use(&self, name: &ObjectName) -> bool {
+        match self.table(name) {
+            Some(table) => !table.temporary && self.existed(table.origin),
+            None => self.catalog.view(name).is_none() && !self.surely_absent_table(name),
+        }
+    }
+
+    /// In use, and not known to be small: a lock that lasts as long as the table is large hurts.
+    pub(crate) fn populated(&self, name: &ObjectName) -> bool {
+        self.in_use(name) && !self.small(name)
+    }
+
+    fn small(&self, name: &ObjectName) -> bool {
+        self.options.small_tables.contains(&name.name)
+            || self
+                .table(name)
+                .and_then(|t| t.stats)
+                .is_some_and(|stats| stats.rows < SMALL_TABLE_ROWS)
+    }
+
+    /// Old releases may use the column.
+    pub(crate) fn column_in_use(&self, table: &ObjectName, column: &Ident) -> bool {
+        if !self.in_use(table) {
+            return false;
+        }
+        match self.table(table) {
+            Some(t) => match t.column(column) {
+                Some(c) => self.existed(c.origin),
+                None => t.columns_unknown || self.catalog.uncertain || !self.history_known,
+            },
+            None => true,
+        }
+    }
+
+    /// The catalog is complete and has no such table.
+    pub(crate) fn surely_absent_table(&self, name: &ObjectName) -> bool {
+        self.history_known
+            && !self.catalog.uncertain
+            && self.table(name).is_none()
+            && self.catalog.view(name).is_none()
+    }
+
+    /// The catalog is complete and has no such view.
+    pub(crate) fn surely_absent_view(&self, name: &ObjectName) -> bool {
+        self.history_known && !self.catalog.uncertain && self.catalog.view(name).is_none()
+    }
+
+    /// The table and the index of this name.
+    pub(crate) fn index(
+        &self,
+        name: &ObjectName,
+        table: Option<&ObjectName>,
+    ) -> Option<(&'a Table, &'a downhaul_catalog::Index)> {
+        if let Some(table) = table {
+            let table = self.table(table)?;
+            return table.indexes.iter().find(|i| i.name.name == name.name).map(|i| (table, i));
+        }
+        let wanted = self.catalog.normalize(name);
+        self.catalog.tables.values().find_map(|t| {
+            t.indexes
+                .iter()
+                .find(|i| {
+                    i.name.name == wanted.name
+                        && (wanted.schema.is_none() || t.name.schema == wanted.schema)
+                })
+                .map(|i| (t, i))
+        })
+    }
+
+    /// The index that a constraint of this name owns.
+    pub(crate) fn constraint_index(&self, name: &ObjectName) -> Option<&'a Table> {
+        self.catalog.tables.values().find(|t| {
+            t.constraints.iter().any(|c| {
+                c.name.as_ref() == Some(&name.name)
+                    && matches!(
+                        c.kind,
+                        ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. }
+                    )
+            })
+        })
+    }
+
+    /// A valid CHECK proves that the column is never NULL.
+    pub(crate) fn not_null_proven(&self, table: &ObjectName, column: &Ident) -> bool {
+        let Some(table) = self.table(table) else { return false };
+        table.constraints.iter().any(|c| match &c.kind {
+            ConstraintKind::Check { expr, .. } => {
+                !c.not_valid && !c.not_enforced && check_proves_not_null(&expr.text, column)
+            }
+            ConstraintKind::NotNull { column: c2 } => !c.not_valid && c2 == column,
+            _ => false,
+        })
+    }
+
+    /// The DEFAULT partition of a partitioned table.
+    pub(crate) fn default_partition(&self, parent: &ObjectName) -> Option<&'a Table> {
+        let parent = self.catalog.normalize(parent);
+        self.catalog.tables.values().find(|t| {
+            matches!(&t.partitioning, Some(Partitioning::Of { parent: p, bounds: None })
+                if self.catalog.normalize(p) == parent)
+        })
+    }
+
+    pub(crate) fn is_partitioned(&self, name: &ObjectName) -> bool {
+        self.table(name).is_some_and(|t| matches!(t.partitioning, Some(Partitioning::By(_))))
+    }
+
+    /// Foreign keys of a table: the referenced tables.
+    pub(crate) fn references(&self, name: &ObjectName) -> Vec<ObjectName> {
+        let Some(table) = self.table(name) else { return Vec::new() };
+        let mut out: Vec<ObjectName> = table
+            .constraints
+            .iter()
+            .filter_map(|c| match &c.kind {
+                ConstraintKind::ForeignKey { table: to, .. } => Some(self.catalog.normalize(to)),
+                _ => None,
+            })
+            .filter(|to| *to != table.name)
+            .collect();
+        out.dedup();
+        out
+    }
+
+    /// `orders (41 M rows, 12 GB)` where a live server told the size, else the name in backticks.
+    pub(crate) fn describe(&self, name: &ObjectName) -> String {
+        match self.table(name).and_then(|t| t.stats) {
+            Some(stats) => {
+                format!("`{name}` ({} rows, {})", short_count(stats.rows), short_bytes(stats.bytes))
+            }
+            None => format!("`{name}`"),
+        }
+    }
+}
+
+/// Whether a CHECK condition is (a conjunction with) `column IS NOT NULL`.
+pub(crate) fn check_proves_not_null(condition: &str, column: &Ident) -> bool {
+    let plain: String = condition
+        .chars()
+        .filter(|c| !matches!(c, '(' | ')' | '"' | '`' | '[' | ']'))
+        .collect::<String>()
+        .to_lowercase();
+    let wanted = format!("{} is not null", column.as_str().to_lowercase());
+    let mut parts = Vec::new();
+    let words: Vec<&str> = plain.split_whitespace().collect();
+    if words.contains(&"or") {
+        return false;
+    }
+    let mut part = Vec::new();
+    for word in words {
+        if word == "and" {
+            parts.push(part.join(" "));
+            part.clear();
+        } else {
+            part.push(word);
+        }
+    }
+    parts.push(part.join(" "));
+    parts.iter().any(|p| p.rsplit('.').next().is_some_and(|tail| tail == wanted))
+}
+
+/// Whether the key of an index begins with these columns, in any order.
+pub(crate) fn index_leads_with(parts: &[IndexPart], columns: &[Ident]) -> bool {
+    parts.len() >= columns.len()
+        && !columns.is_empty()
+        && parts[..columns.len()]
+            .iter()
+            .all(|p| p.column.as_ref().is_some_and(|c| columns.contains(c)))
+}
+
+fn short_count(n: u64) -> String {
+    match n {
+        0..1_000 => n.to_string(),
+        1_000..1_000_000 => format!("{} k", n / 1_000),
+        1_000_000..1_000_000_000 => format!("{} M", n / 1_000_000),
+        _ => format!("{} G", n / 1_000_000_000),
+    }
+}
+
+fn short_bytes(n: u64) -> String {
+    match n {
+        0..1_000_000 => format!("{} kB", n / 1_000),
+        1_000_000..1_000_000_000 => format!("{} MB", n / 1_000_000),
+        _ => format!("{} GB", n / 1_000_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_proves_not_null_only_as_a_conjunct() {
+        let c = Ident::new(Dialect::Postgres, "total", false);
+        for yes in ["total IS NOT NULL", "(\"total\" is not null)", "total IS NOT NULL AND a > 1"] {
+            assert!(check_proves_not_null(yes, &c), "{yes}");
+        }
+        for no in ["subtotal IS NOT NULL", "total IS NOT NULL OR a > 1", "total > 0"] {
+            assert!(!check_proves_not_null(no, &c), "{no}");
+        }
+    }
+}
