@@ -1,11 +1,11 @@
 //! Definitions taken over from another table: `LIKE`, `INHERITS`, `PARTITION OF`.
 
 use downhaul_syntax::{
-    ConstraintDef, ConstraintKind, IndexDef, ObjectName, Partitioning, TableDef,
+    ColumnDef, ConstraintDef, ConstraintKind, IndexDef, ObjectName, Partitioning, TableDef,
 };
 
 use super::Applier;
-use crate::{Constraint, Index, Table};
+use crate::{Column, Constraint, Index, Table};
 
 /// What `LIKE` includes.
 struct Including(String);
@@ -251,6 +251,26 @@ pub(crate) fn constraint_def(constraint: &Constraint) -> ConstraintDef {
         deferrable: constraint.deferrable,
         initially_deferred: constraint.initially_deferred,
         not_enforced: constraint.not_enforced,
+        span: downhaul_syntax::Span::default(),
+    }
+}
+
+/// A column as a statement would define it, the constraints of its table left out.
+pub(crate) fn column_def(column: &Column) -> ColumnDef {
+    ColumnDef {
+        name: column.name.clone(),
+        ty: column.ty.clone(),
+        not_null: column.not_null,
+        not_null_name: column.not_null_name.clone(),
+        default: column.default.clone(),
+        generated: column.generated.clone(),
+        identity: column.identity,
+        auto_increment: column.auto_increment,
+        collation: column.collation.clone(),
+        comment: column.comment.clone(),
+        on_update: column.on_update.clone(),
+        invisible: column.invisible,
+        constraints: Vec::new(),
         span: downhaul_syntax::Span::default(),
     }
 }

@@ -21,6 +21,8 @@ mod trigger;
 mod types;
 mod view;
 
+pub(crate) use copy::{column_def, constraint_def, index_def};
+
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName, Parsed, Script};
 use serde::{Deserialize, Serialize};
 

@@ -115,9 +115,11 @@ pub(crate) fn constraint_sql(constraint: &ConstraintDef, dialect: Dialect) -> St
     Sql { dialect }.constraint(constraint)
 }
 
-/// The key parts of an index.
-pub(crate) fn index_parts_sql(parts: &[IndexPart], dialect: Dialect) -> String {
-    Sql { dialect }.index_parts(parts)
+/// An index from its table on: `ON t USING gin (a) WHERE …`.
+pub(crate) fn index_sql(index: &IndexDef, dialect: Dialect) -> String {
+    let sql = Sql { dialect };
+    let unique = when(index.unique, "UNIQUE ");
+    format!("{unique}ON {} {}", sql.name(&index.table), sql.index_body(index))
 }
 
 impl Sql {

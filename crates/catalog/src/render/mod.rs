@@ -13,7 +13,7 @@ mod table;
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName};
 
 pub use definition::render_type;
-pub(crate) use definition::{column_sql, constraint_sql, identity_sql, index_parts_sql};
+pub(crate) use definition::{column_sql, constraint_sql, identity_sql, index_sql};
 
 /// The dialect has no statement for the change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

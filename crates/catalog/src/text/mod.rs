@@ -1,13 +1,14 @@
 //! Stored SQL text (expressions, queries, trigger bodies) read token by token: enough to rename an
 //! identifier in it, to see what it mentions, and to compare two texts.
 
+mod expression;
 mod normal;
 mod tokens;
 
-pub(crate) use normal::{same_expr, same_text};
+pub(crate) use normal::{same_default, same_expr, same_list, same_text, same_type};
 pub(crate) use tokens::{Kind, Token, tokens, unquoted};
 
-use downhaul_syntax::{Dialect, Expr, Ident, ObjectName, Query};
+use downhaul_syntax::{Dialect, Expr, Ident, Query};
 
 /// Replaces an identifier wherever it stands as a column or table, not as a function's name.
 pub(crate) fn rename_ident(text: &str, dialect: Dialect, from: &Ident, to: &Ident) -> String {
@@ -38,11 +39,6 @@ pub(crate) fn mentions_ident(text: &str, dialect: Dialect, ident: &Ident) -> boo
                     .find(|t| t.kind != Kind::Space)
                     .is_some_and(|t| t.text == "("))
     })
-}
-
-/// The name as an error message would show it.
-pub(crate) fn shown(name: &ObjectName) -> String {
-    name.to_string()
 }
 
 /// Renames a column in an expression; whether it was mentioned.

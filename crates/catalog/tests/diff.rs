@@ -1,0 +1,168 @@
+//! What a down leaves other than it was, named in one line each.
+
+use downhaul_catalog::{Catalog, DiffOptions, Origin, diff};
+use downhaul_syntax::{Dialect, parse_script};
+
+/// Runs `base`, then `up` and `down`, and compares the schema before and after.
+fn lines(dialect: Dialect, base: &str, up: &str, down: &str) -> Vec<String> {
+    let mut catalog = Catalog::new(dialect);
+    for (at, text) in [base, up, down].into_iter().enumerate() {
+        let script = parse_script(text, dialect);
+        for statement in &script.statements {
+            assert!(!statement.changes().is_empty(), "not understood: {}", statement.text);
+        }
+        let problems = catalog.apply_script(&script, Origin::Series(at));
+        assert!(problems.is_empty(), "{text}: {problems:?}");
+    }
+    let mut before = Catalog::new(dialect);
+    before.apply_script(&parse_script(base, dialect), Origin::Series(0));
+    diff(&before, &catalog, DiffOptions { column_order: true })
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+fn check(base: &str, up: &str, down: &str, expect: &[&str]) {
+    assert_eq!(lines(Dialect::Postgres, base, up, down), expect, "{up} / {down}");
+}
+
+const ORDERS: &str =
+    "CREATE TABLE orders (id bigint PRIMARY KEY, total numeric(10,2) NOT NULL DEFAULT 0, \
+    status text DEFAULT 'new' CHECK (status IN ('new', 'paid')));
+    CREATE INDEX orders_total ON orders (total);";
+
+#[test]
+fn a_true_inverse_leaves_no_difference() {
+    for (up, down) in [
+        ("ALTER TABLE orders ADD note text", "ALTER TABLE orders DROP note"),
+        (
+            "ALTER TABLE orders DROP CONSTRAINT orders_status_check",
+            "ALTER TABLE orders ADD CONSTRAINT orders_status_check CHECK \
+             (status = ANY (ARRAY['new'::text, 'paid'::text]))",
+        ),
+        (
+            "DROP INDEX orders_total",
+            "CREATE INDEX orders_total ON public.orders USING btree (total ASC)",
+        ),
+        (
+            "ALTER TABLE orders ALTER total DROP DEFAULT",
+            "ALTER TABLE orders ALTER COLUMN total SET DEFAULT '0'::numeric",
+        ),
+        (
+            "ALTER TABLE orders ALTER total TYPE decimal(12, 2)",
+            "ALTER TABLE orders ALTER total TYPE DECIMAL(10,2)",
+        ),
+        ("CREATE TYPE mood AS ENUM ('a')", "DROP TYPE mood"),
+        ("CREATE TEMP TABLE scratch (a int)", ""),
+        ("GRANT SELECT ON orders TO app", "REVOKE ALL ON orders FROM app"),
+    ] {
+        check(ORDERS, up, down, &[]);
+    }
+}
+
+#[test]
+fn what_is_lost_is_named() {
+    for (up, down, expect) in [
+        (
+            "ALTER TABLE orders DROP total",
+            "ALTER TABLE orders ADD total numeric(10,2)",
+            vec![
+                "NOT NULL of orders.total is gone (was: NOT NULL)",
+                "default of orders.total is gone (was: 0)",
+                "column order of orders differs: was id, total, status, is now id, status, total",
+                "index orders_total is gone (was: ON orders (total))",
+            ],
+        ),
+        (
+            "ALTER TABLE orders ADD note text; COMMENT ON COLUMN orders.total IS 'x'",
+            "ALTER TABLE orders DROP note",
+            vec!["comment of orders.total is left over (x)"],
+        ),
+        (
+            "ALTER TABLE orders DROP CONSTRAINT orders_status_check",
+            "ALTER TABLE orders ADD CONSTRAINT status_ok CHECK (status IN ('new', 'paid'))",
+            vec![
+                "constraint name of orders.orders_status_check differs: was orders_status_check, \
+                 is now status_ok",
+            ],
+        ),
+        (
+            "ALTER TABLE orders ALTER total TYPE numeric(12,2)",
+            "",
+            vec!["column type of orders.total differs: was numeric(10,2), is now numeric(12,2)"],
+        ),
+        (
+            "CREATE VIEW v AS SELECT id FROM orders",
+            "",
+            vec!["view v is left over (SELECT id FROM orders)"],
+        ),
+        (
+            "GRANT SELECT, INSERT ON orders TO app",
+            "REVOKE INSERT ON orders FROM app",
+            vec!["privilege of orders for app is left over (SELECT)"],
+        ),
+        (
+            "ALTER INDEX orders_total RENAME TO orders_by_total",
+            "",
+            vec!["index name of orders_total differs: was orders_total, is now orders_by_total"],
+        ),
+        (
+            "CREATE TABLE items (id serial PRIMARY KEY)",
+            "ALTER TABLE items RENAME TO old_items",
+            vec![
+                "table old_items is left over (id)",
+                "sequence items_id_seq is left over (AS integer)",
+            ],
+        ),
+    ] {
+        check(ORDERS, up, down, &expect);
+    }
+}
+
+#[test]
+fn types_views_and_functions() {
+    check(
+        "CREATE TYPE state AS ENUM ('on', 'off')",
+        "ALTER TYPE state ADD VALUE 'idle'",
+        "",
+        &["enum value state.'idle' is left over"],
+    );
+    check(
+        "CREATE TABLE t (a int); CREATE VIEW v AS SELECT a FROM t WHERE a > 1",
+        "CREATE OR REPLACE VIEW v AS SELECT a FROM t",
+        "CREATE OR REPLACE VIEW v AS SELECT a FROM t WHERE a > 2",
+        &[
+            "query of v differs: was SELECT a FROM t WHERE a > 1, is now SELECT a FROM t WHERE a > 2",
+        ],
+    );
+    let f = "CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql AS $$ SELECT 1 $$";
+    check(
+        f,
+        "DROP FUNCTION f(int)",
+        "CREATE FUNCTION f(a integer) RETURNS INT AS $x$ SELECT 1 $x$ language SQL",
+        &[],
+    );
+    assert_eq!(lines(Dialect::Postgres, f, "DROP FUNCTION f", "").len(), 1);
+}
+
+#[test]
+fn sqlite_and_mysql() {
+    assert_eq!(
+        lines(
+            Dialect::Sqlite,
+            "CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT)",
+            "CREATE INDEX i ON t (b)",
+            "",
+        ),
+        ["index i is left over (ON t (b))"]
+    );
+    assert_eq!(
+        lines(
+            Dialect::Mysql,
+            "CREATE TABLE t (a int(11) NOT NULL, b tinyint(1) DEFAULT '0')",
+            "ALTER TABLE t MODIFY b int",
+            "ALTER TABLE t MODIFY b boolean DEFAULT false, MODIFY a INT NOT NULL COMMENT 'x'",
+        ),
+        ["comment of t.a is left over (x)"]
+    );
+}
