@@ -770,7 +770,9 @@ impl<'a> Lexer<'a> {
                 }
             }
             _ if text.eq_ignore_ascii_case(b"delimiter")
-                && (self.rules.delimiter_command || self.at_statement_start()) =>
+                && (self.rules.delimiter_command
+                    || self.delimiter.is_some()
+                    || self.at_statement_start()) =>
             {
                 self.delimiter_command(start)
             }

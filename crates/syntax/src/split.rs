@@ -99,8 +99,17 @@ impl Splitter<'_> {
             self.bodies = false;
             (index, last) = (end, before);
         }
+        // Before a terminator of another kind, a `;` at the end says nothing.
+        while last > first && !self.significant(last) {
+            last -= 1;
+        }
         self.out.push(RawStatement { first, last, copy_data: None });
         Some(index)
+    }
+
+    fn significant(&self, index: usize) -> bool {
+        let kind = self.tokens[index].kind;
+        !kind.is_trivia() && kind != TokenKind::Semicolon
     }
 
     /// The line comment is one at which a migration runner cuts the text, whether or not a

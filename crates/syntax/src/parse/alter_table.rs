@@ -20,8 +20,12 @@ pub(crate) fn alter_table(cursor: &mut Cursor<'_>, out: &mut Out, kind: ObjectKi
         return Ok(());
     }
     cursor.if_exists();
-    cursor.eat("ONLY");
+    let only = cursor.eat("ONLY");
+    let parens = only && cursor.eat_kind(TokenKind::LeftParen);
     let table = cursor.object_name("a table name")?;
+    if parens {
+        cursor.expect_right()?;
+    }
     cursor.eat_op("*");
     if cursor.is_mysql() {
         if let Some(online) = mysql::wait(cursor)? {
@@ -101,7 +105,7 @@ impl Alter<'_, '_, '_> {
         }
         if cursor.is_mysql()
             && cursor.is_any(&["SYSTEM", "PERIOD"])
-            && cursor.is_any_at(1, &["VERSIONING", "FOR"])
+            && cursor.is_any_at(1, &["VERSIONING", "FOR", "IF"])
         {
             let verb = format!("add {}", cursor.text_at(0).to_lowercase());
             cursor.skip_until(|c| c.is_kind(TokenKind::Comma));
@@ -208,7 +212,9 @@ impl Alter<'_, '_, '_> {
                 self.push(from, Change::DropConstraint { table, name, if_exists, cascade });
                 return Ok(());
             }
-            if cursor.are(&["SYSTEM", "VERSIONING"]) || cursor.are(&["PERIOD", "FOR"]) {
+            if cursor.are(&["SYSTEM", "VERSIONING"])
+                || cursor.is("PERIOD") && cursor.is_any_at(1, &["FOR", "IF"])
+            {
                 let verb = format!("drop {}", cursor.text().to_lowercase());
                 cursor.skip_until(|c| c.is_kind(TokenKind::Comma));
                 self.push(from, Change::MysqlTableVerb { table, verb });
@@ -433,6 +439,9 @@ impl Alter<'_, '_, '_> {
             let tablespace = cursor.ident("a tablespace")?.as_str().to_owned();
             cursor.eat("NOWAIT");
             Change::SetTablespace { kind, name: table, tablespace }
+        } else if cursor.is("DEPENDS") || cursor.are(&["NO", "DEPENDS"]) {
+            let text = cursor.rest();
+            Change::AlterOther { kind, name: Some(table), table: None, text }
         } else if cursor.eat_all(&["SET", "LOGGED"]) {
             Change::SetLogged { table, logged: true }
         } else if cursor.eat_all(&["SET", "UNLOGGED"]) {
@@ -560,11 +569,11 @@ impl Alter<'_, '_, '_> {
                 return Err(cursor.expected("CHARACTER SET"));
             }
             cursor.eat_op("=");
-            let charset = cursor.ident("a character set")?.as_str().to_lowercase();
+            let charset = cursor.name_or_string("a character set")?;
             let collation = match cursor.eat("COLLATE") {
                 true => {
                     cursor.eat_op("=");
-                    Some(cursor.ident("a collation")?.as_str().to_lowercase())
+                    Some(cursor.name_or_string("a collation")?)
                 }
                 false => None,
             };

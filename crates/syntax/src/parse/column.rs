@@ -151,7 +151,10 @@ fn clause(cursor: &mut Cursor<'_>, column: &mut ColumnDef) -> Parse<bool> {
     }
     if cursor.eat("COLLATE") {
         cursor.eat_op("=");
-        column.collation = Some(cursor.object_name("a collation")?.to_string());
+        column.collation = Some(match cursor.string_opt() {
+            Some(text) if cursor.is_mysql() => text,
+            _ => cursor.object_name("a collation")?.to_string(),
+        });
         return Ok(true);
     }
     if cursor.eat("GENERATED") {
@@ -165,10 +168,15 @@ fn clause(cursor: &mut Cursor<'_>, column: &mut ColumnDef) -> Parse<bool> {
     // Attributes of the last constraint, where they stand behind a NOT NULL or the like.
     if (cursor.is_any(&["DEFERRABLE", "INITIALLY"])
         || cursor.is("NOT") && cursor.is_any_at(1, &["DEFERRABLE", "VALID", "ENFORCED"]))
-        && let Some(mut last) = column.constraints.pop()
     {
-        constraint::attributes(cursor, &mut last)?;
-        column.constraints.push(last);
+        match column.constraints.last_mut() {
+            Some(last) => constraint::attributes(cursor, last)?,
+            // Behind a NOT NULL, which takes none in effect.
+            None => {
+                let kind = ConstraintKind::NotNull { column: column.name.clone() };
+                constraint::attributes(cursor, &mut bare(None, kind))?;
+            }
+        }
         return Ok(true);
     }
     match cursor.dialect {
@@ -278,7 +286,7 @@ fn mysql_clause(cursor: &mut Cursor<'_>, column: &mut ColumnDef) -> Parse<bool> 
         }
     } else if cursor.eat_all(&["CHARACTER", "SET"]) || cursor.eat("CHARSET") {
         cursor.eat_op("=");
-        let charset = cursor.ident("a character set")?.as_str().to_ascii_lowercase();
+        let charset = cursor.name_or_string("a character set")?;
         if let Some(ty) = &mut column.ty {
             ty.charset = Some(charset);
         }

@@ -95,7 +95,7 @@ pub(crate) fn parse_table_element(
     let element = if cursor.eat_all(&["PRIMARY", "KEY"]) {
         if cursor.is_mysql() {
             // The server takes and forgets a name here.
-            if cursor.is_name() && !cursor.is("USING") {
+            if !cursor.if_not_exists() && cursor.is_name() && !cursor.is("USING") {
                 name = Some(cursor.ident("a name")?);
             }
             index::skip_index_type(cursor)?;

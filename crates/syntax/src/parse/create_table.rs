@@ -140,6 +140,7 @@ fn ctas_follows(cursor: &mut Cursor<'_>) -> bool {
         }
         if cursor.eat_all(&["ON", "COMMIT"]) {
             cursor.skip_until(|c| c.is("AS"));
+        } else if cursor.eat_all(&["WITHOUT", "OIDS"]) {
         } else if cursor.eat("WITH") {
             if cursor.skip_group().is_err() {
                 return false;

@@ -301,6 +301,15 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// A name that may be written as a string too: MySQL's character sets and collations.
+    /// In lower case.
+    pub(crate) fn name_or_string(&mut self, what: &str) -> Parse<String> {
+        match self.string_opt() {
+            Some(text) => Ok(text.to_ascii_lowercase()),
+            None => Ok(self.ident(what)?.as_str().to_ascii_lowercase()),
+        }
+    }
+
     /// `name`, `schema.name` or `database.schema.name` (the first part is then left out).
     pub(crate) fn object_name(&mut self, what: &str) -> Parse<ObjectName> {
         let mut parts = vec![self.ident(what)?];

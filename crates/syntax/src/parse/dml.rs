@@ -26,12 +26,17 @@ pub(crate) fn with(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
         if inner.is_any(&["INSERT", "UPDATE", "DELETE", "MERGE"]) {
             data_change(&mut inner, out, 0)?;
         }
-        // SEARCH and CYCLE clauses.
-        if cursor.is_any(&["SEARCH", "CYCLE"]) {
-            cursor.skip_until(|c| {
-                c.is_kind(TokenKind::Comma)
-                    || c.is_any(&["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES"])
-            });
+        if cursor.eat("SEARCH") {
+            // SEARCH DEPTH FIRST BY a, b SET c
+            cursor.skip_until(|c| c.is("SET"));
+            cursor.expect("SET")?;
+            cursor.ident("a column")?;
+        }
+        if cursor.eat("CYCLE") {
+            // CYCLE a, b SET c [TO x DEFAULT y] USING d
+            cursor.skip_until(|c| c.is("USING"));
+            cursor.expect("USING")?;
+            cursor.ident("a column")?;
         }
         if !cursor.eat_comma() {
             break;
@@ -195,7 +200,8 @@ fn insert(
         cursor.bump();
         cursor.skip_group()?;
     }
-    let subquery = cursor.is_kind(TokenKind::LeftParen) && cursor.is_any_at(1, &["SELECT", "WITH"]);
+    let subquery =
+        cursor.is_kind(TokenKind::LeftParen) && cursor.is_any_at(1, &["SELECT", "WITH", "VALUES"]);
     let mut columns = Vec::new();
     if cursor.is_kind(TokenKind::LeftParen) && !subquery {
         columns = insert_columns(cursor)?;
@@ -267,15 +273,18 @@ fn insert_columns(cursor: &mut Cursor<'_>) -> Parse<Vec<Ident>> {
     let mut columns = Vec::new();
     while !inner.at_end() {
         let mut column = inner.ident("a column name")?;
-        while inner.eat_kind(TokenKind::Dot) {
-            // PostgreSQL: a field of a composite; MySQL: `table.column`.
-            let part = inner.ident("a column name")?;
-            if inner.is_mysql() {
-                column = part;
+        loop {
+            if inner.eat_kind(TokenKind::Dot) {
+                // PostgreSQL: a field of a composite; MySQL: `table.column`.
+                let part = inner.ident("a column name")?;
+                if inner.is_mysql() {
+                    column = part;
+                }
+            } else if inner.is_kind(TokenKind::LeftBracket) {
+                inner.skip_group()?;
+            } else {
+                break;
             }
-        }
-        if inner.is_kind(TokenKind::LeftBracket) {
-            inner.skip_group()?;
         }
         columns.push(column);
         if !inner.at_end() {
@@ -393,6 +402,7 @@ fn delete(cursor: &mut Cursor<'_>, out: &mut Out, from: usize) -> Parse<()> {
             cursor.bump();
             cursor.skip_group()?;
         }
+        portion(cursor)?;
         let stops = ["USING", "WHERE", "RETURNING", "ORDER", "LIMIT", "INDEXED", "NOT"];
         if cursor.eat("AS") || (cursor.is_name() && !cursor.is_any(&stops)) {
             cursor.ident("an alias")?;
@@ -421,6 +431,22 @@ fn delete(cursor: &mut Cursor<'_>, out: &mut Out, from: usize) -> Parse<()> {
         };
         let (rows, query) = (rows.clone(), query.clone());
         out.push(cursor, from, Change::Delete { table, rows, query });
+    }
+    Ok(())
+}
+
+/// `FOR PORTION OF period FROM a TO b`.
+fn portion(cursor: &mut Cursor<'_>) -> Parse<()> {
+    if cursor.eat_all(&["FOR", "PORTION", "OF"]) {
+        cursor.ident("a period")?;
+        if cursor.is_kind(TokenKind::LeftParen) {
+            cursor.skip_group()?;
+            return Ok(());
+        }
+        cursor.expect("FROM")?;
+        cursor.skip_until(|c| c.is("TO"));
+        cursor.expect("TO")?;
+        cursor.short_expr()?;
     }
     Ok(())
 }

@@ -158,6 +158,11 @@ impl Cursor<'_> {
             self.string_opt();
             return Ok(());
         }
+        if self.eat_all(&["NEXT", "VALUE", "FOR"]) || self.eat_all(&["PREVIOUS", "VALUE", "FOR"]) {
+            // MariaDB sequences.
+            self.object_name("a sequence")?;
+            return Ok(());
+        }
         if self.are(&["DOUBLE", "PRECISION"]) {
             self.pos += 2;
             self.string("a string")?;

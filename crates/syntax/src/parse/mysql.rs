@@ -4,7 +4,7 @@ use crate::change::OnlineDdl;
 use crate::lexer::TokenKind;
 use crate::parse::Out;
 use crate::parse::cursor::{Cursor, Parse};
-use crate::{Change, ObjectKind};
+use crate::{Change, Dialect, ObjectKind};
 
 /// Table options that take one value, `=` or not between.
 const OPTIONS: [&str; 34] = [
@@ -21,7 +21,7 @@ const OPTIONS: [&str; 34] = [
     "ENCRYPTION",
     "ENCRYPTION_KEY_ID",
     "INSERT_METHOD",
-    "ITEF_QUOTES",
+    "IETF_QUOTES",
     "KEY_BLOCK_SIZE",
     "MAX_ROWS",
     "MIN_ROWS",
@@ -52,6 +52,16 @@ pub(crate) fn is_table_option(cursor: &Cursor<'_>) -> bool {
         || cursor.are(&["INDEX", "DIRECTORY"])
         || cursor.is_any(&["WITH", "WITHOUT"]) && cursor.is_at(1, "SYSTEM")
         || cursor.is("START") && cursor.is_at(1, "TRANSACTION")
+        || is_engine_option(cursor)
+}
+
+/// MariaDB: an engine's own option, `WORD = value`.
+fn is_engine_option(cursor: &Cursor<'_>) -> bool {
+    cursor.dialect == Dialect::MariaDb
+        && cursor.is_name()
+        && !cursor.is_any(&["ALGORITHM", "LOCK"])
+        && cursor.kind_at(1) == Some(TokenKind::Operator)
+        && cursor.text_at(1) == "="
 }
 
 /// One table option, its name in lower case; `None` where none stands.
@@ -80,6 +90,8 @@ pub(crate) fn table_option(cursor: &mut Cursor<'_>) -> Parse<Option<(String, Str
         "collate".to_owned()
     } else if let Some(name) = cursor.eat_any(&OPTIONS) {
         name.to_lowercase()
+    } else if is_engine_option(cursor) {
+        cursor.ident("a table option")?.as_str().to_lowercase()
     } else {
         return Err(cursor.expected("a table option"));
     };

@@ -215,7 +215,8 @@ pub(crate) fn alter_other(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
     }
     let change = match name {
         Some(name) if cursor.eat_all(&["RENAME", "TO"]) => {
-            Change::Rename { kind, table, from: name, to: cursor.ident("a new name")? }
+            // MySQL names the database of an event again.
+            Change::Rename { kind, table, from: name, to: cursor.object_name("a new name")?.name }
         }
         Some(name) if cursor.eat_all(&["OWNER", "TO"]) => {
             Change::SetOwner { kind, name, owner: cursor.ident("a role")?.as_str().to_owned() }
@@ -252,6 +253,10 @@ pub(crate) fn comment(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
     };
     if cursor.is_kind(TokenKind::LeftParen) {
         cursor.skip_group()?;
+    }
+    if kind == ObjectKind::Other {
+        // TRANSFORM FOR type LANGUAGE name, CAST (a AS b), OPERATOR CLASS x USING y.
+        cursor.skip_until(|c| c.is_any(&["IS", "ON"]));
     }
     if cursor.eat("ON") {
         cursor.eat("DOMAIN");
@@ -308,6 +313,10 @@ pub(crate) fn grant(cursor: &mut Cursor<'_>, out: &mut Out, grant: bool) -> Pars
                     break;
                 }
             }
+        } else if cursor.is_postgres() && cursor.is("PARAMETER") && cursor.is_name_at(1) {
+            cursor.bump();
+            kind = ObjectKind::Other;
+            objects = cursor.object_names("a setting")?;
         } else {
             kind = ObjectKind::Table;
             if !cursor.is_at(1, preposition)

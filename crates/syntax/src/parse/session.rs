@@ -99,7 +99,7 @@ pub(crate) fn set(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
     if local || (cursor.is("SESSION") && cursor.is_name_at(1)) {
         cursor.bump();
     }
-    let fixed: [(&[&str], &str); 8] = [
+    let fixed: [(&[&str], &str); 10] = [
         (&["CHARACTERISTICS"], "session characteristics"),
         (&["TRANSACTION"], "transaction"),
         (&["CONSTRAINTS"], "constraints"),
@@ -108,10 +108,13 @@ pub(crate) fn set(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
         (&["AUTHORIZATION"], "session authorization"),
         (&["ROLE"], "role"),
         (&["NAMES"], "client_encoding"),
+        (&["SCHEMA"], "search_path"),
+        (&["XML", "OPTION"], "xmloption"),
     ];
     for (words, name) in fixed {
-        let assigned = cursor.kind_at(words.len()) == Some(TokenKind::Operator);
-        if !assigned && !cursor.is_at(words.len(), "TO") && cursor.eat_all(words) {
+        let assigned =
+            cursor.is_at(words.len(), "TO") || matches!(cursor.text_at(words.len()), "=" | ":=");
+        if !assigned && cursor.eat_all(words) {
             let start = cursor.pos;
             cursor.rest();
             let value = value(&cursor.over(start, cursor.pos));
@@ -120,7 +123,7 @@ pub(crate) fn set(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
         }
     }
     let name = dotted(cursor)?;
-    if !cursor.eat_op("=") && !cursor.eat_op(":=") {
+    if !cursor.eat_op("=") && !cursor.eat_op(":=") && !cursor.are(&["FROM", "CURRENT"]) {
         cursor.expect("TO")?;
     }
     let start = cursor.pos;
@@ -225,6 +228,7 @@ pub(crate) fn reset(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
         if cursor.eat("AUTHORIZATION") {
             name.push_str(" authorization");
         }
+        cursor.eat_all(&["ISOLATION", "LEVEL"]);
         name
     };
     let change = Change::SetVariable { name, value: "default".to_owned(), local: false };

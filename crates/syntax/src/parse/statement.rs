@@ -47,6 +47,7 @@ fn dispatch(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
     match verb.as_str() {
         "CREATE" => create(cursor, out),
         "ALTER" => alter(cursor, out),
+        "DROP" if cursor.eat("PREPARE") => prepared(cursor, out, "deallocate"),
         "DROP" => drop::drop(cursor, out),
         "COMMENT" => {
             cursor.expect("ON")?;
@@ -99,7 +100,7 @@ fn dispatch(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
         | "UNLISTEN" | "DISCARD" | "CHECKPOINT" | "FETCH" | "MOVE" | "CLOSE" | "DECLARE"
         | "ATTACH" | "DETACH" | "KILL" | "HELP" | "LOAD" | "PURGE" | "CHANGE" | "STOP"
         | "INSTALL" | "UNINSTALL" | "BINLOG" | "CACHE" | "HANDLER" | "SHUTDOWN" | "RESTART"
-        | "SIGNAL" | "GET" | "EXEC" => {
+        | "SIGNAL" | "RESIGNAL" | "GET" | "EXEC" => {
             if cursor.at_end() && matches!(verb.as_str(), "SHOW" | "NOTIFY" | "LISTEN" | "ATTACH") {
                 return Err(cursor.expected("a name"));
             }

@@ -241,7 +241,7 @@ fn mysql(cursor: &mut Cursor<'_>) -> Parse<SqlType> {
             || cursor.eat("CHARSET")
         {
             cursor.eat_op("=");
-            ty.charset = Some(cursor.ident("a character set")?.as_str().to_ascii_lowercase());
+            ty.charset = Some(cursor.name_or_string("a character set")?);
         } else if cursor.eat("BYTE") {
         } else {
             return Ok(ty);
