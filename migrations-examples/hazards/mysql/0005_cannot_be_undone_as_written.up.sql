@@ -1,0 +1,3 @@
+-- RV. See the down: it makes the column shorter than it was.
+
+ALTER TABLE entries DROP COLUMN reference;

@@ -1,0 +1,2 @@
+ALTER TABLE accounts ADD COLUMN created_at timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP;
+ALTER TABLE accounts DROP COLUMN locale;

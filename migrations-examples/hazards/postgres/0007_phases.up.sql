@@ -1,0 +1,6 @@
+-- PH. Says that it only adds, and takes away.
+-- Downhaul says: contract-in-expand
+
+-- downhaul:phase expand
+ALTER TABLE accounts ADD COLUMN locale text;
+ALTER TABLE accounts DROP COLUMN created_at;

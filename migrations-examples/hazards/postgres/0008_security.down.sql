@@ -1,0 +1,2 @@
+DROP FUNCTION account_count();
+REVOKE ALL ON accounts FROM PUBLIC;

@@ -1,0 +1,2 @@
+ALTER TABLE accounts ADD COLUMN plan TEXT NOT NULL DEFAULT 'free';
+ALTER TABLE accounts DROP COLUMN locale;

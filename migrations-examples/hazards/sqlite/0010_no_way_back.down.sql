@@ -1,0 +1,2 @@
+-- Downhaul says: missing-down
+-- TODO: write this

@@ -1,0 +1,3 @@
+DROP VIEW order_summary;
+DROP TABLE coupons;
+DROP TYPE coupon_kind;

@@ -1,0 +1,17 @@
+-- Good.
+
+CREATE TYPE coupon_kind AS ENUM ('percent', 'amount');
+
+CREATE TABLE coupons (
+    code       text PRIMARY KEY,
+    kind       coupon_kind NOT NULL,
+    value      integer NOT NULL,
+    valid_till date
+);
+
+CREATE VIEW order_summary AS
+SELECT o.id, o.customer_id, o.status, o.placed_at, count(i.line) AS lines,
+       coalesce(sum(i.total_cents), 0) AS total_cents
+FROM orders AS o
+LEFT JOIN order_items AS i ON i.order_id = o.id
+GROUP BY o.id;

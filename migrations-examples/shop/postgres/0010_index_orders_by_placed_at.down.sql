@@ -1,0 +1,2 @@
+-- downhaul:no-transaction
+DROP INDEX CONCURRENTLY orders_placed_at_idx;

@@ -1,0 +1,3 @@
+-- Which rows had no phone, this down cannot know. Downhaul does.
+
+ALTER TABLE customers ALTER COLUMN phone DROP NOT NULL;

@@ -1,0 +1,2 @@
+DROP VIEW order_summary;
+DROP TABLE coupons;
