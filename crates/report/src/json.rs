@@ -1,0 +1,188 @@
+//! For programs. Documented in `docs/json-format.md`; a field may be added within a version, none
+//! changes its meaning or goes away.
+
+use downhaul_lint::{Edit, Finding, Severity, StatementEffects};
+use serde::Serialize;
+
+use crate::{Document, Problem, fingerprints};
+
+/// Version of the format.
+pub const VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Output<'a> {
+    version: u32,
+    tool: Tool<'a>,
+    dialect: DialectOut<'a>,
+    findings: Vec<FindingOut<'a>>,
+    statements: Vec<StatementOut<'a>>,
+    problems: Vec<ProblemOut<'a>>,
+    summary: SummaryOut,
+}
+
+#[derive(Serialize)]
+struct Tool<'a> {
+    name: &'static str,
+    version: &'a str,
+}
+
+#[derive(Serialize)]
+struct DialectOut<'a> {
+    name: &'static str,
+    from: &'a str,
+}
+
+#[derive(Serialize)]
+struct FindingOut<'a> {
+    code: &'static str,
+    name: &'static str,
+    severity: Severity,
+    file: &'a str,
+    line: usize,
+    column: usize,
+    end_line: usize,
+    end_column: usize,
+    start_byte: usize,
+    end_byte: usize,
+    message: &'a str,
+    help: &'a str,
+    safe: Option<&'a str>,
+    fix: Option<FixOut<'a>>,
+    docs: &'a str,
+    fingerprint: String,
+}
+
+#[derive(Serialize)]
+struct FixOut<'a> {
+    title: &'a str,
+    edits: Vec<EditOut<'a>>,
+}
+
+#[derive(Serialize)]
+struct EditOut<'a> {
+    start_byte: usize,
+    end_byte: usize,
+    text: &'a str,
+}
+
+#[derive(Serialize)]
+struct StatementOut<'a> {
+    file: &'a str,
+    version: &'a str,
+    statement: usize,
+    line: usize,
+    column: usize,
+    start_byte: usize,
+    end_byte: usize,
+    effects: &'a downhaul_lint::Effects,
+}
+
+#[derive(Serialize)]
+struct ProblemOut<'a> {
+    file: &'a str,
+    line: usize,
+    column: usize,
+    message: &'a str,
+    help: &'a str,
+}
+
+#[derive(Serialize)]
+struct SummaryOut {
+    migrations: usize,
+    statements: usize,
+    not_understood: usize,
+    errors: usize,
+    warnings: usize,
+    infos: usize,
+    suppressed: usize,
+    in_baseline: usize,
+    problems: usize,
+}
+
+pub(crate) fn render(document: &Document<'_>) -> String {
+    let summary = document.summary;
+    let output = Output {
+        version: VERSION,
+        tool: Tool { name: "downhaul", version: document.tool_version },
+        dialect: DialectOut { name: document.dialect.as_str(), from: document.dialect_from },
+        findings: document
+            .findings
+            .iter()
+            .zip(fingerprints(document.findings))
+            .map(|(finding, fingerprint)| finding_out(finding, fingerprint))
+            .collect(),
+        statements: document.effects.iter().map(statement_out).collect(),
+        problems: document.problems.iter().map(problem_out).collect(),
+        summary: SummaryOut {
+            migrations: summary.migrations,
+            statements: summary.statements,
+            not_understood: summary.not_understood,
+            errors: document.count(Severity::Error),
+            warnings: document.count(Severity::Warning),
+            infos: document.count(Severity::Info),
+            suppressed: summary.suppressed,
+            in_baseline: document.in_baseline,
+            problems: document.problems.len(),
+        },
+    };
+    to_text(&output)
+}
+
+/// Indented JSON with a line end.
+pub(crate) fn to_text(value: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value)
+        .expect("the values hold no map with keys that are not strings, and writing to a String cannot fail");
+    text.push('\n');
+    text
+}
+
+fn finding_out(finding: &Finding, fingerprint: String) -> FindingOut<'_> {
+    FindingOut {
+        code: finding.code,
+        name: finding.name,
+        severity: finding.severity,
+        file: &finding.file,
+        line: finding.start.line,
+        column: finding.start.column,
+        end_line: finding.end.line,
+        end_column: finding.end.column,
+        start_byte: finding.span.start,
+        end_byte: finding.span.end,
+        message: &finding.message,
+        help: &finding.help,
+        safe: finding.rewrite.as_deref(),
+        fix: finding.fix.as_ref().map(|fix| FixOut {
+            title: &fix.title,
+            edits: fix.edits.iter().map(edit_out).collect(),
+        }),
+        docs: &finding.docs,
+        fingerprint,
+    }
+}
+
+fn edit_out(edit: &Edit) -> EditOut<'_> {
+    EditOut { start_byte: edit.span.start, end_byte: edit.span.end, text: &edit.text }
+}
+
+fn statement_out(statement: &StatementEffects) -> StatementOut<'_> {
+    StatementOut {
+        file: &statement.file,
+        version: &statement.version,
+        statement: statement.statement,
+        line: statement.start.line,
+        column: statement.start.column,
+        start_byte: statement.span.start,
+        end_byte: statement.span.end,
+        effects: &statement.effects,
+    }
+}
+
+fn problem_out(problem: &Problem) -> ProblemOut<'_> {
+    ProblemOut {
+        file: &problem.file,
+        line: problem.line,
+        column: problem.column,
+        message: &problem.message,
+        help: &problem.help,
+    }
+}
