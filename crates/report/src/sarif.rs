@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use downhaul_lint::{Edit, Finding, Rule, Severity, all_rules};
+use downhaul_lint::{Edit, Finding, Rule, Severity, all_rules, rule_page};
 use downhaul_syntax::{LineIndex, Position};
 use serde_json::{Value, json};
 
@@ -87,7 +87,7 @@ fn descriptor(rule: &Rule) -> Value {
         "name": rule.name,
         "shortDescription": { "text": rule.summary() },
         "fullDescription": { "text": rule.summary() },
-        "help": { "text": rule.docs, "markdown": rule.docs },
+        "help": { "text": rule_page(rule), "markdown": rule_page(rule) },
         "helpUri": format!("{REPOSITORY}/blob/main/{}", rule.docs_path()),
         "defaultConfiguration": { "level": level(rule.severity) },
         "properties": { "tags": [rule.hazard().folder()] },

@@ -1,5 +1,7 @@
 //! What each format looks like, and that the two with a published schema keep to it.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 
 use downhaul_lint::{Edit, Effects, Finding, Fix, Severity, StatementEffects, Summary, find_rule};
@@ -186,7 +188,14 @@ fn sarif_schema() -> serde_json::Value {
     let path = std::path::Path::new(manifest).with_file_name("src").join("schema.json");
     let text = std::fs::read_to_string(&path)
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    serde_json::from_str(&text).unwrap()
+    let mut schema: serde_json::Value = serde_json::from_str(&text).unwrap();
+    // The published pattern of a language tag is no valid regular expression (a `]` too many);
+    // Downhaul writes no language tags.
+    for place in ["run", "toolComponent"] {
+        let language = &mut schema["definitions"][place]["properties"]["language"];
+        language.as_object_mut().expect("the schema describes the language").remove("pattern");
+    }
+    schema
 }
 
 #[test]
