@@ -1,0 +1,153 @@
+//! The promise: whatever a migration destroys comes back with its `down`, and whatever was written
+//! since stays. Random schemas, rows, migrations and later writes, on real databases.
+//!
+//! `DOWNHAUL_SEED=n` repeats one case; `DOWNHAUL_CASES=n` runs more.
+
+mod generate;
+mod oracle;
+
+use downhaul_engine::{SchemaDump, Target, connect};
+use downhaul_kit::random::Sql;
+use downhaul_kit::{Postgres, Session, SqliteFile};
+use downhaul_plan::load;
+use downhaul_run::observer::Silent;
+use downhaul_run::{DownSelection, Options, Runner, UpSelection};
+
+use crate::generate::{Case, case};
+use crate::oracle::{Rows, differences, expected, photograph, without_orphans};
+
+async fn schema(target: &Target) -> SchemaDump {
+    let mut session = connect(target, false).await.unwrap();
+    let dump = session.dump().await.unwrap();
+    session.close().await;
+    dump
+}
+
+async fn album(session: &mut Session, case: &Case, tables: &[generate::Table]) -> Vec<Rows> {
+    let mut album = Vec::new();
+    for table in tables {
+        album.push(if table.dropped {
+            Rows::new()
+        } else {
+            photograph(session, case.sql, table).await
+        });
+    }
+    album
+}
+
+fn script(statements: &[String]) -> String {
+    statements.iter().map(|s| format!("{s};\n")).collect()
+}
+
+/// Plays one case; returns what is wrong.
+async fn play(case: &Case, url: &str) -> Result<(), String> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("1_destroy.up.sql"), script(&case.up)).unwrap();
+    // A down of comments only would be refused, and rightly.
+    let down = if case.down.is_empty() { "SELECT 1;\n".to_owned() } else { script(&case.down) };
+    std::fs::write(dir.path().join("1_destroy.down.sql"), down).unwrap();
+    let series = load(dir.path()).unwrap();
+    let target = Target::parse(url).unwrap();
+    let mut app = Session::connect(url).await;
+    for statement in &case.setup {
+        // A default or value may be one that a type of the schema refuses: then the row is not there.
+        if let Err(error) = app.try_run(statement).await
+            && statement.starts_with("CREATE")
+        {
+            return Err(format!("the test's own schema is wrong: {error}: {statement}"));
+        }
+    }
+    let schema_before = schema(&target).await;
+    let a = album(&mut app, case, &case.before).await;
+
+    let mut runner = Runner::open(&target, false, Options::default()).await.unwrap();
+    let plan = runner.plan_up(&series, &UpSelection::All).await.map_err(|e| e.to_string())?;
+    let up = runner.up(&plan, &mut Silent).await;
+    runner.close().await;
+    up.map_err(|e| format!("up: {e}: {e:?}"))?;
+    let b = album(&mut app, case, &case.after).await;
+
+    for statement in &case.later {
+        let _ = app.try_run(statement).await;
+    }
+    let c = album(&mut app, case, &case.after).await;
+
+    let mut runner = Runner::open(&target, false, Options::default()).await.unwrap();
+    let plan =
+        runner.plan_down(&series, &DownSelection::Steps(1)).await.map_err(|e| e.to_string())?;
+    let down = runner.down(&plan, &mut Silent).await;
+    runner.close().await;
+    down.map_err(|e| format!("down: {e}: {e:?}"))?;
+    let d = album(&mut app, case, &case.before).await;
+    app.close().await;
+
+    let mut wrong: Vec<String> = schema_before.differences(&schema(&target).await);
+    let mut wanted: Vec<Rows> = (0..case.before.len())
+        .map(|i| expected(&case.before[i], &case.after[i], &a[i], &b[i], &c[i]))
+        .collect();
+    without_orphans(&case.before, &mut wanted);
+    for (i, table) in case.before.iter().enumerate() {
+        for difference in differences(table, &wanted[i], &d[i]) {
+            wrong.push(format!("{}: {difference}", table.name));
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+}
+
+fn report(case: &Case, seed: u64, wrong: &str) -> String {
+    format!(
+        "seed {seed} on {:?}\n-- setup\n{}-- up\n{}-- later\n{}-- down\n{}-- wrong\n{wrong}\n",
+        case.sql,
+        script(&case.setup.iter().filter(|s| s.starts_with("CREATE")).cloned().collect::<Vec<_>>()),
+        script(&case.up),
+        script(&case.later),
+        script(&case.down),
+    )
+}
+
+fn seeds(default: u64) -> Vec<u64> {
+    if let Ok(seed) = std::env::var("DOWNHAUL_SEED") {
+        return vec![seed.parse().expect("DOWNHAUL_SEED is a number")];
+    }
+    let count =
+        std::env::var("DOWNHAUL_CASES").map_or(default, |n| n.parse().expect("a number"));
+    (1..=count).collect()
+}
+
+fn judge(failures: &[String], of: usize) {
+    assert!(
+        failures.is_empty(),
+        "{} of {of} cases failed, the first ones:\n{}",
+        failures.len(),
+        failures[..failures.len().min(3)].join("\n")
+    );
+}
+
+#[tokio::test]
+async fn sqlite_comes_back_whole() {
+    let seeds = seeds(200);
+    let mut failures = Vec::new();
+    for seed in &seeds {
+        let case = case(Sql::Sqlite, *seed);
+        let file = SqliteFile::new();
+        if let Err(wrong) = play(&case, &file.url()).await {
+            failures.push(report(&case, *seed, &wrong));
+        }
+    }
+    judge(&failures, seeds.len());
+}
+
+#[tokio::test]
+async fn postgres_comes_back_whole() {
+    let server = Postgres::shared();
+    let seeds = seeds(120);
+    let mut failures = Vec::new();
+    for seed in &seeds {
+        let case = case(Sql::Postgres, *seed);
+        let database = server.fresh_database().await;
+        if let Err(wrong) = play(&case, database.url()).await {
+            failures.push(report(&case, *seed, &wrong));
+        }
+    }
+    judge(&failures, seeds.len());
+}
