@@ -49,13 +49,10 @@ async fn play(case: &Case, url: &str) -> Result<(), String> {
     let series = load(dir.path()).unwrap();
     let target = Target::parse(url).unwrap();
     let mut app = Session::connect(url).await;
-    for statement in &case.setup {
-        // A default or value may be one that a type of the schema refuses: then the row is not there.
-        if let Err(error) = app.try_run(statement).await
-            && statement.starts_with("CREATE")
-        {
-            return Err(format!("the test's own schema is wrong: {error}: {statement}"));
-        }
+    // At once, since each commit waits for the disk.
+    let setup = format!("BEGIN;\n{}COMMIT;", script(&case.setup));
+    if let Err(error) = app.try_run(&setup).await {
+        return Err(format!("the test's own schema is wrong: {error}"));
     }
     let schema_before = schema(&target).await;
     let a = album(&mut app, case, &case.before).await;
@@ -64,7 +61,14 @@ async fn play(case: &Case, url: &str) -> Result<(), String> {
     let plan = runner.plan_up(&series, &UpSelection::All).await.map_err(|e| e.to_string())?;
     let up = runner.up(&plan, &mut Silent).await;
     runner.close().await;
-    up.map_err(|e| format!("up: {e}: {e:?}"))?;
+    if let Err(error) = up {
+        // 23503: rows that the migration deletes are still pointed to. Its own fault, and nothing
+        // may have changed.
+        let refused = format!("{error:?}").contains("23503");
+        let unchanged = album(&mut app, case, &case.before).await == a
+            && schema_before.differences(&schema(&target).await).is_empty();
+        return if refused && unchanged { Ok(()) } else { Err(format!("up: {error}: {error:?}")) };
+    }
     let b = album(&mut app, case, &case.after).await;
 
     for statement in &case.later {
@@ -77,11 +81,32 @@ async fn play(case: &Case, url: &str) -> Result<(), String> {
         runner.plan_down(&series, &DownSelection::Steps(1)).await.map_err(|e| e.to_string())?;
     let down = runner.down(&plan, &mut Silent).await;
     runner.close().await;
-    down.map_err(|e| format!("down: {e}: {e:?}"))?;
+    if let Err(error) = down {
+        // Rows written since have no value for a column that must have one, and the down file does
+        // not say which. That is refused, and nothing may have changed.
+        let text = format!("{error} {error:?}");
+        return if case.undecided && text.contains("NoValue") {
+            let unchanged = album(&mut app, case, &case.after).await == c;
+            if unchanged { Ok(()) } else { Err(format!("a refused down changed rows: {text}")) }
+        } else {
+            Err(format!("down: {error}: {error:?}"))
+        };
+    }
     let d = album(&mut app, case, &case.before).await;
     app.close().await;
 
-    let mut wrong: Vec<String> = schema_before.differences(&schema(&target).await);
+    let schema_after = schema(&target).await;
+    let mut wrong: Vec<String> = schema_before
+        .differences(&schema_after)
+        .iter()
+        .map(|d| {
+            format!(
+                "schema before: {:?}\nschema after:  {:?}",
+                d.left.map(|o| (&o.id, &o.fingerprint)),
+                d.right.map(|o| (&o.id, &o.fingerprint))
+            )
+        })
+        .collect();
     let mut wanted: Vec<Rows> = (0..case.before.len())
         .map(|i| expected(&case.before[i], &case.after[i], &a[i], &b[i], &c[i]))
         .collect();
@@ -109,8 +134,7 @@ fn seeds(default: u64) -> Vec<u64> {
     if let Ok(seed) = std::env::var("DOWNHAUL_SEED") {
         return vec![seed.parse().expect("DOWNHAUL_SEED is a number")];
     }
-    let count =
-        std::env::var("DOWNHAUL_CASES").map_or(default, |n| n.parse().expect("a number"));
+    let count = std::env::var("DOWNHAUL_CASES").map_or(default, |n| n.parse().expect("a number"));
     (1..=count).collect()
 }
 
@@ -140,7 +164,7 @@ async fn sqlite_comes_back_whole() {
 #[tokio::test]
 async fn postgres_comes_back_whole() {
     let server = Postgres::shared();
-    let seeds = seeds(120);
+    let seeds = seeds(80);
     let mut failures = Vec::new();
     for seed in &seeds {
         let case = case(Sql::Postgres, *seed);

@@ -190,6 +190,9 @@ impl From<RunError> for CliError {
                     SnapshotError::UnforeseenLoss { .. } => {
                         "write the destructive statement out as plain SQL, so that what it destroys can be kept"
                     }
+                    SnapshotError::NoValue { .. } => {
+                        "say in the down file what new rows get: ADD COLUMN … NOT NULL DEFAULT …, and run it with --use-edited-down"
+                    }
                     SnapshotError::NotSound { .. } => {
                         "look at the kept data before you go on: `downhaul status` names it"
                     }

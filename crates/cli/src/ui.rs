@@ -6,6 +6,7 @@ use std::time::Duration;
 use anstream::ColorChoice;
 use downhaul_plan::Direction;
 use downhaul_run::{Event, Observer};
+use downhaul_snapshot::restore::Restored;
 
 use crate::args::Color;
 use crate::error::CliError;
@@ -158,6 +159,20 @@ pub fn duration(took: Duration) -> String {
     }
 }
 
+/// What could not go back, and why.
+fn left_behind(restored: &Restored) -> Vec<String> {
+    let reasons = [
+        (restored.orphans, "deleted since"),
+        (restored.conflicts, "replaced or changed since"),
+        (restored.parentless, "pointing to a row deleted since"),
+    ];
+    reasons
+        .into_iter()
+        .filter(|(rows, _)| *rows > 0)
+        .map(|(rows, why)| format!("{} {why}", count(rows, "row")))
+        .collect()
+}
+
 /// Shows a run as it goes.
 #[derive(Debug)]
 pub struct Progress<'a> {
@@ -226,11 +241,9 @@ impl Observer for Progress<'_> {
                 ));
                 if let Some(store) = &restored.remains_in {
                     self.notes.push(format!(
-                        "{indent}    {} {} could not go back ({} since deleted, {} since replaced): see {store}",
+                        "{indent}    {} {}; they stay in {store}",
                         paint(Style::Warn, "left    "),
-                        count(restored.orphans + restored.conflicts, "row"),
-                        thousands(restored.orphans),
-                        thousands(restored.conflicts),
+                        left_behind(restored).join(", "),
                     ));
                 }
             }

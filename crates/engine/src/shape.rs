@@ -33,6 +33,12 @@ pub struct ForeignKeyShape {
     pub acts: bool,
     /// It can wait until the end of the transaction.
     pub deferrable: bool,
+    /// The columns that point.
+    #[serde(default)]
+    pub columns: Vec<Ident>,
+    /// The columns that they point to, in the same order.
+    #[serde(default)]
+    pub references: Vec<Ident>,
 }
 
 /// A sequence that a column of the table draws from.

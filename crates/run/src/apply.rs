@@ -466,8 +466,9 @@ async fn bring_back(
     }
     let quiet = quiet(session, points).await?;
     for (point, held) in points.iter().zip(holds) {
-        for (kept, held) in point.kept.iter().zip(held) {
-            let restored = restore::restore(session, kept, held).await?;
+        let all: Vec<_> = point.kept.iter().zip(held).collect();
+        let restored = restore::restore(session, &all).await?;
+        for (kept, restored) in point.kept.iter().zip(restored) {
             observer.event(Event::Restored(&restored));
             if restored.remains_in.is_some() {
                 remaining.push(kept.id);
@@ -479,6 +480,9 @@ async fn bring_back(
         session.execute(&statement).await?;
     }
     if complete {
+        for kept in points.iter().flat_map(|point| &point.kept) {
+            restore::check_filled(session, kept).await?;
+        }
         run_completions(
             session,
             (&oldest.before, &newest.after),

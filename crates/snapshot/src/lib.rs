@@ -20,6 +20,7 @@
 pub mod complete;
 pub mod keep;
 pub mod loss;
+pub mod references;
 pub mod restore;
 pub mod settle;
 pub mod sql;

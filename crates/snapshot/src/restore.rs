@@ -4,6 +4,7 @@ use downhaul_engine::{Session, TableShape};
 use downhaul_syntax::{Dialect, Ident};
 use serde::{Deserialize, Serialize};
 
+use crate::references;
 use crate::settle::{content, digest, join_after};
 use crate::sql;
 use crate::store::{Kept, SnapshotError};
@@ -34,6 +35,8 @@ pub struct Restored {
     pub conflicts: u64,
     /// Rows deleted since, whose values therefore have nowhere to go.
     pub orphans: u64,
+    /// Lost rows, or values, that point to a row which was deleted since.
+    pub parentless: u64,
     /// Where what did not go back still lies.
     pub remains_in: Option<String>,
 }
@@ -104,47 +107,94 @@ fn hold_name(dialect: Dialect, kept: &Kept) -> String {
     sql::temporary(dialect, &format!("hold_{}", kept.id))
 }
 
-/// Puts one table's kept data back, and verifies it. The table must exist with its old columns.
-/// The user's triggers must be off, foreign keys deferred.
+/// Checks that every row has a value in the columns that came back and must have one. Rows written
+/// while the column was gone have none unless the column's default gave them one.
+pub async fn check_filled(session: &mut dyn Session, kept: &Kept) -> Result<(), SnapshotError> {
+    let dialect = session.dialect();
+    let Some(now) = session.table_shape(&kept.table).await? else { return Ok(()) };
+    for column in kept.lost_columns() {
+        let must = kept.shape.column(&column.name).is_some_and(|shape| shape.not_null);
+        if !must || now.column(&column.name).is_none_or(|column| column.not_null) {
+            continue;
+        }
+        let (table, name) = (sql::table(dialect, &now.name), dialect.quote(&column.name));
+        let rows =
+            session.number(&format!("SELECT count(*) FROM {table} WHERE {name} IS NULL")).await?;
+        if rows > 0 {
+            return Err(SnapshotError::NoValue {
+                table: kept.table.to_string(),
+                column: column.name.to_string(),
+                rows,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Puts the kept data of a migration back, and verifies it. The tables must exist with their old
+/// columns. The user's triggers must be off, foreign keys deferred.
+///
+/// Rows come first, of all tables, then values: a value may point to a row that comes back.
 pub async fn restore(
     session: &mut dyn Session,
-    kept: &Kept,
-    held: &Held,
-) -> Result<Restored, SnapshotError> {
-    let dialect = session.dialect();
-    let Some(now) = session.table_shape(&kept.table).await? else {
-        return Err(SnapshotError::CannotRestore(format!(
-            "{} does not exist, so its {} kept rows have nowhere to go",
-            kept.table, kept.rows
-        )));
-    };
-    let mut restored = Restored { table: now.name.to_string(), ..Restored::default() };
-    if kept.keyless_after.is_some() {
-        replace_all(session, kept, held, &now, &mut restored).await?;
-    } else if kept.key.is_empty() {
-        if kept.lost_columns().next().is_some() && kept.after.is_some() {
-            fill_by_content(session, kept, &now, &mut restored).await?;
-        } else {
-            insert_bag(session, kept, &now, &mut restored).await?;
+    all: &[(&Kept, &Held)],
+) -> Result<Vec<Restored>, SnapshotError> {
+    let keepers: Vec<&Kept> = all.iter().map(|(kept, _)| *kept).collect();
+    references::set_aside_orphans(session, &keepers).await?;
+    let mut tables = Vec::with_capacity(all.len());
+    for (kept, held) in all {
+        let Some(now) = session.table_shape(&kept.table).await? else {
+            return Err(SnapshotError::CannotRestore(format!(
+                "{} does not exist, so its {} kept rows have nowhere to go",
+                kept.table, kept.rows
+            )));
+        };
+        let restored = Restored { table: now.name.to_string(), ..Restored::default() };
+        tables.push((*kept, *held, now, restored));
+    }
+    for (kept, _, now, restored) in tables.iter_mut().filter(|(kept, ..)| !kept.key.is_empty()) {
+        insert_by_key(session, kept, now, restored).await?;
+    }
+    for (kept, held, now, restored) in tables.iter_mut().filter(|(kept, ..)| kept.key.is_empty()) {
+        if kept.keyless_after.is_some() {
+            replace_all(session, kept, held, now, restored).await?;
+            continue;
         }
-    } else {
-        update_by_key(session, kept, held, &now, &mut restored).await?;
-        insert_by_key(session, kept, &now, &mut restored).await?;
-        verify_by_key(session, kept, held, &now).await?;
+        // Before rows are put in that could be taken for those which only lack columns.
+        if kept.lost_columns().next().is_some() && kept.after.is_some() {
+            fill_by_content(session, kept, now, restored).await?;
+        }
+        insert_bag(session, kept, now, restored).await?;
     }
-    sequences(session, kept, &now).await?;
-    if held.flags {
-        session.execute(&format!("DROP TABLE {}", hold_name(dialect, kept))).await?;
+    for (kept, held, now, restored) in tables.iter_mut().filter(|(kept, ..)| !kept.key.is_empty()) {
+        update_by_key(session, kept, held, now, restored).await?;
+        verify_by_key(session, kept, held, now).await?;
     }
-    let store = sql::own(dialect, &kept.store());
-    if restored.orphans + restored.conflicts > 0 {
-        restored.remains_in = Some(store);
+    let mut all = Vec::with_capacity(tables.len());
+    for (kept, held, now, mut restored) in tables {
+        sequences(session, kept, &now).await?;
+        if held.flags {
+            session.execute(&format!("DROP TABLE {}", hold_name(session.dialect(), kept))).await?;
+        }
+        let store = sql::own(session.dialect(), &kept.store());
+        restored.parentless +=
+            number(session, format!("SELECT count(*) FROM {store} WHERE downhaul_op = 'O'"))
+                .await?;
+        if restored.orphans + restored.conflicts + restored.parentless > 0 {
+            restored.remains_in = Some(store);
+        }
+        all.push(restored);
     }
-    Ok(restored)
+    Ok(all)
 }
 
 /// A stored value as a value of the column as it is now.
-fn live_value(dialect: Dialect, row: &str, column: &crate::KeptColumn, now: &TableShape) -> String {
+pub(crate) fn live_value(
+    dialect: Dialect,
+    row: &str,
+    column: &crate::KeptColumn,
+    now: &TableShape,
+) -> String {
     let value = format!("{row}.{}", dialect.quote(&column.name));
     let ty = now.column(&column.name).map_or(column.ty.as_str(), |c| c.ty.as_str());
     if dialect == Dialect::Postgres && (column.user_type || ty != column.ty) {
@@ -190,9 +240,12 @@ async fn update_by_key(
     }
     let mut sets = Vec::new();
     let mut differs = Vec::new();
+    let mut dangling = Vec::new();
+    let back: Vec<Ident> = lost.iter().chain(&changed).map(|c| c.name.clone()).collect();
     for column in lost.iter().chain(&changed) {
         let name = dialect.quote(&column.name);
         let value = live_value(dialect, "k", column, now);
+        let guard = references::guard(session, kept, &column.name, &back, now).await?;
         let ty = now.column(&column.name).map_or("", |c| c.ty.as_str());
         let test = sql::differs(
             dialect,
@@ -202,14 +255,26 @@ async fn update_by_key(
         match &column.left_as {
             Some(left) if !column.is_lost() => {
                 let flag = format!("h.{}", dialect.quote(left));
-                let flag = if dialect == Dialect::Sqlite { format!("{flag} = 1") } else { flag };
+                let mut flag =
+                    if dialect == Dialect::Sqlite { format!("{flag} = 1") } else { flag };
+                if let Some(guard) = guard {
+                    dangling.push(format!("({flag} AND {test} AND NOT ({guard}))"));
+                    flag = format!("({flag} AND {guard})");
+                }
                 sets.push(format!("{name} = CASE WHEN {flag} THEN {value} ELSE p.{name} END"));
                 differs.push(format!("({flag} AND {test})"));
             }
-            _ => {
-                sets.push(format!("{name} = {value}"));
-                differs.push(test);
-            }
+            _ => match guard {
+                Some(guard) => {
+                    dangling.push(format!("({test} AND NOT ({guard}))"));
+                    sets.push(format!("{name} = CASE WHEN {guard} THEN {value} ELSE p.{name} END"));
+                    differs.push(format!("({test} AND {guard})"));
+                }
+                None => {
+                    sets.push(format!("{name} = {value}"));
+                    differs.push(test);
+                }
+            },
         }
         restored.columns.push(column.name.to_string());
     }
@@ -230,15 +295,24 @@ async fn update_by_key(
             differs.join(" OR "),
         ))
         .await?;
-    let count = |sql: String| sql;
+    let keys = keys_now(dialect, kept, now);
     restored.orphans += number(
         session,
-        count(format!(
-            "SELECT count(*) FROM {store} k WHERE k.downhaul_op = 'U' AND NOT EXISTS (SELECT 1 FROM {live} p WHERE {})",
-            keys_now(dialect, kept, now)
-        )),
+        format!(
+            "SELECT count(*) FROM {store} k WHERE k.downhaul_op = 'U' AND NOT EXISTS (SELECT 1 FROM {live} p WHERE {keys})"
+        ),
     )
     .await?;
+    if !dangling.is_empty() {
+        restored.parentless += number(
+            session,
+            format!(
+                "SELECT count(*) FROM {store} k JOIN {live} p ON {keys}{holds} WHERE k.downhaul_op = 'U' AND ({})",
+                dangling.join(" OR ")
+            ),
+        )
+        .await?;
+    }
     if held.flags {
         let untouched = if dialect == Dialect::Sqlite { "= 0" } else { "IS FALSE" };
         let touched: Vec<String> = changed
@@ -353,13 +427,22 @@ async fn verify_by_key(
     )
     .await?;
     let mut tests = Vec::new();
+    let back: Vec<Ident> = kept
+        .lost_columns()
+        .chain(kept.changed_columns().filter(|_| held.flags))
+        .map(|c| c.name.clone())
+        .collect();
     for column in targets(kept, now, kept.lost_columns())? {
         let ty = now.column(&column.name).map_or("", |c| c.ty.as_str());
-        tests.push(sql::differs(
+        let test = sql::differs(
             dialect,
             &sql::exact(dialect, &live_value(dialect, "k", column, now), ty),
             &sql::exact(dialect, &format!("p.{}", dialect.quote(&column.name)), ty),
-        ));
+        );
+        tests.push(match references::guard(session, kept, &column.name, &back, now).await? {
+            Some(guard) => format!("({test} AND {guard})"),
+            None => test,
+        });
     }
     if !tests.is_empty() {
         wrong += number(
@@ -377,8 +460,10 @@ async fn verify_by_key(
         let ty = now.column(&column.name).map_or("", |c| c.ty.as_str());
         let flag = format!("h.{}", dialect.quote(left));
         let flag = if dialect == Dialect::Sqlite { format!("{flag} = 1") } else { flag };
+        let guard = references::guard(session, kept, &column.name, &back, now).await?;
+        let guard = guard.map(|guard| format!(" AND {guard}")).unwrap_or_default();
         tests.push(format!(
-            "({flag} AND {})",
+            "({flag}{guard} AND {})",
             sql::differs(
                 dialect,
                 &sql::exact(dialect, &live_value(dialect, "k", column, now), ty),
@@ -439,7 +524,7 @@ async fn fill_by_content(
     let present = format!(
         "(SELECT r.{row_id} AS downhaul_id, {content} AS downhaul_content, row_number() OVER (PARTITION BY {content}) AS downhaul_copy FROM {live} r)"
     );
-    let past = numbered(&store, "");
+    let past = numbered(&format!("(SELECT * FROM {store} WHERE downhaul_op = 'U')"), "");
     let sets: Vec<String> = lost
         .iter()
         .map(|c| format!("{} = {}", dialect.quote(&c.name), live_value(dialect, "k", c, now)))
@@ -452,7 +537,9 @@ async fn fill_by_content(
             sets.join(", ")
         ))
         .await?;
-    restored.orphans += kept.rows.saturating_sub(restored.updated);
+    let wanted =
+        number(session, format!("SELECT count(*) FROM {store} WHERE downhaul_op = 'U'")).await?;
+    restored.orphans += wanted.saturating_sub(restored.updated);
     Ok(())
 }
 
@@ -469,8 +556,13 @@ async fn insert_bag(
     let columns = row_columns(kept, now)?;
     let head = insert_head(dialect, kept, now, &columns);
     if kept.after.is_some() {
+        if !take_away_left(session, kept, now).await? {
+            restored.conflicts += kept.rows_gone;
+            return Ok(());
+        }
         // The table was never gone, so whatever it holds now is not what is missing.
-        restored.rows += session.execute(&format!("{head} FROM {store} k")).await?;
+        restored.rows +=
+            session.execute(&format!("{head} FROM {store} k WHERE k.downhaul_op = 'D'")).await?;
         return Ok(());
     }
     let all = shared(kept, now, false);
@@ -479,11 +571,48 @@ async fn insert_bag(
         format!("(SELECT {content} AS content, count(*) AS copies FROM {live} r GROUP BY 1)");
     restored.rows += session
         .execute(&format!(
-            "{head} FROM (SELECT {content} AS downhaul_content, row_number() OVER (PARTITION BY {content}) AS downhaul_copy, r.* FROM {store} r) k \
+            "{head} FROM (SELECT {content} AS downhaul_content, row_number() OVER (PARTITION BY {content}) AS downhaul_copy, r.* FROM {store} r WHERE downhaul_op = 'D') k \
              LEFT JOIN {present} q ON q.content = k.downhaul_content WHERE q.copies IS NULL OR k.downhaul_copy > q.copies"
         ))
         .await?;
     Ok(())
+}
+
+/// Takes away what the migration made of changed rows, so that what they were can go back.
+/// Returns false, and takes nothing, where one of them has been changed or deleted since: nothing
+/// then tells which of the old rows it was.
+async fn take_away_left(
+    session: &mut dyn Session,
+    kept: &Kept,
+    now: &TableShape,
+) -> Result<bool, SnapshotError> {
+    let dialect = session.dialect();
+    let store = sql::own(dialect, &kept.store());
+    let left = format!("(SELECT * FROM {store} WHERE downhaul_op = 'L')");
+    let wanted = number(session, format!("SELECT count(*) FROM {left} l")).await?;
+    if wanted == 0 {
+        return Ok(true);
+    }
+    let live = sql::table(dialect, &now.name);
+    let row_id = if dialect == Dialect::Postgres { "ctid" } else { "rowid" };
+    let content = content(dialect, "r", &shared(kept, now, true));
+    let numbered = |source: &str, id: &str| {
+        format!(
+            "(SELECT {id}{content} AS content, row_number() OVER (PARTITION BY {content}) AS copy FROM {source} r)"
+        )
+    };
+    let found = format!(
+        "{} p JOIN {} k ON k.content = p.content AND k.copy = p.copy",
+        numbered(&live, &format!("r.{row_id} AS id, ")),
+        numbered(&left, "")
+    );
+    if number(session, format!("SELECT count(*) FROM {found}")).await? < wanted {
+        return Ok(false);
+    }
+    session
+        .execute(&format!("DELETE FROM {live} WHERE {row_id} IN (SELECT p.id FROM {found})"))
+        .await?;
+    Ok(true)
 }
 
 /// Changed rows without a key: all or nothing.

@@ -44,8 +44,9 @@ pub async fn settle(
         }
     }
     let store = sql::own(dialect, &kept.store());
-    kept.rows =
-        u64::try_from(session.number(&format!("SELECT count(*) FROM {store}")).await?).unwrap_or(0);
+    let rows =
+        session.number(&format!("SELECT count(*) FROM {store} WHERE downhaul_op <> 'L'")).await?;
+    kept.rows = u64::try_from(rows).unwrap_or(0);
     let nothing_lost =
         kept.rows == 0 && kept.after.is_some() && kept.lost_columns().next().is_none();
     if nothing_lost {
@@ -275,12 +276,16 @@ async fn settle_keyless(
         )
     };
     let (past, present) = (numbered(&store, &before), numbered(&live, &now));
-    let appeared = session
-        .number(&format!(
-            "SELECT count(*) FROM {present} p LEFT JOIN {past} k ON k.content = p.content AND k.copy = p.copy WHERE k.content IS NULL"
-        ))
-        .await?;
-    if appeared > 0 || kept.lost_columns().next().is_some() {
+    let vanished = format!(
+        "{past} k LEFT JOIN {present} p ON p.content = k.content AND p.copy = k.copy WHERE p.content IS NULL"
+    );
+    let appeared = format!(
+        "{present} p LEFT JOIN {past} k ON k.content = p.content AND k.copy = p.copy WHERE k.content IS NULL"
+    );
+    let gone = session.number(&format!("SELECT count(*) FROM {vanished}")).await?;
+    let new = session.number(&format!("SELECT count(*) FROM {appeared}")).await?;
+    let same_types = kept.columns.iter().all(|c| c.is_lost() || c.ty == c.after_ty && !c.user_type);
+    if gone > 0 && new > 0 && !same_types {
         // Changed rows cannot be paired with what they were: keep all, and put all back as long
         // as nobody has written since.
         let columns: Vec<String> = after.columns.iter().map(|c| dialect.quote(&c.name)).collect();
@@ -288,17 +293,40 @@ async fn settle_keyless(
         kept.rows_gone = kept.rows;
         return Ok(());
     }
-    // Rows only vanished: what is in the bag before and not after.
+    // `D`: rows before that are no rows after; `L`: rows after that were none before, which the
+    // migration made of them; `U`: rows that only lost columns.
     let row_id = if dialect == Dialect::Postgres { "ctid" } else { "rowid" };
-    let content_before = content(dialect, "r", &before);
+    let with_id = |source: &str, columns: &[(Ident, String)]| {
+        let content = content(dialect, "r", columns);
+        format!(
+            "(SELECT r.{row_id} AS id, {content} AS content, row_number() OVER (PARTITION BY {content}) AS copy FROM {source} r)"
+        )
+    };
     session
         .execute(&format!(
-            "DELETE FROM {store} WHERE {row_id} IN (SELECT k.id FROM \
-               (SELECT r.{row_id} AS id, {content_before} AS content, row_number() OVER (PARTITION BY {content_before}) AS copy FROM {store} r) k \
-               JOIN {present} p ON p.content = k.content AND p.copy = k.copy)"
+            "UPDATE {store} SET downhaul_op = 'U' WHERE {row_id} IN (SELECT k.id FROM {} k JOIN {present} p ON p.content = k.content AND p.copy = k.copy)",
+            with_id(&store, &before)
         ))
         .await?;
-    kept.rows_gone =
-        u64::try_from(session.number(&format!("SELECT count(*) FROM {store}")).await?).unwrap_or(0);
+    if gone > 0 && new > 0 {
+        let names: Vec<String> = before.iter().map(|(name, _)| dialect.quote(name)).collect();
+        let values: Vec<String> =
+            now.iter().map(|(name, _)| format!("r.{}", dialect.quote(name))).collect();
+        session
+            .execute(&format!(
+                "INSERT INTO {store} (downhaul_op, {}) SELECT 'L', {} FROM {live} r WHERE r.{row_id} IN \
+                   (SELECT p.id FROM {} p LEFT JOIN {past} k ON k.content = p.content AND k.copy = p.copy WHERE k.content IS NULL)",
+                names.join(", "),
+                values.join(", "),
+                // The `past` of the join reads rows marked `D` and `U` only: `L` is written by this
+                // very statement.
+                with_id(&live, &now)
+            ))
+            .await?;
+    }
+    if kept.lost_columns().next().is_none() {
+        session.execute(&format!("DELETE FROM {store} WHERE downhaul_op = 'U'")).await?;
+    }
+    kept.rows_gone = u64::try_from(gone).unwrap_or(0);
     Ok(())
 }

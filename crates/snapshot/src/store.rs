@@ -26,6 +26,18 @@ pub enum SnapshotError {
         /// Names of what is gone.
         what: String,
     },
+    /// Rows written since have no value for a column that needs one again.
+    #[error(
+        "{rows} rows of {table} written since have no value for {column}, which must have one again"
+    )]
+    NoValue {
+        /// Table.
+        table: String,
+        /// Column.
+        column: String,
+        /// How many rows.
+        rows: i64,
+    },
     /// The way back does not lead back.
     #[error("{0}")]
     CannotRestore(String),

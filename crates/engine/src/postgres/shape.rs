@@ -75,22 +75,37 @@ pub(super) async fn table_shape(
         .map(|row| ident(row.text(0)))
         .collect();
 
-    let foreign_keys = session
+    // One row for each pair of columns.
+    let pairs = session
         .rows(&format!(
-            "SELECT k.conname, n.nspname, c.relname, k.confdeltype IN ('c','n','d') OR k.confupdtype IN ('c','n','d'), k.condeferrable \
+            "SELECT k.conname, n.nspname, c.relname, k.confdeltype IN ('c','n','d') OR k.confupdtype IN ('c','n','d'), k.condeferrable, \
+               a.attname, r.attname \
              FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.confrelid \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             WHERE k.conrelid = {oid} AND k.contype = 'f' ORDER BY k.oid"
+             CROSS JOIN LATERAL unnest(k.conkey, k.confkey) WITH ORDINALITY AS u(own, other, place) \
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.own \
+             JOIN pg_catalog.pg_attribute r ON r.attrelid = k.confrelid AND r.attnum = u.other \
+             WHERE k.conrelid = {oid} AND k.contype = 'f' ORDER BY k.oid, u.place"
         ))
-        .await?
-        .iter()
-        .map(|row| ForeignKeyShape {
-            name: Some(ident(row.text(0))),
-            table: name(row.text(1), row.text(2)),
-            acts: row.flag(3),
-            deferrable: row.flag(4),
-        })
-        .collect();
+        .await?;
+    let mut foreign_keys: Vec<ForeignKeyShape> = Vec::new();
+    for row in &pairs {
+        let constraint = ident(row.text(0));
+        if foreign_keys.last().is_none_or(|last| last.name.as_ref() != Some(&constraint)) {
+            foreign_keys.push(ForeignKeyShape {
+                name: Some(constraint),
+                table: name(row.text(1), row.text(2)),
+                acts: row.flag(3),
+                deferrable: row.flag(4),
+                columns: Vec::new(),
+                references: Vec::new(),
+            });
+        }
+        if let Some(last) = foreign_keys.last_mut() {
+            last.columns.push(ident(row.text(5)));
+            last.references.push(ident(row.text(6)));
+        }
+    }
 
     let referencing = session
         .rows(&format!(

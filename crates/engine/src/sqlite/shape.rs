@@ -50,20 +50,7 @@ pub(super) async fn table_shape(
         .collect();
     let key = key_columns(session, &literal, &rows, &columns).await?;
 
-    let foreign_keys = session
-        .rows(&format!(
-            "SELECT DISTINCT id, \"table\", on_update, on_delete FROM pragma_foreign_key_list({literal}) ORDER BY id"
-        ))
-        .await?
-        .iter()
-        .map(|row| ForeignKeyShape {
-            name: None,
-            table: ObjectName::bare(ident(row.text(1))),
-            acts: acts(row.text(2)) || acts(row.text(3)),
-            // PRAGMA defer_foreign_keys defers all of them.
-            deferrable: true,
-        })
-        .collect();
+    let foreign_keys = foreign_keys(session, &literal).await?;
     let referencing = session
         .rows(&format!(
             "SELECT m.name, max(f.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR f.on_update IN ('CASCADE', 'SET NULL', 'SET DEFAULT')) \
@@ -143,6 +130,42 @@ async fn key_columns(
         }
     }
     Ok(Vec::new())
+}
+
+/// References, one row of the pragma for each pair of columns. A reference that names no column
+/// means the primary key (foreignkeys.html §3).
+async fn foreign_keys(
+    session: &mut Sqlite,
+    literal: &str,
+) -> Result<Vec<ForeignKeyShape>, EngineError> {
+    let pairs = session
+        .rows(&format!(
+            "SELECT f.id, f.\"table\", f.on_update, f.on_delete, f.\"from\", coalesce(f.\"to\", \
+               (SELECT p.name FROM pragma_table_xinfo(f.\"table\") p WHERE p.pk = f.seq + 1)) \
+             FROM pragma_foreign_key_list({literal}) f ORDER BY f.id, f.seq"
+        ))
+        .await?;
+    let mut keys: Vec<ForeignKeyShape> = Vec::new();
+    let mut last = None;
+    for row in &pairs {
+        if last != Some(row.text(0)) {
+            last = Some(row.text(0));
+            keys.push(ForeignKeyShape {
+                name: None,
+                table: ObjectName::bare(ident(row.text(1))),
+                acts: acts(row.text(2)) || acts(row.text(3)),
+                // PRAGMA defer_foreign_keys defers all of them.
+                deferrable: true,
+                columns: Vec::new(),
+                references: Vec::new(),
+            });
+        }
+        if let Some(key) = keys.last_mut() {
+            key.columns.push(ident(row.text(4)));
+            key.references.extend(row.opt(5).map(ident));
+        }
+    }
+    Ok(keys)
 }
 
 /// The AUTOINCREMENT counter.
