@@ -8,6 +8,7 @@
 //! Absent on purpose: I/O, async, any opinion on what is dangerous.
 
 mod apply;
+mod between;
 mod diff;
 mod inverse;
 mod lookup;
@@ -17,6 +18,8 @@ mod text;
 
 pub use apply::{Problem, ScriptProblem};
 pub use diff::{DiffOptions, Difference, DifferenceKind, diff};
-pub use inverse::{Inverse, inverse};
+pub use inverse::{
+    Inverse, InverseScript, InverseStatement, NotInverted, NotInvertedKind, inverse, inverse_script,
+};
 pub use model::*;
 pub use render::{RenderError, render, render_type};

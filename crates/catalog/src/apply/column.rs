@@ -44,6 +44,16 @@ pub(crate) fn serial_base(name: &str) -> Option<&'static str> {
     })
 }
 
+/// The `serial` type of PostgreSQL over an integer type.
+pub(crate) fn serial_name(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "smallint" => "smallserial",
+        "integer" => "serial",
+        "bigint" => "bigserial",
+        _ => return None,
+    })
+}
+
 /// Options of the sequence behind a column of a type: its type, where it is not the default one.
 pub(crate) fn owned_sequence_text(ty: Option<&str>) -> &'static str {
     match ty {

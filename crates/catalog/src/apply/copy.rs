@@ -233,7 +233,7 @@ impl Applier<'_> {
 }
 
 /// Whether an index stands behind a constraint.
-pub(super) fn is_key(kind: &ConstraintKind) -> bool {
+pub(crate) fn is_key(kind: &ConstraintKind) -> bool {
     matches!(
         kind,
         ConstraintKind::PrimaryKey { .. }

@@ -21,7 +21,9 @@ mod trigger;
 mod types;
 mod view;
 
-pub(crate) use copy::{column_def, constraint_def, index_def};
+pub(crate) use column::{owned_sequence_text, plain_type, serial_name};
+pub(crate) use copy::{column_def, constraint_def, index_def, is_key};
+pub(crate) use sequence::{restoring_options, sequence_options_differ};
 
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName, Parsed, Script};
 use serde::{Deserialize, Serialize};

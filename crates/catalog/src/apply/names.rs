@@ -218,6 +218,11 @@ impl Catalog {
         })
     }
 
+    /// The name that the sequence of a `serial` or identity column gets where it is free.
+    pub(crate) fn usual_sequence_name(&self, table: &ObjectName, column: &Ident) -> ObjectName {
+        self.choose(table, Some(column.as_str()), "seq", |_| false)
+    }
+
     /// PostgreSQL's `ChooseConstraintName`. The server looks at the whole schema; names of two
     /// tables clash only in cases such as `a` + `b_c` and `a_b` + `c`, which are not followed.
     pub(super) fn choose_constraint_name(

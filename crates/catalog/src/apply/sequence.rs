@@ -242,6 +242,36 @@ fn options_text(options: &BTreeMap<&'static str, String>) -> String {
     out.join(" ")
 }
 
+/// Whether two texts of options mean different sequences.
+pub(crate) fn sequence_options_differ(left: &str, right: &str) -> bool {
+    normalized_options(left) != normalized_options(right)
+}
+
+/// The options that make a sequence of the first text one of the second: what the second leaves
+/// out is stated with its default.
+pub(crate) fn restoring_options(from: &str, to: &str) -> String {
+    let (from, to) = (options(from), options(to));
+    let mut out: Vec<String> = Vec::new();
+    for name in from.keys().filter(|name| !to.contains_key(*name)) {
+        let default = match *name {
+            "as" => "AS bigint",
+            "increment" => "INCREMENT BY 1",
+            "minvalue" => "NO MINVALUE",
+            "maxvalue" => "NO MAXVALUE",
+            "start" => "START WITH 1",
+            "cache" => "CACHE 1",
+            _ => "NO CYCLE",
+        };
+        out.push(default.to_owned());
+    }
+    let changed = to.into_iter().filter(|(name, value)| from.get(name) != Some(value)).collect();
+    let stated = options_text(&changed);
+    if !stated.is_empty() {
+        out.push(stated);
+    }
+    out.join(" ")
+}
+
 /// Options of a sequence in one order, those that only state a default left out.
 fn normalized_options(text: &str) -> String {
     options_text(&options(text))

@@ -264,14 +264,13 @@ impl Applier<'_> {
     }
 
     pub(super) fn set_table_options(&mut self, table: &ObjectName, options: &[(String, String)]) {
-        let reset = |value: &str| value.is_empty();
         self.alter(table, |t| {
             for (option, value) in options {
                 match option.as_str() {
                     "comment" => t.comment = (!value.is_empty()).then(|| value.clone()),
-                    // `RESET (option)` comes as an empty value.
-                    _ if reset(value) => {
-                        t.options.remove(option);
+                    // `RESET (option)`.
+                    _ if option.starts_with("reset ") => {
+                        t.options.remove(&option["reset ".len()..]);
                     }
                     _ => {
                         t.options.insert(option.clone(), value.clone());

@@ -7,6 +7,9 @@
 mod object;
 mod table;
 
+pub(crate) use object::{same_check, same_routine};
+pub(crate) use table::{same_constraint, same_index, same_policy, same_trigger};
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -180,7 +183,7 @@ impl Compare<'_> {
 }
 
 /// What both maps hold under one key, in order of the keys.
-fn matched<'m, K: Ord, V>(
+pub(crate) fn matched<'m, K: Ord, V>(
     left: &'m BTreeMap<K, V>,
     right: &'m BTreeMap<K, V>,
 ) -> Vec<(&'m K, Option<&'m V>, Option<&'m V>)> {

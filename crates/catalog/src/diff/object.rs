@@ -1,6 +1,6 @@
 //! Schemas, types, sequences, views, routines and what is kept as text.
 
-use downhaul_syntax::{ConstraintDef, Ident, ObjectKind, RoutineKind, TypeDef};
+use downhaul_syntax::{ConstraintDef, Dialect, Ident, ObjectKind, RoutineKind, TypeDef};
 
 use super::{Compare, DifferenceKind, matched};
 use crate::render::{constraint_sql, render_type};
@@ -99,21 +99,12 @@ impl Compare<'_> {
 
     fn domain_checks(&mut self, name: &str, left: &[ConstraintDef], right: &[ConstraintDef]) {
         let dialect = self.left.dialect;
-        let same = |l: &ConstraintDef, r: &ConstraintDef| {
-            use downhaul_syntax::ConstraintKind as K;
-            l.not_valid == r.not_valid
-                && match (&l.kind, &r.kind) {
-                    (K::Check { expr: l, .. }, K::Check { expr: r, .. }) => {
-                        same_expr(l, r, dialect)
-                    }
-                    (l, r) => l == r,
-                }
-        };
         // The server names an unnamed check of a domain as apply does only later on.
         let twin = |c: &ConstraintDef, others: &[ConstraintDef]| {
-            others
-                .iter()
-                .any(|o| same(c, o) && (o.name == c.name || o.name.is_none() || c.name.is_none()))
+            others.iter().any(|o| {
+                same_check(c, o, dialect)
+                    && (o.name == c.name || o.name.is_none() || c.name.is_none())
+            })
         };
         let full = |c: &ConstraintDef| match &c.name {
             Some(constraint) => format!("{name}.{constraint}"),
@@ -276,6 +267,16 @@ impl Compare<'_> {
     }
 }
 
+/// Whether two checks demand the same, whatever their names.
+pub(crate) fn same_check(left: &ConstraintDef, right: &ConstraintDef, dialect: Dialect) -> bool {
+    use downhaul_syntax::ConstraintKind as K;
+    left.not_valid == right.not_valid
+        && match (&left.kind, &right.kind) {
+            (K::Check { expr: l, .. }, K::Check { expr: r, .. }) => same_expr(l, r, dialect),
+            (l, r) => l == r,
+        }
+}
+
 fn type_word(def: &TypeDef) -> &'static str {
     if matches!(def, TypeDef::Domain { .. }) { "domain" } else { "type" }
 }
@@ -294,7 +295,7 @@ fn routine_word(routine: &Routine) -> &'static str {
 
 /// Whether two routines are the same but for the spelling of what stands around the body. The
 /// body itself is a string to the server: it counts to the letter.
-fn same_routine(left: &Routine, right: &Routine) -> bool {
+pub(crate) fn same_routine(left: &Routine, right: &Routine) -> bool {
     let (l, r) = (&left.def, &right.def);
     let returns = |text: &Option<String>| text.as_ref().map(|t| t.to_lowercase());
     l.body.is_some()

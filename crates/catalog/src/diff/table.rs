@@ -403,6 +403,17 @@ fn is_schema_option(option: &str) -> bool {
     !matches!(option, "auto_increment" | "on commit" | "cluster on" | "without oids")
 }
 
+/// Whether two triggers do the same, whatever their names.
+pub(crate) fn same_trigger(left: &TriggerDef, right: &TriggerDef, dialect: Dialect) -> bool {
+    let text = |t: &TriggerDef| trigger_text(&format!("{} ON {} {}", t.event, t.table, t.text));
+    same_text(&text(left), &text(right), dialect)
+}
+
+/// Whether two texts of policies say the same.
+pub(crate) fn same_policy(left: &str, right: &str, dialect: Dialect) -> bool {
+    same_text(&policy_text(left), &policy_text(right), dialect)
+}
+
 /// `EXECUTE PROCEDURE` is `EXECUTE FUNCTION`; `FOR EACH` and `FOR` are one; the order of events
 /// says nothing.
 fn trigger_text(text: &str) -> String {
@@ -466,7 +477,7 @@ fn column_text(column: &Column, dialect: Dialect) -> String {
 }
 
 /// Whether two constraints demand the same, whatever their names.
-fn same_constraint(
+pub(crate) fn same_constraint(
     left: &Constraint,
     right: &Constraint,
     left_catalog: &crate::Catalog,
@@ -525,7 +536,7 @@ fn same_constraint(
 }
 
 /// Whether two indexes are the same, whatever their names.
-fn same_index(left: &Index, right: &Index, dialect: Dialect) -> bool {
+pub(crate) fn same_index(left: &Index, right: &Index, dialect: Dialect) -> bool {
     let predicate = match (&left.predicate, &right.predicate) {
         (Some(l), Some(r)) => same_expr(l, r, dialect),
         (None, None) => true,

@@ -1,0 +1,336 @@
+//! A whole up file turned back.
+
+use std::collections::BTreeSet;
+
+use downhaul_syntax::{Change, Ident, ObjectName, Parsed, Script, parse_script};
+
+use super::{ORIGIN, changes_of, way_back};
+use crate::{Catalog, DiffOptions, Difference, diff, render};
+
+/// The down of an up file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InverseScript {
+    /// Statements in the order in which they run.
+    pub statements: Vec<InverseStatement>,
+    /// What the statements do not bring back, in the order of the up file.
+    pub not_inverted: Vec<NotInverted>,
+    /// How the schema after up and down still differs from the one before, found by replaying
+    /// both; empty for an exact inverse. Columns that only stand in another order are named too.
+    pub remaining: Vec<Difference>,
+}
+
+/// One statement of a down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InverseStatement {
+    /// SQL without terminator.
+    pub sql: String,
+    /// Index of the statement of the up file that it undoes.
+    pub undoes: usize,
+}
+
+/// A statement, or what it did, that SQL cannot take back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotInverted {
+    /// Index of the statement in the up file.
+    pub statement: usize,
+    /// Schema or rows.
+    pub kind: NotInvertedKind,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// What is not brought back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotInvertedKind {
+    /// The schema stays different.
+    Schema,
+    /// The schema comes back, the rows or values do not.
+    Data,
+    /// The statement of the down may fail, depending on the rows.
+    MayFail,
+}
+
+impl InverseScript {
+    /// The file: statements ended by `;`, and what is not undone as comments at its head.
+    #[must_use]
+    pub fn sql(&self) -> String {
+        let mut out = String::new();
+        for item in &self.not_inverted {
+            let word = match item.kind {
+                NotInvertedKind::Schema => "Not undone",
+                NotInvertedKind::Data => "Rows",
+                NotInvertedKind::MayFail => "May fail",
+            };
+            out.push_str(&format!("-- {word}: {}\n", item.reason.replace('\n', " ")));
+        }
+        if !self.not_inverted.is_empty() && !self.statements.is_empty() {
+            out.push('\n');
+        }
+        for statement in &self.statements {
+            out.push_str(&statement.sql);
+            out.push_str(";\n");
+        }
+        out
+    }
+
+    /// Whether the schema comes back exactly, but for the order of columns.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.remaining.iter().all(|d| d.object == "column order")
+            && self.not_inverted.iter().all(|n| n.kind != NotInvertedKind::Schema)
+    }
+}
+
+/// A change of the down, and the statement of the up that it undoes.
+#[derive(Clone)]
+struct Undo {
+    change: Change,
+    undoes: usize,
+}
+
+/// The down of a whole up file, given the catalog before it: every statement is turned back given
+/// the catalog that it met, in reverse order. The result is replayed and compared with the schema
+/// before; what still differs is listed.
+#[must_use]
+pub fn inverse_script(up: &Script, before: &Catalog) -> InverseScript {
+    let mut now = before.clone();
+    let mut groups: Vec<Vec<Undo>> = Vec::new();
+    let mut out = InverseScript::default();
+    for (at, statement) in up.statements.iter().enumerate() {
+        let schema =
+            |reason: String| NotInverted { statement: at, kind: NotInvertedKind::Schema, reason };
+        if let Parsed::Unparsed(error) = &statement.parsed {
+            out.not_inverted.push(schema(format!(
+                "a statement that is not understood ({}): {}",
+                error.message,
+                first_line(&statement.text)
+            )));
+            continue;
+        }
+        for index in now.statement_order(changes_of(statement)) {
+            let change = &changes_of(statement)[index];
+            let met = now.clone();
+            now.apply(change, ORIGIN);
+            for reason in rows_lost(change, &met) {
+                let kind = NotInvertedKind::Data;
+                out.not_inverted.push(NotInverted { statement: at, kind, reason });
+            }
+            let way = way_back(change, &met, &now);
+            for why in way.blocked {
+                out.not_inverted.push(schema(format!("{why} ({})", first_line(&statement.text))));
+            }
+            let group: Vec<Undo> =
+                way.changes.into_iter().map(|change| Undo { change, undoes: at }).collect();
+            for undo in &group {
+                if let Some(reason) = may_fail(&undo.change) {
+                    let kind = NotInvertedKind::MayFail;
+                    let item = NotInverted { statement: at, kind, reason };
+                    if !out.not_inverted.contains(&item) {
+                        out.not_inverted.push(item);
+                    }
+                }
+            }
+            groups.push(group);
+        }
+    }
+    let all: Vec<Undo> = groups.into_iter().rev().flatten().collect();
+    let short = without_needless(&all, before, &now);
+    let remaining = remaining_after(&all, before, &now);
+    let kept = match remaining_after(&short, before, &now) {
+        left if left.len() <= remaining.len() => {
+            out.remaining = left;
+            short
+        }
+        _ => {
+            out.remaining = remaining;
+            all
+        }
+    };
+    for undo in kept {
+        match render(&undo.change, before.dialect) {
+            Ok(statements) => out.statements.extend(
+                statements.into_iter().map(|sql| InverseStatement { sql, undoes: undo.undoes }),
+            ),
+            Err(error) => out.not_inverted.push(NotInverted {
+                statement: undo.undoes,
+                kind: NotInvertedKind::Schema,
+                reason: error.what,
+            }),
+        }
+    }
+    out
+}
+
+/// What differs from `before` once a down has run, as its own SQL text is read back.
+fn remaining_after(down: &[Undo], before: &Catalog, after: &Catalog) -> Vec<Difference> {
+    let mut catalog = after.clone();
+    for undo in down {
+        match render(&undo.change, before.dialect) {
+            Ok(statements) => {
+                for sql in statements {
+                    let script = parse_script(&sql, before.dialect);
+                    catalog.apply_script(&script, ORIGIN);
+                }
+            }
+            Err(_) => {
+                catalog.apply(&undo.change, ORIGIN);
+            }
+        }
+    }
+    diff(before, &catalog, DiffOptions { column_order: true })
+}
+
+/// Leaves out what a later `DROP TABLE` of the down makes needless: nobody drops the indexes and
+/// columns of a table that goes as a whole.
+fn without_needless(down: &[Undo], before: &Catalog, after: &Catalog) -> Vec<Undo> {
+    let mut dropped: BTreeSet<ObjectName> = BTreeSet::new();
+    let mut out: Vec<Undo> = Vec::new();
+    for undo in down.iter().rev() {
+        if let Change::DropTable { name, .. } = &undo.change {
+            dropped.insert(name.clone());
+        }
+        let part = part_of(&undo.change, after);
+        let goes = part.is_some_and(|(table, needs)| {
+            dropped.contains(&table)
+                && !before.tables.contains_key(&table)
+                && needs.is_none_or(|other| other == table)
+        });
+        if !goes {
+            out.push(undo.clone());
+        }
+    }
+    out.reverse();
+    out
+}
+
+/// The table that a change of a part concerns, and another table that the part ties it to.
+fn part_of(change: &Change, after: &Catalog) -> Option<(ObjectName, Option<ObjectName>)> {
+    let plain = |table: &ObjectName| Some((after.normalize(table), None));
+    match change {
+        Change::DropConstraint { table, name, .. } => {
+            let table = after.normalize(table);
+            let target = after.tables.get(&table).and_then(|t| t.constraint(name)).and_then(|c| {
+                match &c.kind {
+                    downhaul_syntax::ConstraintKind::ForeignKey { table, .. } => {
+                        Some(table.clone())
+                    }
+                    _ => None,
+                }
+            });
+            Some((table, target))
+        }
+        Change::DropIndex { name, .. } => {
+            let owner = after
+                .tables
+                .values()
+                .find(|t| t.indexes.iter().any(|i| i.name == *name))
+                .map(|t| t.name.clone())?;
+            Some((owner, None))
+        }
+        Change::DropColumn { table, .. }
+        | Change::DropNotNull { table, .. }
+        | Change::SetNotNull { table, .. }
+        | Change::SetDefault { table, .. }
+        | Change::DropDefault { table, .. }
+        | Change::AddColumn { table, .. }
+        | Change::AlterColumnType { table, .. }
+        | Change::DropPolicy { table, .. }
+        | Change::RowSecurity { table, .. }
+        | Change::SetTableOptions { table, .. }
+        | Change::SetColumnOption { table, .. }
+        | Change::SetTriggerEnabled { table, .. }
+        | Change::ReplicaIdentity { table, .. }
+        | Change::SetLogged { table, .. } => plain(table),
+        Change::DropTrigger { table: Some(table), .. }
+        | Change::Comment { table: Some(table), .. } => plain(table),
+        Change::Comment { kind: downhaul_syntax::ObjectKind::Table, table: None, name, .. } => {
+            plain(name)
+        }
+        Change::Revoke { objects, kind: downhaul_syntax::ObjectKind::Table, .. } => {
+            match objects.as_slice() {
+                [one] => plain(one),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// Rows or values that a change destroys or alters, which no statement brings back.
+fn rows_lost(change: &Change, met: &Catalog) -> Vec<String> {
+    let of = |name: &ObjectName| met.normalize(name).to_string();
+    let known = |name: &ObjectName| met.table(name).is_some();
+    match change {
+        Change::DropTable { name, .. } if known(name) => {
+            vec![format!("the rows of {} are lost: the down brings it back empty", of(name))]
+        }
+        Change::DropColumn { table, column, .. }
+            if met.table(table).is_some_and(|t| t.column(column).is_some()) =>
+        {
+            vec![format!(
+                "the values of {}.{column} are lost: the down brings the column back empty",
+                of(table)
+            )]
+        }
+        Change::Truncate { tables, .. } => {
+            tables.iter().map(|t| format!("the rows removed from {} are lost", of(t))).collect()
+        }
+        Change::Delete { table, .. } => {
+            vec![format!("the rows deleted from {} are lost", of(table))]
+        }
+        Change::Update { table, .. } | Change::Merge { table, .. } => {
+            vec![format!("the values overwritten in {} are lost", of(table))]
+        }
+        Change::Insert { table, .. } | Change::CopyFrom { table, .. } => {
+            vec![format!("the rows written to {} stay", of(table))]
+        }
+        Change::AlterColumnType { table, column, .. } => {
+            vec![format!(
+                "what the conversion of {}.{column} cut off or rounded is lost",
+                of(table)
+            )]
+        }
+        Change::Do { body, .. } | Change::Dynamic { changes: body, .. } => {
+            body.iter().flat_map(|c| rows_lost(c, met)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Why a change of the down may be refused because of the rows that are there.
+fn may_fail(undo: &Change) -> Option<String> {
+    match undo {
+        Change::AddColumn { table, column, .. }
+            if column.not_null
+                && column.default.is_none()
+                && column.generated.is_none()
+                && column.identity.is_none()
+                && !column.auto_increment =>
+        {
+            Some(format!(
+                "{table}.{} is NOT NULL without a default: where {table} holds rows, the column has \
+                 to be filled before it can be",
+                column.name
+            ))
+        }
+        Change::SetNotNull { table, column } => {
+            Some(format!("{table}.{column} has to be free of NULLs"))
+        }
+        Change::AddConstraint { table, constraint, .. } if !constraint.not_valid => {
+            let name = constraint.name.as_ref().map(Ident::to_string).unwrap_or_default();
+            Some(format!("the rows of {table} have to satisfy {name}"))
+        }
+        Change::AlterColumnType { table, column, .. } => {
+            Some(format!("the values of {table}.{column} have to fit its old type"))
+        }
+        _ => None,
+    }
+}
+
+fn first_line(text: &str) -> String {
+    let line = text.lines().map(str::trim).find(|l| !l.is_empty()).unwrap_or("");
+    match line.char_indices().nth(80) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line.to_owned(),
+    }
+}
