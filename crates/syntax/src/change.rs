@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ColumnDef, ConstraintDef, Expr, Ident, Identity, IndexDef, ObjectKind, ObjectName, Query,
-    RoutineDef, RoutineKind, SqlType, TableDef, TriggerDef, TypeDef,
+    RoutineDef, RoutineKind, Span, SqlType, TableDef, TriggerDef, TypeDef,
 };
 
 /// Where MySQL puts a column.
@@ -391,6 +391,9 @@ pub enum Change {
         if_not_exists: bool,
         /// Changes found inside the body: what calling it would do.
         body_changes: Vec<Change>,
+        /// Where each of these stands, as long as `body_changes`; empty where a catalog made it.
+        #[serde(skip)]
+        body_spans: Vec<Span>,
     },
     AlterRoutine {
         kind: RoutineKind,
@@ -595,11 +598,19 @@ pub enum Change {
     /// `DO $$ … $$`, MySQL anonymous blocks: what could be read inside.
     Do {
         body: Vec<Change>,
+        /// Where each of these stands, as long as `body`.
+        #[serde(skip)]
+        body_spans: Vec<Span>,
         body_text: String,
     },
-    /// Dynamic SQL (`EXECUTE`, `format`) whose text could be resolved.
+    /// Dynamic SQL (`EXECUTE`, `format`) whose text could be resolved. Where only a name in it is
+    /// not known, the changes hold a placeholder `{{name}}` in its place and a
+    /// [`Change::DynamicUnknown`] follows.
     Dynamic {
         changes: Vec<Change>,
+        /// Where each of these stands, as long as `changes`.
+        #[serde(skip)]
+        change_spans: Vec<Span>,
         text: String,
     },
     /// Dynamic SQL that could not be resolved.

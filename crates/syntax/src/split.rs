@@ -127,6 +127,11 @@ impl Splitter<'_> {
         if mysql && self.is(first, "BEGIN") {
             return if self.next_word_is(first, "NOT") { Body::Blocks } else { Body::None };
         }
+        if self.dialect == Dialect::MariaDb
+            && ["IF", "CASE", "LOOP", "WHILE", "REPEAT", "FOR"].iter().any(|w| self.is(first, w))
+        {
+            return Body::Blocks;
+        }
         while let Some(token) = self.tokens.get(index) {
             match token.kind {
                 TokenKind::Terminator | TokenKind::LeftParen => return Body::None,
@@ -264,6 +269,7 @@ impl BodyTracker {
         }
         let word = splitter.word(index);
         let opens_statement = after_end
+            || before.is_none()
             || before.is_some_and(|t| match t.kind {
                 TokenKind::Word => ["BEGIN", "THEN", "ELSE", "DO", "LOOP", "REPEAT", "ROW"]
                     .iter()
@@ -274,7 +280,7 @@ impl BodyTracker {
         if word.eq_ignore_ascii_case("BEGIN") || word.eq_ignore_ascii_case("CASE") {
             self.depth += 1;
         } else if opens_statement
-            && ["IF", "LOOP", "WHILE", "REPEAT"].iter().any(|w| word.eq_ignore_ascii_case(w))
+            && ["IF", "LOOP", "WHILE", "REPEAT", "FOR"].iter().any(|w| word.eq_ignore_ascii_case(w))
         {
             self.depth += 1;
         } else if word.eq_ignore_ascii_case("END") && self.depth > 0 {

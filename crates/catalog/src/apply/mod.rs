@@ -421,7 +421,7 @@ impl Applier<'_> {
                 self.drop_sequence(name, *if_exists, *cascade);
             }
 
-            C::CreateRoutine { def, or_replace, if_not_exists, body_changes } => {
+            C::CreateRoutine { def, or_replace, if_not_exists, body_changes, .. } => {
                 self.create_routine(def, *or_replace, *if_not_exists, body_changes);
             }
             C::AlterRoutine { name, text, .. } => self.alter_routine(name, text),

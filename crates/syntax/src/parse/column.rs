@@ -166,8 +166,8 @@ fn clause(cursor: &mut Cursor<'_>, column: &mut ColumnDef) -> Parse<bool> {
         return Ok(true);
     }
     // Attributes of the last constraint, where they stand behind a NOT NULL or the like.
-    if (cursor.is_any(&["DEFERRABLE", "INITIALLY"])
-        || cursor.is("NOT") && cursor.is_any_at(1, &["DEFERRABLE", "VALID", "ENFORCED"]))
+    if cursor.is_any(&["DEFERRABLE", "INITIALLY"])
+        || cursor.is("NOT") && cursor.is_any_at(1, &["DEFERRABLE", "VALID", "ENFORCED"])
     {
         match column.constraints.last_mut() {
             Some(last) => constraint::attributes(cursor, last)?,

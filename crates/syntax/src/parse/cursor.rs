@@ -9,7 +9,7 @@ use crate::{Dialect, Ident, ObjectName, Span};
 pub(crate) type Parse<T> = Result<T, SyntaxError>;
 
 /// Bodies inside bodies inside bodies are read to this depth.
-pub(crate) const MAX_DEPTH: usize = 40;
+pub(crate) const MAX_DEPTH: usize = 12;
 
 /// Reads the tokens of one statement, white space and comments left out.
 #[derive(Clone, Copy)]

@@ -41,13 +41,16 @@ pub(crate) fn string_value(text: &str, dialect: Dialect) -> String {
     out
 }
 
-/// Whether the value of a literal is its text without the quotes, byte for byte.
-pub(crate) fn is_verbatim(text: &str, dialect: Dialect) -> bool {
-    dollar_inner(text).is_some()
-        || (text.len() >= 2
-            && text.starts_with('\'')
-            && !text[1..text.len() - 1].contains('\'')
-            && !(dialect.is_mysql_family() && text.contains('\\')))
+/// Where a literal's value stands in its text, if that is the value byte for byte.
+pub(crate) fn verbatim_range(text: &str, dialect: Dialect) -> Option<std::ops::Range<usize>> {
+    if let Some(inner) = dollar_inner(text) {
+        let start = (text.len() - inner.len()) / 2;
+        return Some(start..start + inner.len());
+    }
+    let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+    let inner = text.get(1..)?.strip_suffix(quote)?;
+    let escapes = inner.contains(quote) || dialect.is_mysql_family() && inner.contains('\\');
+    (!escapes).then_some(1..text.len() - 1)
 }
 
 /// What stands inside `$tag$ … $tag$`.

@@ -120,6 +120,11 @@ impl Out {
     fn len(&self) -> usize {
         self.changes.len()
     }
+
+    fn append(&mut self, other: Out) {
+        self.changes.extend(other.changes);
+        self.spans.extend(other.spans);
+    }
 }
 
 /// Reads a whole source text. Never fails and never panics; linear in the length of the text.
@@ -133,6 +138,7 @@ pub fn parse_script(source: &str, dialect: Dialect) -> Script {
         .filter_map(|t| parse_directive(t.span.text(source), t.span))
         .collect();
     let mut significant: Vec<Token> = Vec::new();
+    let mut session = dialect.is_mysql_family().then(|| body::Session::new(source.len()));
     let statements = split(source, &lexed.tokens, dialect)
         .iter()
         .map(|raw| {
@@ -141,7 +147,7 @@ pub fn parse_script(source: &str, dialect: Dialect) -> Script {
             significant.extend(tokens.iter().filter(|t| is_significant(t.kind)));
             let span = tokens[0].span.cover(tokens[tokens.len() - 1].span);
             let cursor = Cursor::new(source, &significant, dialect);
-            parse_statement(cursor, span, raw.copy_data)
+            parse_statement(cursor, span, raw.copy_data, session.as_mut())
         })
         .collect();
     Script { dialect, statements, directives, errors: lexed.errors }
@@ -152,7 +158,12 @@ fn is_significant(kind: TokenKind) -> bool {
     !kind.is_trivia() && !matches!(kind, TokenKind::ExecutableOpen | TokenKind::ExecutableClose)
 }
 
-fn parse_statement(mut cursor: Cursor<'_>, span: Span, copy_data: Option<Span>) -> Statement {
+fn parse_statement(
+    mut cursor: Cursor<'_>,
+    span: Span,
+    copy_data: Option<Span>,
+    session: Option<&mut body::Session>,
+) -> Statement {
     let text = span.text(cursor.source).to_owned();
     let mut out = Out::default();
     let result = match cursor.tokens.iter().find(|t| t.kind == TokenKind::Unterminated) {
@@ -164,7 +175,10 @@ fn parse_statement(mut cursor: Cursor<'_>, span: Span, copy_data: Option<Span>) 
             out.push_span(span, Change::NoEffect { verb: String::new() });
             Ok(())
         }
-        None => statement::statement(&mut cursor, &mut out),
+        None => {
+            let executed = session.is_some_and(|s| s.statement(&cursor, &mut out));
+            if executed { Ok(()) } else { statement::statement(&mut cursor, &mut out) }
+        }
     };
     match result {
         Ok(()) => Statement {

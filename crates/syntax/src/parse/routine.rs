@@ -108,24 +108,25 @@ pub(crate) fn create_routine(
     } else {
         def.args = argument_types(cursor)?;
     }
-    let mut body_changes = Vec::new();
+    let mut body = Out::default();
     if kind == RoutineKind::Aggregate {
         def.body = Some(cursor.rest());
     } else if cursor.is_mysql() {
-        mysql_rest(cursor, &mut def, &mut body_changes)?;
+        mysql_rest(cursor, &mut def, &mut body)?;
     } else {
-        postgres_rest(cursor, &mut def, &mut body_changes)?;
+        postgres_rest(cursor, &mut def, &mut body)?;
     }
     def.definition = cursor.verbatim(start, cursor.pos).to_owned();
-    out.push(cursor, from, Change::CreateRoutine { def, or_replace, if_not_exists, body_changes });
+    let Out { changes: body_changes, spans: body_spans } = body;
+    out.push(
+        cursor,
+        from,
+        Change::CreateRoutine { def, or_replace, if_not_exists, body_changes, body_spans },
+    );
     Ok(())
 }
 
-fn postgres_rest(
-    cursor: &mut Cursor<'_>,
-    def: &mut RoutineDef,
-    body_changes: &mut Vec<Change>,
-) -> Parse<()> {
+fn postgres_rest(cursor: &mut Cursor<'_>, def: &mut RoutineDef, body: &mut Out) -> Parse<()> {
     let mut quoted_body = None;
     while !cursor.at_end() {
         if cursor.eat("RETURNS") {
@@ -188,10 +189,10 @@ fn postgres_rest(
             let from = cursor.pos;
             let inner = {
                 let mut inner = cursor.over(from, cursor.tokens.len());
-                inner.pos = if inner.is("RETURN") { 1 } else { 2 };
+                inner.pos = if inner.is("RETURN") { 0 } else { 2 };
                 inner
             };
-            body::sql_statements(&inner, body_changes);
+            body::sql_statements(&inner, body);
             def.body = Some(cursor.rest());
             def.language.get_or_insert_with(|| "sql".to_owned());
         } else {
@@ -200,7 +201,7 @@ fn postgres_rest(
     }
     if let Some(at) = quoted_body {
         let language = def.language.clone().unwrap_or_default();
-        body::quoted(cursor, at, &language, body_changes);
+        body::quoted(cursor, at, &language, body);
     }
     Ok(())
 }
@@ -227,11 +228,7 @@ const CLAUSES: [&str; 18] = [
     "BEGIN",
 ];
 
-fn mysql_rest(
-    cursor: &mut Cursor<'_>,
-    def: &mut RoutineDef,
-    body_changes: &mut Vec<Change>,
-) -> Parse<()> {
+fn mysql_rest(cursor: &mut Cursor<'_>, def: &mut RoutineDef, body: &mut Out) -> Parse<()> {
     if cursor.eat("RETURNS") {
         let from = cursor.pos;
         parse_type(cursor)?;
@@ -266,7 +263,7 @@ fn mysql_rest(
         return Err(cursor.expected("a body"));
     }
     let inner = cursor.over(cursor.pos, cursor.tokens.len());
-    body::blocks(&inner, body_changes);
+    body::blocks(&inner, body);
     def.body = Some(cursor.rest());
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::parse::{
     Out, alter_table, body, create_table, dml, drop, index, mysql, other, routine, sequence,
     session, trigger, types_ddl, view,
 };
-use crate::{Change, ObjectKind, RoutineKind};
+use crate::{Change, Dialect, ObjectKind, RoutineKind};
 
 /// Reads one whole statement.
 pub(crate) fn statement(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
@@ -60,7 +60,12 @@ fn dispatch(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
         "LOAD" if cursor.is_mysql() && cursor.eat_any(&["DATA", "XML"]).is_some() => {
             dml::load_data(cursor, out)
         }
-        "BEGIN" if cursor.is_mysql() && cursor.is("NOT") => mysql_block(cursor, out),
+        "BEGIN" if cursor.is_mysql() && cursor.is("NOT") => mysql_block(cursor, out, from),
+        "IF" | "CASE" | "LOOP" | "WHILE" | "REPEAT" | "FOR"
+            if cursor.dialect == Dialect::MariaDb && cursor.tokens.len() > 3 =>
+        {
+            mysql_block(cursor, out, from)
+        }
         "BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT" | "RELEASE"
         | "XA" => session::transaction(cursor, out, &verb),
         "PREPARE" if cursor.is("TRANSACTION") => session::transaction(cursor, out, &verb),
@@ -125,7 +130,6 @@ fn dispatch(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
 }
 
 fn create(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
-    let from = cursor.pos;
     let or_replace = cursor.eat_all(&["OR", "REPLACE"]);
     if cursor.is_mysql() {
         definer(cursor)?;
@@ -210,10 +214,7 @@ fn create(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
     if cursor.eat("POLICY") {
         return other::policy(cursor, out, true);
     }
-    let mark = cursor.pos;
-    other::create_other(cursor, out).inspect_err(|_| {
-        let _ = (mark, from);
-    })
+    other::create_other(cursor, out)
 }
 
 /// MySQL `DEFINER = user`, `ALGORITHM = x`, `SQL SECURITY x` behind `CREATE`.
@@ -307,15 +308,15 @@ fn prepared(cursor: &mut Cursor<'_>, out: &mut Out, verb: &str) -> Parse<()> {
     Ok(())
 }
 
-/// MariaDB `BEGIN NOT ATOMIC … END`.
-fn mysql_block(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
-    let from = cursor.pos;
-    cursor.eat_words(&["NOT", "ATOMIC"])?;
-    let mut changes = Vec::new();
-    body::blocks(&cursor.over(cursor.pos, cursor.tokens.len()), &mut changes);
+/// MariaDB `BEGIN NOT ATOMIC … END` and the other compound statements outside of routines.
+fn mysql_block(cursor: &mut Cursor<'_>, out: &mut Out, from: usize) -> Parse<()> {
+    cursor.pos = from;
+    let mut found = Out::default();
+    body::blocks(cursor, &mut found);
     cursor.rest();
     let body_text = cursor.text_from(from);
-    out.push(cursor, from, Change::Do { body: changes, body_text });
+    let Out { changes: body, spans: body_spans } = found;
+    out.push(cursor, from, Change::Do { body, body_spans, body_text });
     Ok(())
 }
 
