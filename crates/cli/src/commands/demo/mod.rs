@@ -1,6 +1,7 @@
 //! `downhaul demo`: the whole tool at work, on real rows, with a proof at the end.
 
 mod files;
+mod judge;
 mod proof;
 
 use std::io::Write;
@@ -151,6 +152,7 @@ async fn play(stage: &Stage, ui: &Ui) -> Result<Code, CliError> {
     let (last, text, _) = files.migrations[files.migrations.len() - 1];
     step(ui, 2, &format!("Someone writes {last}, and runs `downhaul lint`"));
     show_migration(ui, text);
+    judge::show(files, stage.target.dialect(), ui);
 
     step(ui, 3, "It ships all the same: `downhaul up`");
     up(stage, &series, UpSelection::All, ui).await?;
