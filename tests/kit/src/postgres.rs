@@ -350,6 +350,19 @@ impl Postgres {
         self.start_process();
     }
 
+    /// Starts it again as a replica that follows nobody: every transaction is read-only, as on
+    /// the wrong end of a replication.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn restart_as_replica(&mut self) {
+        self.stop();
+        let signal = self.data.join("standby.signal");
+        std::fs::write(&signal, "")
+            .unwrap_or_else(|e| panic!("cannot write `{}`: {e}", signal.display()));
+        self.start_process();
+    }
+
     /// A new empty database, dropped with its handle.
     ///
     /// # Panics
