@@ -335,6 +335,7 @@ impl Builder<'_> {
                 or_replace,
                 if_not_exists: false,
                 body_changes: Vec::new(),
+                body_spans: Vec::new(),
             },
         );
     }
