@@ -85,6 +85,27 @@ impl Catalog {
         self.lookup = lookup;
     }
 
+    /// Tables and views that may mention this table or view (by foreign key, inheritance,
+    /// partition or query), in order of name. A superset: check each for what is asked.
+    #[must_use]
+    pub fn mentioning(&self, name: &ObjectName) -> Vec<ObjectName> {
+        self.lookup.mentioning(&self.normalize(name))
+    }
+
+    /// The table or materialized view of an index, indexes of constraints included. Always `None`
+    /// on MySQL, where an index name belongs to its table.
+    #[must_use]
+    pub fn index_owner(&self, index: &ObjectName) -> Option<&ObjectName> {
+        self.lookup.index_owner.get(&self.normalize(index))
+    }
+
+    /// Makes [`Self::mentioning`] and [`Self::index_owner`] true for a catalog that something other
+    /// than `apply` filled. Cheap where nothing is to be done.
+    pub fn prepare(&mut self) {
+        self.refresh_lookup();
+        self.lookup_is_true();
+    }
+
     /// Says that the derived maps are true for the catalog as it is now.
     pub(crate) fn lookup_is_true(&mut self) {
         self.lookup.seen = Some((self.tables.len(), self.views.len()));

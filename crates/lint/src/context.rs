@@ -88,7 +88,7 @@ impl<'a> ChangeContext<'a> {
 
     /// Whether a change belongs to a SQLite rebuild of a table (create new, copy, drop, rename).
     pub(crate) fn in_rebuild(&self) -> bool {
-        self.facts.rebuilds.iter().any(|r| r.items.contains(&self.index))
+        self.facts.in_rebuild(self.index)
     }
 }
 
@@ -103,6 +103,8 @@ pub(crate) struct MigrationContext<'a> {
     pub(crate) up: Option<&'a MigrationFacts<'a>>,
     /// Effects of each of the up's items.
     pub(crate) effects: &'a [Effects],
+    /// Why changes of the up cannot run: the clause, and the reason.
+    pub(crate) failures: &'a [(Span, Problem)],
     /// The down, where there is one.
     pub(crate) down: Option<&'a MigrationFacts<'a>>,
     /// What replaying the down after the up left different; `None` where it was not replayed.

@@ -7,7 +7,7 @@ use downhaul_syntax::{Change, LineIndex, Parsed, Span, parse_script};
 
 use crate::context::{ChangeContext, HeldLock, MigrationContext, SeriesFacts};
 use crate::down;
-use crate::effects::{Blocks, Effects, StatementEffects};
+use crate::effects::{self, Blocks, Effects, Scene, StatementEffects};
 use crate::facts::{MigrationFacts, Phase};
 use crate::finding::{Draft, Finding, LintReport, Severity, Suppressed};
 use crate::input::{LintOptions, MigrationInput, RuleSetting, SourceText};
@@ -110,6 +110,17 @@ impl Run<'_> {
         }
     }
 
+    /// Whether the server surely refuses: an object that may have been made outside of the series
+    /// is no problem.
+    fn is_certain(&self, problem: &Problem) -> bool {
+        match problem {
+            Problem::Missing { kind, .. } => {
+                self.history_known || matches!(kind.as_str(), "column" | "constraint" | "trigger")
+            }
+            _ => true,
+        }
+    }
+
     fn note_history(&mut self, problem: &Problem) {
         if matches!(problem, Problem::Missing { kind, .. } if kind == "table") {
             self.history_broken = true;
@@ -154,8 +165,9 @@ impl Run<'_> {
             .map(|script| down::replay(&self.catalog, up_script.as_ref(), script, index));
 
         let mut drafts: Vec<Drafted> = Vec::new();
+        let mut failures = Vec::new();
         let effects = match &up {
-            Some(facts) => self.judge_up(index, migration, facts, &mut drafts),
+            Some(facts) => self.judge_up(index, migration, facts, &mut drafts, &mut failures),
             None => Vec::new(),
         };
         let context = MigrationContext {
@@ -169,6 +181,7 @@ impl Run<'_> {
             },
             up: up.as_ref(),
             effects: &effects,
+            failures: &failures,
             down: down.as_ref(),
             replay: replay.as_ref(),
             series: &self.series,
@@ -204,6 +217,7 @@ impl Run<'_> {
         migration: &MigrationInput,
         facts: &MigrationFacts<'_>,
         drafts: &mut Vec<Drafted>,
+        failures: &mut Vec<(Span, Problem)>,
     ) -> Vec<Effects> {
         let mut effects = vec![Effects::none(); facts.items.len()];
         let mut session = Session { transaction: usize::MAX, ..Session::default() };
@@ -226,7 +240,17 @@ impl Run<'_> {
                         deployment: self.series.deployment,
                         history_known: self.history_known,
                     };
-                    let mine = Effects::none();
+                    let mine = effects::effects(
+                        item.change,
+                        &Scene {
+                            state,
+                            settings: &session.settings,
+                            online: statement.online,
+                            siblings: changes,
+                            in_rebuild: facts.in_rebuild(at),
+                            later: &facts.items[at + 1..],
+                        },
+                    );
                     let context = ChangeContext {
                         change: item.change,
                         span: item.span,
@@ -251,6 +275,15 @@ impl Run<'_> {
                 }
                 let problems = self.catalog.apply(&changes[clause], Origin::Series(index));
                 for problem in problems {
+                    if self.is_certain(&problem) {
+                        let span = facts.script.statements[statement.index]
+                            .change_spans
+                            .get(clause)
+                            .copied()
+                            .unwrap_or(statement.statement.span);
+                        failures.push((span, problem.clone()));
+                        whole.fails.push(problem.to_string());
+                    }
                     self.note_history(&problem);
                 }
             }

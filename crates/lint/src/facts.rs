@@ -193,6 +193,11 @@ impl<'a> MigrationFacts<'a> {
                 .all(|s| !matches!(s.parsed, downhaul_syntax::Parsed::Unparsed(_)))
     }
 
+    /// Whether an item belongs to a rebuild of a table that copies the rows.
+    pub(crate) fn in_rebuild(&self, item: usize) -> bool {
+        self.rebuilds.iter().any(|r| r.copy.is_some() && r.items.contains(&item))
+    }
+
     /// `downhaul:protect off` names the table, or all.
     pub(crate) fn unprotected(&self, table: &ObjectName) -> bool {
         self.script.directives.iter().any(|d| match &d.kind {

@@ -89,26 +89,201 @@ impl<'a> State<'a> {
         self.history_known && !self.catalog.uncertain && self.catalog.view(name).is_none()
     }
 
-    /// The table and the index of this name.
+    /// Old releases may use the table, view, materialized view or sequence.
+    pub(crate) fn relation_in_use(&self, name: &ObjectName) -> bool {
+        if let Some(view) = self.catalog.view(name) {
+            return self.existed(view.origin);
+        }
+        if self.table(name).is_none()
+            && let Some(sequence) = self.catalog.sequences.get(&self.catalog.normalize(name))
+        {
+            return self.existed(sequence.origin);
+        }
+        self.in_use(name)
+    }
+
+    /// The table of an index, constraint indexes included.
+    pub(crate) fn index_table(
+        &self,
+        name: &ObjectName,
+        table: Option<&ObjectName>,
+    ) -> Option<ObjectName> {
+        if self.dialect().is_mysql_family() {
+            let table = self.table(table?)?;
+            return table
+                .indexes
+                .iter()
+                .any(|i| i.name.name == name.name)
+                .then(|| table.name.clone());
+        }
+        self.catalog.index_owner(name).cloned()
+    }
+
+    /// The table and the index of this name; indexes of constraints have none.
     pub(crate) fn index(
         &self,
         name: &ObjectName,
         table: Option<&ObjectName>,
     ) -> Option<(&'a Table, &'a downhaul_catalog::Index)> {
-        if let Some(table) = table {
-            let table = self.table(table)?;
-            return table.indexes.iter().find(|i| i.name.name == name.name).map(|i| (table, i));
-        }
-        let wanted = self.catalog.normalize(name);
-        self.catalog.tables.values().find_map(|t| {
-            t.indexes
-                .iter()
-                .find(|i| {
-                    i.name.name == wanted.name
-                        && (wanted.schema.is_none() || t.name.schema == wanted.schema)
+        let owner = self.index_table(name, table)?;
+        let table = self.catalog.tables.get(&owner)?;
+        table.indexes.iter().find(|i| i.name.name == name.name).map(|i| (table, i))
+    }
+
+    /// Partitions of a partitioned table, direct ones.
+    pub(crate) fn partitions(&self, parent: &ObjectName) -> Vec<ObjectName> {
+        let parent = self.catalog.normalize(parent);
+        self.catalog
+            .mentioning(&parent)
+            .into_iter()
+            .filter(|name| {
+                self.catalog.tables.get(name).is_some_and(|t| {
+                    matches!(&t.partitioning, Some(Partitioning::Of { parent: p, .. })
+                        if self.catalog.normalize(p) == parent)
                 })
-                .map(|i| (t, i))
+            })
+            .collect()
+    }
+
+    /// Tables with a foreign key to this one.
+    pub(crate) fn referencing(&self, table: &ObjectName) -> Vec<ObjectName> {
+        let table = self.catalog.normalize(table);
+        self.catalog
+            .mentioning(&table)
+            .into_iter()
+            .filter(|name| *name != table && self.references(name).contains(&table))
+            .collect()
+    }
+
+    /// Views that read a table or view.
+    pub(crate) fn views_reading(&self, name: &ObjectName) -> Vec<&'a downhaul_catalog::View> {
+        let name = self.catalog.normalize(name);
+        self.catalog
+            .mentioning(&name)
+            .into_iter()
+            .filter_map(|by| self.catalog.views.get(&by))
+            .filter(|v| v.query.tables.iter().any(|t| self.catalog.normalize(t) == name))
+            .collect()
+    }
+
+    /// What `TRUNCATE` empties: with `CASCADE` all that reference it.
+    pub(crate) fn truncated(&self, tables: &[ObjectName], cascade: bool) -> Vec<ObjectName> {
+        let mut out: Vec<ObjectName> = Vec::new();
+        let mut next: Vec<ObjectName> = tables.iter().map(|t| self.catalog.normalize(t)).collect();
+        while let Some(table) = next.pop() {
+            if out.contains(&table) {
+                continue;
+            }
+            if cascade {
+                next.extend(self.referencing(&table));
+            }
+            out.push(table);
+        }
+        out.sort();
+        out
+    }
+
+    /// Whether an index, unique constraint or primary key has the column as a key.
+    pub(crate) fn is_indexed(&self, table: &ObjectName, column: &Ident) -> bool {
+        let Some(table) = self.table(table) else { return false };
+        let in_constraint = table.constraints.iter().any(|c| match &c.kind {
+            ConstraintKind::PrimaryKey { columns, .. }
+            | ConstraintKind::Unique { columns, .. }
+            | ConstraintKind::Exclude { columns, .. } => columns.contains(column),
+            _ => false,
+        });
+        in_constraint
+            || table.indexes.iter().any(|i| {
+                i.parts.iter().any(|p| {
+                    p.column.as_ref() == Some(column)
+                        || p.expr.as_ref().is_some_and(|e| e.columns.contains(column))
+                })
+            })
+    }
+
+    /// Whether a CHECK constraint reads the column.
+    pub(crate) fn is_checked(&self, table: &ObjectName, column: &Ident) -> bool {
+        self.table(table).is_some_and(|t| {
+            t.constraints.iter().any(|c| {
+                matches!(&c.kind, ConstraintKind::Check { expr, .. } if expr.columns.contains(column))
+            })
         })
+    }
+
+    /// Whether a key column of the index may hold NULL, as far as known.
+    pub(crate) fn index_has_nullable_column(&self, table: &ObjectName, index: &Ident) -> bool {
+        let Some(table) = self.table(table) else { return false };
+        let Some(index) = table.indexes.iter().find(|i| i.name.name == *index) else {
+            return false;
+        };
+        index.parts.iter().filter_map(|p| p.column.as_ref()).any(|c| {
+            table.column(c).is_some_and(|c| !c.not_null) && !self.not_null_proven(&table.name, c)
+        })
+    }
+
+    /// Tables of a schema.
+    pub(crate) fn tables_in_schema(&self, schema: &Ident) -> Vec<ObjectName> {
+        let is_default = self.catalog.default_schema.as_ref() == Some(schema);
+        self.catalog
+            .tables
+            .keys()
+            .filter(|t| t.schema.as_ref().map_or(is_default, |s| s == schema))
+            .cloned()
+            .collect()
+    }
+
+    /// The type existed before this deployment, or may have.
+    pub(crate) fn type_in_use(&self, name: &ObjectName) -> bool {
+        match self.catalog.types.get(&self.catalog.normalize(name)) {
+            Some(ty) => self.existed(ty.origin),
+            None => !self.history_known || self.catalog.uncertain,
+        }
+    }
+
+    /// A routine of this name existed before this deployment, or may have.
+    pub(crate) fn routine_in_use(&self, name: &ObjectName) -> bool {
+        let name = self.catalog.normalize(name);
+        let from = downhaul_catalog::RoutineKey { name: name.clone(), args: Vec::new() };
+        let mut known =
+            self.catalog.routines.range(from..).take_while(|(k, _)| k.name == name).peekable();
+        if known.peek().is_none() {
+            return !self.history_known || self.catalog.uncertain;
+        }
+        known.any(|(_, r)| self.existed(r.origin))
+    }
+
+    /// Tables that have a column of a type.
+    pub(crate) fn tables_of_type(&self, ty: &ObjectName) -> Vec<ObjectName> {
+        let ty = self.catalog.normalize(ty);
+        self.catalog
+            .tables
+            .values()
+            .filter(|t| {
+                t.columns.iter().filter_map(|c| c.ty.as_ref()).any(|c| {
+                    c.name == ty.name.as_str()
+                        && (c.schema.is_none() || ty.schema.is_none() || c.schema == ty.schema)
+                })
+            })
+            .map(|t| t.name.clone())
+            .collect()
+    }
+
+    /// A valid CHECK of the table names every value of the partition's bounds and says that no key
+    /// is NULL: then `ATTACH PARTITION` need not read the rows (PostgreSQL manual §5.12.2.2).
+    pub(crate) fn bounds_proven(&self, partition: &ObjectName, bounds: Option<&str>) -> bool {
+        let (Some(table), Some(bounds)) = (self.table(partition), bounds) else { return false };
+        let values: Vec<&str> = bounds
+            .split(['(', ')', ','])
+            .map(str::trim)
+            .filter(|v| v.starts_with('\'') || v.chars().next().is_some_and(|c| c.is_ascii_digit()))
+            .collect();
+        !values.is_empty()
+            && table.constraints.iter().any(|c| match &c.kind {
+                ConstraintKind::Check { expr, .. } => {
+                    !c.not_valid && values.iter().all(|v| expr.text.contains(v))
+                }
+                _ => false,
+            })
     }
 
     /// The index that a constraint of this name owns.
@@ -138,10 +313,11 @@ impl<'a> State<'a> {
 
     /// The DEFAULT partition of a partitioned table.
     pub(crate) fn default_partition(&self, parent: &ObjectName) -> Option<&'a Table> {
-        let parent = self.catalog.normalize(parent);
-        self.catalog.tables.values().find(|t| {
-            matches!(&t.partitioning, Some(Partitioning::Of { parent: p, bounds: None })
-                if self.catalog.normalize(p) == parent)
+        self.partitions(parent).into_iter().find_map(|name| {
+            self.catalog
+                .tables
+                .get(&name)
+                .filter(|t| matches!(t.partitioning, Some(Partitioning::Of { bounds: None, .. })))
         })
     }
 

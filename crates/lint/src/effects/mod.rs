@@ -1,7 +1,72 @@
 //! What a statement does to a running system, as facts: no opinion.
 
-use downhaul_syntax::{Ident, ObjectName, Position, Span};
+use std::collections::BTreeMap;
+
+use downhaul_syntax::change::OnlineDdl;
+use downhaul_syntax::{Change, Dialect, Ident, ObjectName, Position, Span};
 use serde::{Serialize, Serializer};
+
+use crate::state::State;
+
+pub(crate) mod default_value;
+pub(crate) mod logical;
+pub(crate) mod mysql;
+pub(crate) mod postgres;
+mod sqlite;
+pub(crate) mod table;
+pub(crate) mod type_change;
+
+/// What surrounds a change whose effects are asked.
+pub(crate) struct Scene<'a> {
+    /// Catalog before it.
+    pub(crate) state: State<'a>,
+    /// Session settings in force, by lower-case name.
+    pub(crate) settings: &'a BTreeMap<String, String>,
+    /// MySQL `ALGORITHM=` and `LOCK=` of its statement.
+    pub(crate) online: Option<&'a OnlineDdl>,
+    /// All changes of its statement.
+    pub(crate) siblings: &'a [Change],
+    /// It is part of a rebuild of a table (create new, copy, drop, rename), which loses nothing.
+    pub(crate) in_rebuild: bool,
+    /// Changes of the migration after it.
+    pub(crate) later: &'a [crate::facts::Item<'a>],
+}
+
+impl Scene<'_> {
+    pub(crate) fn setting_is(&self, name: &str, values: &[&str]) -> bool {
+        self.settings.get(name).is_some_and(|v| {
+            values.iter().any(|w| v.trim_matches(['\'', '"', ' ']).eq_ignore_ascii_case(w))
+        })
+    }
+
+    /// The session's time zone is known to be UTC.
+    pub(crate) fn session_is_utc(&self) -> bool {
+        ["timezone", "time zone"]
+            .iter()
+            .any(|name| self.setting_is(name, &["utc", "etc/utc", "gmt", "zulu", "0"]))
+    }
+
+    /// The routine that a change drops is created again by this migration.
+    pub(crate) fn recreated_later(&self, change: &Change) -> bool {
+        let Change::DropRoutine { name, .. } = change else { return false };
+        self.later.iter().any(
+            |i| matches!(i.change, Change::CreateRoutine { def, .. } if def.name.name == name.name),
+        )
+    }
+}
+
+/// Effects of a change on the catalog that it meets.
+pub(crate) fn effects(change: &Change, scene: &Scene<'_>) -> Effects {
+    let mut out = Effects::none();
+    match scene.state.dialect() {
+        Dialect::Postgres => postgres::physical(change, scene, &mut out),
+        Dialect::Mysql | Dialect::MariaDb => mysql::physical(change, scene, &mut out),
+        Dialect::Sqlite => sqlite::physical(change, scene, &mut out),
+    }
+    logical::logical(change, scene, &mut out);
+    out.locks.sort_by(|a, b| b.blocks.cmp(&a.blocks));
+    out
+}
 
 /// Whom a lock keeps waiting. Ordered: each also blocks what stands before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

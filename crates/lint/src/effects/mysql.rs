@@ -1,0 +1,505 @@
+//! Which algorithm of MySQL and MariaDB a change needs, and what that means for a table.
+//!
+//! `facts/mysql.tsv` holds it for each operation: for MariaDB 10.11 measured (ask for `INSTANT`,
+//! `NOCOPY`, `INPLACE`, `COPY` with `LOCK=NONE` in turn and see which is refused), for MySQL by
+//! version from the manual (8.0 §15.12.1, "Online DDL Operations").
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use downhaul_catalog::Column;
+use downhaul_syntax::change::{ColumnPosition, RowFilter};
+use downhaul_syntax::{
+    Change, ColumnDef, ConstraintDef, ConstraintKind, Dialect, ObjectName, SqlType,
+};
+
+use super::type_change::{Fit, labels_fit};
+use super::{Blocks, Effects, LockEffect, Scene};
+use crate::ServerVersion;
+
+const MYSQL: &str = include_str!("../../facts/mysql.tsv");
+
+/// How the server carries out an `ALTER`, the cheapest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Algorithm {
+    /// Only metadata.
+    Instant,
+    /// Without writing the clustered index anew (MariaDB).
+    Nocopy,
+    /// Inside the engine.
+    Inplace,
+    /// Row by row into a new table; writes wait.
+    Copy,
+}
+
+impl Algorithm {
+    /// As `ALGORITHM=` names it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Instant => "INSTANT",
+            Self::Nocopy => "NOCOPY",
+            Self::Inplace => "INPLACE",
+            Self::Copy => "COPY",
+        }
+    }
+}
+
+/// What an operation costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Online {
+    pub(crate) algorithm: Algorithm,
+    /// Every row is written anew.
+    pub(crate) rebuilds: bool,
+    /// An index is built over all rows.
+    pub(crate) builds: bool,
+    /// Writes wait for as long as it lasts.
+    pub(crate) blocks_writes: bool,
+    /// A short lock that keeps readers out too.
+    pub(crate) exclusive: bool,
+}
+
+struct Row {
+    mysql: &'static str,
+    mariadb: &'static str,
+    statement: &'static str,
+}
+
+static ROWS: LazyLock<HashMap<&'static str, Row>> = LazyLock::new(|| {
+    MYSQL
+        .lines()
+        .skip(1)
+        .filter_map(|line| {
+            let mut cells = line.split('\t');
+            let operation = cells.next()?;
+            let (statement, mysql, mariadb) = (cells.next()?, cells.next()?, cells.next()?);
+            Some((operation, Row { mysql, mariadb, statement }))
+        })
+        .collect()
+});
+
+/// All operations with the statement that shows them and what they cost, in order.
+pub(crate) fn rows()
+-> impl Iterator<Item = (&'static str, &'static str, &'static str, &'static str)> {
+    MYSQL.lines().skip(1).filter_map(|line| {
+        let operation = line.split('\t').next()?;
+        ROWS.get(operation).map(|r| (operation, r.statement, r.mysql, r.mariadb))
+    })
+}
+
+/// What an operation costs on a server.
+pub(crate) fn online(operation: &str, dialect: Dialect, version: ServerVersion) -> Online {
+    let cell = match ROWS.get(operation) {
+        Some(row) if dialect == Dialect::MariaDb => row.mariadb,
+        Some(row) => row.mysql,
+        None => "copy",
+    };
+    let chosen = cell
+        .split(',')
+        .map(str::trim)
+        .find_map(|alternative| match alternative.split_once(' ') {
+            Some((since, word)) => {
+                since.parse::<ServerVersion>().ok().filter(|v| version >= *v).map(|_| word)
+            }
+            None => Some(alternative),
+        })
+        .unwrap_or("copy");
+    read(chosen)
+}
+
+fn read(word: &str) -> Online {
+    let algorithm = match word.split('-').next() {
+        Some("instant") => Algorithm::Instant,
+        Some("nocopy") => Algorithm::Nocopy,
+        Some("inplace") => Algorithm::Inplace,
+        _ => Algorithm::Copy,
+    };
+    let copy = algorithm == Algorithm::Copy;
+    let says = |flag: &str| word.split('-').any(|w| w == flag);
+    Online {
+        algorithm,
+        rebuilds: copy || says("rebuild"),
+        builds: copy || says("rebuild") || says("index"),
+        blocks_writes: copy || says("shared"),
+        exclusive: says("exclusive"),
+    }
+}
+
+/// The operation that a change is, and its table; `None` where no table is altered.
+pub(crate) fn operation<'c>(
+    change: &'c Change,
+    scene: &Scene<'_>,
+) -> Option<(&'static str, &'c ObjectName)> {
+    use Change as C;
+    let state = &scene.state;
+    Some(match change {
+        C::AddColumn { table, column, position, if_not_exists } => {
+            if *if_not_exists && state.column(table, &column.name).is_some() {
+                return None;
+            }
+            (add_column(column, position.as_ref()), table)
+        }
+        C::DropColumn { table, column, .. } => {
+            let indexed = state.is_indexed(table, column);
+            (if indexed { "drop-indexed-column" } else { "drop-column" }, table)
+        }
+        C::RenameColumn { table, .. } => ("rename-column", table),
+        C::ModifyColumn { table, from, column, position } => {
+            (modify_column(state.column(table, from), column, position.as_ref()), table)
+        }
+        C::AlterColumnType { table, .. } => ("change-type", table),
+        C::SetDefault { table, .. } | C::DropDefault { table, .. } => ("set-default", table),
+        C::AddConstraint { table, constraint, .. } => (add_constraint(constraint, scene), table),
+        C::DropConstraint { table, name, .. } => {
+            let kind = state.table(table).and_then(|t| t.constraint(name)).map(|c| &c.kind);
+            let operation = match kind {
+                Some(ConstraintKind::ForeignKey { .. }) => "drop-foreign-key",
+                Some(ConstraintKind::Unique { .. }) => "drop-index",
+                Some(ConstraintKind::PrimaryKey { .. }) => "drop-primary-key",
+                _ => "drop-check",
+            };
+            (operation, table)
+        }
+        C::DropPrimaryKey { table } => {
+            let replaced = scene.siblings.iter().any(|c| {
+                matches!(c, C::AddConstraint { constraint, .. }
+                    if matches!(constraint.kind, ConstraintKind::PrimaryKey { .. }))
+            });
+            (if replaced { "change-primary-key" } else { "drop-primary-key" }, table)
+        }
+        C::CreateIndex { index, .. } => {
+            let operation = match index.method.as_deref() {
+                Some("fulltext") => "add-fulltext",
+                Some("spatial") => "add-spatial",
+                _ if index.unique => "add-unique",
+                _ => "add-index",
+            };
+            (operation, &index.table)
+        }
+        C::DropIndex { table: Some(table), .. } => ("drop-index", table),
+        C::RenameIndex { table: Some(table), .. } => ("rename-index", table),
+        C::AlterIndexOptions { table: Some(table), .. } => ("alter-index", table),
+        C::ConvertCharset { table, .. } => ("convert-charset", table),
+        C::SetTableOptions { table, options } => (table_options(options, scene, table)?, table),
+        C::MysqlTableVerb { table, verb } => {
+            let verb = verb.to_lowercase();
+            let operation = if verb.starts_with("force") {
+                "force"
+            } else if verb.starts_with("order") {
+                "order-by"
+            } else if verb.contains("system versioning") {
+                "system-versioning"
+            } else {
+                return None;
+            };
+            (operation, table)
+        }
+        C::MysqlPartition { table, verb, .. } => {
+            let verb = verb.to_lowercase();
+            let operation = if verb.starts_with("add") {
+                "add-partition"
+            } else if verb.starts_with("drop") || verb.starts_with("truncate") {
+                "drop-partition"
+            } else if verb.starts_with("partition by") || verb.starts_with("remove") {
+                "partition-by"
+            } else {
+                "reorganize-partition"
+            };
+            (operation, table)
+        }
+        C::RenameTable { from, .. } => ("rename-table", from),
+        C::DropTable { name, .. } => ("drop-table", name),
+        C::CreateTrigger { def, .. } => ("create-trigger", &def.table),
+        C::DropTrigger { table: Some(table), .. } => ("create-trigger", table),
+        _ => return None,
+    })
+}
+
+fn add_column(column: &ColumnDef, position: Option<&ColumnPosition>) -> &'static str {
+    if column.auto_increment {
+        return "add-column-auto-increment";
+    }
+    match &column.generated {
+        Some(generated) if generated.stored => return "add-column-stored",
+        Some(_) => return "add-column-virtual",
+        None => {}
+    }
+    if let Some(inline) = column.constraints.iter().find_map(|c| match &c.kind {
+        ConstraintKind::PrimaryKey { .. } => Some("add-primary-key"),
+        ConstraintKind::Unique { .. } => Some("add-unique"),
+        ConstraintKind::Check { .. } => Some("add-check"),
+        _ => None,
+    }) {
+        return inline;
+    }
+    if position.is_some() { "add-column-position" } else { "add-column-last" }
+}
+
+fn modify_column(
+    old: Option<&Column>,
+    new: &ColumnDef,
+    position: Option<&ColumnPosition>,
+) -> &'static str {
+    let Some(old) = old else { return "change-type" };
+    let (Some(from), Some(to)) = (&old.ty, &new.ty) else { return "change-type" };
+    if old.generated.is_some() != new.generated.is_some()
+        || new.generated.as_ref().is_some_and(|g| {
+            old.generated
+                .as_ref()
+                .is_some_and(|o| o.stored != g.stored || o.expr.text != g.expr.text)
+        })
+    {
+        return "add-column-stored";
+    }
+    if old.auto_increment != new.auto_increment && new.auto_increment {
+        return "change-type";
+    }
+    if let Some(operation) =
+        change_of_type(from, to, old.collation.as_ref(), new.collation.as_ref())
+    {
+        return operation;
+    }
+    if new.not_null && !old.not_null {
+        return "set-not-null";
+    }
+    if !new.not_null && old.not_null {
+        return "drop-not-null";
+    }
+    if position.is_some() {
+        return "reorder-column";
+    }
+    if old.name != new.name { "rename-column" } else { "modify-metadata" }
+}
+
+/// The operation that the types alone call for; `None` where they are the same.
+fn change_of_type(
+    from: &SqlType,
+    to: &SqlType,
+    old_collation: Option<&String>,
+    new_collation: Option<&String>,
+) -> Option<&'static str> {
+    let recoded = to.charset.is_some() && from.charset.is_some() && to.charset != from.charset;
+    let recollated =
+        new_collation.is_some() && old_collation.is_some() && new_collation != old_collation;
+    if recoded || recollated {
+        return Some("change-type");
+    }
+    if from.name == to.name && from.args == to.args && from.unsigned == to.unsigned {
+        return None;
+    }
+    match (from.name.as_str(), to.name.as_str()) {
+        ("varchar", "varchar") => {
+            let length = |t: &SqlType| t.args.first().and_then(|a| a.trim().parse::<u64>().ok());
+            let (Some(a), Some(b)) = (length(from), length(to)) else { return Some("change-type") };
+            // utf8mb4: four bytes a character; one length byte holds up to 255 bytes.
+            let wide = |n: u64| n * 4 > 255;
+            Some(if b >= a && wide(a) == wide(b) { "widen-varchar" } else { "change-type" })
+        }
+        ("enum", "enum") | ("set", "set") => Some(match labels_fit(from, to) {
+            Fit::Same if label_bytes(from) == label_bytes(to) => "extend-enum",
+            _ => "change-enum",
+        }),
+        // A display width means nothing.
+        (a, b) if a == b && from.unsigned == to.unsigned && a.ends_with("int") => None,
+        _ => Some("change-type"),
+    }
+}
+
+/// Bytes that a value takes: an enum with more than 255 labels needs two, a set one for eight.
+fn label_bytes(ty: &SqlType) -> usize {
+    if ty.name == "set" {
+        match ty.args.len().div_ceil(8) {
+            n @ 0..=4 => n,
+            _ => 8,
+        }
+    } else {
+        1 + usize::from(ty.args.len() > 255)
+    }
+}
+
+fn add_constraint(constraint: &ConstraintDef, scene: &Scene<'_>) -> &'static str {
+    match &constraint.kind {
+        ConstraintKind::PrimaryKey { .. } => {
+            if scene.siblings.iter().any(|c| matches!(c, Change::DropPrimaryKey { .. })) {
+                "change-primary-key"
+            } else {
+                "add-primary-key"
+            }
+        }
+        ConstraintKind::Unique { .. } => "add-unique",
+        ConstraintKind::ForeignKey { .. } => {
+            if scene.setting_is("foreign_key_checks", &["0", "off"]) {
+                "add-foreign-key-unchecked"
+            } else {
+                "add-foreign-key"
+            }
+        }
+        ConstraintKind::Check { .. } if constraint.not_enforced => "add-check-not-enforced",
+        _ => "add-check",
+    }
+}
+
+fn table_options(
+    options: &[(String, String)],
+    scene: &Scene<'_>,
+    table: &ObjectName,
+) -> Option<&'static str> {
+    let mut worst: Option<&'static str> = None;
+    for (name, value) in options {
+        let operation = match name.as_str() {
+            "engine" => {
+                let now = scene.state.table(table).and_then(|t| t.options.get("engine"));
+                if now.is_none_or(|n| n.eq_ignore_ascii_case(value))
+                    && value.eq_ignore_ascii_case("innodb")
+                {
+                    "same-engine"
+                } else {
+                    "change-engine"
+                }
+            }
+            "row_format" | "key_block_size" => "row-format",
+            "charset"
+            | "character set"
+            | "default character set"
+            | "default charset"
+            | "collate" => "default-charset",
+            _ => "table-comment",
+        };
+        let heavy = |o: &str| matches!(o, "change-engine" | "same-engine" | "row-format");
+        if worst.is_none_or(|w| !heavy(w)) {
+            worst = Some(operation);
+        }
+    }
+    worst
+}
+
+/// Adds the locks, rebuilds and index builds of a change.
+pub(super) fn physical(change: &Change, scene: &Scene<'_>, out: &mut Effects) {
+    let state = &scene.state;
+    match change {
+        Change::Truncate { tables, .. } => {
+            for table in tables {
+                add(
+                    online("truncate", state.dialect(), state.options.version()),
+                    table,
+                    scene,
+                    out,
+                );
+            }
+            return;
+        }
+        Change::OptimizeTable { tables } => {
+            for table in tables {
+                add(
+                    online("optimize", state.dialect(), state.options.version()),
+                    table,
+                    scene,
+                    out,
+                );
+            }
+            return;
+        }
+        Change::Update { table, rows: RowFilter::All, .. }
+        | Change::Delete { table, rows: RowFilter::All, .. }
+            if state.in_use(table) =>
+        {
+            let table = state.catalog.normalize(table);
+            out.locks.push(LockEffect {
+                table: table.clone(),
+                mode: "row locks on all rows",
+                blocks: Blocks::Writes,
+            });
+            out.scans.push(table);
+            return;
+        }
+        Change::LockTable { tables, mode } => {
+            for table in tables.iter().filter(|t| state.in_use(t)) {
+                let read = mode.to_lowercase().contains("read");
+                out.locks.push(LockEffect {
+                    table: state.catalog.normalize(table),
+                    mode: if read { "READ" } else { "WRITE" },
+                    blocks: if read { Blocks::Writes } else { Blocks::Reads },
+                });
+            }
+            return;
+        }
+        Change::CreateTable { def, .. } => {
+            for query in def.as_query.iter() {
+                for table in query.tables.iter().filter(|t| state.in_use(t)) {
+                    out.scans.push(state.catalog.normalize(table));
+                }
+            }
+            return;
+        }
+        _ => {}
+    }
+    if let Some((operation, table)) = operation(change, scene) {
+        add(online(operation, state.dialect(), state.options.version()), table, scene, out);
+    }
+}
+
+fn add(online: Online, table: &ObjectName, scene: &Scene<'_>, out: &mut Effects) {
+    if !scene.state.in_use(table) {
+        return;
+    }
+    let asked = scene.online.and_then(|o| o.algorithm.as_deref()).unwrap_or_default();
+    let lock = scene.online.and_then(|o| o.lock.as_deref()).unwrap_or_default();
+    let mut online = online;
+    // A more expensive way may be asked for; a cheaper one than possible is refused.
+    if asked == "copy" && online.algorithm != Algorithm::Copy {
+        online = read("copy");
+    }
+    let table = scene.state.catalog.normalize(table);
+    let (mode, blocks) = if lock == "exclusive" || online.exclusive {
+        ("EXCLUSIVE", Blocks::Reads)
+    } else if lock == "shared" || online.blocks_writes {
+        if online.algorithm == Algorithm::Copy {
+            ("ALGORITHM=COPY, LOCK=SHARED", Blocks::Writes)
+        } else {
+            ("ALGORITHM=INPLACE, LOCK=SHARED", Blocks::Writes)
+        }
+    } else {
+        match online.algorithm {
+            Algorithm::Instant => ("ALGORITHM=INSTANT", Blocks::Ddl),
+            Algorithm::Nocopy => ("ALGORITHM=NOCOPY, LOCK=NONE", Blocks::Ddl),
+            Algorithm::Inplace => ("ALGORITHM=INPLACE, LOCK=NONE", Blocks::Ddl),
+            Algorithm::Copy => ("ALGORITHM=COPY, LOCK=SHARED", Blocks::Writes),
+        }
+    };
+    out.locks.push(LockEffect { table: table.clone(), mode, blocks });
+    if online.rebuilds {
+        out.rewrites.push(table.clone());
+        out.scans.push(table.clone());
+    }
+    if online.builds {
+        out.builds_indexes.push(table.clone());
+        if !online.rebuilds {
+            out.scans.push(table);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_choose_the_algorithm() {
+        let at = |operation: &str, dialect: Dialect, version: &str| {
+            online(operation, dialect, version.parse().unwrap()).algorithm
+        };
+        assert_eq!(at("drop-column", Dialect::Mysql, "8.0.28"), Algorithm::Inplace);
+        assert_eq!(at("drop-column", Dialect::Mysql, "8.0.29"), Algorithm::Instant);
+        assert_eq!(at("drop-column", Dialect::MariaDb, "10.11"), Algorithm::Instant);
+        assert_eq!(at("change-type", Dialect::Mysql, "9.0"), Algorithm::Copy);
+        let fulltext = online("add-fulltext", Dialect::Mysql, "8.0.36".parse().unwrap());
+        assert!(fulltext.blocks_writes && fulltext.builds && !fulltext.rebuilds);
+    }
+
+    #[test]
+    fn every_row_reads() {
+        for line in MYSQL.lines().skip(1) {
+            assert_eq!(line.split('\t').count(), 4, "{line}");
+        }
+        assert_eq!(rows().count(), MYSQL.lines().count() - 1);
+    }
+}
