@@ -6,7 +6,8 @@ use std::ops::Deref;
 use downhaul_catalog::{Difference, Problem};
 use downhaul_syntax::{Change, ObjectName, Span};
 
-use crate::effects::{Blocks, Effects};
+use crate::Severity;
+use crate::effects::{Blocks, Effects, Scene};
 use crate::facts::Phase;
 use crate::facts::{Item, MigrationFacts, StatementFacts};
 use crate::input::{DownPolicy, MigrationInput};
@@ -18,7 +19,8 @@ pub(crate) struct ChangeContext<'a> {
     pub(crate) change: &'a Change,
     /// The clause.
     pub(crate) span: Span,
-    pub(crate) state: State<'a>,
+    /// The state it meets, and what surrounds it.
+    pub(crate) scene: &'a Scene<'a>,
     /// Effects of this change alone.
     pub(crate) effects: &'a Effects,
     pub(crate) facts: &'a MigrationFacts<'a>,
@@ -27,8 +29,6 @@ pub(crate) struct ChangeContext<'a> {
     pub(crate) index: usize,
     /// Locks on populated tables taken by earlier statements of this transaction.
     pub(crate) held: &'a [HeldLock],
-    /// Session settings in force, by lower-case name.
-    pub(crate) settings: &'a BTreeMap<String, String>,
     pub(crate) queries: &'a QueryIndex,
 }
 
@@ -50,7 +50,7 @@ impl<'a> Deref for ChangeContext<'a> {
     type Target = State<'a>;
 
     fn deref(&self) -> &Self::Target {
-        &self.state
+        &self.scene.state
     }
 }
 
@@ -84,6 +84,32 @@ impl<'a> ChangeContext<'a> {
             (false, 0) => format!(" ({})", places.join("; ")),
             (false, more) => format!(" ({}; and {more} more)", places.join("; ")),
         }
+    }
+
+    /// Tables that hold rows among these.
+    pub(crate) fn populated_of<'t>(&self, tables: &'t [ObjectName]) -> Vec<&'t ObjectName> {
+        tables.iter().filter(|t| self.populated(t)).collect()
+    }
+
+    /// The table is one of these and holds rows.
+    pub(crate) fn hits(&self, tables: &[ObjectName], table: &ObjectName) -> bool {
+        tables.contains(&self.catalog.normalize(table)) && self.populated(table)
+    }
+
+    /// A short lock is no more than a note where the runner bounds every wait for a lock.
+    pub(crate) fn brief_lock(&self) -> Severity {
+        if self.options.lock_budget { Severity::Info } else { Severity::Warning }
+    }
+
+    /// Changes of the same transaction after this one.
+    pub(crate) fn later_in_transaction(&self) -> impl Iterator<Item = &'a Item<'a>> + use<'a> {
+        let (facts, transaction) = (self.facts, self.statement.transaction);
+        self.later().take_while(move |i| facts.statements[i.statement].transaction == transaction)
+    }
+
+    /// What is lost is kept by the runner.
+    pub(crate) fn protected(&self, table: &ObjectName) -> bool {
+        self.options.restore_points && !self.facts.unprotected(table)
     }
 
     /// Whether a change belongs to a SQLite rebuild of a table (create new, copy, drop, rename).

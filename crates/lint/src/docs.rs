@@ -3,13 +3,17 @@
 use downhaul_syntax::Dialect;
 
 use crate::rule::{Hazard, Rule};
-use crate::rules::{RULES, find_rule};
+use crate::rules::{all_rules, find_rule};
 
 /// First sentence under "What it does", without a line break.
 pub(crate) fn summary(docs: &str) -> String {
     let text = section(docs, "What it does").unwrap_or(docs);
     let paragraph = text.trim().split("\n\n").next().unwrap_or_default();
-    paragraph.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+    let text = paragraph.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    match text.find(". ") {
+        Some(end) => text[..=end].to_owned(),
+        None => text,
+    }
 }
 
 /// The text under a heading of the second level.
@@ -77,7 +81,7 @@ pub fn explain(code_or_name: &str) -> Option<String> {
 pub fn rule_index_page() -> String {
     let mut out = String::from("# Rules\n");
     for hazard in Hazard::ALL {
-        let rules: Vec<_> = RULES.iter().filter(|r| r.hazard() == hazard).collect();
+        let rules: Vec<_> = all_rules().iter().filter(|r| r.hazard() == hazard).collect();
         if rules.is_empty() {
             continue;
         }
@@ -113,7 +117,7 @@ pub fn rule_index_page() -> String {
 #[must_use]
 pub fn rule_pages() -> Vec<(String, String)> {
     let mut pages = vec![("docs/rules/README.md".to_owned(), rule_index_page())];
-    pages.extend(RULES.iter().map(|r| (r.docs_path(), rule_page(r))));
+    pages.extend(all_rules().iter().map(|r| (r.docs_path(), rule_page(r))));
     pages
 }
 
@@ -131,7 +135,7 @@ mod tests {
 
     #[test]
     fn every_rule_has_its_sections() {
-        for rule in RULES {
+        for rule in all_rules() {
             let page = rule_page(rule);
             for heading in ["What it does", "Why is this bad"] {
                 assert!(section(&page, heading).is_some(), "{}: {heading}", rule.name);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use downhaul_catalog::{Catalog, Origin, Problem};
-use downhaul_syntax::{Change, LineIndex, Parsed, Span, parse_script};
+use downhaul_syntax::{Change, DirectiveKind, LineIndex, Parsed, Span, parse_script};
 
 use crate::context::{ChangeContext, HeldLock, MigrationContext, SeriesFacts};
 use crate::down;
@@ -13,7 +13,7 @@ use crate::finding::{Draft, Finding, LintReport, Severity, Suppressed};
 use crate::input::{LintOptions, MigrationInput, RuleSetting, SourceText};
 use crate::queries::QueryIndex;
 use crate::rule::{Check, Rule};
-use crate::rules::RULES;
+use crate::rules::{all_rules, unknown_directive};
 use crate::state::State;
 use crate::suppress::{self, Allowance};
 
@@ -37,7 +37,7 @@ pub fn lint_series(migrations: &[MigrationInput], options: &LintOptions) -> Lint
         series: SeriesFacts { deployment: first_judged, ..SeriesFacts::default() },
         report: LintReport::default(),
     };
-    for rule in RULES.iter().copied().filter(|r| is_on(r, options)) {
+    for rule in all_rules().iter().copied().filter(|r| is_on(r, options)) {
         match rule.check {
             Check::Change(check) => run.change_rules.push((rule, check)),
             Check::Migration(check) => run.migration_rules.push((rule, check)),
@@ -240,27 +240,24 @@ impl Run<'_> {
                         deployment: self.series.deployment,
                         history_known: self.history_known,
                     };
-                    let mine = effects::effects(
-                        item.change,
-                        &Scene {
-                            state,
-                            settings: &session.settings,
-                            online: statement.online,
-                            siblings: changes,
-                            in_rebuild: facts.in_rebuild(at),
-                            later: &facts.items[at + 1..],
-                        },
-                    );
+                    let scene = Scene {
+                        state,
+                        settings: &session.settings,
+                        online: statement.online,
+                        siblings: changes,
+                        in_rebuild: facts.in_rebuild(at),
+                        later: &facts.items[at + 1..],
+                    };
+                    let mine = effects::effects(item.change, &scene);
                     let context = ChangeContext {
                         change: item.change,
                         span: item.span,
-                        state,
+                        scene: &scene,
                         effects: &mine,
                         facts,
                         statement,
                         index: at,
                         held: &session.held,
-                        settings: &session.settings,
                         queries: &self.queries,
                     };
                     for (rule, check) in &self.change_rules {
@@ -326,6 +323,20 @@ impl Run<'_> {
                 None => findings.push(finding),
             }
         }
+        for (facts, allowances, in_down) in
+            [(up, &up_allowances, false), (down, &down_allowances, true)]
+        {
+            let Some(facts) = facts else { continue };
+            for mut draft in self.about_directives(facts, allowances) {
+                draft.in_down = in_down;
+                findings.push(self.finding(
+                    &unknown_directive::RULE,
+                    draft,
+                    migration,
+                    Some(facts),
+                ));
+            }
+        }
         findings.sort_by(|a: &Finding, b| {
             let key = |f: &Finding| {
                 (
@@ -344,6 +355,26 @@ impl Run<'_> {
             }
         }
         self.report.findings.extend(findings);
+    }
+
+    /// Directives and allowances that do nothing.
+    fn about_directives(&self, facts: &MigrationFacts<'_>, allowances: &[Allowance]) -> Vec<Draft> {
+        if !is_on(&unknown_directive::RULE, self.options) {
+            return Vec::new();
+        }
+        let unknown = facts.script.directives.iter().filter_map(|d| match &d.kind {
+            DirectiveKind::Unknown(text) => Some(unknown_directive::unknown(text).at(d.span)),
+            _ => None,
+        });
+        let idle = allowances.iter().filter_map(|a| match a.rule {
+            None => Some(unknown_directive::no_such_rule(&a.written).at(a.span)),
+            // A rule that is off, or of another database, cannot be expected to speak.
+            Some(rule) if !a.used && is_on(rule, self.options) => {
+                Some(unknown_directive::unused(&a.written).at(a.span))
+            }
+            Some(_) => None,
+        });
+        unknown.chain(idle).collect()
     }
 
     fn finding(

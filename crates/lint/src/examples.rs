@@ -6,7 +6,7 @@
 
 use crate::docs::section;
 use crate::rule::Rule;
-use crate::rules::RULES;
+use crate::rules::all_rules;
 use crate::{LintOptions, LintReport, MigrationInput, RuleSetting, SourceText, lint_series};
 
 /// Fenced blocks of a section: info string and text.
@@ -97,7 +97,7 @@ fn shown(report: &LintReport) -> String {
 #[test]
 fn unsafe_examples_fire_their_rule_and_safe_ones_nothing_serious() {
     let mut wrong = String::new();
-    for rule in RULES {
+    for rule in all_rules() {
         let all = |heading: &str| section(rule.docs, heading).map(blocks).unwrap_or_default();
         let (bad, good) = (all("Unsafe example"), all("Safe example"));
         if bad.is_empty() || good.is_empty() {
@@ -126,7 +126,7 @@ fn unsafe_examples_fire_their_rule_and_safe_ones_nothing_serious() {
 
 #[test]
 fn examples_parse_in_every_dialect_they_are_written_for() {
-    for rule in RULES {
+    for rule in all_rules() {
         for heading in ["Unsafe example", "Safe example"] {
             for (info, text) in section(rule.docs, heading).map(blocks).unwrap_or_default() {
                 let report = run(rule, &info, &text);
@@ -136,4 +136,22 @@ fn examples_parse_in_every_dialect_they_are_written_for() {
             }
         }
     }
+}
+
+/// Runs cases of one rule: dialect (and version), series, whether the rule speaks.
+pub(crate) fn cases(rule: &Rule, cases: &[(&str, &str, bool)]) {
+    let mut wrong = String::new();
+    for (info, text, expect) in cases {
+        let report = run(rule, &format!("sql {info}"), text);
+        let speaks = report.findings.iter().any(|f| f.code == rule.code);
+        if speaks != *expect {
+            wrong.push_str(&format!(
+                "{} should {}speak on ({info})\n{text}\n{}\n",
+                rule.name,
+                if *expect { "" } else { "not " },
+                shown(&report)
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
 }

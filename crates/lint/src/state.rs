@@ -311,6 +311,19 @@ impl<'a> State<'a> {
         })
     }
 
+    /// A CHECK, valid for old rows or not, already refuses NULL in new writes.
+    pub(crate) fn null_refused(&self, table: &ObjectName, column: &Ident) -> bool {
+        let Some(table) = self.table(table) else { return false };
+        table.constraints.iter().any(|c| match &c.kind {
+            ConstraintKind::Check { expr, .. } => {
+                !c.not_enforced
+                    && self.existed(c.origin)
+                    && check_proves_not_null(&expr.text, column)
+            }
+            _ => false,
+        })
+    }
+
     /// The DEFAULT partition of a partitioned table.
     pub(crate) fn default_partition(&self, parent: &ObjectName) -> Option<&'a Table> {
         self.partitions(parent).into_iter().find_map(|name| {

@@ -118,7 +118,7 @@ impl Writer<'_, '_> {
                     self.breaks(Use::Insert, name, "inserts that leave it out are refused");
                 }
             }
-            C::SetNotNull { table, column } if state.column_in_use(table, column) => {
+            C::SetNotNull { table, column } if state.in_use(table) => {
                 if state.column(table, column).is_none_or(|c| !c.not_null) {
                     let name = self.part(table, column);
                     self.breaks(Use::Insert, &name, "NULL is refused");

@@ -1,0 +1,9 @@
+//! Not understood.
+
+pub(crate) mod unknown_directive;
+mod unparsed_statement;
+
+use crate::Rule;
+
+/// In the order of their codes.
+pub(super) static RULES: &[&Rule] = &[&unparsed_statement::RULE, &unknown_directive::RULE];

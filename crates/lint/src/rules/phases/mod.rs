@@ -1,0 +1,6 @@
+//! Expand, backfill, contract.
+
+use crate::Rule;
+
+/// In the order of their codes.
+pub(super) static RULES: &[&Rule] = &[];
