@@ -216,9 +216,12 @@ impl<'a> MigrationFacts<'a> {
 
 fn flatten<'a>(item: Item<'a>, out: &mut Vec<Item<'a>>) {
     match item.change {
-        Change::Do { body: changes, .. } | Change::Dynamic { changes, .. } => {
-            for change in changes {
-                flatten(Item { change, nested: true, ..item }, out);
+        Change::Do { body: changes, body_spans: spans, .. }
+        | Change::Dynamic { changes, change_spans: spans, .. } => {
+            for (at, change) in changes.iter().enumerate() {
+                let span = spans.get(at).copied().filter(|s| !s.is_empty());
+                let span = span.unwrap_or(item.span);
+                flatten(Item { change, span, nested: true, ..item }, out);
             }
         }
         _ => out.push(item),
