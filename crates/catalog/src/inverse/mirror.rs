@@ -101,7 +101,7 @@ pub(super) fn mirror(change: &Change, before: &Catalog, after: &Catalog) -> Vec<
                     or_replace: true,
                     if_not_exists: false,
                     body_changes: r.effects.clone(),
-                    body_spans: Vec::new(),
+                    body_spans: vec![downhaul_syntax::Span::default(); r.effects.len()],
                 })
                 .collect()
         }
