@@ -67,7 +67,7 @@ impl Attempt {
     async fn new(target: &Target) -> Result<Self, EngineError> {
         match target {
             Target::Postgres(_) => Ok(Self::Postgres(crate::connect(target, false).await?)),
-            Target::Sqlite { path } => {
+            Target::Sqlite { path, .. } => {
                 let path = lock_path(path);
                 let file = File::options()
                     .create(true)

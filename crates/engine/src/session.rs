@@ -127,6 +127,8 @@ impl dyn Session + '_ {
 pub async fn connect(target: &Target, create: bool) -> Result<Box<dyn Session>, EngineError> {
     match target {
         Target::Postgres(options) => crate::postgres::connect(target, options).await,
-        Target::Sqlite { path } => crate::sqlite::connect(target, path, create).await,
+        Target::Sqlite { path, read_only } => {
+            crate::sqlite::connect(target, path, create, *read_only).await
+        }
     }
 }

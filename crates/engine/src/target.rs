@@ -18,6 +18,8 @@ pub enum Target {
     Sqlite {
         /// The file.
         path: PathBuf,
+        /// `?mode=ro` or `?immutable=1`: nothing may be written.
+        read_only: bool,
     },
 }
 
@@ -35,17 +37,19 @@ impl Target {
         }
         if let Some(rest) = url.strip_prefix("sqlite:") {
             let path = rest.strip_prefix("//").unwrap_or(rest);
-            let path = path.split('?').next().unwrap_or(path);
+            let (path, parameters) = path.split_once('?').unwrap_or((path, ""));
+            // As in SQLite's own file: URLs (sqlite.org/uri.html §3.3).
+            let read_only = parameters.split('&').any(|p| matches!(p, "mode=ro" | "immutable=1"));
             return match path {
                 "" | ":memory:" => Err(bad(
                     "a SQLite database in memory is gone when the command ends: name a file",
                 )),
-                path => Ok(Self::Sqlite { path: PathBuf::from(path) }),
+                path => Ok(Self::Sqlite { path: PathBuf::from(path), read_only }),
             };
         }
         let file = Path::new(url);
         if file.extension().is_some_and(|e| e == "db" || e == "sqlite" || e == "sqlite3") {
-            return Ok(Self::Sqlite { path: file.to_owned() });
+            return Ok(Self::Sqlite { path: file.to_owned(), read_only: false });
         }
         match url.split_once("://") {
             Some(("mysql" | "mariadb", _)) => Err(bad(
@@ -60,7 +64,7 @@ impl Target {
     pub fn with_database(&self, name: &str) -> Self {
         match self {
             Self::Postgres(options) => Self::Postgres(Box::new((**options).clone().database(name))),
-            Self::Sqlite { path } => Self::Sqlite { path: path.clone() },
+            Self::Sqlite { .. } => self.clone(),
         }
     }
 
@@ -89,7 +93,7 @@ impl fmt::Display for Target {
                     ),
                 }
             }
-            Self::Sqlite { path } => write!(f, "sqlite {}", path.display()),
+            Self::Sqlite { path, .. } => write!(f, "sqlite {}", path.display()),
         }
     }
 }
@@ -117,5 +121,11 @@ mod tests {
         assert_eq!(Target::parse("sqlite:///a/b.db").unwrap().to_string(), "sqlite /a/b.db");
         assert_eq!(Target::parse("x.sqlite3").unwrap().to_string(), "sqlite x.sqlite3");
         assert!(Target::parse("sqlite::memory:").is_err());
+        let read_only =
+            |url| matches!(Target::parse(url), Ok(Target::Sqlite { read_only: true, .. }));
+        assert!(
+            read_only("sqlite:x.db?mode=ro") && read_only("sqlite:x.db?cache=private&immutable=1")
+        );
+        assert!(!read_only("sqlite:x.db?mode=rwc"));
     }
 }

@@ -24,13 +24,15 @@ pub(crate) async fn connect(
     target: &Target,
     path: &Path,
     create: bool,
+    read_only: bool,
 ) -> Result<Box<dyn Session>, EngineError> {
-    if !create && !path.exists() {
+    if (!create || read_only) && !path.exists() {
         return Err(EngineError::NoFile { target: target.to_string() });
     }
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(create)
+        .read_only(read_only)
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(2))
         .disable_statement_logging();

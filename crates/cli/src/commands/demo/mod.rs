@@ -66,7 +66,7 @@ async fn set_up(args: &DemoArgs) -> Result<Stage, CliError> {
         }
     };
     let (target, database) = match &args.database_url {
-        None => (Target::Sqlite { path: folder.join("shop.db") }, None),
+        None => (Target::Sqlite { path: folder.join("shop.db"), read_only: false }, None),
         Some(url) => match Target::parse(url)? {
             Target::Sqlite { .. } => {
                 return Err(CliError::usage("the demo makes its own SQLite file")
