@@ -104,6 +104,12 @@ impl Prepared {
                 [Change::SetVariable { local, .. }] => changes_settings |= !local,
                 _ => {}
             }
+            if dialect == Dialect::Postgres && copies_through_client(&statement) {
+                return Err(refuse(
+                    statement.span.start,
+                    "COPY with stdin or stdout waits for a client program that sends or takes the rows; write them as INSERT".into(),
+                ));
+            }
             statements.push(statement);
         }
         let no_transaction = file.transaction == TransactionMode::None
@@ -148,6 +154,16 @@ impl Prepared {
             error,
         })
     }
+}
+
+/// `COPY … FROM stdin` and `COPY … TO stdout`, for which the server would wait forever.
+fn copies_through_client(statement: &Statement) -> bool {
+    let mut words = statement.text.split_whitespace();
+    words.next().is_some_and(|word| word.eq_ignore_ascii_case("copy"))
+        && (statement.copy_data.is_some()
+            || words.any(|word| {
+                ["stdin", "stdout"].iter().any(|stream| word.eq_ignore_ascii_case(stream))
+            }))
 }
 
 /// Whether a statement refuses to run inside a transaction.
