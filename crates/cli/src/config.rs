@@ -38,7 +38,11 @@ impl Config {
                 .hint("name another file with --config, or leave it out")
         })?;
         let mut config: Self = toml::from_str(&text).map_err(|error| {
-            CliError::usage(format!("`{}` is not a valid configuration:\n{error}", path.display()))
+            CliError::usage(format!(
+                "`{}` is not a valid configuration:\n{}",
+                path.display(),
+                error.to_string().trim_end()
+            ))
         })?;
         config.root = path.parent().unwrap_or(Path::new("")).to_owned();
         Ok(config)

@@ -81,9 +81,14 @@ impl From<EngineError> for CliError {
         match error {
             EngineError::BadUrl { .. } => Self::usage(message)
                 .hint("set DATABASE_URL=postgres://user@host/database or sqlite:file.db"),
-            EngineError::Unreachable { .. } => Self::new(Code::Unreachable, message)
-                .state("nothing was changed")
-                .hint("check that the server runs and that host, port and database name are right"),
+            EngineError::Unreachable { target, .. } => {
+                let hint = if target.starts_with("sqlite ") {
+                    "check that the path leads to a SQLite database, or to a folder where one can be made"
+                } else {
+                    "check that the server runs and that host, port and database name are right"
+                };
+                Self::new(Code::Unreachable, message).state("nothing was changed").hint(hint)
+            }
             EngineError::NoFile { .. } => Self::new(Code::Unreachable, message)
                 .hint("check the path; `downhaul up` makes the file"),
             EngineError::LoginRefused { .. } => Self::new(Code::Unreachable, message)
@@ -98,6 +103,15 @@ impl From<EngineError> for CliError {
                 .hint("run the command again, or give it longer with --lock-retry"),
             EngineError::Statement(failure) => {
                 let mut error = Self::new(Code::FailedUnchanged, message);
+                // insufficient_privilege (PostgreSQL manual, appendix A).
+                if failure.code.as_deref() == Some("42501") {
+                    error.hint = Some(if failure.sql.contains("SCHEMA IF NOT EXISTS downhaul") {
+                        "the journal lives in a schema of its own: GRANT CREATE ON DATABASE … to this user, or let an administrator run CREATE SCHEMA downhaul AUTHORIZATION …".to_owned()
+                    } else {
+                        "connect as a user who may do this, or let an administrator grant it".to_owned()
+                    });
+                    error.state = Some("whatever was not committed has been rolled back".to_owned());
+                }
                 error.detail = Some(match failure.detail {
                     Some(detail) => format!("{}\n{detail}", failure.sql),
                     None => failure.sql,

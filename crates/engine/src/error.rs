@@ -108,6 +108,10 @@ impl EngineError {
                 match code.as_deref() {
                     Some("55P03") => Self::LockTimeout(failure),
                     Some("25006") => Self::ReadOnly(failure.message),
+                    // 0A000, which says many things, here of a transaction begun READ WRITE.
+                    _ if failure.message.contains("read-write mode during recovery") => {
+                        Self::ReadOnly("the server is a replica".into())
+                    }
                     // 57P01 to 57P03: the server is going away or not there yet.
                     Some("57P01" | "57P02" | "57P03") => Self::Disconnected(failure.message),
                     _ if sqlite && primary == Some(5) => Self::LockTimeout(failure),

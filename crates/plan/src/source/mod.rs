@@ -196,7 +196,7 @@ pub enum SourceError {
     )]
     NoDirectory(PathBuf),
     /// A file or directory could not be read.
-    #[error("cannot read `{}`: {source}\n  next: check its permissions", path.display())]
+    #[error("cannot read `{}`: {source}\n  next: check that it is there and that you may read it", path.display())]
     Unreadable {
         /// Which one.
         path: PathBuf,
