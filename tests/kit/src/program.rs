@@ -6,9 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::LazyLock;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 use regex::Regex;
 use tempfile::TempDir;
+
+/// How long a program may take before it counts as hanging.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A folder of its own with migrations in `migrations/`, and the program to run in it. Nothing of
 /// this process's environment reaches the program but `PATH`.
@@ -150,13 +155,25 @@ impl Program {
             .unwrap_or_else(|e| panic!("cannot run `{}`: {e}", self.program.display()))
     }
 
-    /// Waits for a program that [`Self::spawn`] started.
+    /// Waits for a program that [`Self::spawn`] started, two minutes at the most.
     ///
     /// # Panics
-    /// When its output cannot be read.
+    /// When its output cannot be read, or when it does not end.
     pub fn wait(&self, child: Child) -> Outcome {
+        let pid = child.id();
+        let (ended, end) = std::sync::mpsc::channel::<()>();
+        let watch = std::thread::spawn(move || {
+            let hangs = end.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout);
+            if hangs {
+                crate::fault::kill9(pid);
+            }
+            hangs
+        });
         let output =
             child.wait_with_output().unwrap_or_else(|e| panic!("cannot wait for the program: {e}"));
+        drop(ended);
+        let hangs = watch.join().unwrap_or(false);
+        assert!(!hangs, "the program hung; so far it printed {output:?}");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Outcome {
             code: code(output.status),
@@ -188,6 +205,7 @@ static VARIES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"MariaDB [0-9.]+", "MariaDB #"),
         (r"SQLite [0-9.]+", "SQLite #"),
         (r"downhaul-work-[A-Za-z0-9]+", "WORK"),
+        (r"(failed to lookup address information): .*", "$1: REASON"),
     ]
     .into_iter()
     .map(|(pattern, with)| (Regex::new(pattern).expect("the pattern is tested below"), with))
