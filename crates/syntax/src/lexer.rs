@@ -123,6 +123,7 @@ pub fn lex_range(source: &str, range: Span, dialect: Dialect) -> Lexed {
         rules: dialect.lexical(),
         delimiter: None,
         executable: false,
+        no_more_rows: false,
         brackets: 0,
         statement: StatementHead::Start,
         out: Lexed::default(),
@@ -152,6 +153,8 @@ struct Lexer<'a> {
     delimiter: Option<&'a str>,
     /// Inside `/*! … */`.
     executable: bool,
+    /// No line `\.` stands behind the position: it was looked for.
+    no_more_rows: bool,
     /// Depth of `[`: there `:` is a slice, not a placeholder.
     brackets: usize,
     statement: StatementHead,
@@ -164,7 +167,11 @@ impl<'a> Lexer<'a> {
             let start = self.pos;
             let kind = self.next();
             debug_assert!(self.pos > start, "the lexer must move on");
-            self.push(kind, start);
+            // `\copy … from stdin` has made a token of its own before its rows.
+            let start = self.out.tokens.last().map_or(start, |t| t.span.end);
+            if start < self.pos {
+                self.push(kind, start);
+            }
             if kind == TokenKind::Terminator && self.statement == StatementHead::CopyFromStdin {
                 self.copy_data();
             }
@@ -637,10 +644,8 @@ impl<'a> Lexer<'a> {
             let lower = line.to_ascii_lowercase();
             if lower.starts_with("\\copy") && lower.contains("from stdin") {
                 self.push(TokenKind::ClientCommand, start);
-                let data = self.pos;
-                if !self.take_copy_data() {
-                    return self.unterminated(data, "COPY data");
-                }
+                // Where no end stands, another program feeds the rows.
+                self.take_copy_data();
                 return TokenKind::CopyData;
             }
         }
@@ -669,6 +674,9 @@ impl<'a> Lexer<'a> {
 
     /// Moves behind the line `\.`; false where there is none.
     fn take_copy_data(&mut self) -> bool {
+        if self.no_more_rows {
+            return false;
+        }
         let mut from = self.pos;
         while let Some(at) = self.bytes[from..].windows(3).position(|w| w == b"\n\\.") {
             let end = from + at + 3;
@@ -678,6 +686,7 @@ impl<'a> Lexer<'a> {
             }
             from = end;
         }
+        self.no_more_rows = true;
         false
     }
 

@@ -1,7 +1,7 @@
 //! MySQL and MariaDB: the statements of routine bodies, and prepared statements.
 
 use super::dynamic::{Values, execute, run};
-use super::{at_terminator, piece, rest_of_statement, skip_to};
+use super::{at_terminator, piece, rest_of_statement, skip_to, too_deep};
 use crate::lexer::TokenKind;
 use crate::parse::Out;
 use crate::parse::cursor::Cursor;
@@ -10,9 +10,12 @@ use crate::{Change, Span};
 /// The statements of a body, from the cursor's position on.
 pub(crate) fn blocks(cursor: &Cursor<'_>, out: &mut Out) {
     let inner = cursor.over(cursor.pos, cursor.tokens.len());
+    if too_deep(&inner, out) {
+        return;
+    }
     let mut walk = Walk {
         session: Session { values: Values::for_body(&inner) },
-        cursor: Cursor { in_body: true, ..inner },
+        cursor: Cursor { in_body: true, depth: inner.depth + 1, ..inner },
         branches: 0,
         locals: Vec::new(),
         out,

@@ -46,6 +46,17 @@ pub(crate) fn quoted(cursor: &Cursor<'_>, at: usize, language: &str, out: &mut O
     }
 }
 
+/// A body inside so many bodies is not read: that is told, and true given.
+fn too_deep(cursor: &Cursor<'_>, out: &mut Out) -> bool {
+    if cursor.depth < MAX_DEPTH {
+        return false;
+    }
+    let (from, to) = (cursor.pos, cursor.tokens.len());
+    let text = cursor.text_of(from, to);
+    out.push_span(cursor.span_of(from, to), Change::DynamicUnknown { text });
+    true
+}
+
 /// Statements one after another; the cursor's tokens may hold white space and comments.
 fn sql(cursor: &Cursor<'_>, out: &mut Out) {
     for raw in split(cursor.source, cursor.tokens, cursor.dialect) {
@@ -86,7 +97,10 @@ fn select(cursor: &Cursor<'_>, out: &mut Out) {
 
 /// The statements of a `BEGIN ATOMIC` body, from the cursor's position on.
 pub(crate) fn sql_statements(cursor: &Cursor<'_>, out: &mut Out) {
-    let mut inner = *cursor;
+    if too_deep(cursor, out) {
+        return;
+    }
+    let mut inner = Cursor { depth: cursor.depth + 1, ..*cursor };
     while !inner.at_end() {
         let (from, to) = rest_of_statement(&mut inner);
         let one = inner.over(from, to);
