@@ -79,6 +79,11 @@ fn options(info: &str, rule: &Rule) -> LintOptions {
         match word {
             "no-restore-points" => options.restore_points = false,
             "no-lock-budget" => options.lock_budget = false,
+            query if query.starts_with("queries=") => options.queries.push(crate::KnownQuery {
+                source: "src/app.rs".into(),
+                line: 1,
+                text: query["queries=".len()..].replace('_', " "),
+            }),
             other => panic!("unknown word {other} in the info string of an example"),
         }
     }

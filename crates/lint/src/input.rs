@@ -203,6 +203,8 @@ pub struct LintOptions {
     pub queries: Vec<KnownQuery>,
     /// Tables known to be small: locks on them are not reported.
     pub small_tables: Vec<Ident>,
+    /// Tables known to be large or busy: also short locks on them are warnings.
+    pub hot_tables: Vec<Ident>,
 }
 
 impl LintOptions {
@@ -220,6 +222,7 @@ impl LintOptions {
             baseline: None,
             queries: Vec::new(),
             small_tables: Vec::new(),
+            hot_tables: Vec::new(),
         }
     }
 

@@ -8,6 +8,14 @@ use crate::LintOptions;
 /// Below this many rows a scan, a rewrite or an index build is over before anyone notices.
 const SMALL_TABLE_ROWS: u64 = 5_000;
 
+/// From this many rows on, and on tables named as hot, also a short lock is worth a warning.
+const LARGE_TABLE_ROWS: u64 = 1_000_000;
+
+/// A name in dynamic SQL that is only known when it runs.
+fn is_placeholder(name: &ObjectName) -> bool {
+    name.name.as_str().contains("{{")
+}
+
 /// A catalog and the deployment that is judged.
 #[derive(Clone, Copy)]
 pub(crate) struct State<'a> {
@@ -54,6 +62,15 @@ impl<'a> State<'a> {
         self.in_use(name) && !self.small(name)
     }
 
+    /// Named as hot by the configuration, or a live server counts a million rows.
+    pub(crate) fn is_large(&self, name: &ObjectName) -> bool {
+        self.options.hot_tables.contains(&name.name)
+            || self
+                .table(name)
+                .and_then(|t| t.stats)
+                .is_some_and(|stats| stats.rows >= LARGE_TABLE_ROWS)
+    }
+
     fn small(&self, name: &ObjectName) -> bool {
         self.options.small_tables.contains(&name.name)
             || self
@@ -80,6 +97,7 @@ impl<'a> State<'a> {
     pub(crate) fn surely_absent_table(&self, name: &ObjectName) -> bool {
         self.history_known
             && !self.catalog.uncertain
+            && !is_placeholder(name)
             && self.table(name).is_none()
             && self.catalog.view(name).is_none()
     }

@@ -49,6 +49,7 @@ declare_rule! {
     /// CREATE TABLE customers (id bigint PRIMARY KEY);
     /// CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint REFERENCES customers, note text, state varchar(20), total numeric(10,4) NOT NULL);
     /// -- up
+    /// -- downhaul:no-transaction
     /// ALTER TABLE orders ADD COLUMN channel text;
     /// UPDATE orders SET channel = 'web';
     /// ```

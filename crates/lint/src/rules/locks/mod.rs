@@ -4,11 +4,23 @@ mod add_column_check_scans;
 mod add_column_rewrites;
 mod add_constraint_validated;
 mod add_unique_or_pk_builds_index;
+mod attach_partition_scans;
+mod bulk_dml;
+mod detach_not_concurrent;
 mod drop_index_not_concurrent;
+mod heavy_maintenance;
+mod index_dropped_before_its_successor;
 mod index_not_concurrent;
+mod lock_table;
+mod new_fk_locks_referenced;
+mod no_lock_timeout;
 mod reindex_not_concurrent;
 mod set_not_null_scans;
+mod several_strong_locks;
+mod statement_after_strong_lock;
+mod trigger_or_policy_lock;
 mod type_change_rewrites;
+mod validate_with_other_locks;
 
 use crate::Rule;
 
@@ -23,4 +35,16 @@ pub(super) static RULES: &[&Rule] = &[
     &type_change_rewrites::RULE,
     &add_column_rewrites::RULE,
     &add_column_check_scans::RULE,
+    &validate_with_other_locks::RULE,
+    &heavy_maintenance::RULE,
+    &lock_table::RULE,
+    &no_lock_timeout::RULE,
+    &statement_after_strong_lock::RULE,
+    &several_strong_locks::RULE,
+    &attach_partition_scans::RULE,
+    &detach_not_concurrent::RULE,
+    &trigger_or_policy_lock::RULE,
+    &bulk_dml::RULE,
+    &new_fk_locks_referenced::RULE,
+    &index_dropped_before_its_successor::RULE,
 ];

@@ -1,0 +1,114 @@
+//! BC16.
+
+use downhaul_syntax::{Change, SqlType};
+
+use crate::context::ChangeContext;
+use crate::finding::Draft;
+use crate::rule::declare_rule;
+
+declare_rule! {
+    /// ## What it does
+    ///
+    /// Reports a change of the collation or character set of existing columns.
+    ///
+    /// ## Why is this bad
+    ///
+    /// Comparisons, sorting and uniqueness change under the running release: values that differed
+    /// may now be equal, so that a unique index cannot be built or an insert is refused.
+    ///
+    /// ## What to do
+    ///
+    /// Look for values that become equal first. Change column by column.
+    ///
+    /// ## Unsafe example
+    ///
+    /// ```sql
+    /// -- history
+    /// CREATE TABLE orders (id bigint PRIMARY KEY, note text, total numeric(10,2) NOT NULL DEFAULT 0);
+    /// CREATE VIEW open_orders AS SELECT id, note FROM orders;
+    /// CREATE FUNCTION price(bigint) RETURNS numeric LANGUAGE sql AS 'SELECT 1.0';
+    /// -- up
+    /// ALTER TABLE orders ALTER COLUMN note TYPE text COLLATE "C";
+    /// ```
+    ///
+    /// ## Safe example
+    ///
+    /// ```sql
+    /// -- history
+    /// CREATE TABLE orders (id bigint PRIMARY KEY, note text, total numeric(10,2) NOT NULL DEFAULT 0);
+    /// CREATE VIEW open_orders AS SELECT id, note FROM orders;
+    /// CREATE FUNCTION price(bigint) RETURNS numeric LANGUAGE sql AS 'SELECT 1.0';
+    /// -- up
+    /// ALTER TABLE orders ADD COLUMN code text COLLATE "C";
+    /// ```
+    "BC16" "change-collation-or-charset"
+    severity: Warning,
+    dialects: ALL,
+    default: on,
+    since: "0.1.0",
+    check: Change(check),
+}
+
+fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
+    let what = match cx.change {
+        Change::AlterColumnType { table, column, collation: Some(new), .. }
+            if cx.column_in_use(table, column) =>
+        {
+            let old = cx.column(table, column).and_then(|c| c.collation.as_ref());
+            if old == Some(new) {
+                return None;
+            }
+            format!("`{table}.{column}`")
+        }
+        Change::ModifyColumn { table, from, column, .. } if cx.column_in_use(table, from) => {
+            let old = cx.column(table, from)?;
+            let recollated = column.collation.is_some() && column.collation != old.collation;
+            let charset = |ty: &Option<SqlType>| ty.as_ref().and_then(|t| t.charset.clone());
+            let recoded = charset(&column.ty).is_some() && charset(&column.ty) != charset(&old.ty);
+            if !recollated && !recoded {
+                return None;
+            }
+            format!("`{table}.{from}`")
+        }
+        Change::ConvertCharset { table, .. } if cx.in_use(table) => {
+            format!("text in {}", cx.describe(table))
+        }
+        _ => return None,
+    };
+    Some(
+        Draft::new(format!(
+            "{what} compares and sorts in another way: values that differed may become equal"
+        ))
+        .help("look for values that become equal first"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::examples::cases;
+
+    #[test]
+    fn cases_of_the_rule() {
+        cases(
+            &super::RULE,
+            &[
+                (
+                    "mysql",
+                    r#"-- history
+CREATE TABLE t (a varchar(10));
+-- up
+ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4;"#,
+                    true,
+                ),
+                (
+                    "mysql",
+                    r#"-- history
+CREATE TABLE t (a varchar(10) COLLATE utf8mb4_bin);
+-- up
+ALTER TABLE t MODIFY a varchar(20) COLLATE utf8mb4_bin;"#,
+                    false,
+                ),
+            ],
+        );
+    }
+}

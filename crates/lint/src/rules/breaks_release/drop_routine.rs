@@ -1,0 +1,201 @@
+//! BC12.
+
+use downhaul_syntax::{Change, ObjectName};
+
+use crate::Severity;
+
+use crate::context::ChangeContext;
+use crate::finding::Draft;
+use crate::rule::declare_rule;
+
+declare_rule! {
+    /// ## What it does
+    ///
+    /// Reports a function, procedure, sequence, type or extension that is dropped, and a trigger
+    /// (warning), where the migration does not make it again in the same shape.
+    ///
+    /// ## Why is this bad
+    ///
+    /// Statements of the running release that call or use it fail. A trigger that is gone no longer
+    /// does what the running release relies on.
+    ///
+    /// ## What to do
+    ///
+    /// Add the new one beside it, release code that uses the new one, drop the old one later.
+    ///
+    /// ## Unsafe example
+    ///
+    /// ```sql
+    /// -- history
+    /// CREATE TABLE orders (id bigint PRIMARY KEY, note text, total numeric(10,2) NOT NULL DEFAULT 0);
+    /// CREATE VIEW open_orders AS SELECT id, note FROM orders;
+    /// CREATE FUNCTION price(bigint) RETURNS numeric LANGUAGE sql AS 'SELECT 1.0';
+    /// -- up
+    /// DROP FUNCTION price(bigint);
+    /// ```
+    ///
+    /// ## Safe example
+    ///
+    /// ```sql
+    /// -- history
+    /// CREATE TABLE orders (id bigint PRIMARY KEY, note text, total numeric(10,2) NOT NULL DEFAULT 0);
+    /// CREATE VIEW open_orders AS SELECT id, note FROM orders;
+    /// CREATE FUNCTION price(bigint) RETURNS numeric LANGUAGE sql AS 'SELECT 1.0';
+    /// -- up
+    /// DROP FUNCTION price(bigint);
+    /// CREATE FUNCTION price(bigint) RETURNS numeric LANGUAGE sql AS 'SELECT 2.0';
+    /// ```
+    "BC12" "drop-routine"
+    severity: Error,
+    dialects: ALL,
+    default: on,
+    since: "0.1.0",
+    check: Change(check),
+}
+
+fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
+    if cx.is_contract() {
+        return None;
+    }
+    let (draft, used) = match cx.change {
+        Change::DropRoutine { name, args, .. } => {
+            let again = cx.later().any(|i| match i.change {
+                Change::CreateRoutine { def, .. } => {
+                    def.name.name == name.name
+                        && args.as_ref().is_none_or(|a| a.len() == def.args.len())
+                }
+                _ => false,
+            });
+            let fires_only = is_trigger_function(cx, name);
+            let callers = cx.broken_queries(cx.queries.of_function(name));
+            (
+                Draft::new(format!("the running release may still call `{name}`{callers}")),
+                cx.routine_in_use(name) && !again && !fires_only,
+            )
+        }
+        Change::DropTrigger { name, table, .. } => {
+            let again = cx.later().any(|i| {
+                matches!(i.change, Change::CreateTrigger { def, .. } if def.name == *name)
+                    || matches!((i.change, table), (Change::DropTable { name, .. }, Some(t)) if name.name == t.name)
+            });
+            let used = match table {
+                Some(table) => {
+                    cx.in_use(table)
+                        && cx.table(table).is_none_or(|t| {
+                            t.columns_unknown || t.triggers.iter().any(|g| g.name == *name)
+                        })
+                }
+                None => {
+                    !cx.history_known
+                        || cx
+                            .catalog
+                            .tables
+                            .values()
+                            .any(|t| t.triggers.iter().any(|g| g.name == *name))
+                }
+            };
+            (
+                Draft::new(format!(
+                    "what trigger `{name}` does no longer happens for writes of the running release"
+                ))
+                .severity(Severity::Warning),
+                used && !again,
+            )
+        }
+        Change::DropSequence { name, .. } => {
+            let owned = cx.catalog.sequences.get(&cx.catalog.normalize(name)).is_none();
+            let known = cx.history_known && owned;
+            (
+                Draft::new(format!("the running release may still draw numbers from `{name}`")),
+                !known && cx.relation_in_use(name),
+            )
+        }
+        Change::DropType { name, .. } => {
+            let known = cx.catalog.types.contains_key(&cx.catalog.normalize(name));
+            let again = cx.later().any(|i| {
+                matches!(i.change, Change::CreateType { name: new, .. } if new.name == name.name)
+            });
+            // The swap of an enum: renamed away, made new, columns moved over.
+            let swapped = cx
+                .earlier()
+                .any(|i| matches!(i.change, Change::Rename { to, .. } if *to == name.name));
+            (
+                Draft::new(format!(
+                    "statements of the running release that name type `{name}` fail"
+                )),
+                (known || !cx.history_known) && cx.type_in_use(name) && !again && !swapped,
+            )
+        }
+        Change::DropExtension { name, .. } => {
+            let known = cx.catalog.extensions.contains(name);
+            (
+                Draft::new(format!(
+                    "functions and types of extension `{name}` are gone for the running release"
+                )),
+                known || !cx.history_known,
+            )
+        }
+        _ => return None,
+    };
+    used.then(|| draft.help("add the new one beside it, switch the code, drop the old one later"))
+}
+
+/// Nobody but triggers can call it.
+fn is_trigger_function(cx: &ChangeContext<'_>, name: &ObjectName) -> bool {
+    let name = cx.catalog.normalize(name);
+    cx.catalog
+        .routines
+        .iter()
+        .filter(|(k, _)| k.name == name)
+        .any(|(_, r)| r.def.returns.as_deref().is_some_and(|t| t.eq_ignore_ascii_case("trigger")))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::examples::cases;
+
+    #[test]
+    fn cases_of_the_rule() {
+        cases(
+            &super::RULE,
+            &[
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE orders (id bigint PRIMARY KEY, note text, total numeric(10,2) NOT NULL DEFAULT 0);
+CREATE VIEW open_orders AS SELECT id, note FROM orders;
+CREATE FUNCTION price(bigint) RETURNS numeric LANGUAGE sql AS 'SELECT 1.0';
+-- up
+DROP FUNCTION price(bigint);
+CREATE FUNCTION price(bigint, text) RETURNS numeric LANGUAGE sql AS 'SELECT 2.0';"#,
+                    true,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE orders (id bigint PRIMARY KEY, note text, total numeric(10,2) NOT NULL DEFAULT 0);
+CREATE VIEW open_orders AS SELECT id, note FROM orders;
+CREATE FUNCTION price(bigint) RETURNS numeric LANGUAGE sql AS 'SELECT 1.0';
+-- up
+DROP FUNCTION IF EXISTS nothing(int);"#,
+                    false,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TYPE s AS ENUM ('a');
+-- up
+DROP TYPE s;"#,
+                    true,
+                ),
+                (
+                    "postgres",
+                    r#"-- up
+CREATE TYPE s AS ENUM ('a');
+DROP TYPE s;"#,
+                    false,
+                ),
+            ],
+        );
+    }
+}

@@ -1,0 +1,98 @@
+//! BC22.
+
+use downhaul_syntax::{Change, ConstraintKind};
+
+use crate::context::ChangeContext;
+use crate::finding::Draft;
+use crate::rule::declare_rule;
+
+declare_rule! {
+    /// ## What it does
+    ///
+    /// Reports a primary key or unique constraint or index that is dropped and not replaced in the
+    /// same migration.
+    ///
+    /// ## Why is this bad
+    ///
+    /// Statements of the running release that rely on it fail or misbehave: `ON CONFLICT (column)`
+    /// is refused, duplicates get in, logical replication loses its identity. Once duplicates are
+    /// in, there is no way back.
+    ///
+    /// ## What to do
+    ///
+    /// Create what replaces it first, in the same migration.
+    ///
+    /// ## Unsafe example
+    ///
+    /// ```sql
+    /// -- history
+    /// CREATE TABLE t (id int CONSTRAINT t_one UNIQUE);
+    /// -- up
+    /// ALTER TABLE t DROP CONSTRAINT t_one;
+    /// ```
+    ///
+    /// ## Safe example
+    ///
+    /// ```sql
+    /// -- history
+    /// CREATE TABLE t (id int CONSTRAINT t_one UNIQUE, tenant int);
+    /// CREATE UNIQUE INDEX t_two ON t (id, tenant);
+    /// -- up
+    /// ALTER TABLE t DROP CONSTRAINT t_one, ADD CONSTRAINT t_two UNIQUE USING INDEX t_two;
+    /// ```
+    "BC22" "drop-unique-or-pk"
+    severity: Warning,
+    dialects: ALL,
+    default: on,
+    since: "0.1.0",
+    check: Change(check),
+}
+
+fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
+    if cx.is_contract() {
+        return None;
+    }
+    let (table, what) = match cx.change {
+        Change::DropConstraint { table, name, .. } => {
+            let known = cx.table(table)?.constraint(name)?;
+            let key = matches!(
+                known.kind,
+                ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. }
+            );
+            if !key || !cx.existed(known.origin) {
+                return None;
+            }
+            (table.clone(), format!("`{name}`"))
+        }
+        Change::DropPrimaryKey { table } => (table.clone(), "the primary key".to_owned()),
+        Change::DropIndex { name, table, .. } => {
+            let (owner, index) = cx.index(name, table.as_ref())?;
+            if !index.unique || !cx.existed(index.origin) {
+                return None;
+            }
+            (owner.name.clone(), format!("`{name}`"))
+        }
+        _ => return None,
+    };
+    let replaced = cx.later().chain(cx.earlier()).any(|i| match i.change {
+        Change::AddConstraint { table: t, constraint, .. } => {
+            t.name == table.name
+                && matches!(
+                    constraint.kind,
+                    ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. }
+                )
+        }
+        Change::CreateIndex { index, .. } => index.unique && index.table.name == table.name,
+        Change::DropTable { name, .. } => name.name == table.name,
+        _ => false,
+    });
+    if replaced || !cx.in_use(&table) {
+        return None;
+    }
+    Some(
+        Draft::new(format!(
+            "without {what} duplicates get into `{table}`, and upserts of the running release that rely on it fail"
+        ))
+        .help("create what replaces it first, in the same migration"),
+    )
+}

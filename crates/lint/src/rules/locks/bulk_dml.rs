@@ -1,0 +1,72 @@
+//! LK19.
+
+use downhaul_syntax::Change;
+use downhaul_syntax::change::RowFilter;
+
+use crate::facts::Phase;
+
+use crate::context::ChangeContext;
+use crate::finding::Draft;
+use crate::rule::declare_rule;
+
+declare_rule! {
+    /// ## What it does
+    ///
+    /// Reports `UPDATE` or `DELETE` of all rows of a populated table in one statement.
+    ///
+    /// ## Why is this bad
+    ///
+    /// Every row is locked until the end, the journal of the database and its replicas have to take
+    /// all of it at once, and PostgreSQL keeps every old version of every row until then.
+    ///
+    /// ## What to do
+    ///
+    /// Do it in batches of a few thousand rows, each in a transaction of its own: mark the
+    /// migration `-- downhaul:phase backfill` and let Downhaul do it.
+    ///
+    /// ## Unsafe example
+    ///
+    /// ```sql
+    /// -- history
+    /// CREATE TABLE customers (id bigint PRIMARY KEY);
+    /// CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint, note text, total numeric(10,2) NOT NULL);
+    /// CREATE MATERIALIZED VIEW totals AS SELECT customer, total FROM orders;
+    /// -- up
+    /// UPDATE orders SET note = '';
+    /// ```
+    ///
+    /// ## Safe example
+    ///
+    /// ```sql
+    /// -- history
+    /// CREATE TABLE customers (id bigint PRIMARY KEY);
+    /// CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint, note text, total numeric(10,2) NOT NULL);
+    /// CREATE MATERIALIZED VIEW totals AS SELECT customer, total FROM orders;
+    /// -- up
+    /// UPDATE orders SET note = '' WHERE id BETWEEN 1 AND 1000;
+    /// ```
+    "LK19" "bulk-dml"
+    severity: Warning,
+    dialects: ALL,
+    default: on,
+    since: "0.1.0",
+    check: Change(check),
+}
+
+fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
+    let (table, verb) = match cx.change {
+        Change::Update { table, rows: RowFilter::All, .. } => (table, "updated"),
+        Change::Delete { table, rows: RowFilter::All, .. } => (table, "deleted"),
+        _ => return None,
+    };
+    if cx.facts.phase == Some(Phase::Backfill) || !cx.populated(table) {
+        return None;
+    }
+    Some(
+        Draft::new(format!(
+            "all rows of {} are {verb} and locked in one statement",
+            cx.describe(table)
+        ))
+        .help("do it in batches, in a migration marked `-- downhaul:phase backfill`"),
+    )
+}

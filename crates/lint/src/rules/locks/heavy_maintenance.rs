@@ -1,0 +1,183 @@
+//! LK11.
+
+use downhaul_syntax::Change;
+
+use crate::Severity;
+use crate::effects::Blocks;
+
+use crate::context::ChangeContext;
+use crate::finding::Draft;
+use crate::rule::declare_rule;
+
+declare_rule! {
+    /// ## What it does
+    ///
+    /// Reports what writes a whole table anew for upkeep: `VACUUM FULL`, `CLUSTER`, `SET LOGGED`,
+    /// `SET UNLOGGED`, `SET TABLESPACE`, `SET ACCESS METHOD`, `REFRESH MATERIALIZED VIEW` without
+    /// `CONCURRENTLY`, `OPTIMIZE TABLE`, `ALTER TABLE … ENGINE=` and `FORCE`, SQLite `VACUUM`.
+    ///
+    /// ## Why is this bad
+    ///
+    /// The table is locked for as long as it takes to copy it: on PostgreSQL nobody reads or
+    /// writes.
+    ///
+    /// ## What to do
+    ///
+    /// Use `pg_repack`, `REFRESH … CONCURRENTLY` (needs a unique index), or an online schema change
+    /// tool; otherwise a maintenance window.
+    ///
+    /// ## Unsafe example
+    ///
+    /// ```sql
+    /// -- history
+    /// CREATE TABLE customers (id bigint PRIMARY KEY);
+    /// CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint, note text, total numeric(10,2) NOT NULL);
+    /// CREATE MATERIALIZED VIEW totals AS SELECT customer, total FROM orders;
+    /// -- up
+    /// REFRESH MATERIALIZED VIEW totals;
+    /// ```
+    ///
+    /// ```sql
+    /// -- history
+    /// CREATE TABLE customers (id bigint PRIMARY KEY);
+    /// CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint, note text, total numeric(10,2) NOT NULL);
+    /// CREATE MATERIALIZED VIEW totals AS SELECT customer, total FROM orders;
+    /// -- up
+    /// -- downhaul:no-transaction
+    /// VACUUM FULL orders;
+    /// ```
+    ///
+    /// ## Safe example
+    ///
+    /// ```sql
+    /// -- history
+    /// CREATE TABLE customers (id bigint PRIMARY KEY);
+    /// CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint, note text, total numeric(10,2) NOT NULL);
+    /// CREATE MATERIALIZED VIEW totals AS SELECT customer, total FROM orders;
+    /// CREATE UNIQUE INDEX totals_one ON totals (customer);
+    /// -- up
+    /// REFRESH MATERIALIZED VIEW CONCURRENTLY totals;
+    /// ```
+    "LK11" "heavy-maintenance"
+    severity: Error,
+    dialects: ALL,
+    default: on,
+    since: "0.1.0",
+    check: Change(check),
+}
+
+fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
+    let (what, all) = match cx.change {
+        Change::Vacuum { full: true, tables } => ("VACUUM FULL", tables.is_empty()),
+        Change::Cluster { table } => ("CLUSTER", table.is_none()),
+        Change::SetLogged { .. } => ("changing whether it is logged", false),
+        Change::SetTablespace { .. } => ("moving it to another tablespace", false),
+        Change::SetAccessMethod { .. } => ("changing its access method", false),
+        Change::RefreshMaterializedView { concurrently: false, name, .. } => {
+            let view = cx.catalog.view(name);
+            if view.is_some_and(|v| v.no_data || !cx.existed(v.origin))
+                || view.is_none() && cx.surely_absent_view(name)
+            {
+                return None;
+            }
+            return Some(
+                Draft::new(format!("readers of `{name}` wait until it is filled anew"))
+                    .help("use REFRESH MATERIALIZED VIEW CONCURRENTLY, which needs a unique index"),
+            );
+        }
+        Change::OptimizeTable { .. } => ("OPTIMIZE TABLE", false),
+        Change::SetTableOptions { .. } => ("changing its engine or row format", false),
+        Change::MysqlTableVerb { .. } => ("this", false),
+        _ => return None,
+    };
+    let tables = cx.populated_of(&cx.effects.rewrites);
+    if tables.is_empty() && !all {
+        return None;
+    }
+    let waits = cx.effects.locks.iter().map(|l| l.blocks).max().unwrap_or(Blocks::Reads);
+    let names: Vec<String> = tables.iter().map(|t| cx.describe(t)).collect();
+    let names = if all { "every table".to_owned() } else { names.join(", ") };
+    let draft = if waits >= Blocks::Writes || all {
+        Draft::new(format!("{what} writes {names} anew while {} wait", waits.for_people()))
+    } else {
+        Draft::new(format!("{what} writes {names} anew: replicas fall behind for as long"))
+            .severity(Severity::Warning)
+    };
+    Some(draft.help("use an online tool (pg_repack, gh-ost), or a maintenance window"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::examples::cases;
+
+    #[test]
+    fn cases_of_the_rule() {
+        cases(
+            &super::RULE,
+            &[
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE customers (id bigint PRIMARY KEY);
+CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint, note text, total numeric(10,2) NOT NULL);
+CREATE MATERIALIZED VIEW totals AS SELECT customer, total FROM orders;
+-- up
+ALTER TABLE orders SET UNLOGGED;"#,
+                    true,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE customers (id bigint PRIMARY KEY);
+CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint, note text, total numeric(10,2) NOT NULL);
+CREATE MATERIALIZED VIEW totals AS SELECT customer, total FROM orders;
+-- up
+ALTER TABLE orders SET LOGGED;"#,
+                    false,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE customers (id bigint PRIMARY KEY);
+CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint, note text, total numeric(10,2) NOT NULL);
+CREATE MATERIALIZED VIEW totals AS SELECT customer, total FROM orders;
+-- up
+CLUSTER orders USING orders_pkey;"#,
+                    true,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE customers (id bigint PRIMARY KEY);
+CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint, note text, total numeric(10,2) NOT NULL);
+CREATE MATERIALIZED VIEW totals AS SELECT customer, total FROM orders;
+-- up
+ALTER TABLE orders SET TABLESPACE fast;"#,
+                    true,
+                ),
+                (
+                    "mysql",
+                    r#"-- history
+CREATE TABLE t (a int) ENGINE=InnoDB;
+-- up
+ALTER TABLE t ENGINE=MyISAM;"#,
+                    true,
+                ),
+                (
+                    "mysql",
+                    r#"-- history
+CREATE TABLE t (a int);
+-- up
+ALTER TABLE t COMMENT="x";"#,
+                    false,
+                ),
+                (
+                    "postgres",
+                    r#"-- up
+VACUUM t;"#,
+                    false,
+                ),
+            ],
+        );
+    }
+}

@@ -1,0 +1,141 @@
+//! LK14.
+
+use downhaul_syntax::Change;
+use downhaul_syntax::change::RowFilter;
+
+use crate::Severity;
+use crate::effects::Blocks;
+
+use crate::context::ChangeContext;
+use crate::finding::Draft;
+use crate::rule::declare_rule;
+
+declare_rule! {
+    /// ## What it does
+    ///
+    /// Reports a scan, an index build or a change of rows in a transaction that already holds an
+    /// `ACCESS EXCLUSIVE` lock on a populated table, and says which statement took it.
+    ///
+    /// ## Why is this bad
+    ///
+    /// A short lock becomes a long one: nobody reads or writes the table until the whole
+    /// transaction is over.
+    ///
+    /// ## What to do
+    ///
+    /// Put the statement in a migration of its own.
+    ///
+    /// ## Unsafe example
+    ///
+    /// ```sql
+    /// -- history
+    /// CREATE TABLE customers (id bigint PRIMARY KEY);
+    /// CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint, note text, total numeric(10,2) NOT NULL);
+    /// CREATE MATERIALIZED VIEW totals AS SELECT customer, total FROM orders;
+    /// -- up
+    /// ALTER TABLE orders ADD COLUMN channel text;
+    /// UPDATE orders SET channel = 'web';
+    /// ```
+    ///
+    /// ## Safe example
+    ///
+    /// ```sql
+    /// -- history
+    /// CREATE TABLE customers (id bigint PRIMARY KEY);
+    /// CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint, note text, total numeric(10,2) NOT NULL);
+    /// CREATE MATERIALIZED VIEW totals AS SELECT customer, total FROM orders;
+    /// -- up
+    /// ALTER TABLE orders ADD COLUMN channel text;
+    /// ALTER TABLE orders ALTER COLUMN channel SET DEFAULT 'web';
+    /// ```
+    "LK14" "statement-after-strong-lock"
+    severity: Error,
+    dialects: POSTGRES,
+    default: on,
+    since: "0.1.0",
+    check: Change(check),
+}
+
+fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
+    let held = cx.held.iter().find(|h| {
+        h.blocks >= Blocks::Reads && h.statement != cx.statement.index && cx.populated(&h.table)
+    })?;
+    let (what, sure) = match cx.change {
+        // These have rules of their own, and the lock is part of what they say.
+        Change::ValidateConstraint { .. } => return None,
+        Change::Update { table, rows, .. } | Change::Delete { table, rows, .. }
+            if cx.populated(table) =>
+        {
+            (format!("changing rows of {}", cx.describe(table)), *rows == RowFilter::All)
+        }
+        Change::Insert { from_query: Some(query), .. } => {
+            let from = cx.populated_of(&query.tables);
+            let first = from.first()?;
+            (format!("copying rows of {}", cx.describe(first)), true)
+        }
+        Change::Insert { .. } | Change::Update { .. } | Change::Delete { .. } => return None,
+        _ => {
+            let long = [&cx.effects.rewrites, &cx.effects.builds_indexes, &cx.effects.scans];
+            let table =
+                long.into_iter().find_map(|tables| cx.populated_of(tables).first().copied())?;
+            let what = if cx.effects.rewrites.contains(table) {
+                "writing anew"
+            } else if cx.effects.builds_indexes.contains(table) {
+                "building an index on"
+            } else {
+                "reading all of"
+            };
+            (format!("{what} {}", cx.describe(table)), true)
+        }
+    };
+    let draft = Draft::new(format!(
+        "{what} while line {} holds {} on `{}`: nobody reads or writes it until this is done",
+        held.line, held.mode, held.table
+    ))
+    .help("put it in a migration of its own");
+    Some(if sure { draft } else { draft.severity(Severity::Warning) })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::examples::cases;
+
+    #[test]
+    fn cases_of_the_rule() {
+        cases(
+            &super::RULE,
+            &[
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE customers (id bigint PRIMARY KEY);
+CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint, note text, total numeric(10,2) NOT NULL);
+CREATE MATERIALIZED VIEW totals AS SELECT customer, total FROM orders;
+-- up
+ALTER TABLE orders ADD COLUMN a int;
+CREATE INDEX i ON orders (a);"#,
+                    true,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE customers (id bigint PRIMARY KEY);
+CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint, note text, total numeric(10,2) NOT NULL);
+CREATE MATERIALIZED VIEW totals AS SELECT customer, total FROM orders;
+-- up
+ALTER TABLE orders ADD COLUMN a int;
+INSERT INTO customers VALUES (1);"#,
+                    false,
+                ),
+                (
+                    "postgres",
+                    r#"-- up
+CREATE TABLE t (a int);
+ALTER TABLE t ADD b int;
+UPDATE t SET b = 1;"#,
+                    false,
+                ),
+            ],
+        );
+    }
+}
