@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use downhaul_lint::{Finding, LintReport, Severity, StatementEffects, Summary};
+use downhaul_lint::{Finding, Severity, StatementEffects, Summary};
 use downhaul_syntax::Dialect;
 
 /// A file that could not be judged.
@@ -20,15 +20,26 @@ pub struct Problem {
     pub help: String,
 }
 
+/// A series of migrations, and how it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JudgedSeries {
+    /// Folder or file.
+    pub path: String,
+    /// Layout of the files: `sqlx`.
+    pub layout: String,
+    /// Dialect that the files were read in.
+    pub dialect: Dialect,
+    /// How the dialect was found out: "--dialect", "`SERIAL` in 0001_init.up.sql:3".
+    pub dialect_from: String,
+}
+
 /// What a lint run says, with the texts that it speaks of.
 #[derive(Clone, Debug)]
 pub struct Document<'a> {
     /// Version of Downhaul.
     pub tool_version: &'a str,
-    /// Dialect that the files were read in.
-    pub dialect: Dialect,
-    /// How the dialect was found out: "--dialect", "`SERIAL` in 0001_init.up.sql:3".
-    pub dialect_from: &'a str,
+    /// What was judged.
+    pub series: &'a [JudgedSeries],
     /// In order of the migrations, then of the place.
     pub findings: &'a [Finding],
     /// Effects of the judged statements.
@@ -44,26 +55,6 @@ pub struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    /// A document of all that a run found.
-    #[must_use]
-    pub fn new(
-        report: &'a LintReport,
-        files: &'a BTreeMap<String, String>,
-        dialect: Dialect,
-    ) -> Self {
-        Self {
-            tool_version: env!("CARGO_PKG_VERSION"),
-            dialect,
-            dialect_from: "",
-            findings: &report.findings,
-            effects: &report.effects,
-            summary: report.summary,
-            problems: &[],
-            files,
-            in_baseline: 0,
-        }
-    }
-
     /// The text of a file; empty where it is not known.
     pub(crate) fn text(&self, file: &str) -> &'a str {
         self.files.get(file).map_or("", String::as_str)

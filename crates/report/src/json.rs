@@ -13,7 +13,7 @@ pub const VERSION: u32 = 1;
 struct Output<'a> {
     version: u32,
     tool: Tool<'a>,
-    dialect: DialectOut<'a>,
+    series: Vec<SeriesOut<'a>>,
     findings: Vec<FindingOut<'a>>,
     statements: Vec<StatementOut<'a>>,
     problems: Vec<ProblemOut<'a>>,
@@ -27,9 +27,11 @@ struct Tool<'a> {
 }
 
 #[derive(Serialize)]
-struct DialectOut<'a> {
-    name: &'static str,
-    from: &'a str,
+struct SeriesOut<'a> {
+    path: &'a str,
+    layout: &'a str,
+    dialect: &'static str,
+    dialect_from: &'a str,
 }
 
 #[derive(Serialize)]
@@ -104,7 +106,16 @@ pub(crate) fn render(document: &Document<'_>) -> String {
     let output = Output {
         version: VERSION,
         tool: Tool { name: "downhaul", version: document.tool_version },
-        dialect: DialectOut { name: document.dialect.as_str(), from: document.dialect_from },
+        series: document
+            .series
+            .iter()
+            .map(|series| SeriesOut {
+                path: &series.path,
+                layout: &series.layout,
+                dialect: series.dialect.as_str(),
+                dialect_from: &series.dialect_from,
+            })
+            .collect(),
         findings: document
             .findings
             .iter()

@@ -16,7 +16,7 @@ mod sarif;
 use std::fmt;
 use std::str::FromStr;
 
-pub use document::{Document, Problem};
+pub use document::{Document, JudgedSeries, Problem};
 pub use fingerprint::fingerprints;
 pub use json::VERSION as JSON_VERSION;
 pub use pretty::Look;

@@ -1,11 +1,11 @@
 //! For people.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use downhaul_lint::{Finding, Severity};
-use downhaul_syntax::{LineIndex, Span};
+use downhaul_syntax::{Dialect, LineIndex, Span};
 
 use crate::{Document, count};
 
@@ -127,10 +127,10 @@ fn tally<'a>(findings: impl Iterator<Item = &'a Finding> + Clone) -> String {
 fn summary(document: &Document<'_>, look: Look) -> String {
     let summary = document.summary;
     let judged = format!(
-        "{} with {} of {}",
+        "{} with {}{}",
         count(summary.migrations, "migration"),
         count(summary.statements, "statement"),
-        dialect_name(document.dialect)
+        dialects(document)
     );
     let mut asides = Vec::new();
     if !document.problems.is_empty() {
@@ -164,8 +164,14 @@ fn summary(document: &Document<'_>, look: Look) -> String {
     format!("{mark} {judged}: {found}{asides}\n{more}\n")
 }
 
-fn dialect_name(dialect: downhaul_syntax::Dialect) -> &'static str {
-    use downhaul_syntax::Dialect;
+/// ` of PostgreSQL`, ` of PostgreSQL and SQLite`.
+fn dialects(document: &Document<'_>) -> String {
+    let names: BTreeSet<Dialect> = document.series.iter().map(|s| s.dialect).collect();
+    let names: Vec<&str> = names.into_iter().map(dialect_name).collect();
+    if names.is_empty() { String::new() } else { format!(" of {}", names.join(" and ")) }
+}
+
+fn dialect_name(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Postgres => "PostgreSQL",
         Dialect::Mysql => "MySQL",

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use downhaul_lint::{Edit, Effects, Finding, Fix, Severity, StatementEffects, Summary, find_rule};
-use downhaul_report::{Document, Format, Look, Problem, render};
+use downhaul_report::{Document, Format, JudgedSeries, Look, Problem, render};
 use downhaul_syntax::{Dialect, LineIndex, Span};
 
 const SLIM: &str = "migrations/0006_slim customers.up.sql";
@@ -18,6 +18,7 @@ struct Sample {
     findings: Vec<Finding>,
     effects: Vec<StatementEffects>,
     problems: Vec<Problem>,
+    series: Vec<JudgedSeries>,
 }
 
 /// A finding of a real rule on the first place where `needle` stands.
@@ -69,6 +70,12 @@ fn sample() -> Sample {
             start,
             effects: Effects::none(),
         }],
+        series: vec![JudgedSeries {
+            path: "migrations".into(),
+            layout: "plain".into(),
+            dialect: Dialect::Postgres,
+            dialect_from: "--dialect".into(),
+        }],
         problems: vec![Problem {
             file: "migrations/0008_latin1.up.sql".into(),
             line: 2,
@@ -86,8 +93,7 @@ impl Sample {
     fn document(&self) -> Document<'_> {
         Document {
             tool_version: "0.1.0",
-            dialect: Dialect::Postgres,
-            dialect_from: "--dialect",
+            series: &self.series,
             findings: &self.findings,
             effects: &self.effects,
             summary: Summary { migrations: 3, statements: 9, suppressed: 1, ..Summary::default() },
