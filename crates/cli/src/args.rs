@@ -2,7 +2,12 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use downhaul_plan::LayoutId;
+use downhaul_syntax::Dialect;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 /// Every schema change can be taken back, proven before it ships and lossless afterwards.
 #[derive(Debug, Parser)]
@@ -66,6 +71,17 @@ pub enum Command {
     Down(DownArgs),
     /// See the whole tool at work on a database of its own
     Demo(DemoArgs),
+    /// Judge migrations before they run
+    Lint(Box<LintArgs>),
+    /// List the rules of `lint`
+    Rules(RulesArgs),
+    /// Explain a rule: what it finds, why it matters, the safe way
+    Explain(ExplainArgs),
+    /// Print the JSON Schema of `downhaul.toml`
+    ConfigSchema,
+    /// Write what is generated: documentation, man pages, shell completions
+    #[command(hide = true)]
+    Generate(GenerateArgs),
 }
 
 /// `init`.
@@ -195,4 +211,187 @@ pub struct DemoArgs {
     /// Keep the SQLite file and the migrations in this folder
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
+}
+
+/// Formats of `lint`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LintFormat {
+    /// For people.
+    #[default]
+    Pretty,
+    /// For programs, versioned: docs/json-format.md.
+    Json,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// Annotations of GitHub Actions.
+    Github,
+    /// GitLab's Code Quality report.
+    Gitlab,
+    /// JUnit XML.
+    Junit,
+}
+
+/// What makes `lint` exit with 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FailOn {
+    /// Errors.
+    #[default]
+    Error,
+    /// Errors and warnings.
+    Warning,
+    /// Any finding.
+    Info,
+    /// Nothing.
+    Never,
+}
+
+/// Dialects as users type them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum DialectName {
+    Postgres,
+    Mysql,
+    Mariadb,
+    Sqlite,
+}
+
+impl From<DialectName> for Dialect {
+    fn from(name: DialectName) -> Self {
+        match name {
+            DialectName::Postgres => Self::Postgres,
+            DialectName::Mysql => Self::Mysql,
+            DialectName::Mariadb => Self::MariaDb,
+            DialectName::Sqlite => Self::Sqlite,
+        }
+    }
+}
+
+fn layout_parser() -> impl TypedValueParser<Value = LayoutId> {
+    PossibleValuesParser::new(LayoutId::ALL.map(LayoutId::as_str))
+        .map(|name| name.parse().expect("only names of layouts are possible values"))
+}
+
+/// `lint`.
+#[derive(Clone, Debug, Args)]
+pub struct LintArgs {
+    /// Files, folders, or `-` for standard input (default: the folder of the migrations). A file
+    /// that belongs to a series is judged against the schema that the files before it leave
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Folder of the migrations; with `-` it is the history that standard input follows
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Dialect (default: a `-- downhaul:dialect` line, the configuration, DATABASE_URL, else what
+    /// the SQL itself shows)
+    #[arg(long, value_enum, value_name = "DIALECT")]
+    pub dialect: Option<DialectName>,
+    /// Version of the server, such as 15 or 8.0.29
+    #[arg(long, value_name = "VERSION")]
+    pub server_version: Option<String>,
+    /// Layout of the folder (default: found out)
+    #[arg(long, value_name = "LAYOUT", value_parser = layout_parser())]
+    pub layout: Option<LayoutId>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    pub format: LintFormat,
+    /// Write the report to a file instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Exit with 1 if there are findings of this severity or worse
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    pub fail_on: Option<FailOn>,
+    /// Report only files that git calls new or edited; the others are replayed
+    #[arg(long)]
+    pub changed: bool,
+    /// Compare with this commit or branch (default: where this branch left the main one)
+    #[arg(long, value_name = "REF", requires = "changed")]
+    pub since: Option<String>,
+    /// Leave out the findings that this file holds
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Write all findings to the baseline file, and exit with 0
+    #[arg(long)]
+    pub write_baseline: bool,
+    /// Do not report a rule (code, name, family such as LK, or `all`); may be repeated
+    #[arg(long, value_name = "RULE")]
+    pub allow: Vec<String>,
+    /// Report a rule as a warning; may be repeated
+    #[arg(long, value_name = "RULE")]
+    pub warn: Vec<String>,
+    /// Report a rule as an error; may be repeated
+    #[arg(long, value_name = "RULE")]
+    pub deny: Vec<String>,
+    /// Schema that is there before the first migration: the output of `pg_dump --schema-only`,
+    /// `mysqldump --no-data` or `.schema`
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
+    /// Statements that the running release sends: a folder or file of SQL, sqlx's `.sqlx`, or a CSV
+    /// export of `pg_stat_statements`; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub queries: Vec<PathBuf>,
+    /// All judged migrations go out as one deployment: what one makes is new to the others
+    #[arg(long)]
+    pub one_deployment: bool,
+    /// Name of standard input in the report
+    #[arg(long, value_name = "NAME", default_value = "<stdin>")]
+    pub stdin_name: String,
+}
+
+/// Formats of `rules`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum RulesFormat {
+    /// For people.
+    #[default]
+    Pretty,
+    /// For programs.
+    Json,
+    /// For the documentation.
+    Markdown,
+}
+
+/// `rules`.
+#[derive(Debug, Args)]
+pub struct RulesArgs {
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    pub format: RulesFormat,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Code or name of the rule: LK01, index-not-concurrent
+    pub rule: String,
+}
+
+/// `generate`.
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// What
+    #[command(subcommand)]
+    pub what: Generated,
+}
+
+/// What `generate` makes.
+#[derive(Debug, Subcommand)]
+pub enum Generated {
+    /// The generated pages of docs/, below the repository's root
+    Docs {
+        /// The repository's root
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        out: PathBuf,
+    },
+    /// Man pages
+    Man {
+        /// Folder to write to
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Completions of a shell, to standard output
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
 }

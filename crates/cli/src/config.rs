@@ -2,25 +2,134 @@
 
 use std::path::{Path, PathBuf};
 
+use downhaul_lint::DownPolicy;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::args::Global;
+use crate::args::{DialectName, FailOn, Global};
 use crate::error::CliError;
 
 /// The name that is looked for, here and in the folders above.
 pub const FILE: &str = "downhaul.toml";
 
-/// The configuration.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// Configuration of Downhaul: `downhaul.toml`, found in the current folder or one above.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
-    /// Folder of the migrations, relative to the file.
+    /// Folder of the migrations, relative to this file.
     pub dir: Option<PathBuf>,
-    /// Dialect of the migrations, for `lint`.
-    pub dialect: Option<String>,
+    /// Dialect of the migrations.
+    pub dialect: Option<DialectName>,
+    /// How `downhaul lint` judges.
+    #[serde(default)]
+    pub lint: LintConfig,
     /// Where the file stands.
     #[serde(skip)]
     pub root: PathBuf,
+}
+
+/// How `downhaul lint` judges.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct LintConfig {
+    /// Rules that are not reported: codes (LK01), names (index-not-concurrent), families (LK), or
+    /// `all`.
+    pub allow: Vec<String>,
+    /// Rules that are reported as info; switches them on.
+    pub info: Vec<String>,
+    /// Rules that are reported as warnings; switches them on.
+    pub warn: Vec<String>,
+    /// Rules that are reported as errors; switches them on.
+    pub deny: Vec<String>,
+    /// Rules of which the default is off, and that are reported at their own severity.
+    pub enable: Vec<String>,
+    /// Severity from which on the exit code is 1 (default: error).
+    pub fail_on: Option<FailOn>,
+    /// Layout of the migrations (default: found out).
+    pub layout: Option<String>,
+    /// Version of the server, such as "15" or "8.0.29".
+    pub server_version: Option<String>,
+    /// When a missing down is a finding (default: auto, where the files come in pairs).
+    pub down: Option<Downs>,
+    /// What runs the migrations. `downhaul` (the default) keeps restore points and bounds every wait
+    /// for a lock; `other` does neither, and is judged so.
+    pub runner: Option<Runner>,
+    /// File of known findings, relative to this file.
+    pub baseline: Option<PathBuf>,
+    /// Statements that the running release sends, relative to this file.
+    pub queries: Vec<PathBuf>,
+    /// Schema that is there before the first migration, relative to this file.
+    pub schema: Option<PathBuf>,
+    /// What is known of tables.
+    pub tables: TableHints,
+    /// Settings for some files; where several match, the last one wins.
+    pub path: Vec<PathConfig>,
+}
+
+/// What is known of tables.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct TableHints {
+    /// Small tables: locks on them are not reported.
+    pub small: Vec<String>,
+    /// Large tables: a rewrite, scan or index build of them is an error.
+    pub large: Vec<String>,
+    /// Tables with much traffic: a lock on them that blocks reads or writes is an error.
+    pub hot: Vec<String>,
+}
+
+/// Settings for some files.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct PathConfig {
+    /// Which files, relative to the configuration file: `*` and `?` stay in one folder, `**` does
+    /// not.
+    pub glob: String,
+    /// Rules that are not reported.
+    pub allow: Vec<String>,
+    /// Rules that are reported as info.
+    pub info: Vec<String>,
+    /// Rules that are reported as warnings.
+    pub warn: Vec<String>,
+    /// Rules that are reported as errors.
+    pub deny: Vec<String>,
+    /// Rules that are reported at their own severity.
+    pub enable: Vec<String>,
+    /// Dialect of these files.
+    pub dialect: Option<DialectName>,
+}
+
+/// When a missing down is a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Downs {
+    /// Where the files come in pairs.
+    Auto,
+    /// Always.
+    Required,
+    /// Never.
+    Ignored,
+}
+
+impl From<Downs> for DownPolicy {
+    fn from(downs: Downs) -> Self {
+        match downs {
+            Downs::Auto => Self::Auto,
+            Downs::Required => Self::Required,
+            Downs::Ignored => Self::Ignored,
+        }
+    }
+}
+
+/// What runs the migrations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Runner {
+    /// `downhaul up`.
+    #[default]
+    Downhaul,
+    /// Another tool.
+    Other,
 }
 
 impl Config {
@@ -57,9 +166,54 @@ impl Config {
             (None, None) => self.root.join("migrations"),
         }
     }
+
+    /// The JSON Schema of the file.
+    #[must_use]
+    pub fn schema() -> String {
+        let schema = schemars::schema_for!(Self);
+        let mut text = serde_json::to_string_pretty(&schema)
+            .expect("a schema is JSON, and writing to a String cannot fail");
+        text.push('\n');
+        text
+    }
 }
 
 fn find() -> Option<PathBuf> {
     let here = std::env::current_dir().ok()?;
     here.ancestors().map(|dir| dir.join(FILE)).find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_configuration_is_read_and_a_typo_is_refused() {
+        let text = r#"
+            dir = "db/migrations"
+            dialect = "postgres"
+
+            [lint]
+            allow = ["DS"]
+            deny = ["missing-down"]
+            fail-on = "warning"
+            down = "required"
+            runner = "other"
+
+            [lint.tables]
+            small = ["countries"]
+            hot = ["orders"]
+
+            [[lint.path]]
+            glob = "legacy/**"
+            allow = ["all"]
+        "#;
+        let config: Config = toml::from_str(text).unwrap();
+        assert_eq!(config.lint.fail_on, Some(FailOn::Warning));
+        assert_eq!(config.lint.tables.hot, ["orders"]);
+        assert_eq!(config.lint.path[0].glob, "legacy/**");
+        for typo in ["dirr = 'x'", "[lint]\nalow = []", "[[lint.path]]\nglobs = 'x'"] {
+            assert!(toml::from_str::<Config>(typo).is_err(), "{typo}");
+        }
+    }
 }

@@ -9,6 +9,8 @@ pub mod commands;
 pub mod config;
 pub mod error;
 pub mod exit_code;
+pub mod generated;
+pub mod lint;
 pub mod ui;
 
 use std::process::ExitCode;
@@ -41,6 +43,11 @@ fn run(cli: &Cli, ui: &ui::Ui) -> Result<exit_code::Code, CliError> {
         Command::Up(args) => block_on(commands::up::run(&cli.global, args, ui)),
         Command::Down(args) => block_on(commands::down::run(&cli.global, args, ui)),
         Command::Demo(args) => block_on(commands::demo::run(args, ui)),
+        Command::Lint(args) => commands::lint::run(&cli.global, args, ui),
+        Command::Rules(args) => commands::rules::run(args, ui),
+        Command::Explain(args) => commands::explain::run(args, ui),
+        Command::ConfigSchema => commands::config_schema::run(ui),
+        Command::Generate(args) => commands::generate::run(args, ui),
     }
 }
 

@@ -71,6 +71,24 @@ impl Ui {
         let _ = out.flush();
     }
 
+    /// A result of several lines that ends with a line end.
+    pub fn text(&self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        // One write: an adapter that looks at each piece is slow on long reports.
+        let _ = if self.colors() {
+            out.write_all(text.as_bytes())
+        } else {
+            out.write_all(anstream::adapter::strip_str(text).to_string().as_bytes())
+        };
+        let _ = out.flush();
+    }
+
+    /// Columns of the terminal; 100 where there is none.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0).max(40))
+    }
+
     /// A remark beside the result.
     pub fn remark(&self, text: impl AsRef<str>) {
         let mut out =

@@ -9,7 +9,7 @@ pub mod version;
 
 pub use checksum::Checksum;
 pub use source::{
-    Direction, LayoutId, Series, SourceError, SourceFile, SourceMigration, TransactionMode, load,
-    load_lenient, load_with_layout,
+    Direction, LayoutId, Series, SourceError, SourceFile, SourceMigration, TransactionMode, detect,
+    load, load_lenient, load_with_layout,
 };
 pub use version::Version;

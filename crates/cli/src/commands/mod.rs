@@ -1,9 +1,14 @@
 //! One file a command.
 
+pub mod config_schema;
 pub mod demo;
 pub mod down;
+pub mod explain;
+pub mod generate;
 pub mod init;
+pub mod lint;
 pub mod new;
+pub mod rules;
 pub mod status;
 pub mod up;
 

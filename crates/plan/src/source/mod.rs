@@ -408,18 +408,28 @@ pub fn load_with_layout(dir: &Path, id: LayoutId) -> Result<Series, SourceError>
     read_layout(find_layout(&listing, Some(id)), &listing)
 }
 
+/// The layout of a directory; `None` where no layout knows it as its own.
+pub fn detect(dir: &Path) -> Result<Option<LayoutId>, SourceError> {
+    let listing = Listing::read(dir)?;
+    Ok(surest(&listing).map(|layout| layout.id()))
+}
+
+fn surest(listing: &Listing) -> Option<&'static dyn Layout> {
+    LAYOUTS
+        .iter()
+        .map(|layout| (layout.detect(listing), *layout))
+        .filter(|(sure, _)| *sure > 0)
+        .max_by_key(|(sure, _)| *sure)
+        .map(|(_, layout)| layout)
+}
+
 /// The layout that was named, else the one that is surest of the directory.
 fn find_layout(listing: &Listing, named: Option<LayoutId>) -> &'static dyn Layout {
-    let found = match named {
-        Some(id) => LAYOUTS.iter().find(|layout| layout.id() == id),
-        None => LAYOUTS
-            .iter()
-            .map(|layout| (layout.detect(listing), layout))
-            .filter(|(sure, _)| *sure > 0)
-            .max_by_key(|(sure, _)| *sure)
-            .map(|(_, layout)| layout),
-    };
-    *found.unwrap_or(&LAYOUTS[0])
+    match named {
+        Some(id) => LAYOUTS.iter().copied().find(|layout| layout.id() == id),
+        None => surest(listing),
+    }
+    .unwrap_or(LAYOUTS[0])
 }
 
 fn read_layout(layout: &dyn Layout, listing: &Listing) -> Result<Series, SourceError> {

@@ -1,0 +1,415 @@
+//! `downhaul lint`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use downhaul_catalog::{Catalog, Origin};
+use downhaul_lint::{
+    Finding, LintOptions, LintReport, MigrationInput, ServerVersion, Severity, SourceText,
+    TransactionMode, lint_series,
+};
+use downhaul_plan::source::read_text;
+use downhaul_plan::{LayoutId, SourceFile};
+use downhaul_report::{Document, Format, JudgedSeries, Look, render};
+use downhaul_syntax::{Dialect, Ident, parse_script};
+
+use crate::args::{FailOn, Global, LintArgs, LintFormat};
+use crate::config::{Config, Runner};
+use crate::error::CliError;
+use crate::exit_code::Code;
+use crate::lint::changed::{Change, Changes, changes};
+use crate::lint::dialect::{self, Found};
+use crate::lint::select::{self, Group, Selection, Stdin};
+use crate::lint::settings::Settings;
+use crate::lint::{baseline, glob, queries, shown};
+use crate::ui::{Style, Ui, count, paint};
+
+/// Judges, reports, and says by the exit code whether something is wrong.
+pub fn run(global: &Global, args: &LintArgs, ui: &Ui) -> Result<Code, CliError> {
+    let config = Config::load(global)?;
+    let settings = Settings::new(&config.lint, args)?;
+    let layout = match (&args.layout, &config.lint.layout) {
+        (Some(layout), _) => Some(*layout),
+        (None, Some(name)) => Some(name.parse::<LayoutId>().map_err(|error| {
+            let all = LayoutId::ALL.map(LayoutId::as_str).join(", ");
+            CliError::usage(format!("{error} in the configuration")).hint(format!("one of {all}"))
+        })?),
+        (None, None) => None,
+    };
+    let selection = selection(&config, args, layout)?;
+    for remark in &selection.remarks {
+        ui.remark(format!("{} {remark}", paint(Style::Dim, "note:")));
+    }
+    if selection.groups.is_empty() && selection.problems.is_empty() {
+        if args.paths.is_empty() {
+            ui.remark("there is nothing to judge yet: the folder of the migrations holds no SQL");
+            return Ok(Code::Clean);
+        }
+        return Err(CliError::usage("the paths hold no SQL files")
+            .hint("name files that end with .sql, or the folder that holds them"));
+    }
+    let mut work = Work::new(&config, args, &settings, &selection.groups);
+    work.judge(&selection.groups, ui)?;
+    let Work { mut findings, report, files, series, .. } = work;
+
+    let known = baseline_file(&config, args);
+    if args.write_baseline {
+        let path = known.unwrap_or_else(|| config.root.join(baseline::FILE));
+        baseline::write(&path, &findings)?;
+        ui.remark(format!(
+            "wrote {} to {}",
+            count(findings.len() as u64, "finding"),
+            path.display()
+        ));
+        return Ok(Code::Clean);
+    }
+    let in_baseline = match known {
+        Some(path) => baseline::subtract(&mut findings, &baseline::read(&path)?),
+        None => 0,
+    };
+
+    let document = Document {
+        tool_version: env!("CARGO_PKG_VERSION"),
+        series: &series,
+        findings: &findings,
+        effects: &report.effects,
+        summary: report.summary,
+        problems: &selection.problems,
+        files: &files,
+        in_baseline,
+    };
+    publish(&document, args, ui)?;
+    let fail_on = args.fail_on.or(config.lint.fail_on).unwrap_or_default();
+    Ok(if !selection.problems.is_empty() {
+        Code::Usage
+    } else if findings.iter().any(|finding| fails(finding, fail_on)) {
+        Code::Findings
+    } else {
+        Code::Clean
+    })
+}
+
+fn fails(finding: &Finding, fail_on: FailOn) -> bool {
+    match fail_on {
+        FailOn::Error => finding.severity == Severity::Error,
+        FailOn::Warning => finding.severity >= Severity::Warning,
+        FailOn::Info => true,
+        FailOn::Never => false,
+    }
+}
+
+fn publish(document: &Document<'_>, args: &LintArgs, ui: &Ui) -> Result<(), CliError> {
+    let format = match args.format {
+        LintFormat::Pretty => Format::Pretty,
+        LintFormat::Json => Format::Json,
+        LintFormat::Sarif => Format::Sarif,
+        LintFormat::Github => Format::Github,
+        LintFormat::Gitlab => Format::Gitlab,
+        LintFormat::Junit => Format::Junit,
+    };
+    let look = Look { color: args.output.is_none() && ui.colors(), width: ui.width() };
+    let text = render(document, format, &look);
+    match &args.output {
+        Some(path) => std::fs::write(path, text).map_err(|error| {
+            CliError::usage(format!("cannot write `{}`: {error}", path.display()))
+                .hint("name another file with --output")
+        }),
+        None => {
+            ui.text(&text);
+            Ok(())
+        }
+    }
+}
+
+/// The files that are asked for.
+fn selection(
+    config: &Config,
+    args: &LintArgs,
+    layout: Option<LayoutId>,
+) -> Result<Selection, CliError> {
+    let default_dir = config.dir(args.dir.as_deref());
+    let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
+    let paths: Vec<PathBuf> = args.paths.iter().filter(|p| !is_stdin(p)).cloned().collect();
+    let mut selection = if args.paths.is_empty() {
+        // The folder of the migrations is a series, whatever its files are called.
+        if !default_dir.is_dir() {
+            return Err(CliError::usage(format!(
+                "there is no migrations folder `{}`",
+                default_dir.display()
+            ))
+            .hint("name files or folders: `downhaul lint PATH…`; `downhaul init` makes a folder"));
+        }
+        if select::has_sql(&default_dir) {
+            select::select(&[default_dir], Path::new(""), layout)?
+        } else {
+            Selection::default()
+        }
+    } else {
+        select::select(&paths, &default_dir, layout)?
+    };
+    if args.paths.iter().any(is_stdin) {
+        let mut bytes = Vec::new();
+        std::io::stdin()
+            .read_to_end(&mut bytes)
+            .map_err(|error| CliError::usage(format!("cannot read standard input: {error}")))?;
+        let stdin = Stdin { name: args.stdin_name.clone(), bytes, history: args.dir.clone() };
+        select::select_stdin(stdin, layout, &mut selection)?;
+    }
+    Ok(selection)
+}
+
+fn baseline_file(config: &Config, args: &LintArgs) -> Option<PathBuf> {
+    let configured = || config.lint.baseline.as_ref().map(|path| config.root.join(path));
+    args.baseline.clone().or_else(configured)
+}
+
+/// The run over all series.
+struct Work<'a> {
+    config: &'a Config,
+    args: &'a LintArgs,
+    settings: &'a Settings,
+    dialects: HashMap<PathBuf, Found>,
+    changes: HashMap<PathBuf, Changes>,
+    /// Findings that are to be reported.
+    findings: Vec<Finding>,
+    /// Effects and counts of all series.
+    report: LintReport,
+    files: BTreeMap<String, String>,
+    series: Vec<JudgedSeries>,
+}
+
+impl<'a> Work<'a> {
+    fn new(
+        config: &'a Config,
+        args: &'a LintArgs,
+        settings: &'a Settings,
+        groups: &[Group],
+    ) -> Self {
+        let mut homes: BTreeMap<&Path, Vec<&Group>> = BTreeMap::new();
+        for group in groups {
+            homes.entry(&group.home).or_default().push(group);
+        }
+        let dialects = homes
+            .into_iter()
+            .map(|(home, groups)| (home.to_owned(), find_dialect(config, args, home, &groups)))
+            .collect();
+        Self {
+            config,
+            args,
+            settings,
+            dialects,
+            changes: HashMap::new(),
+            findings: Vec::new(),
+            report: LintReport::default(),
+            files: BTreeMap::new(),
+            series: Vec::new(),
+        }
+    }
+
+    fn judge(&mut self, groups: &[Group], ui: &Ui) -> Result<(), CliError> {
+        for (home, found) in self.dialects.iter().filter(|(_, found)| !found.told) {
+            ui.remark(format!(
+                "{} {} is read as {}: {} (--dialect or `dialect` in {} says otherwise)",
+                paint(Style::Dim, "note:"),
+                shown(home),
+                found.dialect,
+                found.from,
+                crate::config::FILE,
+            ));
+        }
+        if self.args.changed {
+            for group in groups {
+                if !self.changes.contains_key(&group.home) {
+                    let found = changes(&group.home, self.args.since.as_deref())?;
+                    ui.remark(format!(
+                        "{} files changed since {}",
+                        paint(Style::Dim, "note:"),
+                        found.base
+                    ));
+                    self.changes.insert(group.home.clone(), found);
+                }
+            }
+        }
+        let mut options: HashMap<Dialect, LintOptions> = HashMap::new();
+        for group in groups {
+            let found = self.dialects[&group.home].clone();
+            let options = match options.entry(found.dialect) {
+                std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+                std::collections::hash_map::Entry::Vacant(entry) => {
+                    entry.insert(self.options(found.dialect)?)
+                }
+            };
+            let inputs = self.inputs(group);
+            if self.args.changed && !inputs.iter().any(|input| input.judged) {
+                continue;
+            }
+            let report = lint_series(&inputs, options);
+            self.take(group, &found, inputs, report);
+        }
+        Ok(())
+    }
+
+    /// Options of the analyzer for one dialect.
+    fn options(&self, dialect: Dialect) -> Result<LintOptions, CliError> {
+        let lint = &self.config.lint;
+        let mut options = LintOptions::new(dialect);
+        let version = self.args.server_version.as_ref().or(lint.server_version.as_ref());
+        if let Some(version) = version {
+            let version: ServerVersion =
+                version.parse().map_err(|error| CliError::usage(format!("{error}")))?;
+            options.server_version = Some(version);
+        }
+        options.rules = self.settings.for_run();
+        options.one_deployment = self.args.one_deployment || self.args.changed;
+        if let Some(downs) = lint.down {
+            options.down = downs.into();
+        }
+        if lint.runner == Some(Runner::Other) {
+            options.restore_points = false;
+            options.lock_budget = false;
+        }
+        options.small_tables =
+            lint.tables.small.iter().map(|name| Ident::new(dialect, name, false)).collect();
+        let configured = lint.queries.iter().map(|path| self.config.root.join(path));
+        let paths: Vec<PathBuf> = configured.chain(self.args.queries.iter().cloned()).collect();
+        options.queries = queries::read(&paths, dialect)?;
+        let schema = lint.schema.as_ref().map(|path| self.config.root.join(path));
+        if let Some(path) = self.args.schema.clone().or(schema) {
+            let script = parse_script(&read_text(&path)?, dialect);
+            let mut catalog = Catalog::new(dialect);
+            catalog.apply_script(&script, Origin::Baseline);
+            options.baseline = Some(catalog);
+        }
+        Ok(options)
+    }
+
+    /// Migrations of a group as the analyzer takes them.
+    fn inputs(&self, group: &Group) -> Vec<MigrationInput> {
+        let changes = self.changes.get(&group.home);
+        let of = |file: Option<&SourceFile>| file.and_then(|f| changes.and_then(|c| c.of(&f.path)));
+        // The newest migration that the base has.
+        let newest_old = changes.and_then(|_| {
+            group
+                .migrations
+                .iter()
+                .rposition(|(m, _)| !m.repeatable && of(m.up.as_ref()) != Some(Change::New))
+        });
+        group
+            .migrations
+            .iter()
+            .enumerate()
+            .map(|(at, (migration, wanted))| {
+                let up_change = of(migration.up.as_ref());
+                let down_change = of(migration.down.as_ref());
+                let touched = changes.is_none() || up_change.is_some() || down_change.is_some();
+                let first = migration.up.as_ref().or(migration.down.as_ref());
+                MigrationInput {
+                    path: first.map_or_else(|| group.path.clone(), |file| shown(&file.path)),
+                    version: migration.version.to_string(),
+                    name: migration.name.clone(),
+                    up: migration.up.as_ref().map(source_text),
+                    down: migration.down.as_ref().map(source_text),
+                    transactional: TransactionMode::Wrapped,
+                    judged: *wanted && touched,
+                    edited: up_change == Some(Change::Edited) && !migration.repeatable,
+                    out_of_order: up_change == Some(Change::New)
+                        && newest_old.is_some_and(|newest| at < newest),
+                }
+            })
+            .collect()
+    }
+
+    /// Takes up what the analyzer said of a group.
+    fn take(
+        &mut self,
+        group: &Group,
+        found: &Found,
+        inputs: Vec<MigrationInput>,
+        mut report: LintReport,
+    ) {
+        let root = std::fs::canonicalize(&self.config.root).unwrap_or_default();
+        let relative = |file: &str| {
+            let full = std::fs::canonicalize(file).unwrap_or_else(|_| PathBuf::from(file));
+            let inside = full.strip_prefix(&root).unwrap_or(&full);
+            inside.to_string_lossy().replace('\\', "/")
+        };
+        self.settings.apply(&mut report.findings, &report.effects, relative);
+        if let Some(changes) = self.changes.get(&group.home) {
+            report.findings.retain(|finding| {
+                let path = Path::new(&finding.file);
+                !path.is_file() || changes.of(path).is_some()
+            });
+        }
+        for input in inputs {
+            if input.judged {
+                for source in [input.up, input.down].into_iter().flatten() {
+                    self.files.insert(source.path, source.text);
+                }
+            }
+        }
+        let summary = &mut self.report.summary;
+        summary.migrations += report.summary.migrations;
+        summary.statements += report.summary.statements;
+        summary.not_understood += report.summary.not_understood;
+        summary.suppressed += report.summary.suppressed;
+        self.report.effects.append(&mut report.effects);
+        self.findings.append(&mut report.findings);
+        self.series.push(JudgedSeries {
+            path: group.path.clone(),
+            layout: group.layout.map_or("loose", LayoutId::as_str).to_owned(),
+            dialect: found.dialect,
+            dialect_from: found.from.clone(),
+        });
+    }
+}
+
+fn source_text(file: &SourceFile) -> SourceText {
+    let mut text = SourceText::new(shown(&file.path), file.text.clone());
+    text.transactional = Some(match file.transaction {
+        downhaul_plan::TransactionMode::Wrapped => TransactionMode::Wrapped,
+        downhaul_plan::TransactionMode::None => TransactionMode::None,
+    });
+    text
+}
+
+/// The dialect of the files of one folder: told, else read off the SQL.
+fn find_dialect(config: &Config, args: &LintArgs, home: &Path, groups: &[&Group]) -> Found {
+    if let Some(name) = args.dialect {
+        return Found::told(name.into(), "--dialect");
+    }
+    let sources = || {
+        groups
+            .iter()
+            .flat_map(|group| &group.migrations)
+            .flat_map(|(migration, _)| [&migration.up, &migration.down])
+            .flatten()
+    };
+    for file in sources() {
+        if let Some((dialect, line)) = dialect::of_directive(&file.text) {
+            return Found::told(dialect, format!("{}:{line}", shown(&file.path)));
+        }
+    }
+    let here = shown(home);
+    let by_path = config.lint.path.iter().rev().find_map(|section| {
+        let matched = glob::matches(&section.glob, &here)
+            || sources().next().is_some_and(|f| glob::matches(&section.glob, &shown(&f.path)));
+        section.dialect.filter(|_| matched)
+    });
+    if let Some(name) = by_path.or(config.dialect) {
+        return Found::told(name.into(), crate::config::FILE);
+    }
+    if let Some(dialect) = std::env::var("DATABASE_URL").ok().and_then(|url| dialect::of_url(&url))
+    {
+        return Found::told(dialect, "DATABASE_URL");
+    }
+    if let Some(dialect) = dialect::of_prisma_lock(home) {
+        return Found::told(dialect, "migration_lock.toml");
+    }
+    let texts = sources().map(|file| (shown(&file.path), file.text.as_str()));
+    dialect::of_evidence(texts).unwrap_or_else(|| Found {
+        dialect: Dialect::Postgres,
+        from: "nothing in the SQL tells".into(),
+        told: false,
+    })
+}

@@ -1,0 +1,119 @@
+//! Which files git calls new or edited.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::error::CliError;
+
+/// What happened to a file since the base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It was not there.
+    New,
+    /// It was there, with another text.
+    Edited,
+    /// It was there.
+    Deleted,
+}
+
+/// Changes of a repository.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// What was compared with, for people: `main (1a2b3c4)`.
+    pub base: String,
+    /// Absolute paths.
+    pub files: BTreeMap<PathBuf, Change>,
+}
+
+impl Changes {
+    /// What happened to a file.
+    #[must_use]
+    pub fn of(&self, path: &Path) -> Option<Change> {
+        let path = std::fs::canonicalize(path).ok()?;
+        self.files.get(&path).copied()
+    }
+}
+
+/// Compares the working tree around `dir` with the commit where it left `since`; without one, with
+/// the commit where it left the main branch.
+pub fn changes(dir: &Path, since: Option<&str>) -> Result<Changes, CliError> {
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    let top = git(dir, &["rev-parse", "--show-toplevel"]).map_err(|error| {
+        CliError::usage(format!("--changed needs git: {error}"))
+            .hint("run it inside of the repository, or leave --changed out")
+    })?;
+    let top = PathBuf::from(top.trim_end_matches('\n'));
+    let (name, base) = base(&top, since)?;
+    let mut files = BTreeMap::new();
+    let diff = git(&top, &["diff", "--name-status", "--no-renames", "-z", &base, "--"])
+        .map_err(|error| CliError::usage(format!("cannot compare with `{name}`: {error}")))?;
+    let mut fields = diff.split('\0');
+    while let (Some(status), Some(path)) = (fields.next(), fields.next()) {
+        let change = match status {
+            "A" => Change::New,
+            "D" => Change::Deleted,
+            _ => Change::Edited,
+        };
+        files.insert(top.join(path), change);
+    }
+    let untracked = git(&top, &["ls-files", "--others", "--exclude-standard", "-z"])
+        .map_err(|error| CliError::usage(format!("cannot list new files: {error}")))?;
+    for path in untracked.split('\0').filter(|path| !path.is_empty()) {
+        files.insert(top.join(path), Change::New);
+    }
+    let short = base.get(..7).unwrap_or(&base);
+    Ok(Changes { base: format!("{name} ({short})"), files })
+}
+
+/// What to compare with: its name, and the commit.
+fn base(top: &Path, since: Option<&str>) -> Result<(String, String), CliError> {
+    let commit = |name: &str| -> Option<String> {
+        let spec = format!("{name}^{{commit}}");
+        let full =
+            git(top, &["rev-parse", "--verify", "--quiet", "--end-of-options", &spec]).ok()?;
+        Some(full.trim().to_owned())
+    };
+    // Without a common ancestor (a shallow clone) the commit itself is the best there is.
+    let fork = |full: String| {
+        git(top, &["merge-base", &full, "HEAD"]).map_or(full, |base| base.trim().to_owned())
+    };
+    if let Some(name) = since {
+        return match commit(name) {
+            Some(full) => Ok((name.to_owned(), fork(full))),
+            None => Err(CliError::usage(format!("git knows no commit `{name}`"))
+                .hint("fetch it (`git fetch origin`), or name another with --since")),
+        };
+    }
+    let mut candidates = Vec::new();
+    let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    candidates.extend(var("GITHUB_BASE_REF").map(|branch| format!("origin/{branch}")));
+    candidates.extend(var("CI_MERGE_REQUEST_DIFF_BASE_SHA"));
+    candidates.extend(
+        ["origin/HEAD", "origin/main", "origin/master", "main", "master"].map(str::to_owned),
+    );
+    for name in candidates {
+        if let Some(full) = commit(&name) {
+            return Ok((name, fork(full)));
+        }
+    }
+    match commit("HEAD") {
+        Some(full) => Ok(("HEAD".into(), full)),
+        None => Err(CliError::usage("the repository has no commit to compare with")
+            .hint("commit first, or leave --changed out")),
+    }
+}
+
+fn git(dir: &Path, args: &[&str]) -> Result<String, String> {
+    let output = Command::new("git")
+        .arg("-C")
+        .arg(dir)
+        .args(args)
+        .output()
+        .map_err(|error| format!("git does not run: {error}"))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    }
+}
