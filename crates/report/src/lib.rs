@@ -19,7 +19,7 @@ use std::str::FromStr;
 pub use document::{Document, JudgedSeries, Problem};
 pub use fingerprint::fingerprints;
 pub use json::VERSION as JSON_VERSION;
-pub use pretty::Look;
+pub use pretty::{Look, dialect_name};
 
 /// Output formats of `downhaul lint`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -57,9 +57,8 @@ pub(crate) fn render(document: &Document<'_>, look: &Look) -> String {
         out.push_str("\n\n");
         let text = document.text(file);
         let lines = LineIndex::new(text);
-        for finding in findings {
-            let is_new = told.insert((finding.code, finding.help.as_str()));
-            out.push_str(&renderer.render(&[group(finding, text, &lines, is_new)]));
+        for same_place in by_place(&findings) {
+            out.push_str(&renderer.render(&[group(&same_place, text, &lines, &mut told)]));
             out.push_str("\n\n");
         }
     }
@@ -67,31 +66,65 @@ pub(crate) fn render(document: &Document<'_>, look: &Look) -> String {
     out
 }
 
-fn group<'a>(finding: &'a Finding, text: &'a str, lines: &LineIndex, with_help: bool) -> Group<'a> {
-    let level = match finding.severity {
+/// Findings on the same place, the worst first; places in order of their first finding.
+fn by_place<'a>(findings: &[&'a Finding]) -> Vec<Vec<&'a Finding>> {
+    let mut places: Vec<Vec<&Finding>> = Vec::new();
+    for finding in findings {
+        match places.last_mut() {
+            Some(place) if place[0].span == finding.span => place.push(finding),
+            _ => places.push(vec![finding]),
+        }
+    }
+    for place in &mut places {
+        place.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    }
+    places
+}
+
+fn level(severity: Severity) -> Level<'static> {
+    match severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
         Severity::Info => Level::INFO,
-    };
-    let mut group = Group::with_title(level.primary_title(&finding.message).id(finding.code));
-    group = match first_line(text, finding.span, lines) {
+    }
+}
+
+/// One place with all that is said of it.
+fn group<'a>(
+    findings: &[&'a Finding],
+    text: &'a str,
+    lines: &LineIndex,
+    told: &mut HashSet<(&'a str, &'a str)>,
+) -> Group<'a> {
+    let first = findings[0];
+    let mut group =
+        Group::with_title(level(first.severity).primary_title(&first.message).id(first.code));
+    group = match first_line(text, first.span, lines) {
         Some((line, from, span)) => group.element(
             Snippet::source(line)
                 .line_start(from)
-                .path(&finding.file)
-                .annotation(AnnotationKind::Primary.span(span.start..span.end).label(finding.name)),
+                .path(&first.file)
+                .annotation(AnnotationKind::Primary.span(span.start..span.end).label(first.name)),
         ),
         None => group.element(
-            Origin::path(&finding.file).line(finding.start.line).char_column(finding.start.column),
+            Origin::path(&first.file).line(first.start.line).char_column(first.start.column),
         ),
     };
-    if with_help && !finding.help.is_empty() {
+    for finding in findings {
+        if finding.code != first.code || finding.message != first.message {
+            let name = format!("{}[{}]", finding.severity, finding.code);
+            group =
+                group.element(level(finding.severity).with_name(name).message(&finding.message));
+        }
+        if finding.help.is_empty() || !told.insert((finding.code, finding.help.as_str())) {
+            continue;
+        }
         group = group.element(Level::HELP.message(&finding.help));
+        if let Some(sql) = &finding.rewrite {
+            group = group.element(Level::HELP.with_name("safe").message(sql));
+        }
     }
-    match &finding.rewrite {
-        Some(sql) if with_help => group.element(Level::HELP.with_name("safe").message(sql)),
-        _ => group,
-    }
+    group
 }
 
 /// The first line of the source that the span touches with a visible character, its number, and
@@ -159,7 +192,8 @@ fn summary(document: &Document<'_>, look: Look) -> String {
     };
     let mark = look.paint(color, "✗");
     let found = look.paint(color, &tally(document.findings.iter()));
-    let first = document.findings.iter().max_by_key(|f| f.severity).map_or("", |f| f.code);
+    let worst = document.findings.iter().map(|f| f.severity).max();
+    let first = document.findings.iter().find(|f| Some(f.severity) == worst).map_or("", |f| f.code);
     let more = look.paint(DIM, &format!("  more on one: downhaul explain {first}"));
     format!("{mark} {judged}: {found}{asides}\n{more}\n")
 }
@@ -171,7 +205,9 @@ fn dialects(document: &Document<'_>) -> String {
     if names.is_empty() { String::new() } else { format!(" of {}", names.join(" and ")) }
 }
 
-fn dialect_name(dialect: Dialect) -> &'static str {
+/// The name of a database as its makers write it.
+#[must_use]
+pub fn dialect_name(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Postgres => "PostgreSQL",
         Dialect::Mysql => "MySQL",

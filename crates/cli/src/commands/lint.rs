@@ -11,7 +11,7 @@ use downhaul_lint::{
 };
 use downhaul_plan::source::read_text;
 use downhaul_plan::{LayoutId, SourceFile};
-use downhaul_report::{Document, Format, JudgedSeries, Look, render};
+use downhaul_report::{Document, Format, JudgedSeries, Look, dialect_name, render};
 use downhaul_syntax::{Dialect, Ident, parse_script};
 
 use crate::args::{FailOn, Global, LintArgs, LintFormat};
@@ -213,7 +213,7 @@ impl<'a> Work<'a> {
                 "{} {} is read as {}: {} (--dialect or `dialect` in {} says otherwise)",
                 paint(Style::Dim, "note:"),
                 shown(home),
-                found.dialect,
+                dialect_name(found.dialect),
                 found.from,
                 crate::config::FILE,
             ));

@@ -53,7 +53,7 @@ impl Settings {
         for rule in all_rules() {
             let of = |s: &Section| s.rules.get(rule.code).copied();
             let everywhere =
-                self.sections.iter().filter(|s| s.glob.is_none()).filter_map(of).last();
+                self.sections.iter().filter(|s| s.glob.is_none()).filter_map(of).next_back();
             let on_somewhere = everywhere.is_some_and(|setting| setting != RuleSetting::Off)
                 || self
                     .sections
