@@ -204,6 +204,9 @@ impl From<RunError> for CliError {
                     SnapshotError::UnforeseenLoss { .. } => {
                         "write the destructive statement out as plain SQL, so that what it destroys can be kept"
                     }
+                    SnapshotError::HiddenChange { .. } => {
+                        "name the tables in the migration: `-- downhaul:protect copy TABLE` keeps their rows, `-- downhaul:protect off TABLE` gives them up"
+                    }
                     SnapshotError::NoValue { .. } => {
                         "say in the down file what new rows get: ADD COLUMN … NOT NULL DEFAULT …, and run it with --use-edited-down"
                     }

@@ -95,7 +95,7 @@ pub trait Session: Send {
     /// The table of this name, as the session resolves it; `None` where there is none.
     async fn table_shape(&mut self, name: &ObjectName) -> Result<Option<TableShape>, EngineError>;
 
-    /// Names of all tables of a schema (PostgreSQL), for `DROP SCHEMA … CASCADE`.
+    /// Names of all tables of the user in a schema (SQLite: `main`).
     async fn tables_of_schema(&mut self, schema: &str) -> Result<Vec<ObjectName>, EngineError>;
 
     /// A fingerprint of the rows of a table, whatever their order: `count:hash`. `columns` are

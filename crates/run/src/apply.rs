@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use downhaul_engine::{EngineError, SchemaDump, Session};
 use downhaul_plan::{Direction, Version};
 use downhaul_snapshot::complete::{self, Action, Stage};
+use downhaul_snapshot::hidden;
 use downhaul_snapshot::keep::{self, Endangered};
 use downhaul_snapshot::restore::{self, Held, Restored};
-use downhaul_snapshot::{Kept, Losses, SnapshotError, losses, settle};
+use downhaul_snapshot::{Kept, Losses, SnapshotError, settle};
 use downhaul_syntax::{Change, Dialect, Parsed, Statement};
 
 use crate::error::FailedStatement;
@@ -160,9 +161,7 @@ async fn transaction(
 ) -> Result<Applied, RunError> {
     let prepared = work.prepared;
     let dialect = runner.session.dialect();
-    let statements: Vec<Statement> =
-        members.iter().map(|i| prepared.statements[*i].clone()).collect();
-    let losses = losses(&statements, dialect);
+    let losses = prepared.losses(members.iter().map(|i| &prepared.statements[*i]), dialect);
     let foreign_keys_off = dialect == Dialect::Sqlite && foreign_keys_must_be_off(work, &losses);
     let started = Instant::now();
     let mut pause = Duration::from_millis(100);
@@ -319,6 +318,11 @@ async fn attempt(
         // Without it REPLACE deletes rows behind the back of every trigger.
         session.execute("PRAGMA recursive_triggers = ON").await?;
     }
+    let hidden = if protect && !losses.all_given_up {
+        Some(hidden::Watch::begin(session).await?)
+    } else {
+        None
+    };
     let mut kept: Vec<Kept> = Vec::new();
     let first = journal.next_kept(session).await?;
     for (number, table) in (first..).zip(&endangered) {
@@ -349,6 +353,10 @@ async fn attempt(
             observer.event(Event::Statement { sql, took });
         }
         steps.push((index + 1, statement.text.as_str(), took.as_millis()));
+    }
+
+    if let Some(watch) = hidden {
+        watch.check(session, &endangered, &losses.given_up).await?;
     }
 
     let remaining = bring_back(

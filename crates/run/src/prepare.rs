@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use downhaul_engine::EngineError;
 use downhaul_plan::{Checksum, Direction, SourceFile, SourceMigration, TransactionMode};
+use downhaul_snapshot::{Losses, losses};
 use downhaul_syntax::change::{ReindexTarget, TransactionControl};
-use downhaul_syntax::{Change, Dialect, DirectiveKind, LineIndex, Parsed, Statement, parse_script};
+use downhaul_syntax::{
+    Change, Dialect, DirectiveKind, Ident, LineIndex, ObjectName, Parsed, Statement, parse_script,
+};
 
 use crate::RunError;
 use crate::error::FailedStatement;
@@ -17,6 +20,15 @@ pub enum Group {
     Transaction(Vec<usize>),
     /// Alone, outside any transaction.
     Single(usize),
+}
+
+/// `-- downhaul:protect …`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protection {
+    /// Keep, or not.
+    pub keep: bool,
+    /// Tables it holds for; empty = all.
+    pub tables: Vec<ObjectName>,
 }
 
 /// One direction of one migration, parsed and cut into groups.
@@ -41,6 +53,8 @@ pub struct Prepared {
     pub foreign_keys_off: bool,
     /// Session settings are changed and must be reset afterwards.
     pub changes_settings: bool,
+    /// What the file says about keeping data, in order.
+    pub protection: Vec<Protection>,
     /// Remarks for the person who runs it.
     pub notes: Vec<String>,
     lines: LineIndex,
@@ -112,6 +126,25 @@ impl Prepared {
             }
             statements.push(statement);
         }
+        let mut protection = Vec::new();
+        for directive in &script.directives {
+            let DirectiveKind::Protect { policy, tables } = &directive.kind else { continue };
+            if policy == "tombstone" {
+                return Err(refuse(
+                    directive.span.start,
+                    "`downhaul:protect tombstone` is not built yet; `copy` keeps the data".into(),
+                ));
+            }
+            let tables: Vec<ObjectName> =
+                tables.iter().map(|table| object_name(table, dialect)).collect();
+            if policy == "copy" && tables.is_empty() {
+                return Err(refuse(
+                    directive.span.start,
+                    "`downhaul:protect copy` needs the names of tables".into(),
+                ));
+            }
+            protection.push(Protection { keep: policy != "off", tables });
+        }
         let no_transaction = file.transaction == TransactionMode::None
             || script.directives.iter().any(|d| d.kind == DirectiveKind::NoTransaction);
         Ok(Self {
@@ -124,9 +157,28 @@ impl Prepared {
             statements,
             foreign_keys_off,
             changes_settings,
+            protection,
             notes,
             lines,
         })
+    }
+
+    /// What some of its statements destroy, as far as it is to be kept.
+    #[must_use]
+    pub fn losses<'a>(
+        &self,
+        statements: impl IntoIterator<Item = &'a Statement>,
+        dialect: Dialect,
+    ) -> Losses {
+        let mut losses = losses(statements, dialect);
+        for protection in &self.protection {
+            if protection.keep {
+                losses.keep(&protection.tables);
+            } else {
+                losses.give_up(&protection.tables);
+            }
+        }
+        losses
     }
 
     /// Whether one transaction holds all of it.
@@ -166,6 +218,22 @@ fn copies_through_client(statement: &Statement) -> bool {
             }))
 }
 
+/// `orders`, `shop.orders`, `"Order"` as written in a directive.
+fn object_name(written: &str, dialect: Dialect) -> ObjectName {
+    let ident = |part: &str| match part.strip_prefix('"').and_then(|p| p.strip_suffix('"')) {
+        Some(quoted) => Ident::new(dialect, quoted, true),
+        None => Ident::new(dialect, part, false),
+    };
+    match written.split_once('.') {
+        Some((schema, name)) => {
+            let mut full = ObjectName::bare(ident(name));
+            full.schema = Some(ident(schema));
+            full
+        }
+        None => ObjectName::bare(ident(written)),
+    }
+}
+
 /// Whether a statement refuses to run inside a transaction.
 fn refuses_transaction(statement: &Statement, dialect: Dialect) -> bool {
     let Parsed::Changes(changes) = &statement.parsed else { return false };
@@ -199,8 +267,11 @@ fn refuses_transaction(statement: &Statement, dialect: Dialect) -> bool {
 fn groups(statements: &[Statement], dialect: Dialect, no_transaction: bool) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for (index, statement) in statements.iter().enumerate() {
-        if no_transaction || refuses_transaction(statement, dialect) {
+        if refuses_transaction(statement, dialect) {
             groups.push(Group::Single(index));
+        } else if no_transaction {
+            // One statement commits by itself either way; so what it destroys can be kept with it.
+            groups.push(Group::Transaction(vec![index]));
         } else if let Some(Group::Transaction(members)) = groups.last_mut() {
             members.push(index);
         } else {

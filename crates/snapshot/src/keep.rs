@@ -40,8 +40,19 @@ pub async fn endangered(
     let truncated = || TableLoss { truncated: true, ..TableLoss::default() };
     pending.extend(losses.truncate_cascade.iter().map(|table| (table.clone(), truncated(), true)));
     let mut cascaded = BTreeSet::new();
+    // On SQLite nothing tells afterwards which rows a trigger changed.
+    let mut hidden = losses.makes_triggers;
+    for table in &losses.inserts {
+        let shape = session.table_shape(table).await?;
+        hidden |= shape.is_none_or(|shape| !shape.triggers.is_empty());
+    }
     while let Some((name, loss, cascades)) = pending.pop() {
-        let Some(shape) = session.table_shape(&name).await? else { continue };
+        let Some(shape) = session.table_shape(&name).await? else {
+            // A view: its triggers decide which rows change.
+            hidden |= loss.rows;
+            continue;
+        };
+        hidden |= loss.rows && !shape.triggers.is_empty();
         if cascades && cascaded.insert(shape.name.clone()) {
             pending.extend(shape.referenced_by.iter().map(|t| (t.clone(), truncated(), true)));
         }
@@ -69,6 +80,16 @@ pub async fn endangered(
             None => {
                 found.insert(shape.name.clone(), Endangered { shape, loss });
             }
+        }
+    }
+    if hidden && session.dialect() == Dialect::Sqlite {
+        for name in session.tables_of_schema("main").await? {
+            if losses.given_up.contains(&name) {
+                continue;
+            }
+            let Some(shape) = session.table_shape(&name).await? else { continue };
+            let loss = TableLoss { rows: true, ..TableLoss::default() };
+            found.entry(shape.name.clone()).or_insert(Endangered { shape, loss });
         }
     }
     Ok(found.into_values().collect())

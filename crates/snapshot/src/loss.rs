@@ -52,6 +52,15 @@ pub struct Losses {
     pub schemas: Vec<Ident>,
     /// Statements whose effects could not be read.
     pub unreadable: Vec<Span>,
+    /// Tables or views of before the migration that rows are added to: their triggers may change
+    /// others.
+    pub inserts: BTreeSet<ObjectName>,
+    /// The migration makes triggers, which may fire in it.
+    pub makes_triggers: bool,
+    /// Tables whose rows the migration may lose for good, as its file says.
+    pub given_up: Vec<ObjectName>,
+    /// All tables are given up.
+    pub all_given_up: bool,
     /// `INSERT OR REPLACE` and `REPLACE INTO` occur (SQLite then hides deletes from triggers).
     pub replaces: bool,
 }
@@ -63,6 +72,30 @@ impl Losses {
         !self.tables.values().any(TableLoss::destroys)
             && self.schemas.is_empty()
             && self.truncate_cascade.is_empty()
+    }
+
+    /// Rows of these tables are to be kept whatever the statements say: a function may change them.
+    pub fn keep(&mut self, tables: &[ObjectName]) {
+        for table in tables {
+            let loss = self.tables.entry(table.clone()).or_default();
+            loss.rows = true;
+            loss.acts_on_others = true;
+        }
+    }
+
+    /// Nothing of these tables is to be kept; of none at all where no table is named.
+    pub fn give_up(&mut self, tables: &[ObjectName]) {
+        if tables.is_empty() {
+            *self = Self {
+                replaces: self.replaces,
+                given_up: self.given_up.clone(),
+                ..Self::default()
+            };
+            self.all_given_up = true;
+        }
+        self.tables.retain(|name, _| !tables.contains(name));
+        self.truncate_cascade.retain(|name| !tables.contains(name));
+        self.given_up.extend(tables.iter().cloned());
     }
 }
 
@@ -78,7 +111,7 @@ struct Tracker {
 
 /// What these statements destroy.
 #[must_use]
-pub fn losses(statements: &[Statement], dialect: Dialect) -> Losses {
+pub fn losses<'a>(statements: impl IntoIterator<Item = &'a Statement>, dialect: Dialect) -> Losses {
     let mut tracker = Tracker {
         dialect,
         losses: Losses::default(),
@@ -130,6 +163,17 @@ impl Tracker {
     fn altered(&mut self, table: &ObjectName) {
         if let Some(loss) = self.table(table) {
             loss.altered = true;
+        }
+    }
+
+    fn insert(&mut self, table: &ObjectName, conflict: InsertConflict) {
+        match conflict {
+            InsertConflict::Update => self.rows(table, true),
+            InsertConflict::Replace => {
+                self.losses.replaces = true;
+                self.rows(table, true);
+            }
+            InsertConflict::Fail | InsertConflict::Ignore => {}
         }
     }
 
@@ -236,14 +280,14 @@ impl Tracker {
             }
             Change::Update { table, .. } => self.rows(table, true),
             Change::Delete { table, .. } | Change::Merge { table, .. } => self.rows(table, true),
-            Change::Insert { table, conflict, .. } => match conflict {
-                InsertConflict::Update => self.rows(table, true),
-                InsertConflict::Replace => {
-                    self.losses.replaces = true;
-                    self.rows(table, true);
+            Change::CreateTrigger { .. } => self.losses.makes_triggers = true,
+            Change::Insert { table, conflict, .. } => {
+                if self.table(table).is_some() {
+                    let name = self.name(table);
+                    self.losses.inserts.insert(name);
                 }
-                InsertConflict::Fail | InsertConflict::Ignore => {}
-            },
+                self.insert(table, *conflict);
+            }
             Change::DropSchema { name, cascade: true, .. } => {
                 self.losses.schemas.push(name.clone());
             }

@@ -26,6 +26,14 @@ pub enum SnapshotError {
         /// Names of what is gone.
         what: String,
     },
+    /// Rows were changed or deleted behind the text of the statements.
+    #[error(
+        "the migration changed or deleted {what} through a function, trigger, rule or view that Downhaul could not foresee, so there is no copy of them"
+    )]
+    HiddenChange {
+        /// How many rows of which tables.
+        what: String,
+    },
     /// Rows written since have no value for a column that needs one again.
     #[error(
         "{rows} rows of {table} written since have no value for {column}, which must have one again"

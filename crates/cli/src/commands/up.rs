@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use downhaul_plan::Version;
 use downhaul_run::{Runner, UpPlan, UpSelection};
-use downhaul_snapshot::losses;
 
 use crate::args::{Global, UpArgs};
 use crate::error::CliError;
@@ -69,7 +68,7 @@ pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliErr
 fn destructive(plan: &UpPlan, dialect: downhaul_syntax::Dialect) -> Vec<String> {
     let mut lines = Vec::new();
     for migration in &plan.migrations {
-        let losses = losses(&migration.up.statements, dialect);
+        let losses = migration.up.losses(&migration.up.statements, dialect);
         for (table, loss) in losses.tables.iter().filter(|(_, loss)| loss.destroys()) {
             let mut what = Vec::new();
             if loss.dropped {

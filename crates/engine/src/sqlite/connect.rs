@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use downhaul_syntax::{Dialect, ObjectName};
+use downhaul_syntax::{Dialect, Ident, ObjectName};
 use futures_util::TryStreamExt;
 use sha2::{Digest, Sha256};
 use sqlx::sqlite::{Sqlite as Driver, SqliteConnectOptions, SqliteConnection, SqliteRow};
@@ -127,8 +127,20 @@ impl Session for Sqlite {
         super::shape::table_shape(self, name).await
     }
 
-    async fn tables_of_schema(&mut self, _schema: &str) -> Result<Vec<ObjectName>, EngineError> {
-        Ok(Vec::new())
+    async fn tables_of_schema(&mut self, schema: &str) -> Result<Vec<ObjectName>, EngineError> {
+        if !schema.eq_ignore_ascii_case("main") {
+            return Ok(Vec::new());
+        }
+        let rows = self
+            .rows(
+                "SELECT name FROM sqlite_schema WHERE type = 'table' \
+                 AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND name NOT LIKE 'downhaul\_%' ESCAPE '\' ORDER BY rowid",
+            )
+            .await?;
+        Ok(rows
+            .iter()
+            .map(|row| ObjectName::bare(Ident::stored(Dialect::Sqlite, row.text(0))))
+            .collect())
     }
 
     async fn digest(&mut self, table: &str, columns: &[String]) -> Result<String, EngineError> {

@@ -1,0 +1,92 @@
+//! Changes that no statement's text shows: through functions, procedures, rules, views, triggers.
+//!
+//! PostgreSQL counts, for each table, the rows that the current transaction changed
+//! (`pg_stat_xact_user_tables`, manual §28.2.3). A table with changed or deleted rows of which
+//! nothing was kept means a loss that nobody foresaw: the migration is then refused.
+//!
+//! SQLite has no such count and no routines; only triggers can hide a change there, and
+//! [`crate::keep::endangered`] takes every table into care when one may fire.
+
+use downhaul_engine::Session;
+use downhaul_syntax::{Dialect, ObjectName};
+
+use crate::keep::Endangered;
+use crate::store::SnapshotError;
+
+/// Looks for hidden changes from its beginning on.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch {
+    /// Tables with a higher number were made by the migration itself.
+    newest: Option<i64>,
+}
+
+impl Watch {
+    /// Begins, within the migration's transaction and before its first statement.
+    pub async fn begin(session: &mut dyn Session) -> Result<Self, SnapshotError> {
+        let newest = match session.dialect() {
+            Dialect::Postgres => Some(
+                session
+                    .number("SELECT coalesce(max(oid::bigint), 0) FROM pg_catalog.pg_class")
+                    .await?,
+            ),
+            _ => None,
+        };
+        Ok(Self { newest })
+    }
+
+    /// Refuses if rows were changed or deleted of a table of which nothing is kept.
+    pub async fn check(
+        self,
+        session: &mut dyn Session,
+        endangered: &[Endangered],
+        given_up: &[ObjectName],
+    ) -> Result<(), SnapshotError> {
+        let Some(newest) = self.newest else { return Ok(()) };
+        let dialect = session.dialect();
+        // The rows of a partition or of an inheriting table belong to what it descends from.
+        let changed = session
+            .rows(&format!(
+                "WITH RECURSIVE changed AS ( \
+                   SELECT relid, n_tup_upd + n_tup_del AS rows FROM pg_catalog.pg_stat_xact_user_tables \
+                   WHERE n_tup_upd + n_tup_del > 0 AND schemaname <> 'downhaul' AND relid::bigint <= {newest}), \
+                 line AS ( \
+                   SELECT relid, relid AS ancestor FROM changed \
+                   UNION SELECT l.relid, i.inhparent FROM line l JOIN pg_catalog.pg_inherits i ON i.inhrelid = l.ancestor) \
+                 SELECT c.relid, c.rows, n.nspname, t.relname FROM changed c JOIN line l ON l.relid = c.relid \
+                 JOIN pg_catalog.pg_class t ON t.oid = l.ancestor JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace \
+                 ORDER BY c.relid, l.ancestor = c.relid DESC"
+            ))
+            .await?;
+        let full = |name: &ObjectName| match &name.schema {
+            Some(_) => name.clone(),
+            None => ObjectName {
+                schema: Some(downhaul_syntax::Ident::stored(dialect, "public")),
+                ..name.clone()
+            },
+        };
+        let mut known: Vec<ObjectName> = endangered.iter().map(|e| e.shape.name.clone()).collect();
+        known.extend(endangered.iter().filter_map(|e| e.loss.renamed_to.as_ref()).map(full));
+        known.extend(given_up.iter().map(full));
+        let mut lost: Vec<String> = Vec::new();
+        let mut rows = changed.iter().peekable();
+        while let Some(row) = rows.next() {
+            let mut names = vec![name(dialect, row.text(2), row.text(3))];
+            while let Some(more) = rows.next_if(|more| more.text(0) == row.text(0)) {
+                names.push(name(dialect, more.text(2), more.text(3)));
+            }
+            if !names.iter().any(|name| known.contains(name)) {
+                lost.push(format!("{} rows of {}", row.text(1), names[0]));
+            }
+        }
+        if lost.is_empty() {
+            return Ok(());
+        }
+        Err(SnapshotError::HiddenChange { what: lost.join(", ") })
+    }
+}
+
+fn name(dialect: Dialect, schema: &str, table: &str) -> ObjectName {
+    let mut name = ObjectName::bare(downhaul_syntax::Ident::stored(dialect, table));
+    name.schema = Some(downhaul_syntax::Ident::stored(dialect, schema));
+    name
+}
