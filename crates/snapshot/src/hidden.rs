@@ -7,6 +7,8 @@
 //! SQLite has no such count and no routines; only triggers can hide a change there, and
 //! [`crate::keep::endangered`] takes every table into care when one may fire.
 
+use std::collections::BTreeMap;
+
 use downhaul_engine::Session;
 use downhaul_syntax::{Dialect, ObjectName};
 
@@ -14,10 +16,13 @@ use crate::keep::Endangered;
 use crate::store::SnapshotError;
 
 /// Looks for hidden changes from its beginning on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Watch {
     /// Tables with a higher number were made by the migration itself.
     newest: Option<i64>,
+    /// Changed rows by table at the beginning: what earlier transactions of this session did is
+    /// counted too until the server has reported it.
+    earlier: BTreeMap<String, i64>,
 }
 
 impl Watch {
@@ -31,7 +36,19 @@ impl Watch {
             ),
             _ => None,
         };
-        Ok(Self { newest })
+        let mut earlier = BTreeMap::new();
+        if newest.is_some() {
+            let rows = session
+                .rows(
+                    "SELECT relid, n_tup_upd + n_tup_del FROM pg_catalog.pg_stat_xact_user_tables \
+                     WHERE n_tup_upd + n_tup_del > 0",
+                )
+                .await?;
+            for row in rows {
+                earlier.insert(row.text(0).to_owned(), row.number(1)?);
+            }
+        }
+        Ok(Self { newest, earlier })
     }
 
     /// Refuses if rows were changed or deleted of a table of which nothing is kept.
@@ -74,8 +91,9 @@ impl Watch {
             while let Some(more) = rows.next_if(|more| more.text(0) == row.text(0)) {
                 names.push(name(dialect, more.text(2), more.text(3)));
             }
-            if !names.iter().any(|name| known.contains(name)) {
-                lost.push(format!("{} rows of {}", row.text(1), names[0]));
+            let count = row.number(1)? - self.earlier.get(row.text(0)).copied().unwrap_or(0);
+            if count > 0 && !names.iter().any(|name| known.contains(name)) {
+                lost.push(format!("{count} rows of {}", names[0]));
             }
         }
         if lost.is_empty() {

@@ -134,7 +134,7 @@ impl Session for Sqlite {
         let rows = self
             .rows(
                 "SELECT name FROM sqlite_schema WHERE type = 'table' \
-                 AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND name NOT LIKE 'downhaul\_%' ESCAPE '\' ORDER BY rowid",
+                 AND name NOT GLOB 'sqlite_*' AND name NOT GLOB 'downhaul_*' ORDER BY rowid",
             )
             .await?;
         Ok(rows

@@ -1,0 +1,182 @@
+//! Nothing is destroyed without a copy, also where the statements do not say what they destroy.
+
+use downhaul_engine::Target;
+use downhaul_kit::{Postgres, Session, SqliteFile};
+use downhaul_plan::load;
+use downhaul_run::observer::Silent;
+use downhaul_run::{DownSelection, Options, RunError, Runner, UpSelection};
+use downhaul_snapshot::SnapshotError;
+
+/// A database with a schema of its own, and one migration.
+struct Site {
+    url: String,
+    dir: tempfile::TempDir,
+}
+
+impl Site {
+    async fn new(url: &str, setup: &str, up: &str, down: &str) -> Self {
+        Session::connect(url).await.run(setup).await;
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("1_change.up.sql"), up).unwrap();
+        std::fs::write(dir.path().join("1_change.down.sql"), down).unwrap();
+        Self { url: url.to_owned(), dir }
+    }
+
+    async fn up(&self) -> Result<(), RunError> {
+        let target = Target::parse(&self.url).unwrap();
+        let mut runner = Runner::open(&target, false, Options::default()).await.unwrap();
+        let plan =
+            runner.plan_up(&load(self.dir.path()).unwrap(), &UpSelection::All).await.unwrap();
+        let result = runner.up(&plan, &mut Silent).await;
+        runner.close().await;
+        result.map(drop)
+    }
+
+    async fn down(&self) -> Result<(), RunError> {
+        let target = Target::parse(&self.url).unwrap();
+        let mut runner = Runner::open(&target, false, Options::default()).await.unwrap();
+        let series = load(self.dir.path()).unwrap();
+        let plan = runner.plan_down(&series, &DownSelection::Steps(1)).await.unwrap();
+        let result = runner.down(&plan, &mut Silent).await;
+        runner.close().await;
+        result.map(drop)
+    }
+
+    async fn rows(&self, table: &str) -> Vec<Vec<Option<String>>> {
+        Session::connect(&self.url).await.rows(&format!("SELECT * FROM {table} ORDER BY 1")).await
+    }
+}
+
+const TABLES: &str = "CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int PRIMARY KEY, v text); \
+    INSERT INTO a VALUES (1, 'a1'), (2, 'a2'); INSERT INTO b VALUES (1, 'b1'), (2, 'b2');";
+
+/// Every way in which a statement can change rows that its text does not name.
+const HIDDEN: &[(&str, &str)] = &[
+    (
+        "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ UPDATE a SET v = 'gone' $$;",
+        "SELECT f();",
+    ),
+    (
+        "CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'DELETE FROM ' || 'a'; END $$;",
+        "CALL p();",
+    ),
+    (
+        "CREATE FUNCTION t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM a; RETURN NEW; END $$; \
+         CREATE TRIGGER t AFTER INSERT ON b FOR EACH ROW EXECUTE FUNCTION t();",
+        "INSERT INTO b VALUES (3, 'b3');",
+    ),
+    ("CREATE VIEW w AS SELECT * FROM a;", "UPDATE w SET v = 'gone' WHERE id = 1;"),
+    ("CREATE RULE r AS ON INSERT TO b DO ALSO DELETE FROM a;", "INSERT INTO b VALUES (3, 'b3');"),
+];
+
+#[tokio::test]
+async fn postgres_refuses_changes_that_nobody_could_foresee() {
+    for (setup, up) in HIDDEN {
+        let database = Postgres::shared().fresh_database().await;
+        let site = Site::new(database.url(), &format!("{TABLES} {setup}"), up, "SELECT 1;").await;
+        let before = site.rows("a").await;
+        let error = site.up().await.expect_err(up);
+        assert!(
+            matches!(
+                &error,
+                RunError::Refused { reason: SnapshotError::HiddenChange { what }, .. }
+                    if what.contains("a")
+            ),
+            "{up}: {error:?}"
+        );
+        assert_eq!(site.rows("a").await, before, "{up}");
+    }
+}
+
+#[tokio::test]
+async fn postgres_keeps_what_the_file_names() {
+    for (setup, up) in HIDDEN {
+        let database = Postgres::shared().fresh_database().await;
+        let up = format!("-- downhaul:protect copy a\n{up}");
+        let site = Site::new(database.url(), &format!("{TABLES} {setup}"), &up, "SELECT 1;").await;
+        let before = site.rows("a").await;
+        site.up().await.unwrap();
+        assert_ne!(site.rows("a").await, before, "{up}");
+        site.down().await.unwrap();
+        assert_eq!(site.rows("a").await, before, "{up}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_file_gives_up_is_not_kept() {
+    let database = Postgres::shared().fresh_database().await;
+    let up = "-- downhaul:protect off a\nDELETE FROM a; DELETE FROM b;";
+    let site = Site::new(database.url(), TABLES, up, "SELECT 1;").await;
+    let before = site.rows("b").await;
+    site.up().await.unwrap();
+    site.down().await.unwrap();
+    assert!(site.rows("a").await.is_empty());
+    assert_eq!(site.rows("b").await, before);
+}
+
+#[tokio::test]
+async fn rows_that_the_migration_made_itself_are_no_loss() {
+    let database = Postgres::shared().fresh_database().await;
+    let up = "CREATE TABLE c (id int); DO $$ BEGIN EXECUTE 'INSERT INTO c VALUES (1)'; \
+              EXECUTE 'DELETE FROM c'; END $$;";
+    let site = Site::new(database.url(), TABLES, up, "DROP TABLE c;").await;
+    site.up().await.unwrap();
+    site.down().await.unwrap();
+}
+
+#[tokio::test]
+async fn partitions_belong_to_their_table() {
+    let database = Postgres::shared().fresh_database().await;
+    let setup = "CREATE TABLE p (id int PRIMARY KEY, v text) PARTITION BY RANGE (id); \
+        CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10); \
+        CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (10) TO (20); \
+        INSERT INTO p SELECT g, 'v' || g FROM generate_series(0, 19) g;";
+    let up = "UPDATE p SET v = 'x' WHERE id % 2 = 0; DELETE FROM p WHERE id % 3 = 0;";
+    let site = Site::new(database.url(), setup, up, "SELECT 1;").await;
+    let before = site.rows("p").await;
+    site.up().await.unwrap();
+    assert_ne!(site.rows("p").await, before);
+    site.down().await.unwrap();
+    assert_eq!(site.rows("p").await, before);
+}
+
+#[tokio::test]
+async fn sqlite_keeps_what_triggers_change() {
+    let triggers = [
+        (
+            "CREATE TRIGGER t AFTER INSERT ON b BEGIN DELETE FROM a; END;",
+            "INSERT INTO b VALUES (3, 'b3');",
+        ),
+        (
+            "CREATE TRIGGER t AFTER UPDATE ON b BEGIN UPDATE a SET v = 'gone'; END;",
+            "UPDATE b SET v = 'x' WHERE id = 1;",
+        ),
+        (
+            "CREATE VIEW w AS SELECT * FROM a; \
+             CREATE TRIGGER t INSTEAD OF DELETE ON w BEGIN DELETE FROM a WHERE id = OLD.id; END;",
+            "DELETE FROM w WHERE id = 1;",
+        ),
+    ];
+    for (setup, up) in triggers {
+        let file = SqliteFile::new();
+        let site = Site::new(&file.url(), &format!("{TABLES} {setup}"), up, "SELECT 1;").await;
+        let before = site.rows("a").await;
+        site.up().await.unwrap();
+        assert_ne!(site.rows("a").await, before, "{up}");
+        site.down().await.unwrap();
+        assert_eq!(site.rows("a").await, before, "{up}");
+    }
+}
+
+#[tokio::test]
+async fn statements_outside_a_transaction_are_protected_too() {
+    let database = Postgres::shared().fresh_database().await;
+    let up = "-- downhaul:no-transaction\nDELETE FROM a;\nCREATE INDEX CONCURRENTLY i ON b (v);\nALTER TABLE b DROP COLUMN v;";
+    let down = "ALTER TABLE b ADD COLUMN v text;";
+    let site = Site::new(database.url(), TABLES, up, down).await;
+    let before = (site.rows("a").await, site.rows("b").await);
+    site.up().await.unwrap();
+    assert!(site.rows("a").await.is_empty());
+    site.down().await.unwrap();
+    assert_eq!((site.rows("a").await, site.rows("b").await), before);
+}
