@@ -418,7 +418,7 @@ impl Run<'_> {
             span,
             start: lines.position(source, span.start),
             end: lines.position(source, span.end),
-            fingerprint: fingerprint(&[rule.code, file, text, &draft.message]),
+            fingerprint: fingerprint(&[rule.code, file, text, span.text(source)]),
             message: draft.message,
             help: draft.help,
             rewrite: draft.rewrite,

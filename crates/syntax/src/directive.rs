@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Span;
+use crate::{Dialect, Span};
 
 /// A directive found in a comment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +43,8 @@ pub enum DirectiveKind {
         /// Tables it holds for; empty = all.
         tables: Vec<String>,
     },
+    /// `-- downhaul:dialect NAME`: what the file, and the series it belongs to, is written for.
+    Dialect(Dialect),
     /// Begins with `downhaul:` and is none of these.
     Unknown(String),
 }
@@ -68,6 +70,7 @@ pub fn parse_directive(comment: &str, span: Span) -> Option<Directive> {
         "phase" if matches!(arguments, "expand" | "backfill" | "contract") => {
             DirectiveKind::Phase(arguments.to_owned())
         }
+        "dialect" => arguments.parse().map_or_else(|_| unknown(), DirectiveKind::Dialect),
         "protect" => {
             let mut words =
                 arguments.split(|c: char| c.is_whitespace() || c == ',').filter(|w| !w.is_empty());
@@ -128,6 +131,8 @@ mod tests {
         check("# downhaul:no-transaction", Some(DirectiveKind::NoTransaction));
         check("--downhaul:phase contract", Some(DirectiveKind::Phase("contract".into())));
         check("--downhaul:phase later", Some(DirectiveKind::Unknown("phase later".into())));
+        check("-- downhaul:dialect sqlite", Some(DirectiveKind::Dialect(Dialect::Sqlite)));
+        check("-- downhaul:dialect x", Some(DirectiveKind::Unknown("dialect x".into())));
         check("-- downhaul:allow", Some(DirectiveKind::Unknown("allow".into())));
         check("-- downhaul:alow x", Some(DirectiveKind::Unknown("alow x".into())));
         check(

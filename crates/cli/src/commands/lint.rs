@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use downhaul_catalog::{Catalog, Origin};
 use downhaul_lint::{
-    Finding, LintOptions, LintReport, MigrationInput, ServerVersion, Severity, SourceText,
-    TransactionMode, lint_series,
+    DownPolicy, Finding, LintOptions, LintReport, MigrationInput, ServerVersion, Severity,
+    SourceText, TransactionMode, lint_series,
 };
 use downhaul_plan::source::read_text;
 use downhaul_plan::{LayoutId, SourceFile};
@@ -149,6 +149,10 @@ fn selection(
         select::select(&paths, &default_dir, layout)?
     };
     if args.paths.iter().any(is_stdin) {
+        if args.changed {
+            return Err(CliError::usage("git knows nothing of standard input")
+                .hint("leave --changed or `-` out"));
+        }
         let mut bytes = Vec::new();
         std::io::stdin()
             .read_to_end(&mut bytes)
@@ -244,7 +248,12 @@ impl<'a> Work<'a> {
             if self.args.changed && !inputs.iter().any(|input| input.judged) {
                 continue;
             }
+            let configured = std::mem::replace(
+                &mut options.down,
+                if group.stdin { DownPolicy::Ignored } else { options.down },
+            );
             let report = lint_series(&inputs, options);
+            options.down = configured;
             self.take(group, &found, inputs, report);
         }
         Ok(())

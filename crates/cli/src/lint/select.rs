@@ -22,6 +22,8 @@ pub struct Group {
     pub home: PathBuf,
     /// How the files were read; `None` = loose files.
     pub layout: Option<LayoutId>,
+    /// Standard input, which has no place for a down.
+    pub stdin: bool,
     /// Migrations in order, and whether each is to be judged.
     pub migrations: Vec<(SourceMigration, bool)>,
 }
@@ -90,6 +92,7 @@ fn folder(
         selection.groups.push(Group {
             path: shown(dir),
             home: dir.to_owned(),
+            stdin: false,
             layout: Some(series.layout),
             migrations: series.migrations.into_iter().map(|m| (m, true)).collect(),
         });
@@ -162,6 +165,7 @@ fn loose(dir: &Path, files: &[PathBuf], wanted: impl Fn(&Path) -> bool, selectio
             selection.groups.push(Group {
                 path: shown(file),
                 home: dir.to_owned(),
+                stdin: false,
                 layout: None,
                 migrations: vec![(migration, true)],
             });
@@ -171,6 +175,7 @@ fn loose(dir: &Path, files: &[PathBuf], wanted: impl Fn(&Path) -> bool, selectio
         selection.groups.push(Group {
             path: shown(dir),
             home: dir.to_owned(),
+            stdin: false,
             layout: None,
             migrations: numbered,
         });
@@ -257,6 +262,7 @@ fn single_files(
             selection.groups.push(Group {
                 path: shown(&home),
                 home: home.clone(),
+                stdin: false,
                 layout: Some(series.layout),
                 migrations,
             });
@@ -303,7 +309,13 @@ pub fn select_stdin(
             let mut migration = single(Path::new(&stdin.name), text);
             migration.version = Version::new("");
             migrations.push((migration, true));
-            selection.groups.push(Group { path: stdin.name, home, layout: found, migrations });
+            selection.groups.push(Group {
+                path: stdin.name,
+                home,
+                stdin: true,
+                layout: found,
+                migrations,
+            });
         }
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
