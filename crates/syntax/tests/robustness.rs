@@ -25,6 +25,7 @@ const PIECES: &[&str] = &[
     "/* a /* b */ c */ -- downhaul:allow x \"y\"\n",
     "/*!40101 SET NAMES utf8 */;",
     "COMMENT ON COLUMN s.t.a IS 'it''s';",
+    "CREATE TABLE t (a int NOT NULL INITIALLY SOON, b int CHECK (c) NOT VALID NOT ENFORCED);",
     "CREATE TYPE e AS ENUM ('a', 'b'); ALTER TYPE e ADD VALUE 'c' AFTER 'b';",
     "GRANT SELECT (a), UPDATE ON ALL TABLES IN SCHEMA s TO r WITH GRANT OPTION;",
     "PRAGMA foreign_keys = OFF;",

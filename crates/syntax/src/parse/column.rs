@@ -169,6 +169,7 @@ fn clause(cursor: &mut Cursor<'_>, column: &mut ColumnDef) -> Parse<bool> {
     if cursor.is_any(&["DEFERRABLE", "INITIALLY"])
         || cursor.is("NOT") && cursor.is_any_at(1, &["DEFERRABLE", "VALID", "ENFORCED"])
     {
+        let from = cursor.pos;
         match column.constraints.last_mut() {
             Some(last) => constraint::attributes(cursor, last)?,
             // Behind a NOT NULL, which takes none in effect.
@@ -177,7 +178,8 @@ fn clause(cursor: &mut Cursor<'_>, column: &mut ColumnDef) -> Parse<bool> {
                 constraint::attributes(cursor, &mut bare(None, kind))?;
             }
         }
-        return Ok(true);
+        // `INITIALLY` without a word that it knows is left to the caller.
+        return Ok(cursor.pos > from);
     }
     match cursor.dialect {
         crate::Dialect::Postgres => postgres_clause(cursor),
