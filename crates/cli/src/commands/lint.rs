@@ -248,10 +248,10 @@ impl<'a> Work<'a> {
             if self.args.changed && !inputs.iter().any(|input| input.judged) {
                 continue;
             }
-            let configured = std::mem::replace(
-                &mut options.down,
-                if group.stdin { DownPolicy::Ignored } else { options.down },
-            );
+            let configured = options.down;
+            if group.stdin {
+                options.down = DownPolicy::Ignored;
+            }
             let report = lint_series(&inputs, options);
             options.down = configured;
             self.take(group, &found, inputs, report);
