@@ -7,7 +7,7 @@ use downhaul_catalog::{Difference, Problem};
 use downhaul_syntax::{Change, ObjectName, Span};
 
 use crate::Severity;
-use crate::effects::{Blocks, Effects, Scene};
+use crate::effects::{Blocks, Break, Effects, Loss, Scene};
 use crate::facts::Phase;
 use crate::facts::{Item, MigrationFacts, StatementFacts};
 use crate::input::{DownPolicy, MigrationInput};
@@ -170,6 +170,10 @@ pub(crate) struct DownReplay {
     pub(crate) differences: Vec<Difference>,
     /// Why a statement of the down cannot run: its index, and the reason.
     pub(crate) problems: Vec<(usize, Problem)>,
+    /// What the down destroys of that which the new release may have written: statement, loss.
+    pub(crate) losses: Vec<(usize, Loss)>,
+    /// What the new release relies on and the down takes away: statement, break.
+    pub(crate) breaks: Vec<(usize, Break)>,
 }
 
 /// What earlier migrations did.

@@ -159,10 +159,18 @@ impl Run<'_> {
             }
             _ => None,
         };
-        let replay = down_script
-            .as_ref()
-            .filter(|_| down.as_ref().is_some_and(|d| !d.is_empty()))
-            .map(|script| down::replay(&self.catalog, up_script.as_ref(), script, index));
+        let replay = down.as_ref().filter(|d| !d.is_empty()).map(|facts| {
+            let mut replay = down::replay(
+                &self.catalog,
+                up_script.as_ref(),
+                facts,
+                self.options,
+                self.history_known,
+                index,
+            );
+            replay.problems.retain(|(_, problem)| self.is_certain(problem));
+            replay
+        });
 
         let mut drafts: Vec<Drafted> = Vec::new();
         let mut failures = Vec::new();

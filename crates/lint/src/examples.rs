@@ -78,6 +78,7 @@ fn options(info: &str, rule: &Rule) -> LintOptions {
     for word in info.split_whitespace().skip(2) {
         match word {
             "no-restore-points" => options.restore_points = false,
+            "edited" | "duplicate" => {}
             "no-lock-budget" => options.lock_budget = false,
             query if query.starts_with("queries=") => options.queries.push(crate::KnownQuery {
                 source: "src/app.rs".into(),
@@ -92,7 +93,18 @@ fn options(info: &str, rule: &Rule) -> LintOptions {
 }
 
 fn run(rule: &Rule, info: &str, text: &str) -> LintReport {
-    lint_series(&series(text), &options(info, rule))
+    let mut series = series(text);
+    let says = |word: &str| info.split_whitespace().any(|w| w == word);
+    if let Some(last) = series.last_mut() {
+        last.edited = says("edited");
+    }
+    if says("duplicate") {
+        let mut twin = series.last().cloned().expect("never empty");
+        twin.judged = false;
+        twin.up = Some(SourceText::new("8.up.sql", "SELECT 1"));
+        series.insert(0, twin);
+    }
+    lint_series(&series, &options(info, rule))
 }
 
 fn shown(report: &LintReport) -> String {

@@ -7,7 +7,7 @@ use super::type_change::{Fit, fit, labels_fit, using_is_plain};
 use super::{Break, Effects, Loss, Scene, Use};
 
 /// Adds breaks and losses of a change.
-pub(super) fn logical(change: &Change, scene: &Scene<'_>, out: &mut Effects) {
+pub(crate) fn logical(change: &Change, scene: &Scene<'_>, out: &mut Effects) {
     let mut writer = Writer { scene, out };
     writer.change(change);
 }

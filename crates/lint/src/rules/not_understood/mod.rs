@@ -1,9 +1,11 @@
 //! Not understood.
 
+mod dynamic_sql;
 pub(crate) mod unknown_directive;
 mod unparsed_statement;
 
 use crate::Rule;
 
 /// In the order of their codes.
-pub(super) static RULES: &[&Rule] = &[&unparsed_statement::RULE, &unknown_directive::RULE];
+pub(super) static RULES: &[&Rule] =
+    &[&unparsed_statement::RULE, &dynamic_sql::RULE, &unknown_directive::RULE];

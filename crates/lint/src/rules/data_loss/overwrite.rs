@@ -1,0 +1,103 @@
+//! DL08.
+
+use downhaul_syntax::Change;
+use downhaul_syntax::change::{InsertConflict, RowFilter};
+
+use crate::Severity;
+
+use crate::context::ChangeContext;
+use crate::finding::Draft;
+use crate::rule::declare_rule;
+
+declare_rule! {
+    /// ## What it does
+    ///
+    /// Reports `INSERT … ON CONFLICT DO UPDATE`, `ON DUPLICATE KEY UPDATE`, `REPLACE INTO`, `MERGE`
+    /// and an `UPDATE` with a condition, where they overwrite values that were there before this
+    /// deployment. Information where the runner keeps a restore point.
+    ///
+    /// ## Why is this bad
+    ///
+    /// The old values are gone. `REPLACE` even deletes the row first: columns that it does not name
+    /// lose their values, and rows that reference it go with `ON DELETE CASCADE`.
+    ///
+    /// ## What to do
+    ///
+    /// Let Downhaul run the migration, which keeps the old rows; or copy them to another place
+    /// first.
+    ///
+    /// ## Unsafe example
+    ///
+    /// ```sql postgres no-restore-points
+    /// -- history
+    /// CREATE TABLE customers (id bigint PRIMARY KEY);
+    /// CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint, note text, state varchar(20), total numeric(10,4) NOT NULL);
+    /// -- up
+    /// UPDATE orders SET state = 'done' WHERE state = 'finished';
+    /// ```
+    ///
+    /// ## Safe example
+    ///
+    /// ```sql
+    /// -- history
+    /// CREATE TABLE customers (id bigint PRIMARY KEY);
+    /// CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint, note text, state varchar(20), total numeric(10,4) NOT NULL);
+    /// -- up
+    /// INSERT INTO customers (id) VALUES (1);
+    /// ```
+    "DL08" "overwrite"
+    severity: Warning,
+    dialects: ALL,
+    default: on,
+    since: "0.1.0",
+    check: Change(check),
+}
+
+fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
+    let (table, how) = match cx.change {
+        Change::Insert { table, conflict: InsertConflict::Update, .. } => {
+            (table, "rows that are there already are overwritten")
+        }
+        Change::Insert { table, conflict: InsertConflict::Replace, .. } => {
+            (table, "rows that are there already are deleted and written anew")
+        }
+        Change::Merge { table, .. } => (table, "rows that match are overwritten"),
+        Change::Update { table, columns, rows: RowFilter::Where(_), .. } => {
+            if !columns.iter().any(|c| cx.column_in_use(table, c)) {
+                return None;
+            }
+            (table, "old values are overwritten")
+        }
+        Change::Delete { table, rows: RowFilter::Where(_), .. } => (table, "the rows are gone"),
+        _ => return None,
+    };
+    if !cx.in_use(table) {
+        return None;
+    }
+    let draft = Draft::new(format!("{how} in {}", cx.describe(table)));
+    Some(if cx.protected(table) {
+        draft.severity(Severity::Info).help("Downhaul keeps them before it runs this migration")
+    } else {
+        draft.help("let Downhaul keep a restore point, or copy them to another place first")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::examples::cases;
+
+    #[test]
+    fn cases_of_the_rule() {
+        cases(
+            &super::RULE,
+            &[(
+                "mysql no-restore-points",
+                r#"-- history
+CREATE TABLE t (a int PRIMARY KEY);
+-- up
+REPLACE INTO t VALUES (1);"#,
+                true,
+            )],
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! TX09.
+
+use downhaul_syntax::Change;
+
+use crate::context::ChangeContext;
+use crate::finding::Draft;
+use crate::rule::declare_rule;
+
+declare_rule! {
+    /// ## What it does
+    ///
+    /// Reports `CREATE INDEX CONCURRENTLY IF NOT EXISTS` without dropping a left-over of the same
+    /// name first, and any `CONCURRENTLY` under a short `lock_timeout` or `statement_timeout`.
+    ///
+    /// ## Why is this bad
+    ///
+    /// A build that fails leaves an INVALID index under its name, which costs writes and serves
+    /// nobody. `IF NOT EXISTS` then takes it for done. A build waits for old transactions: a
+    /// timeout that suits other statements makes it fail.
+    ///
+    /// ## What to do
+    ///
+    /// `DROP INDEX CONCURRENTLY IF EXISTS` first, in the same file; set both timeouts to 0 for the
+    /// build.
+    ///
+    /// ## Unsafe example
+    ///
+    /// ```sql
+    /// -- history
+    /// CREATE TABLE orders (id bigint PRIMARY KEY, note text, total numeric(10,4) NOT NULL);
+    /// CREATE TYPE state AS ENUM ('open');
+    /// -- up
+    /// -- downhaul:no-transaction
+    /// CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON orders (note);
+    /// ```
+    ///
+    /// ## Safe example
+    ///
+    /// ```sql
+    /// -- history
+    /// CREATE TABLE orders (id bigint PRIMARY KEY, note text, total numeric(10,4) NOT NULL);
+    /// CREATE TYPE state AS ENUM ('open');
+    /// -- up
+    /// -- downhaul:no-transaction
+    /// DROP INDEX CONCURRENTLY IF EXISTS i;
+    /// CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON orders (note);
+    /// ```
+    "TX09" "failed-concurrently-left-invalid"
+    severity: Warning,
+    dialects: POSTGRES,
+    default: on,
+    since: "0.1.0",
+    check: Change(check),
+}
+
+fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
+    let Change::CreateIndex { index, concurrently: true, if_not_exists } = cx.change else {
+        return None;
+    };
+    if !cx.in_use(&index.table) {
+        return None;
+    }
+    if let Some(name) = index.name.as_ref().filter(|_| *if_not_exists) {
+        let cleared = cx
+            .earlier()
+            .any(|i| matches!(i.change, Change::DropIndex { name: n, .. } if n.name == name.name));
+        if !cleared {
+            return Some(
+                Draft::new(format!(
+                    "if an earlier build of `{name}` failed, its INVALID left-over counts as done"
+                ))
+                .help(format!("DROP INDEX CONCURRENTLY IF EXISTS {name} first")),
+            );
+        }
+    }
+    let short = cx.scene.settings.iter().find(|(name, value)| {
+        matches!(name.as_str(), "lock_timeout" | "statement_timeout")
+            && !matches!(
+                value.trim_matches(['\'', '"']),
+                "0" | "0s" | "0ms" | "default" | "DEFAULT"
+            )
+    })?;
+    Some(
+        Draft::new(format!("the build waits for old transactions: {} = {} may make it fail and leave an INVALID index", short.0, short.1))
+            .help("set lock_timeout and statement_timeout to 0 for it"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::examples::cases;
+
+    #[test]
+    fn cases_of_the_rule() {
+        cases(
+            &super::RULE,
+            &[(
+                "postgres",
+                r#"-- history
+CREATE TABLE orders (id bigint PRIMARY KEY, note text, total numeric(10,4) NOT NULL);
+CREATE TYPE state AS ENUM ('open');
+-- up
+-- downhaul:no-transaction
+SET statement_timeout = '5s';
+CREATE INDEX CONCURRENTLY i ON orders (note);"#,
+                true,
+            )],
+        );
+    }
+}

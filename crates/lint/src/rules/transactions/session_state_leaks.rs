@@ -1,0 +1,154 @@
+//! TX07.
+
+use downhaul_syntax::{Change, Dialect};
+
+use crate::context::ChangeContext;
+use crate::finding::Draft;
+use crate::rule::declare_rule;
+
+declare_rule! {
+    /// ## What it does
+    ///
+    /// Reports a setting of the session that the file changes and does not put back: `search_path`,
+    /// `role`, `session_replication_role`, `foreign_key_checks`, `unique_checks`, `sql_mode`,
+    /// `PRAGMA foreign_keys`.
+    ///
+    /// ## Why is this bad
+    ///
+    /// Runners and poolers use one session for many things: the next migration, or the next client
+    /// behind a pooler, runs with it. A search path that is left behind makes the note of the
+    /// runner end up in another schema.
+    ///
+    /// ## What to do
+    ///
+    /// Use `SET LOCAL` (PostgreSQL), or put the old value back at the end.
+    ///
+    /// ## Unsafe example
+    ///
+    /// ```sql
+    /// -- up
+    /// SET search_path = archive;
+    /// CREATE TABLE t (a int);
+    /// ```
+    ///
+    /// ## Safe example
+    ///
+    /// ```sql
+    /// -- up
+    /// SET LOCAL search_path = archive;
+    /// CREATE TABLE t (a int);
+    /// ```
+    "TX07" "session-state-leaks"
+    severity: Warning,
+    dialects: ALL,
+    default: on,
+    since: "0.1.0",
+    check: Change(check),
+}
+
+const KEPT: &[&str] = &[
+    "search_path",
+    "role",
+    "session_authorization",
+    "session_replication_role",
+    "foreign_key_checks",
+    "unique_checks",
+    "sql_mode",
+    "foreign_keys",
+    "legacy_alter_table",
+    "writable_schema",
+    "ignore_check_constraints",
+    "default_storage_engine",
+    "row_security",
+];
+
+fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
+    let Change::SetVariable { name, value, local: false } = cx.change else { return None };
+    let plain = |n: &str| {
+        n.trim_start_matches('@').trim_start_matches("session.").trim_start_matches("@@").to_owned()
+    };
+    let key = plain(name);
+    let value = value.trim().trim_matches(['\'', '"']).to_lowercase();
+    if !KEPT.contains(&key.as_str()) || is_usual(&key, &value) {
+        return None;
+    }
+    let back = cx.later().any(|i| match i.change {
+        Change::SetVariable { name: n, .. } => plain(n) == key || n == "all",
+        Change::NoEffect { verb } => verb.to_lowercase().starts_with("discard"),
+        _ => false,
+    });
+    (!back).then(|| {
+        Draft::new(format!("`{key}` stays `{value}` for whatever runs in this session next")).help(
+            if cx.dialect() == Dialect::Postgres {
+                "use SET LOCAL"
+            } else {
+                "put the old value back at the end"
+            },
+        )
+    })
+}
+
+/// The value that the server has anyway, or the putting back itself.
+fn is_usual(key: &str, value: &str) -> bool {
+    matches!(value, "default" | "")
+        || value.starts_with("@old")
+        || value.starts_with('@')
+        || match key {
+            "foreign_key_checks" | "unique_checks" | "foreign_keys" => {
+                matches!(value, "1" | "on" | "true")
+            }
+            "legacy_alter_table" | "writable_schema" | "ignore_check_constraints" => {
+                matches!(value, "0" | "off" | "false")
+            }
+            "session_replication_role" => value == "origin",
+            "search_path" => matches!(value, "public" | "\"$user\", public" | "$user, public"),
+            "role" => value == "none",
+            "row_security" => value == "off" || value == "on",
+            _ => false,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::examples::cases;
+
+    #[test]
+    fn cases_of_the_rule() {
+        cases(
+            &super::RULE,
+            &[
+                (
+                    "mysql",
+                    r#"-- up
+SET foreign_key_checks = 0;
+CREATE TABLE t (a int);"#,
+                    true,
+                ),
+                (
+                    "mysql",
+                    r#"-- up
+SET foreign_key_checks = 0;
+CREATE TABLE t (a int);
+SET foreign_key_checks = 1;"#,
+                    false,
+                ),
+                (
+                    "sqlite",
+                    r#"-- up
+PRAGMA foreign_keys = OFF;
+CREATE TABLE t (a int);
+PRAGMA foreign_keys = ON;"#,
+                    false,
+                ),
+                (
+                    "postgres",
+                    r#"-- up
+SET search_path = a;
+CREATE TABLE t (a int);
+RESET search_path;"#,
+                    false,
+                ),
+            ],
+        );
+    }
+}
