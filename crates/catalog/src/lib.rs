@@ -13,6 +13,7 @@ mod diff;
 mod inverse;
 mod lookup;
 mod model;
+mod objects;
 mod render;
 mod text;
 
@@ -22,4 +23,5 @@ pub use inverse::{
     Inverse, InverseScript, InverseStatement, NotInverted, NotInvertedKind, inverse, inverse_script,
 };
 pub use model::*;
+pub use objects::{Iter, Objects};
 pub use render::{RenderError, render, render_type};

@@ -1,10 +1,12 @@
 //! What `apply` derives from a catalog so that no change costs a walk over all of it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-
 use downhaul_syntax::{ConstraintKind, Ident, ObjectName, Partitioning};
 
+use crate::objects::Objects;
 use crate::{Catalog, Origin, Table};
+
+/// A set of names that is cheap to copy.
+pub(crate) type Names = Objects<ObjectName, ()>;
 
 /// Derived maps and the session's state. Never compared, never stored.
 #[derive(Clone, Debug, Default)]
@@ -13,18 +15,18 @@ pub(crate) struct Lookup {
     seen: Option<(usize, usize)>,
     /// Table or materialized view of each index, those of constraints included. Empty on MySQL,
     /// where an index name belongs to its table.
-    pub(crate) index_owner: HashMap<ObjectName, ObjectName>,
+    pub(crate) index_owner: Objects<ObjectName, ObjectName>,
     /// Tables and views that may mention a table: by foreign key, inheritance, partition, query.
     /// A superset: entries are checked where they are used, and not removed.
-    pub(crate) mentions: HashMap<ObjectName, BTreeSet<ObjectName>>,
+    pub(crate) mentions: Objects<ObjectName, Names>,
     /// Sequences that may be owned by a column of a table; a superset too.
-    pub(crate) owned: HashMap<ObjectName, BTreeSet<ObjectName>>,
+    pub(crate) owned: Objects<ObjectName, Names>,
     /// Schemas that the session searches, where it set them; `public` in its place.
     pub(crate) search_path: Vec<Ident>,
     /// Migration that the session belongs to.
     pub(crate) session_of: Option<Origin>,
     /// Objects that conditional code may have created or dropped.
-    pub(crate) maybe: HashSet<ObjectName>,
+    pub(crate) maybe: Names,
     /// `SET foreign_key_checks = 0` holds (MySQL).
     pub(crate) foreign_key_checks_off: bool,
     /// `SET LOCAL search_path` holds, and this is the path to return to.
@@ -40,7 +42,9 @@ impl PartialEq for Lookup {
 impl Lookup {
     /// Notes that `by` mentions `target`.
     pub(crate) fn mention(&mut self, target: &ObjectName, by: &ObjectName) {
-        self.mentions.entry(target.clone()).or_default().insert(by.clone());
+        if self.mentions.get(target).is_none_or(|all| !all.contains_key(by)) {
+            self.mentions.or_default(target).insert(by.clone(), ());
+        }
     }
 
     /// Whether the derived maps are true for this catalog.
@@ -50,7 +54,7 @@ impl Lookup {
 
     /// Tables and views that may mention `target`, in order of name.
     pub(crate) fn mentioning(&self, target: &ObjectName) -> Vec<ObjectName> {
-        self.mentions.get(target).map(|s| s.iter().cloned().collect()).unwrap_or_default()
+        self.mentions.get(target).map(|s| s.keys().cloned().collect()).unwrap_or_default()
     }
 }
 
@@ -78,7 +82,7 @@ impl Catalog {
         }
         for sequence in self.sequences.values() {
             if let Some((table, _)) = &sequence.owned_by {
-                lookup.owned.entry(table.clone()).or_default().insert(sequence.name.clone());
+                lookup.owned.or_default(table).insert(sequence.name.clone(), ());
             }
         }
         lookup.seen = Some(now);

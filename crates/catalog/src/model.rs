@@ -9,6 +9,7 @@ use downhaul_syntax::{
 use serde::{Deserialize, Serialize};
 
 use crate::lookup::Lookup;
+use crate::objects::Objects;
 
 /// A whole schema: all that one database holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,39 +22,33 @@ pub struct Catalog {
     /// Schemas other than the default one.
     pub schemas: Vec<Ident>,
     /// Tables by name.
-    #[serde(with = "pairs")]
-    pub tables: BTreeMap<ObjectName, Table>,
+    pub tables: Objects<ObjectName, Table>,
     /// Views and materialized views by name.
-    #[serde(with = "pairs")]
-    pub views: BTreeMap<ObjectName, View>,
+    pub views: Objects<ObjectName, View>,
     /// Enums, composites, domains, ranges by name.
-    #[serde(with = "pairs")]
-    pub types: BTreeMap<ObjectName, UserType>,
+    pub types: Objects<ObjectName, UserType>,
     /// Sequences by name, owned ones included.
-    #[serde(with = "pairs")]
-    pub sequences: BTreeMap<ObjectName, Sequence>,
+    pub sequences: Objects<ObjectName, Sequence>,
     /// Functions and procedures by name and argument types.
-    #[serde(with = "pairs")]
-    pub routines: BTreeMap<RoutineKey, Routine>,
+    pub routines: Objects<RoutineKey, Routine>,
     /// Extensions by name.
     pub extensions: Vec<Ident>,
     /// Objects that are not modelled further (publications, rules, casts …), by kind and name.
-    #[serde(with = "pairs")]
-    pub others: BTreeMap<(ObjectKind, ObjectName), String>,
+    pub others: Objects<(ObjectKind, ObjectName), String>,
     /// Where an object came from that the catalog does not know is unsure: set once a statement
     /// ran whose effects could not be read (dynamic SQL, an unparsed statement). From then on a
     /// missing object is "unknown", not "absent".
     pub uncertain: bool,
     /// Comments on objects whose own struct has no room for one (schemas, sequences, triggers,
     /// policies …): kind, table of a part, name.
-    #[serde(default, with = "pairs", skip_serializing_if = "BTreeMap::is_empty")]
-    pub comments: BTreeMap<(ObjectKind, Option<ObjectName>, ObjectName), String>,
+    #[serde(default, skip_serializing_if = "Objects::is_empty")]
+    pub comments: Objects<(ObjectKind, Option<ObjectName>, ObjectName), String>,
     /// Privileges on objects other than tables and views: kind, name, grantee, privilege.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub grants: BTreeSet<(ObjectKind, ObjectName, String, String)>,
     /// Owners of objects other than tables, where stated.
-    #[serde(default, with = "pairs", skip_serializing_if = "BTreeMap::is_empty")]
-    pub owners: BTreeMap<(ObjectKind, ObjectName), String>,
+    #[serde(default, skip_serializing_if = "Objects::is_empty")]
+    pub owners: Objects<(ObjectKind, ObjectName), String>,
     /// Derived from the rest, for speed, and the session's state; no part of the schema.
     #[serde(skip)]
     pub(crate) lookup: Lookup,
@@ -381,17 +376,17 @@ impl Catalog {
             dialect,
             default_schema: default_schema.map(|s| Ident::stored(dialect, s)),
             schemas: Vec::new(),
-            tables: BTreeMap::new(),
-            views: BTreeMap::new(),
-            types: BTreeMap::new(),
-            sequences: BTreeMap::new(),
-            routines: BTreeMap::new(),
+            tables: Objects::new(),
+            views: Objects::new(),
+            types: Objects::new(),
+            sequences: Objects::new(),
+            routines: Objects::new(),
             extensions: Vec::new(),
-            others: BTreeMap::new(),
+            others: Objects::new(),
             uncertain: false,
-            comments: BTreeMap::new(),
+            comments: Objects::new(),
             grants: BTreeSet::new(),
-            owners: BTreeMap::new(),
+            owners: Objects::new(),
             lookup: Lookup::default(),
         }
     }

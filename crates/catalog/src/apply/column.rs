@@ -139,7 +139,7 @@ impl Applier<'_> {
                 origin: self.origin,
             },
         );
-        self.catalog.lookup.owned.entry(table.clone()).or_default().insert(name.clone());
+        self.catalog.lookup.owned.or_default(table).insert(name.clone(), ());
         name
     }
 
@@ -398,7 +398,8 @@ impl Applier<'_> {
     }
 
     pub(super) fn drop_owned_sequences(&mut self, table: &ObjectName, column: &Ident) {
-        for sequence in self.catalog.lookup.owned.get(table).cloned().unwrap_or_default() {
+        let owned = self.catalog.lookup.owned.get(table).cloned().unwrap_or_default();
+        for sequence in owned.keys() {
             let owned = self.catalog.sequences.get(&sequence).is_some_and(|s| {
                 s.owned_by.as_ref().is_some_and(|(t, c)| t == table && c == column)
             });
@@ -467,7 +468,7 @@ impl Applier<'_> {
             .lookup
             .owned
             .get(table)?
-            .iter()
+            .keys()
             .find(|name| {
                 self.catalog.sequences.get(*name).is_some_and(|s| {
                     s.owned_by.as_ref().is_some_and(|(t, c)| t == table && c == column)

@@ -234,13 +234,13 @@ impl Applier<'_> {
     }
 
     fn is_maybe(&self, name: &ObjectName) -> bool {
-        !self.catalog.lookup.maybe.is_empty() && self.catalog.lookup.maybe.contains(name)
+        !self.catalog.lookup.maybe.is_empty() && self.catalog.lookup.maybe.contains_key(name)
     }
 
     /// Notes that what this object is now depends on a condition that cannot be known.
     fn note_maybe(&mut self, name: &ObjectName) {
         if self.muted > 0 {
-            self.catalog.lookup.maybe.insert(name.clone());
+            self.catalog.lookup.maybe.insert(name.clone(), ());
         }
     }
 

@@ -267,8 +267,8 @@ impl Applier<'_> {
             }
             (ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Aggregate, _) => {
                 let name = self.catalog.normalize(name);
-                for (key, routine) in &mut self.catalog.routines {
-                    if key.name == name {
+                for key in self.routines_named(&name) {
+                    if let Some(routine) = self.catalog.routines.get_mut(&key) {
                         routine.comment.clone_from(&text);
                     }
                 }

@@ -1,6 +1,6 @@
 //! Renames, and all that has to follow them.
 
-use downhaul_syntax::{ConstraintKind, Ident, ObjectKind, ObjectName, Partitioning};
+use downhaul_syntax::{ConstraintKind, Ident, ObjectKind, ObjectName, Partitioning, TriggerDef};
 
 use super::Applier;
 use super::constraint::rename_in_constraint;
@@ -98,16 +98,19 @@ impl Applier<'_> {
             self.follow_table(&by, from, to);
         }
         let mentions = self.catalog.lookup.mentions.remove(from).unwrap_or_default();
-        self.catalog.lookup.mentions.entry(to.clone()).or_default().extend(mentions);
+        for by in mentions.keys() {
+            self.catalog.lookup.mention(to, by);
+        }
         self.catalog.note_table(to);
 
-        for sequence in self.catalog.lookup.owned.remove(from).unwrap_or_default() {
+        let owned = self.catalog.lookup.owned.remove(from).unwrap_or_default();
+        for sequence in owned.keys() {
             let Some(s) = self.catalog.sequences.get_mut(&sequence) else { continue };
             if let Some((owner, _)) = &mut s.owned_by
                 && owner == from
             {
                 *owner = to.clone();
-                self.catalog.lookup.owned.entry(to.clone()).or_default().insert(sequence.clone());
+                self.catalog.lookup.owned.or_default(to).insert(sequence.clone(), ());
                 if from.schema != to.schema {
                     let moved =
                         ObjectName { schema: to.schema.clone(), name: sequence.name.clone() };
@@ -185,11 +188,22 @@ impl Applier<'_> {
     /// SQLite rewrites the bodies of triggers (since 3.25).
     fn rename_in_sqlite_triggers(&mut self, from: &Ident, to: &Ident) {
         let dialect = self.dialect();
-        let tables = self.catalog.tables.values_mut().flat_map(|t| &mut t.triggers);
-        let views = self.catalog.views.values_mut().flat_map(|v| &mut v.triggers);
-        for trigger in tables.chain(views) {
-            if mentions_ident(&trigger.text, dialect, from) {
+        let hit = |all: &[TriggerDef]| all.iter().any(|t| mentions_ident(&t.text, dialect, from));
+        let rewrite = |all: &mut Vec<TriggerDef>| {
+            for trigger in all {
                 trigger.text = rename_ident(&trigger.text, dialect, from, to);
+            }
+        };
+        let tables = self.catalog.tables.values().filter(|t| hit(&t.triggers));
+        for name in tables.map(|t| t.name.clone()).collect::<Vec<_>>() {
+            if let Some(table) = self.catalog.tables.get_mut(&name) {
+                rewrite(&mut table.triggers);
+            }
+        }
+        let views = self.catalog.views.values().filter(|v| hit(&v.triggers));
+        for name in views.map(|v| v.name.clone()).collect::<Vec<_>>() {
+            if let Some(view) = self.catalog.views.get_mut(&name) {
+                rewrite(&mut view.triggers);
             }
         }
     }
@@ -220,7 +234,8 @@ impl Applier<'_> {
         for by in self.catalog.lookup.mentioning(&name) {
             self.follow_column(&by, &name, from, to);
         }
-        for sequence in self.catalog.lookup.owned.get(&name).cloned().unwrap_or_default() {
+        let owned = self.catalog.lookup.owned.get(&name).cloned().unwrap_or_default();
+        for sequence in owned.keys() {
             if let Some((owner, column)) =
                 self.catalog.sequences.get_mut(&sequence).and_then(|s| s.owned_by.as_mut())
                 && *owner == name

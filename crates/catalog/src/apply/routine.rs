@@ -56,7 +56,7 @@ impl Applier<'_> {
         }
     }
 
-    fn routines_named(&self, name: &ObjectName) -> Vec<RoutineKey> {
+    pub(super) fn routines_named(&self, name: &ObjectName) -> Vec<RoutineKey> {
         let first = RoutineKey { name: name.clone(), args: Vec::new() };
         self.catalog
             .routines

@@ -40,7 +40,7 @@ impl Applier<'_> {
 
     fn own(&mut self, sequence: &ObjectName, (table, column): &(ObjectName, Ident)) {
         let Some(table) = self.altered_column(table, column) else { return };
-        self.catalog.lookup.owned.entry(table.clone()).or_default().insert(sequence.clone());
+        self.catalog.lookup.owned.or_default(&table).insert(sequence.clone(), ());
         if let Some(s) = self.catalog.sequences.get_mut(sequence) {
             s.owned_by = Some((table, column.clone()));
         }
@@ -147,9 +147,9 @@ impl Applier<'_> {
             }
         }
         if let Some((table, _)) = &owner {
-            let owned = self.catalog.lookup.owned.entry(table.clone()).or_default();
+            let owned = self.catalog.lookup.owned.or_default(table);
             owned.remove(from);
-            owned.insert(to.clone());
+            owned.insert(to.clone(), ());
         }
         sequence.name = to.clone();
         self.catalog.sequences.insert(to.clone(), sequence);

@@ -232,7 +232,8 @@ impl Applier<'_> {
             }
         }
         let Some(table) = self.catalog.tables.remove(name) else { return };
-        for owned in self.catalog.lookup.owned.remove(name).unwrap_or_default() {
+        let all = self.catalog.lookup.owned.remove(name).unwrap_or_default();
+        for owned in all.keys() {
             let still = self
                 .catalog
                 .sequences

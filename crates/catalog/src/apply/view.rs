@@ -166,7 +166,7 @@ impl Applier<'_> {
         }
         self.catalog.views.insert(to.clone(), view);
         let mentions = self.catalog.lookup.mentions.remove(from).unwrap_or_default();
-        for by in &mentions {
+        for by in mentions.keys() {
             let dialect = self.dialect();
             if let Some(view) = self.catalog.views.get_mut(by) {
                 for table in &mut view.query.tables {
@@ -178,7 +178,9 @@ impl Applier<'_> {
                     crate::text::rename_ident(&view.query.text, dialect, &from.name, &to.name);
             }
         }
-        self.catalog.lookup.mentions.entry(to.clone()).or_default().extend(mentions);
+        for by in mentions.keys() {
+            self.catalog.lookup.mention(to, by);
+        }
     }
 
     pub(super) fn refresh_view(&mut self, name: &ObjectName, no_data: bool) {

@@ -5,7 +5,7 @@ use downhaul_syntax::{Change, ConstraintDef, ObjectKind, ObjectName, RoutineKind
 
 use super::{Builder, Step, in_order_of_reading};
 use crate::apply::{restoring_options, sequence_options_differ};
-use crate::diff::{matched, same_check, same_routine};
+use crate::diff::{same_check, same_routine};
 use crate::text::{same_text, same_type};
 use crate::{Routine, UserType, View};
 
@@ -38,7 +38,7 @@ impl Builder<'_> {
 
     pub(super) fn types(&mut self) {
         let (from, to) = (self.from, self.to);
-        for (name, f, t) in matched(&from.types, &to.types) {
+        for (name, f, t) in from.types.unshared(&to.types) {
             match (f, t) {
                 (Some(f), Some(t)) if f == t => {}
                 (Some(f), Some(t)) => self.user_type(f, t),
@@ -174,7 +174,7 @@ impl Builder<'_> {
 
     pub(super) fn sequences(&mut self) {
         let (from, to) = (self.from, self.to);
-        for (name, f, t) in matched(&from.sequences, &to.sequences) {
+        for (name, f, t) in from.sequences.unshared(&to.sequences) {
             match (f, t) {
                 (Some(f), Some(t)) if f == t => {}
                 (Some(f), Some(t)) => {
@@ -260,7 +260,7 @@ impl Builder<'_> {
 
     pub(super) fn routines(&mut self) {
         let (from, to) = (self.from, self.to);
-        for (key, f, t) in matched(&from.routines, &to.routines) {
+        for (key, f, t) in from.routines.unshared(&to.routines) {
             match (f, t) {
                 (Some(f), Some(t)) if f == t || same_routine(f, t) => {
                     self.routine_comment(Some(f), t)
@@ -344,7 +344,7 @@ impl Builder<'_> {
         let (from, to) = (self.from, self.to);
         let mut gone: Vec<&View> = Vec::new();
         let mut wanted: Vec<&View> = Vec::new();
-        for (_, f, t) in matched(&from.views, &to.views) {
+        for (_, f, t) in from.views.unshared(&to.views) {
             match (f, t) {
                 (Some(f), Some(t)) if f == t => {}
                 (Some(f), Some(t)) => {
@@ -442,7 +442,7 @@ impl Builder<'_> {
 
     pub(super) fn rest(&mut self) {
         let (from, to) = (self.from, self.to);
-        for ((kind, name), f, t) in matched(&from.others, &to.others) {
+        for ((kind, name), f, t) in from.others.unshared(&to.others) {
             match (f, t) {
                 (Some(f), Some(t)) if f == t => {}
                 (Some(_), None) if *kind != ObjectKind::Other => {
@@ -472,7 +472,7 @@ impl Builder<'_> {
                 )),
             }
         }
-        for ((kind, table, name), f, t) in matched(&from.comments, &to.comments) {
+        for ((kind, table, name), f, t) in from.comments.unshared(&to.comments) {
             // The comment of what is gone goes with it.
             let gone = table
                 .as_ref()
@@ -489,7 +489,7 @@ impl Builder<'_> {
                 );
             }
         }
-        for ((kind, name), f, t) in matched(&from.owners, &to.owners) {
+        for ((kind, name), f, t) in from.owners.unshared(&to.owners) {
             if f != t {
                 self.owner(*kind, name, t.map(String::as_str));
             }

@@ -21,7 +21,7 @@ impl Builder<'_> {
         let (from, to) = (self.from, self.to);
         let mut created: Vec<&Table> = Vec::new();
         let mut dropped: Vec<&Table> = Vec::new();
-        for (_, f, t) in matched(&from.tables, &to.tables) {
+        for (_, f, t) in from.tables.unshared(&to.tables) {
             match (f, t) {
                 (Some(f), Some(t)) if f == t => {}
                 (Some(f), Some(t)) => self.table(f, t),

@@ -2,7 +2,7 @@
 
 use downhaul_syntax::{ConstraintDef, Dialect, Ident, ObjectKind, RoutineKind, TypeDef};
 
-use super::{Compare, DifferenceKind, matched};
+use super::{Compare, DifferenceKind};
 use crate::render::{constraint_sql, render_type};
 use crate::text::{same_expr, same_text, same_type};
 use crate::{Routine, Sequence, UserType, View};
@@ -25,7 +25,7 @@ impl Compare<'_> {
 
     pub(super) fn types(&mut self) {
         let (left, right) = (self.left, self.right);
-        for (name, l, r) in matched(&left.types, &right.types) {
+        for (name, l, r) in left.types.unshared(&right.types) {
             let name = name.to_string();
             match (l, r) {
                 (Some(l), Some(r)) if l != r => self.user_type(&name, l, r),
@@ -145,7 +145,7 @@ impl Compare<'_> {
             })
         };
         let dialect = left.dialect;
-        for (name, l, r) in matched(&left.sequences, &right.sequences) {
+        for (name, l, r) in left.sequences.unshared(&right.sequences) {
             let l = l.filter(|s| !internal(s, left));
             let r = r.filter(|s| !internal(s, right));
             let name = name.to_string();
@@ -169,7 +169,7 @@ impl Compare<'_> {
 
     pub(super) fn views(&mut self) {
         let (left, right) = (self.left, self.right);
-        for (name, l, r) in matched(&left.views, &right.views) {
+        for (name, l, r) in left.views.unshared(&right.views) {
             match (l, r) {
                 (Some(l), Some(r)) if l != r => self.view(l, r),
                 (Some(v), None) => {
@@ -209,7 +209,7 @@ impl Compare<'_> {
     pub(super) fn routines(&mut self) {
         let (left, right) = (self.left, self.right);
         let dialect = left.dialect;
-        for (key, l, r) in matched(&left.routines, &right.routines) {
+        for (key, l, r) in left.routines.unshared(&right.routines) {
             let name = format!("{}({})", key.name, key.args.join(", "));
             match (l, r) {
                 (Some(l), Some(r)) if l != r => {
@@ -238,7 +238,7 @@ impl Compare<'_> {
     pub(super) fn others(&mut self) {
         let (left, right) = (self.left, self.right);
         let dialect = left.dialect;
-        for ((kind, name), l, r) in matched(&left.others, &right.others) {
+        for ((kind, name), l, r) in left.others.unshared(&right.others) {
             // A role is the server's, not this database's.
             if *kind != ObjectKind::Role {
                 let name = format!("{} {name}", format!("{kind:?}").to_lowercase());
@@ -247,12 +247,12 @@ impl Compare<'_> {
                 });
             }
         }
-        for ((kind, table, name), l, r) in matched(&left.comments, &right.comments) {
+        for ((kind, table, name), l, r) in left.comments.unshared(&right.comments) {
             let table = table.as_ref().map(|t| format!("{t}.")).unwrap_or_default();
             let name = format!("{} {table}{name}", format!("{kind:?}").to_lowercase());
             self.property("comment", &name, l.cloned(), r.cloned(), |l, r| l == r);
         }
-        for ((kind, name), l, r) in matched(&left.owners, &right.owners) {
+        for ((kind, name), l, r) in left.owners.unshared(&right.owners) {
             let name = format!("{} {name}", format!("{kind:?}").to_lowercase());
             self.property("owner", &name, l.cloned(), r.cloned(), |l, r| l == r);
         }

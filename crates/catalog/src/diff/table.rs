@@ -15,7 +15,7 @@ use crate::{Column, Constraint, Index, Table};
 impl Compare<'_> {
     pub(super) fn tables(&mut self) {
         let (left, right) = (self.left, self.right);
-        for (name, l, r) in matched(&left.tables, &right.tables) {
+        for (name, l, r) in left.tables.unshared(&right.tables) {
             match (l, r) {
                 (Some(l), Some(r)) if l == r => {}
                 (Some(l), Some(r)) => self.table(l, r),
