@@ -29,6 +29,9 @@ pub(crate) struct Lookup {
     pub(crate) maybe: Names,
     /// `SET foreign_key_checks = 0` holds (MySQL).
     pub(crate) foreign_key_checks_off: bool,
+    /// What one statement drops at once: its targets do not stand in each other's way, and one
+    /// that went with another is not missing.
+    pub(crate) together: Vec<ObjectName>,
     /// `SET LOCAL search_path` holds, and this is the path to return to.
     pub(crate) local_path: Option<Vec<Ident>>,
 }

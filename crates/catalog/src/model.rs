@@ -266,6 +266,9 @@ pub struct Index {
     /// `ON ONLY` a partitioned parent and not attached yet; or known to be INVALID.
     #[serde(default)]
     pub invalid: bool,
+    /// Storage parameters as text: `fillfactor = 70`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<String>,
     /// Made by MySQL for a foreign key: vanishes once another index serves it.
     #[serde(default)]
     pub implied: bool,

@@ -252,6 +252,9 @@ pub struct IndexDef {
     /// MySQL `INVISIBLE`, MariaDB `IGNORED`.
     #[serde(default)]
     pub invisible: bool,
+    /// `WITH (…)`: storage parameters as text, without the parentheses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<String>,
 }
 
 /// How a table is made a part of, or divided into, others.

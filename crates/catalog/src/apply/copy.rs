@@ -288,5 +288,6 @@ pub(crate) fn index_def(index: &Index, table: &ObjectName) -> IndexDef {
         nulls_not_distinct: index.nulls_not_distinct,
         only: false,
         invisible: index.invisible,
+        options: index.options.clone(),
     }
 }

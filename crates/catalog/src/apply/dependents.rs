@@ -25,6 +25,21 @@ pub(super) enum Dependent {
 }
 
 impl Dependent {
+    /// The table, view or child that it belongs to.
+    pub(super) fn owner(&self) -> Option<&ObjectName> {
+        match self {
+            Self::View { name, .. } | Self::Child { name } => Some(name),
+            Self::ForeignKey { table, .. }
+            | Self::GeneratedColumn { table, .. }
+            | Self::Policy { table, .. }
+            | Self::Trigger { table, .. }
+            | Self::Constraint { table, .. }
+            | Self::Default { table, .. }
+            | Self::Column { table, .. } => Some(table),
+            Self::Index { .. } => None,
+        }
+    }
+
     /// Whether the server refuses the drop for its sake, where CASCADE is not given.
     pub(super) fn blocks_drop(&self) -> bool {
         match self {

@@ -68,6 +68,7 @@ impl Applier<'_> {
             invisible: def.invisible,
             invalid: def.only && divided,
             implied: false,
+            options: def.options.clone(),
             comment: None,
             origin: self.origin,
         };

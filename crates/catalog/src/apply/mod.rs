@@ -97,9 +97,11 @@ impl Catalog {
     /// passes (drops first, then types, columns, constraints), whatever their order in the text.
     pub fn apply_statement(&mut self, changes: &[Change], origin: Origin) -> Vec<(usize, Problem)> {
         let mut out = Vec::new();
+        self.drop_together(changes);
         for index in self.statement_order(changes) {
             out.extend(self.apply(&changes[index], origin).into_iter().map(|p| (index, p)));
         }
+        self.lookup.together.clear();
         out.sort_by_key(|(index, _)| *index);
         out
     }
@@ -115,6 +117,26 @@ impl Catalog {
             order.sort_by_key(|i| alter_table_pass(&changes[*i]));
         }
         order
+    }
+
+    /// Notes what `DROP … a, b` drops at once (PostgreSQL, `performMultipleDeletions`).
+    fn drop_together(&mut self, changes: &[Change]) {
+        if changes.len() < 2 || self.dialect.is_mysql_family() {
+            return;
+        }
+        for change in changes {
+            let name = match change {
+                Change::DropTable { name, .. }
+                | Change::DropView { name, .. }
+                | Change::DropSequence { name, .. }
+                | Change::DropType { name, .. } => self.normalize(name),
+                Change::DropIndex { name, .. } => self.normalize(name),
+                _ => continue,
+            };
+            if self.has_relation(&name) || self.types.contains_key(&name) {
+                self.lookup.together.push(name);
+            }
+        }
     }
 
     /// A session ends with its migration: what it set does not reach the next one.
@@ -190,7 +212,10 @@ impl Applier<'_> {
     }
 
     pub(super) fn missing(&mut self, kind: &str, name: &ObjectName) {
-        if self.is_maybe(name) || known::is_provided(self.catalog, name) {
+        if self.is_maybe(name)
+            || known::is_provided(self.catalog, name)
+            || self.catalog.lookup.together.contains(name)
+        {
             return;
         }
         self.problem(Problem::Missing { kind: kind.into(), name: name.to_string() });

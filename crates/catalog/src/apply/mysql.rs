@@ -117,6 +117,7 @@ impl Applier<'_> {
             invisible: false,
             invalid: false,
             implied: true,
+            options: None,
             comment: None,
             origin: self.origin,
         };

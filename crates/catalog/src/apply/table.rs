@@ -195,8 +195,12 @@ impl Applier<'_> {
         }
         let dependents = self.table_dependents(&name);
         if !cascade {
-            let blocking: Vec<String> =
-                dependents.iter().filter(|d| d.blocks_drop()).map(ToString::to_string).collect();
+            let together = &self.catalog.lookup.together;
+            let blocking: Vec<String> = dependents
+                .iter()
+                .filter(|d| d.blocks_drop() && !d.owner().is_some_and(|o| together.contains(o)))
+                .map(ToString::to_string)
+                .collect();
             if !blocking.is_empty() {
                 if self.is_mysql() {
                     self.refuse(format!(

@@ -104,7 +104,10 @@ impl Applier<'_> {
         if self.is_postgres() && !cascade {
             let views = dependents
                 .iter()
-                .filter(|d| matches!(d, Dependent::View { .. }))
+                .filter(|d| {
+                    matches!(d, Dependent::View { name, .. }
+                        if !self.catalog.lookup.together.contains(name))
+                })
                 .map(ToString::to_string)
                 .collect();
             self.depends(format!("view {name}"), views);

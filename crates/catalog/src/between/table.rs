@@ -1073,6 +1073,7 @@ fn add_constraint(table: &Table, constraint: &Constraint) -> Vec<Change> {
                 nulls_not_distinct: false,
                 only: false,
                 invisible: false,
+                options: None,
             },
             concurrently: false,
             if_not_exists: false,
@@ -1135,10 +1136,18 @@ fn conversion(
     }
     let name = dialect.quote_if_needed(column);
     let ty = crate::render::render_type(to, dialect);
-    // Between types of the user's own the way leads through text.
-    let known = |t: &SqlType| text(t) || number(t) || stamp(t);
+    // Between types of the user's own, and between families that have no cast, the way leads
+    // through text.
+    let castable = text(from)
+        || text(to)
+        || number(from) && number(to)
+        || stamp(from) && stamp(to)
+        || matches!(
+            (from.name.as_str(), to.name.as_str()),
+            ("integer", "boolean") | ("boolean", "integer")
+        );
     let array = if to.dimensions > 0 { "text[]" } else { "text" };
-    let through = if known(from) || known(to) { String::new() } else { format!("::{array}") };
+    let through = if castable { String::new() } else { format!("::{array}") };
     Some(downhaul_syntax::Expr {
         text: format!("{name}{through}::{ty}"),
         columns: vec![column.clone()],

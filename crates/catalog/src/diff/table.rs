@@ -543,7 +543,20 @@ pub(crate) fn same_index(left: &Index, right: &Index, dialect: Dialect) -> bool 
         _ => false,
     };
     let method = |i: &Index| i.method.as_deref().map(str::to_lowercase).filter(|m| m != "btree");
+    let options = |i: &Index| {
+        let mut all: Vec<String> = i
+            .options
+            .as_deref()
+            .unwrap_or_default()
+            .split(',')
+            .map(|o| o.replace([' ', '\''], "").to_lowercase())
+            .filter(|o| !o.is_empty())
+            .collect();
+        all.sort();
+        all
+    };
     left.unique == right.unique
+        && options(left) == options(right)
         && left.invisible == right.invisible
         && left.nulls_not_distinct == right.nulls_not_distinct
         && left.include == right.include

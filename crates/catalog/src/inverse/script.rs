@@ -135,9 +135,9 @@ pub fn inverse_script(up: &Script, before: &Catalog) -> InverseScript {
     }
     let all: Vec<Undo> = groups.into_iter().rev().flatten().collect();
     let short = without_needless(&all, before, &now);
-    let remaining = remaining_after(&all, before, &now);
-    let kept = match remaining_after(&short, before, &now) {
-        left if left.len() <= remaining.len() => {
+    let (refused, remaining) = replayed(&all, before, &now);
+    let kept = match replayed(&short, before, &now) {
+        (refusals, left) if refusals <= refused && left.len() <= remaining.len() => {
             out.remaining = left;
             short
         }
@@ -161,15 +161,17 @@ pub fn inverse_script(up: &Script, before: &Catalog) -> InverseScript {
     out
 }
 
-/// What differs from `before` once a down has run, as its own SQL text is read back.
-fn remaining_after(down: &[Undo], before: &Catalog, after: &Catalog) -> Vec<Difference> {
+/// How many statements of a down the server would refuse, and what differs from `before` once it
+/// has run; its own SQL text is read back for that.
+fn replayed(down: &[Undo], before: &Catalog, after: &Catalog) -> (usize, Vec<Difference>) {
     let mut catalog = after.clone();
+    let mut refused = 0;
     for undo in down {
         match render(&undo.change, before.dialect) {
             Ok(statements) => {
                 for sql in statements {
                     let script = parse_script(&sql, before.dialect);
-                    catalog.apply_script(&script, ORIGIN);
+                    refused += catalog.apply_script(&script, ORIGIN).len();
                 }
             }
             Err(_) => {
@@ -177,7 +179,7 @@ fn remaining_after(down: &[Undo], before: &Catalog, after: &Catalog) -> Vec<Diff
             }
         }
     }
-    diff(before, &catalog, DiffOptions { column_order: true })
+    (refused, diff(before, &catalog, DiffOptions { column_order: true }))
 }
 
 /// Leaves out what a later `DROP TABLE` of the down makes needless: nobody drops the indexes and
@@ -226,6 +228,11 @@ fn part_of(change: &Change, after: &Catalog) -> Option<(ObjectName, Option<Objec
                 .find(|t| t.indexes.iter().any(|i| i.name == *name))
                 .map(|t| t.name.clone())?;
             Some((owner, None))
+        }
+        // A sequence goes with the table whose column owns it.
+        Change::DropSequence { name, .. } | Change::AlterSequence { name, .. } => {
+            let owner = after.sequences.get(name)?.owned_by.as_ref()?;
+            Some((owner.0.clone(), None))
         }
         Change::DropColumn { table, .. }
         | Change::DropNotNull { table, .. }

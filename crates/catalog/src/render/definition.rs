@@ -315,6 +315,11 @@ impl Sql {
             out.push_str(&format!(" INCLUDE ({})", self.idents(&index.include)));
         }
         out.push_str(when(index.nulls_not_distinct, " NULLS NOT DISTINCT"));
+        if let Some(options) = &index.options
+            && self.is_postgres()
+        {
+            out.push_str(&format!(" WITH ({options})"));
+        }
         if let Some(method) = &index.method
             && self.is_mysql()
             && !is_mysql_kind(method)

@@ -13,8 +13,9 @@ pub(crate) fn with(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
     let from = cursor.pos;
     cursor.expect("WITH")?;
     cursor.eat("RECURSIVE");
+    let mut names: Vec<crate::Ident> = Vec::new();
     loop {
-        cursor.ident("a name")?;
+        names.push(cursor.ident("a name")?);
         if cursor.is_kind(TokenKind::LeftParen) {
             cursor.skip_group()?;
         }
@@ -24,7 +25,9 @@ pub(crate) fn with(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
         let (a, b) = cursor.skip_group()?;
         let mut inner = cursor.over(a, b);
         if inner.is_any(&["INSERT", "UPDATE", "DELETE", "MERGE"]) {
+            let first = out.len();
             data_change(&mut inner, out, 0)?;
+            forget_ctes(&mut out.changes[first..], &names);
         }
         if cursor.eat("SEARCH") {
             // SEARCH DEPTH FIRST BY a, b SET c
@@ -49,6 +52,21 @@ pub(crate) fn with(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
         return select(cursor, out, from);
     }
     Err(cursor.expected("SELECT, INSERT, UPDATE, DELETE or MERGE"))
+}
+
+/// The names of common table expressions are no tables in the parts of the statement that are read
+/// on their own.
+fn forget_ctes(changes: &mut [Change], names: &[crate::Ident]) {
+    for change in changes {
+        let query = match change {
+            Change::Insert { from_query: Some(query), .. }
+            | Change::Update { query, .. }
+            | Change::Delete { query, .. }
+            | Change::Merge { query, .. } => query,
+            _ => continue,
+        };
+        query.tables.retain(|t| t.schema.is_some() || !names.contains(&t.name));
+    }
 }
 
 /// At `INSERT`, `REPLACE`, `UPDATE`, `DELETE` or `MERGE`; `from` is where the statement begins.

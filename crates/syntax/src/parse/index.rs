@@ -19,6 +19,7 @@ pub(crate) fn empty(table: ObjectName) -> IndexDef {
         nulls_not_distinct: false,
         only: false,
         invisible: false,
+        options: None,
     }
 }
 
@@ -209,7 +210,8 @@ pub(crate) fn create_index(cursor: &mut Cursor<'_>, out: &mut Out, or_replace: b
     }
     index.nulls_not_distinct = constraint::nulls(cursor);
     if cursor.eat("WITH") {
-        cursor.skip_group()?;
+        let (a, b) = cursor.skip_group()?;
+        index.options = Some(cursor.text_of(a, b));
     }
     if cursor.eat("TABLESPACE") {
         cursor.ident("a tablespace")?;
