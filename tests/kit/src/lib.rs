@@ -14,6 +14,7 @@
 
 pub mod fault;
 mod mariadb;
+mod photograph;
 mod postgres;
 mod process;
 mod program;
@@ -23,6 +24,7 @@ mod sqlite;
 
 pub use fault::{LimitedFolder, LockHolder, Proxy};
 pub use mariadb::{MariaDb, MariaDbOptions};
+pub use photograph::Photograph;
 pub use postgres::{Durability, Postgres, PostgresOptions};
 pub use program::{Outcome, Program, without_what_varies};
 pub use random::{Rng, SqlType};

@@ -1,0 +1,290 @@
+//! Kills, cuts, full disks.
+
+use std::process::Command;
+use std::time::Duration;
+
+use downhaul::exit_code::Code;
+use downhaul_kit::fault::{self, Fault};
+use downhaul_kit::{LockHolder, Postgres, PostgresOptions, Program, Proxy};
+
+use crate::stage::{DOWN, PROGRAM, Stage, UP, expect};
+
+/// Kills of each direction on each engine; `DOWNHAUL_KILLS=n` for more.
+fn kills() -> u32 {
+    std::env::var("DOWNHAUL_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(16)
+}
+
+/// Starts the program, kills it after a while; whether it was still running.
+fn kill_after(program: &Program, args: &[&str], delay: Duration) -> bool {
+    let mut child = program.spawn(args);
+    std::thread::sleep(delay);
+    let running = child.try_wait().unwrap().is_none();
+    fault::kill9(child.id());
+    child.wait().unwrap();
+    running
+}
+
+/// At even distances over the time that a run takes: kill `up`, finish it; kill `down`, finish it.
+async fn killed_at_many_instants(stage: Stage) {
+    let (after, up, down) = stage.rehearse().await;
+    let kills = kills();
+    let (mut met_up, mut met_down) = (0, 0);
+    for n in 0..kills {
+        let share = f64::from(n) / f64::from(kills);
+        met_up += u32::from(kill_after(&stage.program, UP, up.mul_f64(share)));
+        if n % 4 == 3 {
+            // Or go back instead of on: a whole `up` is taken back, of half a one nothing is left.
+            expect(&stage.program.run(DOWN), Code::Clean);
+            stage
+                .check(&stage.before, &format!("up killed at {share:.2} of its way, then down"))
+                .await;
+        }
+        expect(&stage.program.run(UP), Code::Clean);
+        stage.check(&after, &format!("up killed at {share:.2} of its way, then up")).await;
+        met_down += u32::from(kill_after(&stage.program, DOWN, down.mul_f64(share)));
+        if n % 4 == 1 {
+            expect(&stage.program.run(UP), Code::Clean);
+            stage.check(&after, &format!("down killed at {share:.2} of its way, then up")).await;
+        }
+        expect(&stage.program.run(DOWN), Code::Clean);
+        stage
+            .check(&stage.before, &format!("down killed at {share:.2} of its way, then down"))
+            .await;
+    }
+    assert!(met_up > kills / 2 && met_down > kills / 2, "{met_up} and {met_down} of {kills} met");
+}
+
+#[tokio::test]
+async fn killed_at_many_instants_on_sqlite() {
+    killed_at_many_instants(Stage::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn killed_at_many_instants_on_postgres() {
+    killed_at_many_instants(Stage::postgres().await).await;
+}
+
+/// Statements that no transaction holds: each is recorded before and after, and after a kill the
+/// next run finds out whether it had taken effect.
+const PIECES_UP: &str = "\
+-- downhaul:no-transaction
+CREATE TABLE wishes (id bigint PRIMARY KEY, what text);
+INSERT INTO wishes SELECT n, 'wish ' || n FROM generate_series(1, 2000) AS n;
+CREATE INDEX CONCURRENTLY wishes_what_idx ON wishes (what);
+ALTER TABLE wishes ADD COLUMN granted boolean NOT NULL DEFAULT false;
+DROP INDEX CONCURRENTLY order_items_product_id_idx;
+";
+
+const PIECES_DOWN: &str = "\
+-- downhaul:no-transaction
+CREATE INDEX CONCURRENTLY order_items_product_id_idx ON order_items (product_id);
+DROP TABLE wishes;
+";
+
+#[tokio::test]
+async fn killed_between_statements_that_stand_alone() {
+    let stage = Stage::postgres().await;
+    stage.program.migration("0007_wishes", PIECES_UP, PIECES_DOWN);
+    killed_at_many_instants(stage).await;
+}
+
+/// The server goes on building after its client was killed; the next run must not be misled by
+/// the index that is not valid yet.
+#[tokio::test]
+async fn killed_while_an_index_is_built_concurrently() {
+    let stage = Stage::postgres().await;
+    stage.program.migration(
+        "0006_slim_customers",
+        "CREATE INDEX CONCURRENTLY orders_status_idx ON orders (status);\n",
+        "DROP INDEX CONCURRENTLY orders_status_idx;\n",
+    );
+    let (after, ..) = stage.rehearse().await;
+    // A concurrent build waits for every transaction that could still see the table without it.
+    let writer =
+        LockHolder::with_statements(&stage.url(), "UPDATE orders SET status = status WHERE id = 1")
+            .await;
+    assert!(kill_after(&stage.program, UP, Duration::from_millis(700)));
+    let mut session = stage.session().await;
+    let index = "SELECT count(*) FROM pg_index WHERE indexrelid = 'orders_status_idx'::regclass";
+    assert_eq!(session.value(index).await.as_deref(), Some("1"));
+    let next = stage.program.spawn(UP);
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    writer.release().await;
+    let outcome = stage.program.wait(next);
+    expect(&outcome, Code::Clean);
+    stage.check(&after, "after the second run").await;
+    stage.program.ok(DOWN);
+    stage.check(&stage.before, "after the way back").await;
+}
+
+/// Cuts the connection after so many bytes, from either side, up to and with the last byte.
+#[tokio::test]
+async fn the_connection_is_cut() {
+    let stage = Stage::postgres().await;
+    let (after, ..) = stage.rehearse().await;
+    let port = Postgres::shared().port();
+    let proxy = Proxy::start(port).await;
+    let through = Program::new(PROGRAM).database(proxy.url(&stage.url(), port));
+    through.migrations_from(&stage.program.dir().join("migrations"));
+
+    let measure = async |args: &[&str]| {
+        proxy.set(Fault::None);
+        let child = through.spawn(args);
+        let outcome = tokio::task::spawn_blocking({
+            let program = Program::new(PROGRAM);
+            move || program.wait(child)
+        })
+        .await
+        .unwrap();
+        expect(&outcome, Code::Clean);
+        proxy.passed()
+    };
+    let (up_bytes, down_bytes) = (measure(UP).await, measure(DOWN).await);
+    stage.check(&stage.before, "measured").await;
+
+    let cuts = kills();
+    for n in 1..=cuts {
+        for from_server in [false, true] {
+            let at = |(client, server): (u64, u64)| {
+                let share = |total: u64| (total * u64::from(n) / u64::from(cuts)).max(1) - 1;
+                if from_server {
+                    Fault::CutAfterServerBytes(share(server))
+                } else {
+                    Fault::CutAfterClientBytes(share(client))
+                }
+            };
+            for (args, bytes, reached) in
+                [(UP, up_bytes, &after), (DOWN, down_bytes, &stage.before)]
+            {
+                let fault = at(bytes);
+                proxy.set(fault);
+                let child = through.spawn(args);
+                let program = Program::new(PROGRAM);
+                let outcome =
+                    tokio::task::spawn_blocking(move || program.wait(child)).await.unwrap();
+                // The last bytes are goodbyes: the work may be done and known to be.
+                assert!(
+                    [Code::Unreachable as i32, Code::Clean as i32]
+                        .map(Some)
+                        .contains(&outcome.code),
+                    "{fault:?} of {bytes:?}\n{outcome}"
+                );
+                assert!(!outcome.stderr.contains("panicked"), "{outcome}");
+                expect(&stage.program.run(args), Code::Clean);
+                stage.check(reached, &format!("{args:?} cut by {fault:?} of {bytes:?}")).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_server_is_killed() {
+    let mut server = Postgres::start();
+    let stage = Stage::postgres_on(&server).await;
+    let (after, up, down) = stage.rehearse().await;
+    for n in 0..4 {
+        let share = f64::from(n) / 4.0;
+        for (args, time, reached) in [(UP, up, &after), (DOWN, down, &stage.before)] {
+            let child = stage.program.spawn(args);
+            tokio::time::sleep(time.mul_f64(share)).await;
+            server.kill9();
+            let outcome = stage.program.wait(child);
+            server.restart();
+            assert!(
+                [Code::Unreachable as i32, Code::Clean as i32].map(Some).contains(&outcome.code),
+                "{outcome}"
+            );
+            expect(&stage.program.run(args), Code::Clean);
+            stage.check(reached, &format!("server killed at {share:.2} of {args:?}")).await;
+        }
+    }
+}
+
+/// Rows for some 30 MB, which the disk does not have.
+#[tokio::test]
+async fn the_servers_disk_is_full() {
+    let server = PostgresOptions::default().start();
+    let stage = Stage::postgres_on(&server).await;
+    stage.program.migration(
+        "0007_too_much",
+        "UPDATE customers SET country = 'XX';\nCREATE TABLE big AS SELECT n, repeat('x', 200) AS x FROM generate_series(1, 120000) AS n;\n",
+        "DROP TABLE big;\n",
+    );
+    let (after, ..) = stage.rehearse().await;
+    // WAL files are 16 MiB long.
+    fault::limit_file_size(server.pid(), 17 << 20).unwrap();
+    let outcome = stage.program.run(UP);
+    expect(&outcome, Code::FailedUnchanged);
+    assert!(
+        outcome.stderr.contains("too large") || outcome.stderr.contains("No space"),
+        "{outcome}"
+    );
+    // 0006 fits and is applied; of 0007 nothing is.
+    let status = stage.program.ok(&["status"]).stdout;
+    assert!(status.contains("1 pending"), "{status}");
+    expect(&stage.program.run(DOWN), Code::Clean);
+    stage.check(&stage.before, "back from a full disk").await;
+    fault::limit_file_size(server.pid(), u64::MAX >> 1).unwrap();
+    expect(&stage.program.run(UP), Code::Clean);
+    stage.check(&after, "there is room again").await;
+}
+
+/// A file that may not grow: every size at which some step of `up` and `down` meets the end.
+#[tokio::test]
+async fn the_disk_of_a_sqlite_file_is_full() {
+    let stage = Stage::sqlite().await;
+    let (after, ..) = stage.rehearse().await;
+    let file = stage.url().trim_start_matches("sqlite://").split('?').next().unwrap().to_owned();
+    let limited = |args: &[&str], kib: u64| {
+        let mut command = Command::new("bash");
+        let script = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$@\"");
+        let plain = stage.program.command(args);
+        command.args(["-c", &script, "bash"]).arg(plain.get_program()).args(plain.get_args());
+        command.current_dir(stage.program.dir()).env("DATABASE_URL", stage.url());
+        command.stdin(std::process::Stdio::null());
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let mut met = 0;
+    for (args, reached, other) in [(UP, &after, &stage.before), (DOWN, &stage.before, &after)] {
+        for step in 0..6 {
+            let size = std::fs::metadata(&file).unwrap().len() / 1024;
+            let (code, stderr) = limited(args, size + step * 24);
+            assert!(!stderr.contains("panicked"), "{stderr}");
+            if code == Some(Code::Clean as i32) {
+                break;
+            }
+            met += 1;
+            assert_eq!(code, Some(Code::FailedUnchanged as i32), "{stderr}");
+            stage.check(other, &format!("{args:?} on a full disk: {stderr}")).await;
+        }
+        expect(&stage.program.run(args), Code::Clean);
+        stage.check(reached, "there is room again").await;
+    }
+    assert!(met >= 2, "the disk was full only {met} times");
+}
+
+/// Ctrl-C: the migration that runs is finished or rolled back, the rest is left, and it says so.
+#[tokio::test]
+async fn interrupted_between_migrations() {
+    let stage = Stage::postgres().await;
+    stage.program.migration("0007_slow", "SELECT pg_sleep(1);\n", "SELECT 1;\n");
+    stage.program.migration(
+        "0008_after",
+        "CREATE TABLE after_all (x int);\n",
+        "DROP TABLE after_all;\n",
+    );
+    let child = stage.program.spawn(UP);
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert!(fault::signal(child.id(), "INT"));
+    let outcome = stage.program.wait(child);
+    expect(&outcome, Code::Interrupted);
+    let status = stage.program.ok(&["status"]).stdout;
+    assert!(
+        status.contains("7 applied, 1 pending") || status.contains("6 applied, 2 pending"),
+        "{status}"
+    );
+    stage.program.ok(UP);
+    stage.program.ok(DOWN);
+    stage.check(&stage.before, "after an interruption").await;
+}

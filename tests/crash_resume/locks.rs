@@ -1,0 +1,119 @@
+//! Others who hold what a run needs.
+
+use std::time::{Duration, Instant};
+
+use downhaul::exit_code::Code;
+use downhaul_kit::{LockHolder, Outcome};
+
+use crate::stage::{DOWN, Stage, UP, expect};
+
+/// Several runs at once: each migration is applied once, the others wait and find nothing left.
+async fn several_at_once(stage: Stage) {
+    let (after, ..) = stage.rehearse().await;
+    for (args, reached) in [(UP, &after), (DOWN, &stage.before)] {
+        let children: Vec<_> = (0..4).map(|_| stage.program.spawn(args)).collect();
+        let outcomes: Vec<Outcome> =
+            children.into_iter().map(|child| stage.program.wait(child)).collect();
+        let mut worked = 0;
+        for outcome in &outcomes {
+            expect(outcome, Code::Clean);
+            worked += usize::from(outcome.stdout.contains("0006_slim_customers"));
+        }
+        assert_eq!(worked, 1, "{outcomes:?}");
+        stage.check(reached, &format!("four {args:?} at once")).await;
+    }
+}
+
+#[tokio::test]
+async fn several_at_once_on_sqlite() {
+    several_at_once(Stage::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn several_at_once_on_postgres() {
+    several_at_once(Stage::postgres().await).await;
+}
+
+/// One run is held up; the next one leaves with a clear message instead of running beside it.
+async fn a_second_run_leaves(stage: Stage) {
+    let (after, ..) = stage.rehearse().await;
+    let statements = if stage.is_sqlite() { "" } else { "LOCK TABLE customers IN SHARE MODE" };
+    let holder = LockHolder::with_statements(&stage.url(), statements).await;
+    let first = stage.program.spawn(UP);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let outcome = stage.program.run(&["up", "--yes", "--wait", "0"]);
+    expect(&outcome, Code::Locked);
+    assert!(outcome.stderr.contains("--wait"), "{outcome}");
+    holder.release().await;
+    expect(&stage.program.wait(first), Code::Clean);
+    stage.check(&after, "the first run went on").await;
+}
+
+#[tokio::test]
+async fn a_second_run_leaves_on_sqlite() {
+    a_second_run_leaves(Stage::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn a_second_run_leaves_on_postgres() {
+    a_second_run_leaves(Stage::postgres().await).await;
+}
+
+/// A long transaction holds the table: the run gives up in time, names who holds it, and leaves
+/// everything as it was; once it is gone, the same command works.
+async fn a_lock_is_held(stage: Stage) {
+    let (after, ..) = stage.rehearse().await;
+    for (args, reached, other) in [(UP, &after, &stage.before), (DOWN, &stage.before, &after)] {
+        let statements = if stage.is_sqlite() { "" } else { "SELECT count(*) FROM customers" };
+        let holder = LockHolder::with_statements(&stage.url(), statements).await;
+        let mut command = args.to_vec();
+        command.extend(["--lock-timeout", "200", "--lock-retry", "1"]);
+        let started = Instant::now();
+        let outcome = stage.program.run(&command);
+        expect(&outcome, Code::Locked);
+        let took = started.elapsed();
+        assert!(took < Duration::from_secs(8), "gave up only after {took:?}\n{outcome}");
+        if !stage.is_sqlite() {
+            assert!(outcome.stdout.contains("waiting"), "{outcome}");
+        }
+        holder.release().await;
+        stage.check(other, &format!("{args:?} gave up")).await;
+        expect(&stage.program.run(args), Code::Clean);
+        stage.check(reached, &format!("{args:?} after the lock was gone")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_lock_is_held_on_sqlite() {
+    a_lock_is_held(Stage::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn a_lock_is_held_on_postgres() {
+    a_lock_is_held(Stage::postgres().await).await;
+}
+
+/// While a run waits for a lock, the application behind it must not queue for longer than one try.
+#[tokio::test]
+async fn traffic_passes_while_a_run_waits() {
+    let stage = Stage::postgres().await;
+    let (after, ..) = stage.rehearse().await;
+    let holder = LockHolder::reader(&stage.url(), "customers").await;
+    let child =
+        stage.program.spawn(&["up", "--yes", "--lock-timeout", "300", "--lock-retry", "30"]);
+    let mut session = stage.session().await;
+    let mut slowest = Duration::ZERO;
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(4) {
+        let asked = Instant::now();
+        session.run("UPDATE customers SET country = country WHERE id = 1").await;
+        slowest = slowest.max(asked.elapsed());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    holder.release().await;
+    expect(&stage.program.wait(child), Code::Clean);
+    stage.check(&after, "after the wait").await;
+    // One try of 300 ms, and what a busy machine adds.
+    assert!(slowest > Duration::from_millis(100), "the run never waited: {slowest:?}");
+    assert!(slowest < Duration::from_millis(1500), "a statement waited {slowest:?}");
+}

@@ -1,0 +1,7 @@
+//! The promise: at any instant, after any kill, cut or failure, the journal and the schema tell
+//! exactly what was done; the next `up` finishes, or the next `down` returns, and schema and rows
+//! are exactly what they are without the accident.
+
+mod accident;
+mod locks;
+mod stage;
