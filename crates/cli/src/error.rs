@@ -175,6 +175,9 @@ impl From<RunError> for CliError {
             RunError::NoDown { .. } => Self::new(Code::Findings, message)
                 .state("nothing was changed")
                 .hint("write its down file beside the up file; an older migration is never reverted underneath it"),
+            RunError::HalfWay { direction, .. } => Self::new(Code::PartlyApplied, message)
+                .state("what it did is recorded; nothing was changed by this run")
+                .hint(format!("`downhaul {direction}` finishes it; then run this command again")),
             RunError::UnknownVersion(_) => {
                 Self::usage(message).hint("`downhaul status` lists the versions")
             }

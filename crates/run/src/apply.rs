@@ -1,9 +1,10 @@
 //! One migration in one direction: protect, run, restore, record.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use downhaul_engine::{EngineError, SchemaDump, Session};
+use downhaul_engine::{EngineError, LockBudget, SchemaDump, Session};
 use downhaul_plan::{Direction, Version};
 use downhaul_snapshot::complete::{self, Action, Stage};
 use downhaul_snapshot::hidden;
@@ -790,6 +791,42 @@ async fn in_groups(
     Ok(applied)
 }
 
+/// Another session was in the way: a lock was not to be had, or one of two had to give way.
+fn gives_way(error: &EngineError) -> bool {
+    // 40P01: deadlock_detected (PostgreSQL manual, appendix A).
+    matches!(error, EngineError::LockTimeout(_))
+        || error.failure().is_some_and(|failure| failure.code.as_deref() == Some("40P01"))
+}
+
+/// Runs a statement outside any transaction, within the budget for locks. What runs concurrently
+/// waits for old transactions, which blocks nobody, and so may take its time.
+async fn within_budget(
+    session: &mut dyn Session,
+    statement: &Statement,
+    budget: LockBudget,
+) -> Result<(), EngineError> {
+    if session.dialect() != Dialect::Postgres {
+        return session.execute(&statement.text).await.map(drop);
+    }
+    let concurrent = statement.changes().iter().any(|change| {
+        matches!(
+            change,
+            Change::CreateIndex { concurrently: true, .. }
+                | Change::DropIndex { concurrently: true, .. }
+                | Change::Reindex { concurrently: true, .. }
+                | Change::DetachPartition { concurrently: true, .. }
+        )
+    });
+    let lock = if concurrent { 0 } else { budget.lock_timeout.as_millis() };
+    let limit = budget.statement_timeout.map_or(0, |limit| limit.as_millis());
+    session.execute(&format!("SET lock_timeout = {lock}; SET statement_timeout = {limit}")).await?;
+    let result = session.execute(&statement.text).await.map(drop);
+    if !matches!(result, Err(EngineError::Disconnected(_))) {
+        session.execute("RESET lock_timeout; RESET statement_timeout").await?;
+    }
+    result
+}
+
 /// Runs one statement outside any transaction: recorded as intended before, as done after.
 async fn single(
     runner: &mut Runner,
@@ -801,7 +838,18 @@ async fn single(
     let (journal, prepared) = (runner.journal, work.prepared);
     let statement = &prepared.statements[index];
     let ordinal = index + 1;
+    let started = Instant::now();
+    let mut pause = Duration::from_millis(100);
     let session = &mut *runner.session;
+    while was_intended
+        && probe::still_running(session, statement).await?
+        && started.elapsed() < runner.options.lock_retry
+    {
+        let who = ["the server still works on this statement for a run that was cut off".into()];
+        observer.event(Event::Waiting { blockers: &who, pause });
+        tokio::time::sleep(pause).await;
+        pause = next_pause(pause, started);
+    }
     let took_effect = was_intended && probe::took_effect(session, statement).await?;
     if was_intended {
         observer.event(Event::Note(&format!(
@@ -821,10 +869,23 @@ async fn single(
     session.execute(&intend).await?;
     let begun = Instant::now();
     if !took_effect {
-        let result = session.execute(&statement.text).await;
-        let result = match result {
-            Ok(_) => probe::check_valid(session, statement).await,
-            Err(error) => Err(error),
+        let mut pause = Duration::from_millis(100);
+        let result = loop {
+            let result = match within_budget(session, statement, runner.options.budget).await {
+                Ok(()) => probe::check_valid(session, statement).await,
+                Err(error) => Err(error),
+            };
+            let again = result.as_ref().is_err_and(gives_way)
+                && begun.elapsed() + pause < runner.options.lock_retry
+                && !runner.options.stop.load(Ordering::Relaxed);
+            if !again {
+                break result;
+            }
+            probe::clean_up(session, statement).await?;
+            let blockers = probe::blockers(session).await.unwrap_or_default();
+            observer.event(Event::Waiting { blockers: &blockers, pause });
+            tokio::time::sleep(pause).await;
+            pause = next_pause(pause, begun);
         };
         if let Err(error) = result {
             if !matches!(error, EngineError::Disconnected(_)) {

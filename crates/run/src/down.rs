@@ -65,10 +65,7 @@ impl Runner {
         let mut plan = DownPlan::default();
         for (_, entry) in chosen {
             if entry.state == MigrationState::Applying {
-                return Err(RunError::NoDown {
-                    label: entry.label(),
-                    reason: "its up was cut off half way; `downhaul up` finishes it first".into(),
-                });
+                return Err(RunError::HalfWay { label: entry.label(), direction: Direction::Up });
             }
             let down = self.down_of(series, entry)?;
             let points = self
@@ -83,6 +80,9 @@ impl Runner {
                 entry: (*entry).clone(),
                 points,
             });
+        }
+        if plan.migrations.is_empty() {
+            self.nothing_to_do().await?;
         }
         Ok(plan)
     }

@@ -76,6 +76,14 @@ pub enum RunError {
         /// Why.
         reason: String,
     },
+    /// A migration is half done in one direction and asked to go in the other.
+    #[error("the {direction} of {label} was cut off half way")]
+    HalfWay {
+        /// The migration.
+        label: String,
+        /// The direction that was cut off.
+        direction: Direction,
+    },
     /// No such version.
     #[error("there is no migration {0}")]
     UnknownVersion(Version),

@@ -294,6 +294,16 @@ impl Journal {
         operations(&rows)
     }
 
+    /// Statement that marks operations found running as interrupted. Only with the lock in hand.
+    #[must_use]
+    pub fn settle_operations(self) -> String {
+        format!(
+            "UPDATE {} SET state = 'interrupted', finished_at = {} WHERE state = 'running'",
+            self.table("operation"),
+            self.now()
+        )
+    }
+
     /// Begins an operation; returns its number. Operations found running are marked interrupted.
     pub async fn begin_operation(
         self,
@@ -306,12 +316,7 @@ impl Journal {
         let id = session.number(&format!("SELECT coalesce(max(id), 0) + 1 FROM {table}")).await?;
         let versions = serde_json::to_string(versions)
             .map_err(|error| EngineError::Protocol(error.to_string()))?;
-        session
-            .execute(&format!(
-                "UPDATE {table} SET state = 'interrupted', finished_at = {} WHERE state = 'running'",
-                self.now()
-            ))
-            .await?;
+        session.execute(&self.settle_operations()).await?;
         session
             .execute(&format!(
                 "INSERT INTO {table} (id, verb, versions, state, started_at, who, tool) VALUES ({id}, {}, {}, 'running', {}, {}, {})",

@@ -264,10 +264,26 @@ fn refuses_transaction(statement: &Statement, dialect: Dialect) -> bool {
     })
 }
 
+/// Whether a statement ends transactions by itself, as procedures and DO blocks that work in
+/// batches do; PostgreSQL refuses that inside a transaction block.
+fn may_commit_by_itself(statement: &Statement) -> bool {
+    statement.changes().iter().any(|change| match change {
+        Change::Call { .. } => true,
+        Change::Do { body_text, .. } => {
+            body_text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| {
+                word.eq_ignore_ascii_case("commit") || word.eq_ignore_ascii_case("rollback")
+            })
+        }
+        _ => false,
+    })
+}
+
 fn groups(statements: &[Statement], dialect: Dialect, no_transaction: bool) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for (index, statement) in statements.iter().enumerate() {
-        if refuses_transaction(statement, dialect) {
+        if refuses_transaction(statement, dialect)
+            || no_transaction && may_commit_by_itself(statement)
+        {
             groups.push(Group::Single(index));
         } else if no_transaction {
             // One statement commits by itself either way; so what it destroys can be kept with it.

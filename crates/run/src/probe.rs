@@ -40,6 +40,27 @@ fn built_index(statement: &Statement) -> Option<ObjectName> {
     })
 }
 
+/// Whether the server still works on a statement of a run that was cut off: it notices that its
+/// client is gone only when it wants to answer.
+pub(crate) async fn still_running(
+    session: &mut dyn Session,
+    statement: &Statement,
+) -> Result<bool, EngineError> {
+    if session.dialect() != Dialect::Postgres {
+        return Ok(false);
+    }
+    // track_activity_query_size is 1024 bytes by default.
+    let text: String = statement.text.chars().take(200).collect();
+    let literal = Dialect::Postgres.literal(&text);
+    let running = session
+        .number(&format!(
+            "SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE pid <> pg_catalog.pg_backend_pid() \
+             AND datname = pg_catalog.current_database() AND state = 'active' AND pg_catalog.strpos(query, {literal}) = 1"
+        ))
+        .await?;
+    Ok(running > 0)
+}
+
 /// Whether a statement that was under way when its run was cut off took effect. What a failed
 /// `CREATE INDEX CONCURRENTLY` left behind is removed.
 pub(crate) async fn took_effect(

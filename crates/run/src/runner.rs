@@ -101,6 +101,14 @@ impl Runner {
         self.options.stop.load(Ordering::Relaxed)
     }
 
+    /// Nothing is left to do: runs that were cut off had done it all or nothing, and are marked so.
+    pub(crate) async fn nothing_to_do(&mut self) -> Result<(), RunError> {
+        if !std::mem::take(&mut self.interrupted).is_empty() {
+            self.session.execute(&self.journal.settle_operations()).await?;
+        }
+        Ok(())
+    }
+
     /// Opens an operation in the journal and tells of runs that were cut off.
     pub(crate) async fn begin_operation(
         &mut self,

@@ -92,10 +92,9 @@ impl Runner {
                     continue;
                 }
                 Some(entry) if entry.state == MigrationState::Reverting => {
-                    return Err(RunError::NoDown {
+                    return Err(RunError::HalfWay {
                         label: entry.label(),
-                        reason: "its down was cut off half way; `downhaul down` finishes it first"
-                            .into(),
+                        direction: Direction::Down,
                     });
                 }
                 Some(_) => true,
@@ -132,6 +131,9 @@ impl Runner {
                 release: self.options.release.clone(),
             };
             plan.migrations.push(PlannedUp { version: migration.version.clone(), up, entry });
+        }
+        if plan.migrations.is_empty() {
+            self.nothing_to_do().await?;
         }
         Ok(plan)
     }

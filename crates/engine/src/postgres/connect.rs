@@ -8,6 +8,9 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _, ValueRef};
 use crate::session::{LockBudget, Row, ServerInfo, Session};
 use crate::{EngineError, SchemaDump, TableShape, Target};
 
+/// Advisory lock of every transaction: the first 63 bits of SHA-256("downhaul transaction").
+const TRANSACTION_KEY: i64 = 0x3c2c_997c_5c51_dd86;
+
 /// A session on PostgreSQL.
 pub(crate) struct Postgres {
     connection: PgConnection,
@@ -101,11 +104,19 @@ impl Session for Postgres {
         let statement = budget.statement_timeout.map_or(0, |limit| limit.as_millis());
         // Capture needs each statement to see what is committed when it starts, so a default of
         // REPEATABLE READ must not reach us.
-        let sql = format!(
+        let settings = format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {statement}; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL client_min_messages = warning",
             budget.lock_timeout.as_millis(),
         );
-        self.execute(&sql).await?;
+        // The server goes on with the statement of a run that was killed, whose migration lock is
+        // free by then: this lock is free only when that transaction has ended.
+        let alone = format!("SELECT pg_catalog.pg_advisory_xact_lock({TRANSACTION_KEY})");
+        for sql in [settings, alone] {
+            if let Err(error) = self.execute(&sql).await {
+                let _ = self.execute("ROLLBACK").await;
+                return Err(error);
+            }
+        }
         self.in_transaction = true;
         Ok(())
     }
