@@ -11,7 +11,7 @@ use crate::stage::{DOWN, PROGRAM, Stage, UP, expect};
 
 /// Kills of each direction on each engine; `DOWNHAUL_KILLS=n` for more.
 fn kills() -> u32 {
-    std::env::var("DOWNHAUL_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(16)
+    std::env::var("DOWNHAUL_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(10)
 }
 
 /// Starts the program, kills it after a while; whether it was still running.
@@ -24,6 +24,18 @@ fn kill_after(program: &Program, args: &[&str], delay: Duration) -> bool {
     running
 }
 
+/// Goes the other way after a kill. What no transaction holds may be half done: then the other way
+/// is refused until the first is finished, and the message says so.
+fn turns_round(stage: &Stage, args: &[&str]) -> bool {
+    let outcome = stage.program.run(args);
+    if outcome.code == Some(Code::PartlyApplied as i32) {
+        assert!(outcome.stderr.contains("finishes it; then run this command again"), "{outcome}");
+        return false;
+    }
+    expect(&outcome, Code::Clean);
+    true
+}
+
 /// At even distances over the time that a run takes: kill `up`, finish it; kill `down`, finish it.
 async fn killed_at_many_instants(stage: Stage) {
     let (after, up, down) = stage.rehearse().await;
@@ -34,17 +46,20 @@ async fn killed_at_many_instants(stage: Stage) {
         met_up += u32::from(kill_after(&stage.program, UP, up.mul_f64(share)));
         if n % 4 == 3 {
             // Or go back instead of on: a whole `up` is taken back, of half a one nothing is left.
-            expect(&stage.program.run(DOWN), Code::Clean);
-            stage
-                .check(&stage.before, &format!("up killed at {share:.2} of its way, then down"))
-                .await;
+            if turns_round(&stage, DOWN) {
+                let when = format!("up killed at {share:.2} of its way, then down");
+                stage.check(&stage.before, &when).await;
+            }
         }
         expect(&stage.program.run(UP), Code::Clean);
         stage.check(&after, &format!("up killed at {share:.2} of its way, then up")).await;
         met_down += u32::from(kill_after(&stage.program, DOWN, down.mul_f64(share)));
         if n % 4 == 1 {
-            expect(&stage.program.run(UP), Code::Clean);
-            stage.check(&after, &format!("down killed at {share:.2} of its way, then up")).await;
+            if turns_round(&stage, UP) {
+                stage
+                    .check(&after, &format!("down killed at {share:.2} of its way, then up"))
+                    .await;
+            }
         }
         expect(&stage.program.run(DOWN), Code::Clean);
         stage
