@@ -325,11 +325,11 @@ impl<'a> Lexer<'a> {
     }
 
     fn line_comment(&mut self) -> TokenKind {
-        self.to_line_end();
+        self.skip_line();
         TokenKind::LineComment
     }
 
-    fn to_line_end(&mut self) {
+    fn skip_line(&mut self) {
         while self.pos < self.bytes.len() && !matches!(self.bytes[self.pos], b'\n' | b'\r') {
             self.pos += 1;
         }
@@ -637,7 +637,7 @@ impl<'a> Lexer<'a> {
 
     fn client_line(&mut self) -> TokenKind {
         let start = self.pos;
-        self.to_line_end();
+        self.skip_line();
         let line = self.source.get(start..self.pos).unwrap_or("");
         if self.dialect == Dialect::Postgres {
             // `\.` on its own can only be a stray end of data.
@@ -804,7 +804,7 @@ impl<'a> Lexer<'a> {
         }
         let text = self.source.get(end..).and_then(|rest| rest.lines().next()).unwrap_or("");
         let Some(delimiter) = text.split_ascii_whitespace().next() else { return TokenKind::Word };
-        self.to_line_end();
+        self.skip_line();
         self.delimiter = (delimiter != ";").then_some(delimiter);
         TokenKind::ClientCommand
     }

@@ -395,6 +395,8 @@ pub struct TriggerDef {
 /// A user-defined type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+// Few of these exist at a time: a box would save nothing.
+#[allow(clippy::large_enum_variant)]
 pub enum TypeDef {
     /// `AS ENUM`: labels in order.
     Enum(Vec<String>),

@@ -237,9 +237,7 @@ impl BodyTracker {
                 self.ended = is("END") && ends_statement();
             }
             Body::Atomic => {
-                if is("ATOMIC") && previous_is("BEGIN") {
-                    self.depth += 1;
-                } else if self.depth > 0 && is("CASE") {
+                if is("ATOMIC") && previous_is("BEGIN") || self.depth > 0 && is("CASE") {
                     self.depth += 1;
                 } else if self.depth > 0 && is("END") && !previous_kind(TokenKind::Dot) {
                     self.depth -= 1;
@@ -277,10 +275,9 @@ impl BodyTracker {
                 TokenKind::Operator => t.span.text(splitter.source) == ":",
                 _ => false,
             });
-        if word.eq_ignore_ascii_case("BEGIN") || word.eq_ignore_ascii_case("CASE") {
-            self.depth += 1;
-        } else if opens_statement
-            && ["IF", "LOOP", "WHILE", "REPEAT", "FOR"].iter().any(|w| word.eq_ignore_ascii_case(w))
+        let is_any = |words: &[&str]| words.iter().any(|w| word.eq_ignore_ascii_case(w));
+        if is_any(&["BEGIN", "CASE"])
+            || opens_statement && is_any(&["IF", "LOOP", "WHILE", "REPEAT", "FOR"])
         {
             self.depth += 1;
         } else if word.eq_ignore_ascii_case("END") && self.depth > 0 {

@@ -1,7 +1,26 @@
 //! Migration layouts: one file each reads a directory of some tool into a [`Series`].
 
+mod atlas;
+mod dbmate;
+mod diesel;
+mod evidence;
+#[cfg(test)]
+mod fixture;
+mod flyway;
+mod golang_migrate;
+mod goose;
+mod graphile;
 mod lenient;
+mod liquibase;
+mod marked;
+mod node_pg_migrate;
 mod plain;
+mod prisma;
+mod refinery;
+mod single;
+mod sqitch;
+mod sql_migrate;
+mod sqlx;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -346,6 +365,11 @@ impl Listing {
         problems
     }
 
+    /// The `.sql` files of the directory itself, in order of their names.
+    fn flat_sql(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(String::as_str).filter(|f| f.ends_with(".sql") && !f.contains('/'))
+    }
+
     /// Full path of a listed file.
     #[must_use]
     pub fn path(&self, file: &str) -> PathBuf {
@@ -383,18 +407,49 @@ pub fn read_text(path: &Path) -> Result<String, SourceError> {
     })
 }
 
+/// In which order a layout's migrations run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    /// Numbers in versions count as numbers.
+    Version,
+    /// Versions are compared as text.
+    Text,
+    /// As the layout read them.
+    AsRead,
+}
+
 /// A layout: one file in this folder.
 trait Layout: Sync {
     /// Which one.
     fn id(&self) -> LayoutId;
     /// How sure it is that the directory is its own: 0 = no; higher wins.
     fn detect(&self, listing: &Listing) -> u8;
+    /// In which order its migrations run.
+    fn order(&self) -> Order {
+        Order::Version
+    }
     /// Reads the directory.
     fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError>;
 }
 
 /// Every layout. A new one is a file and a line here.
-const LAYOUTS: &[&dyn Layout] = &[&plain::Plain];
+const LAYOUTS: &[&dyn Layout] = &[
+    &plain::Plain,
+    &sqlx::Sqlx,
+    &diesel::Diesel,
+    &refinery::Refinery,
+    &golang_migrate::GolangMigrate,
+    &dbmate::Dbmate,
+    &goose::Goose,
+    &flyway::Flyway,
+    &liquibase::Liquibase,
+    &sqitch::Sqitch,
+    &prisma::Prisma,
+    &atlas::Atlas,
+    &node_pg_migrate::NodePgMigrate,
+    &sql_migrate::SqlMigrate,
+    &graphile::Graphile,
+];
 
 /// Reads a directory, finding out its layout.
 pub fn load(dir: &Path) -> Result<Series, SourceError> {
@@ -434,7 +489,15 @@ fn find_layout(listing: &Listing, named: Option<LayoutId>) -> &'static dyn Layou
 
 fn read_layout(layout: &dyn Layout, listing: &Listing) -> Result<Series, SourceError> {
     let mut migrations = layout.read(listing)?;
-    migrations.sort_by(|a, b| (a.repeatable, &a.version).cmp(&(b.repeatable, &b.version)));
+    match layout.order() {
+        Order::Version => {
+            migrations.sort_by(|a, b| (a.repeatable, &a.version).cmp(&(b.repeatable, &b.version)))
+        }
+        Order::Text => migrations.sort_by(|a, b| {
+            (a.repeatable, a.version.as_str()).cmp(&(b.repeatable, b.version.as_str()))
+        }),
+        Order::AsRead => {}
+    }
     Ok(Series { layout: layout.id(), migrations })
 }
 

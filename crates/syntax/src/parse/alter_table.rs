@@ -313,12 +313,10 @@ impl Alter<'_, '_, '_> {
             self.push(from, Change::AlterIndexOptions { index, table: Some(table), text });
             return Ok(());
         }
-        if cursor.is("COLUMN") && !cursor.is_any_at(1, &["SET", "DROP", "TYPE"]) {
-            cursor.bump();
-        } else if cursor.is("COLUMN")
-            && cursor.is_name_at(2)
-            && !cursor.is_any_at(1, &["SET", "DROP"])
-        {
+        // `COLUMN` may be left out, and may be a column's name; so may `TYPE`.
+        let acts = cursor.is_any_at(1, &["SET", "DROP"])
+            || (cursor.is_at(1, "TYPE") && !cursor.is_name_at(2));
+        if cursor.is("COLUMN") && !acts {
             cursor.bump();
         }
         cursor.if_exists();

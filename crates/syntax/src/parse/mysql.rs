@@ -134,11 +134,11 @@ pub(crate) fn online_ahead(cursor: &Cursor<'_>) -> Option<OnlineDdl> {
     let mut ahead = *cursor;
     let mut online = OnlineDdl::default();
     while !ahead.at_end() {
-        if ahead.is("ALGORITHM") || ahead.is("LOCK") {
-            if let Ok(Some(found)) = online_options(&mut ahead) {
-                online.algorithm = found.algorithm.or(online.algorithm);
-                online.lock = found.lock.or(online.lock);
-            }
+        if (ahead.is("ALGORITHM") || ahead.is("LOCK"))
+            && let Ok(Some(found)) = online_options(&mut ahead)
+        {
+            online.algorithm = found.algorithm.or(online.algorithm);
+            online.lock = found.lock.or(online.lock);
         }
         ahead.skip_until(|c| c.is_kind(TokenKind::Comma));
         ahead.bump();

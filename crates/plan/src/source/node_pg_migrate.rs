@@ -1,0 +1,79 @@
+//! node-pg-migrate, its SQL files: `<timestamp>_<name>.sql` with `-- Up Migration` and
+//! `-- Down Migration`; a file without markers is all up. A transaction wraps them.
+//! (`src/sqlMigration.ts` of node-pg-migrate 9.)
+
+use super::marked::{Marker, Sections, any_marked, read_marked, sections};
+use super::{Direction, Layout, LayoutId, Listing, SourceError, SourceMigration};
+use crate::Version;
+
+pub(super) struct NodePgMigrate;
+
+impl Layout for NodePgMigrate {
+    fn id(&self) -> LayoutId {
+        LayoutId::NodePgMigrate
+    }
+
+    fn detect(&self, listing: &Listing) -> u8 {
+        if any_marked(listing, |line| marker(line).is_some()) { 50 } else { 0 }
+    }
+
+    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError> {
+        read_marked(listing, version, cut, "-- Up Migration")
+    }
+}
+
+fn cut(text: &str) -> Sections {
+    let mut found = sections(text, marker);
+    if found.up.is_none() {
+        let end = text.lines().next().map_or(0, |_| match &found.down {
+            Some(down) => down[0].start,
+            None => text.len(),
+        });
+        found.up = Some(std::iter::once(0..end).collect());
+    }
+    found
+}
+
+fn version(stem: &str) -> Option<(Version, String)> {
+    let digits = stem.bytes().take_while(u8::is_ascii_digit).count();
+    let name = stem[digits..].trim_start_matches(['_', '-']);
+    (digits > 0).then(|| (Version::new(&stem[..digits]), name.to_owned()))
+}
+
+/// `-- Up Migration`, `---- down migration`: in any case, with dashes and spaces before.
+fn marker(line: &str) -> Option<Marker> {
+    let rest = line.trim_start().strip_prefix("--")?;
+    let mut words =
+        rest.trim_start_matches(|c: char| c == '-' || c.is_whitespace()).split_whitespace();
+    let direction = match words.next()? {
+        word if word.eq_ignore_ascii_case("up") => Direction::Up,
+        word if word.eq_ignore_ascii_case("down") => Direction::Down,
+        _ => return None,
+    };
+    let migration = words.next()?;
+    let named = migration.get(..9).is_some_and(|m| m.eq_ignore_ascii_case("migration"));
+    named.then_some((direction, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::LayoutId;
+    use crate::source::fixture::check;
+
+    #[test]
+    fn markers_in_any_case() {
+        check(
+            LayoutId::NodePgMigrate,
+            &[
+                ("1767323045000_add-a.sql", "-- Up Migration\nA\n\n-- Down Migration\na\n"),
+                ("1767323046000_b.sql", "B\n---- down migration\nb\n"),
+                ("1767323047000_c.sql", "C"),
+            ],
+            &[
+                "1767323045000 add-a up(A) down(a)",
+                "1767323046000 b up(B ---- down migration) down(b)",
+                "1767323047000 c up(C)",
+            ],
+        );
+    }
+}

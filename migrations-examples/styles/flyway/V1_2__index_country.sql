@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY customers_country_idx ON customers (country);

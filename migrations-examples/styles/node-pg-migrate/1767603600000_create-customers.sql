@@ -1,0 +1,8 @@
+-- Up Migration
+CREATE TABLE customers (
+    id bigint PRIMARY KEY,
+    email text NOT NULL UNIQUE
+);
+
+-- Down Migration
+DROP TABLE customers;

@@ -1,0 +1,2 @@
+-- downhaul:no-transaction
+DROP INDEX CONCURRENTLY customers_country_idx;

@@ -1,0 +1,1 @@
+UPDATE customers SET country = 'NO' WHERE email LIKE '%.no';

@@ -1,0 +1,10 @@
+-- Deploy shop:customers to pg
+
+BEGIN;
+
+CREATE TABLE customers (
+    id bigint PRIMARY KEY,
+    email text NOT NULL UNIQUE
+);
+
+COMMIT;

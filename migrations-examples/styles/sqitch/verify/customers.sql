@@ -1,0 +1,3 @@
+-- Verify shop:customers on pg
+
+SELECT id, email FROM customers WHERE false;

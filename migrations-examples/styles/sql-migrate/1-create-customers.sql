@@ -1,0 +1,8 @@
+-- +migrate Up
+CREATE TABLE customers (
+    id bigint PRIMARY KEY,
+    email text NOT NULL UNIQUE
+);
+
+-- +migrate Down
+DROP TABLE customers;
