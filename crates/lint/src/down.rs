@@ -21,6 +21,7 @@ pub(crate) fn replay(
     at: usize,
 ) -> DownReplay {
     let mut out = DownReplay::default();
+    // Copies of a catalog share what is not changed: this costs what the migration touches.
     let mut catalog = before.clone();
     let mut clean = !catalog.uncertain;
     if let Some(up) = up {

@@ -1,10 +1,11 @@
 //! What can be read off a migration's text before it is replayed.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use downhaul_syntax::change::{OnlineDdl, TransactionControl};
 use downhaul_syntax::{
-    Change, DirectiveKind, Ident, LineIndex, ObjectName, Script, Span, Statement,
+    Change, DirectiveKind, Ident, LineIndex, ObjectName, Query, Script, Span, Statement,
 };
 
 use crate::input::TransactionMode;
@@ -228,19 +229,82 @@ fn flatten<'a>(item: Item<'a>, out: &mut Vec<Item<'a>>) {
     }
 }
 
+/// Where tables are created, filled and dropped among the items, by name.
+#[derive(Default)]
+struct TableLife {
+    creates: HashMap<Ident, Vec<usize>>,
+    drops: HashMap<Ident, Vec<usize>>,
+    /// Copies between two tables, by the one that is filled.
+    copies: HashMap<Ident, Vec<(usize, Vec<Ident>)>>,
+}
+
+impl TableLife {
+    fn new(items: &[Item<'_>]) -> Self {
+        let mut life = Self::default();
+        let names = |q: &Query| q.tables.iter().map(|t| t.name.clone()).collect::<Vec<_>>();
+        for (at, item) in items.iter().enumerate() {
+            match item.change {
+                Change::CreateTable { def, .. } => {
+                    life.creates.entry(def.name.name.clone()).or_default().push(at);
+                    if let Some(query) = &def.as_query {
+                        let copies = life.copies.entry(def.name.name.clone()).or_default();
+                        copies.push((at, names(query)));
+                    }
+                }
+                Change::DropTable { name, .. } => {
+                    life.drops.entry(name.name.clone()).or_default().push(at);
+                }
+                Change::Insert { table, from_query: Some(query), .. } => {
+                    let copies = life.copies.entry(table.name.clone()).or_default();
+                    copies.push((at, names(query)));
+                }
+                _ => {}
+            }
+        }
+        life
+    }
+
+    /// The last item before `end` among these.
+    fn last_before(list: Option<&Vec<usize>>, end: usize) -> Option<usize> {
+        let list = list?;
+        list[..list.partition_point(|at| *at < end)].last().copied()
+    }
+
+    /// The first item behind `start` among these.
+    fn first_behind(list: Option<&Vec<usize>>, start: usize) -> Option<usize> {
+        let list = list?;
+        list[list.partition_point(|at| *at <= start)..].first().copied()
+    }
+
+    /// A copy between two tables, in either direction, before an item.
+    fn copy(&self, a: &Ident, b: &Ident, end: usize) -> Option<usize> {
+        [(a, b), (b, a)].into_iter().find_map(|(to, from)| {
+            self.copies
+                .get(to)?
+                .iter()
+                .find(|(at, sources)| *at < end && sources.contains(from))
+                .map(|(at, _)| *at)
+        })
+    }
+}
+
 /// `CREATE TABLE new; INSERT INTO new … FROM old; DROP TABLE old; RENAME new TO old`, and the
-/// wrong order `RENAME old TO x; CREATE TABLE old; INSERT …; DROP TABLE x`. Found in every dialect,
-/// linear in the number of items.
+/// wrong order `RENAME old TO x; CREATE TABLE old; INSERT …; DROP TABLE x`. Found in every dialect.
 fn find_rebuilds(items: &[Item<'_>]) -> Vec<Rebuild> {
     let mut rebuilds = Vec::new();
+    if !items.iter().any(|i| matches!(i.change, Change::RenameTable { .. })) {
+        return rebuilds;
+    }
+    let life = TableLife::new(items);
     for (r, item) in items.iter().enumerate() {
         let Change::RenameTable { from, to } = item.change else { continue };
-        let drop = items[..r].iter().rposition(|i| drops_table(i.change, &to.name));
-        let create = items[..r].iter().position(|i| creates_table(i.change, &from.name));
+        let (old, new) = (&from.name, &to.name);
+        let drop = TableLife::last_before(life.drops.get(new), r);
+        let create = TableLife::last_before(life.creates.get(old), r);
         if let (Some(drop), Some(create)) = (drop, create)
             && create < drop
         {
-            let copy = items[..drop].iter().position(|i| copies(i.change, &from.name, &to.name));
+            let copy = life.copy(old, new, drop);
             let mut parts = vec![create, drop, r];
             parts.extend(copy);
             parts.sort_unstable();
@@ -254,42 +318,24 @@ fn find_rebuilds(items: &[Item<'_>]) -> Vec<Rebuild> {
             });
             continue;
         }
-        let tail = &items[r + 1..];
-        let create = tail.iter().position(|i| creates_table(i.change, &from.name));
-        let drop = tail.iter().position(|i| drops_table(i.change, &to.name));
+        let create = TableLife::first_behind(life.creates.get(old), r);
+        let drop = TableLife::first_behind(life.drops.get(new), r);
         if let (Some(create), Some(drop)) = (create, drop)
             && create < drop
         {
-            let copy = tail[..drop].iter().position(|i| copies(i.change, &from.name, &to.name));
-            let mut parts = vec![r, r + 1 + create, r + 1 + drop];
-            parts.extend(copy.map(|c| r + 1 + c));
+            let copy = life.copy(old, new, drop).filter(|c| *c > r);
+            let mut parts = vec![r, create, drop];
+            parts.extend(copy);
             parts.sort_unstable();
             rebuilds.push(Rebuild {
                 table: from.clone(),
                 stand_in: to.clone(),
                 items: parts,
-                copy: copy.map(|c| r + 1 + c),
-                drop: r + 1 + drop,
+                copy,
+                drop,
                 rename_first: true,
             });
         }
     }
     rebuilds
-}
-
-fn drops_table(change: &Change, name: &Ident) -> bool {
-    matches!(change, Change::DropTable { name: n, .. } if n.name == *name)
-}
-
-fn creates_table(change: &Change, name: &Ident) -> bool {
-    matches!(change, Change::CreateTable { def, .. } if def.name.name == *name)
-}
-
-fn copies(change: &Change, a: &Ident, b: &Ident) -> bool {
-    matches!(change, Change::Insert { table, from_query: Some(query), .. }
-        if (table.name == *a && query.tables.iter().any(|t| t.name == *b))
-            || (table.name == *b && query.tables.iter().any(|t| t.name == *a)))
-        || matches!(change, Change::CreateTable { def, .. }
-            if def.name.name == *a
-                && def.as_query.as_ref().is_some_and(|q| q.tables.iter().any(|t| t.name == *b)))
 }
