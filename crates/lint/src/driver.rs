@@ -24,7 +24,11 @@ use crate::suppress::{self, Allowance};
 #[must_use]
 pub fn lint_series(migrations: &[MigrationInput], options: &LintOptions) -> LintReport {
     let catalog = options.baseline.clone().unwrap_or_else(|| Catalog::new(options.dialect));
-    let first_judged = migrations.iter().position(|m| m.judged).unwrap_or(0);
+    // An edited or late migration stands among those that are out already.
+    let first_judged = migrations
+        .iter()
+        .position(|m| m.judged && !m.edited && !m.out_of_order)
+        .unwrap_or(migrations.len());
     let mut run = Run {
         options,
         change_rules: Vec::new(),
@@ -45,9 +49,8 @@ pub fn lint_series(migrations: &[MigrationInput], options: &LintOptions) -> Lint
         }
     }
     for (index, migration) in migrations.iter().enumerate() {
-        if !options.one_deployment {
-            run.series.deployment = index;
-        }
+        run.series.deployment =
+            if options.one_deployment { first_judged.min(index) } else { index };
         if migration.judged {
             run.judge(index, migration);
         } else {

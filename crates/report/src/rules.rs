@@ -71,7 +71,7 @@ pub fn pretty(rules: &[&Rule], color: bool, width: usize) -> String {
             out.push_str(&format!(
                 "{head}{}  {}\n",
                 paint(code, &format!("{severity:<7}")),
-                cut(&rule.summary(), room)
+                cut(brief(&rule.summary()), room)
             ));
         }
         out.push('\n');
@@ -83,6 +83,11 @@ pub fn pretty(rules: &[&Rule], color: bool, width: usize) -> String {
         rules.len()
     ));
     out
+}
+
+/// Every summary begins alike: what follows tells rules apart.
+fn brief(summary: &str) -> &str {
+    summary.strip_prefix("Reports ").unwrap_or(summary)
 }
 
 fn cut(text: &str, room: usize) -> String {
