@@ -1,0 +1,284 @@
+//! SE06.
+
+use downhaul_syntax::lexer::{self, Token, TokenKind};
+use downhaul_syntax::{Change, Dialect};
+
+use crate::context::ChangeContext;
+use crate::finding::Draft;
+use crate::rule::declare_rule;
+
+declare_rule! {
+    /// ## What it does
+    ///
+    /// Reports a routine that builds SQL out of its variables without quoting them: `EXECUTE` of a
+    /// text joined with `||`, or `format` with `%s`.
+    ///
+    /// ## Why is this bad
+    ///
+    /// A value with a quote or a semicolon becomes part of the statement; and a name in capitals, or
+    /// one that is a keyword, breaks it.
+    ///
+    /// ## What to do
+    ///
+    /// `format('… %I … %L', name, value)`, `quote_ident`, `quote_literal`, or `EXECUTE … USING`.
+    ///
+    /// ## Unsafe example
+    ///
+    /// ```sql
+    /// -- up
+    /// CREATE FUNCTION empty_it(name text) RETURNS void LANGUAGE plpgsql AS $$
+    /// BEGIN
+    ///   EXECUTE 'TRUNCATE ' || name;
+    /// END $$;
+    /// ```
+    ///
+    /// ## Safe example
+    ///
+    /// ```sql
+    /// -- up
+    /// CREATE FUNCTION empty_it(name text) RETURNS void LANGUAGE plpgsql AS $$
+    /// BEGIN
+    ///   EXECUTE format('TRUNCATE %I', name);
+    /// END $$;
+    /// ```
+    "SE06" "dynamic-sql-unquoted"
+    severity: Warning,
+    dialects: POSTGRES,
+    default: on,
+    since: "0.1.0",
+    check: Change(check),
+}
+
+fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
+    let Change::CreateRoutine { def, .. } = cx.change else { return None };
+    let body = def.body.as_deref()?;
+    if !def
+        .language
+        .as_deref()
+        .unwrap_or("plpgsql")
+        .trim_matches(['\'', '"'])
+        .eq_ignore_ascii_case("plpgsql")
+    {
+        return None;
+    }
+    let raw = unquoted(body)?;
+    Some(
+        Draft::new(format!("`{}` puts `{raw}` into a statement without quoting it", def.name))
+            .help("use format with %I for names and %L for values, or EXECUTE … USING"),
+    )
+}
+
+/// The first part of an `EXECUTE` that goes into the statement as it is.
+fn unquoted(body: &str) -> Option<String> {
+    let tokens: Vec<Token> = lexer::lex(body, Dialect::Postgres)
+        .tokens
+        .into_iter()
+        .filter(|t| !t.kind.is_trivia())
+        .collect();
+    let text = |t: &Token| t.span.text(body);
+    let mut at = 0;
+    while at < tokens.len() {
+        let is_execute =
+            tokens[at].kind == TokenKind::Word && text(&tokens[at]).eq_ignore_ascii_case("execute");
+        at += 1;
+        // `EXECUTE FUNCTION f()` of a trigger, `GRANT EXECUTE ON`.
+        let next = tokens.get(at).map_or("", text);
+        if !is_execute
+            || ["function", "procedure", "on"].iter().any(|w| next.eq_ignore_ascii_case(w))
+        {
+            continue;
+        }
+        let mut depth = 0_usize;
+        let mut end = at;
+        while let Some(token) = tokens.get(end) {
+            match token.kind {
+                TokenKind::LeftParen => depth += 1,
+                TokenKind::RightParen => depth = depth.saturating_sub(1),
+                TokenKind::Terminator | TokenKind::Semicolon => break,
+                TokenKind::Word
+                    if depth == 0
+                        && ["using", "into", "loop"]
+                            .iter()
+                            .any(|w| text(token).eq_ignore_ascii_case(w)) =>
+                {
+                    break;
+                }
+                _ => {}
+            }
+            end += 1;
+        }
+        if let Some(raw) = raw_part(&tokens[at..end], body) {
+            return Some(raw);
+        }
+        at = end;
+    }
+    None
+}
+
+/// In the expression of one `EXECUTE`.
+fn raw_part(tokens: &[Token], body: &str) -> Option<String> {
+    let text = |t: &Token| t.span.text(body);
+    for (at, token) in tokens.iter().enumerate() {
+        if token.kind == TokenKind::Operator && text(token) == "||" {
+            for part in [operand(&tokens[at + 1..], body), operand_before(&tokens[..at], body)] {
+                if let Some(raw) = part {
+                    return Some(raw);
+                }
+            }
+        }
+        if token.kind == TokenKind::Word && text(token).eq_ignore_ascii_case("format") {
+            let literal = tokens.get(at + 2)?;
+            let arguments = split_arguments(&tokens[(at + 2).min(tokens.len())..]);
+            let places = directives(text(literal));
+            for (place, kind) in places.iter().enumerate() {
+                let Some(argument) = arguments.get(place + 1) else { break };
+                if *kind == 's' && !is_safe(argument, body) {
+                    return Some(written(argument, body));
+                }
+            }
+        }
+    }
+    None
+}
+
+/// The letters of `%s`, `%I`, `%L` in order; positions (`%1$s`) end the list, for they are not
+/// followed here.
+fn directives(literal: &str) -> Vec<char> {
+    let mut out = Vec::new();
+    let mut chars = literal.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c != '%' {
+            continue;
+        }
+        match chars.next() {
+            Some(letter @ ('s' | 'I' | 'L')) => out.push(letter),
+            Some('%') => {}
+            _ => break,
+        }
+    }
+    out
+}
+
+/// Arguments of a call, of which the first token is given, up to its closing parenthesis.
+fn split_arguments(tokens: &[Token]) -> Vec<&[Token]> {
+    let mut out = Vec::new();
+    let (mut depth, mut from) = (0_usize, 0);
+    for (at, token) in tokens.iter().enumerate() {
+        match token.kind {
+            TokenKind::LeftParen => depth += 1,
+            TokenKind::RightParen if depth == 0 => {
+                out.push(&tokens[from..at]);
+                return out;
+            }
+            TokenKind::RightParen => depth -= 1,
+            TokenKind::Comma if depth == 0 => {
+                out.push(&tokens[from..at]);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+/// A literal, a number, a quoted or computed value, or a type that prints itself quoted.
+fn is_safe(argument: &[Token], body: &str) -> bool {
+    let text = |t: &Token| t.span.text(body).to_ascii_lowercase();
+    let [first, rest @ ..] = argument else { return true };
+    if matches!(first.kind, TokenKind::String | TokenKind::Number | TokenKind::DollarString) {
+        return true;
+    }
+    let casts =
+        ["regclass", "regtype", "regproc", "regprocedure", "int", "integer", "bigint", "oid"];
+    if rest.last().is_some_and(|t| casts.contains(&text(t).as_str())) {
+        return true;
+    }
+    let quoting = [
+        "quote_ident",
+        "quote_literal",
+        "quote_nullable",
+        "format",
+        "pg_get_expr",
+        "pg_get_indexdef",
+        "pg_get_constraintdef",
+        "pg_get_viewdef",
+        "string_agg",
+        "array_to_string",
+        "coalesce",
+        "case",
+        "tg_relid",
+    ];
+    quoting.contains(&text(first).as_str())
+}
+
+fn written(tokens: &[Token], body: &str) -> String {
+    match (tokens.first(), tokens.last()) {
+        (Some(a), Some(b)) => a.span.cover(b.span).text(body).to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// What stands behind `||`, if it is a bare variable.
+fn operand(tokens: &[Token], body: &str) -> Option<String> {
+    let end = tokens
+        .iter()
+        .position(|t| {
+            matches!(t.kind, TokenKind::Comma | TokenKind::RightParen)
+                || t.kind == TokenKind::Operator && t.span.text(body) == "||"
+        })
+        .unwrap_or(tokens.len());
+    let part = &tokens[..end];
+    bare(part, body)
+}
+
+/// What stands before `||`.
+fn operand_before(tokens: &[Token], body: &str) -> Option<String> {
+    let from = tokens
+        .iter()
+        .rposition(|t| {
+            matches!(t.kind, TokenKind::Comma | TokenKind::LeftParen)
+                || t.kind == TokenKind::Operator && t.span.text(body) == "||"
+        })
+        .map_or(0, |at| at + 1);
+    bare(&tokens[from..], body)
+}
+
+/// `name`, `row.name`, `name::text`: neither call nor literal.
+fn bare(part: &[Token], body: &str) -> Option<String> {
+    let first = part.first()?;
+    let is_name = |t: &Token| matches!(t.kind, TokenKind::Word | TokenKind::QuotedIdent);
+    let plain = part.iter().all(|t| {
+        is_name(t)
+            || matches!(t.kind, TokenKind::Dot | TokenKind::Parameter)
+            || t.kind == TokenKind::Operator && t.span.text(body) == "::"
+    });
+    ((is_name(first) || first.kind == TokenKind::Parameter) && plain && !is_safe(part, body))
+        .then(|| written(part, body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unquoted;
+
+    #[track_caller]
+    fn check(statement: &str, expect: Option<&str>) {
+        let body = format!("BEGIN {statement} END");
+        assert_eq!(unquoted(&body).as_deref(), expect, "{statement}");
+    }
+
+    #[test]
+    fn what_goes_in_as_it_is() {
+        check("EXECUTE 'DROP TABLE ' || name;", Some("name"));
+        check("EXECUTE 'DROP TABLE ' || quote_ident(name);", None);
+        check("EXECUTE 'SELECT ' || r.tablename || ' x';", Some("r.tablename"));
+        check("EXECUTE format('DROP TABLE %s', name);", Some("name"));
+        check("EXECUTE format('DROP TABLE %I', name);", None);
+        check("EXECUTE format('DROP TABLE %s', name::regclass);", None);
+        check("EXECUTE format('SELECT %L, %s', a, b) INTO c;", Some("b"));
+        check("EXECUTE format('SELECT %L || x', a) USING b;", None);
+        check("EXECUTE 'SELECT $1' USING a || b;", None);
+        check("EXECUTE statement;", None);
+        check("a := 'x' || b;", None);
+        check("CREATE TRIGGER t BEFORE UPDATE ON x EXECUTE FUNCTION f();", None);
+    }
+}

@@ -1,0 +1,151 @@
+//! SE04.
+
+use downhaul_syntax::Change;
+
+use crate::context::ChangeContext;
+use crate::finding::Draft;
+use crate::rule::declare_rule;
+
+declare_rule! {
+    /// ## What it does
+    ///
+    /// Reports row-level security taken off a table that was there before (`DISABLE`, `NO FORCE`),
+    /// a policy that is dropped and not made again, and one that lets everybody do everything
+    /// (`USING (true)` without `FOR SELECT`).
+    ///
+    /// ## Why is this bad
+    ///
+    /// Rows that one tenant must not see become visible to every role with a right on the table, in
+    /// the moment of the commit.
+    ///
+    /// ## What to do
+    ///
+    /// Make the policy that takes its place in the same migration, under the same name or another.
+    ///
+    /// ## Unsafe example
+    ///
+    /// ```sql
+    /// -- history
+    /// CREATE TABLE orders (id bigint PRIMARY KEY, tenant bigint);
+    /// ALTER TABLE orders ENABLE ROW LEVEL SECURITY;
+    /// CREATE POLICY own ON orders USING (tenant = current_setting('app.tenant')::bigint);
+    /// -- up
+    /// ALTER TABLE orders DISABLE ROW LEVEL SECURITY;
+    /// ```
+    ///
+    /// ## Safe example
+    ///
+    /// ```sql
+    /// -- history
+    /// CREATE TABLE orders (id bigint PRIMARY KEY, tenant bigint);
+    /// ALTER TABLE orders ENABLE ROW LEVEL SECURITY;
+    /// CREATE POLICY own ON orders USING (tenant = current_setting('app.tenant')::bigint);
+    /// -- up
+    /// DROP POLICY own ON orders;
+    /// CREATE POLICY own ON orders USING (tenant = current_setting('app.tenant')::bigint AND id > 0);
+    /// ```
+    "SE04" "row-security-lifted"
+    severity: Warning,
+    dialects: POSTGRES,
+    default: on,
+    since: "0.1.0",
+    check: Change(check),
+}
+
+fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
+    match cx.change {
+        Change::RowSecurity { table, enabled, forced } if cx.in_use(table) => {
+            let known = cx.table(table).filter(|t| !t.assumed);
+            let lifted = *enabled == Some(false) && known.is_none_or(|t| t.row_security);
+            let unforced = *forced == Some(false) && known.is_none_or(|t| t.row_security_forced);
+            if lifted {
+                return Some(
+                    Draft::new(format!(
+                        "`{table}` shows all its rows to every role with a right on it"
+                    ))
+                    .help("keep row-level security on and change the policies"),
+                );
+            }
+            unforced.then(|| {
+                Draft::new(format!("the owner of `{table}` is no longer held by its policies"))
+                    .help("let the application use another role than the owner")
+            })
+        }
+        Change::DropPolicy { name, table, .. } if cx.in_use(table) => {
+            let known = cx.table(table).filter(|t| !t.assumed);
+            if known.is_some_and(|t| !t.policies.contains_key(name)) {
+                return None;
+            }
+            let replaced = cx.later().any(|i| {
+                matches!(i.change, Change::CreatePolicy { table: t, .. } if t.name == table.name)
+                    || matches!(i.change, Change::DropTable { name: t, .. } if t.name == table.name)
+            });
+            let column_policy_made_before = cx.earlier().any(|i| {
+                matches!(i.change, Change::CreatePolicy { table: t, .. } if t.name == table.name)
+            });
+            (!replaced && !column_policy_made_before).then(|| {
+                Draft::new(format!(
+                    "policy `{name}` no longer holds on `{table}`, and none takes its place"
+                ))
+                .help("make the policy that takes its place in the same migration")
+            })
+        }
+        Change::CreatePolicy { name, table, text } | Change::AlterPolicy { name, table, text }
+            if lets_all(text) =>
+        {
+            Some(
+                Draft::new(format!(
+                    "policy `{name}` lets every role read and write all rows of `{table}`"
+                ))
+                .help("write the condition, or restrict it: FOR SELECT, TO role"),
+            )
+        }
+        _ => None,
+    }
+}
+
+/// `USING (true)` for all commands and all roles.
+fn lets_all(text: &str) -> bool {
+    let flat: String =
+        text.to_lowercase().chars().map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
+    let words: Vec<&str> = flat.split([' ', '(', ')', ',']).filter(|w| !w.is_empty()).collect();
+    let follows = |a: &str, b: &[&str]| words.windows(2).any(|w| w[0] == a && b.contains(&w[1]));
+    let restrictive = words.contains(&"restrictive");
+    let limited = follows("for", &["select", "insert"]);
+    let to = words.iter().position(|w| *w == "to").and_then(|at| words.get(at + 1));
+    let condition = flat.replace(' ', "").contains("using(true)");
+    condition && !restrictive && !limited && to.is_none_or(|r| *r == "public")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::examples::cases;
+
+    #[test]
+    fn cases_of_the_rule() {
+        let history = "-- history\nCREATE TABLE t (a int, b int);\n\
+                       ALTER TABLE t ENABLE ROW LEVEL SECURITY;\n\
+                       CREATE POLICY p ON t USING (a = 1);\n-- up\n";
+        let case = |up: &str| format!("{history}{up}");
+        let all = [
+            ("DROP POLICY p ON t;", true),
+            ("DROP POLICY IF EXISTS q ON t;", false),
+            ("ALTER TABLE t NO FORCE ROW LEVEL SECURITY;", false),
+            ("CREATE POLICY q ON t USING (true);", true),
+            ("CREATE POLICY q ON t FOR SELECT USING (true);", false),
+            ("CREATE POLICY q ON t TO admin USING (true);", false),
+            ("DROP TABLE t;", false),
+        ];
+        for (up, expect) in all {
+            cases(&super::RULE, &[("postgres", &case(up), expect)]);
+        }
+        cases(
+            &super::RULE,
+            &[(
+                "postgres",
+                "-- up\nCREATE TABLE t (a int);\nALTER TABLE t DISABLE ROW LEVEL SECURITY;",
+                false,
+            )],
+        );
+    }
+}
