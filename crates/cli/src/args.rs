@@ -77,6 +77,8 @@ pub enum Command {
     Rules(RulesArgs),
     /// Explain a rule: what it finds, why it matters, the safe way
     Explain(ExplainArgs),
+    /// Write the exact inverse of an up file
+    GenerateDown(GenerateDownArgs),
     /// Print the JSON Schema of `downhaul.toml`
     ConfigSchema,
     /// Write what is generated: documentation, man pages, shell completions
@@ -337,6 +339,32 @@ pub struct LintArgs {
     /// Name of standard input in the report
     #[arg(long, value_name = "NAME", default_value = "<stdin>")]
     pub stdin_name: String,
+}
+
+/// `generate-down`.
+#[derive(Debug, Args)]
+pub struct GenerateDownArgs {
+    /// The up file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Write the down file beside the up file, instead of to standard output
+    #[arg(long)]
+    pub write: bool,
+    /// Write it although there is a down file
+    #[arg(long, requires = "write")]
+    pub force: bool,
+    /// Folder of the migrations (default: where the file belongs to)
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Dialect (default: found out as `lint` does)
+    #[arg(long, value_enum, value_name = "DIALECT")]
+    pub dialect: Option<DialectName>,
+    /// Layout of the folder (default: found out)
+    #[arg(long, value_name = "LAYOUT", value_parser = layout_parser())]
+    pub layout: Option<LayoutId>,
+    /// Schema that is there before the first migration
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
 }
 
 /// Formats of `rules`.

@@ -185,14 +185,19 @@ fn summary(document: &Document<'_>, look: Look) -> String {
         };
         return format!("{mark} {judged}: nothing found{asides}\n");
     }
-    let color = match document.findings.iter().map(|f| f.severity).max() {
+    let worst = document.findings.iter().map(|f| f.severity).max();
+    let color = match worst {
         Some(Severity::Error) => RED,
         Some(Severity::Warning) => YELLOW,
         _ => BOLD,
     };
-    let mark = look.paint(color, "✗");
+    // What is only worth knowing stops nobody.
+    let mark = if worst == Some(Severity::Info) && document.problems.is_empty() {
+        look.paint(GREEN, "✓")
+    } else {
+        look.paint(color, "✗")
+    };
     let found = look.paint(color, &tally(document.findings.iter()));
-    let worst = document.findings.iter().map(|f| f.severity).max();
     let first = document.findings.iter().find(|f| Some(f.severity) == worst).map_or("", |f| f.code);
     let more = look.paint(DIM, &format!("  more on one: downhaul explain {first}"));
     format!("{mark} {judged}: {found}{asides}\n{more}\n")

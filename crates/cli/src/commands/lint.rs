@@ -11,7 +11,7 @@ use downhaul_lint::{
 };
 use downhaul_plan::source::read_text;
 use downhaul_plan::{LayoutId, SourceFile};
-use downhaul_report::{Document, Format, JudgedSeries, Look, dialect_name, render};
+use downhaul_report::{Document, Format, JudgedSeries, Look, render};
 use downhaul_syntax::{Dialect, Ident, parse_script};
 
 use crate::args::{FailOn, Global, LintArgs, LintFormat};
@@ -22,7 +22,7 @@ use crate::lint::changed::{Change, Changes, changes};
 use crate::lint::dialect::{self, Found};
 use crate::lint::select::{self, Group, Selection, Stdin};
 use crate::lint::settings::Settings;
-use crate::lint::{baseline, glob, queries, shown};
+use crate::lint::{baseline, queries, shown};
 use crate::ui::{Style, Ui, count, paint};
 
 /// Judges, reports, and says by the exit code whether something is wrong.
@@ -196,7 +196,9 @@ impl<'a> Work<'a> {
         }
         let dialects = homes
             .into_iter()
-            .map(|(home, groups)| (home.to_owned(), find_dialect(config, args, home, &groups)))
+            .map(|(home, groups)| {
+                (home.to_owned(), dialect::find(config, args.dialect, home, &groups))
+            })
             .collect();
         Self {
             config,
@@ -213,14 +215,7 @@ impl<'a> Work<'a> {
 
     fn judge(&mut self, groups: &[Group], ui: &Ui) -> Result<(), CliError> {
         for (home, found) in self.dialects.iter().filter(|(_, found)| !found.told) {
-            ui.remark(format!(
-                "{} {} is read as {}: {} (--dialect or `dialect` in {} says otherwise)",
-                paint(Style::Dim, "note:"),
-                shown(home),
-                dialect_name(found.dialect),
-                found.from,
-                crate::config::FILE,
-            ));
+            ui.remark(found.remark(home));
         }
         if self.args.changed {
             for group in groups {
@@ -380,45 +375,4 @@ fn source_text(file: &SourceFile) -> SourceText {
         downhaul_plan::TransactionMode::None => TransactionMode::None,
     });
     text
-}
-
-/// The dialect of the files of one folder: told, else read off the SQL.
-fn find_dialect(config: &Config, args: &LintArgs, home: &Path, groups: &[&Group]) -> Found {
-    if let Some(name) = args.dialect {
-        return Found::told(name.into(), "--dialect");
-    }
-    let sources = || {
-        groups
-            .iter()
-            .flat_map(|group| &group.migrations)
-            .flat_map(|(migration, _)| [&migration.up, &migration.down])
-            .flatten()
-    };
-    for file in sources() {
-        if let Some((dialect, line)) = dialect::of_directive(&file.text) {
-            return Found::told(dialect, format!("{}:{line}", shown(&file.path)));
-        }
-    }
-    let here = shown(home);
-    let by_path = config.lint.path.iter().rev().find_map(|section| {
-        let matched = glob::matches(&section.glob, &here)
-            || sources().next().is_some_and(|f| glob::matches(&section.glob, &shown(&f.path)));
-        section.dialect.filter(|_| matched)
-    });
-    if let Some(name) = by_path.or(config.dialect) {
-        return Found::told(name.into(), crate::config::FILE);
-    }
-    if let Some(dialect) = std::env::var("DATABASE_URL").ok().and_then(|url| dialect::of_url(&url))
-    {
-        return Found::told(dialect, "DATABASE_URL");
-    }
-    if let Some(dialect) = dialect::of_prisma_lock(home) {
-        return Found::told(dialect, "migration_lock.toml");
-    }
-    let texts = sources().map(|file| (shown(&file.path), file.text.as_str()));
-    dialect::of_evidence(texts).unwrap_or_else(|| Found {
-        dialect: Dialect::Postgres,
-        from: "nothing in the SQL tells".into(),
-        told: false,
-    })
 }

@@ -5,6 +5,7 @@ pub mod demo;
 pub mod down;
 pub mod explain;
 pub mod generate;
+pub mod generate_down;
 pub mod init;
 pub mod lint;
 pub mod new;

@@ -2,7 +2,14 @@
 
 use std::path::Path;
 
+use downhaul_report::dialect_name;
 use downhaul_syntax::Dialect;
+
+use super::select::Group;
+use super::{glob, shown};
+use crate::args::DialectName;
+use crate::config::{self, Config};
+use crate::ui::{Style, paint};
 
 /// A dialect, and how it was found out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +28,60 @@ impl Found {
     pub fn told(dialect: Dialect, from: impl Into<String>) -> Self {
         Self { dialect, from: from.into(), told: true }
     }
+
+    /// Says aloud what was found out.
+    #[must_use]
+    pub fn remark(&self, home: &Path) -> String {
+        format!(
+            "{} {} is read as {}: {} (--dialect or `dialect` in {} says otherwise)",
+            paint(Style::Dim, "note:"),
+            shown(home),
+            dialect_name(self.dialect),
+            self.from,
+            config::FILE,
+        )
+    }
+}
+
+/// The dialect of the files of one folder: told, else read off the SQL.
+#[must_use]
+pub fn find(config: &Config, option: Option<DialectName>, home: &Path, groups: &[&Group]) -> Found {
+    if let Some(name) = option {
+        return Found::told(name.into(), "--dialect");
+    }
+    let sources = || {
+        groups
+            .iter()
+            .flat_map(|group| &group.migrations)
+            .flat_map(|(migration, _)| [&migration.up, &migration.down])
+            .flatten()
+    };
+    for file in sources() {
+        if let Some((dialect, line)) = of_directive(&file.text) {
+            return Found::told(dialect, format!("{}:{line}", shown(&file.path)));
+        }
+    }
+    let here = shown(home);
+    let by_path = config.lint.path.iter().rev().find_map(|section| {
+        let matched = glob::matches(&section.glob, &here)
+            || sources().next().is_some_and(|f| glob::matches(&section.glob, &shown(&f.path)));
+        section.dialect.filter(|_| matched)
+    });
+    if let Some(name) = by_path.or(config.dialect) {
+        return Found::told(name.into(), config::FILE);
+    }
+    if let Some(dialect) = std::env::var("DATABASE_URL").ok().and_then(|url| of_url(&url)) {
+        return Found::told(dialect, "DATABASE_URL");
+    }
+    if let Some(dialect) = of_prisma_lock(home) {
+        return Found::told(dialect, "migration_lock.toml");
+    }
+    let texts = sources().map(|file| (shown(&file.path), file.text.as_str()));
+    of_evidence(texts).unwrap_or_else(|| Found {
+        dialect: Dialect::Postgres,
+        from: "nothing in the SQL tells".into(),
+        told: false,
+    })
 }
 
 /// The dialect that a database URL speaks of.
