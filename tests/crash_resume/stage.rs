@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use downhaul::exit_code::Code;
 use downhaul_kit::{DatabaseHandle, Outcome, Photograph, Postgres, Program, Session, SqliteFile};
 
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
 
 /// Up to the newest, and back to the fifth: both may be said again and again.
-pub const UP: &[&str] = &["up", "--yes"];
-pub const DOWN: &[&str] = &["down", "--yes", "--to", "0005"];
+pub(crate) const UP: &[&str] = &["up", "--yes"];
+pub(crate) const DOWN: &[&str] = &["down", "--yes", "--to", "0005"];
 
 /// Where the database lives as long as the stage does.
 enum Place {
@@ -19,11 +19,11 @@ enum Place {
 }
 
 /// The demo's shop at 0005, with rows; `migrations/` also holds 0006 and what a test adds.
-pub struct Stage {
-    pub program: Program,
+pub(crate) struct Stage {
+    pub(crate) program: Program,
     place: Place,
     /// Schema and rows at 0005.
-    pub before: Photograph,
+    pub(crate) before: Photograph,
 }
 
 fn demo(engine: &str) -> std::path::PathBuf {
@@ -51,16 +51,16 @@ fn seed(engine: &str) -> String {
 }
 
 impl Stage {
-    pub async fn sqlite() -> Self {
+    pub(crate) async fn sqlite() -> Self {
         let file = SqliteFile::new();
         Self::set(Program::new(PROGRAM).database(file.url()), Place::File(file), "sqlite").await
     }
 
-    pub async fn postgres() -> Self {
+    pub(crate) async fn postgres() -> Self {
         Self::postgres_on(Postgres::shared()).await
     }
 
-    pub async fn postgres_on(server: &Postgres) -> Self {
+    pub(crate) async fn postgres_on(server: &Postgres) -> Self {
         let database = server.fresh_database().await;
         let program = Program::new(PROGRAM).database(database.url());
         Self::set(program, Place::Server(database), "postgres").await
@@ -79,22 +79,22 @@ impl Stage {
         stage
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         match &self.place {
             Place::File(file) => file.url(),
             Place::Server(database) => database.url().to_owned(),
         }
     }
 
-    pub fn is_sqlite(&self) -> bool {
+    pub(crate) fn is_sqlite(&self) -> bool {
         matches!(self.place, Place::File(_))
     }
 
-    pub async fn session(&self) -> Session {
+    pub(crate) async fn session(&self) -> Session {
         Session::connect(&self.url()).await
     }
 
-    pub async fn photograph(&self) -> Photograph {
+    pub(crate) async fn photograph(&self) -> Photograph {
         let mut session = self.session().await;
         let photograph = Photograph::of(&mut session).await;
         session.close().await;
@@ -102,7 +102,7 @@ impl Stage {
     }
 
     /// The database holds what this photograph shows, and nothing of Downhaul's is left half way.
-    pub async fn check(&self, expect: &Photograph, when: &str) {
+    pub(crate) async fn check(&self, expect: &Photograph, when: &str) {
         let differences = expect.differences(&self.photograph().await);
         assert!(differences.is_empty(), "{when}:\n{}", differences.join("\n"));
         let status = self.program.ok(&["status"]).stdout;
@@ -123,7 +123,7 @@ impl Stage {
 
     /// Schema and rows after an undisturbed `up`; the stage is back at 0005 afterwards. Returns
     /// also how long `up` and `down` take.
-    pub async fn rehearse(&self) -> (Photograph, Duration, Duration) {
+    pub(crate) async fn rehearse(&self) -> (Photograph, Duration, Duration) {
         let started = Instant::now();
         self.program.ok(UP);
         let up = started.elapsed();
@@ -137,7 +137,7 @@ impl Stage {
 }
 
 /// A run ended with this code and did not panic.
-pub fn expect(outcome: &Outcome, code: Code) {
+pub(crate) fn expect(outcome: &Outcome, code: Code) {
     assert_eq!(outcome.code, Some(code as i32), "{outcome}");
     assert!(!outcome.stderr.contains("panicked"), "{outcome}");
 }
