@@ -67,10 +67,20 @@ fn crate_of(path: &Path) -> String {
     path.components().nth(1).unwrap().as_os_str().to_string_lossy().into_owned()
 }
 
+/// Whether the module above declares a file under `#[cfg(test)]`.
+fn is_for_tests(path: &Path) -> bool {
+    let (Some(folder), Some(stem)) = (path.parent(), path.file_stem()) else { return false };
+    let declaration = format!("#[cfg(test)]\nmod {};", stem.to_string_lossy());
+    let beside = folder.with_extension("rs");
+    [folder.join("mod.rs"), folder.join("lib.rs"), beside].iter().any(|above| {
+        fs::read_to_string(root().join(above)).is_ok_and(|text| text.contains(&declaration))
+    })
+}
+
 /// The code of a file: without comments and without its `#[cfg(test)]` module, which stands last.
 /// Text in strings stays.
 fn code(path: &Path) -> Vec<(usize, String)> {
-    if path.file_stem().is_some_and(|s| s == "tests") {
+    if is_for_tests(path) {
         return Vec::new();
     }
     let text = read(path);
