@@ -395,9 +395,16 @@ impl Catalog {
     }
 
     /// The name as this catalog keys it: the default schema left out, a name without a schema
-    /// found along the session's `search_path` where one was set.
+    /// found along the session's `search_path` where one was set, a long name cut as PostgreSQL does.
     #[must_use]
     pub fn normalize(&self, name: &ObjectName) -> ObjectName {
+        // The server cuts a long name wherever it reads one, not only where the object is made.
+        if name.name.as_str().len() > 63 {
+            let cut = crate::apply::names::truncated(self.dialect, &name.name);
+            if cut != name.name {
+                return self.normalize(&ObjectName { schema: name.schema.clone(), name: cut });
+            }
+        }
         match (&name.schema, &self.default_schema) {
             (Some(schema), Some(default)) if schema == default => {
                 ObjectName::bare(name.name.clone())

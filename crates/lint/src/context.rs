@@ -134,7 +134,7 @@ pub(crate) struct MigrationContext<'a> {
     /// The down, where there is one.
     pub(crate) down: Option<&'a MigrationFacts<'a>>,
     /// What replaying the down after the up left different; `None` where it was not replayed.
-    pub(crate) replay: Option<&'a DownReplay>,
+    pub(crate) replay: Option<&'a DownReplay<'a>>,
     /// What earlier migrations of the series did.
     pub(crate) series: &'a SeriesFacts,
     /// The files come in pairs.
@@ -163,13 +163,26 @@ fn shortened(text: &str) -> String {
     }
 }
 
+/// A change of a down that the server refuses.
+#[derive(Clone, Debug)]
+pub(crate) struct DownProblem<'a> {
+    /// Index of the statement.
+    pub(crate) statement: usize,
+    pub(crate) change: &'a Change,
+    pub(crate) problem: Problem,
+    /// It speaks of an object that the series is known to have made.
+    pub(crate) known: bool,
+}
+
 /// What a down does to the catalog that its up left.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct DownReplay {
+pub(crate) struct DownReplay<'a> {
+    /// Both sides are known well enough to be compared.
+    pub(crate) compared: bool,
     /// Left: before the up. Right: after up and down.
     pub(crate) differences: Vec<Difference>,
-    /// Why a statement of the down cannot run: its index, and the reason.
-    pub(crate) problems: Vec<(usize, Problem)>,
+    /// Why changes of the down cannot run.
+    pub(crate) problems: Vec<DownProblem<'a>>,
     /// What the down destroys of that which the new release may have written: statement, loss.
     pub(crate) losses: Vec<(usize, Loss)>,
     /// What the new release relies on and the down takes away: statement, break.

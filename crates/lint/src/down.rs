@@ -2,38 +2,43 @@
 
 use std::collections::BTreeMap;
 
-use downhaul_catalog::{Catalog, DiffOptions, Origin, diff};
-use downhaul_syntax::{Parsed, Script};
+use downhaul_catalog::{Catalog, DiffOptions, Origin, Problem, diff};
+use downhaul_syntax::{Ident, ObjectName, Parsed, Script};
 
-use crate::context::DownReplay;
+use crate::context::{DownProblem, DownReplay};
 use crate::effects::{Effects, Scene, logical};
 use crate::facts::MigrationFacts;
 use crate::input::LintOptions;
 use crate::state::State;
 
 /// Applies the up and then the down to a copy of the catalog before the up.
-pub(crate) fn replay(
+pub(crate) fn replay<'a>(
     before: &Catalog,
     up: Option<&Script>,
-    down: &MigrationFacts<'_>,
+    down: &MigrationFacts<'a>,
     options: &LintOptions,
     history_known: bool,
     at: usize,
-) -> DownReplay {
+) -> DownReplay<'a> {
     let mut out = DownReplay::default();
-    // Copies of a catalog share what is not changed: this costs what the migration touches.
+    // Copies of a catalog share what is not changed: this costs what the migration touches. Both
+    // sides of the comparison lack the same, so that what history left unsure does no harm.
+    let mut before = before.clone();
+    before.uncertain = false;
     let mut catalog = before.clone();
-    let mut clean = !catalog.uncertain;
+    let mut clean = true;
     if let Some(up) = up {
         // Where the up fails the replay shows nothing.
         clean &= catalog.apply_script(up, Origin::Series(at)).is_empty();
     }
+    let after = catalog.clone();
     let settings = BTreeMap::new();
     for statement in &down.statements {
         let changes = statement.statement.changes();
         if matches!(statement.statement.parsed, Parsed::Unparsed(_)) {
             catalog.uncertain = true;
         }
+        catalog.begin_statement(changes);
         for clause in catalog.statement_order(changes) {
             for index in statement.items.clone() {
                 let item = &down.items[index];
@@ -55,12 +60,40 @@ pub(crate) fn replay(
                 out.breaks.extend(effects.breaks.into_iter().map(|b| (statement.index, b)));
             }
             for problem in catalog.apply(&changes[clause], Origin::Series(at)) {
-                out.problems.push((statement.index, problem));
+                let known = match &problem {
+                    Problem::Missing { name, .. } => {
+                        [&before, &after].into_iter().any(|c| holds(c, name))
+                    }
+                    _ => true,
+                };
+                out.problems.push(DownProblem {
+                    known,
+                    statement: statement.index,
+                    change: &changes[clause],
+                    problem,
+                });
             }
         }
+        catalog.end_statement();
     }
     if clean && !catalog.uncertain {
-        out.differences = diff(before, &catalog, DiffOptions::default());
+        out.compared = true;
+        out.differences = diff(&before, &catalog, DiffOptions::default());
     }
     out
+}
+
+/// Whether a catalog has an object of this name, as problems write names.
+fn holds(catalog: &Catalog, name: &str) -> bool {
+    let ident = |text: &str| Ident::stored(catalog.dialect, text);
+    let name = match name.split_once('.') {
+        Some((schema, name)) => ObjectName { schema: Some(ident(schema)), name: ident(name) },
+        None => ObjectName::bare(ident(name)),
+    };
+    let name = catalog.normalize(&name);
+    catalog.tables.contains_key(&name)
+        || catalog.views.contains_key(&name)
+        || catalog.types.contains_key(&name)
+        || catalog.sequences.contains_key(&name)
+        || catalog.index_owner(&name).is_some()
 }

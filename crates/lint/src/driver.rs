@@ -1,9 +1,9 @@
 //! Replays a series of migrations and asks the rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use downhaul_catalog::{Catalog, Origin, Problem};
-use downhaul_syntax::{Change, DirectiveKind, LineIndex, Parsed, Span, parse_script};
+use downhaul_syntax::{Change, DirectiveKind, LineIndex, ObjectName, Parsed, Span, parse_script};
 
 use crate::context::{ChangeContext, HeldLock, MigrationContext, SeriesFacts};
 use crate::down;
@@ -101,6 +101,8 @@ struct Session {
     /// Names set with `SET LOCAL`.
     local: Vec<String>,
     transaction: usize,
+    /// Rules that spoke of a transaction, where once is enough.
+    said: HashSet<(&'static str, usize)>,
 }
 
 impl Run<'_> {
@@ -114,12 +116,26 @@ impl Run<'_> {
     }
 
     /// Whether the server surely refuses: an object that may have been made outside of the series
-    /// is no problem.
-    fn is_certain(&self, problem: &Problem) -> bool {
+    /// is no problem, and what an empty table would take is none either.
+    fn is_certain(&self, problem: &Problem, change: &Change) -> bool {
+        let reads = matches!(
+            change,
+            Change::Select { .. }
+                | Change::Insert { .. }
+                | Change::Update { .. }
+                | Change::Delete { .. }
+                | Change::Merge { .. }
+                | Change::CopyFrom { .. }
+        );
         match problem {
+            // Which names of a query are tables is not always sure.
+            Problem::Missing { kind, name } if reads && kind == "table" => {
+                self.history_known && target_of(change).is_some_and(|t| t.to_string() == *name)
+            }
             Problem::Missing { kind, .. } => {
                 self.history_known || matches!(kind.as_str(), "column" | "constraint" | "trigger")
             }
+            Problem::Refused { reason } => !reason.contains("NOT NULL column with default value"),
             _ => true,
         }
     }
@@ -162,7 +178,7 @@ impl Run<'_> {
             }
             _ => None,
         };
-        let replay = down.as_ref().filter(|d| !d.is_empty()).map(|facts| {
+        let replay = down.as_ref().map(|facts| {
             let mut replay = down::replay(
                 &self.catalog,
                 up_script.as_ref(),
@@ -171,7 +187,10 @@ impl Run<'_> {
                 self.history_known,
                 index,
             );
-            replay.problems.retain(|(_, problem)| self.is_certain(problem));
+            replay.problems.retain(|p| {
+                p.known && matches!(p.problem, Problem::Missing { .. })
+                    || self.is_certain(&p.problem, p.change)
+            });
             replay
         });
 
@@ -239,6 +258,7 @@ impl Run<'_> {
                 self.catalog.uncertain = true;
             }
             let mut whole = Effects::none();
+            self.catalog.begin_statement(changes);
             for clause in self.catalog.statement_order(changes) {
                 for at in statement.items.clone() {
                     let item = &facts.items[at];
@@ -273,6 +293,10 @@ impl Run<'_> {
                     };
                     for (rule, check) in &self.change_rules {
                         if let Some(mut draft) = check(&context) {
+                            let key = (rule.code, statement.transaction);
+                            if draft.once && !session.said.insert(key) {
+                                continue;
+                            }
                             draft.span.get_or_insert(item.span);
                             drafts.push((*rule, draft));
                         }
@@ -283,7 +307,7 @@ impl Run<'_> {
                 }
                 let problems = self.catalog.apply(&changes[clause], Origin::Series(index));
                 for problem in problems {
-                    if self.is_certain(&problem) {
+                    if self.is_certain(&problem, &changes[clause]) {
                         let span = facts.script.statements[statement.index]
                             .change_spans
                             .get(clause)
@@ -295,6 +319,7 @@ impl Run<'_> {
                     self.note_history(&problem);
                 }
             }
+            self.catalog.end_statement();
             session.hold(&whole, statement.line, statement.index);
             if !whole.is_empty() {
                 self.report.effects.push(StatementEffects {
@@ -410,11 +435,10 @@ impl Run<'_> {
         let span = draft.span.unwrap_or_else(|| {
             facts.and_then(|f| f.script.statements.first()).map_or(Span::new(0, 0), |s| s.span)
         });
+        // Statements stand in order and do not overlap.
         let statement = facts.and_then(|f| {
-            f.script
-                .statements
-                .iter()
-                .find(|s| s.span.start <= span.start && span.start < s.span.end)
+            let at = f.script.statements.partition_point(|s| s.span.end <= span.start);
+            f.script.statements.get(at).filter(|s| s.span.start <= span.start)
         });
         let severity = match self.options.rules.get(rule.code) {
             Some(RuleSetting::Severity(severity)) => *severity,
@@ -481,6 +505,18 @@ fn path_of(migration: &MigrationInput) -> &str {
     match (&migration.up, &migration.down) {
         (Some(source), _) | (None, Some(source)) => &source.path,
         (None, None) => &migration.path,
+    }
+}
+
+/// The table that a statement writes.
+fn target_of(change: &Change) -> Option<&ObjectName> {
+    match change {
+        Change::Insert { table, .. }
+        | Change::Update { table, .. }
+        | Change::Delete { table, .. }
+        | Change::Merge { table, .. }
+        | Change::CopyFrom { table, .. } => Some(table),
+        _ => None,
     }
 }
 

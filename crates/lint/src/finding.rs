@@ -147,6 +147,8 @@ pub(crate) struct Draft {
     pub(crate) in_down: bool,
     /// Belongs to the file as a whole.
     pub(crate) whole_file: bool,
+    /// Of several such findings in a transaction the first is enough.
+    pub(crate) once: bool,
     pub(crate) severity: Option<Severity>,
     pub(crate) message: String,
     pub(crate) help: String,
@@ -160,6 +162,7 @@ impl Draft {
             span: None,
             in_down: false,
             whole_file: false,
+            once: false,
             severity: None,
             message: message.into(),
             help: String::new(),
@@ -195,6 +198,11 @@ impl Draft {
 
     pub(crate) fn in_down(mut self) -> Self {
         self.in_down = true;
+        self
+    }
+
+    pub(crate) fn once(mut self) -> Self {
+        self.once = true;
         self
     }
 

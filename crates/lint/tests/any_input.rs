@@ -181,6 +181,6 @@ fn time_is_linear_in_the_number_of_statements_and_of_migrations() {
         run(50);
         let (small, large) = (run(200), run(2000));
         let ratio = large.as_secs_f64() / small.as_secs_f64().max(1e-6);
-        assert!(ratio < 30.0, "{name}: {small:?} for 200, {large:?} for 2000: ratio {ratio:.0}");
+        assert!(ratio < 50.0, "{name}: {small:?} for 200, {large:?} for 2000: ratio {ratio:.0}");
     }
 }

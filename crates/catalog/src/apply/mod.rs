@@ -11,7 +11,7 @@ mod dependents;
 mod index;
 mod known;
 mod mysql;
-mod names;
+pub(crate) mod names;
 mod other;
 mod rename;
 mod routine;
@@ -97,11 +97,11 @@ impl Catalog {
     /// passes (drops first, then types, columns, constraints), whatever their order in the text.
     pub fn apply_statement(&mut self, changes: &[Change], origin: Origin) -> Vec<(usize, Problem)> {
         let mut out = Vec::new();
-        self.drop_together(changes);
+        self.begin_statement(changes);
         for index in self.statement_order(changes) {
             out.extend(self.apply(&changes[index], origin).into_iter().map(|p| (index, p)));
         }
-        self.lookup.together.clear();
+        self.end_statement();
         out.sort_by_key(|(index, _)| *index);
         out
     }
@@ -117,6 +117,18 @@ impl Catalog {
             order.sort_by_key(|i| alter_table_pass(&changes[*i]));
         }
         order
+    }
+
+    /// Says that the changes of a statement follow, for those who apply them one by one: what
+    /// [`Self::apply_statement`] does before the first.
+    pub fn begin_statement(&mut self, changes: &[Change]) {
+        self.lookup.together.clear();
+        self.drop_together(changes);
+    }
+
+    /// Says that all changes of a statement were applied.
+    pub fn end_statement(&mut self) {
+        self.lookup.together.clear();
     }
 
     /// Notes what `DROP … a, b` drops at once (PostgreSQL, `performMultipleDeletions`).

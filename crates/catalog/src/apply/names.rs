@@ -41,7 +41,7 @@ fn clip(text: &str, len: usize) -> &str {
 }
 
 /// An identifier as PostgreSQL cuts it when it is too long.
-pub(super) fn truncated(dialect: Dialect, ident: &Ident) -> Ident {
+pub(crate) fn truncated(dialect: Dialect, ident: &Ident) -> Ident {
     if dialect == Dialect::Postgres && ident.as_str().len() > MAX_BYTES {
         Ident::stored(dialect, clip(ident.as_str(), MAX_BYTES))
     } else {

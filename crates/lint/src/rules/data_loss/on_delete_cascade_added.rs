@@ -66,6 +66,10 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         } => Some((table, columns)),
         _ => None,
     })?;
+    // Rows get their reference from the new release alone.
+    if !to.1.iter().any(|c| cx.column_in_use(table, c)) {
+        return None;
+    }
     // The same foreign key had it before.
     let before = cx.table(table).is_some_and(|t| {
         t.constraints.iter().any(|c| {

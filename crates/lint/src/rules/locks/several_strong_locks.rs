@@ -71,6 +71,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             other.table
         ))
         .severity(cx.brief_lock())
+        .once()
         .help("one table a migration")
     })
 }

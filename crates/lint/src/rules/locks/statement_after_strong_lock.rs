@@ -93,7 +93,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         held.line, held.mode, held.table
     ))
     .help("put it in a migration of its own");
-    Some(if sure { draft } else { draft.severity(Severity::Warning) })
+    Some(if sure { draft } else { draft.severity(Severity::Warning) }.once())
 }
 
 #[cfg(test)]

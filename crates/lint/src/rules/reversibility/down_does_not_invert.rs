@@ -3,6 +3,7 @@
 use downhaul_catalog::{Difference, DifferenceKind};
 
 use crate::context::MigrationContext;
+use crate::facts::MigrationFacts;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 
@@ -55,7 +56,8 @@ declare_rule! {
 
 fn check(cx: &MigrationContext<'_>) -> Vec<Draft> {
     let Some(replay) = cx.replay else { return Vec::new() };
-    if replay.differences.is_empty() || !replay.problems.is_empty() {
+    let empty = cx.down.is_none_or(MigrationFacts::is_empty);
+    if empty || replay.differences.is_empty() || !replay.problems.is_empty() {
         return Vec::new();
     }
     let mut lines: Vec<String> = replay.differences.iter().map(describe).collect();

@@ -56,10 +56,10 @@ fn check(cx: &MigrationContext<'_>) -> Vec<Draft> {
         .problems
         .iter()
         .take(1)
-        .filter_map(|(statement, problem)| {
-            let statement = down.statements.get(*statement)?;
+        .filter_map(|p| {
+            let statement = down.statements.get(p.statement)?;
             Some(
-                Draft::new(format!("after this up the down cannot run: {problem}"))
+                Draft::new(format!("after this up the down cannot run: {}", p.problem))
                     .help("correct it, or let `downhaul generate-down` write it")
                     .in_down()
                     .at(statement.statement.span),

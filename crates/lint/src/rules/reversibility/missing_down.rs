@@ -1,5 +1,6 @@
 //! RV01.
 
+use crate::Severity;
 use crate::context::MigrationContext;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
@@ -53,12 +54,17 @@ fn check(cx: &MigrationContext<'_>) -> Vec<Draft> {
                 .help("write it, or run `downhaul generate-down`")
                 .whole_file(),
         ],
-        Some(down) if down.is_empty() => vec![
-            Draft::new("the down does nothing: what the up did stays")
-                .help("write it, or run `downhaul generate-down`")
-                .in_down()
-                .whole_file(),
-        ],
+        Some(down) if down.is_empty() => {
+            // An up that only changes rows leaves the schema as it was.
+            let rows_only = cx.replay.is_some_and(|r| r.compared && r.differences.is_empty());
+            let draft = if rows_only {
+                Draft::new("the down does nothing: the rows that the up changed stay so")
+                    .severity(Severity::Info)
+            } else {
+                Draft::new("the down does nothing: what the up did stays")
+            };
+            vec![draft.help("write it, or run `downhaul generate-down`").in_down().whole_file()]
+        }
         Some(_) => Vec::new(),
     }
 }

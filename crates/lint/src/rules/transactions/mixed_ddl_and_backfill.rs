@@ -64,7 +64,8 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             "rows of {} are changed in the transaction that alters it at line {line}: all locks are held to the end",
             cx.describe(table)
         ))
-        .help("move data in a migration of its own"),
+        .help("move data in a migration of its own")
+        .once(),
     )
 }
 

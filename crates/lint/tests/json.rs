@@ -1,0 +1,73 @@
+//! The shape of the report as JSON: what scripts and the planner read.
+
+use downhaul_lint::{LintOptions, MigrationInput, SourceText, lint_series};
+use downhaul_syntax::Dialect;
+use serde_json::{Value, json};
+
+fn report(history: &str, up: &str) -> Value {
+    let migration = |version: &str, text: &str, judged| MigrationInput {
+        version: version.into(),
+        up: Some(SourceText::new(format!("{version}.sql"), text)),
+        judged,
+        ..MigrationInput::default()
+    };
+    let series = [migration("1", history, false), migration("2", up, true)];
+    serde_json::to_value(lint_series(&series, &LintOptions::new(Dialect::Postgres))).unwrap()
+}
+
+#[test]
+fn effects_of_a_statement() {
+    let report = report(
+        "CREATE TABLE orders (id int PRIMARY KEY, note text);",
+        "ALTER TABLE orders ALTER COLUMN id TYPE bigint, DROP COLUMN note;",
+    );
+    let effects = &report["effects"][0];
+    assert_eq!(
+        effects["locks"],
+        json!([{ "table": "orders", "mode": "ACCESS EXCLUSIVE", "blocks": "reads" }])
+    );
+    assert_eq!(effects["rewrites"], json!(["orders"]));
+    assert_eq!(effects["scans"], json!(["orders"]));
+    assert_eq!(effects["builds_indexes"], json!(["orders"]));
+    assert_eq!(
+        effects["loses"],
+        json!([{ "table": "orders", "column": "note", "partial": false }])
+    );
+    assert_eq!(effects["fails"], json!([]));
+    assert_eq!(effects["reversible"], json!(false));
+    let broken: Vec<&str> = effects["breaks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|b| b["object"].as_str().unwrap())
+        .collect();
+    assert_eq!(broken, ["orders.note", "orders.id"]);
+}
+
+#[test]
+fn a_finding_names_rule_place_and_statement() {
+    let report = report("CREATE TABLE t (a int);", "\nCREATE INDEX i ON t (a);");
+    let finding = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|f| f["code"] == "LK01")
+        .expect("LK01 speaks");
+    assert_eq!(finding["name"], "index-not-concurrent");
+    assert_eq!(finding["severity"], "error");
+    assert_eq!(finding["file"], "2.sql");
+    assert_eq!(finding["start"]["line"], 2);
+    assert_eq!(finding["docs"], "docs/rules/index-not-concurrent.md");
+}
+
+#[test]
+fn what_the_server_refuses_is_among_the_effects() {
+    let report = report("CREATE TABLE t (a int);", "ALTER TABLE t DROP COLUMN b;");
+    assert_eq!(report["effects"][0]["fails"], json!(["column t.b does not exist"]));
+}
+
+#[test]
+fn a_harmless_statement_has_no_effects() {
+    let report = report("CREATE TABLE t (a int);", "CREATE TABLE u (a int);");
+    assert_eq!(report["effects"], json!([]));
+}
