@@ -294,6 +294,9 @@ pub struct View {
     /// here where its columns are not known.
     #[serde(default)]
     pub reads: Vec<ReadColumn>,
+    /// What `*` stood for when it was created: `table.column`, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub star: Vec<String>,
     /// `WITH NO DATA`, and not refreshed since.
     #[serde(default)]
     pub no_data: bool,

@@ -166,3 +166,44 @@ fn sqlite_and_mysql() {
         ["comment of t.a is left over (x)"]
     );
 }
+
+#[test]
+fn a_star_stands_for_the_columns_of_its_moment() {
+    let base = "CREATE TABLE t (a int, b int); CREATE VIEW v AS SELECT x.* FROM t x;
+                CREATE VIEW w AS SELECT count(*) FROM t;";
+    check(
+        base,
+        "DROP VIEW v; DROP VIEW w; ALTER TABLE t DROP a",
+        "ALTER TABLE t ADD a int; CREATE VIEW v AS SELECT x.* FROM t x; \
+         CREATE VIEW w AS SELECT count(*) FROM t",
+        &[
+            "column order of t differs: was a, b, is now b, a",
+            "meaning of * of v differs: was t.a, t.b, is now t.b, t.a",
+        ],
+    );
+    check(base, "DROP VIEW v", "CREATE VIEW v AS SELECT x.* FROM t x", &[]);
+}
+
+#[test]
+fn identity_follows_renames() {
+    check(
+        "CREATE TYPE s AS ENUM ('a'); CREATE TABLE t (c s DEFAULT 'a');
+         CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+         CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW EXECUTE PROCEDURE f();",
+        "ALTER TYPE s RENAME VALUE 'a' TO 'A'; ALTER FUNCTION f() RENAME TO h",
+        "ALTER TABLE t ALTER c SET DEFAULT 'A'; ALTER TYPE s RENAME VALUE 'A' TO 'a'; \
+         DROP TRIGGER g ON t; ALTER FUNCTION h() RENAME TO f; \
+         CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION public.f()",
+        &[],
+    );
+}
+
+#[test]
+fn one_statement_drops_its_targets_together() {
+    let base = "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int REFERENCES a);
+                CREATE VIEW v AS SELECT id FROM b; CREATE VIEW w AS SELECT id FROM v;";
+    let lost = lines(Dialect::Postgres, base, "DROP VIEW v, w; DROP TABLE a, b", "");
+    assert_eq!(lost.len(), 4, "{lost:?}");
+    let lost = lines(Dialect::Postgres, base, "DROP VIEW v, w CASCADE", "");
+    assert_eq!(lost.len(), 2, "{lost:?}");
+}

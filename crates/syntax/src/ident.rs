@@ -24,8 +24,11 @@ impl Ident {
     #[must_use]
     pub fn new(dialect: Dialect, written: &str, quoted: bool) -> Self {
         match dialect {
-            Dialect::Postgres if quoted => Self { text: written.to_owned(), key: None },
-            Dialect::Postgres => Self { text: fold_ascii(written), key: None },
+            Dialect::Postgres => {
+                let text = if quoted { written.to_owned() } else { fold_ascii(written) };
+                let key = clipped(&text).map(str::to_owned);
+                Self { text, key }
+            }
             Dialect::Mysql | Dialect::MariaDb | Dialect::Sqlite => {
                 let folded = written.to_lowercase();
                 let key = (folded != written).then_some(folded);
@@ -51,6 +54,15 @@ impl Ident {
     pub fn key(&self) -> &str {
         self.key.as_deref().unwrap_or(&self.text)
     }
+}
+
+/// What PostgreSQL keeps of a longer name: 63 bytes (`NAMEDATALEN` - 1), no character cut in two.
+fn clipped(text: &str) -> Option<&str> {
+    if text.len() <= 63 {
+        return None;
+    }
+    let end = (0..=63).rev().find(|at| text.is_char_boundary(*at))?;
+    text.get(..end)
 }
 
 /// PostgreSQL folds ASCII letters only in multi-byte encodings.

@@ -417,6 +417,13 @@ impl Applier<'_> {
         collation: Option<&str>,
     ) {
         let Some(name) = self.altered_column(table, column) else { return };
+        if self.is_postgres() && ty.schema.is_none() && serial_base(&ty.name).is_some() {
+            self.refuse(format!(
+                "type {} does not exist: it is a word of CREATE TABLE and ADD COLUMN",
+                ty.name
+            ));
+            return;
+        }
         let mut blocking = Vec::new();
         for dependent in self.catalog.dependents_on_column(&name, column) {
             // PostgreSQL refuses for views, rules, policies, `UPDATE OF` and `WHEN` of triggers,

@@ -550,6 +550,8 @@ impl Applier<'_> {
 
             C::Transaction { control } => self.transaction(control),
             C::SetVariable { name, value, local } => self.set_variable(name, value, *local),
+            // What a placeholder stands for is not known: nothing can be said of such objects.
+            C::Dynamic { text, .. } if text.contains("{{") => {}
             C::Do { body, .. } | C::Dynamic { changes: body, .. } => self.conditionally(body),
             C::DynamicUnknown { .. } => self.catalog.uncertain = true,
             C::Call { name } => self.call(name),

@@ -80,7 +80,14 @@ impl Applier<'_> {
             RoutineKind::Procedure => "procedure",
             RoutineKind::Aggregate => "aggregate",
         };
-        let keys = self.routines_named(&name);
+        let mut keys = self.routines_named(&name);
+        if let Some(args) = args {
+            // Another number of arguments is another function.
+            keys.retain(|k| k.args.len() == args.len());
+        } else if kind == RoutineKind::Aggregate && self.is_postgres() {
+            self.refuse(format!("DROP AGGREGATE {name} needs the types of its arguments"));
+            return;
+        }
         let exact = args.and_then(|args| keys.iter().find(|k| k.args == args));
         let key = match (exact, keys.as_slice()) {
             (Some(key), _) => key.clone(),
@@ -126,6 +133,24 @@ impl Applier<'_> {
     }
 
     pub(super) fn move_routines(&mut self, from: &ObjectName, to: &ObjectName) {
+        // A trigger holds the identity of its function, not the name.
+        let called = |t: &crate::Table| {
+            t.triggers.iter().any(|t| t.function.as_ref().is_some_and(|f| f.name == from.name))
+        };
+        let tables: Vec<ObjectName> =
+            self.catalog.tables.values().filter(|t| called(t)).map(|t| t.name.clone()).collect();
+        for table in tables {
+            let dialect = self.dialect();
+            let Some(table) = self.catalog.tables.get_mut(&table) else { continue };
+            for trigger in &mut table.triggers {
+                let Some(function) = trigger.function.as_mut().filter(|f| f.name == from.name)
+                else {
+                    continue;
+                };
+                *function = to.clone();
+                trigger.text = crate::text::rename_called(&trigger.text, dialect, &from.name, to);
+            }
+        }
         for key in self.routines_named(from) {
             if let Some(mut routine) = self.catalog.routines.remove(&key) {
                 routine.def.name = to.clone();

@@ -99,7 +99,26 @@ impl Applier<'_> {
         }
         match labels.iter_mut().find(|l| *l == from) {
             Some(label) => to.clone_into(label),
-            None => self.missing("enum value", &label(self.dialect(), name, from)),
+            None => {
+                self.missing("enum value", &label(self.dialect(), name, from));
+                return;
+            }
+        }
+        // A default holds the value's identity, not its name.
+        let name = self.catalog.normalize(name);
+        let (old, new) = (self.dialect().literal(from), self.dialect().literal(to));
+        for (table, column) in self.columns_of_type(&name) {
+            let default = self
+                .catalog
+                .tables
+                .get_mut(&table)
+                .and_then(|t| t.column_mut(&column))
+                .and_then(|c| c.default.as_mut());
+            if let Some(default) = default
+                && default.text.starts_with(&old)
+            {
+                default.text = default.text.replacen(&old, &new, 1);
+            }
         }
     }
 

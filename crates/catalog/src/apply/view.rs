@@ -1,9 +1,12 @@
 //! Views and materialized views.
 
-use downhaul_syntax::{Change, ObjectName, Query};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use downhaul_syntax::{Change, Dialect, ObjectName, Query};
 
 use super::Applier;
 use super::dependents::Dependent;
+use crate::text::{Kind, Token, tokens};
 use crate::{Catalog, ReadColumn, View};
 
 impl Applier<'_> {
@@ -51,6 +54,7 @@ impl Applier<'_> {
         }
         let query = self.normalized_query(query);
         let reads = self.catalog.columns_read(&query);
+        let star = if query.star { self.catalog.star(&query) } else { Vec::new() };
         for target in &query.tables {
             self.catalog.lookup.mention(target, &name);
         }
@@ -61,6 +65,7 @@ impl Applier<'_> {
             columns: columns.clone(),
             query,
             reads,
+            star,
             no_data: *no_data,
             comment: old.as_ref().and_then(|v| v.comment.clone()),
             indexes: Vec::new(),
@@ -196,6 +201,26 @@ impl Applier<'_> {
 }
 
 impl Catalog {
+    /// What each `*` of a query stands for now, in order. Of a view that is read: what it is made
+    /// of.
+    fn star(&self, query: &Query) -> Vec<String> {
+        let mut out = Vec::new();
+        for name in starred_tables(query, self.dialect) {
+            if let Some(table) = self.tables.get(&name) {
+                out.extend(table.columns.iter().map(|c| format!("{name}.{}", c.name)));
+            } else if let Some(view) = self.views.get(&name) {
+                // Only a difference matters, not what it is: the text and its own star stand for
+                // the columns.
+                let mut hasher = DefaultHasher::new();
+                view.query.text.to_lowercase().hash(&mut hasher);
+                view.columns.hash(&mut hasher);
+                view.star.hash(&mut hasher);
+                out.push(format!("{name}#{:016x}", hasher.finish()));
+            }
+        }
+        out
+    }
+
     /// The columns of known tables that a query reads. A name that two of its tables have is
     /// not certain, nor what a `*` over several tables means.
     pub(crate) fn columns_read(&self, query: &Query) -> Vec<ReadColumn> {
@@ -220,4 +245,55 @@ impl Catalog {
         }
         out
     }
+}
+
+/// The tables whose columns a `*` or `t.*` of a query lists.
+fn starred_tables(query: &Query, dialect: Dialect) -> Vec<ObjectName> {
+    let all: Vec<Token<'_>> =
+        tokens(&query.text, dialect).into_iter().filter(|t| t.kind != Kind::Space).collect();
+    let text = |at: usize| all.get(at).map_or("", |t| t.text);
+    let table_at = |at: usize| {
+        let ident = all.get(at)?.ident(dialect)?;
+        query.tables.iter().find(|t| t.name == ident)
+    };
+    let mut out: Vec<ObjectName> = Vec::new();
+    for at in (0..all.len()).filter(|at| text(*at) == "*") {
+        let before = at.checked_sub(1).map_or("", text);
+        if before == "." {
+            let Some(qualifier) = at.checked_sub(2).and_then(|i| all[i].ident(dialect)) else {
+                continue;
+            };
+            // The table itself, or the one of which it is the alias.
+            let named = query.tables.iter().find(|t| t.name == qualifier);
+            let aliased = || {
+                (1..all.len()).find_map(|i| {
+                    let hit = all[i].ident(dialect).is_some_and(|ident| ident == qualifier);
+                    let before = if text(i - 1).eq_ignore_ascii_case("as") { i - 2 } else { i - 1 };
+                    hit.then(|| table_at(before)).flatten()
+                })
+            };
+            out.extend(named.or_else(aliased).cloned());
+        } else if before == "," || before.eq_ignore_ascii_case("select") {
+            // Every table of the FROM that follows at this depth.
+            let mut depth = 0_i32;
+            let mut in_from = false;
+            for i in at + 1..all.len() {
+                match text(i).to_ascii_lowercase().as_str() {
+                    "(" => depth += 1,
+                    ")" if depth == 0 => break,
+                    ")" => depth -= 1,
+                    "from" if depth == 0 => in_from = true,
+                    "where" | "group" | "order" | "union" | "limit" | "having" if depth == 0 => {
+                        break;
+                    }
+                    _ => {
+                        if in_from && let Some(table) = table_at(i) {
+                            out.push(table.clone());
+                        }
+                    }
+                }
+            }
+        }
+    }
+    out
 }

@@ -261,6 +261,10 @@ impl Builder<'_> {
     pub(super) fn routines(&mut self) {
         let (from, to) = (self.from, self.to);
         for (key, f, t) in from.routines.unshared(&to.routines) {
+            // Temporary objects end with their session.
+            if key.name.schema.as_ref().is_some_and(|s| s.as_str() == "pg_temp") {
+                continue;
+            }
             match (f, t) {
                 (Some(f), Some(t)) if f == t || same_routine(f, t) => {
                     self.routine_comment(Some(f), t)
@@ -302,6 +306,10 @@ impl Builder<'_> {
             RoutineKind::Procedure => ObjectKind::Procedure,
             RoutineKind::Aggregate => ObjectKind::Aggregate,
         };
+        if kind == ObjectKind::Aggregate {
+            self.blocked(format!("the comment of aggregate {} is not restored", to.def.name));
+            return;
+        }
         let (name, text) = (to.def.name.clone(), to.comment.clone());
         self.push(Step::Describe, Change::Comment { kind, table: None, name, text });
     }
@@ -350,6 +358,7 @@ impl Builder<'_> {
                 (Some(f), Some(t)) => {
                     let same = f.materialized == t.materialized
                         && f.columns == t.columns
+                        && (f.star == t.star || !self.is_postgres())
                         && same_text(&f.query.text, &t.query.text, self.dialect());
                     if same {
                         self.view_details(Some(f), t);

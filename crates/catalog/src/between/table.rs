@@ -25,8 +25,8 @@ impl Builder<'_> {
             match (f, t) {
                 (Some(f), Some(t)) if f == t => {}
                 (Some(f), Some(t)) => self.table(f, t),
-                (Some(f), None) if !f.assumed => dropped.push(f),
-                (None, Some(t)) if !t.assumed => created.push(t),
+                (Some(f), None) if !f.assumed && !f.temporary => dropped.push(f),
+                (None, Some(t)) if !t.assumed && !t.temporary => created.push(t),
                 _ => {}
             }
         }

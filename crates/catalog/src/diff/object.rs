@@ -4,7 +4,7 @@ use downhaul_syntax::{ConstraintDef, Dialect, Ident, ObjectKind, RoutineKind, Ty
 
 use super::{Compare, DifferenceKind};
 use crate::render::{constraint_sql, render_type};
-use crate::text::{same_expr, same_text, same_type};
+use crate::text::{same_expr, same_text, same_type, usual_name};
 use crate::{Routine, Sequence, UserType, View};
 
 impl Compare<'_> {
@@ -199,7 +199,24 @@ impl Compare<'_> {
             };
             Some(format!("{listed}{}", v.query.text))
         };
-        self.property("query", &name, text(left), text(right), |l, r| same_text(l, r, dialect));
+        let same_query =
+            same_text(&text(left).unwrap_or_default(), &text(right).unwrap_or_default(), dialect);
+        self.property("query", &name, text(left), text(right), |_, _| same_query);
+        // SQLite and MySQL's views by text would see new columns at once; there `star` says nothing.
+        if same_query && left.star != right.star && dialect == Dialect::Postgres {
+            let shown = |v: &View| {
+                let listed: Vec<&str> =
+                    v.star.iter().map(|c| c.split('#').next().unwrap_or(c)).collect();
+                Some(listed.join(", "))
+            };
+            self.push(
+                DifferenceKind::Changed,
+                "meaning of *",
+                name.clone(),
+                shown(left),
+                shown(right),
+            );
+        }
         self.property("comment", &name, left.comment.clone(), right.comment.clone(), |l, r| l == r);
         self.indexes(&left.name, &left.indexes, &right.indexes, false);
         self.triggers(&left.name, &left.triggers, &right.triggers, false);
@@ -210,6 +227,10 @@ impl Compare<'_> {
         let (left, right) = (self.left, self.right);
         let dialect = left.dialect;
         for (key, l, r) in left.routines.unshared(&right.routines) {
+            // Temporary objects end with their session.
+            if key.name.schema.as_ref().is_some_and(|s| s.as_str() == "pg_temp") {
+                continue;
+            }
             let name = format!("{}({})", key.name, key.args.join(", "));
             match (l, r) {
                 (Some(l), Some(r)) if l != r => {
@@ -297,7 +318,12 @@ fn routine_word(routine: &Routine) -> &'static str {
 /// body itself is a string to the server: it counts to the letter.
 pub(crate) fn same_routine(left: &Routine, right: &Routine) -> bool {
     let (l, r) = (&left.def, &right.def);
-    let returns = |text: &Option<String>| text.as_ref().map(|t| t.to_lowercase());
+    let returns = |text: &Option<String>| {
+        text.as_ref().map(|t| {
+            let lower = t.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+            usual_name(&lower).map_or(lower.clone(), str::to_owned)
+        })
+    };
     l.body.is_some()
         && l.body == r.body
         && returns(&l.returns) == returns(&r.returns)

@@ -321,7 +321,7 @@ impl Compare<'_> {
                     &full(trigger),
                     Some(shown(trigger)),
                     Some(shown(other)),
-                    |l, r| same_text(&trigger_text(l), &trigger_text(r), dialect),
+                    |_, _| same_trigger(trigger, other, dialect),
                 ),
                 None if partly => {}
                 None => self.only_left("trigger", full(trigger), shown(trigger)),
@@ -405,7 +405,11 @@ fn is_schema_option(option: &str) -> bool {
 
 /// Whether two triggers do the same, whatever their names.
 pub(crate) fn same_trigger(left: &TriggerDef, right: &TriggerDef, dialect: Dialect) -> bool {
-    let text = |t: &TriggerDef| trigger_text(&format!("{} ON {} {}", t.event, t.table, t.text));
+    // The condition comes back from the server with parentheses of its own.
+    let text = |t: &TriggerDef| {
+        let flat = trigger_text(&format!("{} ON {} {}", t.event, t.table, t.text));
+        if dialect == Dialect::Postgres { flat.replace(['(', ')'], " ") } else { flat }
+    };
     same_text(&text(left), &text(right), dialect)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use downhaul_syntax::{Change, Ident, ObjectName, Parsed, Script, parse_script};
+use downhaul_syntax::{Change, Ident, ObjectKind, ObjectName, Parsed, Script, parse_script};
 
 use super::{ORIGIN, changes_of, way_back};
 use crate::{Catalog, DiffOptions, Difference, diff, render};
@@ -134,18 +134,19 @@ pub fn inverse_script(up: &Script, before: &Catalog) -> InverseScript {
         }
     }
     let all: Vec<Undo> = groups.into_iter().rev().flatten().collect();
+    // The shortest way that is refused nowhere and leaves nothing.
     let short = without_needless(&all, before, &now);
-    let (refused, remaining) = replayed(&all, before, &now);
-    let kept = match replayed(&short, before, &now) {
-        (refusals, left) if refusals <= refused && left.len() <= remaining.len() => {
-            out.remaining = left;
-            short
+    let candidates = [short.clone(), views_last(&short), all.clone(), views_last(&all)];
+    let mut kept = Vec::new();
+    let mut least = None;
+    for candidate in candidates {
+        let (refused, remaining) = replayed(&candidate, before, &now);
+        let cost = (refused, remaining.len());
+        if least.is_none_or(|l| cost < l) {
+            least = Some(cost);
+            (kept, out.remaining) = (candidate, remaining);
         }
-        _ => {
-            out.remaining = remaining;
-            all
-        }
-    };
+    }
     for undo in kept {
         match render(&undo.change, before.dialect) {
             Ok(statements) => out.statements.extend(
@@ -180,6 +181,40 @@ fn replayed(down: &[Undo], before: &Catalog, after: &Catalog) -> (usize, Vec<Dif
         }
     }
     (refused, diff(before, &catalog, DiffOptions { column_order: true }))
+}
+
+/// Makes views again only when their tables are as they were: a `*` stands for the columns that
+/// are there, and a column that a view reads cannot be dropped.
+fn views_last(down: &[Undo]) -> Vec<Undo> {
+    let of_view = |undo: &Undo, views: &[ObjectName]| match &undo.change {
+        Change::CreateView { .. } => true,
+        Change::CreateIndex { index, .. } => views.contains(&index.table),
+        Change::CreateTrigger { def, .. } => views.contains(&def.table),
+        Change::Comment { name, kind, .. } => {
+            matches!(kind, ObjectKind::View | ObjectKind::MaterializedView) && views.contains(name)
+        }
+        Change::Grant { objects, .. } => objects.iter().all(|o| views.contains(o)),
+        _ => false,
+    };
+    let mut views: Vec<ObjectName> = Vec::new();
+    for undo in down {
+        match &undo.change {
+            Change::CreateView { name, .. } => views.push(name.clone()),
+            // A view that comes and goes within the down stays where it is.
+            Change::DropView { name, .. } => views.retain(|v| v != name),
+            _ => {}
+        }
+    }
+    if views.is_empty() {
+        return down.to_vec();
+    }
+    let stays = |undo: &Undo| {
+        !of_view(undo, &views)
+            || matches!(&undo.change, Change::CreateView { name, .. } if !views.contains(name))
+    };
+    let (mut first, last): (Vec<Undo>, Vec<Undo>) = down.iter().cloned().partition(stays);
+    first.extend(last);
+    first
 }
 
 /// Leaves out what a later `DROP TABLE` of the down makes needless: nobody drops the indexes and
@@ -250,15 +285,11 @@ fn part_of(change: &Change, after: &Catalog) -> Option<(ObjectName, Option<Objec
         | Change::SetLogged { table, .. } => plain(table),
         Change::DropTrigger { table: Some(table), .. }
         | Change::Comment { table: Some(table), .. } => plain(table),
-        Change::Comment { kind: downhaul_syntax::ObjectKind::Table, table: None, name, .. } => {
-            plain(name)
-        }
-        Change::Revoke { objects, kind: downhaul_syntax::ObjectKind::Table, .. } => {
-            match objects.as_slice() {
-                [one] => plain(one),
-                _ => None,
-            }
-        }
+        Change::Comment { kind: ObjectKind::Table, table: None, name, .. } => plain(name),
+        Change::Revoke { objects, kind: ObjectKind::Table, .. } => match objects.as_slice() {
+            [one] => plain(one),
+            _ => None,
+        },
         _ => None,
     }
 }

@@ -473,26 +473,45 @@ impl Reader<'_> {
                 text.push_str("[]");
             }
         }
-        Some(match text.as_str() {
-            "int" | "int4" => "integer".into(),
-            "int8" => "bigint".into(),
-            "int2" => "smallint".into(),
-            "bool" => "boolean".into(),
-            "float8" | "float" => "double precision".into(),
-            "float4" => "real".into(),
-            "decimal" => "numeric".into(),
-            _ => text,
-        })
+        Some(usual_name(&text).map_or(text, str::to_owned))
     }
 }
 
-/// A cast, unless it says no more than the value: of a literal, or of text to text.
+/// PostgreSQL's own name of a type, where another was written (manual §8, table 8.1).
+pub(crate) fn usual_name(ty: &str) -> Option<&'static str> {
+    Some(match ty {
+        "int" | "int4" => "integer",
+        "int8" => "bigint",
+        "int2" => "smallint",
+        "bool" => "boolean",
+        "float8" | "float" => "double precision",
+        "float4" => "real",
+        "decimal" => "numeric",
+        "character varying" => "varchar",
+        "timestamp with time zone" => "timestamptz",
+        "timestamp without time zone" => "timestamp",
+        _ => return None,
+    })
+}
+
+/// A cast, where it changes what the value is: to a date, a truth value, JSON … Casts of literals,
+/// to text and between numbers are those that the server itself puts into what it deparses.
 fn cast(node: Node, ty: &str) -> Node {
-    let text_type = matches!(
+    let implied = matches!(
         ty.trim_end_matches("[]"),
-        "text" | "varchar" | "character varying" | "bpchar" | "name"
+        "text"
+            | "varchar"
+            | "character varying"
+            | "bpchar"
+            | "name"
+            | "smallint"
+            | "integer"
+            | "bigint"
+            | "numeric"
+            | "real"
+            | "double precision"
     );
-    if node.literal || text_type {
+    if node.literal || implied {
         return node;
     }
     Node::new(format!("{}::{ty}", node.text))

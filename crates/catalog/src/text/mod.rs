@@ -5,6 +5,7 @@ mod expression;
 mod normal;
 mod tokens;
 
+pub(crate) use expression::usual_name;
 pub(crate) use normal::{same_default, same_expr, same_list, same_text, same_type};
 pub(crate) use tokens::{Kind, Token, tokens, unquoted};
 
@@ -21,6 +22,27 @@ pub(crate) fn rename_ident(text: &str, dialect: Dialect, from: &Ident, to: &Iden
         };
         if token.ident(dialect).is_some_and(|ident| ident == *from) && !called() {
             out.push_str(&dialect.quote_if_needed(to));
+        } else {
+            out.push_str(token.text);
+        }
+    }
+    out
+}
+
+/// Replaces the name of a called function, its schema included.
+pub(crate) fn rename_called(
+    text: &str,
+    dialect: Dialect,
+    from: &Ident,
+    to: &downhaul_syntax::ObjectName,
+) -> String {
+    let all = tokens(text, dialect);
+    let mut out = String::with_capacity(text.len());
+    for (i, token) in all.iter().enumerate() {
+        let mut behind = all[i + 1..].iter().filter(|t| t.kind != Kind::Space);
+        let called = behind.next().is_some_and(|t| t.text == "(");
+        if called && token.ident(dialect).is_some_and(|ident| ident == *from) {
+            out.push_str(&dialect.quote_if_needed(&to.name));
         } else {
             out.push_str(token.text);
         }

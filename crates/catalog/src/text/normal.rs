@@ -29,12 +29,16 @@ pub(crate) fn same_text(left: &str, right: &str, dialect: Dialect) -> bool {
 
 /// Whether two key parts of an index are the same: `a`, `a ASC`, `(a)`.
 pub(crate) fn same_list(left: &str, right: &str, dialect: Dialect) -> bool {
-    left == right || same_text(&key_part(left, dialect), &key_part(right, dialect), dialect)
+    if left == right {
+        return true;
+    }
+    let ((l, l_order), (r, r_order)) = (key_part(left, dialect), key_part(right, dialect));
+    l_order == r_order && same_text(&l, &r, dialect)
 }
 
-/// A key part without the words that only state the default: `ASC`, and the place of NULLs that
+/// A key part and its order, without the words that only state the default: `ASC`, and the place of NULLs that
 /// its direction brings (PostgreSQL manual §11.4).
-fn key_part(text: &str, dialect: Dialect) -> String {
+fn key_part(text: &str, dialect: Dialect) -> (String, String) {
     let mut all = words(text, dialect);
     let ends = |all: &[String], tail: &[&str]| {
         all.len() > tail.len() && all[all.len() - tail.len()..] == *tail
@@ -48,17 +52,14 @@ fn key_part(text: &str, dialect: Dialect) -> String {
     if descending || ends(&all, &["asc"]) {
         all.pop();
     }
-    let mut out = all.join(" ");
-    if descending {
-        out.push_str(" desc");
-    }
+    let mut order = if descending { "desc".to_owned() } else { String::new() };
     match nulls {
         Some(first) if first != descending => {
-            out.push_str(if first { " nulls first" } else { " nulls last" });
+            order.push_str(if first { " nulls first" } else { " nulls last" });
         }
         _ => {}
     }
-    out
+    (all.join(" "), order)
 }
 
 /// Whether two types are one to the server.
@@ -163,6 +164,16 @@ fn words(text: &str, dialect: Dialect) -> Vec<String> {
     while out.last().is_some_and(|w| w == ";") {
         out.pop();
     }
+    if dialect == Dialect::Postgres {
+        // The server leaves out what the search path finds.
+        let mut at = 0;
+        while at + 1 < out.len() {
+            if matches!(out[at].as_str(), "public" | "pg_catalog") && out[at + 1] == "." {
+                out.drain(at..at + 2);
+            }
+            at += 1;
+        }
+    }
     out
 }
 
@@ -263,6 +274,7 @@ mod tests {
             ("a DESC", "a", false),
             ("a", "a NULLS FIRST", false),
             ("lower(a)", "(LOWER(a))", true),
+            ("f(a) DESC", "public.f((a)::numeric) desc", true),
         ] {
             assert_eq!(same_list(left, right, pg), same, "{left} / {right}");
         }

@@ -46,7 +46,10 @@ pub(crate) fn with(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
         }
     }
     if cursor.is_any(&["INSERT", "REPLACE", "UPDATE", "DELETE", "MERGE"]) {
-        return data_change(cursor, out, from);
+        let first = out.len();
+        data_change(cursor, out, from)?;
+        forget_ctes(&mut out.changes[first..], &names);
+        return Ok(());
     }
     if cursor.is_any(&["SELECT", "VALUES", "TABLE"]) || cursor.is_kind(TokenKind::LeftParen) {
         return select(cursor, out, from);
@@ -444,7 +447,10 @@ fn delete(cursor: &mut Cursor<'_>, out: &mut Out, from: usize) -> Parse<()> {
     let query = cursor.query_of(from, cursor.pos);
     for target in targets {
         let table = match (&tables, &target.schema) {
-            (Some(tables), None) => aliased(tables, &target.name).unwrap_or(target),
+            // Only MySQL deletes from an alias.
+            (Some(tables), None) if cursor.is_mysql() => {
+                aliased(tables, &target.name).unwrap_or(target)
+            }
             _ => target,
         };
         let (rows, query) = (rows.clone(), query.clone());
