@@ -61,8 +61,12 @@ pub async fn endangered(
         if acts {
             for reached in &shape.acted_on {
                 if !found.contains_key(reached) {
-                    let loss =
-                        TableLoss { rows: true, acts_on_others: true, ..TableLoss::default() };
+                    let loss = TableLoss {
+                        rows: true,
+                        acts_on_others: true,
+                        keys_follow: keys_may_change(&shape, &loss),
+                        ..TableLoss::default()
+                    };
                     pending.push((reached.clone(), loss, false));
                 }
             }
@@ -73,6 +77,8 @@ pub async fn endangered(
                 known.loss.truncated |= loss.truncated;
                 known.loss.rows |= loss.rows;
                 known.loss.acts_on_others |= loss.acts_on_others;
+                known.loss.keys_follow |= loss.keys_follow;
+                known.loss.assigned.extend(loss.assigned);
                 known.loss.altered |= loss.altered;
                 known.loss.columns.extend(loss.columns);
                 known.loss.retyped.extend(loss.retyped);
@@ -165,8 +171,15 @@ fn surviving_key(shape: &TableShape, loss: &TableLoss) -> Vec<Ident> {
     if shape.key.iter().any(|k| loss.columns.contains(k)) { Vec::new() } else { shape.key.clone() }
 }
 
+/// Whether a row may have another key afterwards.
+pub(crate) fn keys_may_change(shape: &TableShape, loss: &TableLoss) -> bool {
+    loss.keys_follow
+        || shape.key.iter().any(|k| loss.assigned.contains(k) || loss.retyped.contains(k))
+}
+
 fn mode(shape: &TableShape, loss: &TableLoss, key: &[Ident]) -> KeptMode {
-    let whole = loss.dropped || loss.truncated || key.is_empty();
+    // Where keys change, only a copy of all rows tells those that moved from those that are new.
+    let whole = loss.dropped || loss.truncated || key.is_empty() || keys_may_change(shape, loss);
     if whole || loss.rows && (loss.altered || shape.divided) {
         KeptMode::Copy
     } else if loss.rows {

@@ -19,6 +19,10 @@ pub struct TableLoss {
     pub retyped: BTreeSet<Ident>,
     /// Rows are updated, deleted or overwritten.
     pub rows: bool,
+    /// Columns that an UPDATE assigns, under their names before the migration.
+    pub assigned: BTreeSet<Ident>,
+    /// Keys change through a foreign key's ON UPDATE action.
+    pub keys_follow: bool,
     /// Rows are deleted, or keys change: foreign keys may act on other tables.
     pub acts_on_others: bool,
     /// The table is altered or renamed in the same migration.
@@ -278,7 +282,14 @@ impl Tracker {
                     }
                 }
             }
-            Change::Update { table, .. } => self.rows(table, true),
+            Change::Update { table, columns, .. } => {
+                self.rows(table, true);
+                let before: Vec<Ident> =
+                    columns.iter().filter_map(|column| self.column_before(table, column)).collect();
+                if let Some(loss) = self.table(table) {
+                    loss.assigned.extend(before);
+                }
+            }
             Change::Delete { table, .. } | Change::Merge { table, .. } => self.rows(table, true),
             Change::CreateTrigger { .. } => self.losses.makes_triggers = true,
             Change::Insert { table, conflict, .. } => {

@@ -3,7 +3,7 @@
 use downhaul_engine::{Session, TableShape};
 use downhaul_syntax::{Dialect, Ident};
 
-use crate::keep::{Endangered, end_capture};
+use crate::keep::{Endangered, end_capture, keys_may_change};
 use crate::sql;
 use crate::store::{Kept, KeptMode, SnapshotError};
 
@@ -32,6 +32,13 @@ pub async fn settle(
             let key_survives =
                 kept.key.iter().all(|k| kept.column(k).is_some_and(|c| !c.is_lost()));
             if !key_survives {
+                kept.key.clear();
+            }
+            if keys_may_change(&table.shape, &table.loss)
+                && !kept.key.is_empty()
+                && keys_moved(session, &kept, after).await?
+            {
+                // Nothing tells which of the new keys was which of the old ones.
                 kept.key.clear();
             }
             if kept.key.is_empty() {
@@ -113,6 +120,26 @@ fn changed(dialect: Dialect, column: &crate::KeptColumn) -> Option<String> {
     let ty =
         if column.ty == column.after_ty && !column.user_type { column.ty.as_str() } else { "" };
     Some(sql::differs(dialect, &sql::exact(dialect, &left, ty), &sql::exact(dialect, &right, ty)))
+}
+
+/// Whether keys of the copy are gone and others have appeared.
+async fn keys_moved(
+    session: &mut dyn Session,
+    kept: &Kept,
+    after: &TableShape,
+) -> Result<bool, SnapshotError> {
+    let dialect = session.dialect();
+    let store = sql::own(dialect, &kept.store());
+    let live = sql::table(dialect, &after.name);
+    let join = join_after(dialect, kept);
+    let moved = session
+        .number(&format!(
+            "SELECT CASE WHEN EXISTS (SELECT 1 FROM {store} k WHERE NOT EXISTS (SELECT 1 FROM {live} p WHERE {join})) \
+                      AND EXISTS (SELECT 1 FROM {live} p WHERE NOT EXISTS (SELECT 1 FROM {store} k WHERE {join})) \
+                    THEN 1 ELSE 0 END"
+        ))
+        .await?;
+    Ok(moved == 1)
 }
 
 async fn settle_by_key(
