@@ -1,5 +1,4 @@
 -- DS. A table without a key, an engine without transactions, an approximate total.
--- Downhaul says: table-without-primary-key
 
 CREATE TABLE invoices (
     account_id int,

@@ -2,7 +2,8 @@
 -- Downhaul says: dynamic-sql, unknown-directive
 
 -- downhaul:pahse contract
-SET @statement = CONCAT('ALTER TABLE accounts ADD COLUMN ', 'theme', ' varchar(20)');
+SELECT CONCAT('ALTER TABLE ', table_name, ' ADD COLUMN theme varchar(20)') INTO @statement
+FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name LIKE 'acc%';
 PREPARE s FROM @statement;
 EXECUTE s;
 DEALLOCATE PREPARE s;

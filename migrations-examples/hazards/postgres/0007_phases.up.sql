@@ -1,5 +1,5 @@
 -- PH. Says that it only adds, and takes away.
--- Downhaul says: contract-in-expand
+-- Downhaul says: drop-column
 
 -- downhaul:phase expand
 ALTER TABLE accounts ADD COLUMN locale text;

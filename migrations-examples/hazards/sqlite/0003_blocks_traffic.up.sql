@@ -1,5 +1,4 @@
 -- LK. A table rebuild in which the index gets lost; every other writer waits for its end.
--- Downhaul says: sqlite-table-rebuild
 
 CREATE TABLE bookings_new (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -1,5 +1,4 @@
 -- Bad too: DROP INDEX takes an AccessExclusiveLock on the table, and waits for it behind every
 -- long query while all others wait behind it.
--- Downhaul says: drop-index-not-concurrent
 
 DROP INDEX orders_status_idx;

@@ -1,4 +1,3 @@
 -- Narrowing is not free: the table is rewritten, and it fails on the first longer value.
--- Downhaul says: lossy-cast
 
 ALTER TABLE products ALTER COLUMN sku TYPE varchar(20);

@@ -1,6 +1,5 @@
 -- PostgreSQL cannot take an enum value away: the type is made again without it. This rewrites
 -- coupons, and fails loudly while a row uses the value.
--- Downhaul says: change-column-type
 
 ALTER TYPE coupon_kind RENAME TO coupon_kind_before;
 CREATE TYPE coupon_kind AS ENUM ('percent', 'amount');

@@ -17,9 +17,9 @@ ALTER TABLE orders_old RENAME TO orders;
 CREATE INDEX orders_customer_id_idx ON orders (customer_id);
 CREATE INDEX orders_status_idx ON orders (status);
 
-CREATE VIEW order_summary AS
-SELECT o.id, o.customer_id, o.status, o.placed_at, count(i.line) AS lines,
-       coalesce(sum(i.total_cents), 0) AS total_cents
+CREATE VIEW order_summary (id, customer_id, status, placed_at, lines, total_cents) AS
+SELECT o.id, o.customer_id, o.status, o.placed_at, count(i.line),
+       coalesce(sum(i.total_cents), 0)
 FROM orders AS o
 LEFT JOIN order_items AS i ON i.order_id = o.id
 GROUP BY o.id;

@@ -3,8 +3,8 @@
 
 DROP VIEW order_summary;
 
-CREATE VIEW order_summary AS
-SELECT o.id, o.customer_id, o.status, coalesce(sum(i.total_cents), 0) AS total_cents
+CREATE VIEW order_summary (id, customer_id, status, total_cents) AS
+SELECT o.id, o.customer_id, o.status, coalesce(sum(i.total_cents), 0)
 FROM orders AS o
 LEFT JOIN order_items AS i ON i.order_id = o.id
 GROUP BY o.id;
