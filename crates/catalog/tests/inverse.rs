@@ -169,9 +169,9 @@ fn what_was_altered_goes_back() {
     check(
         "ALTER TABLE customers ALTER email TYPE text, ALTER note DROP DEFAULT, ALTER email DROP NOT NULL",
         &[
-            "ALTER TABLE customers ALTER COLUMN note SET DEFAULT 'none'",
             "ALTER TABLE customers ALTER COLUMN email TYPE varchar(80)",
             "ALTER TABLE customers ALTER COLUMN email SET NOT NULL",
+            "ALTER TABLE customers ALTER COLUMN note SET DEFAULT 'none'",
         ],
     );
     check(

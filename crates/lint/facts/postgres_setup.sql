@@ -32,6 +32,7 @@ CREATE UNIQUE INDEX nopk_a ON nopk (a);
 CREATE TABLE child (id integer, p integer REFERENCES p);
 CREATE TABLE fkless (id integer);
 CREATE TABLE inh (id integer PRIMARY KEY);
+CREATE TABLE heir () INHERITS (p);
 CREATE TABLE part (a integer) PARTITION BY RANGE (a);
 CREATE TABLE part1 PARTITION OF part FOR VALUES FROM (0) TO (100);
 CREATE TABLE part_def PARTITION OF part DEFAULT;

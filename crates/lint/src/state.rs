@@ -163,6 +163,22 @@ impl<'a> State<'a> {
             .collect()
     }
 
+    /// Partitions and heirs of a table, direct ones.
+    pub(crate) fn children(&self, parent: &ObjectName) -> Vec<ObjectName> {
+        let parent = self.catalog.normalize(parent);
+        self.catalog
+            .mentioning(&parent)
+            .into_iter()
+            .filter(|name| {
+                self.catalog.tables.get(name).is_some_and(|t| {
+                    t.inherits.iter().any(|p| self.catalog.normalize(p) == parent)
+                        || matches!(&t.partitioning, Some(Partitioning::Of { parent: p, .. })
+                            if self.catalog.normalize(p) == parent)
+                })
+            })
+            .collect()
+    }
+
     /// Tables with a foreign key to this one.
     pub(crate) fn referencing(&self, table: &ObjectName) -> Vec<ObjectName> {
         let table = self.catalog.normalize(table);

@@ -166,16 +166,18 @@ impl Catalog {
 fn alter_table_pass(change: &Change) -> Option<u8> {
     use downhaul_syntax::ConstraintKind as K;
     Some(match change {
-        Change::DropColumn { .. } | Change::DropConstraint { .. } | Change::DropNotNull { .. } => 0,
+        Change::DropColumn { .. }
+        | Change::DropConstraint { .. }
+        | Change::DropNotNull { .. }
+        | Change::DropDefault { .. }
+        | Change::DropIdentity { .. }
+        | Change::DropExpression { .. } => 0,
         Change::AlterColumnType { .. } => 1,
         Change::AddColumn { .. } | Change::SetExpression { .. } => 2,
-        Change::AddIdentity { .. }
-        | Change::AlterIdentity { .. }
-        | Change::DropIdentity { .. }
+        Change::AlterIdentity { .. }
         | Change::SetNotNull { .. }
-        | Change::SetColumnOption { .. }
-        | Change::DropExpression { .. } => 3,
-        Change::SetDefault { .. } | Change::DropDefault { .. } => 4,
+        | Change::SetColumnOption { .. } => 3,
+        Change::SetDefault { .. } | Change::AddIdentity { .. } => 6,
         Change::AddConstraint { constraint, .. } => match constraint.kind {
             K::PrimaryKey { .. } | K::Unique { .. } | K::Exclude { .. } => 5,
             _ => 6,

@@ -87,8 +87,14 @@ impl Stage<'_, '_> {
 
     fn family(&self, table: &ObjectName) -> Vec<ObjectName> {
         let mut family = vec![table.clone()];
-        if self.scene.state.is_partitioned(table) {
-            family.extend(self.scene.state.partitions(table));
+        let mut at = 0;
+        while let Some(parent) = family.get(at) {
+            for child in self.scene.state.children(parent) {
+                if !family.contains(&child) {
+                    family.push(child);
+                }
+            }
+            at += 1;
         }
         family
     }
@@ -111,9 +117,8 @@ impl Stage<'_, '_> {
             C::SetSchema { kind: ObjectKind::Table, name, .. } => self.alter("set-schema", name),
             C::SetTableOptions { table, .. } => self.on("set-table-options", table),
             C::SetLogged { table, logged } => {
-                if self.table(table).is_none_or(|t| t.unlogged == *logged) {
-                    self.on("set-logged", table);
-                }
+                let changes = self.table(table).is_none_or(|t| t.unlogged == *logged);
+                self.on(if changes { "set-logged" } else { "owner" }, table);
             }
             C::SetTablespace {
                 kind: ObjectKind::Table | ObjectKind::MaterializedView,
@@ -135,6 +140,9 @@ impl Stage<'_, '_> {
                 }
             }
             C::ReplicaIdentity { table, .. } => self.on("replica-identity", table),
+            C::Inherit { table, remove: true, .. } => {
+                self.play("no-inherit", &[("heir", std::slice::from_ref(table))]);
+            }
             C::Inherit { table, parent, .. } => self.play(
                 "inherit",
                 &[("inh", std::slice::from_ref(table)), ("p", std::slice::from_ref(parent))],
@@ -149,11 +157,18 @@ impl Stage<'_, '_> {
             C::AddColumn { table, column, if_not_exists, .. } => {
                 let there =
                     *if_not_exists && self.scene.state.column(table, &column.name).is_some();
-                if !there {
+                if there {
+                    self.alter("add-column", table);
+                } else {
                     self.add_column(table, column);
                 }
             }
-            C::DropColumn { table, .. } => self.alter("drop-column", table),
+            C::DropColumn { table, column, .. } => {
+                self.alter("drop-column", table);
+                for to in self.referenced_by(table, column) {
+                    self.on_both("drop-foreign-key", table, &to);
+                }
+            }
             C::RenameColumn { table, .. } => self.alter("rename-column", table),
             C::AlterColumnType { table, column, .. } => self.alter_type(table, column, change),
             C::SetNotNull { table, column } => {
@@ -243,6 +258,12 @@ impl Stage<'_, '_> {
             C::DropView { name, .. } => {
                 self.play("drop-view", &[("vw", std::slice::from_ref(name))]);
             }
+            C::RenameView { from, .. } => {
+                self.play("rename-view", &[("vw", std::slice::from_ref(from))]);
+            }
+            C::Rename { kind: ObjectKind::Trigger, table: Some(table), .. } => {
+                self.on("rename-trigger", table);
+            }
             C::RefreshMaterializedView { name, concurrently, no_data } => {
                 let reads = self.scene.state.catalog.view(name).map_or_else(Vec::new, |v| {
                     if *no_data { Vec::new() } else { v.query.tables.clone() }
@@ -276,18 +297,20 @@ impl Stage<'_, '_> {
             }
 
             C::Insert { table, from_query, .. } => {
-                self.on("insert", table);
+                self.writes(table);
                 if let Some(query) = from_query {
                     self.play("select-into", &[("t", &query.tables)]);
                 }
             }
-            C::Update { table, rows, .. } => {
-                self.on(if *rows == RowFilter::All { "update" } else { "insert" }, table);
-            }
-            C::Delete { table, rows, .. } => {
-                self.on(if *rows == RowFilter::All { "delete" } else { "insert" }, table);
-            }
-            C::Merge { table, .. } | C::CopyFrom { table, .. } => self.on("insert", table),
+            C::Update { table, rows, .. } => match rows {
+                RowFilter::All => self.on("update", table),
+                RowFilter::Where(_) => self.writes(table),
+            },
+            C::Delete { table, rows, .. } => match rows {
+                RowFilter::All => self.on("delete", table),
+                RowFilter::Where(_) => self.writes(table),
+            },
+            C::Merge { table, .. } | C::CopyFrom { table, .. } => self.writes(table),
             C::Truncate { tables, cascade, .. } => {
                 for table in self.scene.state.truncated(tables, *cascade) {
                     self.alter("truncate", &table);
@@ -314,6 +337,27 @@ impl Stage<'_, '_> {
             }
             _ => {}
         }
+    }
+
+    /// Changes some rows.
+    fn writes(&mut self, table: &ObjectName) {
+        self.play("insert", &[("p", std::slice::from_ref(table))]);
+    }
+
+    /// Tables that foreign keys on this column reference.
+    fn referenced_by(&self, table: &ObjectName, column: &Ident) -> Vec<ObjectName> {
+        let constraints = self.table(table).map(|t| t.constraints.as_slice()).unwrap_or_default();
+        constraints
+            .iter()
+            .filter_map(|c| match &c.kind {
+                ConstraintKind::ForeignKey { columns, table: to, .. }
+                    if columns.contains(column) =>
+                {
+                    Some(to.clone())
+                }
+                _ => None,
+            })
+            .collect()
     }
 
     fn on_both(&mut self, operation: &str, table: &ObjectName, referenced: &ObjectName) {
@@ -361,6 +405,20 @@ impl Stage<'_, '_> {
             family.extend(self.scene.state.referencing(name));
         }
         self.play("drop-table-foreign-key", &[("child", &family), ("p", &parents)]);
+        if let Some(Partitioning::Of { parent, .. }) =
+            self.table(name).and_then(|t| t.partitioning.as_ref())
+        {
+            let parent = parent.clone();
+            let default: Vec<ObjectName> = self
+                .scene
+                .state
+                .default_partition(&parent)
+                .map(|t| t.name.clone())
+                .into_iter()
+                .collect();
+            let roles = [("part", std::slice::from_ref(&parent)), ("part_def", &default)];
+            self.play("drop-partition", &roles);
+        }
     }
 
     fn attach_partition(
@@ -424,10 +482,10 @@ impl Stage<'_, '_> {
                     self.alter("add-column-unique", table);
                 }
                 ConstraintKind::ForeignKey { table: to, .. } => {
-                    let operation = if filled {
-                        "add-column-references-default"
-                    } else {
-                        "add-column-references"
+                    let operation = match (filled, &column.default) {
+                        (true, _) => "add-column-references-default",
+                        (false, Some(_)) => "add-column-references-null-default",
+                        (false, None) => "add-column-references",
                     };
                     self.on_both(operation, table, to);
                 }
@@ -439,7 +497,14 @@ impl Stage<'_, '_> {
     fn alter_type(&mut self, table: &ObjectName, column: &Ident, change: &Change) {
         match type_change_storage(table, column, change, self.scene) {
             None => {}
-            Some(Storage::Rewrite) => self.alter("alter-type-rewrites", table),
+            Some(Storage::Rewrite) => {
+                self.alter("alter-type-rewrites", table);
+                // Foreign keys on the column are dropped and made again.
+                for to in self.referenced_by(table, column) {
+                    self.on_both("drop-foreign-key", table, &to);
+                    self.on_both("add-foreign-key", table, &to);
+                }
+            }
             Some(kind) => {
                 self.alter("alter-type-free", table);
                 if kind == Storage::Reindex && self.scene.state.is_indexed(table, column) {

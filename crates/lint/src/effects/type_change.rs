@@ -160,6 +160,8 @@ fn relabel(from: &SqlType, to: &SqlType, utc: bool) -> Storage {
         | ("timetz", "timetz") => free(number(to, 0).unwrap_or(6) >= number(from, 0).unwrap_or(6)),
         ("interval", "interval") => free(from.args == to.args || to.args.is_empty()),
         ("cidr", "inet") => Storage::Free,
+        ("integer", "oid" | "regclass" | "regtype" | "regproc")
+        | ("oid", "integer" | "regclass" | "regtype" | "regproc") => Storage::Free,
         ("text" | "varchar", "citext") | ("citext", "text") if to.args.is_empty() => {
             Storage::Reindex
         }

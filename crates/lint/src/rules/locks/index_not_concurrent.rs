@@ -2,6 +2,7 @@
 
 use downhaul_syntax::Change;
 
+use crate::Severity;
 use crate::context::ChangeContext;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
@@ -50,7 +51,18 @@ declare_rule! {
 
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     let Change::CreateIndex { index, concurrently: false, .. } = cx.change else { return None };
-    if index.only && cx.is_partitioned(&index.table) || !cx.populated(&index.table) {
+    let known = cx.catalog.normalize(&index.table);
+    if !cx.effects.builds_indexes.contains(&known) {
+        return None;
+    }
+    if cx.catalog.view(&known).is_some() {
+        return Some(
+            Draft::new(format!("`{known}` cannot be refreshed until the index is built"))
+                .severity(Severity::Warning)
+                .help("use `CREATE INDEX CONCURRENTLY` in a migration that runs outside a transaction"),
+        );
+    }
+    if !cx.populated(&index.table) {
         return None;
     }
     let table = cx.describe(&index.table);

@@ -55,10 +55,24 @@ declare_rule! {
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     let Change::ValidateConstraint { table, name } = cx.change else { return None };
     let known = cx.catalog.normalize(table);
-    let held = cx.held.iter().find(|h| h.table == known && h.blocks >= Blocks::Writes)?;
     if !cx.populated(table) {
         return None;
     }
+    let beside =
+        cx.scene.siblings.iter().any(|c| {
+            !matches!(c, Change::ValidateConstraint { .. } | Change::SetColumnOption { .. })
+        });
+    if beside {
+        return Some(
+            Draft::new(format!(
+                "all rows of {} are read for `{name}` under the lock of the other actions of this \
+                 statement",
+                cx.describe(table)
+            ))
+            .help("validate in a migration of its own"),
+        );
+    }
+    let held = cx.held.iter().find(|h| h.table == known && h.blocks >= Blocks::Writes)?;
     Some(
         Draft::new(format!(
             "all rows of {} are read for `{name}` while line {} still holds {}, which blocks {}",
