@@ -69,6 +69,18 @@ pub enum Command {
     Up(UpArgs),
     /// Take migrations back, with the data that they destroyed
     Down(DownArgs),
+    /// Take the last migration back and apply it again
+    Redo(RedoArgs),
+    /// Show what was run, by whom, and how it ended
+    History(HistoryArgs),
+    /// Compare files, journal, schema and kept data
+    Verify(VerifyArgs),
+    /// Record migrations as applied without running them
+    Baseline(BaselineArgs),
+    /// Accept an edited file or a changed schema after looking at it
+    Repair(RepairArgs),
+    /// Look at the schema of a database
+    Schema(SchemaArgs),
     /// See the whole tool at work on a database of its own
     Demo(DemoArgs),
     /// Judge migrations before they run
@@ -182,8 +194,11 @@ pub struct DownArgs {
     #[command(flatten)]
     pub place: Place,
     /// Take back all that is newer than this version
-    #[arg(long, value_name = "VERSION", conflicts_with_all = ["steps", "all"])]
+    #[arg(long, value_name = "VERSION", conflicts_with_all = ["steps", "all", "to_release"])]
     pub to: Option<String>,
+    /// Take back all that is newer than what was applied when this release went out
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["steps", "all"])]
+    pub to_release: Option<String>,
     /// Take back so many migrations
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub steps: usize,
@@ -202,6 +217,92 @@ pub struct DownArgs {
     /// How to wait.
     #[command(flatten)]
     pub waiting: Waiting,
+}
+
+/// `redo`.
+#[derive(Debug, Args)]
+pub struct RedoArgs {
+    /// Where migrations and database are.
+    #[command(flatten)]
+    pub place: Place,
+    /// How to wait.
+    #[command(flatten)]
+    pub waiting: Waiting,
+}
+
+/// `history`.
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// Database: `postgres://user@host/db` or `sqlite:file.db`
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// Show so many runs, the newest
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub limit: usize,
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    pub format: StatusFormat,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Where migrations and database are.
+    #[command(flatten)]
+    pub place: Place,
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    pub format: StatusFormat,
+}
+
+/// `baseline`.
+#[derive(Debug, Args)]
+pub struct BaselineArgs {
+    /// The newest version that the database already has
+    #[arg(value_name = "VERSION")]
+    pub newest: String,
+    /// Where migrations and database are.
+    #[command(flatten)]
+    pub place: Place,
+    /// How to wait.
+    #[command(flatten)]
+    pub waiting: Waiting,
+}
+
+/// `repair`.
+#[derive(Debug, Args)]
+pub struct RepairArgs {
+    /// Take the present files of this version for what was applied; may be given several times
+    #[arg(long, value_name = "VERSION")]
+    pub accept: Vec<String>,
+    /// Take the present schema for what it should be
+    #[arg(long)]
+    pub accept_drift: bool,
+    /// Where migrations and database are.
+    #[command(flatten)]
+    pub place: Place,
+    /// How to wait.
+    #[command(flatten)]
+    pub waiting: Waiting,
+}
+
+/// `schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: SchemaCommand,
+}
+
+/// Commands of `schema`.
+#[derive(Debug, Subcommand)]
+pub enum SchemaCommand {
+    /// Print it as statements
+    Dump {
+        /// Database: `postgres://user@host/db` or `sqlite:file.db`
+        #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+        database_url: Option<String>,
+    },
 }
 
 /// `demo`.

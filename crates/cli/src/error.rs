@@ -178,6 +178,12 @@ impl From<RunError> for CliError {
             RunError::HalfWay { direction, .. } => Self::new(Code::PartlyApplied, message)
                 .state("what it did is recorded; nothing was changed by this run")
                 .hint(format!("`downhaul {direction}` finishes it; then run this command again")),
+            RunError::AlreadyKnown(_) => Self::new(Code::Findings, message)
+                .state("nothing was changed")
+                .hint("`downhaul status` shows what it knows; a baseline is for a database that is new to Downhaul"),
+            RunError::UnknownRelease(_) => {
+                Self::usage(message).hint("`downhaul history` lists the runs and their releases")
+            }
             RunError::UnknownVersion(_) => {
                 Self::usage(message).hint("`downhaul status` lists the versions")
             }

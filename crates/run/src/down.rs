@@ -18,6 +18,8 @@ pub enum DownSelection {
     Steps(usize),
     /// All that are newer than this version, which stays.
     To(Version),
+    /// All that are newer than what was applied when this release went out.
+    ToRelease(String),
     /// All.
     All,
 }
@@ -50,6 +52,15 @@ impl Runner {
         series: &Series,
         selection: &DownSelection,
     ) -> Result<DownPlan, RunError> {
+        let selection = &match selection {
+            DownSelection::ToRelease(release) => DownSelection::To(
+                self.journal
+                    .head_of_release(&mut *self.session, release)
+                    .await?
+                    .ok_or_else(|| RunError::UnknownRelease(release.clone()))?,
+            ),
+            other => other.clone(),
+        };
         let entries = self.journal.entries(&mut *self.session).await?;
         let applied: Vec<&JournalEntry> = entries.iter().rev().collect();
         if let DownSelection::To(version) = selection
@@ -61,6 +72,7 @@ impl Runner {
             DownSelection::All => true,
             DownSelection::Steps(steps) => index < steps,
             DownSelection::To(version) => entry.version > *version,
+            DownSelection::ToRelease(_) => false,
         });
         let mut plan = DownPlan::default();
         for (_, entry) in chosen {

@@ -134,6 +134,12 @@ pub enum RunError {
         /// Statements in all.
         total: usize,
     },
+    /// A baseline is for a database that Downhaul does not know.
+    #[error("the journal of this database knows migrations already, the newest being {0}")]
+    AlreadyKnown(Version),
+    /// No run was made for this release.
+    #[error("no run for release {0} is in the journal")]
+    UnknownRelease(String),
     /// The journal was made by a newer version of Downhaul.
     #[error("the journal in this database has format {found}; this Downhaul knows {known}")]
     NewerJournal {

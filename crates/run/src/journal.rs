@@ -10,6 +10,10 @@ use downhaul_syntax::Dialect;
 
 use crate::RunError;
 
+/// Columns of an operation, as [`operations`] reads them.
+const OPERATION: &str =
+    "id, verb, versions, started_at, who, state, finished_at, error, release, head";
+
 /// Format of the journal. Raised whenever a reader of the old one would misunderstand the new one.
 const FORMAT: i64 = 1;
 
@@ -95,6 +99,14 @@ pub struct Operation {
     pub who: String,
     /// How it ended: `running`, `done`, `failed`, `interrupted`.
     pub state: String,
+    /// When it ended.
+    pub finished_at: Option<String>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// Application release that it was run for.
+    pub release: Option<String>,
+    /// Newest applied version when it ended.
+    pub head: Option<Version>,
 }
 
 /// A restore point as the journal holds it.
@@ -194,7 +206,8 @@ impl Journal {
             (
                 "operation",
                 "id bigint PRIMARY KEY, verb text NOT NULL, versions text NOT NULL, state text NOT NULL, \
-                 started_at text NOT NULL, finished_at text, who text NOT NULL, tool text NOT NULL, error text",
+                 started_at text NOT NULL, finished_at text, who text NOT NULL, tool text NOT NULL, error text, \
+                 release text, head text, schema_after text",
             ),
             (
                 "step",
@@ -273,7 +286,7 @@ impl Journal {
     ) -> Result<Vec<Operation>, EngineError> {
         let rows = session
             .rows(&format!(
-                "SELECT id, verb, versions, started_at, who, state FROM {} WHERE state = 'running' ORDER BY id",
+                "SELECT {OPERATION} FROM {} WHERE state = 'running' ORDER BY id",
                 self.table("operation")
             ))
             .await?;
@@ -284,10 +297,11 @@ impl Journal {
     pub async fn operations(
         self,
         session: &mut dyn Session,
+        limit: usize,
     ) -> Result<Vec<Operation>, EngineError> {
         let rows = session
             .rows(&format!(
-                "SELECT id, verb, versions, started_at, who, state FROM {} ORDER BY id DESC LIMIT 100",
+                "SELECT {OPERATION} FROM {} ORDER BY id DESC LIMIT {limit}",
                 self.table("operation")
             ))
             .await?;
@@ -311,6 +325,7 @@ impl Journal {
         verb: &str,
         versions: &[Version],
         who: &str,
+        release: Option<&str>,
     ) -> Result<i64, EngineError> {
         let table = self.table("operation");
         let id = session.number(&format!("SELECT coalesce(max(id), 0) + 1 FROM {table}")).await?;
@@ -319,26 +334,123 @@ impl Journal {
         session.execute(&self.settle_operations()).await?;
         session
             .execute(&format!(
-                "INSERT INTO {table} (id, verb, versions, state, started_at, who, tool) VALUES ({id}, {}, {}, 'running', {}, {}, {})",
+                "INSERT INTO {table} (id, verb, versions, state, started_at, who, tool, release) VALUES ({id}, {}, {}, 'running', {}, {}, {}, {})",
                 self.text(verb),
                 self.text(&versions),
                 self.now(),
                 self.text(who),
                 self.text(concat!("downhaul ", env!("CARGO_PKG_VERSION"))),
+                self.opt(release),
             ))
             .await?;
         Ok(id)
     }
 
-    /// Statement that ends an operation.
-    #[must_use]
-    pub fn end_operation(self, id: i64, state: &str, error: Option<&str>) -> String {
-        format!(
-            "UPDATE {} SET state = {}, finished_at = {}, error = {} WHERE id = {id}",
-            self.table("operation"),
+    /// Statements that end an operation. The schema that it leaves is what the next `verify`
+    /// compares with; only the newest is kept.
+    pub fn end_operation(
+        self,
+        id: i64,
+        state: &str,
+        error: Option<&str>,
+        head: Option<&Version>,
+        schema: &SchemaDump,
+    ) -> Result<String, EngineError> {
+        let table = self.table("operation");
+        let schema = serde_json::to_string(schema)
+            .map_err(|error| EngineError::Protocol(error.to_string()))?;
+        Ok(format!(
+            "UPDATE {table} SET schema_after = NULL WHERE schema_after IS NOT NULL; \
+             UPDATE {table} SET state = {}, finished_at = {}, error = {}, head = {}, schema_after = {} WHERE id = {id}",
             self.text(state),
             self.now(),
             self.opt(error),
+            self.opt(head.map(Version::as_str)),
+            self.text(&schema),
+        ))
+    }
+
+    /// The schema as the last operation left it.
+    pub async fn schema_left(
+        self,
+        session: &mut dyn Session,
+    ) -> Result<Option<SchemaDump>, EngineError> {
+        let row = session
+            .row(&format!(
+                "SELECT schema_after FROM {} WHERE schema_after IS NOT NULL ORDER BY id DESC LIMIT 1",
+                self.table("operation")
+            ))
+            .await?;
+        row.map(|row| {
+            serde_json::from_str(row.text(0))
+                .map_err(|error| EngineError::Protocol(format!("recorded schema: {error}")))
+        })
+        .transpose()
+    }
+
+    /// The newest version that was applied when a run for this release ended well.
+    pub async fn head_of_release(
+        self,
+        session: &mut dyn Session,
+        release: &str,
+    ) -> Result<Option<Version>, EngineError> {
+        let row = session
+            .row(&format!(
+                "SELECT head FROM {} WHERE release = {} AND state = 'done' AND head IS NOT NULL ORDER BY id DESC LIMIT 1",
+                self.table("operation"),
+                self.text(release)
+            ))
+            .await?;
+        Ok(row.map(|row| Version::new(row.text(0))))
+    }
+
+    /// Versions that the journal knows, oldest first.
+    pub async fn versions(self, session: &mut dyn Session) -> Result<Vec<Version>, EngineError> {
+        let rows =
+            session.rows(&format!("SELECT version FROM {}", self.table("migration"))).await?;
+        let mut versions: Vec<Version> = rows.iter().map(|row| Version::new(row.text(0))).collect();
+        versions.sort();
+        Ok(versions)
+    }
+
+    /// Every restore point that is still held, newest first, with the migration it belongs to.
+    pub async fn all_kept(
+        self,
+        session: &mut dyn Session,
+    ) -> Result<Vec<(Version, Kept)>, EngineError> {
+        let rows = session
+            .rows(&format!(
+                "SELECT r.version, k.detail FROM {} r JOIN {} k ON k.restore_point = r.id WHERE r.state = 'held' ORDER BY k.id",
+                self.table("restore_point"),
+                self.table("kept")
+            ))
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let kept = serde_json::from_str(row.text(1))
+                    .map_err(|error| EngineError::Protocol(format!("restore point: {error}")))?;
+                Ok((Version::new(row.text(0)), kept))
+            })
+            .collect()
+    }
+
+    /// Statement that takes a file's present text for what was applied.
+    #[must_use]
+    pub fn accept(self, entry: &JournalEntry) -> String {
+        let (tokens, raw) = match &entry.down {
+            Some(down) => (Some(down.tokens.as_str()), Some(down.raw.as_str())),
+            None => (None, None),
+        };
+        format!(
+            "UPDATE {} SET up_tokens = {}, up_raw = {}, up_sql = {}, down_tokens = {}, down_raw = {}, down_sql = {} WHERE version = {}",
+            self.table("migration"),
+            self.text(&entry.up.tokens),
+            self.text(&entry.up.raw),
+            self.text(&entry.up_sql),
+            self.opt(tokens),
+            self.opt(raw),
+            self.opt(entry.down_sql.as_deref()),
+            self.text(entry.version.as_str())
         )
     }
 
@@ -624,6 +736,10 @@ fn operations(rows: &[downhaul_engine::Row]) -> Result<Vec<Operation>, EngineErr
                 started_at: row.text(3).to_owned(),
                 who: row.text(4).to_owned(),
                 state: row.text(5).to_owned(),
+                finished_at: row.opt(6).map(str::to_owned),
+                error: row.opt(7).map(str::to_owned),
+                release: row.opt(8).map(str::to_owned),
+                head: row.opt(9).map(Version::new),
             })
         })
         .collect()

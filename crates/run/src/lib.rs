@@ -7,6 +7,7 @@
 //!
 //! Absent on purpose: printing and reading the environment. Progress goes to an [`Observer`].
 
+pub mod adopt;
 pub mod apply;
 pub mod down;
 pub mod error;
@@ -17,6 +18,7 @@ pub mod probe;
 pub mod runner;
 pub mod status;
 pub mod up;
+pub mod verify;
 
 pub use apply::{Applied, KeptSummary};
 pub use down::{DownPlan, DownSelection, PlannedDown};
@@ -27,3 +29,4 @@ pub use prepare::{Group, Prepared};
 pub use runner::{Options, Runner};
 pub use status::{Status, StatusRow, StatusState};
 pub use up::{PlannedUp, UpPlan, UpSelection};
+pub use verify::{Drift, DriftKind, Verification, verify};

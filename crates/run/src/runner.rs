@@ -122,17 +122,31 @@ impl Runner {
                 operation.id, operation.verb, operation.started_at, operation.who
             )));
         }
-        let who = self.options.who.clone();
-        Ok(self.journal.begin_operation(&mut *self.session, verb, versions, &who).await?)
+        let (who, release) = (self.options.who.clone(), self.options.release.clone());
+        Ok(self
+            .journal
+            .begin_operation(&mut *self.session, verb, versions, &who, release.as_deref())
+            .await?)
     }
 
     /// Closes an operation in the journal. A failure to do so does not hide how the run ended: the
     /// next run finds the operation and says so.
     pub(crate) async fn end_operation<T>(&mut self, id: i64, result: &Result<T, RunError>) {
-        let statement = match result {
-            Ok(_) => self.journal.end_operation(id, "done", None),
-            Err(error) => self.journal.end_operation(id, "failed", Some(&error.to_string())),
-        };
-        let _ = self.session.execute(&statement).await;
+        let _ = self.try_end_operation(id, result).await;
+    }
+
+    async fn try_end_operation<T>(
+        &mut self,
+        id: i64,
+        result: &Result<T, RunError>,
+    ) -> Result<(), RunError> {
+        let error = result.as_ref().err().map(ToString::to_string);
+        let state = if error.is_some() { "failed" } else { "done" };
+        let head = self.journal.versions(&mut *self.session).await?.pop();
+        let schema = self.session.dump().await?;
+        let sql =
+            self.journal.end_operation(id, state, error.as_deref(), head.as_ref(), &schema)?;
+        self.session.execute(&sql).await?;
+        Ok(())
     }
 }

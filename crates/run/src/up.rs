@@ -144,7 +144,8 @@ impl Runner {
         plan: &UpPlan,
         observer: &mut dyn Observer,
     ) -> Result<Vec<Applied>, RunError> {
-        if plan.migrations.is_empty() {
+        // A release without migrations of its own is still one to which one can go back.
+        if plan.migrations.is_empty() && self.options.release.is_none() {
             return Ok(Vec::new());
         }
         let versions: Vec<Version> = plan.migrations.iter().map(|m| m.version.clone()).collect();

@@ -1,8 +1,10 @@
 //! What a down file forgot of the schema.
 
+use std::collections::BTreeSet;
+
 use downhaul_engine::{DumpKind, DumpObject, SchemaDump, Session};
 use downhaul_syntax::lexer::{TokenKind, lex};
-use downhaul_syntax::{Dialect, ObjectName};
+use downhaul_syntax::{Change, Dialect, Ident, ObjectName, Statement, parse_script};
 
 use crate::sql;
 use crate::store::SnapshotError;
@@ -73,6 +75,14 @@ pub fn objects(
         let action = match (change.left, there) {
             (Some(old), Some(new)) if old.fingerprint == new.fingerprint => continue,
             (None, None) => continue,
+            // A SQLite table is built anew as a whole: not where somebody else has added a column.
+            (Some(old), Some(new))
+                if dialect == Dialect::Sqlite
+                    && id.kind == DumpKind::Table
+                    && has_foreign_columns(old, change.right, new) =>
+            {
+                (stage == Stage::Rest).then_some(Action::Leave)
+            }
             (Some(old), there) => put_back(dialect, old, there, stage),
             (None, Some(extra)) => take_away(extra, stage),
         };
@@ -81,6 +91,26 @@ pub fn objects(
             .push(Completion { object: format!("{} {}", id.kind.as_str(), id.name), action });
     }
     completions
+}
+
+/// Whether the table has columns now that it had neither before nor after the migration.
+fn has_foreign_columns(old: &DumpObject, after: Option<&DumpObject>, now: &DumpObject) -> bool {
+    let columns = |object: &DumpObject| {
+        let script = parse_script(&object.create, Dialect::Sqlite);
+        let definition =
+            script.statements.iter().flat_map(Statement::changes).find_map(|c| match c {
+                Change::CreateTable { def, .. } => Some(def.columns.clone()),
+                _ => None,
+            });
+        definition
+            .unwrap_or_default()
+            .into_iter()
+            .map(|column| column.name)
+            .collect::<BTreeSet<Ident>>()
+    };
+    let mut ours = columns(old);
+    ours.extend(after.map(columns).unwrap_or_default());
+    !columns(now).is_subset(&ours)
 }
 
 fn put_back(

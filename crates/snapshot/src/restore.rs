@@ -412,12 +412,28 @@ async fn insert_by_key(
     let store = sql::own(dialect, &kept.store());
     let live = sql::table(dialect, &now.name);
     let there = format!("EXISTS (SELECT 1 FROM {live} p WHERE {})", keys_now(dialect, kept, now));
+    let columns = row_columns(kept, now)?;
+    // A row that is there again, with the same values, is no conflict.
+    let other: Vec<String> = columns
+        .iter()
+        .map(|column| {
+            let ty = now.column(&column.name).map_or("", |c| c.ty.as_str());
+            sql::differs(
+                dialect,
+                &sql::exact(dialect, &live_value(dialect, "k", column, now), ty),
+                &sql::exact(dialect, &format!("p.{}", dialect.quote(&column.name)), ty),
+            )
+        })
+        .collect();
     restored.conflicts += number(
         session,
-        format!("SELECT count(*) FROM {store} k WHERE k.downhaul_op = 'D' AND {there}"),
+        format!(
+            "SELECT count(*) FROM {store} k JOIN {live} p ON {} WHERE k.downhaul_op = 'D' AND ({})",
+            keys_now(dialect, kept, now),
+            if other.is_empty() { "1 = 0".to_owned() } else { other.join(" OR ") }
+        ),
     )
     .await?;
-    let columns = row_columns(kept, now)?;
     let head = insert_head(dialect, kept, now, &columns);
     restored.rows += session
         .execute(&format!("{head} FROM {store} k WHERE k.downhaul_op = 'D' AND NOT {there}"))

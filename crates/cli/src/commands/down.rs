@@ -15,10 +15,11 @@ pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliE
     let site = super::site(global, &args.place)?;
     let mut options = super::options(&args.waiting);
     options.edited_down = args.use_edited_down;
-    let selection = match (&args.to, args.all) {
-        (Some(version), _) => DownSelection::To(Version::new(version.as_str())),
-        (None, true) => DownSelection::All,
-        (None, false) => DownSelection::Steps(args.steps),
+    let selection = match (&args.to, &args.to_release, args.all) {
+        (Some(version), ..) => DownSelection::To(Version::new(version.as_str())),
+        (None, Some(release), _) => DownSelection::ToRelease(release.clone()),
+        (None, None, true) => DownSelection::All,
+        (None, None, false) => DownSelection::Steps(args.steps),
     };
     let mut runner = Runner::open(&site.target, false, options).await?;
     let result = async {

@@ -1,17 +1,23 @@
 //! One file a command.
 
+pub mod baseline;
 pub mod config_schema;
 pub mod demo;
 pub mod down;
 pub mod explain;
 pub mod generate;
 pub mod generate_down;
+pub mod history;
 pub mod init;
 pub mod lint;
 pub mod new;
+pub mod redo;
+pub mod repair;
 pub mod rules;
+pub mod schema;
 pub mod status;
 pub mod up;
+pub mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,13 +43,18 @@ pub(crate) struct Site {
 pub(crate) fn site(global: &Global, place: &Place) -> Result<Site, CliError> {
     let config = Config::load(global)?;
     let dir = config.dir(place.dir.as_deref());
-    let url = place.database_url.as_deref().ok_or_else(|| {
+    let target = target(place.database_url.as_deref())?;
+    let series = load(&dir)?;
+    Ok(Site { dir, series, target })
+}
+
+/// Reads the database URL.
+pub(crate) fn target(url: Option<&str>) -> Result<Target, CliError> {
+    let url = url.ok_or_else(|| {
         CliError::usage("no database is named")
             .hint("set DATABASE_URL=postgres://user@host/database (or sqlite:file.db), or use --database-url")
     })?;
-    let target = Target::parse(url)?;
-    let series = load(&dir)?;
-    Ok(Site { dir, series, target })
+    Ok(Target::parse(url)?)
 }
 
 /// Runner options from the arguments; Ctrl-C asks for a stop at the next safe point.

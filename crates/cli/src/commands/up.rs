@@ -27,7 +27,14 @@ pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliErr
     let result = async {
         let plan = runner.plan_up(&site.series, &selection).await?;
         if plan.migrations.is_empty() {
-            ui.line(format!("{}: nothing is pending", site.target));
+            // Marks the release, if one is named.
+            runner.up(&plan, &mut Progress::new(ui, "")).await?;
+            ui.line(match &args.release {
+                Some(release) => {
+                    format!("{}: nothing is pending; {release} is recorded", site.target)
+                }
+                None => format!("{}: nothing is pending", site.target),
+            });
             return Ok(Code::Clean);
         }
         ui.line(format!(
