@@ -334,6 +334,11 @@ fn migration(tables: &mut [Table], sql: Sql, rng: &mut Rng) -> (Vec<String>, Vec
                 tables[number].dropped = true;
                 let table = tables[number].clone();
                 up.push(format!("DROP TABLE {name}"));
+                let mentioned = down.iter().flatten().any(|statement| statement.contains(&name));
+                if rng.one_in(4) && !mentioned {
+                    // Some people forget the whole table.
+                    continue;
+                }
                 let mut back = vec![create_table(tables, &table, sql)];
                 for column in &table.columns {
                     if rng.one_in(2) {
