@@ -4,6 +4,8 @@
 //! Each test keeps a transcript of what users see in `tests/snapshots/`; `just gen` writes them
 //! anew.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
 use std::fmt::Write as _;
 use std::os::unix::fs::symlink;
 

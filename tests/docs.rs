@@ -9,6 +9,8 @@
 //!   `PATH`. A URL of PostgreSQL is replaced by that of a private server.
 //! - Links to files lead to files.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! Nothing is destroyed without a copy, also where the statements do not say what they destroy.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
 use downhaul_engine::Target;
 use downhaul_kit::{Postgres, Session, SqliteFile};
 use downhaul_plan::load;

@@ -44,22 +44,17 @@ async fn killed_at_many_instants(stage: Stage) {
     for n in 0..kills {
         let share = f64::from(n) / f64::from(kills);
         met_up += u32::from(kill_after(&stage.program, UP, up.mul_f64(share)));
-        if n % 4 == 3 {
-            // Or go back instead of on: a whole `up` is taken back, of half a one nothing is left.
-            if turns_round(&stage, DOWN) {
-                let when = format!("up killed at {share:.2} of its way, then down");
-                stage.check(&stage.before, &when).await;
-            }
+        // Or go back instead of on: a whole `up` is taken back, of half a one nothing is left.
+        if n % 4 == 3 && turns_round(&stage, DOWN) {
+            let when = format!("up killed at {share:.2} of its way, then down");
+            stage.check(&stage.before, &when).await;
         }
         expect(&stage.program.run(UP), Code::Clean);
         stage.check(&after, &format!("up killed at {share:.2} of its way, then up")).await;
         met_down += u32::from(kill_after(&stage.program, DOWN, down.mul_f64(share)));
-        if n % 4 == 1 {
-            if turns_round(&stage, UP) {
-                stage
-                    .check(&after, &format!("down killed at {share:.2} of its way, then up"))
-                    .await;
-            }
+        if n % 4 == 1 && turns_round(&stage, UP) {
+            let when = format!("down killed at {share:.2} of its way, then up");
+            stage.check(&after, &when).await;
         }
         expect(&stage.program.run(DOWN), Code::Clean);
         stage
