@@ -42,8 +42,6 @@ pub(crate) struct HeldLock {
     pub(crate) line: usize,
     /// Its statement.
     pub(crate) statement: usize,
-    /// It also scans, rewrites or builds.
-    pub(crate) long: bool,
 }
 
 impl<'a> Deref for ChangeContext<'a> {
@@ -121,8 +119,6 @@ impl<'a> ChangeContext<'a> {
 /// A whole migration after its up was replayed.
 pub(crate) struct MigrationContext<'a> {
     pub(crate) input: &'a MigrationInput,
-    /// Index in the series.
-    pub(crate) index: usize,
     /// Catalog after the up.
     pub(crate) after: State<'a>,
     /// The up, where there is one.

@@ -113,10 +113,54 @@ pub fn rule_index_page() -> String {
     out
 }
 
+/// The measured tables, as Markdown.
+#[must_use]
+pub fn lock_page() -> String {
+    let mut out = String::from(
+        "# What statements lock, rewrite, read and build\n\n## PostgreSQL\n\n\
+         Measured on PostgreSQL 15: each statement ran in a transaction on tables with rows, then \
+         `pg_locks`, file nodes and scan counters were read. `CONCURRENTLY` and `VACUUM` are from \
+         the manual. The schema is `crates/lint/facts/postgres_setup.sql`, the table \
+         `crates/lint/facts/postgres.tsv`; a test measures it again.\n\n\
+         | statement | locks | writes anew | reads in full | builds indexes on |\n\
+         | --- | --- | --- | --- | --- |\n",
+    );
+    for fact in crate::effects::lock_facts() {
+        let locks: Vec<String> =
+            fact.locks.iter().map(|(table, mode)| format!("`{table}` {mode}")).collect();
+        let names = |tables: &[&str]| {
+            tables.iter().map(|t| format!("`{t}`")).collect::<Vec<_>>().join(", ")
+        };
+        out.push_str(&format!(
+            "| `{}` | {} | {} | {} | {} |\n",
+            fact.statement.replace('|', "\\|"),
+            locks.join(", "),
+            names(&fact.rewrites),
+            names(&fact.scans),
+            names(&fact.builds_indexes),
+        ));
+    }
+    out.push_str(
+        "\n## MySQL and MariaDB\n\n\
+         The cheapest algorithm that the server accepts. MariaDB: measured on 10.11. MySQL: the \
+         manual of 8.0, section \"Online DDL Operations\"; a version in front says since when. \
+         `copy` and `shared` block writes, `rebuild` writes every row anew, `index` builds an \
+         index, `exclusive` also blocks reads, for a moment.\n\n\
+         | statement | MySQL | MariaDB |\n| --- | --- | --- |\n",
+    );
+    for [_, statement, mysql, mariadb] in crate::effects::mysql::rows() {
+        out.push_str(&format!("| `{statement}` | {mysql} | {mariadb} |\n"));
+    }
+    out
+}
+
 /// All generated pages: path below the repository's root, and text.
 #[must_use]
 pub fn rule_pages() -> Vec<(String, String)> {
-    let mut pages = vec![("docs/rules/README.md".to_owned(), rule_index_page())];
+    let mut pages = vec![
+        ("docs/rules/README.md".to_owned(), rule_index_page()),
+        ("docs/locks.md".to_owned(), lock_page()),
+    ];
     pages.extend(all_rules().iter().map(|r| (r.docs_path(), rule_page(r))));
     pages
 }

@@ -56,7 +56,7 @@ pub fn lint_series(migrations: &[MigrationInput], options: &LintOptions) -> Lint
         } else {
             run.replay(index, migration);
         }
-        run.remember(index, migration);
+        run.remember(migration);
     }
     run.report
 }
@@ -147,7 +147,7 @@ impl Run<'_> {
     }
 
     /// What later migrations want to know of this one.
-    fn remember(&mut self, index: usize, migration: &MigrationInput) {
+    fn remember(&mut self, migration: &MigrationInput) {
         if self.options.baseline.is_none() {
             self.history_known = !self.history_broken && !self.catalog.tables.is_empty();
         }
@@ -155,7 +155,6 @@ impl Run<'_> {
             .versions
             .entry(migration.version.clone())
             .or_insert_with(|| path_of(migration).to_owned());
-        let _ = index;
     }
 
     fn judge(&mut self, index: usize, migration: &MigrationInput) {
@@ -202,7 +201,6 @@ impl Run<'_> {
         };
         let context = MigrationContext {
             input: migration,
-            index,
             after: State {
                 catalog: &self.catalog,
                 options: self.options,
@@ -486,16 +484,12 @@ impl Session {
 
     fn hold(&mut self, effects: &Effects, line: usize, statement: usize) {
         for lock in effects.locks.iter().filter(|l| l.blocks >= Blocks::Writes) {
-            let long = [&effects.rewrites, &effects.scans, &effects.builds_indexes]
-                .into_iter()
-                .any(|tables| tables.contains(&lock.table));
             self.held.push(HeldLock {
                 table: lock.table.clone(),
                 mode: lock.mode,
                 blocks: lock.blocks,
                 line,
                 statement,
-                long,
             });
         }
     }

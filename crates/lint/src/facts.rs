@@ -157,24 +157,6 @@ impl<'a> MigrationFacts<'a> {
         self.items.iter().map(|i| i.change)
     }
 
-    /// Some statement could not be understood, or hides what it does.
-    pub(crate) fn opaque(&self) -> bool {
-        !self.script.errors.is_empty()
-            || self
-                .script
-                .statements
-                .iter()
-                .any(|s| matches!(s.parsed, downhaul_syntax::Parsed::Unparsed(_)))
-            || self.items.iter().any(|i| {
-                matches!(
-                    i.change,
-                    Change::DynamicUnknown { .. }
-                        | Change::Call { .. }
-                        | Change::ClientCommand { .. }
-                )
-            })
-    }
-
     /// Nothing in it does anything.
     pub(crate) fn is_empty(&self) -> bool {
         self.script.errors.is_empty()

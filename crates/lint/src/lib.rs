@@ -24,9 +24,12 @@ mod rules;
 mod state;
 mod suppress;
 
-pub use docs::{explain, rule_index_page, rule_page, rule_pages};
+pub use docs::{explain, lock_page, rule_index_page, rule_page, rule_pages};
 pub use driver::lint_series;
-pub use effects::{Blocks, Break, Effects, LockEffect, Loss, StatementEffects, Use};
+pub use effects::{
+    Blocks, Break, Effects, LOCK_FACTS_SETUP, LockEffect, LockFact, Loss, StatementEffects, Use,
+    lock_facts,
+};
 pub use finding::{Edit, Finding, Fix, LintReport, Severity, Summary, Suppressed};
 pub use input::{
     DownPolicy, KnownQuery, LintOptions, MigrationInput, ParseVersionError, RuleSetting,

@@ -320,19 +320,6 @@ impl<'a> State<'a> {
             })
     }
 
-    /// The index that a constraint of this name owns.
-    pub(crate) fn constraint_index(&self, name: &ObjectName) -> Option<&'a Table> {
-        self.catalog.tables.values().find(|t| {
-            t.constraints.iter().any(|c| {
-                c.name.as_ref() == Some(&name.name)
-                    && matches!(
-                        c.kind,
-                        ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. }
-                    )
-            })
-        })
-    }
-
     /// A valid CHECK proves that the column is never NULL.
     pub(crate) fn not_null_proven(&self, table: &ObjectName, column: &Ident) -> bool {
         let Some(table) = self.table(table) else { return false };

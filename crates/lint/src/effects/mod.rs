@@ -8,6 +8,8 @@ use serde::{Serialize, Serializer};
 
 use crate::state::State;
 
+pub use table::{LOCK_FACTS_SETUP, LockFact, lock_facts};
+
 pub(crate) mod default_value;
 pub(crate) mod logical;
 pub(crate) mod mysql;

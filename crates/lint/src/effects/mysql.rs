@@ -61,28 +61,17 @@ pub(crate) struct Online {
 struct Row {
     mysql: &'static str,
     mariadb: &'static str,
-    statement: &'static str,
 }
 
 static ROWS: LazyLock<HashMap<&'static str, Row>> = LazyLock::new(|| {
-    MYSQL
-        .lines()
-        .skip(1)
-        .filter_map(|line| {
-            let mut cells = line.split('\t');
-            let operation = cells.next()?;
-            let (statement, mysql, mariadb) = (cells.next()?, cells.next()?, cells.next()?);
-            Some((operation, Row { mysql, mariadb, statement }))
-        })
-        .collect()
+    rows().map(|[operation, _, mysql, mariadb]| (operation, Row { mysql, mariadb })).collect()
 });
 
-/// All operations with the statement that shows them and what they cost, in order.
-pub(crate) fn rows()
--> impl Iterator<Item = (&'static str, &'static str, &'static str, &'static str)> {
+/// All operations in order: name, statement that shows it, what it needs on MySQL and on MariaDB.
+pub(crate) fn rows() -> impl Iterator<Item = [&'static str; 4]> {
     MYSQL.lines().skip(1).filter_map(|line| {
-        let operation = line.split('\t').next()?;
-        ROWS.get(operation).map(|r| (operation, r.statement, r.mysql, r.mariadb))
+        let mut cells = line.split('\t');
+        Some([cells.next()?, cells.next()?, cells.next()?, cells.next()?])
     })
 }
 

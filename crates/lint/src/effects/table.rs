@@ -10,6 +10,43 @@ use super::Blocks;
 
 const POSTGRES: &str = include_str!("../../facts/postgres.tsv");
 
+/// The schema on which the table was measured, as SQL.
+pub const LOCK_FACTS_SETUP: &str = include_str!("../../facts/postgres_setup.sql");
+
+/// One row of the measured table, for documentation and for the test that measures it again.
+/// Tables are named as in [`LOCK_FACTS_SETUP`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockFact {
+    /// Name of the operation: `add-column-rewrites`.
+    pub operation: &'static str,
+    /// The statement that was measured.
+    pub statement: &'static str,
+    /// Tables and their locks, as the manual writes modes.
+    pub locks: Vec<(&'static str, &'static str)>,
+    /// Tables that are written anew.
+    pub rewrites: Vec<&'static str>,
+    /// Tables that are read in full.
+    pub scans: Vec<&'static str>,
+    /// Tables on which indexes are built.
+    pub builds_indexes: Vec<&'static str>,
+}
+
+/// What PostgreSQL was measured to lock, rewrite, scan and build.
+#[must_use]
+pub fn lock_facts() -> Vec<LockFact> {
+    facts()
+        .iter()
+        .map(|f| LockFact {
+            operation: f.operation,
+            statement: f.statement,
+            locks: f.locks.iter().map(|(table, mode)| (*table, mode.name)).collect(),
+            rewrites: f.rewrites.clone(),
+            scans: f.scans.clone(),
+            builds_indexes: f.builds.clone(),
+        })
+        .collect()
+}
+
 /// One row. Tables are named by their role in the measured statement: `t` the table that is
 /// altered, `p` the one it references …
 pub(crate) struct Fact {

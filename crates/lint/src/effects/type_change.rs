@@ -63,14 +63,6 @@ pub(crate) fn is_constrained_domain(ty: &SqlType, catalog: &Catalog) -> bool {
     ty.dimensions == 0 && resolve(ty, catalog).1
 }
 
-/// The labels of an enum type.
-pub(crate) fn enum_labels<'a>(ty: &SqlType, catalog: &'a Catalog) -> Option<&'a [String]> {
-    match catalog.types.get(&user_type_name(ty, catalog)).map(|t| &t.def) {
-        Some(TypeDef::Enum(labels)) => Some(labels),
-        _ => None,
-    }
-}
-
 /// Whether `USING` only says what would happen anyway: `c`, or `c::new_type`.
 pub(crate) fn using_is_plain(using: &Expr, column: &Ident, new: &SqlType) -> bool {
     let squash = |s: &str| {
@@ -352,7 +344,7 @@ fn across_number_kinds(old: &SqlType, new: &SqlType) -> Option<Fit> {
             let room = number(new, 0).map(|p| p.saturating_sub(number(new, 1).unwrap_or(0)));
             return Some(match room {
                 Some(room) if room < digits => Fit::Narrower("numbers with more digits"),
-                _ => Fit::Other,
+                _ => Fit::Wider,
             });
         }
         if let Some(bits) = float_bits(new) {
@@ -360,7 +352,7 @@ fn across_number_kinds(old: &SqlType, new: &SqlType) -> Option<Fit> {
             return Some(if needed > bits {
                 Fit::Narrower("digits beyond the precision of a floating-point number")
             } else {
-                Fit::Other
+                Fit::Wider
             });
         }
         return None;

@@ -1,6 +1,6 @@
 //! BC12.
 
-use downhaul_syntax::{Change, ObjectName};
+use downhaul_syntax::{Change, ObjectKind, ObjectName};
 
 use crate::Severity;
 
@@ -11,7 +11,7 @@ use crate::rule::declare_rule;
 declare_rule! {
     /// ## What it does
     ///
-    /// Reports a function, procedure, sequence, type or extension that is dropped, and a trigger
+    /// Reports a function, procedure, sequence, type or extension that is dropped or renamed, and a trigger
     /// (warning), where the migration does not make it again in the same shape.
     ///
     /// ## Why is this bad
@@ -124,6 +124,27 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
                     "statements of the running release that name type `{name}` fail"
                 )),
                 (known || !cx.history_known) && cx.type_in_use(name) && !again && !swapped,
+            )
+        }
+        Change::Rename { kind, from, .. } => {
+            let (used, severity) = match kind {
+                ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Aggregate => {
+                    (cx.routine_in_use(from), Severity::Error)
+                }
+                ObjectKind::Sequence => (cx.relation_in_use(from), Severity::Error),
+                ObjectKind::Type | ObjectKind::Domain => (cx.type_in_use(from), Severity::Warning),
+                _ => return None,
+            };
+            // The old name is given to a new object: the swap of an enum.
+            let again = cx.later().any(|i| match i.change {
+                Change::CreateType { name, .. } => name.name == from.name,
+                Change::CreateRoutine { def, .. } => def.name.name == from.name,
+                _ => false,
+            });
+            (
+                Draft::new(format!("statements of the running release that name `{from}` fail"))
+                    .severity(severity),
+                used && !again,
             )
         }
         Change::DropExtension { name, .. } => {

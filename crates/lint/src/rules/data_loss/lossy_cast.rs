@@ -113,7 +113,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
                 .help("look for such values first; keep the old column until nobody misses it"),
             )
         }
-        Fit::Other if computed => Some(
+        Fit::Same | Fit::Wider | Fit::Other if computed => Some(
             Draft::new(format!(
                 "`USING` computes new values of `{table}.{column}`: what it leaves out is lost"
             ))
