@@ -112,29 +112,30 @@ impl Writer<'_, '_> {
                     self.breaks(Use::Insert, name, "NULL is refused");
                 }
             }
-            C::AddColumn { table, column, .. } if state.in_use(table) => {
-                if required(column) && state.dialect() != Dialect::Sqlite {
-                    let name = self.part(table, &column.name);
-                    self.breaks(Use::Insert, name, "inserts that leave it out are refused");
-                }
+            C::AddColumn { table, column, .. }
+                if state.in_use(table)
+                    && required(column)
+                    && state.dialect() != Dialect::Sqlite =>
+            {
+                let name = self.part(table, &column.name);
+                self.breaks(Use::Insert, name, "inserts that leave it out are refused");
             }
-            C::SetNotNull { table, column } if state.in_use(table) => {
-                if state.column(table, column).is_none_or(|c| !c.not_null) {
-                    let name = self.part(table, column);
-                    self.breaks(Use::Insert, &name, "NULL is refused");
-                    self.breaks(Use::Update, &name, "NULL is refused");
-                }
+            C::SetNotNull { table, column }
+                if state.in_use(table)
+                    && state.column(table, column).is_none_or(|c| !c.not_null) =>
+            {
+                let name = self.part(table, column);
+                self.breaks(Use::Insert, &name, "NULL is refused");
+                self.breaks(Use::Update, &name, "NULL is refused");
             }
             C::DropDefault { table, column } | C::DropIdentity { table, column, .. }
-                if state.column_in_use(table, column) =>
+                if state.column_in_use(table, column)
+                    && state.column(table, column).is_some_and(|c| {
+                        c.not_null && (c.default.is_some() || c.identity.is_some())
+                    }) =>
             {
-                if state
-                    .column(table, column)
-                    .is_some_and(|c| c.not_null && (c.default.is_some() || c.identity.is_some()))
-                {
-                    let name = self.part(table, column);
-                    self.breaks(Use::Insert, name, "inserts that leave it out are refused");
-                }
+                let name = self.part(table, column);
+                self.breaks(Use::Insert, name, "inserts that leave it out are refused");
             }
             C::AddConstraint { table, constraint, .. } if state.in_use(table) => {
                 let known = state.catalog.normalize(table);
@@ -167,10 +168,10 @@ impl Writer<'_, '_> {
                 let known = state.catalog.normalize(name);
                 self.breaks(Use::Any, known, "the view is gone");
             }
-            C::DropRoutine { name, .. } if !self.scene.recreated_later(change) => {
-                if state.routine_in_use(name) {
-                    self.breaks(Use::Call, name, "the routine is gone");
-                }
+            C::DropRoutine { name, .. }
+                if !self.scene.recreated_later(change) && state.routine_in_use(name) =>
+            {
+                self.breaks(Use::Call, name, "the routine is gone");
             }
             C::DropSequence { name, .. } if state.relation_in_use(name) => {
                 let known = state.catalog.normalize(name);

@@ -66,7 +66,7 @@ pub(crate) fn effects(change: &Change, scene: &Scene<'_>) -> Effects {
         Dialect::Sqlite => sqlite::physical(change, scene, &mut out),
     }
     logical::logical(change, scene, &mut out);
-    out.locks.sort_by(|a, b| b.blocks.cmp(&a.blocks));
+    out.locks.sort_by_key(|l| std::cmp::Reverse(l.blocks));
     out
 }
 
@@ -215,7 +215,7 @@ impl Effects {
                 None => self.locks.push(lock.clone()),
             }
         }
-        self.locks.sort_by(|a, b| b.blocks.cmp(&a.blocks));
+        self.locks.sort_by_key(|l| std::cmp::Reverse(l.blocks));
         extend_new(&mut self.rewrites, &other.rewrites);
         extend_new(&mut self.scans, &other.scans);
         extend_new(&mut self.builds_indexes, &other.builds_indexes);

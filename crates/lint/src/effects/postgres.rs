@@ -107,10 +107,10 @@ impl Stage<'_, '_> {
     fn change(&mut self, change: &Change) {
         use Change as C;
         match change {
-            C::CreateTable { def, if_not_exists } => {
-                if !(*if_not_exists && self.table(&def.name).is_some()) {
-                    self.create_table(def);
-                }
+            C::CreateTable { def, if_not_exists }
+                if !(*if_not_exists && self.table(&def.name).is_some()) =>
+            {
+                self.create_table(def);
             }
             C::DropTable { name, cascade, .. } => self.drop_table(name, *cascade),
             C::RenameTable { from: table, .. } => self.alter("rename-table", table),

@@ -50,14 +50,11 @@ declare_rule! {
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     let (name, what) = match cx.change {
         Change::RenameTable { from, to } => (from, format!("is called `{to}`")),
-        Change::SetSchema { kind, name, schema }
-            if matches!(
-                kind,
-                ObjectKind::Table | ObjectKind::View | ObjectKind::MaterializedView
-            ) =>
-        {
-            (name, format!("has moved to schema `{schema}`"))
-        }
+        Change::SetSchema {
+            kind: ObjectKind::Table | ObjectKind::View | ObjectKind::MaterializedView,
+            name,
+            schema,
+        } => (name, format!("has moved to schema `{schema}`")),
         Change::Rename { kind: ObjectKind::Schema, from, to, .. } => {
             let used = cx.tables_in_schema(&from.name).iter().any(|t| cx.in_use(t));
             if !used || cx.is_contract() {

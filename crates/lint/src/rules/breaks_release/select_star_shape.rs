@@ -76,7 +76,8 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         return None;
     }
     // PostgreSQL lets an insert give fewer values than there are columns.
-    let fails = !positional.is_empty() && !(adds && cx.dialect() == Dialect::Postgres);
+    let lenient = adds && cx.dialect() == Dialect::Postgres;
+    let fails = !positional.is_empty() && !lenient;
     let draft = if fails {
         Draft::new(format!("an INSERT into `{table}` without a column list has the wrong number of values{positional}"))
             .severity(Severity::Error)

@@ -45,7 +45,7 @@ declare_rule! {
 }
 
 fn check(cx: &MigrationContext<'_>) -> Vec<Draft> {
-    if !cx.down_wanted() || !cx.up.is_some_and(|up| !up.is_empty()) {
+    if !cx.down_wanted() || cx.up.is_none_or(|up| up.is_empty()) {
         return Vec::new();
     }
     match cx.down {
