@@ -38,11 +38,41 @@ impl Transcript {
         self.text.push_str(&entry);
     }
 
+    /// Runs a command, which must end with one of these codes.
+    fn run_any(&mut self, program: &Program, args: &[&str], expect: &[Code]) {
+        let outcome = program.run(args);
+        let entry = format!("$ downhaul {}\n{outcome}", args.join(" "));
+        let known = expect.iter().any(|code| outcome.code == Some(*code as i32));
+        if !known || outcome.stderr.contains("panicked") {
+            self.wrong.push(format!("unexpected end of\n{entry}"));
+        }
+        self.text.push_str(&without_wording(&entry));
+    }
+
     /// The text, every command having ended as it should.
     fn finish(self) -> String {
         assert!(self.wrong.is_empty(), "{}", self.wrong.join("\n"));
         self.text
     }
+}
+
+/// Findings by code and place only: their wording is the rules' own and has tests there.
+fn without_wording(text: &str) -> String {
+    let mut kept = String::new();
+    for line in text.lines() {
+        let code = line.split_once("]: ").map(|(code, _)| code).filter(|code| {
+            ["error[", "warning[", "info["].iter().any(|severity| code.starts_with(severity))
+        });
+        let shown = match code {
+            Some(code) => code,
+            None if line.starts_with(['$', '(', '✗', '✓']) => line,
+            None if line.starts_with("error: ") || line.starts_with("next: ") => line,
+            None if line.trim_start().starts_with("╭▸") => line,
+            None => continue,
+        };
+        let _ = writeln!(kept, "{shown}");
+    }
+    kept
 }
 
 /// A command and how it must end.
@@ -252,6 +282,40 @@ async fn files_on_postgres() {
             assert!(left.is_empty() || left == "a", "{}: {left}", case.what);
         }
     }
+    insta::assert_snapshot!(transcript.finish());
+}
+
+/// `lint` needs no database, and judges what can be read although something beside it cannot.
+#[test]
+fn files_judged() {
+    let mut transcript = Transcript::default();
+    for case in FILES.iter().chain(POSTGRES_FILES) {
+        let program = Program::new(PROGRAM);
+        transcript.heading(case.what);
+        (case.make)(&program);
+        transcript.run_any(
+            &program,
+            &["lint", "--dialect", "postgres"],
+            &[Code::Clean, Code::Findings, Code::Usage],
+        );
+    }
+    transcript.heading("one of everything: the good file is judged all the same");
+    let program = Program::new(PROGRAM);
+    program.migration("0001_good", CUSTOMERS, "DROP TABLE customers;\n");
+    program.migration("0002_bytes", "SELECT 1;\n", "SELECT 1;\n");
+    program.write("migrations/0002_bytes.up.sql", b"SELECT '\xff\xfe';\n");
+    program.migration("0003_quote", "SELECT 'it;\n", "SELECT 1;\n");
+    program.migration(
+        "0004_unknown",
+        "FROBNICATE customers;\nALTER TABLE customers DROP COLUMN email;\n",
+        "SELECT 1;\n",
+    );
+    program.migration("0005_nul", "SELECT 1;\0DROP TABLE customers;\n", "SELECT 1;\n");
+    program.write("migrations/0006_alone.down.sql", "SELECT 1;\n");
+    transcript.run_any(&program, &["lint", "--dialect", "postgres"], &[Code::Usage]);
+    transcript.heading("no such path, no such dialect, no SQL");
+    transcript.run(&program, &["lint", "nowhere.sql"], Code::Usage);
+    transcript.run(&program, &["lint", "--dialect", "oracle"], Code::Usage);
     insta::assert_snapshot!(transcript.finish());
 }
 
