@@ -121,11 +121,11 @@ impl Runner {
                 }
                 file.clone()
             }
-            (None, Some(text)) => SourceFile {
-                path: PathBuf::from(format!("journal:{}.down.sql", entry.label())),
-                text: text.clone(),
-                transaction: TransactionMode::Wrapped,
-            },
+            (None, Some(text)) => SourceFile::sql(
+                PathBuf::from(format!("journal:{}.down.sql", entry.label())),
+                text.clone(),
+                TransactionMode::Wrapped,
+            ),
             (None, None) => {
                 return Err(RunError::NoDown {
                     label: entry.label(),

@@ -68,6 +68,14 @@ impl Prepared {
         file: &SourceFile,
         dialect: Dialect,
     ) -> Result<Self, RunError> {
+        if file.program {
+            return Err(RunError::Syntax {
+                path: file.path.clone(),
+                line: 1,
+                column: 1,
+                message: "this migration is a program, which Downhaul cannot run".into(),
+            });
+        }
         let script = parse_script(&file.text, dialect);
         let lines = LineIndex::new(&file.text);
         let refuse = |offset: usize, message: String| {

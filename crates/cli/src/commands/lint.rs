@@ -369,7 +369,9 @@ impl<'a> Work<'a> {
 }
 
 fn source_text(file: &SourceFile) -> SourceText {
-    let mut text = SourceText::new(shown(&file.path), file.text.clone());
+    // A statement that only its tool could write out: the schema behind it is not known.
+    let sql = if file.program { "{{program}}".to_owned() } else { file.text.clone() };
+    let mut text = SourceText::new(shown(&file.path), sql);
     text.transactional = Some(match file.transaction {
         downhaul_plan::TransactionMode::Wrapped => TransactionMode::Wrapped,
         downhaul_plan::TransactionMode::None => TransactionMode::None,

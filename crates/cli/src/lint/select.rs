@@ -94,7 +94,7 @@ fn folder(
             home: dir.to_owned(),
             stdin: false,
             layout: Some(series.layout),
-            migrations: series.migrations.into_iter().map(|m| (m, true)).collect(),
+            migrations: series.migrations.into_iter().map(judged_if_sql).collect(),
         });
         return Ok(());
     }
@@ -182,6 +182,12 @@ fn loose(dir: &Path, files: &[PathBuf], wanted: impl Fn(&Path) -> bool, selectio
     }
 }
 
+/// A program is part of the history, but there is nothing in it to judge.
+fn judged_if_sql(migration: SourceMigration) -> (SourceMigration, bool) {
+    let sql = migration.up.as_ref().is_none_or(|file| !file.program);
+    (migration, sql)
+}
+
 /// A file as a migration of its own.
 fn single(path: &Path, text: String) -> SourceMigration {
     let name = name_of(path);
@@ -190,7 +196,7 @@ fn single(path: &Path, text: String) -> SourceMigration {
     SourceMigration {
         version: Version::new(version),
         name: rest.to_owned(),
-        up: Some(SourceFile { path: path.to_owned(), text, transaction: TransactionMode::Wrapped }),
+        up: Some(SourceFile::sql(path.to_owned(), text, TransactionMode::Wrapped)),
         down: None,
         repeatable: false,
     }

@@ -46,7 +46,7 @@ impl Layout for Atlas {
                 _ => TransactionMode::Wrapped,
             };
             let mut add = |direction, text| {
-                let source = SourceFile { path: path.clone(), text, transaction };
+                let source = SourceFile::sql(path.clone(), text, transaction);
                 pairs.add(version.clone(), name, direction, source)
             };
             if header(&text, "txtar").is_none() {

@@ -26,7 +26,7 @@ impl Layout for Dbmate {
     }
 
     fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError> {
-        read_marked(listing, version, |text| sections(text, marker), "-- migrate:up")
+        read_marked(listing, version, |text| sections(text, marker), "-- migrate:up", &[])
     }
 }
 

@@ -40,7 +40,7 @@ impl Layout for Diesel {
                 transaction = TransactionMode::None;
             }
             let text = listing.text(file)?;
-            let source = SourceFile { path: listing.path(file), text, transaction };
+            let source = SourceFile::sql(listing.path(file), text, transaction);
             pairs.add(version, name, direction, source)?;
         }
         pairs.finish(|m| format!("{}/up.sql", m.label()))

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// How many directories above the migrations are looked at.
-const ABOVE: usize = 4;
+const ABOVE: usize = 7;
 
 /// One of the directories above holds a file `name` whose text mentions one of `words`.
 pub(super) fn above(root: &Path, name: &str, words: &[&str]) -> bool {

@@ -49,7 +49,7 @@ impl Layout for Flyway {
             };
             let alone = outside || needs_none(&text);
             let transaction = if alone { TransactionMode::None } else { TransactionMode::Wrapped };
-            let source = SourceFile { path: listing.path(file), text, transaction };
+            let source = SourceFile::sql(listing.path(file), text, transaction);
             match kind {
                 'V' => pairs.add(version, name, Direction::Up, source)?,
                 'U' => pairs.add(version, name, Direction::Down, source)?,

@@ -37,8 +37,8 @@ impl Layout for GolangMigrate {
             let Some((version, name)) = numbered(stem) else { continue };
             let text = listing.text(file)?;
             let transaction = sent_whole(&text);
-            let source = SourceFile { path: listing.path(file), text, transaction };
-            pairs.add(version, &name, direction, source)?;
+            let source = SourceFile::sql(listing.path(file), text, transaction);
+            pairs.add_by_version(version, &name, direction, source)?;
         }
         pairs.finish(|m| format!("{}.up.sql", m.label()))
     }
@@ -65,11 +65,12 @@ mod tests {
                 ("1_a.up.sql", "CREATE TABLE a (b int); CREATE TABLE c (d int)"),
                 ("1_a.down.sql", "DROP TABLE a"),
                 ("2_b.up.sql", "BEGIN; DROP TABLE a; COMMIT"),
+                ("2_c.down.sql", "SELECT 1"),
                 ("2_b.sql", "not one of these"),
             ],
             &[
                 "1 a up(CREATE TABLE a (b int); CREATE TABLE c (d int)) down!(DROP TABLE a)",
-                "2 b up!(BEGIN; DROP TABLE a; COMMIT)",
+                "2 b up!(BEGIN; DROP TABLE a; COMMIT) down!(SELECT 1)",
             ],
         );
     }

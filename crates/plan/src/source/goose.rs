@@ -17,7 +17,7 @@ impl Layout for Goose {
     }
 
     fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError> {
-        read_marked(listing, numbered, cut, "-- +goose Up")
+        read_marked(listing, numbered, cut, "-- +goose Up", &[".go"])
     }
 }
 
@@ -61,11 +61,14 @@ mod tests {
                     "-- +goose Up\n-- +goose StatementBegin\nA\n-- +goose StatementEnd\n-- +goose Down\na\n",
                 ),
                 ("00002_b.sql", "-- +goose NO TRANSACTION\n--+goose up\nB"),
+                ("00003_c.go", "package migrations"),
+                ("00003_c_test.go", "package migrations"),
                 ("main.go", "package main"),
             ],
             &[
                 "00001 a up(-- +goose StatementBegin A -- +goose StatementEnd) down(a)",
                 "00002 b up!(B)",
+                "00003 c program",
             ],
         );
     }

@@ -35,7 +35,7 @@ impl Layout for Graphile {
             Ok(SourceMigration {
                 version: Version::new(version),
                 name: name.to_owned(),
-                up: Some(SourceFile { path: listing.path(file), text, transaction }),
+                up: Some(SourceFile::sql(listing.path(file), text, transaction)),
                 down: None,
                 repeatable,
             })

@@ -59,10 +59,8 @@ impl Layout for Liquibase {
                     Some("false") => TransactionMode::None,
                     _ => TransactionMode::Wrapped,
                 };
-                let part = |keep: &[Range<usize>]| SourceFile {
-                    path: path.clone(),
-                    text: masked(&text, keep),
-                    transaction,
+                let part = |keep: &[Range<usize>]| {
+                    SourceFile::sql(path.clone(), masked(&text, keep), transaction)
                 };
                 let again = |name| set.attribute(name) == Some("true");
                 migrations.push(SourceMigration {

@@ -82,7 +82,8 @@ pub(super) fn sections(text: &str, marker: impl Fn(&str) -> Option<Marker>) -> S
     found
 }
 
-/// Reads a flat directory of marked files. `version` gives version and name of a file name
+/// Reads a flat directory of marked files, and of programs whose names end in one of `programs`.
+/// `version` gives version and name of a file name
 /// without `.sql`, or `None` for a file that is no migration; `cut` finds the sections; `missing`
 /// is the marker that every file needs.
 pub(super) fn read_marked(
@@ -90,6 +91,7 @@ pub(super) fn read_marked(
     version: impl Fn(&str) -> Option<(Version, String)>,
     cut: impl Fn(&str) -> Sections,
     missing: &str,
+    programs: &[&str],
 ) -> Result<Vec<SourceMigration>, SourceError> {
     let mut pairs = Pairs::default();
     for file in listing.flat_sql() {
@@ -117,12 +119,21 @@ pub(super) fn read_marked(
             pairs.add(version, &name, Direction::Down, down)?;
         }
     }
+    for file in listing.files.iter().filter(|file| !file.contains('/')) {
+        let stem = programs.iter().find_map(|ending| file.strip_suffix(ending));
+        // Tests and type declarations stand beside them.
+        let stem = stem.filter(|s| !s.ends_with("_test") && !s.ends_with(".d"));
+        if let Some((version, name)) = stem.and_then(&version) {
+            let program = SourceFile::program(listing.path(file));
+            pairs.add(version, &name, Direction::Up, program)?;
+        }
+    }
     pairs.finish(SourceMigration::label)
 }
 
 fn source(path: &Path, text: String, alone: bool) -> SourceFile {
     let transaction = if alone { TransactionMode::None } else { TransactionMode::Wrapped };
-    SourceFile { path: path.to_owned(), text, transaction }
+    SourceFile::sql(path.to_owned(), text, transaction)
 }
 
 /// `0007_slim_customers` → (`0007`, `slim_customers`): digits up to the first `_`.

@@ -158,6 +158,23 @@ pub struct SourceFile {
     pub text: String,
     /// Whether a transaction wraps it.
     pub transaction: TransactionMode,
+    /// It is a program in another language (`.go`, `.rs`, `.js`), not SQL: `text` is empty, and
+    /// what it does is not known.
+    pub program: bool,
+}
+
+impl SourceFile {
+    /// A file of SQL.
+    #[must_use]
+    pub fn sql(path: PathBuf, text: String, transaction: TransactionMode) -> Self {
+        Self { path, text, transaction, program: false }
+    }
+
+    /// A file in another language.
+    #[must_use]
+    pub fn program(path: PathBuf) -> Self {
+        Self { path, text: String::new(), transaction: TransactionMode::Wrapped, program: true }
+    }
 }
 
 /// A migration as its files state it.
@@ -544,6 +561,20 @@ impl Pairs {
         }
         *slot = Some(file);
         Ok(())
+    }
+
+    /// As [`Self::add`], for runners that pair files by version alone: the names of the two may
+    /// differ, and the first one counts.
+    fn add_by_version(
+        &mut self,
+        version: Version,
+        name: &str,
+        direction: Direction,
+        file: SourceFile,
+    ) -> Result<(), SourceError> {
+        let known = self.migrations.get(&version).filter(|m| m.file(direction).is_none());
+        let name = known.map_or_else(|| name.to_owned(), |m| m.name.clone());
+        self.add(version, &name, direction, file)
     }
 
     /// All pairs; a down alone is refused.

@@ -18,7 +18,7 @@ impl Layout for NodePgMigrate {
     }
 
     fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError> {
-        read_marked(listing, version, cut, "-- Up Migration")
+        read_marked(listing, version, cut, "-- Up Migration", &[".js", ".ts", ".mjs", ".cjs"])
     }
 }
 
@@ -34,10 +34,9 @@ fn cut(text: &str) -> Sections {
     found
 }
 
+/// The whole name is the identity.
 fn version(stem: &str) -> Option<(Version, String)> {
-    let digits = stem.bytes().take_while(u8::is_ascii_digit).count();
-    let name = stem[digits..].trim_start_matches(['_', '-']);
-    (digits > 0).then(|| (Version::new(&stem[..digits]), name.to_owned()))
+    stem.starts_with(|c: char| c.is_ascii_digit()).then(|| (Version::new(stem), String::new()))
 }
 
 /// `-- Up Migration`, `---- down migration`: in any case, with dashes and spaces before.
@@ -70,9 +69,9 @@ mod tests {
                 ("1767323047000_c.sql", "C"),
             ],
             &[
-                "1767323045000 add-a up(A) down(a)",
-                "1767323046000 b up(B ---- down migration) down(b)",
-                "1767323047000 c up(C)",
+                "1767323045000_add-a  up(A) down(a)",
+                "1767323046000_b  up(B ---- down migration) down(b)",
+                "1767323047000_c  up(C)",
             ],
         );
     }

@@ -51,11 +51,7 @@ impl Layout for Plain {
                 continue;
             };
             let text = listing.text(file)?;
-            let source = SourceFile {
-                path: listing.path(file),
-                text,
-                transaction: TransactionMode::Wrapped,
-            };
+            let source = SourceFile::sql(listing.path(file), text, TransactionMode::Wrapped);
             pairs.add(version, name, direction, source)?;
         }
         pairs.finish(|m| format!("{}.up.sql", m.label()))

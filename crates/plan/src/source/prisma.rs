@@ -34,16 +34,11 @@ impl Layout for Prisma {
                 "down.sql" => Direction::Down,
                 _ => continue,
             };
-            let (version, name) = match dir.split_once('_') {
-                Some((digits, name)) if digits.bytes().all(|b| b.is_ascii_digit()) => {
-                    (digits, name)
-                }
-                _ => (dir, ""),
-            };
             let text = listing.text(file)?;
             let transaction = sent_whole(&text);
-            let source = SourceFile { path: listing.path(file), text, transaction };
-            pairs.add(Version::new(version), name, direction, source)?;
+            let source = SourceFile::sql(listing.path(file), text, transaction);
+            // The whole name is the identity: two may have one time.
+            pairs.add(Version::new(dir), "", direction, source)?;
         }
         pairs.finish(|m| format!("{}/migration.sql", m.label()))
     }
@@ -62,11 +57,11 @@ mod tests {
                 ("migration_lock.toml", "provider = \"postgresql\""),
                 ("20260102030405_a/migration.sql", "SELECT 1; SELECT 2"),
                 ("20260102030405_a/down.sql", "SELECT 3"),
-                ("20260203040506_b/migration.sql", "CREATE INDEX CONCURRENTLY i ON t (a)"),
+                ("20260102030405_b/migration.sql", "CREATE INDEX CONCURRENTLY i ON t (a)"),
             ],
             &[
-                "20260102030405 a up(SELECT 1; SELECT 2) down!(SELECT 3)",
-                "20260203040506 b up!(CREATE INDEX CONCURRENTLY i ON t (a))",
+                "20260102030405_a  up(SELECT 1; SELECT 2) down!(SELECT 3)",
+                "20260102030405_b  up!(CREATE INDEX CONCURRENTLY i ON t (a))",
             ],
         );
     }

@@ -28,15 +28,15 @@ impl Layout for Refinery {
     fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError> {
         let mut pairs = Pairs::default();
         for file in &listing.files {
-            let Some((version, name)) = parse_name(file.rsplit('/').next().unwrap_or(file)) else {
+            let base = file.rsplit('/').next().unwrap_or(file);
+            let Some((version, name)) = parse_name(base) else { continue };
+            if base.ends_with(".rs") {
+                let program = SourceFile::program(listing.path(file));
+                pairs.add(version, name, Direction::Up, program)?;
                 continue;
-            };
+            }
             let text = listing.text(file)?;
-            let source = SourceFile {
-                path: listing.path(file),
-                text,
-                transaction: TransactionMode::Wrapped,
-            };
+            let source = SourceFile::sql(listing.path(file), text, TransactionMode::Wrapped);
             pairs.add(version, name, Direction::Up, source)?;
         }
         pairs.finish(SourceMigration::label)
@@ -45,7 +45,8 @@ impl Layout for Refinery {
 
 /// `V1.2__name.sql` → (`1.2`, `name`).
 fn parse_name(file: &str) -> Option<(Version, &str)> {
-    let (version, name) = file.strip_suffix(".sql")?.strip_prefix(['V', 'U'])?.split_once("__")?;
+    let stem = file.strip_suffix(".sql").or_else(|| file.strip_suffix(".rs"))?;
+    let (version, name) = stem.strip_prefix(['V', 'U'])?.split_once("__")?;
     let number = version.starts_with(|c: char| c.is_ascii_digit())
         && version.chars().all(|c| c.is_ascii_digit() || c == '.');
     let word = name.chars().all(|c| c.is_alphanumeric() || c == '_') && !name.is_empty();
@@ -67,8 +68,9 @@ mod tests {
                 ("V2__a.sql", "A"),
                 ("later/U3__c.sql", "C"),
                 ("V4_x.sql", "no"),
+                ("V5__d.rs", "pub fn migration() -> String"),
             ],
-            &["2 a up(A)", "3 c up(C)", "10 b up(B)"],
+            &["2 a up(A)", "3 c up(C)", "5 d program", "10 b up(B)"],
         );
     }
 }

@@ -35,7 +35,7 @@ impl Layout for Sqitch {
                 }
                 let text = listing.text(&file)?;
                 let transaction = TransactionMode::None;
-                Ok(Some(SourceFile { path: listing.path(&file), text, transaction }))
+                Ok(Some(SourceFile::sql(listing.path(&file), text, transaction)))
             };
             let (up, down) = (script("deploy")?, script("revert")?);
             if up.is_none() {

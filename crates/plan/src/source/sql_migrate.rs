@@ -18,18 +18,13 @@ impl Layout for SqlMigrate {
     }
 
     fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError> {
-        read_marked(listing, version, |text| sections(text, marker), "-- +migrate Up")
+        read_marked(listing, version, |text| sections(text, marker), "-- +migrate Up", &[])
     }
 }
 
-/// The whole name is the identity: `20260102-add-a`, `1_init`.
+/// The whole name is the identity.
 fn version(stem: &str) -> Option<(Version, String)> {
-    let digits = stem.bytes().take_while(u8::is_ascii_digit).count();
-    if digits == 0 {
-        return Some((Version::new(stem), String::new()));
-    }
-    let name = stem[digits..].trim_start_matches(['_', '-']);
-    Some((Version::new(&stem[..digits]), name.to_owned()))
+    Some((Version::new(stem), String::new()))
 }
 
 fn marker(line: &str) -> Option<Marker> {
@@ -56,7 +51,7 @@ mod tests {
                 ("10-b.sql", "-- +migrate Up notransaction\nB\n"),
                 ("2-a.sql", "-- +migrate Up\nA\n-- +migrate Down\na\n"),
             ],
-            &["2 a up(A) down(a)", "10 b up!(B)"],
+            &["2-a  up(A) down(a)", "10-b  up!(B)"],
         );
     }
 }

@@ -54,7 +54,12 @@ impl Layout for Sqlx {
             let text = listing.text(file)?;
             let alone = text.starts_with(NO_TRANSACTION);
             let transaction = if alone { TransactionMode::None } else { TransactionMode::Wrapped };
-            pairs.add(version, &name, direction, SourceFile { path, text, transaction })?;
+            pairs.add_by_version(
+                version,
+                &name,
+                direction,
+                SourceFile::sql(path, text, transaction),
+            )?;
         }
         pairs.finish(|m| format!("{}.up.sql", m.label()))
     }
