@@ -68,6 +68,21 @@ impl<'a> ChangeContext<'a> {
         self.facts.phase == Some(Phase::Contract)
     }
 
+    /// What is known of the statements that would break: text to put behind the message, and the
+    /// severity. All statements of the release are known where any are; if none of them is hit
+    /// this is no more than a warning.
+    pub(crate) fn release_use<'q>(
+        &self,
+        queries: impl Iterator<Item = &'q IndexedQuery>,
+    ) -> (String, Severity) {
+        let text = self.broken_queries(queries);
+        if self.queries.is_empty() || !text.is_empty() {
+            (text, Severity::Error)
+        } else {
+            (" (none of the known queries does)".to_owned(), Severity::Warning)
+        }
+    }
+
     /// ` (src/orders.rs:12: SELECT …)` for the known queries that would break; empty without any.
     pub(crate) fn broken_queries<'q>(
         &self,

@@ -86,7 +86,7 @@ impl QueryIndex {
             .filter(move |q| q.tables.iter().any(|t| same_table(t, &table)))
     }
 
-    /// Statements that name the column of the table (by name; a star does not count).
+    /// Statements that name the column of the table, by name.
     pub(crate) fn of_column<'a>(
         &'a self,
         table: &ObjectName,
@@ -94,6 +94,20 @@ impl QueryIndex {
     ) -> impl Iterator<Item = &'a IndexedQuery> + use<'a> {
         let column = column.clone();
         self.of_table(table).filter(move |q| q.columns.contains(&column))
+    }
+
+    /// Inserts into the table that give the column no value.
+    pub(crate) fn inserts_without<'a>(
+        &'a self,
+        table: &ObjectName,
+        column: &Ident,
+    ) -> impl Iterator<Item = &'a IndexedQuery> + use<'a> {
+        let (table, column) = (table.clone(), column.clone());
+        self.of_table(&table).filter(move |q| {
+            q.inserts.iter().any(|(t, columns)| {
+                t.name == table.name && !columns.is_empty() && !columns.contains(&column)
+            })
+        })
     }
 
     /// Statements that call the routine.

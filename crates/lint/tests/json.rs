@@ -73,3 +73,49 @@ fn a_harmless_statement_has_no_effects() {
     let report = report("CREATE TABLE t (a int);", "CREATE TABLE u (a int);");
     assert_eq!(report["effects"], json!([]));
 }
+
+/// With the statements of the running release known, the one that breaks is named with its place,
+/// and what none of them uses is no more than a warning.
+#[test]
+fn known_queries_are_named_where_they_break() {
+    let query = |line: usize, text: &str| downhaul_lint::KnownQuery {
+        source: "src/orders.rs".into(),
+        line,
+        text: text.into(),
+    };
+    let mut options = LintOptions::new(Dialect::Postgres);
+    options.queries = vec![
+        query(12, "SELECT id, note FROM orders WHERE id = $1"),
+        query(20, "INSERT INTO orders (id) VALUES ($1)"),
+        query(31, "SELECT name FROM customers"),
+    ];
+    let history = "CREATE TABLE orders (id int PRIMARY KEY, note text, old text, n int);
+                   CREATE TABLE customers (name text);";
+    let check = |up: &str, code: &str, severity: &str, place: Option<&str>| {
+        let series = [
+            MigrationInput {
+                version: "1".into(),
+                up: Some(SourceText::new("1.sql", history)),
+                judged: false,
+                ..MigrationInput::default()
+            },
+            MigrationInput {
+                version: "2".into(),
+                up: Some(SourceText::new("2.sql", up)),
+                ..MigrationInput::default()
+            },
+        ];
+        let report = lint_series(&series, &options);
+        let finding = report.findings.iter().find(|f| f.code == code).expect(up);
+        assert_eq!(finding.severity.as_str(), severity, "{up}");
+        assert_eq!(finding.message.contains("src/orders.rs"), place.is_some(), "{up}");
+        if let Some(place) = place {
+            assert!(finding.message.contains(place), "{up}: {}", finding.message);
+        }
+    };
+    check("ALTER TABLE orders DROP COLUMN note;", "BC01", "error", Some("src/orders.rs:12"));
+    check("ALTER TABLE orders DROP COLUMN old;", "BC01", "warning", None);
+    check("DROP TABLE customers;", "BC02", "error", Some("src/orders.rs:31"));
+    check("ALTER TABLE orders ADD m int NOT NULL;", "BC06", "error", Some("src/orders.rs:20"));
+    check("ALTER TABLE orders ALTER n SET NOT NULL;", "BC07", "error", Some("src/orders.rs:20"));
+}

@@ -54,12 +54,13 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if cx.is_contract() || !cx.column_in_use(table, column) {
         return None;
     }
-    let readers = cx.broken_queries(cx.queries.of_column(table, column));
+    let (readers, severity) = cx.release_use(cx.queries.of_column(table, column));
     Some(
         Draft::new(format!(
             "the running release may still use `{table}.{column}`: its statements fail once the \
              column is gone{readers}"
         ))
+        .severity(severity)
         .help(
             "release code that no longer names the column, then drop it in a later migration \
              marked `-- downhaul:phase contract`",

@@ -90,11 +90,13 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if !filled || again {
         return None;
     }
+    let (writers, severity) = cx.release_use(cx.queries.inserts_without(table, column));
     Some(
         Draft::new(format!(
             "inserts of the running release that leave out `{table}.{column}` are refused without \
-             its default"
+             its default{writers}"
         ))
+        .severity(severity)
         .help("keep it until the release that writes the column is everywhere"),
     )
 }

@@ -102,6 +102,18 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
                 used && !again,
             )
         }
+        Change::SetTriggerEnabled { table, trigger, enabled: false } => {
+            let again = cx.later().any(|i| {
+                matches!(i.change, Change::SetTriggerEnabled { table: t, enabled: true, .. } if t.name == table.name)
+            });
+            let which =
+                trigger.as_ref().map_or_else(|| "triggers".into(), |t| format!("trigger `{t}`"));
+            (
+                Draft::new(format!("{which} of `{table}` no longer fire for writes of the running release; ALL also switches foreign keys off"))
+                    .severity(Severity::Warning),
+                cx.in_use(table) && !again,
+            )
+        }
         Change::DropSequence { name, .. } => {
             let owned = cx.catalog.sequences.get(&cx.catalog.normalize(name)).is_none();
             let known = cx.history_known && owned;

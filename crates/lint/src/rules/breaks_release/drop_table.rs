@@ -65,12 +65,13 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             if !cx.in_use(name) || cx.in_rebuild() {
                 return None;
             }
-            let readers = cx.broken_queries(cx.queries.of_table(name));
+            let (readers, severity) = cx.release_use(cx.queries.of_table(name));
             Some(
                 Draft::new(format!(
                     "the running release may still use `{name}`: its statements fail once the \
                      table is gone{readers}"
                 ))
+                .severity(severity)
                 .help(help),
             )
         }

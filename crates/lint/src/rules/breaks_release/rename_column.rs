@@ -63,12 +63,13 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if alias_follows {
         return None;
     }
-    let readers = cx.broken_queries(cx.queries.of_column(table, from));
+    let (readers, severity) = cx.release_use(cx.queries.of_column(table, from));
     Some(
         Draft::new(format!(
             "the running release still calls the column `{table}.{from}`: its statements fail once \
              it is called `{to}`{readers}"
         ))
+        .severity(severity)
         .help(format!(
             "add `{to}`, keep both in step with a trigger, backfill, switch the code, then drop \
              `{from}` in a later migration"

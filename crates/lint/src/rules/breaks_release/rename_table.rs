@@ -83,12 +83,13 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if view_follows || table_follows {
         return None;
     }
-    let readers = cx.broken_queries(cx.queries.of_table(name));
+    let (readers, severity) = cx.release_use(cx.queries.of_table(name));
     Some(
         Draft::new(format!(
             "the running release still uses `{name}`: its statements fail once the table \
              {what}{readers}"
         ))
+        .severity(severity)
         .help(format!(
             "in the same transaction create a view `{name}` on the new name, and drop it in a \
              later migration"

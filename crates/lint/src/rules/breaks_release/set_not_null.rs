@@ -77,9 +77,11 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         ))
         .severity(Severity::Warning)
     } else {
+        let (writers, severity) = cx.release_use(cx.queries.inserts_without(table, column));
         Draft::new(format!(
-            "inserts of the running release that leave out `{table}.{column}` are refused"
+            "inserts of the running release that leave out `{table}.{column}` are refused{writers}"
         ))
+        .severity(severity)
     };
     Some(draft.help(
         "give the column a default, or first release code that always writes it; then demand it",

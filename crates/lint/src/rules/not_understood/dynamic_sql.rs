@@ -2,6 +2,7 @@
 
 use downhaul_syntax::Change;
 
+use crate::Severity;
 use crate::context::ChangeContext;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
@@ -55,10 +56,18 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             } else {
                 format!("`{}`", brief.trim())
             };
-            Some(
+            // Everything but some names is known, and was judged.
+            let names_only = text.contains("{{");
+            Some(if names_only {
+                Draft::new(format!(
+                    "{subject}: which objects it touches is only known when it runs"
+                ))
+                .severity(Severity::Info)
+                .help("name the objects, or review it by hand")
+            } else {
                 Draft::new(format!("{subject} is put together when it runs, and was not judged"))
-                    .help("write the statement out, or review it by hand"),
-            )
+                    .help("write the statement out, or review it by hand")
+            })
         }
         Change::ClientCommand { text } => {
             let word = text.trim_start_matches('\\').split_whitespace().next().unwrap_or("");

@@ -73,6 +73,13 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             );
         }
     }
+    let v = cx.options.version();
+    if v.major == 14 && v.minor < 4 && cx.options.server_version.is_some() {
+        return Some(
+            Draft::new(format!("PostgreSQL {v} may build a corrupt index CONCURRENTLY"))
+                .help("upgrade to 14.4 or later first"),
+        );
+    }
     let short = cx.scene.settings.iter().find(|(name, value)| {
         matches!(name.as_str(), "lock_timeout" | "statement_timeout")
             && !matches!(

@@ -6,8 +6,10 @@ mod failed_concurrently_left_invalid;
 mod fails_outright;
 mod if_not_exists_hides;
 mod implicit_commit;
+mod inline_references_ignored;
 mod mixed_ddl_and_backfill;
 mod session_state_leaks;
+mod set_local_without_transaction;
 mod several_non_transactional;
 mod transaction_in_transaction;
 
@@ -27,6 +29,8 @@ pub(super) static RULES: &[&Rule] = &[
     &if_not_exists_hides::RULE,
     &failed_concurrently_left_invalid::RULE,
     &fails_outright::RULE,
+    &set_local_without_transaction::RULE,
+    &inline_references_ignored::RULE,
 ];
 
 /// Whether MySQL and MariaDB commit before and after it (manual, "Statements That Cause an
