@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use downhaul_catalog::{Catalog, Origin, Problem};
-use downhaul_syntax::{Change, DirectiveKind, LineIndex, ObjectName, Parsed, Span, parse_script};
+use downhaul_syntax::{Change, DirectiveKind, LineIndex, ObjectName, Parsed, Span};
 
+use crate::ahead::{self, Scripts};
 use crate::context::{ChangeContext, HeldLock, MigrationContext, SeriesFacts};
 use crate::down;
 use crate::effects::{self, Blocks, Effects, Scene, StatementEffects};
@@ -48,16 +49,16 @@ pub fn lint_series(migrations: &[MigrationInput], options: &LintOptions) -> Lint
             Check::Driver => {}
         }
     }
-    for (index, migration) in migrations.iter().enumerate() {
+    ahead::for_each(migrations, options.dialect, |index, migration, scripts| {
         run.series.deployment =
             if options.one_deployment { first_judged.min(index) } else { index };
         if migration.judged {
-            run.judge(index, migration);
+            run.judge(index, migration, scripts);
         } else {
-            run.replay(index, migration);
+            run.replay(index, scripts);
         }
         run.remember(migration);
-    }
+    });
     run.report
 }
 
@@ -107,9 +108,8 @@ struct Session {
 
 impl Run<'_> {
     /// History: replayed, not judged.
-    fn replay(&mut self, index: usize, migration: &MigrationInput) {
-        let Some(up) = &migration.up else { return };
-        let script = parse_script(&up.text, self.options.dialect);
+    fn replay(&mut self, index: usize, scripts: Scripts) {
+        let Some(script) = scripts.up else { return };
         for (_, _, problem) in self.catalog.apply_script(&script, Origin::Series(index)) {
             self.note_history(&problem);
         }
@@ -157,12 +157,9 @@ impl Run<'_> {
             .or_insert_with(|| path_of(migration).to_owned());
     }
 
-    fn judge(&mut self, index: usize, migration: &MigrationInput) {
+    fn judge(&mut self, index: usize, migration: &MigrationInput, scripts: Scripts) {
         self.report.summary.migrations += 1;
-        let up_script =
-            migration.up.as_ref().map(|up| parse_script(&up.text, self.options.dialect));
-        let down_script =
-            migration.down.as_ref().map(|d| parse_script(&d.text, self.options.dialect));
+        let Scripts { up: up_script, down: down_script } = scripts;
         let facts_of =
             |source: &'_ SourceText| source.transactional.unwrap_or(migration.transactional);
         let up = match (&migration.up, &up_script) {

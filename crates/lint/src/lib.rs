@@ -8,6 +8,7 @@
 //!
 //! Absent on purpose: I/O, async, any output format (that is `downhaul-report`).
 
+mod ahead;
 mod context;
 mod docs;
 mod down;

@@ -177,6 +177,9 @@ fn summary(document: &Document<'_>, look: Look) -> String {
     }
     let asides =
         if asides.is_empty() { String::new() } else { format!(" ({})", asides.join(", ")) };
+    if summary.migrations == 0 && document.problems.is_empty() {
+        return format!("{} nothing to judge\n", look.paint(GREEN, "✓"));
+    }
     if document.findings.is_empty() {
         let mark = if document.problems.is_empty() {
             look.paint(GREEN, "✓")
