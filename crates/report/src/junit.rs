@@ -1,16 +1,15 @@
 //! JUnit XML, as Jenkins and most CI servers read it: one suite a file, one failed case a finding,
 //! one passed case a clean file.
 
+use std::collections::BTreeSet;
+
 use crate::Document;
 
 pub(crate) fn render(document: &Document<'_>) -> String {
     let groups = document.by_file();
-    let clean: Vec<&str> = document
-        .files
-        .keys()
-        .map(String::as_str)
-        .filter(|file| !groups.iter().any(|(with, _)| with == file))
-        .collect();
+    let found: BTreeSet<&str> = groups.iter().map(|(file, _)| *file).collect();
+    let clean: Vec<&str> =
+        document.files.keys().map(String::as_str).filter(|file| !found.contains(file)).collect();
     let failures = document.findings.len();
     let errors = document.problems.len();
     let tests = failures + errors + clean.len();

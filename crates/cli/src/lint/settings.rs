@@ -1,6 +1,6 @@
 //! Which rules are reported, at which severity, for which files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use downhaul_lint::{
     Finding, Hazard, Rule, RuleSetting, Severity, StatementEffects, all_rules, find_rule,
@@ -87,9 +87,19 @@ impl Settings {
         effects: &[StatementEffects],
         relative: impl Fn(&str) -> String,
     ) {
+        let by_path = self.sections.iter().any(|section| section.glob.is_some());
+        let hints = !self.tables.large.is_empty() || !self.tables.hot.is_empty();
+        let mut by_file: HashMap<&str, Vec<&StatementEffects>> = HashMap::new();
+        if hints {
+            for statement in effects {
+                by_file.entry(&statement.file).or_default().push(statement);
+            }
+        }
         findings.retain_mut(|finding| {
             let Some(rule) = find_rule(finding.code) else { return true };
-            match self.resolve(rule, &relative(&finding.file)) {
+            // Finding out where a file lies asks the file system: only where it matters.
+            let file = if by_path { relative(&finding.file) } else { String::new() };
+            match self.resolve(rule, &file) {
                 Some(RuleSetting::Off) => return false,
                 Some(RuleSetting::Severity(severity)) => {
                     finding.severity = severity;
@@ -99,7 +109,10 @@ impl Settings {
                 None if !rule.default_on => return false,
                 None => {}
             }
-            if rule.hazard() == Hazard::Locks && self.hurts(finding, effects) {
+            if rule.hazard() == Hazard::Locks
+                && let Some(statements) = by_file.get(finding.file.as_str())
+                && self.hurts(finding, statements)
+            {
                 finding.severity = Severity::Error;
             }
             true
@@ -107,20 +120,16 @@ impl Settings {
     }
 
     /// The statement of a finding blocks a hot table, or works through a large one.
-    fn hurts(&self, finding: &Finding, effects: &[StatementEffects]) -> bool {
+    fn hurts(&self, finding: &Finding, statements: &[&StatementEffects]) -> bool {
         let TableHints { large, hot, .. } = &self.tables;
-        if large.is_empty() && hot.is_empty() {
-            return false;
-        }
         let named = |list: &[String], table: &downhaul_syntax::ObjectName| {
             let (full, name) = (table.to_string(), table.name.to_string());
             list.iter().any(|t| t.eq_ignore_ascii_case(&full) || t.eq_ignore_ascii_case(&name))
         };
-        effects
+        statements
             .iter()
             .filter(|statement| {
-                statement.file == finding.file
-                    && statement.span.start <= finding.span.start
+                statement.span.start <= finding.span.start
                     && finding.span.start < statement.span.end.max(statement.span.start + 1)
             })
             .any(|statement| {
