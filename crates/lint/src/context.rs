@@ -10,6 +10,7 @@ use crate::Severity;
 use crate::effects::{Blocks, Break, Effects, Loss, Scene};
 use crate::facts::Phase;
 use crate::facts::{Item, MigrationFacts, StatementFacts};
+use crate::finding::{Draft, Edit};
 use crate::input::{DownPolicy, MigrationInput};
 use crate::queries::{IndexedQuery, QueryIndex};
 use crate::state::State;
@@ -123,6 +124,27 @@ impl<'a> ChangeContext<'a> {
     /// What is lost is kept by the runner.
     pub(crate) fn protected(&self, table: &ObjectName) -> bool {
         self.options.restore_points && !self.facts.unprotected(table)
+    }
+
+    /// Adds the fix of an index statement that stands alone in its file: `CONCURRENTLY`, outside a
+    /// transaction. Beside other statements it needs a file of its own, which is no edit.
+    pub(crate) fn fix_concurrently(&self, draft: Draft) -> Draft {
+        let statement = self.statement.statement;
+        let lower = statement.text.to_ascii_lowercase();
+        let Some(at) = lower.find("index") else { return draft };
+        if self.facts.script.statements.len() != 1 || statement.changes().len() != 1 {
+            return draft;
+        }
+        let behind = statement.span.start + at + "index".len();
+        let mut edits = Vec::new();
+        if self.facts.wrapped {
+            edits.push(Edit {
+                span: Span::new(0, 0),
+                text: "-- downhaul:no-transaction\n".to_owned(),
+            });
+        }
+        edits.push(Edit { span: Span::new(behind, behind), text: " CONCURRENTLY".to_owned() });
+        draft.fix("build or drop it CONCURRENTLY, outside a transaction", edits)
     }
 
     /// Whether a change belongs to a SQLite rebuild of a table (create new, copy, drop, rename).

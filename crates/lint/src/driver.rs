@@ -38,6 +38,7 @@ pub fn lint_series(migrations: &[MigrationInput], options: &LintOptions) -> Lint
         paired: migrations.iter().any(|m| m.down.is_some()),
         history_known: options.baseline.is_some(),
         history_broken: false,
+        doubt: false,
         catalog,
         series: SeriesFacts { deployment: first_judged, ..SeriesFacts::default() },
         report: LintReport::default(),
@@ -89,6 +90,8 @@ struct Run<'o> {
     history_known: bool,
     /// A migration named a table that nothing had created: the series is not the whole history.
     history_broken: bool,
+    /// Code ran that may have dropped what the catalog still holds.
+    doubt: bool,
     catalog: Catalog,
     series: SeriesFacts,
     report: LintReport,
@@ -113,6 +116,7 @@ impl Run<'_> {
         for (_, _, problem) in self.catalog.apply_script(&script, Origin::Series(index)) {
             self.note_history(&problem);
         }
+        self.doubt |= script.statements.iter().flat_map(|s| s.changes()).any(hides_changes);
     }
 
     /// Whether the server surely refuses: an object that may have been made outside of the series
@@ -135,6 +139,7 @@ impl Run<'_> {
             Problem::Missing { kind, .. } => {
                 self.history_known || matches!(kind.as_str(), "column" | "constraint" | "trigger")
             }
+            Problem::Exists { .. } | Problem::DependsOn { .. } if self.doubt => false,
             Problem::Refused { reason } => !reason.contains("NOT NULL column with default value"),
             _ => true,
         }
@@ -297,6 +302,7 @@ impl Run<'_> {
                         }
                     }
                     session.note(item.change);
+                    self.doubt |= hides_changes(item.change);
                     whole.absorb(&mine);
                     effects[at] = mine;
                 }
@@ -496,6 +502,17 @@ fn path_of(migration: &MigrationInput) -> &str {
     match (&migration.up, &migration.down) {
         (Some(source), _) | (None, Some(source)) => &source.path,
         (None, None) => &migration.path,
+    }
+}
+
+/// Code whose statements are not all known.
+fn hides_changes(change: &Change) -> bool {
+    match change {
+        Change::Call { .. } | Change::DynamicUnknown { .. } => true,
+        Change::Do { body: changes, .. } | Change::Dynamic { changes, .. } => {
+            changes.iter().any(hides_changes)
+        }
+        _ => false,
     }
 }
 

@@ -119,3 +119,35 @@ fn known_queries_are_named_where_they_break() {
     check("ALTER TABLE orders ADD m int NOT NULL;", "BC06", "error", Some("src/orders.rs:20"));
     check("ALTER TABLE orders ALTER n SET NOT NULL;", "BC07", "error", Some("src/orders.rs:20"));
 }
+
+/// A fix, applied, leaves a text on which the rule is silent.
+#[test]
+fn fixes_silence_their_rule() {
+    let history = "CREATE TABLE t (a int); CREATE INDEX i ON t (a);";
+    for (up, code) in [
+        ("CREATE INDEX j ON t (a);", "LK01"),
+        ("-- why\nDROP INDEX i;\n", "LK02"),
+        ("ALTER TABLE t ADD CONSTRAINT k CHECK (a > 0);", "LK04"),
+        ("CREATE INDEX CONCURRENTLY j ON t (a);", "TX01"),
+    ] {
+        let findings = |text: &str| -> Vec<downhaul_lint::Finding> {
+            let migration = |version: &str, text: &str, judged| MigrationInput {
+                version: version.into(),
+                up: Some(SourceText::new(format!("{version}.sql"), text)),
+                judged,
+                ..MigrationInput::default()
+            };
+            let series = [migration("1", history, false), migration("2", text, true)];
+            lint_series(&series, &LintOptions::new(Dialect::Postgres)).findings
+        };
+        let before = findings(up);
+        let fix = before.iter().find(|f| f.code == code).and_then(|f| f.fix.clone()).expect(up);
+        let mut text = up.to_owned();
+        for edit in fix.edits.iter().rev() {
+            text.replace_range(edit.span.start..edit.span.end, &edit.text);
+        }
+        let after = findings(&text);
+        assert!(after.iter().all(|f| f.code != code), "{text}: {after:?}");
+        assert!(after.iter().all(|f| f.code != "UN01" && f.code != "TX01"), "{text}: {after:?}");
+    }
+}

@@ -69,13 +69,12 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if young || !cx.populated(&table) || cx.is_partitioned(&table) {
         return None;
     }
-    Some(
-        Draft::new(format!(
-            "dropping `{name}` waits for all queries on {}, and new ones wait behind it",
-            cx.describe(&table)
-        ))
-        .help("use `DROP INDEX CONCURRENTLY` in a migration that runs outside a transaction"),
-    )
+    let draft = Draft::new(format!(
+        "dropping `{name}` waits for all queries on {}, and new ones wait behind it",
+        cx.describe(&table)
+    ))
+    .help("use `DROP INDEX CONCURRENTLY` in a migration that runs outside a transaction");
+    Some(cx.fix_concurrently(draft))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! LK11.
 
-use downhaul_syntax::Change;
+use downhaul_syntax::{Change, Dialect};
 
 use crate::Severity;
 use crate::effects::Blocks;
@@ -68,7 +68,10 @@ declare_rule! {
 
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     let (what, all) = match cx.change {
-        Change::Vacuum { full: true, tables } => ("VACUUM FULL", tables.is_empty()),
+        Change::Vacuum { full: true, tables } => {
+            let sqlite = cx.dialect() == Dialect::Sqlite;
+            (if sqlite { "VACUUM" } else { "VACUUM FULL" }, tables.is_empty())
+        }
         Change::Cluster { table } => ("CLUSTER", table.is_none()),
         Change::SetLogged { .. } => ("changing whether it is logged", false),
         Change::SetTablespace { .. } => ("moving it to another tablespace", false),

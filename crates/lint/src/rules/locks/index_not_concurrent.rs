@@ -78,8 +78,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             ),
         );
     }
-    Some(
-        Draft::new(format!("building the index blocks writes to {table} until it is done"))
-            .help("use `CREATE INDEX CONCURRENTLY` in a migration that runs outside a transaction"),
-    )
+    let draft = Draft::new(format!("building the index blocks writes to {table} until it is done"))
+        .help("use `CREATE INDEX CONCURRENTLY` in a migration that runs outside a transaction");
+    Some(cx.fix_concurrently(draft))
 }

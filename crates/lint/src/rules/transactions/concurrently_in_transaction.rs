@@ -1,7 +1,7 @@
 //! TX01.
 
 use downhaul_syntax::change::ReindexTarget;
-use downhaul_syntax::{Change, Span};
+use downhaul_syntax::{Change, Dialect, Span};
 
 use crate::finding::Edit;
 
@@ -12,14 +12,14 @@ use crate::rule::declare_rule;
 declare_rule! {
     /// ## What it does
     ///
-    /// Reports statements that PostgreSQL refuses inside a transaction block: `CREATE INDEX
-    /// CONCURRENTLY`, `DROP INDEX CONCURRENTLY`, `REINDEX CONCURRENTLY`, `DETACH PARTITION
-    /// CONCURRENTLY`, `VACUUM`, `CREATE DATABASE`, and before PostgreSQL 12 `ALTER TYPE … ADD
-    /// VALUE`.
+    /// Reports statements that the server refuses inside a transaction block: `VACUUM`; on
+    /// PostgreSQL also `CREATE INDEX CONCURRENTLY`, `DROP INDEX CONCURRENTLY`, `REINDEX
+    /// CONCURRENTLY`, `DETACH PARTITION CONCURRENTLY`, `CREATE DATABASE`, and before PostgreSQL 12
+    /// `ALTER TYPE … ADD VALUE`.
     ///
     /// ## Why is this bad
     ///
-    /// The statement fails with SQLSTATE 25001, and the migration with it.
+    /// The statement fails (on PostgreSQL with SQLSTATE 25001), and the migration with it.
     ///
     /// ## What to do
     ///
@@ -48,13 +48,16 @@ declare_rule! {
     /// ```
     "TX01" "concurrently-in-transaction"
     severity: Error,
-    dialects: POSTGRES,
+    dialects: &[Dialect::Postgres, Dialect::Sqlite],
     default: on,
     since: "0.1.0",
     check: Change(check),
 }
 
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
+    if cx.dialect() == Dialect::Sqlite && !matches!(cx.change, Change::Vacuum { .. }) {
+        return None;
+    }
     let what = match cx.change {
         Change::CreateIndex { concurrently: true, .. } => "CREATE INDEX CONCURRENTLY",
         Change::DropIndex { concurrently: true, .. } => "DROP INDEX CONCURRENTLY",
