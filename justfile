@@ -22,3 +22,7 @@ gen:
 # The demo, on an embedded database.
 demo *ARGS:
     cargo run --release --locked -- demo {{ARGS}}
+
+# Reads random texts for some minutes; needs the nightly toolchain and `cargo install cargo-fuzz`.
+fuzz SECONDS="600":
+    cargo +nightly fuzz run parse -- -dict=fuzz/sql.dict -max_len=4096 -timeout=10 -max_total_time={{SECONDS}}

@@ -54,7 +54,7 @@ impl Layout for Atlas {
                 continue;
             }
             let keep = |part: &str| part_of(&text, part).map(|range| masked(&text, &[range]));
-            add(Direction::Up, keep("migration.sql").unwrap_or_default())?;
+            add(Direction::Up, keep("migration.sql").unwrap_or_else(|| masked(&text, &[])))?;
             if let Some(down) = keep("down.sql") {
                 add(Direction::Down, down)?;
             }

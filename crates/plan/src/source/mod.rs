@@ -319,12 +319,15 @@ impl SourceError {
     }
 }
 
+/// Directories that hold other people's files, and many of them.
+const FOREIGN: [&str; 3] = ["node_modules", "target", "vendor"];
+
 /// The files below a directory, by path relative to it, in order.
 #[derive(Clone, Debug)]
 pub struct Listing {
     /// The directory.
     pub root: PathBuf,
-    /// Relative paths with `/`, hidden files left out.
+    /// Relative paths with `/`, hidden files and other people's left out.
     pub files: Vec<String>,
     /// Texts that were read already.
     texts: HashMap<String, String>,
@@ -343,7 +346,7 @@ impl Listing {
             for entry in std::fs::read_dir(&dir).map_err(unreadable)? {
                 let entry = entry.map_err(unreadable)?;
                 let name = entry.file_name().to_string_lossy().into_owned();
-                if name.starts_with('.') {
+                if name.starts_with('.') || FOREIGN.contains(&name.as_str()) {
                     continue;
                 }
                 let path = entry.path();

@@ -325,6 +325,11 @@ fn client_command(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
     let from = cursor.pos;
     let text = cursor.text().trim_end().to_owned();
     cursor.bump();
-    out.push(cursor, from, Change::ClientCommand { text });
+    // psql runs what the query before it gave.
+    let runs = text.starts_with("\\gexec");
+    out.push(cursor, from, Change::ClientCommand { text: text.clone() });
+    if runs {
+        out.push(cursor, from, Change::DynamicUnknown { text });
+    }
     Ok(())
 }
