@@ -64,7 +64,7 @@ fn without_wording(text: &str) -> String {
             ["error[", "warning[", "info["].iter().any(|severity| code.starts_with(severity))
         });
         let shown = match code {
-            Some(code) => code,
+            Some(code) => &format!("{code}]"),
             None if line.starts_with(['$', '(', '✗', '✓']) => line,
             None if line.starts_with("error: ") || line.starts_with("next: ") => line,
             None if line.trim_start().starts_with("╭▸") => line,
