@@ -13,12 +13,12 @@ impl Photograph {
     /// Takes one.
     ///
     /// # Panics
-    /// When a query fails, and on MySQL, which has none yet.
+    /// When a query fails.
     pub async fn of(session: &mut Session) -> Self {
         match session {
             Session::Postgres(_) => postgres(session).await,
             Session::Sqlite(_) => sqlite(session).await,
-            Session::MySql(_) => panic!("photographs of MySQL are not taken yet"),
+            Session::MySql(_) => mysql(session).await,
         }
     }
 
@@ -157,10 +157,69 @@ async fn sqlite(session: &mut Session) -> Photograph {
     Photograph(found)
 }
 
+async fn mysql(session: &mut Session) -> Photograph {
+    let tables = "table_schema = database() AND table_name NOT LIKE 'downhaul\\_%'";
+    let mut found = BTreeMap::new();
+    for query in [
+        format!(
+            "SELECT concat('columns of ', table_name), column_name, column_type, is_nullable, \
+                    column_default, extra, collation_name, generation_expression \
+             FROM information_schema.columns WHERE {tables} ORDER BY 1, 2"
+        ),
+        format!(
+            "SELECT 'indexes', table_name, index_name, seq_in_index, column_name, sub_part, non_unique \
+             FROM information_schema.statistics WHERE {tables} ORDER BY 2, 3, 4"
+        ),
+        "SELECT 'foreign keys', k.table_name, k.constraint_name, k.column_name, k.referenced_table_name, \
+                k.referenced_column_name, r.update_rule, r.delete_rule \
+         FROM information_schema.key_column_usage k JOIN information_schema.referential_constraints r \
+           ON r.constraint_schema = k.constraint_schema AND r.constraint_name = k.constraint_name \
+          AND r.table_name = k.table_name \
+         WHERE k.table_schema = database() AND k.table_name NOT LIKE 'downhaul\\_%' ORDER BY 2, 3, k.ordinal_position"
+            .to_owned(),
+        "SELECT 'checks', table_name, constraint_name, check_clause FROM information_schema.check_constraints \
+         WHERE constraint_schema = database() AND table_name NOT LIKE 'downhaul\\_%' ORDER BY 2, 3"
+            .to_owned(),
+        format!(
+            "SELECT 'views', table_name, view_definition FROM information_schema.views WHERE {tables} ORDER BY 2"
+        ),
+        "SELECT 'triggers', event_object_table, trigger_name, action_timing, event_manipulation, action_statement \
+         FROM information_schema.triggers WHERE trigger_schema = database() \
+           AND event_object_table NOT LIKE 'downhaul\\_%' ORDER BY 2, 3"
+            .to_owned(),
+    ] {
+        add(session, &mut found, &query).await;
+    }
+    let names = session
+        .rows(&format!(
+            "SELECT table_name FROM information_schema.tables WHERE {tables} AND table_type = 'BASE TABLE'"
+        ))
+        .await;
+    for table in names.into_iter().flatten().flatten() {
+        let columns = session
+            .rows(&format!(
+                "SELECT column_name FROM information_schema.columns \
+                 WHERE table_schema = database() AND table_name = '{table}' ORDER BY 1"
+            ))
+            .await;
+        let values: Vec<String> = columns
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|column| format!("ifnull(concat('x', hex(`{column}`)), 'null')"))
+            .collect();
+        let query =
+            format!("SELECT concat_ws(',', {}) FROM `{table}` ORDER BY 1", values.join(", "));
+        let rows = session.rows(&query).await.into_iter().flatten().flatten().collect();
+        found.insert(format!("rows of {table}"), rows);
+    }
+    Photograph(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Postgres, SqliteFile};
+    use crate::{MariaDb, Postgres, SqliteFile};
 
     /// Each statement is seen; its undoing is, too.
     async fn check(session: &mut Session, setup: &str, pairs: &[(&str, &str)]) {
@@ -189,6 +248,22 @@ mod tests {
             ("CREATE INDEX i ON a (b)", "DROP INDEX i"),
             ("ALTER TABLE a ADD CONSTRAINT k CHECK (id > 0)", "ALTER TABLE a DROP CONSTRAINT k"),
             ("CREATE VIEW v AS SELECT 1 AS x", "DROP VIEW v"),
+            ("INSERT INTO a VALUES (3, 'x')", "DELETE FROM a WHERE id = 3"),
+        ];
+        check(&mut database.session().await, SETUP, &pairs).await;
+    }
+
+    #[tokio::test]
+    async fn changes_of_mariadb_are_seen() {
+        let database = MariaDb::shared().fresh_database().await;
+        let pairs = [
+            ("UPDATE a SET b = '' WHERE id = 2", "UPDATE a SET b = NULL WHERE id = 2"),
+            ("UPDATE a SET b = 'X' WHERE id = 1", "UPDATE a SET b = 'x' WHERE id = 1"),
+            ("ALTER TABLE a ADD c int DEFAULT 1", "ALTER TABLE a DROP c"),
+            ("CREATE INDEX i ON a (b(10))", "DROP INDEX i ON a"),
+            ("ALTER TABLE a ADD CONSTRAINT k CHECK (id > 0)", "ALTER TABLE a DROP CONSTRAINT k"),
+            ("CREATE VIEW v AS SELECT 1 AS x", "DROP VIEW v"),
+            ("CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW SET @n = 1", "DROP TRIGGER t"),
             ("INSERT INTO a VALUES (3, 'x')", "DELETE FROM a WHERE id = 3"),
         ];
         check(&mut database.session().await, SETUP, &pairs).await;
