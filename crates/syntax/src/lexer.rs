@@ -321,7 +321,10 @@ impl<'a> Lexer<'a> {
             && (!self.rules.dashes_need_space
                 || self.pos + 2 >= self.bytes.len()
                 || self.peek(2).is_ascii_whitespace()
-                || self.peek(2).is_ascii_control())
+                || self.peek(2).is_ascii_control()
+                // No statement begins with two minus signs: some runners take such a line for
+                // a comment, and leave it out.
+                || (self.at_statement_start() && self.at_line_start()))
     }
 
     fn line_comment(&mut self) -> TokenKind {
@@ -953,6 +956,25 @@ mod tests {
                 (Word, "x"),
                 (Operator, "::"),
                 (Word, "int"),
+            ],
+        );
+    }
+
+    #[test]
+    fn mysql_dashes() {
+        check(
+            Dialect::Mysql,
+            "--split\na --b\n--c\n-- d",
+            &[
+                (LineComment, "--split"),
+                (Word, "a"),
+                (Operator, "-"),
+                (Operator, "-"),
+                (Word, "b"),
+                (Operator, "-"),
+                (Operator, "-"),
+                (Word, "c"),
+                (LineComment, "-- d"),
             ],
         );
     }
