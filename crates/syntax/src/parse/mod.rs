@@ -27,7 +27,7 @@ mod view;
 use serde::{Deserialize, Serialize};
 
 use crate::directive::parse_directive;
-use crate::lexer::{Token, TokenKind, lex};
+use crate::lexer::{Token, TokenKind, lex, lex_range};
 use crate::split::split;
 use crate::{Change, Dialect, Directive, Span};
 use cursor::Cursor;
@@ -131,12 +131,7 @@ impl Out {
 #[must_use]
 pub fn parse_script(source: &str, dialect: Dialect) -> Script {
     let lexed = lex(source, dialect);
-    let directives = lexed
-        .tokens
-        .iter()
-        .filter(|t| t.kind.is_comment())
-        .filter_map(|t| parse_directive(t.span.text(source), t.span))
-        .collect();
+    let directives = directives(source, &lexed.tokens, dialect);
     let mut significant: Vec<Token> = Vec::new();
     let mut session = dialect.is_mysql_family().then(|| body::Session::new(source.len()));
     let statements = split(source, &lexed.tokens, dialect)
@@ -151,6 +146,33 @@ pub fn parse_script(source: &str, dialect: Dialect) -> Script {
         })
         .collect();
     Script { dialect, statements, directives, errors: lexed.errors }
+}
+
+/// The directives among the comments, those inside dollar-quoted bodies included.
+fn directives(source: &str, tokens: &[Token], dialect: Dialect) -> Vec<Directive> {
+    if !source.contains("downhaul:") {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    let mut read = |tokens: &[Token]| {
+        found.extend(
+            tokens
+                .iter()
+                .filter(|t| t.kind.is_comment())
+                .filter_map(|t| parse_directive(t.span.text(source), t.span)),
+        );
+    };
+    for token in tokens {
+        let text = token.span.text(source);
+        if token.kind != TokenKind::DollarString || !text.contains("downhaul:") {
+            read(std::slice::from_ref(token));
+        } else if let Some(range) = literal::verbatim_range(text, dialect) {
+            let start = token.span.start;
+            let inner = Span::new(start + range.start, start + range.end);
+            read(&lex_range(source, inner, dialect).tokens);
+        }
+    }
+    found
 }
 
 /// The grammar sees through executable comments.

@@ -233,3 +233,11 @@ fn a_text_that_doubles_itself_is_not_followed() {
     );
     assert_eq!(found(Dialect::Postgres, &sql), ["unknown: {{text}}"]);
 }
+
+#[test]
+fn directives_inside_bodies_are_found() {
+    let source = "DO $$ BEGIN -- downhaul:allow drop-table \"old\"\n DROP TABLE t; END $$; -- downhaul:no-transaction";
+    let script = parse_script(source, Dialect::Postgres);
+    let found: Vec<_> = script.directives.iter().map(|d| d.span.text(source)).collect();
+    assert_eq!(found, ["-- downhaul:allow drop-table \"old\"", "-- downhaul:no-transaction"]);
+}
