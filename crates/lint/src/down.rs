@@ -6,7 +6,7 @@ use downhaul_catalog::{Catalog, DiffOptions, Origin, Problem, diff};
 use downhaul_syntax::{Ident, ObjectName, Parsed, Script};
 
 use crate::context::{DownProblem, DownReplay};
-use crate::effects::{Effects, Scene, logical};
+use crate::effects::{Effects, Scene, logical, refused};
 use crate::facts::MigrationFacts;
 use crate::input::LintOptions;
 use crate::state::State;
@@ -54,6 +54,16 @@ pub(crate) fn replay<'a>(
                     in_rebuild: down.in_rebuild(index),
                     later: &down.items[index + 1..],
                 };
+                if !item.nested && !catalog.uncertain {
+                    for reason in refused::refused(item.change, &scene) {
+                        out.problems.push(DownProblem {
+                            statement: statement.index,
+                            change: item.change,
+                            problem: Problem::Refused { reason },
+                            known: true,
+                        });
+                    }
+                }
                 let mut effects = Effects::none();
                 logical::logical(item.change, &scene, &mut effects);
                 out.losses.extend(effects.loses.into_iter().map(|l| (statement.index, l)));

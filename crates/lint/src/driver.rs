@@ -279,7 +279,13 @@ impl Run<'_> {
                         in_rebuild: facts.in_rebuild(at),
                         later: &facts.items[at + 1..],
                     };
-                    let mine = effects::effects(item.change, &scene);
+                    let mut mine = effects::effects(item.change, &scene);
+                    if !item.nested && !self.catalog.uncertain {
+                        for reason in effects::refused::refused(item.change, &scene) {
+                            failures.push((item.span, Problem::Refused { reason: reason.clone() }));
+                            mine.fails.push(reason);
+                        }
+                    }
                     let context = ChangeContext {
                         change: item.change,
                         span: item.span,
@@ -308,7 +314,8 @@ impl Run<'_> {
                 }
                 let problems = self.catalog.apply(&changes[clause], Origin::Series(index));
                 for problem in problems {
-                    if self.is_certain(&problem, &changes[clause]) {
+                    let said = whole.fails.contains(&problem.to_string());
+                    if !said && self.is_certain(&problem, &changes[clause]) {
                         let span = facts.script.statements[statement.index]
                             .change_spans
                             .get(clause)

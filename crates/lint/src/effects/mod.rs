@@ -14,6 +14,7 @@ pub(crate) mod default_value;
 pub(crate) mod logical;
 pub(crate) mod mysql;
 pub(crate) mod postgres;
+pub(crate) mod refused;
 mod sqlite;
 pub(crate) mod table;
 pub(crate) mod type_change;
