@@ -191,3 +191,49 @@ async fn schema_dump_on_postgres() {
     let (one, two) = (server.fresh_database().await, server.fresh_database().await);
     the_schema_is_shown_as_statements_that_make_it_again(one.url(), two.url()).await;
 }
+
+async fn a_plan_is_what_is_applied_or_it_is_refused(url: &str) {
+    let program = shop(url);
+    check(&program.run(&["up", "--yes", "--steps", "2"]), Code::Clean, &[]);
+    check(
+        &program.run(&["plan", "--out", "plan.json"]),
+        Code::Clean,
+        &["0003_no_fax in one transaction", "loses  customers.fax", "keeps customers", "up --plan"],
+    );
+    let mut session = Session::connect(url).await;
+    session.run("CREATE INDEX behind_the_back ON orders (customer)").await;
+    let refused = program.run(&["up", "--yes", "--plan", "plan.json"]);
+    check(&refused, Code::Drift, &["the schema of the database has changed"]);
+    session.run("DROP INDEX behind_the_back").await;
+    let file = "migrations/0003_no_fax.down.sql";
+    program.write(file, "ALTER TABLE customers ADD COLUMN fax varchar;\n");
+    let refused = program.run(&["up", "--yes", "--plan", "plan.json"]);
+    check(&refused, Code::Drift, &["the migration files have changed"]);
+    program.write(file, "ALTER TABLE customers ADD COLUMN fax text;\n");
+    check(&program.run(&["up", "--yes", "--plan", "plan.json"]), Code::Clean, &["↑ 0003_no_fax"]);
+    let refused = program.run(&["up", "--yes", "--plan", "plan.json"]);
+    check(&refused, Code::Drift, &["other migrations are applied now"]);
+    program.write("plan.json", "{}");
+    check(&program.run(&["up", "--yes", "--plan", "plan.json"]), Code::Usage, &["is no plan"]);
+    let json = program.run(&["plan", "--format", "json"]);
+    check(&json, Code::Clean, &["\"migrations\": []", "\"rests_on\""]);
+}
+on_both!(plan, super::a_plan_is_what_is_applied_or_it_is_refused);
+
+async fn lint_judges_against_the_live_schema(url: &str) {
+    let program = shop(url);
+    check(&program.run(&["up", "--yes", "--steps", "2"]), Code::Clean, &[]);
+    program.migration(
+        "0004_more",
+        "ALTER TABLE customers ADD COLUMN made_by_hand text;\n",
+        "ALTER TABLE customers DROP COLUMN made_by_hand;\n",
+    );
+    let lint = ["lint", "--database-url", url];
+    let outcome = program.run(&lint);
+    check(&outcome, Code::Findings, &["BC01"]);
+    assert!(!outcome.stdout.contains("TX10"), "{outcome}");
+    // No file says so, the database does.
+    Session::connect(url).await.run("ALTER TABLE customers ADD COLUMN made_by_hand text").await;
+    check(&program.run(&lint), Code::Findings, &["TX10", "made_by_hand"]);
+}
+on_both!(live_lint, super::lint_judges_against_the_live_schema);

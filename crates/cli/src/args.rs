@@ -69,6 +69,8 @@ pub enum Command {
     Up(UpArgs),
     /// Take migrations back, with the data that they destroyed
     Down(DownArgs),
+    /// Show what `up` would do: statements, locks, what breaks, what is lost and kept
+    Plan(PlanArgs),
     /// Take the last migration back and apply it again
     Redo(RedoArgs),
     /// Show what was run, by whom, and how it ended
@@ -170,6 +172,9 @@ pub struct UpArgs {
     /// Apply so many migrations
     #[arg(long, value_name = "N")]
     pub steps: Option<usize>,
+    /// Apply exactly what this plan says, or refuse when files, journal or schema have changed since
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
     /// Do not ask
     #[arg(long, short)]
     pub yes: bool,
@@ -217,6 +222,29 @@ pub struct DownArgs {
     /// How to wait.
     #[command(flatten)]
     pub waiting: Waiting,
+}
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Where migrations and database are.
+    #[command(flatten)]
+    pub place: Place,
+    /// Up to and with this version
+    #[arg(long, value_name = "VERSION", conflicts_with = "steps")]
+    pub to: Option<String>,
+    /// So many migrations
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// With a pending migration that is older than an applied one
+    #[arg(long)]
+    pub allow_out_of_order: bool,
+    /// Write the plan to a file, for `up --plan`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    pub format: StatusFormat,
 }
 
 /// `redo`.
@@ -426,6 +454,10 @@ pub struct LintArgs {
     /// Report a rule as an error; may be repeated
     #[arg(long, value_name = "RULE")]
     pub deny: Vec<String>,
+    /// Judge against the live schema of this database, with the sizes of its tables: only what its
+    /// journal does not know is judged. Nothing is changed in it
+    #[arg(long, value_name = "URL", conflicts_with = "schema")]
+    pub database_url: Option<String>,
     /// Schema that is there before the first migration: the output of `pg_dump --schema-only`,
     /// `mysqldump --no-data` or `.schema`
     #[arg(long, value_name = "FILE")]

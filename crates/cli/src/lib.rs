@@ -42,6 +42,7 @@ fn run(cli: &Cli, ui: &ui::Ui) -> Result<exit_code::Code, CliError> {
         Command::Status(args) => block_on(commands::status::run(&cli.global, args, ui)),
         Command::Up(args) => block_on(commands::up::run(&cli.global, args, ui)),
         Command::Down(args) => block_on(commands::down::run(&cli.global, args, ui)),
+        Command::Plan(args) => block_on(commands::plan::run(&cli.global, args, ui)),
         Command::Redo(args) => block_on(commands::redo::run(&cli.global, args, ui)),
         Command::History(args) => block_on(commands::history::run(&cli.global, args, ui)),
         Command::Verify(args) => block_on(commands::verify::run(&cli.global, args, ui)),
@@ -59,7 +60,9 @@ fn run(cli: &Cli, ui: &ui::Ui) -> Result<exit_code::Code, CliError> {
 }
 
 /// Commands that talk to a database run on one thread: there is one connection to wait for.
-fn block_on<T>(future: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+pub(crate) fn block_on<T>(
+    future: impl Future<Output = Result<T, CliError>>,
+) -> Result<T, CliError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -9,6 +9,7 @@
 
 pub mod dump;
 pub mod error;
+pub mod live;
 pub mod lock;
 mod postgres;
 pub mod session;
@@ -18,6 +19,7 @@ pub mod target;
 
 pub use dump::{DumpKind, DumpObject, ObjectId, SchemaDump};
 pub use error::{EngineError, StatementFailure};
+pub use live::{TableSize, live_catalog};
 pub use lock::{LockHolder, MigrationLock};
 pub use session::{LockBudget, Row, ServerInfo, Session, connect};
 pub use shape::{ColumnShape, ForeignKeyShape, SequenceState, TableShape};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use downhaul_syntax::{Dialect, ObjectName};
 
-use crate::{EngineError, SchemaDump, TableShape, Target};
+use crate::{EngineError, SchemaDump, TableShape, TableSize, Target};
 
 /// What the server said of itself.
 #[derive(Clone, Debug)]
@@ -97,6 +97,11 @@ pub trait Session: Send {
 
     /// Names of all tables of the user in a schema (SQLite: `main`).
     async fn tables_of_schema(&mut self, schema: &str) -> Result<Vec<ObjectName>, EngineError>;
+
+    /// How large tables are, where the server knows without counting; tables may be missing.
+    async fn sizes(&mut self) -> Result<Vec<TableSize>, EngineError> {
+        Ok(Vec::new())
+    }
 
     /// A fingerprint of the rows of a table, whatever their order: `count:hash`. `columns` are
     /// quoted. Only within a transaction.

@@ -28,5 +28,5 @@ pub use observer::{Event, Observer, Silent};
 pub use prepare::{Group, Prepared};
 pub use runner::{Options, Runner};
 pub use status::{Status, StatusRow, StatusState};
-pub use up::{PlannedUp, UpPlan, UpSelection};
+pub use up::{PlannedUp, UpPlan, UpSelection, applied, plan_up, plan_up_of_nothing};
 pub use verify::{Drift, DriftKind, Verification, verify};

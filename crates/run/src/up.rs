@@ -32,6 +32,14 @@ pub struct PlannedUp {
     entry: JournalEntry,
 }
 
+impl PlannedUp {
+    /// Text of its down, where it has one.
+    #[must_use]
+    pub fn down(&self) -> Option<&str> {
+        self.entry.down_sql.as_deref()
+    }
+}
+
 /// What `up` will do.
 #[derive(Clone, Debug, Default)]
 pub struct UpPlan {
@@ -67,6 +75,99 @@ fn check_unedited(
     })
 }
 
+/// Finds what is pending; refuses edited files and migrations out of order. Reads only.
+pub async fn plan_up(
+    session: &mut dyn Session,
+    series: &Series,
+    selection: &UpSelection,
+    out_of_order: bool,
+) -> Result<UpPlan, RunError> {
+    let dialect = session.dialect();
+    let entries = entries_if_any(session).await?.unwrap_or_default();
+    plan(series, selection, &entries, dialect, out_of_order)
+}
+
+/// What `up` would do on a database that does not exist yet.
+pub fn plan_up_of_nothing(
+    series: &Series,
+    selection: &UpSelection,
+    dialect: Dialect,
+) -> Result<UpPlan, RunError> {
+    plan(series, selection, &[], dialect, false)
+}
+
+/// Versions that are applied, oldest first; none where there is no journal.
+pub async fn applied(session: &mut dyn Session) -> Result<Vec<Version>, RunError> {
+    let journal = crate::Journal::new(session.dialect());
+    if !journal.exists(session).await? {
+        return Ok(Vec::new());
+    }
+    Ok(journal.versions(session).await?)
+}
+
+fn plan(
+    series: &Series,
+    selection: &UpSelection,
+    entries: &[JournalEntry],
+    dialect: Dialect,
+    out_of_order: bool,
+) -> Result<UpPlan, RunError> {
+    let known = |version: &Version| entries.iter().find(|e| e.version == *version);
+    let last_applied = entries.iter().rfind(|e| e.state == MigrationState::Applied);
+    if let UpSelection::To(version) = selection
+        && !series.migrations.iter().any(|m| m.version == *version)
+    {
+        return Err(RunError::UnknownVersion(version.clone()));
+    }
+    let mut plan = UpPlan::default();
+    for migration in series.migrations.iter().filter(|m| !m.repeatable) {
+        let Some(file) = &migration.up else { continue };
+        let half_done = match known(&migration.version) {
+            Some(entry) if entry.state == MigrationState::Applied => {
+                check_unedited(entry, migration, dialect)?;
+                continue;
+            }
+            Some(entry) if entry.state == MigrationState::Reverting => {
+                return Err(RunError::HalfWay { label: entry.label(), direction: Direction::Down });
+            }
+            Some(_) => true,
+            None => false,
+        };
+        let enough = match selection {
+            UpSelection::All => false,
+            UpSelection::Steps(steps) => plan.migrations.len() >= *steps,
+            UpSelection::To(version) => migration.version > *version,
+        };
+        if enough {
+            continue;
+        }
+        if let Some(later) = last_applied.filter(|e| e.version > migration.version)
+            && !half_done
+            && !out_of_order
+        {
+            return Err(RunError::OutOfOrder {
+                pending: migration.label(),
+                applied: later.label(),
+            });
+        }
+        let up = Prepared::new(migration, Direction::Up, file, dialect)?;
+        let entry = JournalEntry {
+            version: migration.version.clone(),
+            name: migration.name.clone(),
+            state: MigrationState::Applied,
+            up: up.checksum.clone(),
+            up_sql: file.text.clone(),
+            down: migration.down.as_ref().map(|down| Checksum::of(&down.text, dialect)),
+            down_sql: migration.down.as_ref().map(|down| down.text.clone()),
+            applied_at: String::new(),
+            applied_by: String::new(),
+            release: None,
+        };
+        plan.migrations.push(PlannedUp { version: migration.version.clone(), up, entry });
+    }
+    Ok(plan)
+}
+
 impl Runner {
     /// Finds what is pending; refuses edited files and migrations out of order.
     pub async fn plan_up(
@@ -74,68 +175,16 @@ impl Runner {
         series: &Series,
         selection: &UpSelection,
     ) -> Result<UpPlan, RunError> {
-        let dialect = self.session.dialect();
-        let entries = self.journal.entries(&mut *self.session).await?;
-        let known = |version: &Version| entries.iter().find(|e| e.version == *version);
-        let last_applied = entries.iter().rfind(|e| e.state == MigrationState::Applied);
-        if let UpSelection::To(version) = selection
-            && !series.migrations.iter().any(|m| m.version == *version)
-        {
-            return Err(RunError::UnknownVersion(version.clone()));
-        }
-        let mut plan = UpPlan::default();
-        for migration in series.migrations.iter().filter(|m| !m.repeatable) {
-            let Some(file) = &migration.up else { continue };
-            let half_done = match known(&migration.version) {
-                Some(entry) if entry.state == MigrationState::Applied => {
-                    check_unedited(entry, migration, dialect)?;
-                    continue;
-                }
-                Some(entry) if entry.state == MigrationState::Reverting => {
-                    return Err(RunError::HalfWay {
-                        label: entry.label(),
-                        direction: Direction::Down,
-                    });
-                }
-                Some(_) => true,
-                None => false,
-            };
-            let enough = match selection {
-                UpSelection::All => false,
-                UpSelection::Steps(steps) => plan.migrations.len() >= *steps,
-                UpSelection::To(version) => migration.version > *version,
-            };
-            if enough {
-                continue;
-            }
-            if let Some(later) = last_applied.filter(|e| e.version > migration.version)
-                && !half_done
-                && !self.options.out_of_order
-            {
-                return Err(RunError::OutOfOrder {
-                    pending: migration.label(),
-                    applied: later.label(),
-                });
-            }
-            let up = Prepared::new(migration, Direction::Up, file, dialect)?;
-            let entry = JournalEntry {
-                version: migration.version.clone(),
-                name: migration.name.clone(),
-                state: MigrationState::Applied,
-                up: up.checksum.clone(),
-                up_sql: file.text.clone(),
-                down: migration.down.as_ref().map(|down| Checksum::of(&down.text, dialect)),
-                down_sql: migration.down.as_ref().map(|down| down.text.clone()),
-                applied_at: String::new(),
-                applied_by: self.options.who.clone(),
-                release: self.options.release.clone(),
-            };
-            plan.migrations.push(PlannedUp { version: migration.version.clone(), up, entry });
-        }
-        if plan.migrations.is_empty() {
+        let out_of_order = self.options.out_of_order;
+        let mut found = plan_up(&mut *self.session, series, selection, out_of_order).await?;
+        if found.migrations.is_empty() {
             self.nothing_to_do().await?;
         }
-        Ok(plan)
+        for migration in &mut found.migrations {
+            migration.entry.applied_by.clone_from(&self.options.who);
+            migration.entry.release.clone_from(&self.options.release);
+        }
+        Ok(found)
     }
 
     /// Applies a plan, one migration after the other. Returns what each did.

@@ -20,6 +20,7 @@ use crate::error::CliError;
 use crate::exit_code::Code;
 use crate::lint::changed::{Change, Changes, changes};
 use crate::lint::dialect::{self, Found};
+use crate::lint::live::{self, Live};
 use crate::lint::select::{self, Group, Selection, Stdin};
 use crate::lint::settings::Settings;
 use crate::lint::{baseline, queries, shown};
@@ -49,7 +50,18 @@ pub fn run(global: &Global, args: &LintArgs, ui: &Ui) -> Result<Code, CliError> 
         return Err(CliError::usage("the paths hold no SQL files")
             .hint("name files that end with .sql, or the folder that holds them"));
     }
+    let live = match &args.database_url {
+        Some(url) => Some(crate::block_on(live::read(url))?),
+        None => None,
+    };
+    if live.as_ref().is_some_and(|live| live.applied.is_none()) && args.paths.is_empty() {
+        ui.remark(format!(
+            "{} this database has no journal of Downhaul's, so every migration counts as pending; name the new files, or use --changed",
+            paint(Style::Dim, "note:")
+        ));
+    }
     let mut work = Work::new(&config, args, &settings, &selection.groups);
+    work.live = live;
     work.judge(&selection.groups, ui)?;
     let Work { mut findings, report, files, series, .. } = work;
 
@@ -175,6 +187,7 @@ struct Work<'a> {
     settings: &'a Settings,
     dialects: HashMap<PathBuf, Found>,
     changes: HashMap<PathBuf, Changes>,
+    live: Option<Live>,
     /// Findings that are to be reported.
     findings: Vec<Finding>,
     /// Effects and counts of all series.
@@ -206,6 +219,7 @@ impl<'a> Work<'a> {
             settings,
             dialects,
             changes: HashMap::new(),
+            live: None,
             findings: Vec::new(),
             report: LintReport::default(),
             files: BTreeMap::new(),
@@ -285,6 +299,18 @@ impl<'a> Work<'a> {
             catalog.apply_script(&script, Origin::Baseline);
             options.baseline = Some(catalog);
         }
+        if let Some(live) = &self.live {
+            if live.catalog.dialect != dialect {
+                return Err(CliError::usage(format!(
+                    "the migrations are {}, the database is {}",
+                    dialect.as_str(),
+                    live.catalog.dialect.as_str()
+                ))
+                .hint("name another --database-url, or the --dialect of the files"));
+            }
+            options.baseline = Some(live.catalog.clone());
+            options.server_version.get_or_insert(live.version);
+        }
         Ok(options)
     }
 
@@ -303,6 +329,12 @@ impl<'a> Work<'a> {
             .migrations
             .iter()
             .enumerate()
+            // What a live schema holds already is not replayed once more.
+            .filter(|(_, (migration, wanted))| match &self.live {
+                None => true,
+                Some(Live { applied: Some(applied), .. }) => !applied.contains(&migration.version),
+                Some(Live { applied: None, .. }) => *wanted,
+            })
             .map(|(at, (migration, wanted))| {
                 let up_change = of(migration.up.as_ref());
                 let down_change = of(migration.down.as_ref());

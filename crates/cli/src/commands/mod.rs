@@ -11,6 +11,7 @@ pub mod history;
 pub mod init;
 pub mod lint;
 pub mod new;
+pub mod plan;
 pub mod redo;
 pub mod repair;
 pub mod rules;

@@ -23,6 +23,10 @@ pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliErr
         (None, None) => UpSelection::All,
     };
     let dialect = site.target.dialect();
+    if let Some(path) = &args.plan {
+        let foreseen = super::plan::foresee(&site, &selection, args.allow_out_of_order).await?;
+        super::plan::check(path, &foreseen)?;
+    }
     let mut runner = Runner::open(&site.target, true, options).await?;
     let result = async {
         let plan = runner.plan_up(&site.series, &selection).await?;
@@ -72,7 +76,7 @@ pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliErr
 }
 
 /// What a plan destroys, a line for each table.
-fn destructive(plan: &UpPlan, dialect: downhaul_syntax::Dialect) -> Vec<String> {
+pub(crate) fn destructive(plan: &UpPlan, dialect: downhaul_syntax::Dialect) -> Vec<String> {
     let mut lines = Vec::new();
     for migration in &plan.migrations {
         let losses = migration.up.losses(&migration.up.statements, dialect);

@@ -5,6 +5,7 @@ pub mod baseline;
 pub mod changed;
 pub mod dialect;
 pub mod glob;
+pub mod live;
 pub mod queries;
 pub mod select;
 pub mod settings;

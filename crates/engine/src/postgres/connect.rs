@@ -1,12 +1,12 @@
 //! Connecting to PostgreSQL and running statements.
 
 use async_trait::async_trait;
-use downhaul_syntax::{Dialect, ObjectName};
+use downhaul_syntax::{Dialect, Ident, ObjectName};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _, ValueRef};
 
 use crate::session::{LockBudget, Row, ServerInfo, Session};
-use crate::{EngineError, SchemaDump, TableShape, Target};
+use crate::{EngineError, SchemaDump, TableShape, TableSize, Target};
 
 /// Advisory lock of every transaction: the first 63 bits of SHA-256("downhaul transaction").
 const TRANSACTION_KEY: i64 = 0x3c2c_997c_5c51_dd86;
@@ -141,6 +141,31 @@ impl Session for Postgres {
 
     async fn tables_of_schema(&mut self, schema: &str) -> Result<Vec<ObjectName>, EngineError> {
         super::shape::tables_of_schema(self, schema).await
+    }
+
+    async fn sizes(&mut self) -> Result<Vec<TableSize>, EngineError> {
+        // A partitioned table is as large as its partitions.
+        let rows = self
+            .rows(
+                "SELECT n.nspname, c.relname, \
+                   (SELECT sum(greatest(p.reltuples, 0))::bigint FROM pg_catalog.pg_class p WHERE p.oid = c.oid OR p.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(c.oid))), \
+                   (SELECT sum(pg_catalog.pg_total_relation_size(p.oid))::bigint FROM pg_catalog.pg_class p WHERE p.oid = c.oid OR p.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(c.oid))) \
+                 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                 WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'downhaul') \
+                   AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'",
+            )
+            .await?;
+        let mut sizes = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let mut name = ObjectName::bare(Ident::stored(Dialect::Postgres, row.text(1)));
+            name.schema = Some(Ident::stored(Dialect::Postgres, row.text(0)));
+            sizes.push(TableSize {
+                name,
+                rows: u64::try_from(row.number(2)?).unwrap_or(0),
+                bytes: u64::try_from(row.number(3)?).unwrap_or(0),
+            });
+        }
+        Ok(sizes)
     }
 
     async fn digest(&mut self, table: &str, columns: &[String]) -> Result<String, EngineError> {
