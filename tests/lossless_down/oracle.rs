@@ -18,12 +18,19 @@ pub async fn photograph(session: &mut Session, sql: Sql, table: &Table) -> Rows 
     let list: Vec<String> = names
         .iter()
         .map(|n| match sql {
-            Sql::Sqlite => format!("quote({})", quote(n)),
-            _ => format!("{}::text", quote(n)),
+            Sql::Sqlite => format!("quote({})", quote(sql, n)),
+            Sql::Postgres => format!("{}::text", quote(sql, n)),
+            Sql::MariaDb => {
+                let bytes = table.columns.iter().any(|c| {
+                    c.name == **n
+                        && ["blob", "varbinary", "bit"].iter().any(|t| c.ty.name.starts_with(t))
+                });
+                format!("{}({})", if bytes { "HEX" } else { "CONCAT" }, quote(sql, n))
+            }
         })
         .collect();
     let mut found: Vec<Row> = session
-        .rows(&format!("SELECT {} FROM {}", list.join(", "), quote(&table.name)))
+        .rows(&format!("SELECT {} FROM {}", list.join(", "), quote(sql, &table.name)))
         .await
         .into_iter()
         .map(|row| names.iter().cloned().zip(row).collect())

@@ -70,6 +70,15 @@ impl EngineError {
         if let sqlx::Error::Database(db) = error {
             let code = db.code().unwrap_or_default().into_owned();
             let cause = db.message().to_owned();
+            if let Some(mysql) = db.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+                // MySQL error reference: 1044, 1045, 1698 access denied, 1251 and 2059 the way of
+                // logging in is not known, 1862 the password has expired.
+                return if matches!(mysql.number(), 1044 | 1045 | 1251 | 1698 | 1862 | 2059) {
+                    Self::LoginRefused { target, cause }
+                } else {
+                    Self::Unreachable { target, cause: mysql_cause(mysql.number(), cause) }
+                };
+            }
             // Class 28: invalid authorization (PostgreSQL manual, appendix A).
             return if code.starts_with("28") {
                 Self::LoginRefused { target, cause }
@@ -98,6 +107,24 @@ impl EngineError {
                     failure.position = match pg.position() {
                         Some(sqlx::postgres::PgErrorPosition::Original(at)) => at.checked_sub(1),
                         _ => None,
+                    };
+                }
+                if let Some(mysql) = db.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+                    let number = mysql.number();
+                    failure.code = Some(number.to_string());
+                    return match number {
+                        // Lock wait timeout; deadlock, or certification failed on a cluster.
+                        1205 | 1213 => Self::LockTimeout(failure),
+                        // --read-only, super_read_only, a read-only transaction or InnoDB.
+                        1290 if failure.message.contains("read-only") => {
+                            Self::ReadOnly(failure.message)
+                        }
+                        1792 | 1836 | 1874 => Self::ReadOnly(failure.message),
+                        // Shutdown, killed, gone, no quorum.
+                        1047 | 1053 | 1079 | 1927 | 2006 | 2013 | 3169 => {
+                            Self::Disconnected(mysql_cause(number, failure.message))
+                        }
+                        _ => Self::Statement(failure),
                     };
                 }
                 // PostgreSQL manual, appendix A: 55P03 lock_not_available, 57014 query_canceled
@@ -133,5 +160,15 @@ impl EngineError {
             Self::Statement(failure) | Self::LockTimeout(failure) => Some(failure),
             _ => None,
         }
+    }
+}
+
+/// What the server says, and what it means where it says little.
+fn mysql_cause(number: u16, message: String) -> String {
+    match number {
+        1047 => format!(
+            "{message} (this node has no quorum: it is cut off from the majority of its cluster)"
+        ),
+        _ => message,
     }
 }

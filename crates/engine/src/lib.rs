@@ -11,6 +11,7 @@ pub mod dump;
 pub mod error;
 pub mod live;
 pub mod lock;
+mod mysql;
 mod postgres;
 pub mod session;
 pub mod shape;

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use sha2::{Digest, Sha256};
+
 use crate::session::Session;
 use crate::{EngineError, Target};
 
@@ -17,13 +19,16 @@ pub struct LockHolder {
     pub description: String,
 }
 
-/// The right to run migrations on a database. It dies with the process: a PostgreSQL advisory lock
-/// on a connection of its own, a lock on a file beside a SQLite database.
+/// The right to run migrations on a database. It dies with the process: an advisory lock of the
+/// server on a connection of its own, a lock on a file beside a SQLite database.
 pub struct MigrationLock(Held);
 
 enum Held {
-    Postgres(Box<dyn Session>),
-    File { _file: File },
+    /// Of a server: it dies with this connection.
+    Session(Box<dyn Session>),
+    File {
+        _file: File,
+    },
 }
 
 impl MigrationLock {
@@ -52,7 +57,7 @@ impl MigrationLock {
 
     /// Gives the lock back.
     pub async fn release(self) {
-        if let Held::Postgres(session) = self.0 {
+        if let Held::Session(session) = self.0 {
             session.close().await;
         }
     }
@@ -60,6 +65,7 @@ impl MigrationLock {
 
 enum Attempt {
     Postgres(Box<dyn Session>),
+    MySql { session: Box<dyn Session>, name: String },
     File { file: File, path: PathBuf },
 }
 
@@ -67,6 +73,11 @@ impl Attempt {
     async fn new(target: &Target) -> Result<Self, EngineError> {
         match target {
             Target::Postgres(_) => Ok(Self::Postgres(crate::connect(target, false).await?)),
+            Target::MySql(options) => {
+                let session = crate::connect(target, false).await?;
+                let name = mysql_name("run", options.get_database().unwrap_or_default());
+                Ok(Self::MySql { session, name })
+            }
             Target::Sqlite { path, .. } => {
                 let path = lock_path(path);
                 let file = File::options()
@@ -94,6 +105,10 @@ impl Attempt {
                     .await?;
                 Ok(row.is_some_and(|row| row.flag(0)))
             }
+            Self::MySql { session, name } => {
+                let row = session.row(&format!("SELECT GET_LOCK('{name}', 0)")).await?;
+                Ok(row.is_some_and(|row| row.flag(0)))
+            }
             Self::File { file, path } => match file.try_lock() {
                 Ok(()) => {
                     let note = format!("pid {}\n", std::process::id());
@@ -111,7 +126,7 @@ impl Attempt {
 
     fn held(self) -> MigrationLock {
         MigrationLock(match self {
-            Self::Postgres(session) => Held::Postgres(session),
+            Self::Postgres(session) | Self::MySql { session, .. } => Held::Session(session),
             Self::File { file, .. } => Held::File { _file: file },
         })
     }
@@ -142,6 +157,7 @@ impl Attempt {
                     },
                 )
             }
+            Self::MySql { session, name } => mysql_holder(&mut **session, name).await?,
             Self::File { path, .. } => std::fs::read_to_string(path)
                 .ok()
                 .map(|note| note.trim().to_owned())
@@ -157,4 +173,61 @@ fn lock_path(database: &Path) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(".downhaul-lock");
     PathBuf::from(name)
+}
+
+/// Name of a `GET_LOCK` lock. They are the server's, not the database's, and at most 64 characters
+/// long (MySQL manual §14.14).
+fn mysql_name(purpose: &str, database: &str) -> String {
+    let hash = Sha256::digest(database.as_bytes());
+    let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("downhaul-{purpose}-{hex}")
+}
+
+async fn mysql_holder(session: &mut dyn Session, name: &str) -> Result<String, EngineError> {
+    // Other users' sessions are shown only to those with the PROCESS privilege.
+    let row = session
+        .row(&format!(
+            "SELECT IS_USED_LOCK('{name}'), p.USER, p.HOST FROM (SELECT 1) one \
+             LEFT JOIN information_schema.PROCESSLIST p ON p.ID = IS_USED_LOCK('{name}')"
+        ))
+        .await?;
+    Ok(match row {
+        Some(row) if row.opt(0).is_some() => match row.opt(1) {
+            Some(user) => {
+                format!("server connection {} ({user}@{})", row.text(0), row.text(2))
+            }
+            None => format!("server connection {}", row.text(0)),
+        },
+        _ => "another runner".to_owned(),
+    })
+}
+
+/// MySQL and MariaDB: the session that does the work holds a lock of its own too. A statement goes
+/// on after its client was killed; until it has ended, nobody else may begin.
+///
+/// Returns the holder if the lock is not to be had within `patience`.
+pub async fn claim_session(
+    session: &mut dyn Session,
+    patience: Duration,
+) -> Result<Option<LockHolder>, EngineError> {
+    if !session.dialect().is_mysql_family() {
+        return Ok(None);
+    }
+    let database = session.row("SELECT DATABASE()").await?;
+    let database = database.map(|row| row.text(0).to_owned()).unwrap_or_default();
+    let name = mysql_name("work", &database);
+    let started = Instant::now();
+    loop {
+        let row = session.row(&format!("SELECT GET_LOCK('{name}', 0)")).await?;
+        if row.is_some_and(|row| row.flag(0)) {
+            return Ok(None);
+        }
+        if started.elapsed() >= patience {
+            let holder = mysql_holder(session, &name).await?;
+            return Ok(Some(LockHolder {
+                description: format!("{holder}, still busy with a statement of an earlier run"),
+            }));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }

@@ -20,6 +20,8 @@ pub struct ServerInfo {
     pub minor: u32,
     /// Whom we are logged in as.
     pub user: String,
+    /// A node of a Galera cluster, where locks of one node do not bind the others.
+    pub cluster: bool,
 }
 
 /// One row of a result, every value as text.
@@ -95,7 +97,8 @@ pub trait Session: Send {
     /// The table of this name, as the session resolves it; `None` where there is none.
     async fn table_shape(&mut self, name: &ObjectName) -> Result<Option<TableShape>, EngineError>;
 
-    /// Names of all tables of the user in a schema (SQLite: `main`).
+    /// Names of all tables of the user in a schema (SQLite: `main`; MySQL: a database, `""` being
+    /// the current one).
     async fn tables_of_schema(&mut self, schema: &str) -> Result<Vec<ObjectName>, EngineError>;
 
     /// How large tables are, where the server knows without counting; tables may be missing.
@@ -132,6 +135,7 @@ impl dyn Session + '_ {
 pub async fn connect(target: &Target, create: bool) -> Result<Box<dyn Session>, EngineError> {
     match target {
         Target::Postgres(options) => crate::postgres::connect(target, options).await,
+        Target::MySql(options) => crate::mysql::connect(target, options).await,
         Target::Sqlite { path, read_only } => {
             crate::sqlite::connect(target, path, create, *read_only).await
         }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use downhaul_syntax::Dialect;
+use sqlx::mysql::MySqlConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::EngineError;
@@ -14,6 +15,8 @@ use crate::EngineError;
 pub enum Target {
     /// A PostgreSQL server.
     Postgres(Box<PgConnectOptions>),
+    /// A MySQL or MariaDB server.
+    MySql(Box<MySqlConnectOptions>),
     /// A SQLite file.
     Sqlite {
         /// The file.
@@ -24,7 +27,8 @@ pub enum Target {
 }
 
 impl Target {
-    /// Reads a database URL: `postgres://user@host/db`, `sqlite:path`, or the path of a file that
+    /// Reads a database URL: `postgres://user@host/db`, `mysql://user@host/db`
+    /// (or `mariadb://`; `?socket=/path`, `?ssl-mode=VERIFY_CA&ssl-ca=/path`), `sqlite:path`, or the path of a file that
     /// ends in `.db`, `.sqlite` or `.sqlite3`.
     pub fn parse(url: &str) -> Result<Self, EngineError> {
         let bad = |message: &str| EngineError::BadUrl { message: message.to_owned() };
@@ -34,6 +38,14 @@ impl Target {
                 .map_err(|_| bad("this is not a valid postgres:// URL"))?
                 .application_name("downhaul");
             return Ok(Self::Postgres(Box::new(options)));
+        }
+        if let Some(("mysql" | "mariadb", rest)) = url.split_once("://") {
+            let options = MySqlConnectOptions::from_str(&format!("mysql://{rest}"))
+                .map_err(|_| bad("this is not a valid mysql:// URL"))?;
+            if options.get_database().is_none_or(str::is_empty) {
+                return Err(bad("a mysql:// URL names its database: mysql://user@host/database"));
+            }
+            return Ok(Self::MySql(Box::new(options)));
         }
         if let Some(rest) = url.strip_prefix("sqlite:") {
             let path = rest.strip_prefix("//").unwrap_or(rest);
@@ -51,12 +63,9 @@ impl Target {
         if file.extension().is_some_and(|e| e == "db" || e == "sqlite" || e == "sqlite3") {
             return Ok(Self::Sqlite { path: file.to_owned(), read_only: false });
         }
-        match url.split_once("://") {
-            Some(("mysql" | "mariadb", _)) => Err(bad(
-                "running migrations on MySQL and MariaDB is not built yet; `downhaul lint --dialect mysql` works",
-            )),
-            _ => Err(bad("expected postgres://user@host/database or sqlite:path/to/file.db")),
-        }
+        Err(bad(
+            "expected postgres://user@host/database, mysql://user@host/database or sqlite:path/to/file.db",
+        ))
     }
 
     /// Another database of the same server; a SQLite file stays what it is.
@@ -64,15 +73,17 @@ impl Target {
     pub fn with_database(&self, name: &str) -> Self {
         match self {
             Self::Postgres(options) => Self::Postgres(Box::new((**options).clone().database(name))),
+            Self::MySql(options) => Self::MySql(Box::new((**options).clone().database(name))),
             Self::Sqlite { .. } => self.clone(),
         }
     }
 
-    /// Its dialect.
+    /// Its dialect, as far as the URL tells: only a session knows MySQL from MariaDB.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
         match self {
             Self::Postgres(_) => Dialect::Postgres,
+            Self::MySql(_) => Dialect::Mysql,
             Self::Sqlite { .. } => Dialect::Sqlite,
         }
     }
@@ -91,6 +102,20 @@ impl fmt::Display for Target {
                         options.get_host(),
                         options.get_port()
                     ),
+                }
+            }
+            Self::MySql(options) => {
+                let database = options.get_database().unwrap_or("");
+                match options.get_socket() {
+                    Some(socket) => write!(f, "mysql {database} at {}", socket.display()),
+                    None => {
+                        write!(
+                            f,
+                            "mysql {database} at {}:{}",
+                            options.get_host(),
+                            options.get_port()
+                        )
+                    }
                 }
             }
             Self::Sqlite { path, .. } => write!(f, "sqlite {}", path.display()),
@@ -113,7 +138,17 @@ mod tests {
         let target = Target::parse("postgres://app:s3cret@db.example:6543/shop").unwrap();
         assert_eq!(target.to_string(), "postgres shop at db.example:6543");
         assert!(!format!("{target:?}").contains("s3cret"));
-        for url in ["postgres://app:s3cret@host:port/x", "oracle://app:s3cret@h", "app:s3cret"] {
+        let target = Target::parse("mariadb://app:s3cret@db.example:3307/shop").unwrap();
+        assert_eq!(target.to_string(), "mysql shop at db.example:3307");
+        let target = Target::parse("mysql://app@localhost/shop?socket=/run/x.sock").unwrap();
+        assert_eq!(target.to_string(), "mysql shop at /run/x.sock");
+        assert!(Target::parse("mysql://app:s3cret@db.example").is_err());
+        for url in [
+            "postgres://app:s3cret@host:port/x",
+            "mysql://app:s3cret@host:port/x",
+            "oracle://app:s3cret@h",
+            "app:s3cret",
+        ] {
             let error = Target::parse(url).unwrap_err();
             assert!(!error.to_string().contains("s3cret"), "{error}");
         }

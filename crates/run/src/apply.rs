@@ -16,7 +16,7 @@ use downhaul_syntax::{Change, Dialect, Parsed, Statement};
 use crate::error::FailedStatement;
 use crate::journal::{JournalEntry, MigrationState, RestorePoint};
 use crate::prepare::{Group, Prepared};
-use crate::{Event, Observer, RunError, Runner, probe};
+use crate::{Event, Observer, RunError, Runner, probe, stepwise};
 
 /// What was kept of one table, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,13 +86,13 @@ pub(crate) struct Work<'a> {
 }
 
 /// What must be put in the place of a statement, or left as it is.
-enum Substitute {
+pub(crate) enum Substitute {
     None,
     Instead(Vec<String>),
 }
 
 /// Why an attempt ended.
-enum Stop {
+pub(crate) enum Stop {
     /// The server refused statement `index`.
     Statement(usize, EngineError),
     /// The restore point is not sound.
@@ -129,7 +129,9 @@ pub(crate) async fn run(
     for note in &prepared.notes {
         observer.event(Event::Note(note));
     }
-    let applied = if prepared.is_transactional() {
+    let applied = if !runner.session.dialect().has_transactional_ddl() {
+        stepwise::run(runner, work, completed, observer).await?
+    } else if prepared.is_transactional() {
         let members: Vec<usize> = (0..prepared.statements.len()).collect();
         transaction(runner, work, &members, Whole::Yes, completed, observer).await?
     } else {
@@ -234,7 +236,7 @@ async fn transaction(
 }
 
 /// Twice as long, at most five seconds, give or take a quarter so that runners do not march in step.
-fn next_pause(pause: Duration, started: Instant) -> Duration {
+pub(crate) fn next_pause(pause: Duration, started: Instant) -> Duration {
     let doubled = (pause * 2).min(Duration::from_secs(5));
     let spread = u64::from(started.elapsed().subsec_nanos()) ^ u64::from(std::process::id());
     let quarter = doubled.as_millis() / 4;
@@ -505,7 +507,7 @@ async fn bring_back(
     Ok(remaining)
 }
 
-async fn run_completions(
+pub(crate) async fn run_completions(
     session: &mut dyn Session,
     (before, after): (&SchemaDump, &SchemaDump),
     stage: Stage,
@@ -617,12 +619,21 @@ async fn quiet(session: &mut dyn Session, points: &[RestorePoint]) -> Result<Vec
 
 /// `ADD COLUMN c text NOT NULL` cannot run on a table with rows, although we hold a value for each
 /// of them: the column is added bare, filled, and then made as it was.
-fn substitute(dialect: Dialect, statement: &Statement, points: &[RestorePoint]) -> Substitute {
+pub(crate) fn substitute(
+    dialect: Dialect,
+    statement: &Statement,
+    points: &[RestorePoint],
+) -> Substitute {
     let Parsed::Changes(changes) = &statement.parsed else { return Substitute::None };
     let [Change::AddColumn { table, column, .. }] = changes.as_slice() else {
         return Substitute::None;
     };
-    if !column.not_null
+    // MySQL fills in what the type means by nothing, but for dates and JSON there is no such value.
+    let dates = ["date", "datetime", "timestamp", "json"];
+    let fills = dialect.is_mysql_family()
+        && !column.ty.as_ref().is_some_and(|ty| dates.contains(&ty.name.as_str()));
+    if fills
+        || !column.not_null
         || column.default.is_some()
         || column.generated.is_some()
         || column.identity.is_some()

@@ -1,7 +1,7 @@
 //! The record in the database of every step: the truth after a crash.
 //!
 //! On PostgreSQL it lies in the schema `downhaul`, on SQLite in tables that begin with
-//! `downhaul_`. The same tables and the same SQL serve both.
+//! `downhaul_`, as on MySQL and MariaDB. The same tables and the same SQL serve all.
 
 use downhaul_engine::{EngineError, SchemaDump, Session};
 use downhaul_plan::{Checksum, Direction, Version};
@@ -12,7 +12,7 @@ use crate::RunError;
 
 /// Columns of an operation, as [`operations`] reads them.
 const OPERATION: &str =
-    "id, verb, versions, started_at, who, state, finished_at, error, release, head";
+    "id, verb, versions, started_at, who, state, finished_at, error, release_label, head";
 
 /// Format of the journal. Raised whenever a reader of the old one would misunderstand the new one.
 const FORMAT: i64 = 1;
@@ -37,7 +37,7 @@ impl MigrationState {
         }
     }
 
-    fn parse(text: &str) -> Result<Self, EngineError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, EngineError> {
         match text {
             "applied" => Ok(Self::Applied),
             "applying" => Ok(Self::Applying),
@@ -120,6 +120,8 @@ pub struct RestorePoint {
     pub after: SchemaDump,
     /// Data kept.
     pub kept: Vec<Kept>,
+    /// Its data has gone back already, in a way back that was cut off afterwards (MySQL).
+    pub returned: bool,
 }
 
 /// SQL of the journal for one dialect.
@@ -135,11 +137,11 @@ impl Journal {
         Self { dialect }
     }
 
-    fn table(self, name: &str) -> String {
+    pub(crate) fn table(self, name: &str) -> String {
         sql::own(self.dialect, name)
     }
 
-    fn text(self, value: &str) -> String {
+    pub(crate) fn text(self, value: &str) -> String {
         self.dialect.literal(value)
     }
 
@@ -147,12 +149,15 @@ impl Journal {
         value.map_or_else(|| "NULL".into(), |value| self.text(value))
     }
 
-    fn now(self) -> &'static str {
+    pub(crate) fn now(self) -> &'static str {
         match self.dialect {
             Dialect::Postgres => {
                 "to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
             }
-            _ => "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
+            Dialect::Mysql | Dialect::MariaDb => {
+                "CONCAT(LEFT(DATE_FORMAT(UTC_TIMESTAMP(3), '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z')"
+            }
+            Dialect::Sqlite => "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
         }
     }
 
@@ -160,7 +165,10 @@ impl Journal {
     pub async fn exists(self, session: &mut dyn Session) -> Result<bool, EngineError> {
         let sql = match self.dialect {
             Dialect::Postgres => "SELECT to_regclass('downhaul.format') IS NOT NULL",
-            _ => "SELECT count(*) FROM sqlite_schema WHERE name = 'downhaul_format'",
+            Dialect::Mysql | Dialect::MariaDb => {
+                "SELECT count(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'downhaul_format'"
+            }
+            Dialect::Sqlite => "SELECT count(*) FROM sqlite_schema WHERE name = 'downhaul_format'",
         };
         Ok(session.row(sql).await?.is_some_and(|row| row.flag(0)))
     }
@@ -200,14 +208,14 @@ impl Journal {
                 "version text PRIMARY KEY, name text NOT NULL, state text NOT NULL, \
                  up_tokens text NOT NULL, up_raw text NOT NULL, up_sql text NOT NULL, \
                  down_tokens text, down_raw text, down_sql text, \
-                 applied_at text NOT NULL, applied_by text NOT NULL, release text, \
+                 applied_at text NOT NULL, applied_by text NOT NULL, release_label text, \
                  operation bigint NOT NULL, duration_ms bigint NOT NULL",
             ),
             (
                 "operation",
                 "id bigint PRIMARY KEY, verb text NOT NULL, versions text NOT NULL, state text NOT NULL, \
                  started_at text NOT NULL, finished_at text, who text NOT NULL, tool text NOT NULL, error text, \
-                 release text, head text, schema_after text",
+                 release_label text, head text, schema_after text",
             ),
             (
                 "step",
@@ -225,6 +233,23 @@ impl Journal {
                 "id bigint PRIMARY KEY, restore_point bigint NOT NULL, table_name text NOT NULL, rows_kept bigint NOT NULL, detail text NOT NULL",
             ),
         ];
+        if self.dialect.is_mysql_family() {
+            // Each of these commits. The format comes last, at once with its table: it says that
+            // the journal is whole.
+            for (name, columns) in tables.into_iter().skip(1) {
+                let columns = mysql_columns(columns);
+                let probe = if name == "step" { "probe longtext NULL, " } else { "" };
+                statements.push(format!(
+                    "CREATE TABLE IF NOT EXISTS {} ({probe}{columns}) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+                    self.table(name)
+                ));
+            }
+            statements.push(format!(
+                "CREATE TABLE {} (version bigint NOT NULL PRIMARY KEY) ENGINE=InnoDB AS SELECT {FORMAT} AS version",
+                self.table("format")
+            ));
+            return statements;
+        }
         for (name, columns) in tables {
             statements.push(format!("CREATE TABLE {} ({columns})", self.table(name)));
         }
@@ -239,7 +264,7 @@ impl Journal {
     ) -> Result<Vec<JournalEntry>, EngineError> {
         let rows = session
             .rows(&format!(
-                "SELECT version, name, state, up_tokens, up_raw, up_sql, down_tokens, down_raw, down_sql, applied_at, applied_by, release FROM {}",
+                "SELECT version, name, state, up_tokens, up_raw, up_sql, down_tokens, down_raw, down_sql, applied_at, applied_by, release_label FROM {}",
                 self.table("migration")
             ))
             .await?;
@@ -334,7 +359,7 @@ impl Journal {
         session.execute(&self.settle_operations()).await?;
         session
             .execute(&format!(
-                "INSERT INTO {table} (id, verb, versions, state, started_at, who, tool, release) VALUES ({id}, {}, {}, 'running', {}, {}, {}, {})",
+                "INSERT INTO {table} (id, verb, versions, state, started_at, who, tool, release_label) VALUES ({id}, {}, {}, 'running', {}, {}, {}, {})",
                 self.text(verb),
                 self.text(&versions),
                 self.now(),
@@ -396,7 +421,7 @@ impl Journal {
     ) -> Result<Option<Version>, EngineError> {
         let row = session
             .row(&format!(
-                "SELECT head FROM {} WHERE release = {} AND state = 'done' AND head IS NOT NULL ORDER BY id DESC LIMIT 1",
+                "SELECT head FROM {} WHERE release_label = {} AND state = 'done' AND head IS NOT NULL ORDER BY id DESC LIMIT 1",
                 self.table("operation"),
                 self.text(release)
             ))
@@ -462,7 +487,7 @@ impl Journal {
             None => (None, None),
         };
         format!(
-            "INSERT INTO {} (version, name, state, up_tokens, up_raw, up_sql, down_tokens, down_raw, down_sql, applied_at, applied_by, release, operation, duration_ms) \
+            "INSERT INTO {} (version, name, state, up_tokens, up_raw, up_sql, down_tokens, down_raw, down_sql, applied_at, applied_by, release_label, operation, duration_ms) \
              VALUES ({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {operation}, {duration_ms})",
             self.table("migration"),
             self.text(entry.version.as_str()),
@@ -563,7 +588,7 @@ impl Journal {
         // marks its steps `settled`.
         let rows = session
             .rows(&format!(
-                "SELECT ordinal, statement, state FROM {table} WHERE version = {} AND direction = '{direction}' AND state IN ('intended', 'done') ORDER BY operation, ordinal",
+                "SELECT ordinal, statement, state FROM {table} WHERE version = {} AND direction = '{direction}' AND state IN ('intended', 'started', 'done') ORDER BY operation, ordinal",
                 self.text(version.as_str())
             ))
             .await?;
@@ -583,7 +608,7 @@ impl Journal {
     #[must_use]
     pub fn settle_steps(self, version: &Version, direction: Direction) -> String {
         format!(
-            "UPDATE {} SET state = 'settled' WHERE version = {} AND direction = '{direction}' AND state IN ('intended', 'done')",
+            "UPDATE {} SET state = 'settled' WHERE version = {} AND direction = '{direction}' AND state IN ('intended', 'started', 'done')",
             self.table("step"),
             self.text(version.as_str())
         )
@@ -647,7 +672,7 @@ impl Journal {
     ) -> Result<Vec<RestorePoint>, EngineError> {
         let rows = session
             .rows(&format!(
-                "SELECT id, schema_before, schema_after FROM {} WHERE version = {} AND direction = '{direction}' AND state = 'held' ORDER BY id DESC",
+                "SELECT id, schema_before, schema_after, state FROM {} WHERE version = {} AND direction = '{direction}' AND state IN ('held', 'returned') ORDER BY id DESC",
                 self.table("restore_point"),
                 self.text(version.as_str())
             ))
@@ -671,6 +696,7 @@ impl Journal {
                     .iter()
                     .map(|row| serde_json::from_str(row.text(0)).map_err(bad))
                     .collect::<Result<_, _>>()?,
+                returned: row.text(3) == "returned",
             });
         }
         Ok(points)
@@ -724,6 +750,15 @@ impl Journal {
             })
             .collect()
     }
+}
+
+/// A `text` of MySQL holds 64 KiB and cannot be a key.
+fn mysql_columns(columns: &str) -> String {
+    columns
+        .replace(" text", " longtext")
+        .replace("version longtext", "version varchar(191)")
+        .replace("direction longtext", "direction varchar(8)")
+        .replace("state longtext", "state varchar(16)")
 }
 
 fn operations(rows: &[downhaul_engine::Row]) -> Result<Vec<Operation>, EngineError> {

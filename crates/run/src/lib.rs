@@ -17,6 +17,7 @@ pub mod prepare;
 pub mod probe;
 pub mod runner;
 pub mod status;
+mod stepwise;
 pub mod up;
 pub mod verify;
 

@@ -244,7 +244,9 @@ fn object_name(written: &str, dialect: Dialect) -> ObjectName {
 
 /// Whether a statement refuses to run inside a transaction.
 fn refuses_transaction(statement: &Statement, dialect: Dialect) -> bool {
-    let Parsed::Changes(changes) = &statement.parsed else { return false };
+    let Parsed::Changes(changes) = &statement.parsed else {
+        return dialect.is_mysql_family();
+    };
     changes.iter().any(|change| match dialect {
         // PostgreSQL manual, the Notes of each command.
         Dialect::Postgres => matches!(
@@ -268,7 +270,15 @@ fn refuses_transaction(statement: &Statement, dialect: Dialect) -> bool {
             _ => false,
         },
         // DDL commits what came before it.
-        Dialect::Mysql | Dialect::MariaDb => true,
+        Dialect::Mysql | Dialect::MariaDb => !matches!(
+            change,
+            Change::Insert { .. }
+                | Change::Update { .. }
+                | Change::Delete { .. }
+                | Change::Merge { .. }
+                | Change::Select { .. }
+                | Change::SetVariable { .. }
+        ),
     })
 }
 

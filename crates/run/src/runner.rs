@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use downhaul_engine::lock::claim_session;
 use downhaul_engine::{LockBudget, MigrationLock, Session, Target, connect};
 use downhaul_plan::Version;
 
 use crate::journal::{Journal, Operation};
-use crate::{Observer, RunError};
+use crate::{Observer, RunError, stepwise};
 
 /// How a runner behaves.
 #[derive(Clone, Debug)]
@@ -70,6 +71,11 @@ impl Runner {
                 return Err(RunError::Locked(holder));
             }
         };
+        if let Some(holder) = claim_session(&mut *session, options.lock_patience).await? {
+            session.close().await;
+            lock.release().await;
+            return Err(RunError::Locked(holder));
+        }
         let journal = Journal::new(session.dialect());
         if journal.exists(&mut *session).await? {
             journal.check_format(&mut *session).await?;
@@ -83,7 +89,11 @@ impl Runner {
             session.commit().await?;
         }
         let interrupted = journal.interrupted(&mut *session).await?;
-        Ok(Self { session, lock, journal, options, interrupted })
+        let mut runner = Self { session, lock, journal, options, interrupted };
+        if !runner.interrupted.is_empty() && !runner.session.dialect().has_transactional_ddl() {
+            stepwise::clean_up(&mut runner).await?;
+        }
+        Ok(runner)
     }
 
     /// The session, for reading.

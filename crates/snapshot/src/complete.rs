@@ -83,7 +83,12 @@ pub fn objects(
             {
                 (stage == Stage::Rest).then_some(Action::Leave)
             }
-            (Some(old), there) => put_back(dialect, old, there, stage),
+            (Some(old), there) => put_back(dialect, old, there, stage).map(|action| match action {
+                Action::Run(statements) if dialect.is_mysql_family() => {
+                    Action::Run(statements.iter().map(|s| without_lost_place(s, now)).collect())
+                }
+                action => action,
+            }),
             (None, Some(extra)) => take_away(extra, stage),
         };
         let Some(action) = action else { continue };
@@ -136,6 +141,10 @@ fn put_back(
     }
     Some(match (old.id.kind, now) {
         (_, None) => Action::Run(vec![old.create.clone()]),
+        (DumpKind::Column, Some(_)) if dialect.is_mysql_family() => {
+            let modify = old.create.replacen(" ADD COLUMN ", " MODIFY COLUMN ", 1);
+            Action::Run(vec![modify])
+        }
         (DumpKind::Column, Some(new)) => match retype(old, new) {
             Some(statement) => Action::Run(vec![statement]),
             None => Action::Leave,
@@ -172,6 +181,25 @@ fn take_away(extra: &DumpObject, stage: Stage) -> Option<Action> {
         (false, Stage::Rest) => Some(Action::Run(vec![extra.remove.clone()])),
         _ => None,
     }
+}
+
+/// MySQL: `… AFTER other` of a column that is not there any more would be refused.
+fn without_lost_place(statement: &str, now: &SchemaDump) -> String {
+    let parts = statement.rsplit_once(" AFTER `");
+    let Some((head, other)) = parts.filter(|(head, _)| head.contains(" COLUMN ")) else {
+        return statement.to_owned();
+    };
+    let Some(table) = head.strip_prefix("ALTER TABLE `").and_then(|rest| rest.split_once("` "))
+    else {
+        return statement.to_owned();
+    };
+    let plain = |name: &str| name.replace('`', "");
+    let wanted = format!("{}.{}", plain(table.0), plain(other));
+    let there = now
+        .objects
+        .iter()
+        .any(|object| object.id.kind == DumpKind::Column && plain(&object.id.name) == wanted);
+    if there { statement.to_owned() } else { head.to_owned() }
 }
 
 /// `ALTER TABLE t ADD COLUMN c text` beside `… ADD COLUMN c varchar(9)` → the `ALTER COLUMN` that

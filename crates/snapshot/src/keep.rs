@@ -40,7 +40,7 @@ pub async fn endangered(
     let truncated = || TableLoss { truncated: true, ..TableLoss::default() };
     pending.extend(losses.truncate_cascade.iter().map(|table| (table.clone(), truncated(), true)));
     let mut cascaded = BTreeSet::new();
-    // On SQLite nothing tells afterwards which rows a trigger changed.
+    // On SQLite and MySQL nothing tells afterwards which rows a trigger changed.
     let mut hidden = losses.makes_triggers;
     for table in &losses.inserts {
         let shape = session.table_shape(table).await?;
@@ -88,8 +88,9 @@ pub async fn endangered(
             }
         }
     }
-    if hidden && session.dialect() == Dialect::Sqlite {
-        for name in session.tables_of_schema("main").await? {
+    if hidden && session.dialect() != Dialect::Postgres {
+        let schema = if session.dialect() == Dialect::Sqlite { "main" } else { "" };
+        for name in session.tables_of_schema(schema).await? {
             if losses.given_up.contains(&name) {
                 continue;
             }

@@ -25,7 +25,8 @@ pub mod references;
 pub mod restore;
 pub mod settle;
 pub mod sql;
+pub mod stepwise;
 pub mod store;
 
-pub use loss::{Losses, TableLoss, losses};
+pub use loss::{Losses, Names, TableLoss, losses};
 pub use store::{Kept, KeptColumn, KeptMode, SnapshotError};

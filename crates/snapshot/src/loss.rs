@@ -113,29 +113,86 @@ struct Tracker {
     columns: BTreeMap<(ObjectName, Ident), Option<Ident>>,
 }
 
+/// How names in the midst of a migration relate to those before and after it.
+pub struct Names {
+    past: Tracker,
+    future: Losses,
+}
+
+impl Names {
+    /// The names that hold before statement `index`.
+    #[must_use]
+    pub fn before(statements: &[Statement], index: usize, dialect: Dialect) -> Self {
+        let mut past = Tracker::new(dialect);
+        past.statements(&statements[..index]);
+        Self { past, future: losses(&statements[index..], dialect) }
+    }
+
+    /// The table's name before the migration; `None` where the migration made it.
+    #[must_use]
+    pub fn table_was(&self, table: &ObjectName) -> Option<ObjectName> {
+        let name = self.past.name(table);
+        self.past.tables.get(&name).cloned().unwrap_or(Some(name))
+    }
+
+    /// The column's name before the migration; `None` where the migration made it.
+    #[must_use]
+    pub fn column_was(&self, table: &ObjectName, column: &Ident) -> Option<Ident> {
+        self.past.column_before(table, column)
+    }
+
+    /// The table's name after the migration; `None` where it is dropped.
+    #[must_use]
+    pub fn table_will_be(&self, table: &ObjectName) -> Option<ObjectName> {
+        match self.future.tables.get(&self.past.name(table)) {
+            Some(loss) if loss.dropped => None,
+            Some(loss) => Some(loss.renamed_to.clone().unwrap_or_else(|| table.clone())),
+            None => Some(table.clone()),
+        }
+    }
+
+    /// The column's name after the migration; `None` where it is dropped.
+    #[must_use]
+    pub fn column_will_be(&self, table: &ObjectName, column: &Ident) -> Option<Ident> {
+        match self.future.tables.get(&self.past.name(table)) {
+            Some(loss) if loss.dropped || loss.columns.contains(column) => None,
+            Some(loss) => Some(loss.renamed_columns.get(column).unwrap_or(column).clone()),
+            None => Some(column.clone()),
+        }
+    }
+}
+
 /// What these statements destroy.
 #[must_use]
 pub fn losses<'a>(statements: impl IntoIterator<Item = &'a Statement>, dialect: Dialect) -> Losses {
-    let mut tracker = Tracker {
-        dialect,
-        losses: Losses::default(),
-        tables: BTreeMap::new(),
-        columns: BTreeMap::new(),
-    };
-    for statement in statements {
-        match &statement.parsed {
-            Parsed::Changes(changes) => {
-                for change in changes {
-                    tracker.change(change, statement.span);
-                }
-            }
-            Parsed::Unparsed(_) => tracker.losses.unreadable.push(statement.span),
-        }
-    }
+    let mut tracker = Tracker::new(dialect);
+    tracker.statements(statements);
     tracker.losses
 }
 
 impl Tracker {
+    fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            losses: Losses::default(),
+            tables: BTreeMap::new(),
+            columns: BTreeMap::new(),
+        }
+    }
+
+    fn statements<'a>(&mut self, statements: impl IntoIterator<Item = &'a Statement>) {
+        for statement in statements {
+            match &statement.parsed {
+                Parsed::Changes(changes) => {
+                    for change in changes {
+                        self.change(change, statement.span);
+                    }
+                }
+                Parsed::Unparsed(_) => self.losses.unreadable.push(statement.span),
+            }
+        }
+    }
+
     /// The default schema is left out, so that `public.t` and `t` are one.
     fn name(&self, name: &ObjectName) -> ObjectName {
         let default = match self.dialect {
@@ -298,6 +355,11 @@ impl Tracker {
                     self.losses.inserts.insert(name);
                 }
                 self.insert(table, *conflict);
+            }
+            // MySQL: rows go with their partition; characters that the new set does not know go.
+            Change::MysqlPartition { table, .. } | Change::ConvertCharset { table, .. } => {
+                self.rows(table, false);
+                self.altered(table);
             }
             Change::DropSchema { name, cascade: true, .. } => {
                 self.losses.schemas.push(name.clone());

@@ -54,9 +54,15 @@ pub async fn set_aside_orphans(
                         format!("s.{} = k.{}", dialect.quote(to), dialect.quote(&c.name))
                     })
                     .collect();
+                let store = sql::own(dialect, &other.store());
+                // MySQL does not read the table that it changes but through a derived one.
+                let source = if dialect.is_mysql_family() {
+                    format!("(SELECT DISTINCT * FROM {store})")
+                } else {
+                    store
+                };
                 tests.push(format!(
-                    "NOT EXISTS (SELECT 1 FROM {} s WHERE s.downhaul_op = 'D' AND {})",
-                    sql::own(dialect, &other.store()),
+                    "NOT EXISTS (SELECT 1 FROM {source} s WHERE s.downhaul_op = 'D' AND {})",
                     stored.join(" AND ")
                 ));
             }
@@ -106,10 +112,15 @@ pub(crate) async fn guard(
             absent.push(format!("{value} IS NULL"));
             matches.push(format!("q.{} = {value}", dialect.quote(to)));
         }
+        let table = sql::table(dialect, &parent.name);
+        let source = if dialect.is_mysql_family() && parent.name == now.name {
+            format!("(SELECT DISTINCT {} FROM {table})", sql::list(dialect, &key.references))
+        } else {
+            table
+        };
         tests.push(format!(
-            "({} OR EXISTS (SELECT 1 FROM {} q WHERE {}))",
+            "({} OR EXISTS (SELECT 1 FROM {source} q WHERE {}))",
             absent.join(" OR "),
-            sql::table(dialect, &parent.name),
             matches.join(" AND ")
         ));
     }

@@ -112,7 +112,7 @@ fn both_integers(a: &str, b: &str) -> bool {
 }
 
 /// A test that the kept value of a column and the live one differ.
-fn changed(dialect: Dialect, column: &crate::KeptColumn) -> Option<String> {
+pub(crate) fn changed(dialect: Dialect, column: &crate::KeptColumn) -> Option<String> {
     let after = column.after.as_ref()?;
     let (left, right) =
         (format!("k.{}", dialect.quote(&column.name)), format!("p.{}", dialect.quote(after)));
@@ -123,7 +123,7 @@ fn changed(dialect: Dialect, column: &crate::KeptColumn) -> Option<String> {
 }
 
 /// Whether keys of the copy are gone and others have appeared.
-async fn keys_moved(
+pub(crate) async fn keys_moved(
     session: &mut dyn Session,
     kept: &Kept,
     after: &TableShape,
@@ -267,12 +267,22 @@ pub(crate) fn content(dialect: Dialect, row: &str, columns: &[(Ident, String)]) 
             let texts: Vec<String> = values.iter().map(|v| format!("{v}::text")).collect();
             format!("md5(ROW({})::text)", texts.join(", "))
         }
-        _ => values.iter().map(|v| format!("quote({v})")).collect::<Vec<_>>().join(" || ',' || "),
+        Dialect::Mysql | Dialect::MariaDb => {
+            let texts: Vec<String> = columns
+                .iter()
+                .zip(&values)
+                .map(|((_, ty), v)| format!("COALESCE(HEX({}), 'N')", sql::exact(dialect, v, ty)))
+                .collect();
+            format!("MD5(CONCAT_WS(',', {}))", texts.join(", "))
+        }
+        Dialect::Sqlite => {
+            values.iter().map(|v| format!("quote({v})")).collect::<Vec<_>>().join(" || ',' || ")
+        }
     }
 }
 
 /// Rows that cannot be told apart: a bag difference.
-async fn settle_keyless(
+pub(crate) async fn settle_keyless(
     session: &mut dyn Session,
     kept: &mut Kept,
     after: &TableShape,
@@ -296,13 +306,14 @@ async fn settle_keyless(
         .collect();
     let now: Vec<(Ident, String)> =
         kept.columns.iter().filter_map(|c| Some((c.after.clone()?, c.after_ty.clone()))).collect();
-    let numbered = |source: &str, columns: &[(Ident, String)]| {
-        let content = content(dialect, "r", columns);
+    // Two aliases, since each has a lock of its own under LOCK TABLES.
+    let numbered = |source: &str, alias: &str, columns: &[(Ident, String)]| {
+        let content = content(dialect, alias, columns);
         format!(
-            "(SELECT {content} AS content, row_number() OVER (PARTITION BY {content}) AS copy FROM {source} r)"
+            "(SELECT {content} AS content, row_number() OVER (PARTITION BY {content}) AS copy FROM {source} {alias})"
         )
     };
-    let (past, present) = (numbered(&store, &before), numbered(&live, &now));
+    let (past, present) = (numbered(&store, "r", &before), numbered(&live, "s", &now));
     let vanished = format!(
         "{past} k LEFT JOIN {present} p ON p.content = k.content AND p.copy = k.copy WHERE p.content IS NULL"
     );
@@ -319,6 +330,10 @@ async fn settle_keyless(
         kept.keyless_after = Some(session.digest(&live, &columns).await?);
         kept.rows_gone = kept.rows;
         return Ok(());
+    }
+    if dialect.is_mysql_family() {
+        return crate::stepwise::mark_keyless(session, kept, (&before, &now), (gone, new), &live)
+            .await;
     }
     // `D`: rows before that are no rows after; `L`: rows after that were none before, which the
     // migration made of them; `U`: rows that only lost columns.

@@ -25,8 +25,90 @@ pub fn exact(dialect: Dialect, value: &str, ty: &str) -> String {
     match dialect {
         // quote() tells apart storage classes too, and no collation makes two texts equal.
         Dialect::Sqlite => format!("quote({value})"),
+        Dialect::Mysql | Dialect::MariaDb => exact_mysql(value, ty),
         _ if EXACT_TYPES.contains(&ty) => value.to_owned(),
         _ => format!("({value})::text COLLATE \"C\""),
+    }
+}
+
+/// First word of a type: `varchar` of `varchar(9) CHARACTER SET latin1`.
+fn base_type(ty: &str) -> &str {
+    ty.split(['(', ' ']).next().unwrap_or(ty)
+}
+
+/// MySQL and MariaDB: collations and padding make different texts equal, so texts are compared as
+/// bytes; a float by the double that it is, since its text shows six digits only.
+fn exact_mysql(value: &str, ty: &str) -> String {
+    match base_type(ty) {
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "bit" | "date"
+        | "datetime" | "timestamp" | "time" | "year" => value.to_owned(),
+        "float" => format!("CAST(CAST({value} AS DOUBLE) AS CHAR)"),
+        "double" | "json" => format!("CAST({value} AS CHAR)"),
+        // By number, since the text of no valid member may be a member's too.
+        "enum" | "set" => format!("({value} + 0)"),
+        "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
+        | "multipolygon" | "geometrycollection" | "geomcollection" => format!("HEX({value})"),
+        // Types that differ: what reads the same is the same.
+        "" => format!("CAST(CONVERT({value} USING utf8mb4) AS BINARY)"),
+        _ => format!("CAST({value} AS BINARY)"),
+    }
+}
+
+/// MySQL and MariaDB: a value for a column that must have one until its own comes back.
+#[must_use]
+pub fn placeholder(ty: &str) -> &'static str {
+    match base_type(ty) {
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "bit" | "float"
+        | "double" | "year" => "0",
+        "date" | "datetime" | "timestamp" => "'1970-01-02 00:00:00'",
+        "time" => "'00:00:00'",
+        "enum" => "1",
+        "json" => "'null'",
+        "uuid" => "'00000000-0000-0000-0000-000000000000'",
+        "inet4" => "'0.0.0.0'",
+        "inet6" => "'::'",
+        "geometry" | "point" => "ST_GeomFromText('POINT(0 0)')",
+        // MariaDB's JSON is a longtext with a CHECK.
+        "longtext" => "'null'",
+        _ => "''",
+    }
+}
+
+/// A flag of a `hold` table is set.
+#[must_use]
+pub fn is_set(dialect: Dialect, flag: &str) -> String {
+    match dialect {
+        Dialect::Postgres => flag.to_owned(),
+        _ => format!("{flag} = 1"),
+    }
+}
+
+/// Name of the column that tells apart rows without a key. MySQL has none: while data goes back
+/// such a table gets one.
+#[must_use]
+pub fn row_id(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Postgres => "ctid",
+        Dialect::Sqlite => "rowid",
+        Dialect::Mysql | Dialect::MariaDb => "downhaul_row",
+    }
+}
+
+/// `UPDATE live AS p SET … FROM source ON join`.
+#[must_use]
+pub fn update_from(
+    dialect: Dialect,
+    live: &str,
+    sets: &[String],
+    (source, join): (&str, &str),
+    holds: &str,
+    test: &str,
+) -> String {
+    let sets = sets.join(", ");
+    if dialect.is_mysql_family() {
+        format!("UPDATE {live} AS p JOIN {source} ON {join}{holds} SET {sets} WHERE {test}")
+    } else {
+        format!("UPDATE {live} AS p SET {sets} FROM {source}{holds} WHERE {join} AND {test}")
     }
 }
 
@@ -35,6 +117,7 @@ pub fn exact(dialect: Dialect, value: &str, ty: &str) -> String {
 pub fn differs(dialect: Dialect, left: &str, right: &str) -> String {
     match dialect {
         Dialect::Sqlite => format!("{left} IS NOT {right}"),
+        Dialect::Mysql | Dialect::MariaDb => format!("NOT ({left} <=> {right})"),
         _ => format!("{left} IS DISTINCT FROM {right}"),
     }
 }
@@ -44,6 +127,7 @@ pub fn differs(dialect: Dialect, left: &str, right: &str) -> String {
 pub fn same(dialect: Dialect, left: &str, right: &str) -> String {
     match dialect {
         Dialect::Sqlite => format!("{left} IS {right}"),
+        Dialect::Mysql | Dialect::MariaDb => format!("{left} <=> {right}"),
         _ => format!("{left} IS NOT DISTINCT FROM {right}"),
     }
 }
@@ -98,6 +182,8 @@ pub fn own(dialect: Dialect, name: &str) -> String {
 pub fn temporary(dialect: Dialect, name: &str) -> String {
     match dialect {
         Dialect::Postgres => format!("pg_temp.downhaul_{name}"),
+        // A temporary table of MySQL cannot stand twice in a query, and is gone after a crash.
+        Dialect::Mysql | Dialect::MariaDb => format!("downhaul_{name}"),
         _ => format!("temp.downhaul_{name}"),
     }
 }

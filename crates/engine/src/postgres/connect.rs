@@ -46,6 +46,7 @@ impl Postgres {
                 major: 0,
                 minor: 0,
                 user: String::new(),
+                cluster: false,
             },
             in_transaction: false,
         };

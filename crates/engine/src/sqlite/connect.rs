@@ -46,6 +46,7 @@ pub(crate) async fn connect(
             major: 3,
             minor: 0,
             user: String::new(),
+            cluster: false,
         },
     };
     // Reading the schema version also proves that the file is a database.

@@ -72,6 +72,10 @@ async fn set_up(args: &DemoArgs) -> Result<Stage, CliError> {
                 return Err(CliError::usage("the demo makes its own SQLite file")
                     .hint("leave --database-url away, or name a folder with --keep DIR"));
             }
+            Target::MySql(_) => {
+                return Err(CliError::usage("the demo runs on PostgreSQL and SQLite")
+                    .hint("leave --database-url away to see it on SQLite"));
+            }
             server @ Target::Postgres(_) => {
                 let name = format!("downhaul_demo_{}", std::process::id());
                 let mut session = connect(&server, false).await?;

@@ -1,0 +1,217 @@
+//! Connecting to MySQL and MariaDB and running statements.
+
+use async_trait::async_trait;
+use downhaul_syntax::{Dialect, ObjectName};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _};
+
+use crate::session::{LockBudget, Row, ServerInfo, Session};
+use crate::{EngineError, SchemaDump, TableShape, Target};
+
+/// A session on MySQL or MariaDB.
+pub(crate) struct MySql {
+    connection: MySqlConnection,
+    server: ServerInfo,
+    /// Statement that sets the session's time limits back to what they were.
+    put_back: String,
+    /// The limits of a transaction are in force.
+    limited: bool,
+}
+
+/// Opens a session.
+pub(crate) async fn connect(
+    target: &Target,
+    options: &MySqlConnectOptions,
+) -> Result<Box<dyn Session>, EngineError> {
+    Ok(Box::new(MySql::open(target, options).await?))
+}
+
+impl MySql {
+    /// Opens a connection.
+    pub(crate) async fn open(
+        target: &Target,
+        options: &MySqlConnectOptions,
+    ) -> Result<Self, EngineError> {
+        // Migrations are to run with the server's own settings, so the driver's are off.
+        let connection = options
+            .clone()
+            .pipes_as_concat(false)
+            .no_engine_substitution(false)
+            .timezone(None)
+            .disable_statement_logging()
+            .connect()
+            .await
+            .map_err(|error| EngineError::connecting(target, &error))?;
+        let mut session = Self {
+            connection,
+            server: ServerInfo {
+                dialect: Dialect::MariaDb,
+                version: String::new(),
+                major: 0,
+                minor: 0,
+                user: String::new(),
+                cluster: false,
+            },
+            put_back: String::new(),
+            limited: false,
+        };
+        session.greet().await?;
+        Ok(session)
+    }
+
+    /// Learns what the server is, and makes the session one in which our statements mean what they
+    /// say.
+    async fn greet(&mut self) -> Result<(), EngineError> {
+        let rows = self
+            .rows(
+                "SELECT VERSION(), CURRENT_USER(), DATABASE(), @@SESSION.lock_wait_timeout, @@SESSION.innodb_lock_wait_timeout",
+            )
+            .await?;
+        let row = rows.first().ok_or_else(|| EngineError::Protocol("no version".into()))?;
+        let version = row.text(0);
+        let mariadb = version.to_ascii_lowercase().contains("mariadb");
+        // Replication of old made MariaDB call itself `5.5.5-10.11.2-MariaDB`.
+        let number = version.strip_prefix("5.5.5-").unwrap_or(version);
+        let number = number.split('-').next().unwrap_or(number);
+        let mut parts = number.split('.').map(|part| part.parse().unwrap_or(0));
+        self.server.major = parts.next().unwrap_or(0);
+        self.server.minor = parts.next().unwrap_or(0);
+        self.server.dialect = if mariadb { Dialect::MariaDb } else { Dialect::Mysql };
+        let name = if mariadb { "MariaDB" } else { "MySQL" };
+        self.server.version = format!("{name} {number}");
+        row.text(1).clone_into(&mut self.server.user);
+        self.put_back = format!(
+            "SET SESSION lock_wait_timeout = {}, innodb_lock_wait_timeout = {}",
+            row.number(3)?,
+            row.number(4)?
+        );
+        let cluster = self.rows("SHOW SESSION VARIABLES LIKE 'wsrep_on'").await?;
+        self.server.cluster = cluster.first().is_some_and(|row| row.text(1) == "ON");
+        // Texts are cut into statements, and our literals written, with backslash as escape. A
+        // connection that waits while another one works must not be closed for idleness.
+        self.execute(
+            "SET SESSION sql_mode = REPLACE(@@SESSION.sql_mode, 'NO_BACKSLASH_ESCAPES', ''), wait_timeout = 2147483, group_concat_max_len = 1048576",
+        )
+        .await
+        .map(drop)
+    }
+
+    async fn lift_limits(&mut self) -> Result<(), EngineError> {
+        if !self.limited {
+            return Ok(());
+        }
+        self.limited = false;
+        let mut put_back = self.put_back.clone();
+        if self.server.dialect == Dialect::MariaDb {
+            put_back.push_str(", max_statement_time = DEFAULT");
+        }
+        self.execute(&put_back).await.map(drop)
+    }
+}
+
+fn text_row(row: &MySqlRow) -> Result<Row, EngineError> {
+    let mut values = Vec::with_capacity(row.len());
+    for column in 0..row.len() {
+        // The text protocol sends every value as the server prints it.
+        let bytes: Option<Vec<u8>> =
+            row.try_get_unchecked(column).map_err(|e| EngineError::Protocol(e.to_string()))?;
+        values.push(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()));
+    }
+    Ok(Row(values))
+}
+
+#[async_trait]
+impl Session for MySql {
+    fn server(&self) -> &ServerInfo {
+        &self.server
+    }
+
+    async fn execute(&mut self, sql: &str) -> Result<u64, EngineError> {
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&mut self.connection)
+            .await
+            .map(|done| done.rows_affected())
+            .map_err(|error| EngineError::running(sql, error))
+    }
+
+    async fn rows(&mut self, sql: &str) -> Result<Vec<Row>, EngineError> {
+        let rows = sqlx::raw_sql(AssertSqlSafe(sql))
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(|error| EngineError::running(sql, error))?;
+        rows.iter().map(text_row).collect()
+    }
+
+    async fn begin(&mut self, budget: LockBudget) -> Result<(), EngineError> {
+        // Whole seconds, at least one (MySQL manual §7.1.8).
+        let seconds = budget.lock_timeout.as_millis().div_ceil(1000).max(1);
+        let mut limits = format!(
+            "SET SESSION lock_wait_timeout = {seconds}, innodb_lock_wait_timeout = {seconds}"
+        );
+        if self.server.dialect == Dialect::MariaDb {
+            let limit = budget.statement_timeout.map_or(0.0, |limit| limit.as_secs_f64());
+            limits.push_str(&format!(", max_statement_time = {limit:.3}"));
+        }
+        self.limited = true;
+        // SERIALIZABLE: every read is one of the newest rows and locks them. A snapshot taken
+        // before the last lock was to be had would compare rows with what they no longer are.
+        self.execute(&format!(
+            "{limits}; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; START TRANSACTION"
+        ))
+        .await
+        .map(drop)
+    }
+
+    async fn commit(&mut self) -> Result<(), EngineError> {
+        self.execute("COMMIT").await?;
+        self.lift_limits().await
+    }
+
+    async fn rollback(&mut self) -> Result<(), EngineError> {
+        self.execute("ROLLBACK").await?;
+        self.lift_limits().await
+    }
+
+    async fn dump(&mut self) -> Result<SchemaDump, EngineError> {
+        super::dump::dump(self).await
+    }
+
+    async fn table_shape(&mut self, name: &ObjectName) -> Result<Option<TableShape>, EngineError> {
+        super::shape::table_shape(self, name).await
+    }
+
+    async fn tables_of_schema(&mut self, schema: &str) -> Result<Vec<ObjectName>, EngineError> {
+        super::shape::tables_of_schema(self, schema).await
+    }
+
+    async fn digest(&mut self, table: &str, columns: &[String]) -> Result<String, EngineError> {
+        // How a TIMESTAMP looks as text depends on the zone; a fixed one makes digests comparable
+        // between sessions.
+        let zone = self.rows("SELECT @@SESSION.time_zone").await?;
+        let zone = zone.first().map(|row| row.text(0).to_owned()).unwrap_or_default();
+        self.execute("SET SESSION time_zone = '+00:00'").await?;
+        let parts: Vec<String> = columns
+            .iter()
+            .map(|column| format!("COALESCE(HEX(CAST({column} AS BINARY)), 'N')"))
+            .collect();
+        let row = if parts.is_empty() {
+            "''".to_owned()
+        } else {
+            format!("CONCAT_WS(',', {})", parts.join(", "))
+        };
+        // The sum does not depend on the order of the rows; 60 bits of MD5 each.
+        let digest = self
+            .rows(&format!(
+                "SELECT CONCAT(COUNT(*), ':', COALESCE(SUM(CAST(CONV(LEFT(MD5({row}), 15), 16, 10) AS UNSIGNED)), 0)) FROM {table}"
+            ))
+            .await;
+        self.execute(&format!("SET SESSION time_zone = {}", Dialect::MariaDb.literal(&zone)))
+            .await?;
+        Ok(digest?.first().map(|row| row.text(0).to_owned()).unwrap_or_default())
+    }
+
+    async fn close(self: Box<Self>) {
+        // An error while saying goodbye changes nothing: all work is committed or rolled back.
+        let _ = self.connection.close().await;
+    }
+}

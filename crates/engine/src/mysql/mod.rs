@@ -1,0 +1,8 @@
+//! MySQL and MariaDB.
+
+mod connect;
+mod definition;
+mod dump;
+mod shape;
+
+pub(crate) use connect::{MySql, connect};

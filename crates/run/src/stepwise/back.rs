@@ -1,0 +1,118 @@
+//! The way back: what restore points hold goes where it was, group by group, the last one first.
+
+use downhaul_plan::Direction;
+use downhaul_snapshot::complete::Stage;
+use downhaul_snapshot::restore;
+use downhaul_snapshot::stepwise;
+
+use super::Run;
+use super::record::{put_triggers_aside, restore_triggers};
+use crate::Event;
+use crate::apply::{Stop, run_completions};
+
+impl Run<'_> {
+    /// After the last statement. May run again after a crash at any point.
+    pub(super) async fn bring_back(&mut self) -> Result<(), Stop> {
+        let work = self.work;
+        let (Some(newest), Some(oldest)) = (work.points.first(), work.points.last()) else {
+            return Ok(());
+        };
+        // Only the way down promises the old schema; the way up brings the new one by itself.
+        let complete = work.prepared.direction == Direction::Down;
+        let schemas = (&oldest.before, &newest.after);
+        if complete {
+            run_completions(
+                &mut *self.runner.session,
+                schemas,
+                Stage::Structure,
+                false,
+                &mut self.applied,
+                self.observer,
+            )
+            .await?;
+        }
+        for number in 0..work.points.len() {
+            if !work.points[number].returned {
+                self.give_back(number).await?;
+            }
+        }
+        for kept in work.points.iter().flat_map(|point| &point.kept) {
+            stepwise::move_counter(&mut *self.runner.session, kept).await?;
+        }
+        if complete {
+            for kept in work.points.iter().flat_map(|point| &point.kept) {
+                restore::check_filled(&mut *self.runner.session, kept).await?;
+            }
+            run_completions(
+                &mut *self.runner.session,
+                schemas,
+                Stage::Rest,
+                false,
+                &mut self.applied,
+                self.observer,
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Gives back one group's data.
+    async fn give_back(&mut self, number: usize) -> Result<(), Stop> {
+        let journal = self.runner.journal;
+        let budget = self.runner.options.budget;
+        let point = &self.work.points[number];
+        let session = &mut *self.runner.session;
+        let mut helds = Vec::new();
+        for (kept, early) in point.kept.iter().zip(self.holds[number].clone()) {
+            helds.push(match early {
+                Some(held) => held,
+                None => stepwise::hold_late(session, kept).await?,
+            });
+        }
+        for kept in &point.kept {
+            if stepwise::needs_row_id(kept) {
+                stepwise::add_row_id(session, kept).await?;
+            }
+            if let Some(shape) = session.table_shape(&kept.table).await? {
+                put_triggers_aside(session, &shape.triggers).await?;
+            }
+        }
+        session.begin(budget).await?;
+        let modes = stepwise::own_modes(session).await?;
+        let all: Vec<_> = point.kept.iter().zip(&helds).collect();
+        let restored = match restore::restore(session, &all).await {
+            Ok(restored) => restored,
+            Err(error) => {
+                let _ = session.rollback().await;
+                let _ = session.execute(&modes).await;
+                let _ = restore_triggers(session, journal).await;
+                let _ = stepwise::drop_row_ids(session).await;
+                return Err(error.into());
+            }
+        };
+        session.execute(&modes).await?;
+        let mut records = vec![format!(
+            "UPDATE {} SET state = 'returned' WHERE id = {}",
+            journal.table("restore_point"),
+            point.id
+        )];
+        for (kept, restored) in point.kept.iter().zip(&restored) {
+            if restored.remains_in.is_none() {
+                records.push(format!(
+                    "UPDATE {} SET rows_kept = 0 WHERE id = {}",
+                    journal.table("kept"),
+                    kept.id
+                ));
+            }
+        }
+        session.execute(&records.join("; ")).await?;
+        session.commit().await?;
+        restore_triggers(session, journal).await?;
+        stepwise::drop_row_ids(session).await?;
+        for restored in restored {
+            self.observer.event(Event::Restored(&restored));
+            self.applied.restored.push(restored);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,451 @@
+//! One statement that commits by itself.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use downhaul_engine::{EngineError, Session};
+use downhaul_snapshot::keep::Endangered;
+use downhaul_snapshot::stepwise::{self, GroupKind};
+use downhaul_snapshot::{Kept, Losses, Names, SnapshotError};
+use downhaul_syntax::{Change, Ident, ObjectName, Parsed, RoutineKind, Statement};
+
+use super::Run;
+use crate::Event;
+use crate::apply::{KeptSummary, Stop, Substitute, substitute};
+
+impl Run<'_> {
+    /// One try; goes on where an earlier run was cut off.
+    pub(super) async fn definition(&mut self, index: usize, protect: bool) -> Result<(), Stop> {
+        let prepared = self.work.prepared;
+        let statement = &prepared.statements[index];
+        let dialect = self.runner.session.dialect();
+        let losses = prepared.losses([statement], dialect);
+        let names = Names::before(&prepared.statements, index, dialect);
+        if let Some((probe, sent)) = self.cut_off.remove(&(index + 1)) {
+            let took = sent && self.took_effect(statement, &probe).await?;
+            let note = format!(
+                "an earlier run was cut off in statement {}: it {}",
+                index + 1,
+                if took { "had taken effect" } else { "had not taken effect and is run again" }
+            );
+            self.observer.event(Event::Note(&note));
+            if took {
+                return self.settle_late(index, &losses, &names).await;
+            }
+        }
+        self.discard_making().await?;
+        let tables = if protect {
+            let session = &mut *self.runner.session;
+            stepwise::endangered(session, &losses, &names, GroupKind::Definition).await?
+        } else {
+            Vec::new()
+        };
+        if tables.is_empty() {
+            return self.plain(index).await;
+        }
+        if self.runner.session.server().cluster {
+            return Err(SnapshotError::CannotRestore(format!(
+                "statement {} destroys data of {}; on a Galera cluster a lock does not keep writers of other nodes out between the copy and the statement: do it on a node while the others take no writes, with `SET SESSION wsrep_on = OFF` out of the question; or say `-- downhaul:protect off` once you have a backup",
+                index + 1,
+                tables[0].shape.name
+            ))
+            .into());
+        }
+        self.keeping(index, tables, &names).await
+    }
+
+    /// Whether a statement that had been sent took effect.
+    async fn took_effect(&mut self, statement: &Statement, probe: &str) -> Result<bool, Stop> {
+        let (version, direction, _) = self.place();
+        let version = version.clone();
+        let journal = self.runner.journal;
+        let session = &mut *self.runner.session;
+        if appearance(session, statement).await? != probe {
+            return Ok(true);
+        }
+        // TRUNCATE and its kin leave no trace in the schema.
+        let all = statement.changes().iter().any(|c| matches!(c, Change::Truncate { .. }));
+        for (_, kept) in journal.making(session, &version, direction).await? {
+            if stepwise::rows_are_gone(session, &kept, all).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The statement took effect, and its run was cut off before it said so.
+    async fn settle_late(
+        &mut self,
+        index: usize,
+        losses: &Losses,
+        names: &Names,
+    ) -> Result<(), Stop> {
+        let (version, direction, _) = self.place();
+        let version = version.clone();
+        let journal = self.runner.journal;
+        let making = journal.making(&mut *self.runner.session, &version, direction).await?;
+        let session = &mut *self.runner.session;
+        let modes = stepwise::own_modes(session).await?;
+        let mut settled = Vec::new();
+        for (point, mut kept) in making {
+            let stored =
+                session.number(&format!("SELECT count(*) FROM downhaul_{}", kept.store())).await?;
+            kept.rows = u64::try_from(stored).unwrap_or(0);
+            let loss =
+                kept.after.as_ref().and_then(|n| losses.tables.get(n)).cloned().unwrap_or_default();
+            let lost =
+                stepwise::settle(session, &mut kept, &loss, names, GroupKind::Definition).await?;
+            settled.push((point, kept, lost));
+        }
+        session.execute(&modes).await?;
+        self.record_done(index, 0, settled).await
+    }
+
+    /// Throws away what was kept for a statement that did not take effect.
+    async fn discard_making(&mut self) -> Result<(), Stop> {
+        let (version, direction, _) = self.place();
+        let version = version.clone();
+        let journal = self.runner.journal;
+        let session = &mut *self.runner.session;
+        let making = journal.making(session, &version, direction).await?;
+        let points: BTreeSet<i64> = making.iter().map(|(point, _)| *point).collect();
+        for point in points {
+            session.begin(self.runner.options.budget).await?;
+            session.execute(&journal.forget_point(point)).await?;
+            session.commit().await?;
+        }
+        for (_, kept) in &making {
+            stepwise::drop_store(session, kept).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes that the statement is about to run; `sent` says that it now is.
+    async fn intend(&mut self, index: usize) -> Result<(), Stop> {
+        let statement = &self.work.prepared.statements[index];
+        let place = (self.work.version, self.work.prepared.direction, self.work.operation);
+        let journal = self.runner.journal;
+        let session = &mut *self.runner.session;
+        let probe = appearance(session, statement).await?;
+        session.execute(&journal.intend(place, index + 1, &statement.text, &probe)).await?;
+        Ok(())
+    }
+
+    fn mark(&self, index: usize, state: &str, ms: u128) -> String {
+        let (version, direction, operation) = self.place();
+        self.runner.journal.finish_step(operation, version, direction, index + 1, state, ms)
+    }
+
+    fn texts(&self, index: usize) -> Vec<String> {
+        let statement = &self.work.prepared.statements[index];
+        match substitute(self.runner.session.dialect(), statement, &self.work.points) {
+            Substitute::None => vec![statement.text.clone()],
+            Substitute::Instead(instead) => instead,
+        }
+    }
+
+    /// A statement that destroys nothing.
+    async fn plain(&mut self, index: usize) -> Result<(), Stop> {
+        self.intend(index).await?;
+        let started = self.mark(index, "started", 0);
+        let texts = self.texts(index);
+        let begun = Instant::now();
+        let budget = self.runner.options.budget;
+        let session = &mut *self.runner.session;
+        session.begin(budget).await?;
+        session.execute(&started).await?;
+        let mut result = Ok(0);
+        for text in &texts {
+            result = session.execute(text).await;
+            if result.is_err() {
+                break;
+            }
+        }
+        let took = begun.elapsed();
+        if let Err(error) = result {
+            return Err(self.gave_up(index, error, took.as_millis()).await);
+        }
+        let done = self.mark(index, "done", took.as_millis());
+        let session = &mut *self.runner.session;
+        session.execute(&done).await?;
+        session.commit().await?;
+        for sql in &texts {
+            self.observer.event(Event::Statement { sql, took });
+        }
+        Ok(())
+    }
+
+    /// Notes that the server refused the statement.
+    async fn gave_up(&mut self, index: usize, error: EngineError, ms: u128) -> Stop {
+        if !matches!(error, EngineError::Disconnected(_)) {
+            let failed = self.mark(index, "failed", ms);
+            let session = &mut *self.runner.session;
+            let _ = session.execute("UNLOCK TABLES").await;
+            let _ = session.rollback().await;
+            let _ = session.execute(&failed).await;
+        }
+        Stop::Statement(index, error)
+    }
+
+    /// A statement that destroys something.
+    async fn keeping(
+        &mut self,
+        index: usize,
+        found: Vec<Endangered>,
+        names: &Names,
+    ) -> Result<(), Stop> {
+        let journal = self.runner.journal;
+        let place = (self.work.version, self.work.prepared.direction, self.work.operation);
+        let budget = self.runner.options.budget;
+        self.intend(index).await?;
+        let started = self.mark(index, "started", 0);
+        let session = &mut *self.runner.session;
+        let first = journal.next_kept(session).await?;
+        let mut tables = Vec::new();
+        for (id, table) in (first..).zip(found) {
+            let kept = stepwise::describe(&table, names, GroupKind::Definition, id);
+            stepwise::create_store(session, &kept, GroupKind::Definition).await?;
+            tables.push((table, kept));
+        }
+        session.begin(budget).await?;
+        let stores: Vec<&Kept> = tables.iter().map(|(_, kept)| kept).collect();
+        let point = journal.open_point(session, place, "making", None, &stores).await?;
+        session.execute(&started).await?;
+        session.commit().await?;
+
+        let texts = self.texts(index);
+        let begun = Instant::now();
+        let result = self.locked(index, &texts, &mut tables, names).await;
+        let took = begun.elapsed();
+        let lost = match result {
+            Ok(lost) => lost,
+            Err(Stop::Statement(index, error)) => {
+                let stop = self.gave_up(index, error, took.as_millis()).await;
+                if !matches!(stop, Stop::Statement(_, EngineError::Disconnected(_))) {
+                    self.discard_making().await?;
+                }
+                return Err(stop);
+            }
+            Err(stop) => {
+                let session = &mut *self.runner.session;
+                let _ = session.execute("UNLOCK TABLES").await;
+                let _ = session.rollback().await;
+                return Err(stop);
+            }
+        };
+        for sql in &texts {
+            self.observer.event(Event::Statement { sql, took });
+        }
+        let settled =
+            tables.into_iter().zip(lost).map(|((_, kept), lost)| (point, kept, lost)).collect();
+        self.record_done(index, took.as_millis(), settled).await
+    }
+
+    /// Copies, runs the statement, and reduces the copy, while nobody else can read or write the
+    /// tables. Returns of each whether anything was lost.
+    async fn locked(
+        &mut self,
+        index: usize,
+        texts: &[String],
+        tables: &mut [(Endangered, Kept)],
+        names: &Names,
+    ) -> Result<Vec<bool>, Stop> {
+        let budget = self.runner.options.budget;
+        let session = &mut *self.runner.session;
+        // For its time limits; LOCK TABLES ends the transaction.
+        session.begin(budget).await?;
+        let locks = stepwise::locks(session.dialect(), tables);
+        session.execute(&locks).await.map_err(|error| Stop::Statement(index, error))?;
+        let modes = stepwise::own_modes(session).await?;
+        let mut filled = Ok(());
+        for (table, kept) in tables.iter_mut() {
+            filled = stepwise::fill(session, table, kept, GroupKind::Definition).await;
+            if filled.is_err() {
+                break;
+            }
+        }
+        session.execute(&modes).await?;
+        if let Err(error) = filled {
+            session.execute("UNLOCK TABLES").await?;
+            session.rollback().await?;
+            self.discard_making().await?;
+            return Err(error.into());
+        }
+        for text in texts {
+            session.execute(text).await.map_err(|error| Stop::Statement(index, error))?;
+        }
+        if !stepwise::settles_locked(tables) {
+            session.execute("UNLOCK TABLES").await?;
+        }
+        let modes = stepwise::own_modes(session).await?;
+        let mut lost = Vec::new();
+        for (table, kept) in tables.iter_mut() {
+            lost.push(
+                stepwise::settle(session, kept, &table.loss, names, GroupKind::Definition).await?,
+            );
+        }
+        session.execute("UNLOCK TABLES").await?;
+        session.execute(&modes).await?;
+        session.commit().await?;
+        Ok(lost)
+    }
+
+    /// Records, in one transaction, that a statement is done and what was kept of it.
+    async fn record_done(
+        &mut self,
+        index: usize,
+        ms: u128,
+        settled: Vec<(i64, Kept, bool)>,
+    ) -> Result<(), Stop> {
+        let journal = self.runner.journal;
+        let statement = &self.work.prepared.statements[index];
+        let place = (self.work.version, self.work.prepared.direction, self.work.operation);
+        let mut records = Vec::new();
+        for (_, kept, lost) in &settled {
+            records.push(if *lost {
+                journal.update_kept(kept)?
+            } else {
+                format!("DELETE FROM {} WHERE id = {}", journal.table("kept"), kept.id)
+            });
+        }
+        let points: BTreeSet<i64> = settled.iter().map(|(point, ..)| *point).collect();
+        for point in points {
+            let holds = settled.iter().any(|(of, _, lost)| *of == point && *lost);
+            records.push(if holds {
+                format!(
+                    "UPDATE {} SET state = 'open' WHERE id = {point}",
+                    journal.table("restore_point")
+                )
+            } else {
+                journal.forget_point(point)
+            });
+        }
+        records.extend(journal.done(place, &[(index + 1, statement.text.as_str(), ms)]));
+        let budget = self.runner.options.budget;
+        let session = &mut *self.runner.session;
+        session.begin(budget).await?;
+        session.execute(&records.join("; ")).await?;
+        session.commit().await?;
+        for (_, kept, lost) in &settled {
+            if *lost {
+                let summary = KeptSummary::of(kept);
+                self.observer.event(Event::Kept(&summary));
+                self.applied.kept.push(summary);
+            } else {
+                stepwise::drop_store(&mut *self.runner.session, kept).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How the objects look that a statement names: two texts differ once it has taken effect.
+async fn appearance(
+    session: &mut dyn Session,
+    statement: &Statement,
+) -> Result<String, EngineError> {
+    let d = session.dialect();
+    let Parsed::Changes(changes) = &statement.parsed else {
+        return everything(session).await;
+    };
+    let mut objects = Vec::new();
+    for change in changes {
+        match named(change) {
+            Some(found) => objects.extend(found),
+            None => return everything(session).await,
+        }
+    }
+    let mut text = String::new();
+    for (what, name) in objects {
+        let rows = session.rows(&format!("SHOW CREATE {what} {}", d.quote_name(&name))).await;
+        match rows {
+            Ok(rows) => {
+                let row = rows.first();
+                let column = if matches!(what, "TABLE" | "SEQUENCE") { 1 } else { 2 };
+                text.push_str(&without_counter(row.map_or("", |row| row.text(column))));
+            }
+            // There is no such thing.
+            Err(EngineError::Statement(_)) => text.push_str(&format!("no {what} {name}")),
+            Err(error) => return Err(error),
+        }
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// `AUTO_INCREMENT=7` is state: writers move it.
+fn without_counter(definition: &str) -> String {
+    match definition.rsplit_once(" AUTO_INCREMENT=") {
+        Some((head, tail)) => {
+            format!("{head}{}", tail.trim_start_matches(|c: char| c.is_ascii_digit()))
+        }
+        None => definition.to_owned(),
+    }
+}
+
+async fn everything(session: &mut dyn Session) -> Result<String, EngineError> {
+    Ok(session.dump().await?.script())
+}
+
+/// What a change names, as `SHOW CREATE` asks for it; `None` where that does not show its effect.
+fn named(change: &Change) -> Option<Vec<(&'static str, ObjectName)>> {
+    let table = |name: &ObjectName| Some(vec![("TABLE", name.clone())]);
+    let routine = |kind: RoutineKind, name: &ObjectName| {
+        let word = if kind == RoutineKind::Procedure { "PROCEDURE" } else { "FUNCTION" };
+        Some(vec![(word, name.clone())])
+    };
+    let trigger = |name: &Ident| Some(vec![("TRIGGER", ObjectName::bare(name.clone()))]);
+    match change {
+        Change::CreateTable { def, .. } => table(&def.name),
+        Change::DropTable { name, .. }
+        | Change::CreateView { name, .. }
+        | Change::DropView { name, .. } => table(name),
+        Change::RenameTable { from, to } | Change::RenameView { from, to, .. } => {
+            Some(vec![("TABLE", from.clone()), ("TABLE", to.clone())])
+        }
+        Change::SetTableOptions { table: name, .. }
+        | Change::MysqlPartition { table: name, .. }
+        | Change::ConvertCharset { table: name, .. }
+        | Change::MysqlTableVerb { table: name, .. }
+        | Change::Online { table: name, .. }
+        | Change::AddColumn { table: name, .. }
+        | Change::DropColumn { table: name, .. }
+        | Change::RenameColumn { table: name, .. }
+        | Change::AlterColumnType { table: name, .. }
+        | Change::ModifyColumn { table: name, .. }
+        | Change::SetNotNull { table: name, .. }
+        | Change::DropNotNull { table: name, .. }
+        | Change::SetDefault { table: name, .. }
+        | Change::DropDefault { table: name, .. }
+        | Change::AddConstraint { table: name, .. }
+        | Change::DropConstraint { table: name, .. }
+        | Change::DropPrimaryKey { table: name }
+        | Change::RenameConstraint { table: name, .. }
+        | Change::AlterConstraint { table: name, .. }
+        | Change::DropIndex { table: Some(name), .. }
+        | Change::RenameIndex { table: Some(name), .. } => table(name),
+        Change::CreateIndex { index, .. } => table(&index.table),
+        Change::Truncate { tables, .. } => {
+            Some(tables.iter().map(|name| ("TABLE", name.clone())).collect())
+        }
+        Change::CreateTrigger { def, .. } => trigger(&def.name),
+        Change::DropTrigger { name, .. } => trigger(name),
+        Change::CreateRoutine { def, .. } => routine(def.kind, &def.name),
+        Change::AlterRoutine { kind, name, .. } | Change::DropRoutine { kind, name, .. } => {
+            routine(*kind, name)
+        }
+        Change::CreateSequence { name, .. }
+        | Change::AlterSequence { name, .. }
+        | Change::DropSequence { name, .. } => Some(vec![("SEQUENCE", name.clone())]),
+        // These may run again.
+        Change::SetVariable { .. }
+        | Change::Select { .. }
+        | Change::Insert { .. }
+        | Change::Analyze { .. }
+        | Change::OptimizeTable { .. }
+        | Change::Grant { .. }
+        | Change::Revoke { .. }
+        | Change::NoEffect { .. } => Some(Vec::new()),
+        _ => None,
+    }
+}

@@ -1,0 +1,360 @@
+//! One migration in one direction on an engine without transactional DDL (MySQL, MariaDB).
+//!
+//! A run of DML statements is one transaction, journal rows and kept data included. Any other
+//! statement commits by itself and whatever came before it; so it is recorded as intended with
+//! what the objects that it names look like, as started within a transaction that its implicit
+//! commit ends, and as done. After a kill the journal therefore tells whether it was ever sent, and
+//! the catalog whether it took effect. What it destroys is copied under a table lock that is held
+//! from before the copy until after the statement.
+//!
+//! Restore points are `open` while their migration runs and `held` once it is whole. On the way back
+//! the groups of a migration are given back one after the other, the last one first; a point whose
+//! data has gone back is `returned` until everything has.
+
+mod back;
+mod definition;
+mod record;
+mod rows;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use downhaul_engine::{EngineError, SchemaDump, StatementFailure};
+use downhaul_plan::Direction;
+use downhaul_snapshot::restore::Held;
+use downhaul_snapshot::{Kept, SnapshotError, stepwise};
+use downhaul_syntax::Change;
+
+use crate::apply::{Applied, Stop, Work, next_pause};
+use crate::error::FailedStatement;
+use crate::journal::MigrationState;
+use crate::prepare::Group;
+use crate::{Event, Observer, RunError, Runner, probe};
+
+pub(crate) use record::clean_up;
+
+/// A migration under way.
+struct Run<'a> {
+    runner: &'a mut Runner,
+    work: &'a Work<'a>,
+    observer: &'a mut dyn Observer,
+    applied: Applied,
+    /// Statements that have taken effect, from 1.
+    done: BTreeSet<usize>,
+    /// Statements that an earlier run was at when it was cut off: what their objects looked like
+    /// before, and whether they were sent.
+    cut_off: BTreeMap<usize, (String, bool)>,
+    /// What was noted of each restore point's stores before the first statement.
+    holds: Vec<Vec<Option<Held>>>,
+    /// The schema before the migration, where it matters.
+    before: Option<SchemaDump>,
+}
+
+/// Runs one direction of one migration to its end.
+pub(crate) async fn run(
+    runner: &mut Runner,
+    work: &Work<'_>,
+    completed: usize,
+    observer: &mut dyn Observer,
+) -> Result<Applied, RunError> {
+    let prepared = work.prepared;
+    let direction = prepared.direction;
+    let state = runner.journal.state_of(&mut *runner.session, work.version).await?;
+    let applied = Applied::default();
+    match (direction, state) {
+        (Direction::Up, Some(MigrationState::Applied)) | (Direction::Down, None) => {
+            return Ok(Applied { skipped: true, ..applied });
+        }
+        _ => {}
+    }
+    let resumed = matches!(state, Some(MigrationState::Applying | MigrationState::Reverting));
+    let settings = settings(runner, work).await?;
+    let mut run = Run {
+        runner,
+        work,
+        observer,
+        applied,
+        done: BTreeSet::new(),
+        cut_off: BTreeMap::new(),
+        holds: Vec::new(),
+        before: None,
+    };
+    let result = run.all(resumed, completed).await;
+    let applied = run.applied;
+    if let Some(settings) = settings {
+        // After a broken connection there is nothing to set back.
+        let _ = runner.session.execute(&settings).await;
+    }
+    result.map(|()| applied)
+}
+
+/// The statement that sets back the session variables that the migration sets.
+async fn settings(runner: &mut Runner, work: &Work<'_>) -> Result<Option<String>, EngineError> {
+    let dialect = runner.session.dialect();
+    let mut names = BTreeSet::new();
+    for change in work.prepared.statements.iter().flat_map(|s| s.changes()) {
+        if let Change::SetVariable { name, .. } = change {
+            let name = name.rsplit('.').next().unwrap_or(name).trim_start_matches('@');
+            if !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+                names.insert(name.to_owned());
+            }
+        }
+    }
+    let mut sets = Vec::new();
+    for name in names {
+        // A variable of the user's own (`@x`) is none of the server's.
+        let Ok(rows) = runner.session.rows(&format!("SELECT @@SESSION.{name}")).await else {
+            continue;
+        };
+        if let Some(value) = rows.first().and_then(|row| row.opt(0)) {
+            let number = value.parse::<f64>().is_ok();
+            let value = if number { value.to_owned() } else { dialect.literal(value) };
+            sets.push(format!("{name} = {value}"));
+        }
+    }
+    Ok((!sets.is_empty()).then(|| format!("SET SESSION {}", sets.join(", "))))
+}
+
+/// Refuses what could neither be taken back nor be kept.
+fn check_readable(work: &Work<'_>, unreadable: bool) -> Result<(), SnapshotError> {
+    let whole = "on this server nothing that has run can be rolled back; write it as plain SQL, or say with `-- downhaul:protect off` that nothing needs to be kept";
+    if unreadable {
+        return Err(SnapshotError::CannotRestore(format!(
+            "a statement of {} cannot be read, so what it destroys cannot be kept beforehand, and {whole}",
+            work.prepared.label
+        )));
+    }
+    for change in work.prepared.statements.iter().flat_map(|s| s.changes()) {
+        let what = match change {
+            Change::Call { .. } => "a procedure may destroy anything",
+            Change::DropDatabase { .. } | Change::DropSchema { .. } => {
+                "DROP DATABASE takes what was kept with it"
+            }
+            _ => continue,
+        };
+        return Err(SnapshotError::CannotRestore(format!("{what}, and {whole}")));
+    }
+    Ok(())
+}
+
+impl Run<'_> {
+    async fn all(&mut self, resumed: bool, completed: usize) -> Result<(), RunError> {
+        let prepared = self.work.prepared;
+        let direction = prepared.direction;
+        let dialect = self.runner.session.dialect();
+        self.read_steps().await?;
+        let losses = prepared.losses(&prepared.statements, dialect);
+        let protect = self.runner.options.protect && !losses.all_given_up;
+        if !resumed {
+            if protect {
+                check_readable(self.work, !losses.unreadable.is_empty()).map_err(|reason| {
+                    RunError::Refused { label: prepared.label.clone(), direction, reason }
+                })?;
+            }
+            let watch = protect
+                && (!losses.is_empty() || losses.makes_triggers || !losses.inserts.is_empty());
+            self.begin(watch).await.map_err(|stop| self.stopped(stop, None, completed))?;
+        } else {
+            self.resume().await.map_err(|stop| self.stopped(stop, None, completed))?;
+        }
+        for group in &prepared.groups {
+            let members = match group {
+                Group::Transaction(members) => members.clone(),
+                Group::Single(index) => vec![*index],
+            };
+            if members.iter().all(|index| self.done.contains(&(index + 1))) {
+                self.repeat_settings(&members).await?;
+                continue;
+            }
+            let result = self.patiently(group, &members, protect).await;
+            if let Err(stop) = result {
+                return Err(self.failed(stop, &members, completed).await);
+            }
+            self.done.extend(members.iter().map(|index| index + 1));
+        }
+        let result = self.bring_back().await;
+        if let Err(stop) = result {
+            return Err(self.failed(stop, &[], completed).await);
+        }
+        let result = self.finish().await;
+        result.map_err(|stop| self.stopped(stop, None, completed))
+    }
+
+    /// Statements of groups that are done and whose effect ended with the session that ran them.
+    async fn repeat_settings(&mut self, members: &[usize]) -> Result<(), EngineError> {
+        for index in members {
+            let statement = &self.work.prepared.statements[*index];
+            if let [Change::SetVariable { .. }] = statement.changes() {
+                self.runner.session.execute(&statement.text).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a group, again and again while locks are not to be had.
+    async fn patiently(
+        &mut self,
+        group: &Group,
+        members: &[usize],
+        protect: bool,
+    ) -> Result<(), Stop> {
+        let started = Instant::now();
+        let mut pause = Duration::from_millis(100);
+        loop {
+            let result = match group {
+                Group::Transaction(_) => self.rows(members, protect).await,
+                Group::Single(index) => self.definition(*index, protect).await,
+            };
+            let stop = match result {
+                Ok(()) => return Ok(()),
+                Err(stop) => stop,
+            };
+            let waited = matches!(
+                &stop,
+                Stop::Statement(_, EngineError::LockTimeout(_))
+                    | Stop::Engine(EngineError::LockTimeout(_))
+            );
+            let enough = started.elapsed() + pause >= self.runner.options.lock_retry;
+            if !waited || enough || self.runner.stop_asked() {
+                return Err(stop);
+            }
+            let blockers = probe::blockers(&mut *self.runner.session).await.unwrap_or_default();
+            self.observer.event(Event::Waiting { blockers: &blockers, pause });
+            tokio::time::sleep(pause).await;
+            pause = next_pause(pause, started);
+        }
+    }
+
+    /// What to tell of a group that failed. Where nothing at all has taken effect, the journal says
+    /// so again.
+    async fn failed(&mut self, stop: Stop, members: &[usize], completed: usize) -> RunError {
+        let broken = matches!(
+            &stop,
+            Stop::Statement(_, EngineError::Disconnected(_))
+                | Stop::Engine(EngineError::Disconnected(_))
+        );
+        if !broken && self.done.is_empty() && self.forget_beginning().await.is_ok() {
+            return self.stopped(stop, None, completed);
+        }
+        let ordinal = members.first().map_or(self.work.prepared.statements.len(), |i| i + 1);
+        self.stopped(stop, Some(ordinal), completed)
+    }
+
+    /// An error for the user; `ordinal` is the statement at which a half-run migration stands.
+    fn stopped(&self, stop: Stop, ordinal: Option<usize>, completed: usize) -> RunError {
+        let prepared = self.work.prepared;
+        let (label, direction) = (prepared.label.clone(), prepared.direction);
+        let statement = match stop {
+            Stop::Statement(_, error @ EngineError::Disconnected(_))
+            | Stop::Engine(error @ (EngineError::Disconnected(_) | EngineError::Protocol(_))) => {
+                return RunError::Engine(error);
+            }
+            Stop::Statement(index, error) => prepared.failed(index, error),
+            Stop::Snapshot(reason) if ordinal.is_none() => {
+                return RunError::Refused { label, direction, reason };
+            }
+            Stop::Snapshot(reason) => Box::new(FailedStatement {
+                path: prepared.path.clone(),
+                line: 1,
+                column: 1,
+                sql: String::new(),
+                error: EngineError::Statement(StatementFailure {
+                    message: reason.to_string(),
+                    code: None,
+                    detail: None,
+                    position: None,
+                    sql: String::new(),
+                }),
+            }),
+            Stop::Engine(error) => match error.failure() {
+                Some(failure) => Box::new(FailedStatement {
+                    path: prepared.path.clone(),
+                    line: 1,
+                    column: 1,
+                    sql: failure.sql.clone(),
+                    error,
+                }),
+                None => return RunError::Engine(error),
+            },
+        };
+        match ordinal {
+            Some(ordinal) => RunError::Partial { label, direction, ordinal, statement },
+            None => RunError::Failed { label, direction, completed, statement },
+        }
+    }
+
+    /// Before the first statement: note what is there, and that it begins.
+    async fn begin(&mut self, watch: bool) -> Result<(), Stop> {
+        if watch {
+            self.before = Some(self.runner.session.dump().await?);
+        }
+        self.hold_all().await?;
+        self.record_beginning().await?;
+        Ok(())
+    }
+
+    /// Notes which values are still as the migration left them, of every point where that can be
+    /// told now.
+    async fn hold_all(&mut self) -> Result<(), Stop> {
+        let work = self.work;
+        let session = &mut *self.runner.session;
+        for (number, point) in work.points.iter().enumerate() {
+            let later: Vec<&Kept> = work.points[..number].iter().flat_map(|p| &p.kept).collect();
+            let mut held = Vec::new();
+            for kept in &point.kept {
+                downhaul_snapshot::restore::check_sound(session, kept).await?;
+                let early = stepwise::can_hold_early(kept, &later)
+                    && columns_are_there(session, kept).await?;
+                held.push(if early {
+                    Some(stepwise::hold_early(session, kept).await?)
+                } else {
+                    None
+                });
+            }
+            self.holds.push(held);
+        }
+        Ok(())
+    }
+
+    /// Goes on after a run that was cut off.
+    async fn resume(&mut self) -> Result<(), Stop> {
+        let work = self.work;
+        for (number, point) in work.points.iter().enumerate() {
+            let later: Vec<&Kept> = work.points[..number].iter().flat_map(|p| &p.kept).collect();
+            let mut held = Vec::new();
+            for kept in &point.kept {
+                let before = if stepwise::can_hold_early(kept, &later) {
+                    let before = stepwise::held_before(&mut *self.runner.session, kept).await?;
+                    // A table that a later statement of the migration renamed was noted late.
+                    (before.is_noted() || kept.changed_columns().next().is_none()).then_some(before)
+                } else {
+                    None
+                };
+                held.push(before);
+            }
+            self.holds.push(held);
+        }
+        let note = format!(
+            "an earlier run of {} was cut off; {} of {} statements had been done",
+            work.prepared.label,
+            self.done.len(),
+            work.prepared.statements.len()
+        );
+        self.observer.event(Event::Note(&note));
+        Ok(())
+    }
+}
+
+/// Whether the table has every column that the migration changed under the name after it.
+async fn columns_are_there(
+    session: &mut dyn downhaul_engine::Session,
+    kept: &Kept,
+) -> Result<bool, EngineError> {
+    let Some(name) = &kept.after else { return Ok(false) };
+    let Some(shape) = session.table_shape(name).await? else { return Ok(false) };
+    Ok(kept
+        .columns
+        .iter()
+        .filter(|c| c.left_as.is_some() || kept.key.contains(&c.name))
+        .all(|c| c.after.as_ref().is_some_and(|after| shape.column(after).is_some())))
+}

@@ -1,0 +1,425 @@
+//! What the journal says while a migration runs that no transaction can hold.
+
+use downhaul_engine::{EngineError, SchemaDump, Session};
+use downhaul_plan::{Direction, Version};
+use downhaul_snapshot::{Kept, sql, stepwise};
+
+use super::Run;
+use crate::apply::Stop;
+use crate::journal::{Journal, JournalEntry, MigrationState};
+use crate::{RunError, Runner};
+
+fn json<T: serde::Serialize>(value: &T) -> Result<String, EngineError> {
+    serde_json::to_string(value).map_err(|error| EngineError::Protocol(error.to_string()))
+}
+
+impl Journal {
+    /// What the journal says of a migration.
+    pub(crate) async fn state_of(
+        self,
+        session: &mut dyn Session,
+        version: &Version,
+    ) -> Result<Option<MigrationState>, EngineError> {
+        let row = session
+            .row(&format!(
+                "SELECT state FROM {} WHERE version = {}",
+                self.table("migration"),
+                self.text(version.as_str())
+            ))
+            .await?;
+        row.map(|row| MigrationState::parse(row.text(0))).transpose()
+    }
+
+    /// Opens a restore point: `open`, or `making` while its stores are being filled.
+    pub(super) async fn open_point(
+        self,
+        session: &mut dyn Session,
+        (version, direction, operation): (&Version, Direction, i64),
+        state: &str,
+        before: Option<&SchemaDump>,
+        kept: &[&Kept],
+    ) -> Result<i64, EngineError> {
+        let table = self.table("restore_point");
+        let id = session.number(&format!("SELECT coalesce(max(id), 0) + 1 FROM {table}")).await?;
+        let nothing = SchemaDump::default();
+        session
+            .execute(&format!(
+                "INSERT INTO {table} (id, version, direction, operation, created_at, state, schema_before, schema_after) \
+                 VALUES ({id}, {}, '{direction}', {operation}, {}, '{state}', {}, {})",
+                self.text(version.as_str()),
+                self.now(),
+                self.text(&json(before.unwrap_or(&nothing))?),
+                self.text(&json(&nothing)?),
+            ))
+            .await?;
+        for kept in kept {
+            session
+                .execute(&format!(
+                    "INSERT INTO {} (id, restore_point, table_name, rows_kept, detail) VALUES ({}, {id}, {}, {}, {})",
+                    self.table("kept"),
+                    kept.id,
+                    self.text(&kept.table.to_string()),
+                    kept.rows,
+                    self.text(&json(kept)?),
+                ))
+                .await?;
+        }
+        Ok(id)
+    }
+
+    /// What was being kept for a statement when its run was cut off.
+    pub(super) async fn making(
+        self,
+        session: &mut dyn Session,
+        version: &Version,
+        direction: Direction,
+    ) -> Result<Vec<(i64, Kept)>, EngineError> {
+        let rows = session
+            .rows(&format!(
+                "SELECT r.id, k.detail FROM {} r JOIN {} k ON k.restore_point = r.id \
+                 WHERE r.version = {} AND r.direction = '{direction}' AND r.state = 'making' ORDER BY k.id",
+                self.table("restore_point"),
+                self.table("kept"),
+                self.text(version.as_str())
+            ))
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let kept = serde_json::from_str(row.text(1))
+                    .map_err(|error| EngineError::Protocol(format!("restore point: {error}")))?;
+                Ok((row.number(0)?, kept))
+            })
+            .collect()
+    }
+
+    /// Statements that forget a restore point.
+    pub(super) fn forget_point(self, id: i64) -> String {
+        format!(
+            "DELETE FROM {} WHERE restore_point = {id}; DELETE FROM {} WHERE id = {id}",
+            self.table("kept"),
+            self.table("restore_point")
+        )
+    }
+
+    /// Statement that writes down what a store holds.
+    pub(super) fn update_kept(self, kept: &Kept) -> Result<String, EngineError> {
+        Ok(format!(
+            "UPDATE {} SET rows_kept = {}, detail = {} WHERE id = {}",
+            self.table("kept"),
+            kept.rows,
+            self.text(&json(kept)?),
+            kept.id
+        ))
+    }
+
+    /// Statement that records one step, whatever was recorded of it in this operation before.
+    pub(super) fn intend(
+        self,
+        (version, direction, operation): (&Version, Direction, i64),
+        ordinal: usize,
+        statement: &str,
+        probe: &str,
+    ) -> String {
+        format!(
+            "REPLACE INTO {} (operation, version, direction, ordinal, statement, state, at, duration_ms, probe) \
+             VALUES ({operation}, {}, '{direction}', {ordinal}, {}, 'intended', {}, 0, {})",
+            self.table("step"),
+            self.text(version.as_str()),
+            self.text(statement),
+            self.now(),
+            self.text(probe)
+        )
+    }
+
+    /// Statement that records steps as done (number from 1, text, milliseconds).
+    pub(super) fn done(
+        self,
+        (version, direction, operation): (&Version, Direction, i64),
+        steps: &[(usize, &str, u128)],
+    ) -> Option<String> {
+        self.steps(operation, version, direction, steps, "done")
+            .map(|insert| insert.replacen("INSERT INTO", "REPLACE INTO", 1))
+    }
+}
+
+impl Run<'_> {
+    pub(super) fn place(&self) -> (&Version, Direction, i64) {
+        (self.work.version, self.work.prepared.direction, self.work.operation)
+    }
+
+    /// Reads what earlier runs of this migration did; refuses a file in which that was changed.
+    pub(super) async fn read_steps(&mut self) -> Result<(), RunError> {
+        let journal = self.runner.journal;
+        let prepared = self.work.prepared;
+        let rows = self
+            .runner
+            .session
+            .rows(&format!(
+                "SELECT ordinal, statement, state, probe FROM {} WHERE version = {} AND direction = '{}' \
+                 AND state IN ('intended', 'started', 'done') ORDER BY operation, ordinal",
+                journal.table("step"),
+                journal.text(self.work.version.as_str()),
+                prepared.direction
+            ))
+            .await?;
+        for row in &rows {
+            let ordinal = usize::try_from(row.number(0)?).unwrap_or(0);
+            let same = prepared.statements.get(ordinal.wrapping_sub(1));
+            if same.is_none_or(|statement| statement.text != row.text(1)) {
+                return Err(RunError::EditedHalfway {
+                    label: prepared.label.clone(),
+                    done: rows.iter().filter(|row| row.text(2) == "done").count(),
+                    total: prepared.statements.len(),
+                });
+            }
+            if row.text(2) == "done" {
+                self.done.insert(ordinal);
+            } else {
+                let sent = row.text(2) == "started";
+                self.cut_off.insert(ordinal, (row.text(3).to_owned(), sent));
+            }
+        }
+        for ordinal in &self.done {
+            self.cut_off.remove(ordinal);
+        }
+        Ok(())
+    }
+
+    /// Records, in one transaction, that the migration begins.
+    pub(super) async fn record_beginning(&mut self) -> Result<(), Stop> {
+        let journal = self.runner.journal;
+        let begin = match self.work.prepared.direction {
+            Direction::Up => {
+                let entry =
+                    JournalEntry { state: MigrationState::Applying, ..self.work.entry.clone() };
+                journal.record(&entry, self.work.operation, 0)
+            }
+            Direction::Down => journal.set_state(self.work.version, MigrationState::Reverting),
+        };
+        let before = self.before.take();
+        let place = (self.work.version, self.work.prepared.direction, self.work.operation);
+        let session = &mut *self.runner.session;
+        session.begin(self.runner.options.budget).await?;
+        session.execute(&begin).await?;
+        if let Some(before) = &before {
+            journal.open_point(session, place, "open", Some(before), &[]).await?;
+        }
+        session.commit().await?;
+        Ok(())
+    }
+
+    /// Nothing has taken effect: the journal is as it was before.
+    pub(super) async fn forget_beginning(&mut self) -> Result<(), EngineError> {
+        let journal = self.runner.journal;
+        let (version, direction, _) = self.place();
+        let mut statements = vec![match direction {
+            Direction::Up => journal.forget(version),
+            Direction::Down => journal.set_state(version, MigrationState::Applied),
+        }];
+        statements.push(journal.settle_steps(version, direction));
+        let points = self
+            .runner
+            .session
+            .rows(&format!(
+                "SELECT id FROM {} WHERE version = {} AND direction = '{direction}' AND state IN ('open', 'making')",
+                journal.table("restore_point"),
+                journal.text(self.work.version.as_str())
+            ))
+            .await?;
+        for point in &points {
+            statements.push(journal.forget_point(point.number(0)?));
+        }
+        let session = &mut *self.runner.session;
+        session.begin(self.runner.options.budget).await?;
+        session.execute(&statements.join("; ")).await?;
+        session.commit().await?;
+        for kept in self.work.points.iter().flat_map(|point| &point.kept) {
+            stepwise::drop_hold(&mut *self.runner.session, kept).await?;
+        }
+        drop_unknown(&mut *self.runner.session, journal).await
+    }
+
+    /// The migration is whole: its restore points are held, those that it used are closed.
+    pub(super) async fn finish(&mut self) -> Result<(), Stop> {
+        let journal = self.runner.journal;
+        let version = self.work.version;
+        let direction = self.work.prepared.direction;
+        let open = self
+            .runner
+            .session
+            .rows(&format!(
+                "SELECT r.id, count(k.id) FROM {} r LEFT JOIN {} k ON k.restore_point = r.id \
+                 WHERE r.version = {} AND r.direction = '{direction}' AND r.state = 'open' GROUP BY r.id ORDER BY r.id",
+                journal.table("restore_point"),
+                journal.table("kept"),
+                journal.text(version.as_str())
+            ))
+            .await?;
+        let mut statements = Vec::new();
+        let holds_data = open.iter().any(|row| row.text(1) != "0");
+        if let Some(newest) = open.last() {
+            if holds_data || direction == Direction::Up {
+                let after = self.runner.session.dump().await?;
+                statements.push(format!(
+                    "UPDATE {} SET schema_after = {} WHERE id = {}",
+                    journal.table("restore_point"),
+                    journal.text(&json(&after)?),
+                    newest.text(0)
+                ));
+                statements.push(format!(
+                    "UPDATE {} SET state = 'held' WHERE version = {} AND direction = '{direction}' AND state = 'open'",
+                    journal.table("restore_point"),
+                    journal.text(version.as_str())
+                ));
+            } else {
+                for point in &open {
+                    statements.push(journal.forget_point(point.number(0)?));
+                }
+            }
+        }
+        for point in &self.work.points {
+            statements.push(format!(
+                "UPDATE {} SET state = 'restored' WHERE id = {}",
+                journal.table("restore_point"),
+                point.id
+            ));
+        }
+        match direction {
+            Direction::Up => {
+                // The text may have been mended since the first half ran.
+                statements.push(journal.forget(version));
+                statements.push(journal.record(&self.work.entry, self.work.operation, 0));
+            }
+            Direction::Down => statements.push(journal.forget(version)),
+        }
+        statements.push(journal.settle_steps(version, direction));
+        let session = &mut *self.runner.session;
+        session.begin(self.runner.options.budget).await?;
+        session.execute(&statements.join("; ")).await?;
+        session.commit().await?;
+        for kept in self.work.points.iter().flat_map(|point| &point.kept) {
+            stepwise::drop_hold(session, kept).await?;
+        }
+        if !self.work.points.is_empty() {
+            drop_unknown(session, journal).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Drops stores that hold nothing any more: those that no restore point needs.
+async fn drop_unknown(session: &mut dyn Session, journal: Journal) -> Result<(), EngineError> {
+    let dialect = session.dialect();
+    let needed = session
+        .rows(&format!(
+            "SELECT k.id FROM {} k JOIN {} r ON r.id = k.restore_point WHERE r.state <> 'restored' OR k.rows_kept > 0",
+            journal.table("kept"),
+            journal.table("restore_point")
+        ))
+        .await?;
+    let tables = session
+        .rows(
+            "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'downhaul\\_kept\\_%'",
+        )
+        .await?;
+    for table in &tables {
+        let name = table.text(0);
+        let id = name.rsplit('_').next().unwrap_or("");
+        if !needed.iter().any(|row| row.text(0) == id) {
+            let name = dialect.quote_str(name);
+            session.execute(&format!("DROP TABLE IF EXISTS {name}")).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes away what a killed run left that no later step would look at: row numbers in tables, stores
+/// that were never filled, and the absence of triggers that were out of the way for a while.
+pub(crate) async fn clean_up(runner: &mut Runner) -> Result<(), RunError> {
+    let journal = runner.journal;
+    let session = &mut *runner.session;
+    restore_triggers(session, journal).await?;
+    stepwise::drop_row_ids(session).await?;
+    drop_unknown(session, journal).await?;
+    Ok(())
+}
+
+/// Where the texts of triggers lie that are out of the way.
+fn aside(session: &dyn Session) -> String {
+    sql::own(session.dialect(), "trigger")
+}
+
+/// Takes the user's triggers on a table out of the way, their texts kept.
+pub(super) async fn put_triggers_aside(
+    session: &mut dyn Session,
+    triggers: &[downhaul_syntax::Ident],
+) -> Result<(), EngineError> {
+    let d = session.dialect();
+    let aside = aside(session);
+    if triggers.is_empty() {
+        return Ok(());
+    }
+    session
+        .execute(&format!(
+            "CREATE TABLE IF NOT EXISTS {aside} (name varchar(64) PRIMARY KEY, position int NOT NULL, sql_mode longtext NOT NULL, definition longtext NOT NULL) \
+             ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+        ))
+        .await?;
+    for (position, trigger) in triggers.iter().enumerate() {
+        let name = d.quote(trigger);
+        let Some(row) = session.row(&format!("SHOW CREATE TRIGGER {name}")).await? else {
+            continue;
+        };
+        session
+            .execute(&format!(
+                "REPLACE INTO {aside} VALUES ({}, {position}, {}, {})",
+                d.literal(trigger.as_str()),
+                d.literal(row.text(1)),
+                d.literal(row.text(2))
+            ))
+            .await?;
+        session.execute(&format!("DROP TRIGGER IF EXISTS {name}")).await?;
+    }
+    Ok(())
+}
+
+/// Puts them back.
+pub(super) async fn restore_triggers(
+    session: &mut dyn Session,
+    _journal: Journal,
+) -> Result<(), EngineError> {
+    let d = session.dialect();
+    let aside = aside(session);
+    let there = session
+        .number(&format!(
+            "SELECT count(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '{aside}'"
+        ))
+        .await?;
+    if there == 0 {
+        return Ok(());
+    }
+    let rows = session
+        .rows(&format!("SELECT name, sql_mode, definition FROM {aside} ORDER BY position"))
+        .await?;
+    let mode = session.row("SELECT @@SESSION.sql_mode").await?;
+    let mode = mode.map(|row| row.text(0).to_owned()).unwrap_or_default();
+    for row in &rows {
+        let found = session
+            .number(&format!(
+                "SELECT count(*) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND TRIGGER_NAME = {}",
+                d.literal(row.text(0))
+            ))
+            .await?;
+        if found == 0 {
+            session.execute(&format!("SET SESSION sql_mode = {}", d.literal(row.text(1)))).await?;
+            let made = session.execute(row.text(2)).await;
+            session.execute(&format!("SET SESSION sql_mode = {}", d.literal(&mode))).await?;
+            made?;
+        }
+        session
+            .execute(&format!("DELETE FROM {aside} WHERE name = {}", d.literal(row.text(0))))
+            .await?;
+    }
+    session.execute(&format!("DROP TABLE IF EXISTS {aside}")).await?;
+    Ok(())
+}

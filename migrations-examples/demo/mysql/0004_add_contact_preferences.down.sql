@@ -1,0 +1,2 @@
+ALTER TABLE customers DROP COLUMN marketing_opt_in;
+ALTER TABLE customers DROP COLUMN phone;
