@@ -18,6 +18,7 @@ pub(crate) mod refused;
 mod sqlite;
 pub(crate) mod table;
 pub(crate) mod type_change;
+pub(crate) mod view_columns;
 
 /// What surrounds a change whose effects are asked.
 pub(crate) struct Scene<'a> {

@@ -7,8 +7,8 @@ use downhaul_syntax::{
     Partitioning, RoutineDef, SqlType,
 };
 
-use super::Scene;
 use super::default_value::is_null;
+use super::{Scene, view_columns};
 
 /// Why the server refuses a change; empty where nothing is known against it.
 pub(crate) fn refused(change: &Change, scene: &Scene<'_>) -> Vec<String> {
@@ -94,8 +94,12 @@ impl Judge<'_, '_> {
                     self.say(format!("\"{name}\" is not a materialized view"));
                 }
             }
-            Change::CreateView { name, or_replace: true, columns, .. } => {
-                self.replace_view(name, columns);
+            Change::CreateView { name, or_replace: true, columns, query, .. } => {
+                if let Some(columns) =
+                    view_columns::of_definition(columns, query, Dialect::Postgres)
+                {
+                    self.replace_view(name, &columns);
+                }
             }
             Change::CreateRoutine { def, or_replace: true, .. } => self.replace_routine(def),
             _ => {}
@@ -192,6 +196,12 @@ impl Judge<'_, '_> {
                     .collect();
                 self.unknown_columns(table, expr, &added);
             }
+            ConstraintKind::NotNull { .. }
+                if self.scene.state.options.server_version.is_some()
+                    && !self.scene.state.options.at_least(18, 0, 0) =>
+            {
+                self.say("NOT NULL as a constraint of its own needs PostgreSQL 18");
+            }
             ConstraintKind::ForeignKey { .. }
                 if constraint.not_valid
                     && partitioned
@@ -280,13 +290,10 @@ impl Judge<'_, '_> {
 
     fn replace_view(&mut self, name: &ObjectName, columns: &[Ident]) {
         let Some(old) = self.scene.state.catalog.view(name) else { return };
-        if old.columns.is_empty() || columns.is_empty() {
-            return;
-        }
-        if columns.len() < old.columns.len() {
+        let Some(before) = view_columns::of_view(old, Dialect::Postgres) else { return };
+        if columns.len() < before.len() {
             self.say(format!("cannot drop columns from view \"{name}\""));
-        } else if let Some((was, is)) = old.columns.iter().zip(columns).find(|(was, is)| was != is)
-        {
+        } else if let Some((was, is)) = before.iter().zip(columns).find(|(was, is)| was != is) {
             let reason = format!("cannot change name of view column \"{was}\" to \"{is}\"");
             self.say(reason);
         }
@@ -434,6 +441,7 @@ mod tests {
             "ALTER TABLE part1 DROP COLUMN b",
             "ALTER TABLE part ADD FOREIGN KEY (a) REFERENCES p NOT VALID",
             "REFRESH MATERIALIZED VIEW vw",
+            "CREATE OR REPLACE VIEW vw AS SELECT name FROM p",
         ] {
             fails(up, true);
         }
@@ -450,6 +458,7 @@ mod tests {
             "CREATE INDEX z ON t (lower(b))",
             "CREATE UNIQUE INDEX z ON part (a, b)",
             "ALTER TABLE part DROP COLUMN b",
+            "CREATE OR REPLACE VIEW vw AS SELECT id, name FROM p",
         ] {
             fails(up, false);
         }

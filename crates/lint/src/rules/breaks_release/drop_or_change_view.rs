@@ -3,6 +3,7 @@
 use downhaul_syntax::{Change, Ident, ObjectName};
 
 use crate::context::ChangeContext;
+use crate::effects::view_columns;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 
@@ -67,8 +68,8 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             }
             let readers = cx.broken_queries(cx.queries.of_table(name));
             let again = cx.later().find_map(|i| match i.change {
-                Change::CreateView { name: new, columns, .. } if new.name == name.name => {
-                    Some(columns)
+                Change::CreateView { name: new, columns, query, .. } if new.name == name.name => {
+                    Some((columns, query))
                 }
                 _ => None,
             });
@@ -83,13 +84,21 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
                             .help(HELP)
                     })
                 }
-                (Some(new), Some(old)) => missing(name, &old.columns, new),
+                (Some((columns, query)), Some(old)) => missing(
+                    name,
+                    view_columns::of_view(old, cx.dialect()),
+                    view_columns::of_definition(columns, query, cx.dialect()),
+                ),
                 (Some(_), None) => None,
             }
         }
-        Change::CreateView { name, or_replace: true, columns, .. } => {
+        Change::CreateView { name, or_replace: true, columns, query, .. } => {
             let old = cx.catalog.view(name).filter(|v| cx.existed(v.origin))?;
-            missing(name, &old.columns, columns)
+            missing(
+                name,
+                view_columns::of_view(old, cx.dialect()),
+                view_columns::of_definition(columns, query, cx.dialect()),
+            )
         }
         Change::RenameView { from, to, .. } => {
             let used = match cx.catalog.view(from) {
@@ -112,10 +121,8 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
 
 const HELP: &str = "create the new view under a new name, switch the code, drop the old one later";
 
-fn missing(name: &ObjectName, old: &[Ident], new: &[Ident]) -> Option<Draft> {
-    if old.is_empty() || new.is_empty() {
-        return None;
-    }
+fn missing(name: &ObjectName, old: Option<Vec<Ident>>, new: Option<Vec<Ident>>) -> Option<Draft> {
+    let (old, new) = (old?, new?);
     let gone: Vec<String> =
         old.iter().filter(|c| !new.contains(c)).map(|c| format!("`{c}`")).collect();
     (!gone.is_empty()).then(|| {
