@@ -351,8 +351,10 @@ impl Run<'_> {
         down: Option<&MigrationFacts<'_>>,
         drafts: Vec<Drafted>,
     ) {
-        let mut up_allowances = up.map(|f| suppress::allowances(f.script)).unwrap_or_default();
-        let mut down_allowances = down.map(|f| suppress::allowances(f.script)).unwrap_or_default();
+        let mut up_allowances =
+            up.map(|f| suppress::allowances(f.script, f.source)).unwrap_or_default();
+        let mut down_allowances =
+            down.map(|f| suppress::allowances(f.script, f.source)).unwrap_or_default();
         let mut findings = Vec::new();
         for (rule, draft) in drafts {
             let (facts, allowances): (_, &mut Vec<Allowance>) =

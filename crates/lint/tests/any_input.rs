@@ -184,3 +184,28 @@ fn time_is_linear_in_the_number_of_statements_and_of_migrations() {
         assert!(ratio < 50.0, "{name}: {small:?} for 200, {large:?} for 2000: ratio {ratio:.0}");
     }
 }
+
+/// A long history is replayed once, its downs are not looked at.
+#[test]
+fn ten_thousand_migrations_of_history_take_seconds_even_unoptimised() {
+    let series: Vec<MigrationInput> = (0..10_000)
+        .map(|i| MigrationInput {
+            version: i.to_string(),
+            up: Some(SourceText::new(
+                format!("{i}.up.sql"),
+                format!(
+                    "CREATE TABLE t{i} (id int PRIMARY KEY, p int REFERENCES t{});\n\
+                     ALTER TABLE t{i} ADD COLUMN a int;",
+                    i / 2
+                ),
+            )),
+            judged: i == 9_999,
+            ..MigrationInput::default()
+        })
+        .collect();
+    let start = Instant::now();
+    lint_series(&series, &LintOptions::new(Dialect::Postgres));
+    let took = start.elapsed();
+    // Optimised it is below two seconds; this build is some ten times slower.
+    assert!(took < Duration::from_secs(40), "{took:?}");
+}
