@@ -12,11 +12,15 @@ mod heavy_maintenance;
 mod index_dropped_before_its_successor;
 mod index_not_concurrent;
 mod lock_table;
+mod mysql_copy_algorithm;
+mod mysql_fk_checks;
 mod new_fk_locks_referenced;
 mod no_lock_timeout;
 mod reindex_not_concurrent;
 mod set_not_null_scans;
 mod several_strong_locks;
+mod sqlite_table_rebuild;
+mod state_algorithm;
 mod statement_after_strong_lock;
 mod trigger_or_policy_lock;
 mod type_change_rewrites;
@@ -45,6 +49,10 @@ pub(super) static RULES: &[&Rule] = &[
     &detach_not_concurrent::RULE,
     &trigger_or_policy_lock::RULE,
     &bulk_dml::RULE,
+    &mysql_copy_algorithm::RULE,
+    &mysql_fk_checks::RULE,
+    &sqlite_table_rebuild::RULE,
     &new_fk_locks_referenced::RULE,
     &index_dropped_before_its_successor::RULE,
+    &state_algorithm::RULE,
 ];

@@ -1,0 +1,173 @@
+//! LK20.
+
+use downhaul_syntax::change::OnlineDdl;
+use downhaul_syntax::{Change, ConstraintKind, Dialect};
+
+use crate::Severity;
+use crate::context::ChangeContext;
+use crate::effects::mysql::{self, Algorithm};
+use crate::finding::Draft;
+use crate::rule::declare_rule;
+
+declare_rule! {
+    /// ## What it does
+    ///
+    /// Says which of `INSTANT`, `NOCOPY`, `INPLACE` and `COPY` an `ALTER TABLE` of a populated table
+    /// needs on this version, where that is more than a change of metadata: an error where writes
+    /// wait (`COPY`, `LOCK=SHARED`), a warning where the table is only written anew. It also
+    /// reports an `ALGORITHM=` or `LOCK=` that the server will refuse.
+    ///
+    /// ## Why is this bad
+    ///
+    /// Without a word MySQL and MariaDB take whatever algorithm works. `COPY` writes every row into
+    /// a new table while all writes wait, for as long as the table is large, and replicas fall behind
+    /// for the same time again.
+    ///
+    /// ## What to do
+    ///
+    /// Split the statement so that the cheap part runs on its own; use an online schema change tool
+    /// (gh-ost, pt-online-schema-change) for the rest, or add a new column and switch over.
+    ///
+    /// ## Unsafe example
+    ///
+    /// ```sql mariadb
+    /// -- history
+    /// CREATE TABLE orders (id bigint PRIMARY KEY, state varchar(20), total int);
+    /// -- up
+    /// ALTER TABLE orders MODIFY total bigint;
+    /// ```
+    ///
+    /// ```sql mariadb
+    /// -- history
+    /// CREATE TABLE orders (id bigint PRIMARY KEY, state varchar(20), total int);
+    /// -- up
+    /// ALTER TABLE orders MODIFY total bigint, ALGORITHM=INPLACE;
+    /// ```
+    ///
+    /// ## Safe example
+    ///
+    /// ```sql mariadb
+    /// -- history
+    /// CREATE TABLE orders (id bigint PRIMARY KEY, state varchar(20), total int);
+    /// -- up
+    /// ALTER TABLE orders MODIFY state varchar(40), ALGORITHM=INSTANT;
+    /// ```
+    "LK20" "mysql-copy-algorithm"
+    severity: Error,
+    dialects: MYSQL_FAMILY,
+    default: on,
+    since: "0.1.0",
+    check: Change(check),
+}
+
+fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
+    let (operation, table) = mysql::operation(cx.change, cx.scene)?;
+    if !cx.populated(table) || has_own_rule(cx.change, operation) {
+        return None;
+    }
+    let version = cx.options.version();
+    let needs = mysql::online(operation, cx.dialect(), version);
+    let what = operation.replace('-', " ");
+    if let Some(online) = cx.scene.online
+        && let Some(why) = refused(online, needs.algorithm, needs.blocks_writes, cx.dialect())
+    {
+        return Some(
+            Draft::new(format!("the server refuses this: {why} ({what} on {version})"))
+                .help(format!("it needs ALGORITHM={}", needs.algorithm.as_str())),
+        );
+    }
+    let asked = cx.effects.locks.iter().find(|l| l.table == cx.catalog.normalize(table))?;
+    let name = cx.describe(table);
+    if asked.blocks >= crate::Blocks::Writes && !needs.exclusive {
+        return Some(
+            Draft::new(format!(
+                "{what} needs {} on {version}: writes to {name} wait until every row is done",
+                asked.mode
+            ))
+            .help("use gh-ost or pt-online-schema-change, or add a new column, backfill it and switch"),
+        );
+    }
+    needs.rebuilds.then(|| {
+        Draft::new(format!(
+            "{what} writes {name} anew (ALGORITHM={}): writes go on, replicas fall behind for as long",
+            needs.algorithm.as_str()
+        ))
+        .help("use an online schema change tool where replicas matter")
+        .severity(Severity::Warning)
+    })
+}
+
+/// LK11 and LK21 say it.
+fn has_own_rule(change: &Change, operation: &str) -> bool {
+    let drop_of_changed_key =
+        operation == "change-primary-key" && matches!(change, Change::DropPrimaryKey { .. });
+    drop_of_changed_key
+        || matches!(change, Change::SetTableOptions { .. } | Change::MysqlTableVerb { .. })
+        || matches!(change, Change::AddConstraint { constraint, .. }
+            if matches!(constraint.kind, ConstraintKind::ForeignKey { .. }))
+}
+
+/// Why the server does not take what `ALGORITHM=` and `LOCK=` ask for (measured on MariaDB 10.11;
+/// MySQL manual §15.12).
+fn refused(
+    online: &OnlineDdl,
+    needs: Algorithm,
+    blocks_writes: bool,
+    dialect: Dialect,
+) -> Option<String> {
+    let asked = match online.algorithm.as_deref() {
+        Some("instant") => Some(Algorithm::Instant),
+        Some("nocopy") => Some(Algorithm::Nocopy),
+        Some("inplace") => Some(Algorithm::Inplace),
+        _ => None,
+    };
+    if let Some(asked) = asked
+        && asked < needs
+    {
+        return Some(format!("ALGORITHM={} is not supported", asked.as_str()));
+    }
+    let lock = online.lock.as_deref();
+    if dialect == Dialect::Mysql
+        && asked == Some(Algorithm::Instant)
+        && lock.is_some_and(|l| l != "default")
+    {
+        return Some("LOCK= may not stand beside ALGORITHM=INSTANT".to_owned());
+    }
+    (lock == Some("none") && blocks_writes).then(|| "LOCK=NONE is not supported".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::examples::cases;
+
+    #[test]
+    fn cases_of_the_rule() {
+        let history = "-- history\nCREATE TABLE t (id int PRIMARY KEY, a int, s varchar(50), \
+                       e enum('a','b'));\n-- up\n";
+        let all = [
+            ("mariadb", "ALTER TABLE t ADD b int", false),
+            ("mariadb", "ALTER TABLE t MODIFY a bigint", true),
+            ("mariadb", "ALTER TABLE t MODIFY s varchar(60)", false),
+            ("mariadb", "ALTER TABLE t MODIFY s varchar(70)", true),
+            ("mariadb", "ALTER TABLE t MODIFY e enum('a','b','c')", false),
+            ("mariadb", "ALTER TABLE t MODIFY e enum('b','a')", true),
+            ("mariadb", "ALTER TABLE t ADD CHECK (a > 0)", true),
+            ("mariadb", "ALTER TABLE t ADD INDEX (a)", false),
+            ("mariadb", "ALTER TABLE t ADD INDEX (a), ALGORITHM=INSTANT", true),
+            ("mariadb", "ALTER TABLE t ADD INDEX (a), ALGORITHM=INPLACE, LOCK=NONE", false),
+            ("mariadb", "ALTER TABLE t ADD b int, ALGORITHM=INSTANT, LOCK=NONE", false),
+            ("mysql:8.0.36", "ALTER TABLE t ADD b int, ALGORITHM=INSTANT, LOCK=NONE", true),
+            ("mysql:8.0.11", "ALTER TABLE t ADD b int", true),
+            ("mysql:8.0.36", "ALTER TABLE t ADD b int", false),
+            ("mysql:8.0.36", "ALTER TABLE t DROP COLUMN a, ALGORITHM=INSTANT", false),
+            ("mysql:8.0.28", "ALTER TABLE t DROP COLUMN a, ALGORITHM=INSTANT", true),
+        ];
+        for (info, up, expect) in all {
+            cases(&super::RULE, &[(info, &format!("{history}{up};"), expect)]);
+        }
+        cases(
+            &super::RULE,
+            &[("mariadb", "-- up\nCREATE TABLE t (a int);\nALTER TABLE t MODIFY a bigint;", false)],
+        );
+    }
+}
