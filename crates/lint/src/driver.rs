@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use downhaul_catalog::{Catalog, Origin, Problem};
-use downhaul_syntax::{Change, DirectiveKind, LineIndex, ObjectName, Parsed, Span};
+use downhaul_syntax::{Change, Directive, DirectiveKind, LineIndex, ObjectName, Parsed, Span};
 
 use crate::ahead::{self, Scripts};
 use crate::context::{ChangeContext, HeldLock, MigrationContext, SeriesFacts};
@@ -113,6 +113,11 @@ impl Run<'_> {
     /// History: replayed, not judged.
     fn replay(&mut self, index: usize, scripts: Scripts) {
         let Some(script) = scripts.up else { return };
+        let expands = |d: &Directive| d.kind == DirectiveKind::Phase("expand".to_owned());
+        if script.directives.iter().any(expands) {
+            self.series.expands += 1;
+            self.series.last_expand = Some(index);
+        }
         for (_, _, problem) in self.catalog.apply_script(&script, Origin::Series(index)) {
             self.note_history(&problem);
         }

@@ -1,8 +1,8 @@
 //! The examples in the documentation of every rule, run.
 //!
 //! A fenced block is a series of migrations: `-- history` opens one that is replayed only (several
-//! are several migrations), `-- up` and `-- down` open the two directions of the one that is
-//! judged. The word behind `sql` is the dialect, with a version behind a colon where it matters.
+//! are several migrations), `-- judged` one that is judged too, `-- up` and `-- down` open the two
+//! directions of the last one. The word behind `sql` is the dialect, with a version behind a colon where it matters.
 
 use crate::docs::section;
 use crate::rule::Rule;
@@ -36,6 +36,7 @@ pub(crate) fn series(text: &str) -> Vec<MigrationInput> {
     for line in text.lines() {
         match line.trim() {
             "-- history" => parts.push(("history", String::new())),
+            "-- judged" => parts.push(("judged", String::new())),
             "-- up" => parts.push(("up", String::new())),
             "-- down" => parts.push(("down", String::new())),
             _ => {
@@ -50,10 +51,10 @@ pub(crate) fn series(text: &str) -> Vec<MigrationInput> {
     }
     for (what, body) in parts {
         match what {
-            "history" => history.push(MigrationInput {
+            "history" | "judged" => history.push(MigrationInput {
                 version: history.len().to_string(),
                 up: Some(SourceText::new(format!("{}.sql", history.len()), body)),
-                judged: false,
+                judged: what == "judged",
                 ..MigrationInput::default()
             }),
             "up" => last.up = Some(SourceText::new("9.up.sql", body)),
@@ -80,6 +81,7 @@ fn options(info: &str, rule: &Rule) -> LintOptions {
             "no-restore-points" => options.restore_points = false,
             "edited" | "duplicate" => {}
             "no-lock-budget" => options.lock_budget = false,
+            "one-deployment" => options.one_deployment = true,
             query if query.starts_with("queries=") => options.queries.push(crate::KnownQuery {
                 source: "src/app.rs".into(),
                 line: 1,

@@ -21,8 +21,8 @@ declare_rule! {
     ///
     /// ## What to do
     ///
-    /// Do it in batches of a few thousand rows, each in a transaction of its own: mark the
-    /// migration `-- downhaul:phase backfill` and let Downhaul do it.
+    /// Do it in batches of a few thousand rows, each in a transaction of its own, in a migration
+    /// marked `-- downhaul:phase backfill`, apart from changes of the schema.
     ///
     /// ## Unsafe example
     ///

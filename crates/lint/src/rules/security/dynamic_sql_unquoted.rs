@@ -120,10 +120,9 @@ fn raw_part(tokens: &[Token], body: &str) -> Option<String> {
     let text = |t: &Token| t.span.text(body);
     for (at, token) in tokens.iter().enumerate() {
         if token.kind == TokenKind::Operator && text(token) == "||" {
-            for part in [operand(&tokens[at + 1..], body), operand_before(&tokens[..at], body)] {
-                if let Some(raw) = part {
-                    return Some(raw);
-                }
+            let after = operand(&tokens[at + 1..], body);
+            if let Some(raw) = after.or_else(|| operand_before(&tokens[..at], body)) {
+                return Some(raw);
             }
         }
         if token.kind == TokenKind::Word && text(token).eq_ignore_ascii_case("format") {
