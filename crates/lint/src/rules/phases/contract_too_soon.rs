@@ -54,9 +54,10 @@ declare_rule! {
 
 fn check(cx: &MigrationContext<'_>) -> Vec<Draft> {
     let contract = cx.up.is_some_and(|up| up.phase == Some(Phase::Contract));
-    let together = cx.series.last_expand.is_some_and(|expand| {
-        cx.after.options.one_deployment && expand >= cx.series.deployment && expand < cx.index
-    });
+    let together = cx
+        .series
+        .last_expand
+        .is_some_and(|expand| cx.after.options.one_deployment && expand >= cx.series.deployment);
     if !contract || !together {
         return Vec::new();
     }
