@@ -10,6 +10,6 @@ pub mod version;
 pub use checksum::Checksum;
 pub use source::{
     Direction, LayoutId, Series, SourceError, SourceFile, SourceMigration, TransactionMode, detect,
-    load, load_lenient, load_with_layout,
+    load, load_known, load_lenient, load_with_layout,
 };
 pub use version::Version;

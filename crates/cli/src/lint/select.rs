@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use downhaul_plan::source::{Listing, read_text};
 use downhaul_plan::{
-    LayoutId, SourceError, SourceFile, SourceMigration, TransactionMode, Version, detect,
-    load_lenient,
+    LayoutId, Series, SourceError, SourceFile, SourceMigration, TransactionMode, Version,
+    load_known, load_lenient,
 };
 use downhaul_report::Problem;
 
@@ -75,6 +75,17 @@ pub fn select(
     Ok(selection)
 }
 
+/// The series of a folder, in the layout that is named or found out.
+fn load(
+    dir: &Path,
+    layout: Option<LayoutId>,
+) -> Result<Option<(Series, Vec<SourceError>)>, SourceError> {
+    match layout {
+        Some(_) => load_lenient(dir, layout).map(Some),
+        None => load_known(dir),
+    }
+}
+
 /// Folders that hold no migrations of the project.
 const SKIPPED: [&str; 3] = ["node_modules", "target", "vendor"];
 
@@ -86,8 +97,7 @@ fn folder(
     depth: usize,
     selection: &mut Selection,
 ) -> Result<(), CliError> {
-    if layout.is_some() || detect(dir)?.is_some() {
-        let (series, problems) = load_lenient(dir, layout)?;
+    if let Some((series, problems)) = load(dir, layout)? {
         selection.problems.extend(problems.iter().map(problem));
         selection.groups.push(Group {
             path: shown(dir),
@@ -234,10 +244,10 @@ fn single_files(
         if left.is_empty() {
             break;
         }
-        if !home.is_dir() || (layout.is_none() && detect(&home)?.is_none()) {
+        if !home.is_dir() {
             continue;
         }
-        let (series, problems) = load_lenient(&home, layout)?;
+        let Some((series, problems)) = load(&home, layout)? else { continue };
         let mut taken = BTreeSet::new();
         let mut migrations = Vec::new();
         for migration in series.migrations {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{LayoutId, Listing, Series, SourceError, find_layout, read_layout};
+use super::{Layout, LayoutId, Listing, Series, SourceError, find_layout, read_layout, surest};
 
 /// Reads a directory as [`super::load`] does, but sets aside each file that cannot be read, is no
 /// UTF-8, clashes with another or does not fit the layout, and says why.
@@ -14,11 +14,32 @@ pub fn load_lenient(
     layout: Option<LayoutId>,
 ) -> Result<(Series, Vec<SourceError>), SourceError> {
     let mut listing = Listing::read(dir)?;
-    let mut problems = listing.preload();
+    let problems = listing.preload();
     let layout = find_layout(&listing, layout);
+    Ok(read_rest(listing, layout, problems))
+}
+
+/// As [`load_lenient`], where a layout knows the directory as its own; else `None`.
+///
+/// # Errors
+/// The directory itself cannot be listed.
+pub fn load_known(dir: &Path) -> Result<Option<(Series, Vec<SourceError>)>, SourceError> {
+    let mut listing = Listing::read(dir)?;
+    // A folder above many series is not read to the end for nothing.
+    Ok(surest(&listing).map(|layout| {
+        let problems = listing.preload();
+        read_rest(listing, layout, problems)
+    }))
+}
+
+fn read_rest(
+    mut listing: Listing,
+    layout: &dyn Layout,
+    mut problems: Vec<SourceError>,
+) -> (Series, Vec<SourceError>) {
     loop {
         let error = match read_layout(layout, &listing) {
-            Ok(series) => return Ok((series, problems)),
+            Ok(series) => return (series, problems),
             Err(error) => error,
         };
         let before = listing.files.len();
@@ -30,7 +51,7 @@ pub fn load_lenient(
         problems.push(error);
         // An error that names no listed file would come back for ever.
         if stuck {
-            return Ok((Series { layout: layout.id(), migrations: Vec::new() }, problems));
+            return (Series { layout: layout.id(), migrations: Vec::new() }, problems);
         }
     }
 }

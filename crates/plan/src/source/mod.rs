@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Version;
 
-pub use lenient::load_lenient;
+pub use lenient::{load_known, load_lenient};
 
 /// Which way a file leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -349,10 +349,14 @@ impl Listing {
                 if name.starts_with('.') || FOREIGN.contains(&name.as_str()) {
                     continue;
                 }
-                let path = entry.path();
-                if path.is_dir() {
+                // The listing knows the kind of most entries; only links are looked up.
+                let is_dir = match entry.file_type() {
+                    Ok(kind) if !kind.is_symlink() => kind.is_dir(),
+                    _ => entry.path().is_dir(),
+                };
+                if is_dir {
                     if depth < 3 {
-                        pending.push((path, format!("{prefix}{name}/"), depth + 1));
+                        pending.push((entry.path(), format!("{prefix}{name}/"), depth + 1));
                     }
                 } else {
                     files.push(format!("{prefix}{name}"));
