@@ -59,8 +59,6 @@ pub(crate) struct Rebuild {
     pub(crate) items: Vec<usize>,
     /// Item that copies the rows.
     pub(crate) copy: Option<usize>,
-    /// Item that drops the old table.
-    pub(crate) drop: usize,
     /// Old table was renamed away first (L11).
     pub(crate) rename_first: bool,
 }
@@ -295,7 +293,6 @@ fn find_rebuilds(items: &[Item<'_>]) -> Vec<Rebuild> {
                 stand_in: from.clone(),
                 items: parts,
                 copy,
-                drop,
                 rename_first: false,
             });
             continue;
@@ -314,7 +311,6 @@ fn find_rebuilds(items: &[Item<'_>]) -> Vec<Rebuild> {
                 stand_in: to.clone(),
                 items: parts,
                 copy,
-                drop,
                 rename_first: true,
             });
         }

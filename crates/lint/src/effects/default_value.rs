@@ -84,12 +84,6 @@ fn is_inlined(routine: &downhaul_syntax::RoutineDef) -> bool {
         })
 }
 
-/// A literal, possibly negative, cast or in parentheses: SQLite accepts nothing else as the
-/// default of an added column.
-pub(crate) fn is_constant(default: &Expr) -> bool {
-    default.functions.is_empty() && default.columns.is_empty()
-}
-
 /// `NULL`, also cast or in parentheses.
 pub(crate) fn is_null(default: &Expr) -> bool {
     let text = default.text.trim().trim_matches(['(', ')']).trim();

@@ -45,11 +45,11 @@ impl Judge<'_, '_> {
                 self.default(table, column, ty.as_ref(), default);
             }
             Change::AddColumn { table, column, .. } => self.add_column(table, column),
-            Change::DropColumn { table, column, if_exists, .. } => {
-                if !if_exists || self.scene.state.column(table, column).is_some() {
-                    self.inherited(table, column, "drop");
-                    self.in_partition_key(table, column, "drop");
-                }
+            Change::DropColumn { table, column, if_exists, .. }
+                if !if_exists || self.scene.state.column(table, column).is_some() =>
+            {
+                self.inherited(table, column, "drop");
+                self.in_partition_key(table, column, "drop");
             }
             Change::AddConstraint { table, constraint, .. } => {
                 self.constraint(table, constraint);
@@ -82,17 +82,15 @@ impl Judge<'_, '_> {
                     }
                 }
             }
-            Change::DetachPartition { table, concurrently: true, .. } => {
-                if self.scene.state.default_partition(table).is_some() {
-                    self.say(
-                        "cannot detach partitions concurrently when a default partition exists",
-                    );
-                }
+            Change::DetachPartition { table, concurrently: true, .. }
+                if self.scene.state.default_partition(table).is_some() =>
+            {
+                self.say("cannot detach partitions concurrently when a default partition exists");
             }
-            Change::RefreshMaterializedView { name, .. } => {
-                if self.scene.state.catalog.view(name).is_some_and(|v| !v.materialized) {
-                    self.say(format!("\"{name}\" is not a materialized view"));
-                }
+            Change::RefreshMaterializedView { name, .. }
+                if self.scene.state.catalog.view(name).is_some_and(|v| !v.materialized) =>
+            {
+                self.say(format!("\"{name}\" is not a materialized view"));
             }
             Change::CreateView { name, or_replace: true, columns, query, .. } => {
                 if let Some(columns) =
