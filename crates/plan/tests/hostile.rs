@@ -104,7 +104,7 @@ fn keeps_its_places(file: &SourceFile) {
     if file.program {
         return;
     }
-    let whole = std::fs::read_to_string(&file.path).unwrap();
+    let whole = std::fs::read_to_string(&file.path).expect("the layout read this file");
     assert_eq!(whole.len(), file.text.len(), "{:?}", file.text);
     let same =
         file.text.bytes().zip(whole.bytes()).all(|(kept, byte)| kept == byte || kept == b' ');

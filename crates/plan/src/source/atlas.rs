@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::marked::{lines, masked};
 use super::{
-    Direction, Layout, LayoutId, Listing, Order, Pairs, SourceError, SourceFile, SourceMigration,
+    Direction, Layout, LayoutId, Listing, Order, Pairs, Problems, SourceFile, SourceMigration,
     TransactionMode,
 };
 use crate::Version;
@@ -26,7 +26,7 @@ impl Layout for Atlas {
         Order::Text
     }
 
-    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError> {
+    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, Problems> {
         let mut pairs = Pairs::default();
         for file in listing.flat_sql() {
             // Atlas also keeps the sums of golang-migrate's pairs.
@@ -47,16 +47,16 @@ impl Layout for Atlas {
             };
             let mut add = |direction, text| {
                 let source = SourceFile::sql(path.clone(), text, transaction);
-                pairs.add(version.clone(), name, direction, source)
+                pairs.add(version.clone(), name, direction, source);
             };
             if header(&text, "txtar").is_none() {
-                add(direction, text)?;
+                add(direction, text);
                 continue;
             }
             let keep = |part: &str| part_of(&text, part).map(|range| masked(&text, &[range]));
-            add(Direction::Up, keep("migration.sql").unwrap_or_else(|| masked(&text, &[])))?;
+            add(Direction::Up, keep("migration.sql").unwrap_or_else(|| masked(&text, &[])));
             if let Some(down) = keep("down.sql") {
-                add(Direction::Down, down)?;
+                add(Direction::Down, down);
             }
         }
         pairs.finish(|m| format!("{}.sql", m.label()))

@@ -3,7 +3,7 @@
 //! (`pkg/dbmate/parsing.go` of dbmate 2.36.)
 
 use super::marked::{Marker, any_marked, read_marked, sections};
-use super::{Direction, Layout, LayoutId, Listing, Order, SourceError, SourceMigration};
+use super::{Direction, Layout, LayoutId, Listing, Order, Problems, SourceMigration};
 use crate::Version;
 
 pub(super) struct Dbmate;
@@ -25,7 +25,7 @@ impl Layout for Dbmate {
         Order::Text
     }
 
-    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError> {
+    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, Problems> {
         read_marked(listing, version, |text| sections(text, marker), "-- migrate:up", &[])
     }
 }

@@ -3,7 +3,7 @@
 //! (`diesel_migrations/src/file_based_migrations.rs` of diesel 2.3.)
 
 use super::{
-    Direction, Layout, LayoutId, Listing, Order, Pairs, SourceError, SourceFile, SourceMigration,
+    Direction, Layout, LayoutId, Listing, Order, Pairs, Problems, SourceFile, SourceMigration,
     TransactionMode,
 };
 use crate::Version;
@@ -28,7 +28,7 @@ impl Layout for Diesel {
         Order::Text
     }
 
-    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError> {
+    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, Problems> {
         let mut pairs = Pairs::default();
         for file in &listing.files {
             let Some((dir, direction)) = place(file) else { continue };
@@ -41,7 +41,7 @@ impl Layout for Diesel {
             }
             let text = listing.text(file)?;
             let source = SourceFile::sql(listing.path(file), text, transaction);
-            pairs.add(version, name, direction, source)?;
+            pairs.add(version, name, direction, source);
         }
         pairs.finish(|m| format!("{}/up.sql", m.label()))
     }

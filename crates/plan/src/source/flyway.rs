@@ -4,7 +4,7 @@
 
 use super::single::needs_none;
 use super::{
-    Direction, Layout, LayoutId, Listing, Pairs, SourceError, SourceFile, SourceMigration,
+    Direction, Layout, LayoutId, Listing, Pairs, Problems, SourceFile, SourceMigration,
     TransactionMode,
 };
 use crate::Version;
@@ -32,7 +32,7 @@ impl Layout for Flyway {
         if by_release { 30 } else { 0 }
     }
 
-    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError> {
+    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, Problems> {
         let mut pairs = Pairs::default();
         let mut repeatable = Vec::new();
         let mut baselines = Vec::new();
@@ -51,8 +51,8 @@ impl Layout for Flyway {
             let transaction = if alone { TransactionMode::None } else { TransactionMode::Wrapped };
             let source = SourceFile::sql(listing.path(file), text, transaction);
             match kind {
-                'V' => pairs.add(version, name, Direction::Up, source)?,
-                'U' => pairs.add(version, name, Direction::Down, source)?,
+                'V' => pairs.add(version, name, Direction::Up, source),
+                'U' => pairs.add(version, name, Direction::Down, source),
                 'B' => baselines.push((version, name, source)),
                 _ => repeatable.push(SourceMigration {
                     version: Version::new(name),
@@ -68,7 +68,7 @@ impl Layout for Flyway {
         if let Some((version, name, source)) = baselines.pop()
             && pairs.migrations.keys().all(|other| *other > version)
         {
-            pairs.add(version, name, Direction::Up, source)?;
+            pairs.add(version, name, Direction::Up, source);
         }
         let mut migrations = pairs.finish(|m| format!("V{}__{}.sql", m.version, m.name))?;
         migrations.append(&mut repeatable);

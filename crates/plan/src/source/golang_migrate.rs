@@ -4,9 +4,7 @@
 use super::evidence::{above, beside};
 use super::marked::numbered;
 use super::single::sent_whole;
-use super::{
-    Direction, Layout, LayoutId, Listing, Pairs, SourceError, SourceFile, SourceMigration,
-};
+use super::{Direction, Layout, LayoutId, Listing, Pairs, Problems, SourceFile, SourceMigration};
 
 pub(super) struct GolangMigrate;
 
@@ -30,7 +28,7 @@ impl Layout for GolangMigrate {
         }
     }
 
-    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError> {
+    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, Problems> {
         let mut pairs = Pairs::default();
         for file in listing.flat_sql() {
             let Some((stem, direction)) = place(file) else { continue };
@@ -38,7 +36,7 @@ impl Layout for GolangMigrate {
             let text = listing.text(file)?;
             let transaction = sent_whole(&text);
             let source = SourceFile::sql(listing.path(file), text, transaction);
-            pairs.add_by_version(version, &name, direction, source)?;
+            pairs.add_by_version(version, &name, direction, source);
         }
         pairs.finish(|m| format!("{}.up.sql", m.label()))
     }

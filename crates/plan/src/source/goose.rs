@@ -3,7 +3,7 @@
 //! (`internal/sqlparser/parser.go` of goose 3.27.)
 
 use super::marked::{Marker, Sections, any_marked, numbered, read_marked, sections};
-use super::{Direction, Layout, LayoutId, Listing, SourceError, SourceMigration};
+use super::{Direction, Layout, LayoutId, Listing, Problems, SourceMigration};
 
 pub(super) struct Goose;
 
@@ -16,7 +16,7 @@ impl Layout for Goose {
         if any_marked(listing, |line| annotation(line).is_some()) { 50 } else { 0 }
     }
 
-    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError> {
+    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, Problems> {
         read_marked(listing, numbered, cut, "-- +goose Up", &[".go"])
     }
 }

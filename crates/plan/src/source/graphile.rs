@@ -3,7 +3,7 @@
 //! wraps each unless it says `--! no-transaction`. There is no way down.
 
 use super::{
-    Layout, LayoutId, Listing, Order, SourceError, SourceFile, SourceMigration, TransactionMode,
+    Layout, LayoutId, Listing, Order, Problems, SourceFile, SourceMigration, TransactionMode,
 };
 use crate::Version;
 
@@ -26,13 +26,13 @@ impl Layout for Graphile {
         Order::AsRead
     }
 
-    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError> {
+    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, Problems> {
         let mut migrations = Vec::new();
         let one = |file: &String, version: &str, name: &str, repeatable| {
             let text = listing.text(file)?;
             let alone = text.lines().any(|line| line.trim() == "--! no-transaction");
             let transaction = if alone { TransactionMode::None } else { TransactionMode::Wrapped };
-            Ok(SourceMigration {
+            Ok::<_, Problems>(SourceMigration {
                 version: Version::new(version),
                 name: name.to_owned(),
                 up: Some(SourceFile::sql(listing.path(file), text, transaction)),

@@ -1,6 +1,7 @@
 //! Reading a directory for judgement: what cannot be read is named, and the rest is still read.
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 use super::{Layout, LayoutId, Listing, Series, SourceError, find_layout, read_layout, surest};
 
@@ -38,19 +39,18 @@ fn read_rest(
     mut problems: Vec<SourceError>,
 ) -> (Series, Vec<SourceError>) {
     loop {
-        let error = match read_layout(layout, &listing) {
+        let found = match read_layout(layout, &listing) {
             Ok(series) => return (series, problems),
-            Err(error) => error,
+            Err(found) => found,
         };
+        let culprits: HashSet<PathBuf> =
+            found.0.iter().filter_map(SourceError::path).map(Path::to_owned).collect();
         let before = listing.files.len();
-        if let Some(culprit) = error.path() {
-            let root = listing.root.clone();
-            listing.files.retain(|file| root.join(file) != culprit);
-        }
-        let stuck = listing.files.len() == before;
-        problems.push(error);
+        let root = listing.root.clone();
+        listing.files.retain(|file| !culprits.contains(&root.join(file)));
+        problems.extend(found.0);
         // An error that names no listed file would come back for ever.
-        if stuck {
+        if listing.files.len() == before {
             return (Series { layout: layout.id(), migrations: Vec::new() }, problems);
         }
     }

@@ -10,7 +10,8 @@ use std::ops::Range;
 
 use super::marked::{line_of, lines, masked};
 use super::{
-    Layout, LayoutId, Listing, Order, SourceError, SourceFile, SourceMigration, TransactionMode,
+    Layout, LayoutId, Listing, Order, Problems, SourceError, SourceFile, SourceMigration,
+    TransactionMode,
 };
 use crate::Version;
 
@@ -31,7 +32,7 @@ impl Layout for Liquibase {
         Order::AsRead
     }
 
-    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError> {
+    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, Problems> {
         let mut migrations: Vec<SourceMigration> = Vec::new();
         let mut seen = HashSet::new();
         for file in in_order(listing) {
@@ -53,7 +54,8 @@ impl Layout for Liquibase {
                             set.identity
                         ),
                         next: "give one of them an id of its own".into(),
-                    });
+                    }
+                    .into());
                 }
                 let transaction = match set.attribute("runInTransaction") {
                     Some("false") => TransactionMode::None,

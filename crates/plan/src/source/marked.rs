@@ -3,7 +3,9 @@
 use std::ops::Range;
 use std::path::Path;
 
-use super::{Direction, Listing, Pairs, SourceError, SourceFile, SourceMigration, TransactionMode};
+use super::{
+    Direction, Listing, Pairs, Problems, SourceError, SourceFile, SourceMigration, TransactionMode,
+};
 use crate::Version;
 
 /// The text with all but `keep` replaced by spaces, byte for byte; line ends stay.
@@ -92,7 +94,7 @@ pub(super) fn read_marked(
     cut: impl Fn(&str) -> Sections,
     missing: &str,
     programs: &[&str],
-) -> Result<Vec<SourceMigration>, SourceError> {
+) -> Result<Vec<SourceMigration>, Problems> {
     let mut pairs = Pairs::default();
     for file in listing.flat_sql() {
         let stem = file.strip_suffix(".sql").unwrap_or(file);
@@ -106,17 +108,18 @@ pub(super) fn read_marked(
                 line: 1,
                 message: format!("it has no line `{missing}`"),
                 next: "put the line above the statements of the way up".into(),
-            });
+            }
+            .into());
         };
         pairs.add(
             version.clone(),
             &name,
             Direction::Up,
             source(&path, masked(&text, up), found.up_alone),
-        )?;
+        );
         if let Some(down) = &found.down {
             let down = source(&path, masked(&text, down), found.down_alone);
-            pairs.add(version, &name, Direction::Down, down)?;
+            pairs.add(version, &name, Direction::Down, down);
         }
     }
     for file in listing.files.iter().filter(|file| !file.contains('/')) {
@@ -125,7 +128,7 @@ pub(super) fn read_marked(
         let stem = stem.filter(|s| !s.ends_with("_test") && !s.ends_with(".d"));
         if let Some((version, name)) = stem.and_then(&version) {
             let program = SourceFile::program(listing.path(file));
-            pairs.add(version, &name, Direction::Up, program)?;
+            pairs.add(version, &name, Direction::Up, program);
         }
     }
     pairs.finish(SourceMigration::label)

@@ -453,7 +453,23 @@ trait Layout: Sync {
         Order::Version
     }
     /// Reads the directory.
-    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError>;
+    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, Problems>;
+}
+
+/// Why a directory cannot be read as it is: at least one cause, each with its file.
+struct Problems(Vec<SourceError>);
+
+impl Problems {
+    /// The cause to tell where one is enough.
+    fn first(self) -> SourceError {
+        self.0.into_iter().next().expect("problems are made of at least one")
+    }
+}
+
+impl From<SourceError> for Problems {
+    fn from(error: SourceError) -> Self {
+        Self(vec![error])
+    }
 }
 
 /// Every layout. A new one is a file and a line here.
@@ -478,13 +494,13 @@ const LAYOUTS: &[&dyn Layout] = &[
 /// Reads a directory, finding out its layout.
 pub fn load(dir: &Path) -> Result<Series, SourceError> {
     let listing = Listing::read(dir)?;
-    read_layout(find_layout(&listing, None), &listing)
+    read_layout(find_layout(&listing, None), &listing).map_err(Problems::first)
 }
 
 /// Reads a directory in a layout that the user named.
 pub fn load_with_layout(dir: &Path, id: LayoutId) -> Result<Series, SourceError> {
     let listing = Listing::read(dir)?;
-    read_layout(find_layout(&listing, Some(id)), &listing)
+    read_layout(find_layout(&listing, Some(id)), &listing).map_err(Problems::first)
 }
 
 /// The layout of a directory; `None` where no layout knows it as its own.
@@ -511,7 +527,7 @@ fn find_layout(listing: &Listing, named: Option<LayoutId>) -> &'static dyn Layou
     .unwrap_or(LAYOUTS[0])
 }
 
-fn read_layout(layout: &dyn Layout, listing: &Listing) -> Result<Series, SourceError> {
+fn read_layout(layout: &dyn Layout, listing: &Listing) -> Result<Series, Problems> {
     let mut migrations = layout.read(listing)?;
     match layout.order() {
         Order::Version => {
@@ -529,17 +545,12 @@ fn read_layout(layout: &dyn Layout, listing: &Listing) -> Result<Series, SourceE
 #[derive(Default)]
 struct Pairs {
     migrations: BTreeMap<Version, SourceMigration>,
+    problems: Vec<SourceError>,
 }
 
 impl Pairs {
-    /// Adds one file; refuses a second one of the same version and direction.
-    fn add(
-        &mut self,
-        version: Version,
-        name: &str,
-        direction: Direction,
-        file: SourceFile,
-    ) -> Result<(), SourceError> {
+    /// Adds one file; a second one of the same version and direction is a problem.
+    fn add(&mut self, version: Version, name: &str, direction: Direction, file: SourceFile) {
         let migration = self.migrations.entry(version.clone()).or_insert_with(|| SourceMigration {
             version: version.clone(),
             name: name.to_owned(),
@@ -547,27 +558,28 @@ impl Pairs {
             down: None,
             repeatable: false,
         });
-        let slot = match direction {
-            Direction::Up => &mut migration.up,
-            Direction::Down => &mut migration.down,
+        let other = match direction {
+            Direction::Up => &migration.down,
+            Direction::Down => &migration.up,
         };
-        if let Some(first) = slot {
-            return Err(SourceError::DuplicateVersion {
+        let clash = match migration.file(direction) {
+            Some(first) => Some(first),
+            None if migration.name != name => other.as_ref(),
+            None => None,
+        };
+        if let Some(first) = clash {
+            self.problems.push(SourceError::DuplicateVersion {
                 version,
                 direction,
                 first: first.path.clone(),
                 second: file.path,
             });
+            return;
         }
-        if migration.name != name {
-            let (first, second) = match (&migration.up, &migration.down) {
-                (Some(f), _) | (_, Some(f)) => (f.path.clone(), file.path),
-                (None, None) => (file.path.clone(), file.path),
-            };
-            return Err(SourceError::DuplicateVersion { version, direction, first, second });
+        match direction {
+            Direction::Up => migration.up = Some(file),
+            Direction::Down => migration.down = Some(file),
         }
-        *slot = Some(file);
-        Ok(())
     }
 
     /// As [`Self::add`], for runners that pair files by version alone: the names of the two may
@@ -578,24 +590,27 @@ impl Pairs {
         name: &str,
         direction: Direction,
         file: SourceFile,
-    ) -> Result<(), SourceError> {
+    ) {
         let known = self.migrations.get(&version).filter(|m| m.file(direction).is_none());
         let name = known.map_or_else(|| name.to_owned(), |m| m.name.clone());
-        self.add(version, &name, direction, file)
+        self.add(version, &name, direction, file);
     }
 
-    /// All pairs; a down alone is refused.
+    /// All pairs; two files for one place, or a down alone, are refused.
     fn finish(
-        self,
+        mut self,
         up_name: impl Fn(&SourceMigration) -> String,
-    ) -> Result<Vec<SourceMigration>, SourceError> {
+    ) -> Result<Vec<SourceMigration>, Problems> {
         for migration in self.migrations.values() {
             if let (None, Some(down)) = (&migration.up, &migration.down) {
-                return Err(SourceError::DownWithoutUp {
+                self.problems.push(SourceError::DownWithoutUp {
                     path: down.path.clone(),
                     expected: up_name(migration),
                 });
             }
+        }
+        if !self.problems.is_empty() {
+            return Err(Problems(self.problems));
         }
         Ok(self.migrations.into_values().collect())
     }

@@ -3,7 +3,7 @@
 //! (`src/sqlMigration.ts` of node-pg-migrate 9.)
 
 use super::marked::{Marker, Sections, any_marked, read_marked, sections};
-use super::{Direction, Layout, LayoutId, Listing, SourceError, SourceMigration};
+use super::{Direction, Layout, LayoutId, Listing, Problems, SourceMigration};
 use crate::Version;
 
 pub(super) struct NodePgMigrate;
@@ -17,7 +17,7 @@ impl Layout for NodePgMigrate {
         if any_marked(listing, |line| marker(line).is_some()) { 50 } else { 0 }
     }
 
-    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError> {
+    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, Problems> {
         read_marked(listing, version, cut, "-- Up Migration", &[".js", ".ts", ".mjs", ".cjs"])
     }
 }

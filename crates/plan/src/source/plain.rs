@@ -2,8 +2,8 @@
 //! directory. A transaction wraps each file unless it says `-- downhaul:no-transaction`.
 
 use super::{
-    Direction, Layout, LayoutId, Listing, Pairs, SourceError, SourceFile, SourceMigration,
-    TransactionMode,
+    Direction, Layout, LayoutId, Listing, Pairs, Problems, SourceError, SourceFile,
+    SourceMigration, TransactionMode,
 };
 use crate::Version;
 
@@ -35,7 +35,7 @@ impl Layout for Plain {
         u8::from(paired)
     }
 
-    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError> {
+    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, Problems> {
         let mut pairs = Pairs::default();
         for file in listing.files.iter().filter(|f| f.ends_with(".sql") && !f.contains('/')) {
             let Some((version, name, direction)) = parse_name(file) else {
@@ -46,13 +46,14 @@ impl Layout for Plain {
                         message: "the name has no version before its first `_`".into(),
                         next: "rename it to <version>_<name>.up.sql, for example 0001_init.up.sql"
                             .into(),
-                    });
+                    }
+                    .into());
                 }
                 continue;
             };
             let text = listing.text(file)?;
             let source = SourceFile::sql(listing.path(file), text, TransactionMode::Wrapped);
-            pairs.add(version, name, direction, source)?;
+            pairs.add(version, name, direction, source);
         }
         pairs.finish(|m| format!("{}.up.sql", m.label()))
     }

@@ -3,7 +3,7 @@
 
 use super::single::sent_whole;
 use super::{
-    Direction, Layout, LayoutId, Listing, Order, Pairs, SourceError, SourceFile, SourceMigration,
+    Direction, Layout, LayoutId, Listing, Order, Pairs, Problems, SourceFile, SourceMigration,
 };
 use crate::Version;
 
@@ -25,7 +25,7 @@ impl Layout for Prisma {
         Order::Text
     }
 
-    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError> {
+    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, Problems> {
         let mut pairs = Pairs::default();
         for file in &listing.files {
             let Some((dir, name)) = file.split_once('/') else { continue };
@@ -38,7 +38,7 @@ impl Layout for Prisma {
             let transaction = sent_whole(&text);
             let source = SourceFile::sql(listing.path(file), text, transaction);
             // The whole name is the identity: two may have one time.
-            pairs.add(Version::new(dir), "", direction, source)?;
+            pairs.add(Version::new(dir), "", direction, source);
         }
         pairs.finish(|m| format!("{}/migration.sql", m.label()))
     }

@@ -4,7 +4,7 @@
 
 use super::evidence::{above, beside};
 use super::{
-    Direction, Layout, LayoutId, Listing, Pairs, SourceError, SourceFile, SourceMigration,
+    Direction, Layout, LayoutId, Listing, Pairs, Problems, SourceFile, SourceMigration,
     TransactionMode,
 };
 use crate::Version;
@@ -25,19 +25,19 @@ impl Layout for Refinery {
         if named && evident() { 45 } else { 0 }
     }
 
-    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError> {
+    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, Problems> {
         let mut pairs = Pairs::default();
         for file in &listing.files {
             let base = file.rsplit('/').next().unwrap_or(file);
             let Some((version, name)) = parse_name(base) else { continue };
             if base.ends_with(".rs") {
                 let program = SourceFile::program(listing.path(file));
-                pairs.add(version, name, Direction::Up, program)?;
+                pairs.add(version, name, Direction::Up, program);
                 continue;
             }
             let text = listing.text(file)?;
             let source = SourceFile::sql(listing.path(file), text, TransactionMode::Wrapped);
-            pairs.add(version, name, Direction::Up, source)?;
+            pairs.add(version, name, Direction::Up, source);
         }
         pairs.finish(SourceMigration::label)
     }

@@ -3,7 +3,8 @@
 //! transaction says so itself. (`lib/App/Sqitch/Plan.pm` of Sqitch 1.6.)
 
 use super::{
-    Layout, LayoutId, Listing, Order, SourceError, SourceFile, SourceMigration, TransactionMode,
+    Layout, LayoutId, Listing, Order, Problems, SourceError, SourceFile, SourceMigration,
+    TransactionMode,
 };
 use crate::Version;
 
@@ -24,7 +25,7 @@ impl Layout for Sqitch {
         Order::AsRead
     }
 
-    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError> {
+    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, Problems> {
         let plan = listing.text(PLAN)?;
         let mut migrations = Vec::new();
         for (name, line) in changes(&plan) {
@@ -44,7 +45,8 @@ impl Layout for Sqitch {
                     line,
                     message: format!("the change `{name}` has no `deploy/{name}.sql`"),
                     next: "add the script, or take the change out of the plan".into(),
-                });
+                }
+                .into());
             }
             migrations.push(SourceMigration {
                 version: Version::new(name),

@@ -3,7 +3,7 @@
 //! transaction that wraps the direction. (`sqlparse/sqlparse.go` of sql-migrate 1.8.)
 
 use super::marked::{Marker, any_marked, read_marked, sections};
-use super::{Direction, Layout, LayoutId, Listing, SourceError, SourceMigration};
+use super::{Direction, Layout, LayoutId, Listing, Problems, SourceMigration};
 use crate::Version;
 
 pub(super) struct SqlMigrate;
@@ -17,7 +17,7 @@ impl Layout for SqlMigrate {
         if any_marked(listing, |line| marker(line).is_some()) { 50 } else { 0 }
     }
 
-    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError> {
+    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, Problems> {
         read_marked(listing, version, |text| sections(text, marker), "-- +migrate Up", &[])
     }
 }

@@ -5,8 +5,8 @@
 use super::evidence::{above, beside};
 use super::marked::numbered;
 use super::{
-    Direction, Layout, LayoutId, Listing, Pairs, SourceError, SourceFile, SourceMigration,
-    TransactionMode,
+    Direction, Layout, LayoutId, Listing, Pairs, Problems, SourceError, SourceFile,
+    SourceMigration, TransactionMode,
 };
 
 pub(super) struct Sqlx;
@@ -33,7 +33,7 @@ impl Layout for Sqlx {
         if own && above(&listing.root, "Cargo.toml", &["sqlx"]) { 20 } else { 0 }
     }
 
-    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, SourceError> {
+    fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, Problems> {
         let mut pairs = Pairs::default();
         for file in listing.flat_sql() {
             let (stem, direction) = stem(file);
@@ -49,7 +49,8 @@ impl Layout for Sqlx {
                     message: "what stands before the first `_` is no integer".into(),
                     next: "rename it to <integer>_<name>.sql, for example 20260102030405_init.sql"
                         .into(),
-                });
+                }
+                .into());
             };
             let text = listing.text(file)?;
             let alone = text.starts_with(NO_TRANSACTION);
@@ -59,7 +60,7 @@ impl Layout for Sqlx {
                 &name,
                 direction,
                 SourceFile::sql(path, text, transaction),
-            )?;
+            );
         }
         pairs.finish(|m| format!("{}.up.sql", m.label()))
     }
