@@ -175,7 +175,7 @@ pub(crate) fn operation<'c>(
                 "force"
             } else if verb.starts_with("order") {
                 "order-by"
-            } else if verb.contains("system versioning") {
+            } else if verb.contains("system") {
                 "system-versioning"
             } else {
                 return None;
@@ -183,15 +183,12 @@ pub(crate) fn operation<'c>(
             (operation, table)
         }
         C::MysqlPartition { table, verb, .. } => {
-            let verb = verb.to_lowercase();
-            let operation = if verb.starts_with("add") {
-                "add-partition"
-            } else if verb.starts_with("drop") || verb.starts_with("truncate") {
-                "drop-partition"
-            } else if verb.starts_with("partition by") || verb.starts_with("remove") {
-                "partition-by"
-            } else {
-                "reorganize-partition"
+            let operation = match verb.to_lowercase().as_str() {
+                "add" => "add-partition",
+                "drop" | "truncate" | "exchange" | "discard" | "import" => "drop-partition",
+                "by" | "remove" => "partition-by",
+                "analyze" | "check" => return None,
+                _ => "reorganize-partition",
             };
             (operation, table)
         }
