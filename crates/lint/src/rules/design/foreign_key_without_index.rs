@@ -1,6 +1,6 @@
 //! DS07.
 
-use downhaul_catalog::Table;
+use downhaul_catalog::{Index, Table};
 use downhaul_syntax::{Change, ConstraintDef, ConstraintKind, Ident};
 
 use crate::context::MigrationContext;
@@ -98,7 +98,17 @@ fn covered(table: &Table, columns: &[Ident]) -> bool {
         || table
             .indexes
             .iter()
-            .any(|i| i.predicate.is_none() && index_leads_with(&i.parts, columns))
+            .any(|i| !leaves_rows_out(i, columns) && index_leads_with(&i.parts, columns))
+}
+
+/// A partial index serves a foreign key only where all it leaves out is NULL.
+fn leaves_rows_out(index: &Index, columns: &[Ident]) -> bool {
+    index.predicate.as_ref().is_some_and(|p| {
+        let text = p.text.to_lowercase();
+        !(text.contains("is not null")
+            && !text.contains(" and ")
+            && p.columns.iter().all(|c| columns.contains(c)))
+    })
 }
 
 #[cfg(test)]
@@ -124,6 +134,11 @@ mod tests {
                     "sqlite",
                     "-- up\nCREATE TABLE p (id integer PRIMARY KEY);\nCREATE TABLE t (p int REFERENCES p);",
                     true,
+                ),
+                (
+                    "postgres",
+                    "-- up\nCREATE TABLE p (id int PRIMARY KEY);\nCREATE TABLE t (p int REFERENCES p);\nCREATE INDEX ON t (p) WHERE p IS NOT NULL;",
+                    false,
                 ),
             ],
         );
