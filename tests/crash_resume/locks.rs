@@ -34,10 +34,21 @@ async fn several_at_once_on_postgres() {
     several_at_once(Stage::postgres().await).await;
 }
 
+#[tokio::test]
+async fn several_at_once_on_mariadb() {
+    several_at_once(Stage::mariadb().await).await;
+}
+
 /// One run is held up; the next one leaves with a clear message instead of running beside it.
 async fn a_second_run_leaves(stage: Stage) {
     let (after, ..) = stage.rehearse().await;
-    let statements = if stage.is_sqlite() { "" } else { "LOCK TABLE customers IN SHARE MODE" };
+    let statements = if stage.is_sqlite() {
+        ""
+    } else if stage.is_mysql() {
+        "UPDATE customers SET country = country WHERE id = 1"
+    } else {
+        "LOCK TABLE customers IN SHARE MODE"
+    };
     let holder = LockHolder::with_statements(&stage.url(), statements).await;
     let first = stage.program.spawn(UP);
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -52,6 +63,11 @@ async fn a_second_run_leaves(stage: Stage) {
 #[tokio::test]
 async fn a_second_run_leaves_on_sqlite() {
     a_second_run_leaves(Stage::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn a_second_run_leaves_on_mariadb() {
+    a_second_run_leaves(Stage::mariadb().await).await;
 }
 
 #[tokio::test]

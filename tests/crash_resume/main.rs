@@ -7,3 +7,4 @@
 mod accident;
 mod locks;
 mod stage;
+mod writers;

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use downhaul::exit_code::Code;
-use downhaul_kit::{DatabaseHandle, Outcome, Photograph, Postgres, Program, Session, SqliteFile};
+use downhaul_kit::{
+    DatabaseHandle, MariaDb, Outcome, Photograph, Postgres, Program, Session, SqliteFile,
+};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
 
@@ -66,6 +68,16 @@ impl Stage {
         Self::set(program, Place::Server(database), "postgres").await
     }
 
+    pub(crate) async fn mariadb() -> Self {
+        Self::mariadb_on(MariaDb::shared()).await
+    }
+
+    pub(crate) async fn mariadb_on(server: &MariaDb) -> Self {
+        let database = server.fresh_database().await;
+        let program = Program::new(PROGRAM).database(database.url());
+        Self::set(program, Place::Server(database), "mysql").await
+    }
+
     async fn set(program: Program, place: Place, engine: &str) -> Self {
         program.migrations_from(&demo(engine));
         let mut stage = Self { program, place, before: Photograph::default() };
@@ -90,6 +102,10 @@ impl Stage {
         matches!(self.place, Place::File(_))
     }
 
+    pub(crate) fn is_mysql(&self) -> bool {
+        self.url().starts_with("mysql:")
+    }
+
     pub(crate) async fn session(&self) -> Session {
         Session::connect(&self.url()).await
     }
@@ -112,6 +128,9 @@ impl Stage {
         // No trigger and no helper of a capture stays behind.
         let left = if self.is_sqlite() {
             "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND name LIKE '%downhaul%'"
+        } else if self.is_mysql() {
+            "SELECT count(*) FROM information_schema.tables WHERE table_schema = database() \
+               AND (table_name LIKE 'downhaul\\_hold%' OR table_name LIKE 'downhaul\\_trigger%')"
         } else {
             "SELECT (SELECT count(*) FROM pg_trigger WHERE tgname LIKE '%downhaul%') \
                   + (SELECT count(*) FROM pg_class WHERE relname LIKE 'settling%')"

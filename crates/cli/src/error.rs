@@ -80,7 +80,7 @@ impl From<EngineError> for CliError {
         let message = error.to_string();
         match error {
             EngineError::BadUrl { .. } => Self::usage(message)
-                .hint("set DATABASE_URL=postgres://user@host/database or sqlite:file.db"),
+                .hint("set DATABASE_URL=postgres://user@host/database, mysql://user@host/database or sqlite:file.db"),
             EngineError::Unreachable { target, .. } => {
                 let hint = if target.starts_with("sqlite ") {
                     "check that the path leads to a SQLite database, or to a folder where one can be made"

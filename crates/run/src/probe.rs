@@ -146,6 +146,9 @@ pub(crate) async fn clean_up(
 
 /// Sessions with the oldest open transactions: who may hold the lock that is not to be had.
 pub(crate) async fn blockers(session: &mut dyn Session) -> Result<Vec<String>, EngineError> {
+    if session.dialect().is_mysql_family() {
+        return mysql_blockers(session).await;
+    }
     if session.dialect() != Dialect::Postgres {
         return Ok(Vec::new());
     }
@@ -164,6 +167,30 @@ pub(crate) async fn blockers(session: &mut dyn Session) -> Result<Vec<String>, E
         .map(|row| {
             format!(
                 "pid {} ({}, {}, transaction open for {}): {}",
+                row.text(0),
+                row.text(1),
+                row.text(2),
+                row.text(3),
+                row.text(4)
+            )
+        })
+        .collect())
+}
+
+/// Needs the PROCESS privilege.
+async fn mysql_blockers(session: &mut dyn Session) -> Result<Vec<String>, EngineError> {
+    let rows = session
+        .rows(
+            "SELECT t.trx_mysql_thread_id, p.USER, p.COMMAND, TIMESTAMPDIFF(SECOND, t.trx_started, NOW()), LEFT(COALESCE(t.trx_query, ''), 60) \
+             FROM information_schema.INNODB_TRX t JOIN information_schema.PROCESSLIST p ON p.ID = t.trx_mysql_thread_id \
+             WHERE p.DB = DATABASE() AND p.ID <> CONNECTION_ID() ORDER BY t.trx_started LIMIT 3",
+        )
+        .await?;
+    Ok(rows
+        .iter()
+        .map(|row| {
+            format!(
+                "connection {} ({}, {}, transaction open for {} s): {}",
                 row.text(0),
                 row.text(1),
                 row.text(2),

@@ -341,6 +341,24 @@ pub(crate) async fn clean_up(runner: &mut Runner) -> Result<(), RunError> {
     restore_triggers(session, journal).await?;
     stepwise::drop_row_ids(session).await?;
     drop_unknown(session, journal).await?;
+    let under_way = session
+        .number(&format!(
+            "SELECT count(*) FROM {} WHERE state <> 'applied'",
+            journal.table("migration")
+        ))
+        .await?;
+    if under_way == 0 {
+        // What a way back noted before it began, or had no time to forget.
+        let holds = session
+            .rows(
+                "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'downhaul\\_hold\\_%'",
+            )
+            .await?;
+        for hold in &holds {
+            let name = session.dialect().quote_str(hold.text(0));
+            session.execute(&format!("DROP TABLE IF EXISTS {name}")).await?;
+        }
+    }
     Ok(())
 }
 

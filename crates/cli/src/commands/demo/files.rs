@@ -64,8 +64,13 @@ macro_rules! files {
 
 static SQLITE: Files = files!("sqlite");
 static POSTGRES: Files = files!("postgres");
+static MYSQL: Files = files!("mysql");
 
 /// The files for a dialect.
 pub(super) fn files(dialect: Dialect) -> &'static Files {
-    if dialect == Dialect::Sqlite { &SQLITE } else { &POSTGRES }
+    match dialect {
+        Dialect::Sqlite => &SQLITE,
+        Dialect::Postgres => &POSTGRES,
+        Dialect::Mysql | Dialect::MariaDb => &MYSQL,
+    }
 }

@@ -72,19 +72,15 @@ async fn set_up(args: &DemoArgs) -> Result<Stage, CliError> {
                 return Err(CliError::usage("the demo makes its own SQLite file")
                     .hint("leave --database-url away, or name a folder with --keep DIR"));
             }
-            Target::MySql(_) => {
-                return Err(CliError::usage("the demo runs on PostgreSQL and SQLite")
-                    .hint("leave --database-url away to see it on SQLite"));
-            }
-            server @ Target::Postgres(_) => {
+            server @ (Target::Postgres(_) | Target::MySql(_)) => {
                 let name = format!("downhaul_demo_{}", std::process::id());
                 let mut session = connect(&server, false).await?;
-                let quoted = Dialect::Postgres.quote_str(&name);
+                let quoted = server.dialect().quote_str(&name);
                 let made = session.execute(&format!("CREATE DATABASE {quoted}")).await;
                 session.close().await;
                 made.map_err(|error| {
                     CliError::from(error).state("nothing was changed").hint(
-                        "the demo works in a database of its own: connect as a role with CREATEDB",
+                        "the demo works in a database of its own: connect as a user who may make one",
                     )
                 })?;
                 (server.with_database(&name), Some((server, name)))
@@ -106,7 +102,7 @@ async fn set_up(args: &DemoArgs) -> Result<Stage, CliError> {
 async fn tear_down(stage: &Stage, args: &DemoArgs, ui: &Ui) -> Result<(), CliError> {
     if let Some((server, name)) = &stage.database {
         let mut session = connect(server, false).await?;
-        let quoted = Dialect::Postgres.quote_str(name);
+        let quoted = server.dialect().quote_str(name);
         let dropped = session.execute(&format!("DROP DATABASE IF EXISTS {quoted}")).await;
         session.close().await;
         dropped.map_err(|error| {

@@ -77,7 +77,9 @@ pub(super) async fn album(
                 match dialect {
                     // Tells 1, 1.0, '1' and x'31' apart.
                     Dialect::Sqlite => format!("quote({quoted})"),
-                    _ => format!("{quoted}::text"),
+                    Dialect::Postgres => format!("{quoted}::text"),
+                    // The text protocol sends every value as the server prints it.
+                    Dialect::Mysql | Dialect::MariaDb => quoted,
                 }
             })
             .collect();
