@@ -280,4 +280,38 @@ fn the_other_dialects() {
             "CREATE INDEX i ON t (b)",
         ]
     );
+    assert_eq!(
+        down(
+            Dialect::Sqlite,
+            "CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT NOT NULL UNIQUE, c int);
+             CREATE INDEX i ON t (c); CREATE VIEW v AS SELECT a FROM t;",
+            "CREATE TABLE t_new (a INTEGER PRIMARY KEY, c int);
+             INSERT INTO t_new SELECT a, c FROM t; DROP VIEW v; DROP TABLE t;
+             ALTER TABLE t_new RENAME TO t; CREATE VIEW v AS SELECT a FROM t",
+        ),
+        [
+            "DROP VIEW v",
+            "CREATE TABLE t_before_down (\n    a INTEGER PRIMARY KEY,\n    b TEXT NOT NULL,\n    c int,\n    UNIQUE (b)\n)",
+            "INSERT INTO t_before_down (a, c) SELECT a, c FROM t",
+            "DROP TABLE t",
+            "ALTER TABLE t_before_down RENAME TO t",
+            "CREATE INDEX i ON t (c)",
+            "CREATE VIEW v AS SELECT a FROM t",
+        ]
+    );
+    assert_eq!(
+        down(
+            Dialect::Sqlite,
+            "CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT NOT NULL); CREATE VIEW v AS SELECT a FROM t;",
+            "ALTER TABLE t DROP COLUMN b",
+        ),
+        [
+            "DROP VIEW v",
+            "CREATE TABLE t_before_down (\n    a INTEGER PRIMARY KEY,\n    b TEXT NOT NULL\n)",
+            "INSERT INTO t_before_down (a) SELECT a FROM t",
+            "DROP TABLE t",
+            "ALTER TABLE t_before_down RENAME TO t",
+            "CREATE VIEW v AS SELECT a FROM t",
+        ]
+    );
 }

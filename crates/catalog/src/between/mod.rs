@@ -4,6 +4,7 @@
 //! keys, keys), then what it depended on; then the same way up again.
 
 mod object;
+mod rebuild;
 mod table;
 
 use std::collections::BTreeMap;

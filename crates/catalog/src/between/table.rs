@@ -24,7 +24,8 @@ impl Builder<'_> {
         for (_, f, t) in from.tables.unshared(&to.tables) {
             match (f, t) {
                 (Some(f), Some(t)) if f == t => {}
-                (Some(f), Some(t)) => self.table(f, t),
+                (Some(f), Some(t)) if self.is_sqlite() => self.sqlite_table(f, t),
+                (Some(f), Some(t)) => self.alter_table(f, t),
                 (Some(f), None) if !f.assumed && !f.temporary => dropped.push(f),
                 (None, Some(t)) if !t.assumed && !t.temporary => created.push(t),
                 _ => {}
@@ -103,7 +104,7 @@ impl Builder<'_> {
     }
 
     /// A table as it was, with all that belongs to it.
-    fn create_table(&mut self, table: &Table, later: &[ObjectName]) {
+    pub(super) fn create_table(&mut self, table: &Table, later: &[ObjectName]) {
         if table.columns_unknown {
             self.blocked(format!(
                 "the columns of {} are not known: it was created from a query or before the first \
@@ -152,7 +153,7 @@ impl Builder<'_> {
         if !of_parent {
             for column in table.columns.iter().filter(|c| !inherited_column(&c.name)) {
                 let mut def = self.column(table, column);
-                if sqlite && column.auto_increment {
+                if sqlite {
                     // AUTOINCREMENT stands only behind the key of its column.
                     let key = constraints.iter().position(
                         |c| matches!(&c.kind, ConstraintKind::PrimaryKey { columns, .. } if columns.as_slice() == [column.name.clone()]),
@@ -226,7 +227,7 @@ impl Builder<'_> {
         bare.temporary = table.temporary;
         bare.options.clone_from(&table.options);
         bare.comment = if self.is_mysql() { table.comment.clone() } else { None };
-        self.table(&bare, table);
+        self.alter_table(&bare, table);
     }
 
     /// A column's definition; where its default draws from a sequence of its own under the usual
@@ -282,7 +283,7 @@ impl Builder<'_> {
     }
 
     #[allow(clippy::too_many_lines, reason = "one clause a property of a table")]
-    fn table(&mut self, from: &Table, to: &Table) {
+    pub(super) fn alter_table(&mut self, from: &Table, to: &Table) {
         if to.assumed || from.temporary || to.temporary {
             return;
         }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use downhaul_syntax::{Change, Ident, ObjectKind, ObjectName, Parsed, Script, parse_script};
+use downhaul_syntax::{
+    Change, Dialect, Ident, ObjectKind, ObjectName, Parsed, Script, parse_script,
+};
 
 use super::{ORIGIN, changes_of, way_back};
+use crate::between::changes_between;
 use crate::{Catalog, DiffOptions, Difference, diff, render};
 
 /// The down of an up file.
@@ -73,6 +76,21 @@ impl InverseScript {
         out
     }
 
+    fn write(&mut self, kept: Vec<Undo>, before: &Catalog) {
+        for undo in kept {
+            match render(&undo.change, before.dialect) {
+                Ok(statements) => self.statements.extend(
+                    statements.into_iter().map(|sql| InverseStatement { sql, undoes: undo.undoes }),
+                ),
+                Err(error) => self.not_inverted.push(NotInverted {
+                    statement: undo.undoes,
+                    kind: NotInvertedKind::Schema,
+                    reason: error.what,
+                }),
+            }
+        }
+    }
+
     /// Whether the schema comes back exactly, but for the order of columns.
     #[must_use]
     pub fn is_exact(&self) -> bool {
@@ -136,6 +154,11 @@ pub fn inverse_script(up: &Script, before: &Catalog) -> InverseScript {
     let all: Vec<Undo> = groups.into_iter().rev().flatten().collect();
     // The shortest way that is refused nowhere and leaves nothing.
     let short = without_needless(&all, before, &now);
+    let rebuilt = tables_built_anew(up, before, &now);
+    if let Some(tables) = &rebuilt {
+        net(tables, before, &now, &mut out);
+        return out;
+    }
     let candidates = [short.clone(), views_last(&short), all.clone(), views_last(&all)];
     let mut kept = Vec::new();
     let mut least = None;
@@ -147,19 +170,66 @@ pub fn inverse_script(up: &Script, before: &Catalog) -> InverseScript {
             (kept, out.remaining) = (candidate, remaining);
         }
     }
-    for undo in kept {
-        match render(&undo.change, before.dialect) {
-            Ok(statements) => out.statements.extend(
-                statements.into_iter().map(|sql| InverseStatement { sql, undoes: undo.undoes }),
-            ),
-            Err(error) => out.not_inverted.push(NotInverted {
-                statement: undo.undoes,
-                kind: NotInvertedKind::Schema,
-                reason: error.what,
-            }),
+    out.write(kept, before);
+    out
+}
+
+/// Tables of SQLite that the file builds anew: dropped, and there again under their name. Turning
+/// that back statement by statement would lose their rows. `None` where there are none, or where
+/// the file renames other things too, which a net comparison would take for losses.
+fn tables_built_anew(up: &Script, before: &Catalog, after: &Catalog) -> Option<Vec<ObjectName>> {
+    if before.dialect != Dialect::Sqlite {
+        return None;
+    }
+    let mut built: Vec<ObjectName> = Vec::new();
+    for change in up.statements.iter().flat_map(|s| s.changes()) {
+        match change {
+            Change::DropTable { name, .. } => {
+                let name = before.normalize(name);
+                if before.tables.contains_key(&name) && after.tables.contains_key(&name) {
+                    built.push(name);
+                }
+            }
+            Change::RenameColumn { .. } => return None,
+            _ => {}
         }
     }
-    out
+    let renames_more = up.statements.iter().flat_map(|s| s.changes()).any(|change| {
+        matches!(change, Change::RenameTable { to, .. } if !built.contains(&before.normalize(to)))
+    });
+    (!built.is_empty() && !renames_more).then_some(built)
+}
+
+/// The down as the difference between the schema after the whole file and the one before.
+fn net(built: &[ObjectName], before: &Catalog, after: &Catalog, out: &mut InverseScript) {
+    // Their rows were copied, and are copied back.
+    let lost = |reason: &str| {
+        built.iter().any(|t| reason.starts_with(&format!("the rows of {t} are lost")))
+    };
+    out.not_inverted.retain(|n| n.kind == NotInvertedKind::Data && !lost(&n.reason));
+    for name in built {
+        let (Some(old), Some(new)) = (before.tables.get(name), after.tables.get(name)) else {
+            continue;
+        };
+        for column in old.columns.iter().filter(|c| new.column(&c.name).is_none()) {
+            out.not_inverted.push(NotInverted {
+                statement: 0,
+                kind: NotInvertedKind::Data,
+                reason: format!(
+                    "the values of {name}.{} are lost: the down brings the column back empty",
+                    column.name
+                ),
+            });
+        }
+    }
+    let way = changes_between(after, before);
+    for reason in way.blocked {
+        out.not_inverted.push(NotInverted { statement: 0, kind: NotInvertedKind::Schema, reason });
+    }
+    let kept: Vec<Undo> =
+        way.changes.into_iter().map(|change| Undo { change, undoes: 0 }).collect();
+    out.remaining = replayed(&kept, before, after).1;
+    out.write(kept, before);
 }
 
 /// How many statements of a down the server would refuse, and what differs from `before` once it

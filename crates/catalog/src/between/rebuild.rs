@@ -1,0 +1,192 @@
+//! A table of SQLite built anew.
+//!
+//! SQLite adds and drops plain columns; all else takes a new table, a copy of the rows and a rename
+//! (<https://www.sqlite.org/lang_altertable.html>, "Making Other Kinds Of Table Schema Changes").
+
+use std::collections::BTreeMap;
+
+use downhaul_syntax::change::InsertConflict;
+use downhaul_syntax::{Change, ConstraintKind, Ident, ObjectName, Query, Span};
+
+use super::{Builder, Step, in_order_of_reading};
+use crate::text::{mentions_ident, same_text};
+use crate::{DiffOptions, Origin, Table, View, diff};
+
+impl Builder<'_> {
+    /// Makes a table of SQLite like another: by plain statements where they lead there, otherwise
+    /// by building it anew.
+    pub(super) fn sqlite_table(&mut self, from: &Table, to: &Table) {
+        let mut trial =
+            Builder { from: self.from, to: self.to, steps: BTreeMap::new(), blocked: Vec::new() };
+        trial.alter_table(from, to);
+        if trial.blocked.is_empty() && self.leads_to(&trial, to) {
+            for (step, changes) in trial.steps {
+                self.steps.entry(step).or_default().extend(changes);
+            }
+        } else {
+            self.rebuild(from, to);
+        }
+    }
+
+    /// Whether the server would take the statements, and the table would then be as wanted.
+    fn leads_to(&self, trial: &Builder<'_>, to: &Table) -> bool {
+        let mut after = self.from.clone();
+        for change in trial.steps.values().flatten() {
+            if !after.apply(change, Origin::Series(usize::MAX)).is_empty() {
+                return false;
+            }
+        }
+        let alone = |catalog: &crate::Catalog| {
+            let mut only = crate::Catalog::new(catalog.dialect);
+            if let Some(table) = catalog.tables.get(&to.name) {
+                only.tables.insert(to.name.clone(), table.clone());
+            }
+            only
+        };
+        diff(&alone(&after), &alone(self.to), DiffOptions::default()).is_empty()
+    }
+
+    fn rebuild(&mut self, from: &Table, to: &Table) {
+        let name = &to.name;
+        if from.columns_unknown || to.columns_unknown {
+            self.blocked(format!("the columns of {name} are not known"));
+            return;
+        }
+        let refers = |t: &&Table| {
+            t.name != *name
+                && t.constraints.iter().any(|c| {
+                    matches!(&c.kind, ConstraintKind::ForeignKey { table, .. } if table == name)
+                })
+        };
+        if let Some(other) = self.from.tables.values().find(refers) {
+            // DROP TABLE deletes the rows first, and so the rows that refer to them (ON DELETE).
+            self.blocked(format!(
+                "SQLite has to build {name} anew, and {} refers to it: that takes PRAGMA \
+                 foreign_keys = off outside of a transaction",
+                other.name
+            ));
+            return;
+        }
+        let elsewhere = self.from.tables.values().any(|t| {
+            t.name != *name
+                && t.triggers.iter().any(|g| mentions_ident(&g.text, self.dialect(), &name.name))
+        });
+        if elsewhere {
+            self.blocked(format!(
+                "SQLite has to build {name} anew, and a trigger of another table names it"
+            ));
+            return;
+        }
+        let aside = ObjectName {
+            schema: name.schema.clone(),
+            name: Ident::stored(self.dialect(), &format!("{}_before_down", name.name)),
+        };
+        self.views_around(name);
+
+        let mut bare = Table { indexes: Vec::new(), triggers: Vec::new(), ..to.clone() };
+        bare.name = aside.clone();
+        let mut scratch =
+            Builder { from: self.from, to: self.to, steps: BTreeMap::new(), blocked: Vec::new() };
+        scratch.create_table(&bare, &[]);
+        self.blocked.append(&mut scratch.blocked);
+        for change in scratch.steps.into_values().flatten() {
+            self.push(Step::AlterColumns, change);
+        }
+        let kept: Vec<Ident> = to
+            .columns
+            .iter()
+            .filter(|c| c.generated.is_none() && from.column(&c.name).is_some())
+            .map(|c| c.name.clone())
+            .collect();
+        if !kept.is_empty() {
+            let listed: Vec<String> =
+                kept.iter().map(|c| self.dialect().quote_if_needed(c)).collect();
+            let text = format!(
+                "SELECT {} FROM {}",
+                listed.join(", "),
+                self.dialect().quote_name_if_needed(name)
+            );
+            let query = Query {
+                text,
+                tables: vec![name.clone()],
+                columns: kept.clone(),
+                star: false,
+                functions: Vec::new(),
+                span: Span::default(),
+            };
+            self.push(
+                Step::AlterColumns,
+                Change::Insert {
+                    table: aside.clone(),
+                    columns: kept,
+                    from_query: Some(query),
+                    conflict: InsertConflict::Fail,
+                },
+            );
+        }
+        self.push(
+            Step::AlterColumns,
+            Change::DropTable { name: name.clone(), if_exists: false, cascade: false },
+        );
+        self.push(Step::AlterColumns, Change::RenameTable { from: aside, to: name.clone() });
+        // The old ones went with the old table.
+        self.indexes(name, &[], &to.indexes);
+        self.triggers(name, &[], &to.triggers);
+    }
+
+    /// Views that read a table go before it is dropped, and come back behind: SQLite refuses a
+    /// rename while a view names a table that is not there.
+    fn views_around(&mut self, name: &ObjectName) {
+        let mut hit: Vec<&View> = Vec::new();
+        let mut names = vec![name.clone()];
+        while let Some(name) = names.pop() {
+            for view in self.from.views.values().filter(|v| v.query.tables.contains(&name)) {
+                if !hit.iter().any(|h| h.name == view.name) {
+                    hit.push(view);
+                    names.push(view.name.clone());
+                }
+            }
+        }
+        // One that differs is dropped and made again anyway.
+        let stays = |v: &&View| {
+            self.to.views.get(&v.name).is_some_and(|t| {
+                t.columns == v.columns && same_text(&t.query.text, &v.query.text, self.dialect())
+            })
+        };
+        let hit: Vec<&View> = hit.into_iter().filter(stays).collect();
+        let order = in_order_of_reading(&hit);
+        for view in order.iter().rev() {
+            self.push(
+                Step::DropViews,
+                Change::DropView {
+                    name: view.name.clone(),
+                    materialized: false,
+                    if_exists: false,
+                    cascade: false,
+                },
+            );
+        }
+        for view in order {
+            self.push(
+                Step::CreateViews,
+                Change::CreateView {
+                    name: view.name.clone(),
+                    materialized: false,
+                    or_replace: false,
+                    if_not_exists: false,
+                    temporary: false,
+                    columns: view.columns.clone(),
+                    query: view.query.clone(),
+                    no_data: false,
+                },
+            );
+            for trigger in &view.triggers {
+                let def = trigger.clone();
+                self.push(
+                    Step::CreateTriggers,
+                    Change::CreateTrigger { def, or_replace: false, if_not_exists: false },
+                );
+            }
+        }
+    }
+}
