@@ -21,7 +21,9 @@ mod trigger;
 mod types;
 mod view;
 
-pub(crate) use column::{owned_sequence_text, plain_type, serial_name};
+pub(crate) use column::{
+    default_storage, has_assignment_cast, owned_sequence_text, plain_type, serial_name,
+};
 pub(crate) use copy::{column_def, constraint_def, index_def, is_key};
 pub(crate) use sequence::{restoring_options, sequence_options_differ};
 
@@ -375,8 +377,8 @@ impl Applier<'_> {
                 self.drop_column(table, column, *if_exists, *cascade);
             }
             C::RenameColumn { table, from, to } => self.rename_column(table, from, to),
-            C::AlterColumnType { table, column, ty, collation, .. } => {
-                self.alter_column_type(table, column, ty, collation.as_deref());
+            C::AlterColumnType { table, column, ty, collation, using } => {
+                self.alter_column_type(table, column, ty, collation.as_deref(), using.is_some());
             }
             C::ModifyColumn { table, from, column, position } => {
                 self.modify_column(table, from, column, position.as_ref());

@@ -33,6 +33,9 @@ impl Applier<'_> {
                 return;
             }
         }
+        if self.is_sqlite() {
+            self.refuse_for_broken_views();
+        }
         let taken = from != to
             && (self.catalog.tables.contains_key(&to)
                 || self.catalog.views.contains_key(&to)
@@ -221,6 +224,9 @@ impl Applier<'_> {
             return;
         }
         let Some(name) = self.altered_column(table, from) else { return };
+        if self.is_sqlite() {
+            self.refuse_for_broken_views();
+        }
         if from != to && self.catalog.tables.get(&name).is_some_and(|t| t.column(to).is_some()) {
             self.exists_part("column", &name, to);
             return;

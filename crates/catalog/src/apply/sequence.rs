@@ -84,6 +84,16 @@ impl Applier<'_> {
             return;
         };
         let owner = sequence.owned_by.clone();
+        let identity = owner.as_ref().and_then(|(table, column)| {
+            let column = self.catalog.tables.get(table)?.column(column)?;
+            column.identity.map(|_| format!("{table}.{}", column.name))
+        });
+        if let Some(column) = identity {
+            self.refuse(format!(
+                "cannot drop sequence {name}: identity column {column} requires it"
+            ));
+            return;
+        }
         let dependents = self.defaults_using(&name, owner.as_ref());
         if cascade {
             self.drop_dependents(&dependents);

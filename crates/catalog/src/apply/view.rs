@@ -201,6 +201,18 @@ impl Applier<'_> {
 }
 
 impl Catalog {
+    /// A view over a table that is not there, and the table.
+    pub(crate) fn broken_view(&self) -> Option<(ObjectName, ObjectName)> {
+        self.views.values().find_map(|v| {
+            let gone = |t: &&ObjectName| {
+                !self.tables.contains_key(*t)
+                    && !self.views.contains_key(*t)
+                    && !super::known::is_system(self.dialect, t)
+            };
+            v.query.tables.iter().find(gone).map(|t| (v.name.clone(), t.clone()))
+        })
+    }
+
     /// What each `*` of a query stands for now, in order. Of a view that is read: what it is made
     /// of.
     fn star(&self, query: &Query) -> Vec<String> {

@@ -67,6 +67,12 @@ impl Builder<'_> {
             ));
             return;
         }
+        if let Some((view, table)) = self.from.broken_view() {
+            self.blocked(format!(
+                "SQLite cannot alter {name} while view {view} reads {table}, which is not there"
+            ));
+            return;
+        }
         let elsewhere = self.from.tables.values().any(|t| {
             t.name != *name
                 && t.triggers.iter().any(|g| mentions_ident(&g.text, self.dialect(), &name.name))

@@ -10,7 +10,8 @@ use downhaul_syntax::{
 
 use super::{Builder, Step};
 use crate::apply::{
-    column_def, constraint_def, index_def, is_key, owned_sequence_text, plain_type, serial_name,
+    column_def, constraint_def, default_storage, has_assignment_cast, index_def, is_key,
+    owned_sequence_text, plain_type, serial_name,
 };
 use crate::diff::{matched, same_constraint, same_index, same_policy, same_trigger};
 use crate::text::{same_default, same_text, same_type};
@@ -159,6 +160,21 @@ impl Builder<'_> {
                         |c| matches!(&c.kind, ConstraintKind::PrimaryKey { columns, .. } if columns.as_slice() == [column.name.clone()]),
                     );
                     def.constraints.extend(key.map(|at| constraints.remove(at)));
+                    // Behind its column a constraint goes with it; apart it keeps the column from
+                    // being dropped.
+                    let (own, rest): (Vec<_>, Vec<_>) =
+                        constraints.into_iter().partition(|c| match &c.kind {
+                            ConstraintKind::Check { expr, .. } => {
+                                expr.columns.contains(&column.name)
+                                    && expr.columns.iter().all(|o| *o == column.name)
+                            }
+                            ConstraintKind::ForeignKey { columns, .. } => {
+                                columns.as_slice() == [column.name.clone()]
+                            }
+                            _ => false,
+                        });
+                    constraints = rest;
+                    def.constraints.extend(own);
                 }
                 columns.push(def);
             }
@@ -1123,16 +1139,7 @@ fn conversion(
         )
     };
     let stamp = |t: &SqlType| matches!(t.name.as_str(), "date" | "timestamp" | "timestamptz");
-    let assignable = from.dimensions == to.dimensions
-        && (text(to) && to.schema.is_none() && to.dimensions == 0
-            || number(from) && number(to)
-            || stamp(from) && stamp(to)
-            || from.name == to.name && from.schema == to.schema
-            || matches!(
-                (from.name.as_str(), to.name.as_str()),
-                ("json", "jsonb") | ("jsonb", "json")
-            ));
-    if assignable {
+    if has_assignment_cast(from, to) == Some(true) {
         return None;
     }
     let name = dialect.quote_if_needed(column);
@@ -1154,18 +1161,5 @@ fn conversion(
         columns: vec![column.clone()],
         functions: Vec::new(),
         span: downhaul_syntax::Span::default(),
-    })
-}
-
-/// The storage that a type has by itself (pg_type.typstorage).
-fn default_storage(ty: Option<&SqlType>) -> Option<&'static str> {
-    let ty = ty?;
-    if ty.dimensions > 0 {
-        return Some("EXTENDED");
-    }
-    Some(match ty.name.as_str() {
-        "text" | "varchar" | "char" | "bytea" | "json" | "jsonb" | "xml" | "tsvector" => "EXTENDED",
-        "numeric" | "inet" | "cidr" => "MAIN",
-        _ => return None,
     })
 }

@@ -33,33 +33,38 @@ pub(super) fn mirror(change: &Change, before: &Catalog, after: &Catalog) -> Vec<
             }
         }
         Change::RenameColumn { table, from, to } => {
-            vec![Change::RenameColumn { table: table.clone(), from: to.clone(), to: from.clone() }]
+            let table = after.normalize(table);
+            vec![Change::RenameColumn { table, from: to.clone(), to: from.clone() }]
         }
         Change::ModifyColumn { table, from, column, .. } if *from != column.name => {
             // CHANGE renames and restates: the rename first, the rest by comparison.
             vec![Change::RenameColumn {
-                table: table.clone(),
+                table: after.normalize(table),
                 from: column.name.clone(),
                 to: from.clone(),
             }]
         }
         Change::RenameConstraint { table, from, to } => vec![Change::RenameConstraint {
-            table: table.clone(),
+            table: after.normalize(table),
             from: to.clone(),
             to: from.clone(),
         }],
         Change::RenameIndex { table, from, to } => vec![Change::RenameIndex {
-            table: table.clone(),
-            from: ObjectName { schema: from.schema.clone(), name: to.clone() },
+            table: table.as_ref().map(|t| after.normalize(t)),
+            from: ObjectName { schema: before.normalize(from).schema, name: to.clone() },
             to: from.name.clone(),
         }],
         Change::RenameEnumValue { name, from, to } => {
-            vec![Change::RenameEnumValue { name: name.clone(), from: to.clone(), to: from.clone() }]
+            vec![Change::RenameEnumValue {
+                name: after.normalize(name),
+                from: to.clone(),
+                to: from.clone(),
+            }]
         }
         Change::Rename { kind, table, from, to } => vec![Change::Rename {
             kind: *kind,
-            table: table.clone(),
-            from: ObjectName { schema: from.schema.clone(), name: to.clone() },
+            table: table.as_ref().map(|t| after.normalize(t)),
+            from: ObjectName { schema: before.normalize(from).schema, name: to.clone() },
             to: from.name.clone(),
         }],
         Change::SetSchema { kind, name, schema } => {
@@ -70,8 +75,8 @@ pub(super) fn mirror(change: &Change, before: &Catalog, after: &Catalog) -> Vec<
             vec![Change::SetSchema { kind: *kind, name: moved, schema: old }]
         }
         Change::AttachPartition { table, partition, .. } => vec![Change::DetachPartition {
-            table: table.clone(),
-            partition: partition.clone(),
+            table: after.normalize(table),
+            partition: after.normalize(partition),
             concurrently: false,
             finalize: false,
         }],
@@ -82,8 +87,8 @@ pub(super) fn mirror(change: &Change, before: &Catalog, after: &Catalog) -> Vec<
             });
             match bounds {
                 Some(bounds) => vec![Change::AttachPartition {
-                    table: table.clone(),
-                    partition: partition.clone(),
+                    table: after.normalize(table),
+                    partition: after.normalize(partition),
                     bounds,
                 }],
                 None => Vec::new(),

@@ -31,7 +31,8 @@ pub enum Inverse {
 #[must_use]
 pub fn inverse(change: &Change, before: &Catalog) -> Inverse {
     let mut after = before.clone();
-    after.apply(change, ORIGIN);
+    // The session goes on: what it set (`search_path`) holds.
+    after.apply(change, before.lookup.session_of.unwrap_or(ORIGIN));
     let way = way_back(change, before, &after);
     if let Some(why) = way.blocked.into_iter().next() {
         return Inverse::Impossible(why);
@@ -51,9 +52,10 @@ fn way_back(change: &Change, before: &Catalog, after: &Catalog) -> crate::betwee
     let mut way = if mirrored.is_empty() {
         changes_between(after, before)
     } else {
+        // The down runs in a session of its own.
         let mut between = after.clone();
         for change in &mirrored {
-            between.apply(change, ORIGIN);
+            between.apply(change, Origin::Series(usize::MAX - 1));
         }
         changes_between(&between, before)
     };

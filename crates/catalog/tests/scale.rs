@@ -1,0 +1,67 @@
+//! Replaying a series costs time in proportion to its length, also where the state before each
+//! migration is kept and compared.
+
+use std::time::{Duration, Instant};
+
+use downhaul_catalog::{Catalog, DiffOptions, Origin, diff};
+use downhaul_syntax::{Dialect, Script, parse_script};
+
+/// Ups and downs of a series that keeps adding tables, columns, indexes and foreign keys to one
+/// table in the middle.
+fn series(length: usize) -> Vec<(Script, Script)> {
+    let parse = |text: &str| parse_script(text, Dialect::Postgres);
+    (0..length)
+        .map(|n| match n % 4 {
+            0 => (
+                parse(&format!(
+                    "CREATE TABLE t{n} (id bigserial PRIMARY KEY, hub bigint REFERENCES hub (id), note text);"
+                )),
+                parse(&format!("DROP TABLE t{n};")),
+            ),
+            1 => (
+                parse(&format!("ALTER TABLE t{} ADD COLUMN c{n} int NOT NULL DEFAULT 0;", n - 1)),
+                parse(&format!("ALTER TABLE t{} DROP COLUMN c{n};", n - 1)),
+            ),
+            2 => (
+                parse(&format!("CREATE INDEX i{n} ON t{} (note);", n - 2)),
+                parse(&format!("DROP INDEX i{n};")),
+            ),
+            _ => (
+                parse(&format!("CREATE VIEW v{n} AS SELECT id, note FROM t{};", n - 3)),
+                parse(&format!("DROP VIEW v{n};")),
+            ),
+        })
+        .collect()
+}
+
+/// The least of three times that replaying takes.
+fn time(series: &[(Script, Script)]) -> Duration {
+    (0..3)
+        .map(|_| {
+            let mut catalog = Catalog::new(Dialect::Postgres);
+            let base = parse_script("CREATE TABLE hub (id bigint PRIMARY KEY);", Dialect::Postgres);
+            catalog.apply_script(&base, Origin::Baseline);
+            let started = Instant::now();
+            for (at, (up, down)) in series.iter().enumerate() {
+                let before = catalog.clone();
+                assert!(catalog.apply_script(up, Origin::Series(at)).is_empty());
+                let mut after = catalog.clone();
+                assert!(after.apply_script(down, Origin::Series(at)).is_empty());
+                assert!(diff(&before, &after, DiffOptions::default()).is_empty());
+            }
+            started.elapsed()
+        })
+        .min()
+        .expect("three times are measured")
+}
+
+#[test]
+fn time_grows_with_the_series_not_with_its_square() {
+    let all = series(6000);
+    let short = time(&all[..1500]);
+    let long = time(&all);
+    // Four times as many: 4 is linear, 16 quadratic. Pointers to chunks, caches and a busy machine
+    // cost something.
+    let ratio = long.as_secs_f64() / short.as_secs_f64();
+    assert!(ratio < 9.0, "1,500 migrations take {short:?}, 6,000 take {long:?}: {ratio:.1} times");
+}
