@@ -154,7 +154,7 @@ pub const POSTGRES: &[&str] = &[
     "CREATE EXTENSION pg_trgm; CREATE INDEX trigrams ON customers USING gin (email gin_trgm_ops)",
     "CREATE SCHEMA more; CREATE TABLE more.t (id serial PRIMARY KEY); CREATE VIEW more.v AS SELECT id FROM more.t",
     "ALTER TABLE customers ADD COLUMN a int, DROP COLUMN note, ADD CONSTRAINT positive CHECK (a > 0)",
-    "ALTER TABLE customers ALTER id TYPE int; ALTER SEQUENCE customers_id_seq AS int",
+    "ALTER TABLE spare ALTER id TYPE bigint; ALTER SEQUENCE customers_id_seq AS int",
     "CREATE STATISTICS both_columns ON customer_id, total FROM orders",
     "CREATE RULE nothing AS ON DELETE TO spare DO INSTEAD NOTHING",
 ];

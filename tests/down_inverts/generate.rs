@@ -169,7 +169,7 @@ impl Generator {
                     if rng.one_in(3) { format!(" WHERE {c} IS NOT NULL") } else { String::new() };
                 format!("CREATE {unique}INDEX {} ON {t} ({c}{order}){filter}", self.fresh("i"))
             }
-            19 => format!("CREATE INDEX ON {t} ({c}, (id + 1))"),
+            19 => format!("CREATE INDEX ON {t} ({c}, (id IS NULL))"),
             20 => {
                 if table.indexes.is_empty() {
                     return None;

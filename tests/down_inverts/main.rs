@@ -18,7 +18,7 @@ use downhaul_syntax::{Dialect, Script, parse_script};
 
 /// Generated cases for each database; `DOWNHAUL_CASES` asks for more.
 fn case_count() -> u64 {
-    std::env::var("DOWNHAUL_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(150)
+    std::env::var("DOWNHAUL_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(100)
 }
 
 /// What the server refused, with its words.

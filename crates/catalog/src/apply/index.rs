@@ -120,6 +120,7 @@ impl Applier<'_> {
             .iter()
             .filter_map(|p| p.column.clone())
             .chain(def.include.iter().cloned())
+            .chain(def.parts.iter().filter_map(|p| p.expr.as_ref()).flat_map(|e| e.columns.clone()))
             .collect();
         for column in columns {
             let there = self.catalog.tables.get(table).is_none_or(|t| t.column(&column).is_some())

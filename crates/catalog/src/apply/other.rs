@@ -330,7 +330,19 @@ impl Applier<'_> {
         table: Option<&ObjectName>,
     ) {
         let key = self.other_key(name, table);
-        self.catalog.others.remove(&(kind, key));
+        if self.catalog.others.remove(&(kind, key)).is_some() || table.is_some() {
+            return;
+        }
+        // Created on a table, dropped without naming it (statistics).
+        let part = self
+            .catalog
+            .others
+            .keys()
+            .find(|(k, n)| *k == kind && n.name == name.name && n.schema.is_some())
+            .cloned();
+        if let Some(part) = part {
+            self.catalog.others.remove(&part);
+        }
     }
 
     /// A part of a table is kept as `table.part`.

@@ -457,9 +457,13 @@ impl Builder<'_> {
                 (Some(_), None) if *kind != ObjectKind::Other => {
                     let (kind, name) = (*kind, name.clone());
                     // A part of a table is kept as `table.part`.
-                    let part = matches!(kind, ObjectKind::Rule);
-                    let table = part.then(|| name.schema.clone().map(ObjectName::bare)).flatten();
-                    let name = if part { ObjectName::bare(name.name) } else { name };
+                    let table = name
+                        .schema
+                        .clone()
+                        .map(ObjectName::bare)
+                        .filter(|t| from.tables.contains_key(t));
+                    let name = if table.is_some() { ObjectName::bare(name.name) } else { name };
+                    let table = table.filter(|_| kind == ObjectKind::Rule);
                     self.push(
                         Step::DropTriggers,
                         Change::DropOther { kind, name, table, if_exists: false, cascade: false },

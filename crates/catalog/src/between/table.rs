@@ -725,8 +725,12 @@ impl Builder<'_> {
             })
             .collect();
         let mut renamed: Vec<&Constraint> = Vec::new();
+        let with_parent = |parent: Option<&Table>, c: &Constraint| {
+            parent.is_some_and(|p| p.constraints.iter().any(|o| o.kind == c.kind))
+        };
+        let parent_from = parent_of(self.from, &to.name);
         for old in changed {
-            if gone_with_column(old) {
+            if gone_with_column(old) || with_parent(parent_from, old) && !with_parent(parent, old) {
                 continue;
             }
             let other_name = missing.iter().find(|c| {
@@ -853,9 +857,22 @@ impl Builder<'_> {
 
     pub(super) fn indexes(&mut self, table: &ObjectName, from: &[Index], to: &[Index]) {
         let dialect = self.dialect();
+        let (parent_from, parent_to) = (parent_of(self.from, table), parent_of(self.to, table));
+        // The index of a partition comes and goes with its parent's.
+        let of_parent = |parent: Option<&Table>, index: &Index| {
+            parent.is_some_and(|p| {
+                p.indexes.iter().any(|i| {
+                    i.parts == index.parts
+                        && i.unique == index.unique
+                        && i.predicate == index.predicate
+                })
+            })
+        };
         for old in from.iter().filter(|i| !i.implied) {
             let twin = to.iter().find(|i| i.name == old.name);
-            if twin.is_some_and(|t| same_index(old, t, dialect)) {
+            if twin.is_some_and(|t| same_index(old, t, dialect))
+                || of_parent(parent_from, old) && !of_parent(parent_to, old)
+            {
                 continue;
             }
             // It goes with its column.
@@ -882,7 +899,8 @@ impl Builder<'_> {
         }
         for new in to.iter().filter(|i| !i.implied) {
             let twin = from.iter().find(|i| i.name == new.name);
-            if !twin.is_some_and(|t| same_index(new, t, dialect)) {
+            let inherited = of_parent(parent_to, new) && !of_parent(parent_from, new);
+            if !inherited && !twin.is_some_and(|t| same_index(new, t, dialect)) {
                 self.push(
                     Step::CreateIndexes,
                     Change::CreateIndex {
@@ -1107,6 +1125,14 @@ fn add_constraint(table: &Table, constraint: &Constraint) -> Vec<Change> {
         if_not_exists: false,
     });
     out
+}
+
+/// The table of which a table is a partition.
+fn parent_of<'c>(catalog: &'c crate::Catalog, table: &ObjectName) -> Option<&'c Table> {
+    match &catalog.tables.get(table)?.partitioning {
+        Some(Partitioning::Of { parent, .. }) => catalog.tables.get(parent),
+        _ => None,
+    }
 }
 
 /// Indexes that a partition gets from its parent.
