@@ -417,11 +417,11 @@ impl Applier<'_> {
     pub(super) fn drop_owned_sequences(&mut self, table: &ObjectName, column: &Ident) {
         let owned = self.catalog.lookup.owned.get(table).cloned().unwrap_or_default();
         for sequence in owned.keys() {
-            let owned = self.catalog.sequences.get(&sequence).is_some_and(|s| {
+            let owned = self.catalog.sequences.get(sequence).is_some_and(|s| {
                 s.owned_by.as_ref().is_some_and(|(t, c)| t == table && c == column)
             });
             if owned {
-                self.catalog.sequences.remove(&sequence);
+                self.catalog.sequences.remove(sequence);
             }
         }
     }

@@ -202,12 +202,12 @@ impl Applier<'_> {
         }
         // SQLite lets primary keys hold NULL, but for WITHOUT ROWID tables
         // (<https://www.sqlite.org/lang_createtable.html>).
-        if !sqlite || without_rowid {
-            if let Some(t) = self.table(table) {
-                for column in columns {
-                    if let Some(column) = t.column_mut(column) {
-                        column.not_null = true;
-                    }
+        if (!sqlite || without_rowid)
+            && let Some(t) = self.table(table)
+        {
+            for column in columns {
+                if let Some(column) = t.column_mut(column) {
+                    column.not_null = true;
                 }
             }
         }

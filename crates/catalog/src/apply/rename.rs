@@ -108,7 +108,7 @@ impl Applier<'_> {
 
         let owned = self.catalog.lookup.owned.remove(from).unwrap_or_default();
         for sequence in owned.keys() {
-            let Some(s) = self.catalog.sequences.get_mut(&sequence) else { continue };
+            let Some(s) = self.catalog.sequences.get_mut(sequence) else { continue };
             if let Some((owner, _)) = &mut s.owned_by
                 && owner == from
             {
@@ -117,7 +117,7 @@ impl Applier<'_> {
                 if from.schema != to.schema {
                     let moved =
                         ObjectName { schema: to.schema.clone(), name: sequence.name.clone() };
-                    self.move_sequence(&sequence, &moved);
+                    self.move_sequence(sequence, &moved);
                 }
             }
         }
@@ -243,7 +243,7 @@ impl Applier<'_> {
         let owned = self.catalog.lookup.owned.get(&name).cloned().unwrap_or_default();
         for sequence in owned.keys() {
             if let Some((owner, column)) =
-                self.catalog.sequences.get_mut(&sequence).and_then(|s| s.owned_by.as_mut())
+                self.catalog.sequences.get_mut(sequence).and_then(|s| s.owned_by.as_mut())
                 && *owner == name
                 && column == from
             {

@@ -241,10 +241,10 @@ impl Applier<'_> {
             let still = self
                 .catalog
                 .sequences
-                .get(&owned)
+                .get(owned)
                 .is_some_and(|s| s.owned_by.as_ref().is_some_and(|(t, _)| t == name));
             if still {
-                self.catalog.sequences.remove(&owned);
+                self.catalog.sequences.remove(owned);
             }
         }
         if !self.is_mysql() {

@@ -21,7 +21,7 @@ pub(super) fn canonical(text: &str, dialect: Dialect) -> Option<String> {
     }
     let mut reader = Reader { all: &all, at: 0, depth: 0, mysql: dialect.is_mysql_family() };
     let node = reader.expression(0)?;
-    (reader.at == all.len()).then(|| node.text)
+    (reader.at == all.len()).then_some(node.text)
 }
 
 /// A part of an expression, already canonical.
