@@ -215,13 +215,21 @@ pub async fn drop_store(session: &mut dyn Session, kept: &Kept) -> Result<(), Sn
     Ok(())
 }
 
+/// An alias can be locked once, and only if no table that is locked has that name. (Several tables
+/// are only ever dropped together.)
+fn can_lock_aliases(tables: &[(Endangered, Kept)]) -> bool {
+    let own = |table: &Endangered| {
+        ["p", "s", "k", "r"].iter().any(|a| table.shape.name.name.as_str().eq_ignore_ascii_case(a))
+    };
+    tables.len() == 1 && !tables.iter().any(|(table, _)| own(table))
+}
+
 /// The names under which our statements read the tables in danger and their stores, for
 /// `LOCK TABLES`.
 #[must_use]
 pub fn locks(dialect: Dialect, tables: &[(Endangered, Kept)]) -> String {
     let mut locks = Vec::new();
-    // An alias can be locked once; several tables are only ever dropped together.
-    let aliases = tables.len() == 1;
+    let aliases = can_lock_aliases(tables);
     for (table, kept) in tables {
         let live = sql::table(dialect, &table.shape.name);
         let store = sql::own(dialect, &kept.store());
@@ -241,7 +249,7 @@ pub fn locks(dialect: Dialect, tables: &[(Endangered, Kept)]) -> String {
 pub fn settles_locked(tables: &[(Endangered, Kept)]) -> bool {
     tables.iter().all(|(table, _)| {
         table.loss.dropped
-            || tables.len() == 1
+            || can_lock_aliases(tables)
                 && table.loss.renamed_to.is_none()
                 && !keep::keys_may_change(&table.shape, &table.loss)
     })
