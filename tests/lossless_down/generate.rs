@@ -112,10 +112,8 @@ fn column(rng: &mut Rng, sql: Sql, number: usize) -> Column {
     } else {
         format!("c{number}_{}", rng.name())
     };
-    let default = rng.one_in(3).then(|| match ty.literal(rng) {
-        // SQLite takes a signed number or a literal as a default, anything else in brackets.
-        literal => format!("({literal})"),
-    });
+    // SQLite takes a signed number or a literal as a default, anything else in brackets.
+    let default = rng.one_in(3).then(|| format!("({})", ty.literal(rng)));
     Column {
         sql,
         name,
@@ -269,7 +267,7 @@ pub fn case(sql: Sql, seed: u64) -> Case {
             // Rows that nothing tells apart are changed by nobody here, see docs/limits.md.
             action: match key {
                 Key::None => "",
-                _ => *rng.pick(&["", "ON DELETE CASCADE", "ON DELETE SET NULL"]),
+                _ => rng.pick(&["", "ON DELETE CASCADE", "ON DELETE SET NULL"]),
             },
         });
         let columns: Vec<Column> = (0..1 + rng.below(5)).map(|n| column(rng, sql, n)).collect();

@@ -20,7 +20,6 @@ pub mod status;
 pub mod up;
 pub mod verify;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -35,7 +34,6 @@ use crate::error::CliError;
 
 /// The migrations and the database that a command works on.
 pub(crate) struct Site {
-    pub(crate) dir: PathBuf,
     pub(crate) series: Series,
     pub(crate) target: Target,
 }
@@ -46,7 +44,7 @@ pub(crate) fn site(global: &Global, place: &Place) -> Result<Site, CliError> {
     let dir = config.dir(place.dir.as_deref());
     let target = target(place.database_url.as_deref())?;
     let series = load(&dir)?;
-    Ok(Site { dir, series, target })
+    Ok(Site { series, target })
 }
 
 /// Reads the database URL.

@@ -8,10 +8,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use downhaul_engine::{Session, Target, connect};
+use downhaul_engine::{Target, connect};
 use downhaul_plan::{Series, load};
 use downhaul_run::{DownSelection, Options, RunError, Runner, UpSelection};
-use downhaul_syntax::Dialect;
 
 use self::proof::Album;
 use crate::args::DemoArgs;
