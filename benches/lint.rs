@@ -186,9 +186,9 @@ fn generate(dir: &Path, migrations: usize, paired: bool) {
                     up,
                     "ALTER TABLE {older} ADD COLUMN extra{n} jsonb;\nCREATE INDEX CONCURRENTLY {older}_extra{n} ON {older} USING gin (extra{n});\n"
                 ),
-                1 => write!(
+                1 => writeln!(
                     up,
-                    "ALTER TABLE {table} ADD COLUMN other bigint REFERENCES {older} (id) ON DELETE CASCADE;\n"
+                    "ALTER TABLE {table} ADD COLUMN other bigint REFERENCES {older} (id) ON DELETE CASCADE;"
                 ),
                 2 => write!(
                     up,
@@ -212,13 +212,13 @@ fn generate(dir: &Path, migrations: usize, paired: bool) {
             });
         }
         let _ =
-            write!(up, "COMMENT ON TABLE {table} IS 'What the table of migration {n} is for.';\n");
+            writeln!(up, "COMMENT ON TABLE {table} IS 'What the table of migration {n} is for.';");
         while up.len() < 1000 {
             up.push_str(
                 "INSERT INTO settings_of_the_shop (name, value) VALUES ('key', 'a value');\n",
             );
         }
-        let _ = write!(down, "DROP TABLE {table};\n");
+        let _ = writeln!(down, "DROP TABLE {table};");
         write_file(&dir.join(format!("{n:06}_step.up.sql")), &up);
         if paired {
             write_file(&dir.join(format!("{n:06}_step.down.sql")), &down);

@@ -1,6 +1,6 @@
 //! Hand-picked changes.
 
-pub const POSTGRES_BASE: &str = r#"
+pub(crate) const POSTGRES_BASE: &str = r#"
 CREATE SCHEMA app;
 CREATE TYPE state AS ENUM ('new', 'paid');
 CREATE TYPE pair AS (x int, y text);
@@ -40,7 +40,7 @@ ALTER TABLE customers ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON customers FOR SELECT USING (id > 0);
 "#;
 
-pub const POSTGRES: &[&str] = &[
+pub(crate) const POSTGRES: &[&str] = &[
     "ALTER TABLE orders ADD COLUMN note text",
     "ALTER TABLE orders ADD COLUMN note text NOT NULL DEFAULT 'x' UNIQUE",
     "ALTER TABLE orders ADD COLUMN parent bigint REFERENCES orders (id) ON DELETE SET NULL",
@@ -159,7 +159,7 @@ pub const POSTGRES: &[&str] = &[
     "CREATE RULE nothing AS ON DELETE TO spare DO INSTEAD NOTHING",
 ];
 
-pub const SQLITE_BASE: &str = r#"
+pub(crate) const SQLITE_BASE: &str = r#"
 CREATE TABLE customers (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL UNIQUE, note TEXT DEFAULT 'none');
 CREATE TABLE orders (
     id INTEGER PRIMARY KEY,
@@ -175,7 +175,7 @@ CREATE VIEW open_orders AS SELECT id, total FROM orders WHERE total > 0;
 CREATE TRIGGER orders_touch AFTER UPDATE ON orders BEGIN UPDATE customers SET note = 'x' WHERE id = NEW.customer_id; END;
 "#;
 
-pub const SQLITE: &[&str] = &[
+pub(crate) const SQLITE: &[&str] = &[
     "ALTER TABLE orders ADD COLUMN note TEXT",
     "ALTER TABLE orders ADD COLUMN note TEXT NOT NULL DEFAULT 'x'",
     "ALTER TABLE orders ADD COLUMN parent INTEGER REFERENCES orders (id)",

@@ -5,13 +5,13 @@ use downhaul_kit::Rng;
 use downhaul_syntax::Dialect;
 
 /// Makes statements, most of which a server takes.
-pub struct Generator {
+pub(crate) struct Generator {
     dialect: Dialect,
     next: u32,
 }
 
 impl Generator {
-    pub fn new(dialect: Dialect) -> Self {
+    pub(crate) fn new(dialect: Dialect) -> Self {
         Self { dialect, next: 0 }
     }
 
@@ -26,7 +26,7 @@ impl Generator {
     }
 
     /// A statement; where what it needs is not there, one that creates a table.
-    pub fn statement(&mut self, rng: &mut Rng, catalog: &Catalog) -> String {
+    pub(crate) fn statement(&mut self, rng: &mut Rng, catalog: &Catalog) -> String {
         let made = match self.dialect {
             Dialect::Sqlite => self.sqlite(rng, catalog),
             _ => self.postgres(rng, catalog),
