@@ -267,7 +267,6 @@ fn the_demo_in_the_readme_is_real() {
 }
 
 #[test]
-#[ignore = "some of the linked pages are still being written"]
 fn links_lead_to_files() {
     let mut wrong = Vec::new();
     for path in documents().into_iter().chain([repository().join("CONTRIBUTING.md")]) {

@@ -1,4 +1,5 @@
 -- DS. A table without a key, an engine without transactions, an approximate total.
+-- Downhaul says: table-without-primary-key
 
 CREATE TABLE invoices (
     account_id int,

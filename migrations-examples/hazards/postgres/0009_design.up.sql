@@ -1,6 +1,6 @@
 -- DS. Taste, except for the two that cost later: a foreign key without an index, a table without
 -- a key.
--- Downhaul says: new-fk-locks-referenced
+-- Downhaul says: foreign-key-without-index, table-without-primary-key
 
 CREATE TABLE invoices (
     number     serial PRIMARY KEY,

@@ -1,4 +1,5 @@
 -- LK. A table rebuild in which the index gets lost; every other writer waits for its end.
+-- Downhaul says: sqlite-table-rebuild
 
 CREATE TABLE bookings_new (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -1,5 +1,5 @@
 -- PH. Says that it only adds, and takes away.
--- Downhaul says: drop-column
+-- Downhaul says: contract-in-expand, drop-column
 
 -- downhaul:phase expand
 ALTER TABLE accounts ADD COLUMN locale TEXT;

@@ -1,5 +1,6 @@
 -- Bad. SQLite cannot add a CHECK to a table, so the table is made anew; its index and its trigger
 -- go with the old one and nobody makes them again.
+-- Downhaul says: sqlite-table-rebuild
 
 CREATE TABLE reviews_new (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
