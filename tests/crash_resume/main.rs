@@ -6,5 +6,6 @@
 
 mod accident;
 mod locks;
+mod mended;
 mod stage;
 mod writers;
