@@ -168,7 +168,8 @@ fn sql_files(dir: &Path) -> Vec<PathBuf> {
 fn generate(dir: &Path, migrations: usize, paired: bool) {
     fs::create_dir_all(dir).expect("the folder can be made");
     for n in 1..=migrations {
-        let (table, older) = (format!("t{n}"), format!("t{}", (n * 7) % n.max(2) + 1));
+        let (table, older) =
+            (format!("t{n}"), format!("t{}", (n * 7919) % n.saturating_sub(1).max(1) + 1));
         let mut up = format!(
             "-- Migration {n}: what it is for, in a line or two as people write them.\n\
              CREATE TABLE {table} (\n    id bigserial PRIMARY KEY,\n    name text NOT NULL,\n    \
