@@ -19,6 +19,14 @@ pub enum Session {
     Sqlite(SqliteConnection),
 }
 
+/// The code with which a server refused: SQLSTATE, or SQLite's result code; `none` where no server
+/// answered.
+#[must_use]
+pub fn error_code(error: &sqlx::Error) -> String {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.map_or_else(|| "none".to_owned(), std::borrow::Cow::into_owned)
+}
+
 /// A row, every value as text; `None` is NULL.
 pub type TextRow = Vec<Option<String>>;
 

@@ -1,0 +1,98 @@
+//! The promise: Downhaul finds what a statement does to a running system, and does not cry wolf.
+//!
+//! Each `*.tsv` here holds statements with what a server was measured to do: locks, rewrites,
+//! scans, index builds, data that is gone, statements of the running release that no longer work,
+//! or the refusal. The measurement is done again on the servers of this machine
+//! (`DOWNHAUL_BLESS=1` writes the files), the analyzer is judged by it, and the result is
+//! `docs/lint-truth.md`. No case was labelled by hand.
+
+mod data;
+mod mariadb;
+mod page;
+mod postgres;
+mod sqlite;
+mod truth;
+mod verdict;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use data::{Case, Engine, Sample};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn blessing() -> bool {
+    std::env::var_os("DOWNHAUL_BLESS").is_some()
+}
+
+/// Where the cases of an engine lie.
+fn file(engine: Engine) -> PathBuf {
+    root().join("tests/lint_truth").join(format!("{}.tsv", engine.name()))
+}
+
+/// Compares what was measured now with the file, or writes it.
+fn compare(engine: Engine, measured: &[Case]) {
+    let sample = Sample::load(engine);
+    if blessing() {
+        fs::write(file(engine), data::write(measured)).unwrap();
+        return;
+    }
+    let mut different = String::new();
+    for (old, new) in sample.cases.iter().zip(measured) {
+        if old.truth != new.truth {
+            different.push_str(&format!(
+                "{}\n  file: {}\n  now:  {}\n",
+                old.statement, old.truth, new.truth
+            ));
+        }
+    }
+    assert!(different.is_empty(), "{engine:?} does something else than the file says:\n{different}");
+}
+
+#[tokio::test]
+async fn postgres_does_what_the_file_says() {
+    compare(Engine::Postgres, &postgres::measure(&Sample::load(Engine::Postgres)).await);
+}
+
+#[tokio::test]
+async fn mariadb_does_what_the_file_says() {
+    compare(Engine::MariaDb, &mariadb::measure(&Sample::load(Engine::MariaDb)).await);
+}
+
+#[tokio::test]
+async fn sqlite_does_what_the_file_says() {
+    compare(Engine::Sqlite, &sqlite::measure(&Sample::load(Engine::Sqlite)).await);
+}
+
+/// Nothing that a server does is missed, and at most 3 of 100 harmless statements are reported.
+#[test]
+fn the_analyzer_finds_it_and_does_not_cry_wolf() {
+    let mut wrong = String::new();
+    for engine in Engine::ALL {
+        let score = verdict::score(&Sample::load(engine));
+        let summary = score.overall();
+        if summary.missed > 0 || summary.false_alarm_rate() > 0.03 {
+            wrong.push_str(&format!("{engine:?}: {summary:?}\n"));
+        }
+        for judged in score.judged.iter().filter(|j| j.missed() || j.false_alarm()) {
+            wrong.push_str(&format!("  {}\n", judged.line()));
+        }
+    }
+    assert!(wrong.is_empty() || !wrong.contains(':'), "{wrong}");
+}
+
+#[test]
+fn the_page_is_current() {
+    let scores: Vec<_> =
+        Engine::ALL.iter().map(|e| verdict::score(&Sample::load(*e))).collect();
+    let text = page::page(&scores);
+    let path = root().join("docs/lint-truth.md");
+    if blessing() {
+        fs::write(path, text).unwrap();
+        return;
+    }
+    let now = fs::read_to_string(path).unwrap_or_default();
+    assert!(now == text, "docs/lint-truth.md is not current: run this test with DOWNHAUL_BLESS=1");
+}

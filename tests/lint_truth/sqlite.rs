@@ -1,0 +1,84 @@
+//! Measures on SQLite: whether it is refused, and which pages it writes (frames of the write-ahead
+//! log against pages of the table).
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use downhaul_kit::{Session, SqliteFile, error_code};
+
+use crate::data::{Case, Sample};
+use crate::truth::{Contents, Truth, lost};
+
+/// Frames of the log from which on a statement has written more than the schema: the tables of the
+/// setup have over 30 pages each.
+const MANY_FRAMES: u64 = 15;
+
+/// Measures every case anew.
+pub(crate) async fn measure(sample: &Sample) -> Vec<Case> {
+    let mut out = Vec::new();
+    for case in &sample.cases {
+        let file = SqliteFile::new();
+        let mut session = file.session().await;
+        session.run("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0").await;
+        session.run(&sample.setup).await;
+        if !case.history.is_empty() {
+            session.run(&case.history).await;
+        }
+        let truth = one(&mut session, &file, sample, case).await;
+        session.close().await;
+        out.push(Case { truth, ..case.clone() });
+    }
+    out
+}
+
+async fn one(session: &mut Session, file: &SqliteFile, sample: &Sample, case: &Case) -> Truth {
+    let before = contents(session).await;
+    let worked = working(session, sample).await;
+    session.run("PRAGMA wal_checkpoint(TRUNCATE)").await;
+    let sql = if case.outside { case.statement.clone() } else { format!("BEGIN; {}; COMMIT", case.statement) };
+    if let Err(error) = session.try_run(&sql).await {
+        return Truth { fails: Some(error_code(&error)), ..Truth::default() };
+    }
+    let log = file.path().with_extension("db-wal");
+    let frames = fs::metadata(log).map_or(0, |m| m.len()) / 4120;
+    let mut truth = Truth::default();
+    if frames >= MANY_FRAMES {
+        truth.rewrites.insert("pages".to_owned());
+    }
+    truth.loses = lost(&before, &contents(session).await);
+    let still = working(session, sample).await;
+    truth.breaks = worked.difference(&still).cloned().collect();
+    truth
+}
+
+async fn contents(session: &mut Session) -> Contents {
+    let columns = session
+        .rows(
+            "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c \
+             WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'",
+        )
+        .await;
+    let mut out = Contents::new();
+    for row in columns {
+        let [table, column] = <[Option<String>; 2]>::try_from(row).unwrap().map(Option::unwrap_or_default);
+        let rows =
+            session.rows(&format!("SELECT CAST(\"{column}\" AS text) FROM \"{table}\"")).await;
+        let mut values: Vec<_> = rows.into_iter().map(|mut r| r.remove(0)).collect();
+        values.sort_unstable();
+        out.insert((table, column), values);
+    }
+    out
+}
+
+/// Names of the statements of the running release that work now.
+async fn working(session: &mut Session, sample: &Sample) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    for (name, query) in &sample.queries {
+        session.run("BEGIN").await;
+        if session.try_run(query).await.is_ok() {
+            out.insert(name.clone());
+        }
+        session.run("ROLLBACK").await;
+    }
+    out
+}

@@ -1,0 +1,210 @@
+//! What Downhaul says about each case, against what was measured.
+
+use std::collections::BTreeSet;
+
+use downhaul_lint::{
+    DownPolicy, LintOptions, MigrationInput, Severity, SourceText, TransactionMode, lint_series,
+};
+
+use crate::data::{Case, Engine, Sample};
+
+/// What a statement may do to a running system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Class {
+    /// The server refuses it.
+    Refused,
+    /// Traffic waits for as long as a table is large.
+    Blocks,
+    /// Statements of the running release stop working.
+    Breaks,
+    /// Values are gone.
+    Loses,
+}
+
+impl Class {
+    pub(crate) const ALL: [Self; 4] = [Self::Refused, Self::Blocks, Self::Breaks, Self::Loses];
+
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Refused => "the server refuses it",
+            Self::Blocks => "traffic waits as long as the table is large",
+            Self::Breaks => "statements of the running release fail",
+            Self::Loses => "data is gone",
+        }
+    }
+}
+
+/// One case and the findings about it.
+pub(crate) struct Judged {
+    pub(crate) case: Case,
+    pub(crate) measured: BTreeSet<Class>,
+    /// Codes of findings of severity warning or error.
+    pub(crate) codes: BTreeSet<&'static str>,
+}
+
+/// All of one engine.
+pub(crate) struct Score {
+    pub(crate) engine: Engine,
+    pub(crate) judged: Vec<Judged>,
+}
+
+/// Counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Counts {
+    pub(crate) hazardous: usize,
+    pub(crate) missed: usize,
+    pub(crate) harmless: usize,
+    pub(crate) false_alarms: usize,
+}
+
+impl Counts {
+    pub(crate) fn recall(self) -> f64 {
+        ratio(self.hazardous - self.missed, self.hazardous, 1.0)
+    }
+
+    pub(crate) fn false_alarm_rate(self) -> f64 {
+        ratio(self.false_alarms, self.harmless, 0.0)
+    }
+
+    fn add(&mut self, measured: bool, said: bool) {
+        match (measured, said) {
+            (true, said) => {
+                self.hazardous += 1;
+                self.missed += usize::from(!said);
+            }
+            (false, said) => {
+                self.harmless += 1;
+                self.false_alarms += usize::from(said);
+            }
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of a few hundred")]
+fn ratio(part: usize, whole: usize, empty: f64) -> f64 {
+    if whole == 0 { empty } else { part as f64 / whole as f64 }
+}
+
+/// The analyzer on every case: setup and history replayed, the statement judged. As with a runner
+/// that bounds its waits for locks and keeps no restore points.
+pub(crate) fn score(sample: &Sample) -> Score {
+    let mut options = LintOptions::new(sample.engine.dialect());
+    options.down = DownPolicy::Ignored;
+    options.restore_points = false;
+    let judged = sample
+        .cases
+        .iter()
+        .map(|case| {
+            let migration = |version: &str, text: &str, judged: bool| MigrationInput {
+                version: version.to_owned(),
+                up: Some(SourceText::new(format!("{version}.sql"), text)),
+                judged,
+                transactional: if case.outside && judged {
+                    TransactionMode::None
+                } else {
+                    TransactionMode::Wrapped
+                },
+                ..MigrationInput::default()
+            };
+            let series = [
+                migration("1", &sample.setup, false),
+                migration("2", &case.history, false),
+                migration("3", &case.statement, true),
+            ];
+            let report = lint_series(&series, &options);
+            let codes = report
+                .findings
+                .iter()
+                .filter(|f| f.severity >= Severity::Warning && counts(f.code))
+                .map(|f| f.code)
+                .collect();
+            Judged { case: case.clone(), measured: measured(sample.engine, case), codes }
+        })
+        .collect();
+    Score { engine: sample.engine, judged }
+}
+
+/// Families about what a statement does to a running system; the others (design, security, phases,
+/// ways back) have no measured truth here.
+fn counts(code: &str) -> bool {
+    ["BC", "LK", "DL", "TX", "UN"].iter().any(|family| code.starts_with(family))
+}
+
+fn measured(engine: Engine, case: &Case) -> BTreeSet<Class> {
+    let truth = &case.truth;
+    let mut out = BTreeSet::new();
+    if truth.fails.is_some() {
+        out.insert(Class::Refused);
+    }
+    // SQLite has one writer, whatever is done.
+    if truth.blocks() && engine != Engine::Sqlite {
+        out.insert(Class::Blocks);
+    }
+    if !truth.breaks.is_empty() {
+        out.insert(Class::Breaks);
+    }
+    if !truth.loses.is_empty() {
+        out.insert(Class::Loses);
+    }
+    out
+}
+
+impl Judged {
+    /// The analyzer says that it may do this.
+    pub(crate) fn says(&self, class: Class) -> bool {
+        let any = |families: &[&str]| self.codes.iter().any(|c| families.iter().any(|f| c.starts_with(f)));
+        match class {
+            // Whether rows refuse it is not to be seen from the schema: a warning of any kind
+            // about the statement counts.
+            Class::Refused => !self.codes.is_empty(),
+            Class::Blocks => any(&["LK"]),
+            Class::Breaks => any(&["BC"]),
+            Class::Loses => any(&["DL"]),
+        }
+    }
+
+    pub(crate) fn missed(&self) -> bool {
+        !self.measured.is_empty() && self.codes.is_empty()
+    }
+
+    pub(crate) fn false_alarm(&self) -> bool {
+        self.measured.is_empty() && !self.codes.is_empty()
+    }
+
+    /// For people.
+    pub(crate) fn line(&self) -> String {
+        let codes: Vec<&str> = self.codes.iter().copied().collect();
+        let history = if self.case.history.is_empty() {
+            String::new()
+        } else {
+            format!(" [after {}]", self.case.history)
+        };
+        format!("{}{history}: {}; says {}", self.case.statement, self.case.truth, codes.join(" "))
+    }
+}
+
+impl Score {
+    /// Any hazard, any finding.
+    pub(crate) fn overall(&self) -> Counts {
+        let mut counts = Counts::default();
+        for judged in &self.judged {
+            counts.add(!judged.measured.is_empty(), !judged.codes.is_empty());
+        }
+        counts
+    }
+
+    /// One class; what a refused statement would do is not known.
+    pub(crate) fn class(&self, class: Class) -> Counts {
+        let mut counts = Counts::default();
+        for judged in &self.judged {
+            if class == Class::Refused {
+                if judged.measured.contains(&class) {
+                    counts.add(true, judged.says(class));
+                }
+            } else if !judged.measured.contains(&Class::Refused) {
+                counts.add(judged.measured.contains(&class), judged.says(class));
+            }
+        }
+        counts
+    }
+}
