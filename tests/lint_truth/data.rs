@@ -104,10 +104,7 @@ pub(crate) fn write(cases: &[Case]) -> String {
     let mut out = String::from("mode\thistory\tstatement\ttruth\n");
     for case in cases {
         let mode = if case.outside { "auto" } else { "tx" };
-        out.push_str(&format!(
-            "{mode}\t{}\t{}\t{}\n",
-            case.history, case.statement, case.truth
-        ));
+        out.push_str(&format!("{mode}\t{}\t{}\t{}\n", case.history, case.statement, case.truth));
     }
     out
 }

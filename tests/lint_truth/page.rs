@@ -36,12 +36,17 @@ pub(crate) fn page(scores: &[Score]) -> String {
     }
     for score in scores {
         out.push_str(&format!("\n## {}\n\n", score.engine.title()));
-        out.push_str("| hazard | cases | found | recall | others | false alarms | rate |\n");
-        out.push_str("| --- | --: | --: | --: | --: | --: | --: |\n");
+        out.push_str("| hazard | cases | found | recall |\n| --- | --: | --: | --: |\n");
         for class in Class::ALL {
             let counts = score.class(class);
-            if counts != Counts::default() {
-                out.push_str(&row(class.title(), counts));
+            if counts.hazardous > 0 {
+                let found = counts.hazardous - counts.missed;
+                let recall = percent(counts.recall());
+                out.push_str(&format!(
+                    "| {} | {} | {found} | {recall} |\n",
+                    class.title(),
+                    counts.hazardous
+                ));
             }
         }
         list(&mut out, "Missed", score.judged.iter().filter(|j| j.missed()));

@@ -35,7 +35,11 @@ async fn one(session: &mut Session, file: &SqliteFile, sample: &Sample, case: &C
     let before = contents(session).await;
     let worked = working(session, sample).await;
     session.run("PRAGMA wal_checkpoint(TRUNCATE)").await;
-    let sql = if case.outside { case.statement.clone() } else { format!("BEGIN; {}; COMMIT", case.statement) };
+    let sql = if case.outside {
+        case.statement.clone()
+    } else {
+        format!("BEGIN; {}; COMMIT", case.statement)
+    };
     if let Err(error) = session.try_run(&sql).await {
         return Truth { fails: Some(error_code(&error)), ..Truth::default() };
     }
@@ -60,7 +64,8 @@ async fn contents(session: &mut Session) -> Contents {
         .await;
     let mut out = Contents::new();
     for row in columns {
-        let [table, column] = <[Option<String>; 2]>::try_from(row).unwrap().map(Option::unwrap_or_default);
+        let [table, column] =
+            <[Option<String>; 2]>::try_from(row).unwrap().map(Option::unwrap_or_default);
         let rows =
             session.rows(&format!("SELECT CAST(\"{column}\" AS text) FROM \"{table}\"")).await;
         let mut values: Vec<_> = rows.into_iter().map(|mut r| r.remove(0)).collect();

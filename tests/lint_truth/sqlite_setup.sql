@@ -23,6 +23,7 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
 INSERT INTO plain SELECT i, i + 5000, hex(zeroblob(60)) FROM n;
 CREATE INDEX plain_x ON plain (x);
 CREATE TRIGGER plain_trg AFTER INSERT ON plain BEGIN UPDATE p SET name = 'seen' WHERE id = 1; END;
+CREATE TABLE need (a int NOT NULL);
 CREATE VIEW vw AS SELECT id, a FROM t;
 CREATE TABLE lone (a int, b text);
 INSERT INTO lone VALUES (1, 'x'), (2, NULL);

@@ -50,9 +50,9 @@ impl Truth {
 
     /// Traffic waits for as long as a table is large.
     pub(crate) fn blocks(&self) -> bool {
-        self.locks.keys().any(|t| {
-            self.rewrites.contains(t) || self.scans.contains(t) || self.builds.contains(t)
-        })
+        self.locks
+            .keys()
+            .any(|t| self.rewrites.contains(t) || self.scans.contains(t) || self.builds.contains(t))
     }
 }
 
@@ -99,7 +99,8 @@ pub(crate) fn lost(before: &Contents, after: &Contents) -> BTreeSet<String> {
     let mut out = BTreeSet::new();
     let tables: BTreeSet<&String> = before.keys().map(|(t, _)| t).collect();
     for table in tables {
-        let columns: Vec<_> = before.iter().filter(|((t, _), v)| t == table && !v.is_empty()).collect();
+        let columns: Vec<_> =
+            before.iter().filter(|((t, _), v)| t == table && !v.is_empty()).collect();
         let lost: Vec<_> = columns.iter().filter(|(k, v)| gone(k, v)).collect();
         if !columns.is_empty() && lost.len() == columns.len() {
             out.insert(table.clone());

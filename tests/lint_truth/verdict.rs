@@ -27,7 +27,7 @@ impl Class {
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Refused => "the server refuses it",
-            Self::Blocks => "traffic waits as long as the table is large",
+            Self::Blocks => "traffic or replicas wait as long as the table is large",
             Self::Breaks => "statements of the running release fail",
             Self::Loses => "data is gone",
         }
@@ -124,10 +124,10 @@ pub(crate) fn score(sample: &Sample) -> Score {
     Score { engine: sample.engine, judged }
 }
 
-/// Families about what a statement does to a running system; the others (design, security, phases,
-/// ways back) have no measured truth here.
+/// Families about what a statement does to a running system, and row security that is lifted; the
+/// others (design, security, phases, ways back) have no measured truth here.
 fn counts(code: &str) -> bool {
-    ["BC", "LK", "DL", "TX", "UN"].iter().any(|family| code.starts_with(family))
+    code == "SE04" || ["BC", "LK", "DL", "TX", "UN"].iter().any(|family| code.starts_with(family))
 }
 
 fn measured(engine: Engine, case: &Case) -> BTreeSet<Class> {
@@ -136,8 +136,8 @@ fn measured(engine: Engine, case: &Case) -> BTreeSet<Class> {
     if truth.fails.is_some() {
         out.insert(Class::Refused);
     }
-    // SQLite has one writer, whatever is done.
-    if truth.blocks() && engine != Engine::Sqlite {
+    // Replicas of MariaDB, and other writers of SQLite, wait for as long as a table is written anew.
+    if truth.blocks() || engine != Engine::Postgres && !truth.rewrites.is_empty() {
         out.insert(Class::Blocks);
     }
     if !truth.breaks.is_empty() {
@@ -152,13 +152,15 @@ fn measured(engine: Engine, case: &Case) -> BTreeSet<Class> {
 impl Judged {
     /// The analyzer says that it may do this.
     pub(crate) fn says(&self, class: Class) -> bool {
-        let any = |families: &[&str]| self.codes.iter().any(|c| families.iter().any(|f| c.starts_with(f)));
+        let any = |families: &[&str]| {
+            self.codes.iter().any(|c| families.iter().any(|f| c.starts_with(f)))
+        };
         match class {
             // Whether rows refuse it is not to be seen from the schema: a warning of any kind
             // about the statement counts.
             Class::Refused => !self.codes.is_empty(),
             Class::Blocks => any(&["LK"]),
-            Class::Breaks => any(&["BC"]),
+            Class::Breaks => any(&["BC", "SE04"]),
             Class::Loses => any(&["DL"]),
         }
     }

@@ -320,7 +320,9 @@ impl Run<'_> {
                 let problems = self.catalog.apply(&changes[clause], Origin::Series(index));
                 for problem in problems {
                     let said = whole.fails.contains(&problem.to_string());
-                    if !said && self.is_certain(&problem, &changes[clause]) {
+                    let excused = matches!(problem, Problem::Missing { .. })
+                        && alters_if_exists(&statement.statement.text);
+                    if !said && !excused && self.is_certain(&problem, &changes[clause]) {
                         let span = facts.script.statements[statement.index]
                             .change_spans
                             .get(clause)
@@ -510,6 +512,13 @@ impl Session {
             });
         }
     }
+}
+
+/// `ALTER TABLE IF EXISTS …`, of any kind of object.
+fn alters_if_exists(text: &str) -> bool {
+    let words: Vec<String> = text.split_whitespace().take(5).map(str::to_uppercase).collect();
+    words.first().is_some_and(|w| w == "ALTER")
+        && words.windows(2).any(|w| w[0] == "IF" && w[1] == "EXISTS")
 }
 
 fn path_of(migration: &MigrationInput) -> &str {

@@ -125,16 +125,17 @@ pub(crate) fn operation<'c>(
             if *if_not_exists && state.column(table, &column.name).is_some() {
                 return None;
             }
-            (add_column(column, position.as_ref()), table)
+            (add_column(column, position.as_ref(), state.dialect()), table)
         }
         C::DropColumn { table, column, .. } => {
             let indexed = state.is_indexed(table, column);
             (if indexed { "drop-indexed-column" } else { "drop-column" }, table)
         }
         C::RenameColumn { table, .. } => ("rename-column", table),
-        C::ModifyColumn { table, from, column, position } => {
-            (modify_column(state.column(table, from), column, position.as_ref()), table)
-        }
+        C::ModifyColumn { table, from, column, position } => (
+            modify_column(state.column(table, from), column, position.as_ref(), state.dialect()),
+            table,
+        ),
         C::AlterColumnType { table, .. } => ("change-type", table),
         C::SetDefault { table, .. } | C::DropDefault { table, .. } => ("set-default", table),
         C::AddConstraint { table, constraint, .. } => (add_constraint(constraint, scene), table),
@@ -200,7 +201,11 @@ pub(crate) fn operation<'c>(
     })
 }
 
-fn add_column(column: &ColumnDef, position: Option<&ColumnPosition>) -> &'static str {
+fn add_column(
+    column: &ColumnDef,
+    position: Option<&ColumnPosition>,
+    dialect: Dialect,
+) -> &'static str {
     if column.auto_increment {
         return "add-column-auto-increment";
     }
@@ -212,10 +217,19 @@ fn add_column(column: &ColumnDef, position: Option<&ColumnPosition>) -> &'static
     if let Some(inline) = column.constraints.iter().find_map(|c| match &c.kind {
         ConstraintKind::PrimaryKey { .. } => Some("add-primary-key"),
         ConstraintKind::Unique { .. } => Some("add-unique"),
-        ConstraintKind::Check { .. } => Some("add-check"),
+        ConstraintKind::Check { .. } if dialect == Dialect::Mysql => Some("add-check"),
+        ConstraintKind::ForeignKey { .. } if dialect == Dialect::MariaDb => Some("add-foreign-key"),
         _ => None,
     }) {
         return inline;
+    }
+    let computed = column.default.as_ref().is_some_and(|d| {
+        d.functions
+            .iter()
+            .any(|f| !matches!(f.as_str(), "now" | "current_timestamp" | "localtimestamp"))
+    });
+    if computed {
+        return "change-type";
     }
     if position.is_some() { "add-column-position" } else { "add-column-last" }
 }
@@ -224,6 +238,7 @@ fn modify_column(
     old: Option<&Column>,
     new: &ColumnDef,
     position: Option<&ColumnPosition>,
+    dialect: Dialect,
 ) -> &'static str {
     let Some(old) = old else { return "change-type" };
     let (Some(from), Some(to)) = (&old.ty, &new.ty) else { return "change-type" };
@@ -240,7 +255,7 @@ fn modify_column(
         return "change-type";
     }
     if let Some(operation) =
-        change_of_type(from, to, old.collation.as_ref(), new.collation.as_ref())
+        change_of_type(from, to, old.collation.as_ref(), new.collation.as_ref(), dialect)
     {
         return operation;
     }
@@ -262,8 +277,9 @@ fn change_of_type(
     to: &SqlType,
     old_collation: Option<&String>,
     new_collation: Option<&String>,
+    dialect: Dialect,
 ) -> Option<&'static str> {
-    let recoded = to.charset.is_some() && from.charset.is_some() && to.charset != from.charset;
+    let recoded = from.charset.is_some() && to.charset != from.charset;
     let recollated =
         new_collation.is_some() && old_collation.is_some() && new_collation != old_collation;
     if recoded || recollated {
@@ -277,8 +293,13 @@ fn change_of_type(
             let length = |t: &SqlType| t.args.first().and_then(|a| a.trim().parse::<u64>().ok());
             let (Some(a), Some(b)) = (length(from), length(to)) else { return Some("change-type") };
             // utf8mb4: four bytes a character; one length byte holds up to 255 bytes.
-            let wide = |n: u64| n * 4 > 255;
-            Some(if b >= a && wide(a) == wide(b) { "widen-varchar" } else { "change-type" })
+            let width = bytes_of_a_character(to.charset.as_deref());
+            let wide = |n: u64| n * width > 255;
+            // MariaDB reserves a second length byte for what may hold 128 bytes or more, so that
+            // shorter ones grow at will (measured on 10.11).
+            let grows = dialect == Dialect::MariaDb && a * width <= 127;
+            let free = b >= a && (wide(a) == wide(b) || grows);
+            Some(if free { "widen-varchar" } else { "change-type" })
         }
         ("enum", "enum") | ("set", "set") => Some(match labels_fit(from, to) {
             Fit::Same if label_bytes(from) == label_bytes(to) => "extend-enum",
@@ -287,6 +308,16 @@ fn change_of_type(
         // A display width means nothing.
         (a, b) if a == b && from.unsigned == to.unsigned && a.ends_with("int") => None,
         _ => Some("change-type"),
+    }
+}
+
+/// The most bytes that a character takes; utf8mb4 where nothing is said.
+fn bytes_of_a_character(charset: Option<&str>) -> u64 {
+    match charset.map(str::to_lowercase).as_deref() {
+        Some("latin1" | "ascii" | "binary") => 1,
+        Some("ucs2") => 2,
+        Some("utf8" | "utf8mb3") => 3,
+        _ => 4,
     }
 }
 

@@ -87,7 +87,8 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         "from now on {what} are refused in `{table}`, also those that the running release writes"
     ))
     .help("make sure that the running release already keeps this rule");
-    Some(if careful { draft.severity(Severity::Info) } else { draft })
+    // Not valid for old rows, it binds new ones all the same (measured).
+    Some(if careful { draft.severity(Severity::Warning) } else { draft })
 }
 
 #[cfg(test)]
