@@ -20,7 +20,7 @@ pub mod target;
 
 pub use dump::{DumpKind, DumpObject, ObjectId, SchemaDump};
 pub use error::{EngineError, StatementFailure};
-pub use live::{TableSize, live_catalog};
+pub use live::{TableSize, catalog_of, live_catalog};
 pub use lock::{LockHolder, MigrationLock};
 pub use session::{LockBudget, Row, ServerInfo, Session, connect};
 pub use shape::{ColumnShape, ForeignKeyShape, SequenceState, TableShape};

@@ -408,12 +408,7 @@ fn row_columns<'a>(
     targets(kept, now, kept.columns.iter())
 }
 
-fn insert_head(
-    dialect: Dialect,
-    kept: &Kept,
-    now: &TableShape,
-    columns: &[&crate::KeptColumn],
-) -> String {
+fn insert_head(dialect: Dialect, now: &TableShape, columns: &[&crate::KeptColumn]) -> String {
     let mut names: Vec<String> = columns.iter().map(|c| dialect.quote(&c.name)).collect();
     let overriding = if dialect == Dialect::Postgres
         && columns.iter().any(|c| now.column(&c.name).is_some_and(|c| c.identity_always))
@@ -435,7 +430,6 @@ fn insert_head(
             }
         }
     }
-    let _ = kept;
     format!(
         "INSERT INTO {} ({}){overriding} SELECT {}",
         sql::table(dialect, &now.name),
@@ -479,7 +473,7 @@ async fn insert_by_key(
         ),
     )
     .await?;
-    let head = insert_head(dialect, kept, now, &columns);
+    let head = insert_head(dialect, now, &columns);
     restored.rows += session
         .execute(&format!("{head} FROM {store} k WHERE k.downhaul_op = 'D' AND NOT {there}"))
         .await?;
@@ -644,7 +638,7 @@ async fn insert_bag(
     let store = sql::own(dialect, &kept.store());
     let live = sql::table(dialect, &now.name);
     let columns = row_columns(kept, now)?;
-    let head = insert_head(dialect, kept, now, &columns);
+    let head = insert_head(dialect, now, &columns);
     if kept.after.is_some() {
         if !take_away_left(session, kept, now).await? {
             restored.conflicts += kept.rows_gone;
@@ -722,7 +716,7 @@ async fn replace_all(
     }
     let live = sql::table(dialect, &now.name);
     let columns = row_columns(kept, now)?;
-    let head = insert_head(dialect, kept, now, &columns);
+    let head = insert_head(dialect, now, &columns);
     session.execute(&format!("DELETE FROM {live}")).await?;
     restored.rows +=
         session.execute(&format!("{head} FROM {} k", sql::own(dialect, &kept.store()))).await?;

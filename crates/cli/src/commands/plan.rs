@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use downhaul_catalog::Catalog;
-use downhaul_engine::{EngineError, SchemaDump, connect, live_catalog};
+use downhaul_engine::{EngineError, SchemaDump, catalog_of, connect};
 use downhaul_lint::{
     Blocks, LintOptions, LintReport, MigrationInput, SourceText, StatementEffects, lint_series,
 };
@@ -118,7 +118,7 @@ pub(crate) async fn foresee(
                 let plan = plan_up(&mut *session, &site.series, selection, out_of_order).await?;
                 let versions = downhaul_run::applied(&mut *session).await?;
                 let dump = session.dump().await?;
-                let catalog = live_catalog(&mut *session).await?;
+                let catalog = catalog_of(&mut *session, &dump).await?;
                 Ok::<_, downhaul_run::RunError>((plan, versions, dump, catalog))
             }
             .await;
