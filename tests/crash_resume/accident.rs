@@ -165,7 +165,7 @@ async fn the_connection_is_cut() {
     let stage = Stage::postgres().await;
     let (after, ..) = stage.rehearse().await;
     let port = Postgres::shared().port();
-    let proxy = Proxy::start(port).await;
+    let proxy = Proxy::start(port);
     let through = Program::new(PROGRAM).database(proxy.url(&stage.url(), port));
     through.migrations_from(&stage.program.dir().join("migrations"));
 

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::sync::{oneshot, watch};
 
 /// What the proxy does to its connections, those already open included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +28,16 @@ pub enum Fault {
 }
 
 /// A proxy on a free port of `127.0.0.1` in front of one server; ends when dropped.
+///
+/// It runs on a thread of its own: a test that blocks its runtime while a program runs would else
+/// keep the proxy from telling the server that the program before it is gone.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
     fault: watch::Sender<Fault>,
     passed: Arc<Passed>,
-    task: JoinHandle<()>,
+    /// Dropped with the proxy, which ends its thread and all of its connections.
+    _alive: oneshot::Sender<()>,
 }
 
 /// Bytes passed on since the fault was set.
@@ -51,20 +54,35 @@ enum From {
 }
 
 impl Proxy {
-    /// Starts a proxy in front of a port of `127.0.0.1`, on the current tokio runtime.
+    /// Starts a proxy in front of a port of `127.0.0.1`.
     ///
     /// # Panics
     /// When no port is free.
-    pub async fn start(target_port: u16) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0))
-            .await
+    pub fn start(target_port: u16) -> Self {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))
+            .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
             .unwrap_or_else(|e| panic!("no free port on 127.0.0.1: {e}"));
         let address =
             listener.local_addr().unwrap_or_else(|e| panic!("a listener without an address: {e}"));
         let (fault, watched) = watch::channel(Fault::None);
         let passed = Arc::new(Passed::default());
-        let task = tokio::spawn(accept(listener, target_port, watched, Arc::clone(&passed)));
-        Self { address, fault, passed, task }
+        let (alive, dropped) = oneshot::channel();
+        let counted = Arc::clone(&passed);
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap_or_else(|e| panic!("no runtime for the proxy: {e}"));
+            runtime.block_on(async move {
+                let listener = TcpListener::from_std(listener)
+                    .unwrap_or_else(|e| panic!("a listener that is none: {e}"));
+                tokio::select! {
+                    () = accept(listener, target_port, watched, counted) => {}
+                    _ = dropped => {}
+                }
+            });
+        });
+        Self { address, fault, passed, _alive: alive }
     }
 
     /// Port to connect to.
@@ -96,13 +114,6 @@ impl Proxy {
     pub fn passed(&self) -> (u64, u64) {
         let load = |n: &AtomicU64| n.load(Ordering::SeqCst);
         (load(&self.passed.client), load(&self.passed.server))
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.task.abort();
-        self.fault.send_replace(Fault::Reset);
     }
 }
 
@@ -209,7 +220,7 @@ mod tests {
     #[tokio::test]
     async fn faults_reach_open_and_new_connections() {
         let server = Postgres::shared();
-        let proxy = Proxy::start(server.port()).await;
+        let proxy = Proxy::start(server.port());
         let url = proxy.url(&server.url(), server.port());
         let mut session = Session::connect(&url).await;
         assert_eq!(session.value("SELECT 1").await.as_deref(), Some("1"));
@@ -235,7 +246,7 @@ mod tests {
     async fn an_answer_can_be_lost_after_the_work_was_done() {
         let server = Postgres::shared();
         let database = server.fresh_database().await;
-        let proxy = Proxy::start(server.port()).await;
+        let proxy = Proxy::start(server.port());
         let mut direct = database.session().await;
         direct.run("CREATE TABLE t (a int)").await;
         let mut session = Session::connect(&proxy.url(database.url(), server.port())).await;
