@@ -3,6 +3,10 @@
 //! Order is what makes them run: first what depends goes (triggers, policies, views, foreign
 //! keys, keys), then what it depended on; then the same way up again.
 
+mod attached;
+mod column;
+mod constraint;
+mod index;
 mod object;
 mod rebuild;
 mod table;
