@@ -4,10 +4,12 @@
 //! files; it never connects to a database and never prints.
 
 pub mod checksum;
+pub mod phase;
 pub mod source;
 pub mod version;
 
 pub use checksum::Checksum;
+pub use phase::Phase;
 pub use source::{
     Direction, LayoutId, Series, SourceError, SourceFile, SourceMigration, TransactionMode, detect,
     load, load_known, load_lenient, load_with_layout,
