@@ -67,7 +67,11 @@ async fn connect(url: &str) -> Session {
 /// A copy of the base, on which no session may be; its URL. It goes with the server.
 async fn clone(base: &DatabaseHandle, server: &Postgres, name: &str) -> String {
     let mut admin = Session::connect(&server.url()).await;
-    admin.run(&format!("CREATE DATABASE {name} TEMPLATE {} STRATEGY file_copy", base.name())).await;
+    let version = admin.value("SHOW server_version_num").await.unwrap();
+    // Older versions know no other way.
+    let strategy =
+        if version.parse::<u32>().unwrap() < 150_000 { "" } else { "STRATEGY file_copy" };
+    admin.run(&format!("CREATE DATABASE {name} TEMPLATE {} {strategy}", base.name())).await;
     admin.close().await;
     server.database_url(name)
 }

@@ -118,12 +118,16 @@ pub fn rule_index_page() -> String {
 pub fn lock_page() -> String {
     let mut out = String::from(
         "# What statements lock, rewrite, read and build\n\n## PostgreSQL\n\n\
-         Measured on PostgreSQL 15: each statement ran in a transaction on tables with rows, then \
-         `pg_locks`, file nodes and scan counters were read. `CONCURRENTLY` and `VACUUM` are from \
-         the manual. The schema is `crates/lint/facts/postgres_setup.sql`, the table \
-         `crates/lint/facts/postgres.tsv`; a test measures it again.\n\n\
-         | statement | locks | writes anew | reads in full | builds indexes on |\n\
-         | --- | --- | --- | --- | --- |\n",
+         Measured on PostgreSQL 12 to 18: each statement ran in a transaction on tables with rows, \
+         then `pg_locks`, file nodes and scan counters were read. Of `CONCURRENTLY` and `VACUUM`, \
+         which refuse a transaction, the lock was read that they wait for while another session \
+         stands in the way; their scans are from the manual. Where versions differ, or do not know \
+         the statement, a row says for which it holds; `--server-version` and `--database-url` tell \
+         the analyzer which one counts. The schema is `crates/lint/facts/postgres_setup.sql`, the \
+         table `crates/lint/facts/postgres.tsv`; a test measures it again on the PostgreSQL of this \
+         machine, and `scripts/postgres-matrix` on all versions.\n\n\
+         | statement | versions | locks | writes anew | reads in full | builds indexes on |\n\
+         | --- | --- | --- | --- | --- | --- |\n",
     );
     for fact in crate::effects::lock_facts() {
         let locks: Vec<String> =
@@ -132,8 +136,9 @@ pub fn lock_page() -> String {
             tables.iter().map(|t| format!("`{t}`")).collect::<Vec<_>>().join(", ")
         };
         out.push_str(&format!(
-            "| `{}` | {} | {} | {} | {} |\n",
+            "| `{}` | {} | {} | {} | {} | {} |\n",
             fact.statement.replace('|', "\\|"),
+            fact.versions,
             locks.join(", "),
             names(&fact.rewrites),
             names(&fact.scans),

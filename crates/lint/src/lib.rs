@@ -29,7 +29,7 @@ pub use docs::{explain, lock_page, rule_index_page, rule_page, rule_pages};
 pub use driver::lint_series;
 pub use effects::{
     Blocks, Break, Effects, LOCK_FACTS_SETUP, LockEffect, LockFact, Loss, StatementEffects, Use,
-    lock_facts,
+    Versions, lock_facts,
 };
 pub use finding::{Edit, Finding, Fix, LintReport, Severity, Summary, Suppressed};
 pub use input::{

@@ -1,6 +1,7 @@
 //! No text makes the reader panic, hang, overflow the stack or lose a byte.
 
 mod invariants;
+mod quoting;
 
 use downhaul_syntax::{Dialect, parse_script};
 use invariants::check;
@@ -132,6 +133,18 @@ proptest! {
     #[test]
     fn bits(source in prop::collection::vec(prop::sample::select(BITS), 0..60), dialect in any_dialect()) {
         check(&source.concat(), dialect);
+    }
+
+    #[test]
+    fn any_name_is_read_back(name in any::<String>(), dialect in any_dialect()) {
+        quoting::check(&name, dialect);
+    }
+
+    #[test]
+    fn hostile_names_are_read_back(
+        name in prop::collection::vec(prop::sample::select(BITS), 1..8), dialect in any_dialect()
+    ) {
+        quoting::check(&name.concat(), dialect);
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use crate::state::State;
 
-pub use table::{LOCK_FACTS_SETUP, LockFact, lock_facts};
+pub use table::{LOCK_FACTS_SETUP, LockFact, Versions, lock_facts};
 
 pub(crate) mod default_value;
 pub(crate) mod logical;

@@ -28,7 +28,7 @@ impl Stage<'_, '_> {
     /// Adds what the table of facts says of an operation, the roles filled by these tables. Tables
     /// that nobody uses yet are left out.
     fn play(&mut self, operation: &str, cast: &[(&str, &[ObjectName])]) {
-        let Some(fact) = fact(operation) else {
+        let Some(fact) = fact(operation, self.scene.state.options.version().major) else {
             debug_assert!(false, "no measured row for {operation}");
             return;
         };
@@ -188,7 +188,7 @@ impl Stage<'_, '_> {
                     .state
                     .column(table, column)
                     .is_some_and(|c| c.generated.as_ref().is_some_and(|g| !g.stored));
-                self.alter(if is_virtual { "set-default" } else { "alter-type-rewrites" }, table);
+                self.alter(if is_virtual { "set-default" } else { "set-expression" }, table);
             }
             C::DropExpression { table, .. } => self.alter("drop-expression", table),
             C::SetColumnOption { table, option, .. } => self.alter(
@@ -216,10 +216,15 @@ impl Stage<'_, '_> {
                 _ => self.alter("validate-check", table),
             },
             C::RenameConstraint { table, .. } => self.alter("rename-constraint", table),
-            C::AlterConstraint { table, name, .. } => match self.constraint(table, name) {
+            C::AlterConstraint { table, name, text } => match self.constraint(table, name) {
                 Some(Constraint { kind: ConstraintKind::ForeignKey { table: to, .. }, .. }) => {
                     let to = to.clone();
-                    self.on_both("alter-constraint", table, &to);
+                    let ends = text.to_uppercase().contains("NOT ENFORCED");
+                    self.on_both(
+                        if ends { "not-enforced" } else { "alter-constraint" },
+                        table,
+                        &to,
+                    );
                 }
                 _ => self.alter("drop-constraint", table),
             },

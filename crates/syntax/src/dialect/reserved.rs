@@ -440,6 +440,8 @@ const MYSQL: &[&str] = &[
     "utc_date",
     "utc_time",
     "utc_timestamp",
+    // As `INSERT [INTO] value` it opens the rows.
+    "value",
     "values",
     "varbinary",
     "varchar",
