@@ -1,7 +1,7 @@
 //! The schema as the server itself states it: one DDL text per object, exact enough to compare two
 //! moments and to put back what is missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -180,6 +180,18 @@ impl SchemaDump {
             differences.push(DumpDifference { left: None, right: Some(object) });
         }
         differences
+    }
+
+    /// The objects on which two dumps do not agree, as each of them has them: all that is needed to
+    /// find and to mend the difference again, however large the schemas are.
+    #[must_use]
+    pub fn only_differences(&self, other: &Self) -> (Self, Self) {
+        let differences = self.differences(other);
+        let ids: BTreeSet<&ObjectId> = differences.iter().map(DumpDifference::id).collect();
+        let of = |dump: &Self| Self {
+            objects: dump.objects.iter().filter(|o| ids.contains(&o.id)).cloned().collect(),
+        };
+        (of(self), of(other))
     }
 
     /// As a script: what `schema dump` prints.

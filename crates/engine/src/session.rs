@@ -88,6 +88,24 @@ pub trait Session: Send {
     /// Commits.
     async fn commit(&mut self) -> Result<(), EngineError>;
 
+    /// Runs the last statements of a transaction and commits, all in one message: what a journal
+    /// writes last need not cost a round trip of its own.
+    async fn commit_with(&mut self, statements: &str) -> Result<(), EngineError> {
+        self.execute(statements).await?;
+        self.commit().await
+    }
+
+    /// Runs statements as one transaction of their own. After an error nothing of them is left.
+    async fn transact(&mut self, budget: LockBudget, statements: &str) -> Result<(), EngineError> {
+        self.begin(budget).await?;
+        let result = self.commit_with(statements).await;
+        if result.is_err() {
+            // After a broken connection there is nothing to roll back: the server does it.
+            let _ = self.rollback().await;
+        }
+        result
+    }
+
     /// Rolls back. Harmless outside a transaction.
     async fn rollback(&mut self) -> Result<(), EngineError>;
 

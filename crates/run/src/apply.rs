@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use downhaul_engine::{EngineError, LockBudget, SchemaDump, Session};
 use downhaul_plan::{Direction, Version};
 use downhaul_snapshot::complete::{self, Action, Stage};
-use downhaul_snapshot::hidden;
+use downhaul_snapshot::{empty, hidden};
 use downhaul_snapshot::keep::{self, Endangered};
 use downhaul_snapshot::restore::{self, Held, Restored};
 use downhaul_snapshot::{Kept, Losses, SnapshotError, settle};
@@ -183,6 +183,8 @@ async fn transaction(
             }
             Err(stop) => stop,
         };
+        // The server's counts of changed rows know no rollback.
+        runner.changed_rows = true;
         // After a broken connection there is nothing to roll back: the server does it.
         let _ = runner.session.rollback().await;
         if foreign_keys_off {
@@ -301,8 +303,16 @@ async fn attempt(
     let points: &[RestorePoint] =
         if matches!(whole, Whole::Group { last: false }) { &[] } else { &work.points };
 
-    let endangered = if protect { keep::endangered(session, losses).await? } else { Vec::new() };
-    let watch = !endangered.is_empty() || !losses.unreadable.is_empty() && protect;
+    let mut losses = losses.clone();
+    // Where an up takes an empty table away, its down still has the schema to bring back.
+    let empty = if protect && !up {
+        empty::set_aside(session, &mut losses).await?
+    } else {
+        Vec::new()
+    };
+    let endangered = if protect { keep::endangered(session, &losses).await? } else { Vec::new() };
+    // A way forward again does not look at the schema that the way back found.
+    let watch = protect && (up && !endangered.is_empty() || !losses.unreadable.is_empty());
     let before = if watch { Some(session.dump().await?) } else { None };
     let violations =
         if foreign_keys_off { foreign_key_violations(session).await? } else { BTreeSet::new() };
@@ -321,13 +331,14 @@ async fn attempt(
         // Without it REPLACE deletes rows behind the back of every trigger.
         session.execute("PRAGMA recursive_triggers = ON").await?;
     }
-    let hidden = if protect && !losses.all_given_up {
-        Some(hidden::Watch::begin(session).await?)
+    let hidden_is_off = !protect || losses.all_given_up;
+    let hidden = if !hidden_is_off {
+        Some(hidden::Watch::begin(session, runner.changed_rows).await?)
     } else {
         None
     };
     let mut kept: Vec<Kept> = Vec::new();
-    let first = journal.next_kept(session).await?;
+    let first = if endangered.is_empty() { 0 } else { journal.next_kept(session).await? };
     for (number, table) in (first..).zip(&endangered) {
         kept.push(keep::keep(session, table, number).await?);
     }
@@ -359,8 +370,11 @@ async fn attempt(
     }
 
     if let Some(watch) = hidden {
-        watch.check(session, &endangered, &losses.given_up).await?;
+        let mut known = losses.given_up.clone();
+        known.extend(empty);
+        runner.changed_rows |= watch.check(session, &endangered, &known).await?;
     }
+    runner.changed_rows |= !points.is_empty() || hidden_is_off;
 
     let remaining = bring_back(
         session,
@@ -381,22 +395,24 @@ async fn attempt(
         session.execute("PRAGMA recursive_triggers = OFF").await?;
     }
     let after = if watch { Some(session.dump().await?) } else { None };
-    if let (Some(before), Some(after)) = (&before, &after) {
-        if !losses.unreadable.is_empty() {
-            check_foreseen(before, after, &endangered)?;
-        }
-        if !settled.is_empty() || up {
-            journal
-                .add_restore_point(
-                    session,
-                    work.version,
-                    prepared.direction,
-                    work.operation,
-                    (before, after),
-                    &settled,
-                )
-                .await?;
-        }
+    if let (Some(before), Some(after), false) = (&before, &after, losses.unreadable.is_empty()) {
+        check_foreseen(before, after, &endangered)?;
+    }
+    if !settled.is_empty() || up && watch {
+        let (before, after) = match (&before, &after) {
+            (Some(before), Some(after)) => before.only_differences(after),
+            _ => (SchemaDump::default(), SchemaDump::default()),
+        };
+        journal
+            .add_restore_point(
+                session,
+                work.version,
+                prepared.direction,
+                work.operation,
+                (&before, &after),
+                &settled,
+            )
+            .await?;
     }
     if foreign_keys_off {
         let new: Vec<String> =
@@ -437,10 +453,11 @@ async fn attempt(
         });
     }
     // One round trip for all of them.
-    if !records.is_empty() {
-        session.execute(&records.join("; ")).await?;
+    if records.is_empty() {
+        session.commit().await?;
+    } else {
+        session.commit_with(&records.join("; ")).await?;
     }
-    session.commit().await?;
     Ok(applied)
 }
 
@@ -519,6 +536,9 @@ pub(crate) async fn run_completions(
     // Putting one object back can bring others with it (a table its columns), so look again after
     // each; every round settles one object, which bounds the loop.
     let mut seen = BTreeSet::new();
+    if before.differences(after).is_empty() {
+        return Ok(());
+    }
     loop {
         let now = session.dump().await?;
         let next = complete::objects(dialect, before, after, &now, stage)
@@ -847,6 +867,7 @@ async fn single(
     observer: &mut dyn Observer,
 ) -> Result<(), EngineError> {
     let (journal, prepared) = (runner.journal, work.prepared);
+    runner.changed_rows = true;
     let statement = &prepared.statements[index];
     let ordinal = index + 1;
     let started = Instant::now();

@@ -75,15 +75,18 @@ impl Runner {
             DownSelection::ToRelease(_) => false,
         });
         let mut plan = DownPlan::default();
+        let journal = self.journal;
+        let with_points = journal.with_restore_points(&mut *self.session, Direction::Up).await?;
         for (_, entry) in chosen {
             if entry.state == MigrationState::Applying {
                 return Err(RunError::HalfWay { label: entry.label(), direction: Direction::Up });
             }
             let down = self.down_of(series, entry)?;
-            let points = self
-                .journal
-                .restore_points(&mut *self.session, &entry.version, Direction::Up)
-                .await?;
+            let points = if with_points.contains(&entry.version) {
+                journal.restore_points(&mut *self.session, &entry.version, Direction::Up).await?
+            } else {
+                Vec::new()
+            };
             let kept = points.iter().flat_map(|point| &point.kept).map(KeptSummary::of).collect();
             plan.migrations.push(PlannedDown {
                 version: entry.version.clone(),

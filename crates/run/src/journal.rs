@@ -3,6 +3,8 @@
 //! On PostgreSQL it lies in the schema `downhaul`, on SQLite in tables that begin with
 //! `downhaul_`, as on MySQL and MariaDB. The same tables and the same SQL serve all.
 
+use std::collections::BTreeSet;
+
 use downhaul_engine::{EngineError, SchemaDump, Session};
 use downhaul_plan::{Checksum, Direction, Version};
 use downhaul_snapshot::{Kept, sql};
@@ -660,6 +662,21 @@ impl Journal {
                 .await?;
         }
         Ok(())
+    }
+
+    /// Migrations of which [`Self::restore_points`] has something, all at once.
+    pub async fn with_restore_points(
+        self,
+        session: &mut dyn Session,
+        direction: Direction,
+    ) -> Result<BTreeSet<Version>, EngineError> {
+        let rows = session
+            .rows(&format!(
+                "SELECT DISTINCT version FROM {} WHERE direction = '{direction}' AND state IN ('held', 'returned')",
+                self.table("restore_point")
+            ))
+            .await?;
+        Ok(rows.iter().map(|row| Version::new(row.text(0))).collect())
     }
 
     /// The restore points that the last run of a migration in a direction left and that are still

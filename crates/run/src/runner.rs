@@ -56,6 +56,9 @@ pub struct Runner {
     lock: MigrationLock,
     pub(crate) journal: Journal,
     pub(crate) options: Options,
+    /// This session may have changed rows in an earlier transaction, which the server counts until
+    /// it has reported them.
+    pub(crate) changed_rows: bool,
     /// Runs that ended without saying so, found at the start.
     pub interrupted: Vec<Operation>,
 }
@@ -89,7 +92,7 @@ impl Runner {
             session.commit().await?;
         }
         let interrupted = journal.interrupted(&mut *session).await?;
-        let mut runner = Self { session, lock, journal, options, interrupted };
+        let mut runner = Self { session, lock, journal, options, changed_rows: false, interrupted };
         if !runner.interrupted.is_empty() && !runner.session.dialect().has_transactional_ddl() {
             stepwise::clean_up(&mut runner).await?;
         }

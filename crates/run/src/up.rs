@@ -211,15 +211,19 @@ impl Runner {
         observer: &mut dyn Observer,
     ) -> Result<Vec<Applied>, RunError> {
         let mut done = Vec::new();
+        let journal = self.journal;
+        let kept = journal.with_restore_points(&mut *self.session, Direction::Down).await?;
         for migration in &plan.migrations {
             if self.stop_asked() {
                 return Err(RunError::Interrupted { completed: done.len() });
             }
             // What an earlier down kept of this migration's data comes back with its up.
-            let points = self
-                .journal
-                .restore_points(&mut *self.session, &migration.version, Direction::Down)
-                .await?;
+            let points = if kept.contains(&migration.version) {
+                let session = &mut *self.session;
+                journal.restore_points(session, &migration.version, Direction::Down).await?
+            } else {
+                Vec::new()
+            };
             let work = Work {
                 version: &migration.version,
                 prepared: &migration.up,

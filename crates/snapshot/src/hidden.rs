@@ -26,18 +26,19 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Begins, within the migration's transaction and before its first statement.
-    pub async fn begin(session: &mut dyn Session) -> Result<Self, SnapshotError> {
+    /// Begins, within the migration's transaction and before its first statement. `changed` says
+    /// that earlier transactions of this session changed or deleted rows.
+    pub async fn begin(session: &mut dyn Session, changed: bool) -> Result<Self, SnapshotError> {
         let newest = match session.dialect() {
             Dialect::Postgres => Some(
                 session
-                    .number("SELECT coalesce(max(oid::bigint), 0) FROM pg_catalog.pg_class")
+                    .number("SELECT coalesce(max(oid)::bigint, 0) FROM pg_catalog.pg_class")
                     .await?,
             ),
             _ => None,
         };
         let mut earlier = BTreeMap::new();
-        if newest.is_some() {
+        if newest.is_some() && changed {
             let rows = session
                 .rows(
                     "SELECT relid, n_tup_upd + n_tup_del FROM pg_catalog.pg_stat_xact_user_tables \
@@ -51,28 +52,37 @@ impl Watch {
         Ok(Self { newest, earlier })
     }
 
-    /// Refuses if rows were changed or deleted of a table of which nothing is kept.
+    /// Refuses if rows were changed or deleted of a table of which nothing is kept. Returns whether
+    /// rows were changed or deleted at all.
     pub async fn check(
         self,
         session: &mut dyn Session,
         endangered: &[Endangered],
         given_up: &[ObjectName],
-    ) -> Result<(), SnapshotError> {
-        let Some(newest) = self.newest else { return Ok(()) };
+    ) -> Result<bool, SnapshotError> {
+        let Some(newest) = self.newest else { return Ok(false) };
         let dialect = session.dialect();
-        // The rows of a partition or of an inheriting table belong to what it descends from.
+        // Whoever changes rows locks the table until the end of the transaction: the counts of those
+        // few tables are asked for, not of all that there are. The rows of a partition or of an
+        // inheriting table belong to what it descends from.
         let changed = session
-            .rows(&format!(
+            .rows(
                 "WITH RECURSIVE changed AS ( \
-                   SELECT relid, n_tup_upd + n_tup_del AS rows FROM pg_catalog.pg_stat_xact_user_tables \
-                   WHERE n_tup_upd + n_tup_del > 0 AND schemaname <> 'downhaul' AND relid::bigint <= {newest}), \
+                   SELECT o.oid AS relid, s.rows FROM ( \
+                     SELECT DISTINCT relation FROM pg_catalog.pg_locks \
+                     WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation' AND mode <> 'AccessShareLock') l \
+                   JOIN pg_catalog.pg_class o ON o.oid = l.relation AND o.relkind IN ('r', 'p', 'm') AND o.oid::bigint >= 16384 \
+                   CROSS JOIN LATERAL (SELECT pg_catalog.pg_stat_get_xact_tuples_updated(o.oid) \
+                     + pg_catalog.pg_stat_get_xact_tuples_deleted(o.oid) AS rows) s \
+                   WHERE s.rows > 0 \
+                     AND o.relnamespace NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname IN ('downhaul', 'pg_toast'))), \
                  line AS ( \
                    SELECT relid, relid AS ancestor FROM changed \
                    UNION SELECT l.relid, i.inhparent FROM line l JOIN pg_catalog.pg_inherits i ON i.inhrelid = l.ancestor) \
                  SELECT c.relid, c.rows, n.nspname, t.relname FROM changed c JOIN line l ON l.relid = c.relid \
                  JOIN pg_catalog.pg_class t ON t.oid = l.ancestor JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace \
-                 ORDER BY c.relid, l.ancestor = c.relid DESC"
-            ))
+                 ORDER BY c.relid, l.ancestor = c.relid DESC",
+            )
             .await?;
         let full = |name: &ObjectName| match &name.schema {
             Some(_) => name.clone(),
@@ -92,12 +102,13 @@ impl Watch {
                 names.push(name(dialect, more.text(2), more.text(3)));
             }
             let count = row.number(1)? - self.earlier.get(row.text(0)).copied().unwrap_or(0);
-            if count > 0 && !names.iter().any(|name| known.contains(name)) {
+            let made_here = row.number(0)? > newest;
+            if count > 0 && !made_here && !names.iter().any(|name| known.contains(name)) {
                 lost.push(format!("{count} rows of {}", names[0]));
             }
         }
         if lost.is_empty() {
-            return Ok(());
+            return Ok(!changed.is_empty());
         }
         Err(SnapshotError::HiddenChange { what: lost.join(", ") })
     }

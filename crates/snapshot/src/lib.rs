@@ -18,6 +18,7 @@
 //!    data, and verifies it row by row.
 
 pub mod complete;
+pub mod empty;
 pub mod hidden;
 pub mod keep;
 pub mod loss;

@@ -96,16 +96,37 @@ impl MySql {
         .map(drop)
     }
 
+    /// Statements that open a transaction within a budget.
+    fn opening(&self, budget: LockBudget) -> String {
+        // Whole seconds, at least one (MySQL manual §7.1.8).
+        let seconds = budget.lock_timeout.as_millis().div_ceil(1000).max(1);
+        let mut limits = format!(
+            "SET SESSION lock_wait_timeout = {seconds}, innodb_lock_wait_timeout = {seconds}"
+        );
+        if self.server.dialect == Dialect::MariaDb {
+            let limit = budget.statement_timeout.map_or(0.0, |limit| limit.as_secs_f64());
+            limits.push_str(&format!(", max_statement_time = {limit:.3}"));
+        }
+        // SERIALIZABLE: every read is one of the newest rows and locks them. A snapshot taken
+        // before the last lock was to be had would compare rows with what they no longer are.
+        format!("{limits}; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; START TRANSACTION")
+    }
+
+    /// The statement that sets the time limits back.
+    fn no_limits(&self) -> String {
+        let mut put_back = self.put_back.clone();
+        if self.server.dialect == Dialect::MariaDb {
+            put_back.push_str(", max_statement_time = DEFAULT");
+        }
+        put_back
+    }
+
     async fn lift_limits(&mut self) -> Result<(), EngineError> {
         if !self.limited {
             return Ok(());
         }
         self.limited = false;
-        let mut put_back = self.put_back.clone();
-        if self.server.dialect == Dialect::MariaDb {
-            put_back.push_str(", max_statement_time = DEFAULT");
-        }
-        self.execute(&put_back).await.map(drop)
+        self.execute(&self.no_limits()).await.map(drop)
     }
 }
 
@@ -143,28 +164,33 @@ impl Session for MySql {
     }
 
     async fn begin(&mut self, budget: LockBudget) -> Result<(), EngineError> {
-        // Whole seconds, at least one (MySQL manual §7.1.8).
-        let seconds = budget.lock_timeout.as_millis().div_ceil(1000).max(1);
-        let mut limits = format!(
-            "SET SESSION lock_wait_timeout = {seconds}, innodb_lock_wait_timeout = {seconds}"
-        );
-        if self.server.dialect == Dialect::MariaDb {
-            let limit = budget.statement_timeout.map_or(0.0, |limit| limit.as_secs_f64());
-            limits.push_str(&format!(", max_statement_time = {limit:.3}"));
-        }
         self.limited = true;
-        // SERIALIZABLE: every read is one of the newest rows and locks them. A snapshot taken
-        // before the last lock was to be had would compare rows with what they no longer are.
-        self.execute(&format!(
-            "{limits}; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; START TRANSACTION"
-        ))
-        .await
-        .map(drop)
+        self.execute(&self.opening(budget)).await.map(drop)
     }
 
     async fn commit(&mut self) -> Result<(), EngineError> {
         self.execute("COMMIT").await?;
         self.lift_limits().await
+    }
+
+    async fn commit_with(&mut self, statements: &str) -> Result<(), EngineError> {
+        let put_back = if self.limited { self.no_limits() } else { "DO 0".to_owned() };
+        self.execute(&format!("{statements}; COMMIT; {put_back}")).await?;
+        self.limited = false;
+        Ok(())
+    }
+
+    async fn transact(&mut self, budget: LockBudget, statements: &str) -> Result<(), EngineError> {
+        self.limited = true;
+        let (opening, put_back) = (self.opening(budget), self.no_limits());
+        let result = self.execute(&format!("{opening}; {statements}; COMMIT; {put_back}")).await;
+        if result.is_err() {
+            // After a broken connection there is nothing to roll back: the server does it.
+            let _ = self.rollback().await;
+        } else {
+            self.limited = false;
+        }
+        result.map(drop)
     }
 
     async fn rollback(&mut self) -> Result<(), EngineError> {

@@ -105,18 +105,17 @@ impl Session for Postgres {
         let statement = budget.statement_timeout.map_or(0, |limit| limit.as_millis());
         // Capture needs each statement to see what is committed when it starts, so a default of
         // REPEATABLE READ must not reach us.
-        let settings = format!(
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {statement}; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL client_min_messages = warning",
+        // The server goes on with the statement of a run that was killed, whose migration lock is
+        // free by then: the lock at the end is free only when that transaction has ended. One
+        // message: each of its statements is run on its own, after the one before it.
+        let opening = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {statement}; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL client_min_messages = warning; \
+             SELECT pg_catalog.pg_advisory_xact_lock({TRANSACTION_KEY})",
             budget.lock_timeout.as_millis(),
         );
-        // The server goes on with the statement of a run that was killed, whose migration lock is
-        // free by then: this lock is free only when that transaction has ended.
-        let alone = format!("SELECT pg_catalog.pg_advisory_xact_lock({TRANSACTION_KEY})");
-        for sql in [settings, alone] {
-            if let Err(error) = self.execute(&sql).await {
-                let _ = self.execute("ROLLBACK").await;
-                return Err(error);
-            }
+        if let Err(error) = self.execute(&opening).await {
+            let _ = self.execute("ROLLBACK").await;
+            return Err(error);
         }
         self.in_transaction = true;
         Ok(())
@@ -125,6 +124,12 @@ impl Session for Postgres {
     async fn commit(&mut self) -> Result<(), EngineError> {
         self.in_transaction = false;
         self.execute("COMMIT").await.map(drop)
+    }
+
+    async fn commit_with(&mut self, statements: &str) -> Result<(), EngineError> {
+        self.execute(&format!("{statements}; COMMIT")).await?;
+        self.in_transaction = false;
+        Ok(())
     }
 
     async fn rollback(&mut self) -> Result<(), EngineError> {

@@ -103,13 +103,16 @@ impl Session for Sqlite {
 
     async fn begin(&mut self, budget: LockBudget) -> Result<(), EngineError> {
         let busy = budget.lock_timeout.as_millis();
-        self.execute(&format!("PRAGMA busy_timeout = {busy}")).await?;
         // The write lock at once: a reader that becomes a writer can only fail (SQLITE_BUSY).
-        self.execute("BEGIN IMMEDIATE").await.map(drop)
+        self.execute(&format!("PRAGMA busy_timeout = {busy}; BEGIN IMMEDIATE")).await.map(drop)
     }
 
     async fn commit(&mut self) -> Result<(), EngineError> {
         self.execute("COMMIT").await.map(drop)
+    }
+
+    async fn commit_with(&mut self, statements: &str) -> Result<(), EngineError> {
+        self.execute(&format!("{statements}; COMMIT")).await.map(drop)
     }
 
     async fn rollback(&mut self) -> Result<(), EngineError> {

@@ -17,6 +17,7 @@ impl Run<'_> {
         let (Some(newest), Some(oldest)) = (work.points.first(), work.points.last()) else {
             return Ok(());
         };
+        self.write_rest().await?;
         // Only the way down promises the old schema; the way up brings the new one by itself.
         let complete = work.prepared.direction == Direction::Down;
         let schemas = (&oldest.before, &newest.after);

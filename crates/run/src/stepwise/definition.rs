@@ -6,6 +6,7 @@ use std::time::Instant;
 use downhaul_engine::{EngineError, Session};
 use downhaul_snapshot::keep::Endangered;
 use downhaul_snapshot::stepwise::{self, GroupKind};
+use downhaul_plan::Direction;
 use downhaul_snapshot::{Kept, Losses, Names, SnapshotError};
 use downhaul_syntax::{Change, Ident, ObjectName, Parsed, RoutineKind, Statement};
 
@@ -33,7 +34,9 @@ impl Run<'_> {
                 return self.settle_late(index, &losses, &names).await;
             }
         }
-        self.discard_making().await?;
+        if self.may_hold {
+            self.discard_making().await?;
+        }
         let tables = if protect {
             let session = &mut *self.runner.session;
             stepwise::endangered(session, &losses, &names, GroupKind::Definition).await?
@@ -42,6 +45,9 @@ impl Run<'_> {
         };
         if tables.is_empty() {
             return self.plain(index).await;
+        }
+        if prepared.direction == Direction::Down && self.on_empty_tables(index, &tables).await? {
+            return Ok(());
         }
         if self.runner.session.server().cluster {
             return Err(SnapshotError::CannotRestore(format!(
@@ -127,8 +133,95 @@ impl Run<'_> {
         let journal = self.runner.journal;
         let session = &mut *self.runner.session;
         let probe = appearance(session, statement).await?;
-        session.execute(&journal.intend(place, index + 1, &statement.text, &probe)).await?;
+        let step = (index + 1, statement.text.as_str());
+        session.execute(&journal.intend(place, step, "intended", &probe)).await?;
         Ok(())
+    }
+
+    /// Opens a transaction that the statement's own implicit commit ends, and in which the journal
+    /// learns that it is now sent: it tells so from the moment on at which it could be true.
+    async fn start(&mut self, index: usize) -> Result<(), Stop> {
+        let statement = &self.work.prepared.statements[index];
+        let place = (self.work.version, self.work.prepared.direction, self.work.operation);
+        let journal = self.runner.journal;
+        let beginning = self.unrecorded.then(|| self.beginning());
+        let session = &mut *self.runner.session;
+        let probe = appearance(session, statement).await?;
+        let step = (index + 1, statement.text.as_str());
+        let started = journal.intend(place, step, "started", &probe);
+        session.begin(self.runner.options.budget).await?;
+        let records: Vec<String> = beginning.into_iter().chain([started]).collect();
+        session.execute(&records.join("; ")).await?;
+        Ok(())
+    }
+
+    /// The statement that [`Self::start`] announced took effect.
+    async fn started_is_done(&mut self, index: usize, ms: u128) -> Result<(), Stop> {
+        self.unrecorded = false;
+        let prepared = self.work.prepared;
+        let statement = &prepared.statements[index];
+        let place = (self.work.version, prepared.direction, self.work.operation);
+        let journal = self.runner.journal;
+        let done = journal.done(place, &[(index + 1, statement.text.as_str(), ms)]);
+        let done = done.unwrap_or_default();
+        let last = index + 1 == prepared.statements.len() && self.work.points.is_empty();
+        if last && leaves_a_trace(statement) {
+            // Until then the catalog tells what the journal does not.
+            self.unwritten = Some(done);
+        } else {
+            self.runner.session.commit_with(&done).await?;
+        }
+        Ok(())
+    }
+
+    /// On the way back a statement that takes tables or columns without a single row loses nothing.
+    /// Whether it is one, and was run.
+    async fn on_empty_tables(
+        &mut self,
+        index: usize,
+        tables: &[Endangered],
+    ) -> Result<bool, Stop> {
+        let used = |table: &Endangered| table.shape.sequences.iter().any(|s| s.last_value > 0);
+        if self.runner.session.server().cluster || tables.iter().any(used) {
+            return Ok(false);
+        }
+        let dialect = self.runner.session.dialect();
+        let names: Vec<String> =
+            tables.iter().map(|table| dialect.quote_name(&table.shape.name)).collect();
+        let tests: Vec<String> =
+            names.iter().map(|name| format!("EXISTS (SELECT 1 FROM {name})")).collect();
+        let has_rows = format!("SELECT {}", tests.join(" OR "));
+        if self.runner.session.number(&has_rows).await? != 0 {
+            return Ok(false);
+        }
+        self.start(index).await?;
+        let texts = self.texts(index);
+        let begun = Instant::now();
+        let session = &mut *self.runner.session;
+        // As an ALTER or a DROP locks them, and ends the transaction as they do.
+        let locks = format!("LOCK TABLES {} WRITE", names.join(" WRITE, "));
+        let mut result = session.execute(&locks).await;
+        if result.is_ok() && session.number(&has_rows).await? != 0 {
+            session.execute("UNLOCK TABLES").await?;
+            session.commit().await?;
+            self.unrecorded = false;
+            return Ok(false);
+        }
+        for text in &texts {
+            if result.is_ok() {
+                result = session.execute(text).await;
+            }
+        }
+        let took = begun.elapsed();
+        if let Err(error) = result {
+            return Err(self.gave_up(index, error, took.as_millis()).await);
+        }
+        session.execute("UNLOCK TABLES").await?;
+        for sql in &texts {
+            self.observer.event(Event::Statement { sql, took });
+        }
+        self.started_is_done(index, took.as_millis()).await?;
+        Ok(true)
     }
 
     fn mark(&self, index: usize, state: &str, ms: u128) -> String {
@@ -146,14 +239,10 @@ impl Run<'_> {
 
     /// A statement that destroys nothing.
     async fn plain(&mut self, index: usize) -> Result<(), Stop> {
-        self.intend(index).await?;
-        let started = self.mark(index, "started", 0);
+        self.start(index).await?;
         let texts = self.texts(index);
         let begun = Instant::now();
-        let budget = self.runner.options.budget;
         let session = &mut *self.runner.session;
-        session.begin(budget).await?;
-        session.execute(&started).await?;
         let mut result = Ok(0);
         for text in &texts {
             result = session.execute(text).await;
@@ -165,14 +254,10 @@ impl Run<'_> {
         if let Err(error) = result {
             return Err(self.gave_up(index, error, took.as_millis()).await);
         }
-        let done = self.mark(index, "done", took.as_millis());
-        let session = &mut *self.runner.session;
-        session.execute(&done).await?;
-        session.commit().await?;
         for sql in &texts {
             self.observer.event(Event::Statement { sql, took });
         }
-        Ok(())
+        self.started_is_done(index, took.as_millis()).await
     }
 
     /// Notes that the server refused the statement.
@@ -194,6 +279,8 @@ impl Run<'_> {
         found: Vec<Endangered>,
         names: &Names,
     ) -> Result<(), Stop> {
+        self.record_beginning().await?;
+        self.may_hold = true;
         let journal = self.runner.journal;
         let place = (self.work.version, self.work.prepared.direction, self.work.operation);
         let budget = self.runner.options.budget;
@@ -322,10 +409,7 @@ impl Run<'_> {
         }
         records.extend(journal.done(place, &[(index + 1, statement.text.as_str(), ms)]));
         let budget = self.runner.options.budget;
-        let session = &mut *self.runner.session;
-        session.begin(budget).await?;
-        session.execute(&records.join("; ")).await?;
-        session.commit().await?;
+        self.runner.session.transact(budget, &records.join("; ")).await?;
         for (_, kept, lost) in &settled {
             if *lost {
                 let summary = KeptSummary::of(kept);
@@ -337,6 +421,12 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether the catalog tells that a statement took effect, or it may run again.
+fn leaves_a_trace(statement: &Statement) -> bool {
+    let Parsed::Changes(changes) = &statement.parsed else { return false };
+    changes.iter().all(|change| named(change).is_some())
 }
 
 /// How the objects look that a statement names: two texts differ once it has taken effect.

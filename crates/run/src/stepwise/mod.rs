@@ -48,6 +48,12 @@ struct Run<'a> {
     holds: Vec<Vec<Option<Held>>>,
     /// The schema before the migration, where it matters.
     before: Option<SchemaDump>,
+    /// The journal does not say yet that the migration begins: it will with the first statement.
+    unrecorded: bool,
+    /// Records of the last statement, which the end of the migration writes with its own.
+    unwritten: Option<String>,
+    /// The migration may have restore points of its own.
+    may_hold: bool,
 }
 
 /// Runs one direction of one migration to its end.
@@ -78,6 +84,9 @@ pub(crate) async fn run(
         cut_off: BTreeMap::new(),
         holds: Vec::new(),
         before: None,
+        unrecorded: false,
+        unwritten: None,
+        may_hold: resumed,
     };
     let result = run.all(resumed, completed).await;
     let applied = run.applied;
@@ -142,7 +151,9 @@ impl Run<'_> {
         let prepared = self.work.prepared;
         let direction = prepared.direction;
         let dialect = self.runner.session.dialect();
-        self.read_steps().await?;
+        if resumed {
+            self.read_steps().await?;
+        }
         let losses = prepared.losses(&prepared.statements, dialect);
         let protect = self.runner.options.protect && !losses.all_given_up;
         if !resumed {
@@ -151,7 +162,9 @@ impl Run<'_> {
                     RunError::Refused { label: prepared.label.clone(), direction, reason }
                 })?;
             }
+            // A way forward again does not look at the schema that the way back found.
             let watch = protect
+                && direction == Direction::Up
                 && (!losses.is_empty() || losses.makes_triggers || !losses.inserts.is_empty());
             self.begin(watch).await.map_err(|stop| self.stopped(stop, None, completed))?;
         } else {
@@ -287,9 +300,13 @@ impl Run<'_> {
     async fn begin(&mut self, watch: bool) -> Result<(), Stop> {
         if watch {
             self.before = Some(self.runner.session.dump().await?);
+            self.may_hold = true;
         }
         self.hold_all().await?;
-        self.record_beginning().await?;
+        self.unrecorded = true;
+        if watch || !self.work.points.is_empty() {
+            self.record_beginning().await?;
+        }
         Ok(())
     }
 

@@ -112,17 +112,18 @@ impl Journal {
         ))
     }
 
-    /// Statement that records one step, whatever was recorded of it in this operation before.
+    /// Statement that records one step as `intended` or `started`, whatever was recorded of it in
+    /// this operation before.
     pub(super) fn intend(
         self,
         (version, direction, operation): (&Version, Direction, i64),
-        ordinal: usize,
-        statement: &str,
+        (ordinal, statement): (usize, &str),
+        state: &str,
         probe: &str,
     ) -> String {
         format!(
             "REPLACE INTO {} (operation, version, direction, ordinal, statement, state, at, duration_ms, probe) \
-             VALUES ({operation}, {}, '{direction}', {ordinal}, {}, 'intended', {}, 0, {})",
+             VALUES ({operation}, {}, '{direction}', {ordinal}, {}, '{state}', {}, 0, {})",
             self.table("step"),
             self.text(version.as_str()),
             self.text(statement),
@@ -185,17 +186,28 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Records, in one transaction, that the migration begins.
-    pub(super) async fn record_beginning(&mut self) -> Result<(), Stop> {
+    /// Statement that records that the migration begins. It may be said again: nobody knows whether
+    /// a statement that failed had committed what came before it.
+    pub(super) fn beginning(&self) -> String {
         let journal = self.runner.journal;
-        let begin = match self.work.prepared.direction {
+        match self.work.prepared.direction {
             Direction::Up => {
                 let entry =
                     JournalEntry { state: MigrationState::Applying, ..self.work.entry.clone() };
-                journal.record(&entry, self.work.operation, 0)
+                let record = journal.record(&entry, self.work.operation, 0);
+                format!("{record} ON DUPLICATE KEY UPDATE version = version")
             }
             Direction::Down => journal.set_state(self.work.version, MigrationState::Reverting),
-        };
+        }
+    }
+
+    /// Records, in one transaction, that the migration begins, unless it is recorded already.
+    pub(super) async fn record_beginning(&mut self) -> Result<(), Stop> {
+        if !std::mem::take(&mut self.unrecorded) {
+            return Ok(());
+        }
+        let journal = self.runner.journal;
+        let begin = self.beginning();
         let before = self.before.take();
         let place = (self.work.version, self.work.prepared.direction, self.work.operation);
         let session = &mut *self.runner.session;
@@ -205,6 +217,14 @@ impl Run<'_> {
             journal.open_point(session, place, "open", Some(before), &[]).await?;
         }
         session.commit().await?;
+        Ok(())
+    }
+
+    /// Writes the records that the last statement left to the end of the migration.
+    pub(super) async fn write_rest(&mut self) -> Result<(), EngineError> {
+        if let Some(records) = self.unwritten.take() {
+            self.runner.session.transact(self.runner.options.budget, &records).await?;
+        }
         Ok(())
     }
 
@@ -230,13 +250,28 @@ impl Run<'_> {
             statements.push(journal.forget_point(point.number(0)?));
         }
         let session = &mut *self.runner.session;
-        session.begin(self.runner.options.budget).await?;
-        session.execute(&statements.join("; ")).await?;
-        session.commit().await?;
+        session.transact(self.runner.options.budget, &statements.join("; ")).await?;
         for kept in self.work.points.iter().flat_map(|point| &point.kept) {
             stepwise::drop_hold(&mut *self.runner.session, kept).await?;
         }
+        if !self.may_hold {
+            return Ok(());
+        }
         drop_unknown(&mut *self.runner.session, journal).await
+    }
+
+    /// Restore points that this migration has opened: number, stores.
+    async fn open_points(&mut self) -> Result<Vec<downhaul_engine::Row>, EngineError> {
+        let journal = self.runner.journal;
+        let (version, direction, _) = self.place();
+        let sql = format!(
+            "SELECT r.id, count(k.id) FROM {} r LEFT JOIN {} k ON k.restore_point = r.id \
+             WHERE r.version = {} AND r.direction = '{direction}' AND r.state = 'open' GROUP BY r.id ORDER BY r.id",
+            journal.table("restore_point"),
+            journal.table("kept"),
+            journal.text(version.as_str())
+        );
+        self.runner.session.rows(&sql).await
     }
 
     /// The migration is whole: its restore points are held, those that it used are closed.
@@ -244,28 +279,20 @@ impl Run<'_> {
         let journal = self.runner.journal;
         let version = self.work.version;
         let direction = self.work.prepared.direction;
-        let open = self
-            .runner
-            .session
-            .rows(&format!(
-                "SELECT r.id, count(k.id) FROM {} r LEFT JOIN {} k ON k.restore_point = r.id \
-                 WHERE r.version = {} AND r.direction = '{direction}' AND r.state = 'open' GROUP BY r.id ORDER BY r.id",
-                journal.table("restore_point"),
-                journal.table("kept"),
-                journal.text(version.as_str())
-            ))
-            .await?;
-        let mut statements = Vec::new();
+        let open = if self.may_hold { self.open_points().await? } else { Vec::new() };
+        let mut statements: Vec<String> = self.unwritten.take().into_iter().collect();
         let holds_data = open.iter().any(|row| row.text(1) != "0");
         if let Some(newest) = open.last() {
             if holds_data || direction == Direction::Up {
-                let after = self.runner.session.dump().await?;
-                statements.push(format!(
-                    "UPDATE {} SET schema_after = {} WHERE id = {}",
-                    journal.table("restore_point"),
-                    journal.text(&json(&after)?),
-                    newest.text(0)
-                ));
+                if direction == Direction::Up {
+                    let after = self.runner.session.dump().await?;
+                    statements.push(format!(
+                        "UPDATE {} SET schema_after = {} WHERE id = {}",
+                        journal.table("restore_point"),
+                        journal.text(&json(&after)?),
+                        newest.text(0)
+                    ));
+                }
                 statements.push(format!(
                     "UPDATE {} SET state = 'held' WHERE version = {} AND direction = '{direction}' AND state = 'open'",
                     journal.table("restore_point"),
@@ -294,9 +321,7 @@ impl Run<'_> {
         }
         statements.push(journal.settle_steps(version, direction));
         let session = &mut *self.runner.session;
-        session.begin(self.runner.options.budget).await?;
-        session.execute(&statements.join("; ")).await?;
-        session.commit().await?;
+        session.transact(self.runner.options.budget, &statements.join("; ")).await?;
         for kept in self.work.points.iter().flat_map(|point| &point.kept) {
             stepwise::drop_hold(session, kept).await?;
         }

@@ -13,6 +13,7 @@ use crate::apply::{KeptSummary, Stop};
 impl Run<'_> {
     /// One try.
     pub(super) async fn rows(&mut self, members: &[usize], protect: bool) -> Result<(), Stop> {
+        self.record_beginning().await?;
         let prepared = self.work.prepared;
         let journal = self.runner.journal;
         let dialect = self.runner.session.dialect();
@@ -22,7 +23,8 @@ impl Run<'_> {
         if protect {
             let session = &mut *self.runner.session;
             let found = stepwise::endangered(session, &losses, &names, GroupKind::Rows).await?;
-            let first = journal.next_kept(session).await?;
+            self.may_hold |= !found.is_empty();
+            let first = if found.is_empty() { 0 } else { journal.next_kept(session).await? };
             for (id, table) in (first..).zip(found) {
                 let kept = stepwise::describe(&table, &names, GroupKind::Rows, id);
                 stepwise::create_store(session, &kept, GroupKind::Rows).await?;
@@ -96,10 +98,10 @@ impl Run<'_> {
         if !kept.is_empty() {
             journal.open_point(session, place, "open", None, &kept).await?;
         }
-        if let Some(done) = journal.done(place, &steps) {
-            session.execute(&done).await?;
+        match journal.done(place, &steps) {
+            Some(done) => session.commit_with(&done).await?,
+            None => session.commit().await?,
         }
-        session.commit().await?;
         Ok(lost)
     }
 }

@@ -1,0 +1,112 @@
+//! Tables that hold nothing: a way back that drops them loses nothing, so nothing is copied.
+
+use downhaul_engine::Session;
+use downhaul_syntax::{Dialect, ObjectName};
+
+use crate::loss::{Losses, TableLoss};
+use crate::sql;
+use crate::store::SnapshotError;
+
+/// Empties `losses` where every table in it has no row and no counter that was ever used, and returns
+/// their names. They are locked as the statement that alters them will lock them, so they stay
+/// empty until it runs. Within the migration's transaction.
+///
+/// All or none: where one table has rows, foreign keys may act on the others.
+pub async fn set_aside(
+    session: &mut dyn Session,
+    losses: &mut Losses,
+) -> Result<Vec<ObjectName>, SnapshotError> {
+    let destroyed: Vec<(&ObjectName, &TableLoss)> =
+        losses.tables.iter().filter(|(_, loss)| loss.destroys()).collect();
+    let hidden = !losses.truncate_cascade.is_empty()
+        || !losses.schemas.is_empty()
+        || !losses.unreadable.is_empty();
+    if destroyed.is_empty() || hidden || !destroyed.iter().all(|(_, loss)| takes_the_table(loss)) {
+        return Ok(Vec::new());
+    }
+    let names: Vec<ObjectName> = destroyed.into_iter().map(|(name, _)| name.clone()).collect();
+    let empty = match session.dialect() {
+        Dialect::Postgres => are_empty_on_postgres(session, &names).await?,
+        Dialect::Sqlite => are_empty_on_sqlite(session, &names).await?,
+        Dialect::Mysql | Dialect::MariaDb => false,
+    };
+    if !empty {
+        return Ok(Vec::new());
+    }
+    losses.tables.retain(|_, loss| !loss.destroys());
+    Ok(names)
+}
+
+/// Whether the statement locks the whole table by itself; a DELETE does not.
+fn takes_the_table(loss: &TableLoss) -> bool {
+    loss.dropped || loss.truncated || !loss.columns.is_empty() || !loss.retyped.is_empty()
+}
+
+async fn are_empty_on_postgres(
+    session: &mut dyn Session,
+    names: &[ObjectName],
+) -> Result<bool, SnapshotError> {
+    let d = Dialect::Postgres;
+    let values: Vec<String> = names
+        .iter()
+        .map(|name| format!("(pg_catalog.to_regclass({}))", d.literal(&d.quote_name(name))))
+        .collect();
+    // Row security may hide rows from us; what is divided has its rows elsewhere.
+    let plain = session
+        .rows(&format!(
+            "SELECT n.nspname, c.relname FROM (VALUES {}) v (oid) \
+             JOIN pg_catalog.pg_class c ON c.oid = v.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE c.relkind = 'r' AND NOT c.relispartition AND NOT c.relrowsecurity \
+               AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)) \
+               AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class s ON s.oid = d.objid \
+                 WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass \
+                   AND d.refobjid = c.oid AND d.deptype IN ('a', 'i') \
+                   AND CASE WHEN s.relkind = 'S' THEN pg_catalog.pg_sequence_last_value(s.oid) END IS NOT NULL)",
+            values.join(", ")
+        ))
+        .await?;
+    if plain.len() != names.len() {
+        return Ok(false);
+    }
+    let tables: Vec<String> = plain
+        .iter()
+        .map(|row| format!("{}.{}", d.quote_str(row.text(0)), d.quote_str(row.text(1))))
+        .collect();
+    let tests: Vec<String> =
+        tables.iter().map(|table| format!("EXISTS (SELECT FROM ONLY {table})")).collect();
+    // READ COMMITTED: the query sees what is committed once the locks are ours.
+    let found = session
+        .row(&format!(
+            "LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE; SELECT {}",
+            tables.join(", ONLY "),
+            tests.join(" OR ")
+        ))
+        .await?;
+    Ok(found.is_some_and(|row| !row.flag(0)))
+}
+
+async fn are_empty_on_sqlite(
+    session: &mut dyn Session,
+    names: &[ObjectName],
+) -> Result<bool, SnapshotError> {
+    let d = Dialect::Sqlite;
+    for name in names {
+        let row = session
+            .row(&format!(
+                "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = {} COLLATE NOCASE",
+                d.literal(name.name.as_str())
+            ))
+            .await?;
+        let Some(row) = row.filter(|_| name.schema.is_none()) else { return Ok(false) };
+        let text = row.text(0).to_ascii_uppercase();
+        // A counter is kept with its table; a virtual table's rows are its module's.
+        if text.contains("AUTOINCREMENT") || text.contains("VIRTUAL") {
+            return Ok(false);
+        }
+        let table = sql::table(d, name);
+        if session.number(&format!("SELECT EXISTS (SELECT 1 FROM {table})")).await? != 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
