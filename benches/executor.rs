@@ -263,16 +263,20 @@ impl Run<'_> {
     fn on(&self, place: &Place, url: &str, first: bool) -> (Cost, Option<Cost>) {
         let up = Cost::of(place, || self.up(url));
         // dbmate takes back one migration for each process: once is enough.
-        let down = (first || self.tool != Tool::Dbmate)
-            .then(|| Cost::of(place, || self.down(url)));
+        let down = (first || self.tool != Tool::Dbmate).then(|| Cost::of(place, || self.down(url)));
         (up, down)
     }
 
     fn up(&self, url: &str) {
         match self.tool {
             Tool::Downhaul => self.run(url, &["up", "--yes"]),
-            Tool::Sqlx => self.run(&without_mode(url), &["migrate", "run", "--source", "migrations"]),
-            Tool::Dbmate => self.run(&dbmate_url(self.engine, url), &["--no-dump-schema", "--migrations-dir", "dbmate", "up"]),
+            Tool::Sqlx => {
+                self.run(&without_mode(url), &["migrate", "run", "--source", "migrations"])
+            }
+            Tool::Dbmate => self.run(
+                &dbmate_url(self.engine, url),
+                &["--no-dump-schema", "--migrations-dir", "dbmate", "up"],
+            ),
             Tool::Client => self.client(url, "up.sql"),
         }
     }

@@ -111,9 +111,8 @@ impl Project {
             let number: String = digits.chars().take_while(char::is_ascii_digit).collect();
             let key = (number.parse().unwrap_or(0), name.clone());
             let text = fs::read_to_string(&path).unwrap();
-            let pair = found
-                .entry(key)
-                .or_insert_with(|| Pair { name, up: String::new(), down: None });
+            let pair =
+                found.entry(key).or_insert_with(|| Pair { name, up: String::new(), down: None });
             match direction {
                 "up" => pair.up = text,
                 _ => pair.down = Some(text),

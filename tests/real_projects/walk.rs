@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use downhaul_catalog::{Catalog, Origin, inverse_script};
 use downhaul_engine::Target;
 use downhaul_kit::{Photograph, Program, Session};
 use downhaul_plan::{Series, load};
 use downhaul_run::observer::Silent;
 use downhaul_run::{DownSelection, Options, Runner, UpSelection};
+use downhaul_syntax::{Change, Dialect, parse_script};
 
-use crate::project::{Engine, Pair, Project};
+use crate::place::Place;
+use crate::project::{Pair, Project};
 
 /// Rules that say that a way back is missing, fails, or does not lead back.
 const NAMING: &[&str] = &[
@@ -32,6 +35,9 @@ pub(crate) struct Tally {
     bare_fail_named: usize,
     bare_differ: usize,
     bare_differ_named: usize,
+    /// Of the downs that will not do: how often the catalog was asked, how often its way restores.
+    generated_tried: usize,
+    generated_good: usize,
     ours_refused: usize,
     pub(crate) ours_differ: usize,
     /// The up afterwards leads elsewhere than the first time.
@@ -40,7 +46,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) const HEAD: &'static str = "| project | engine | migrations | ups that fail | without a down | bare downs that fail | named before | bare downs that restore another state | named before | our downs: refused | another state | up again: fails | another state |";
+    pub(crate) const HEAD: &'static str = "| project | engine | migrations | ups that fail | without a down | bare downs that fail | named before | bare downs that restore another state | named before | generated down restores | our downs: refused | another state | up again: fails | another state |";
 
     fn cells(&self) -> String {
         [
@@ -51,6 +57,7 @@ impl Tally {
             self.bare_fail_named,
             self.bare_differ,
             self.bare_differ_named,
+            self.generated_good,
             self.ours_refused,
             self.ours_differ,
             self.again_fail,
@@ -77,6 +84,8 @@ impl Tally {
         self.bare_fail_named += other.bare_fail_named;
         self.bare_differ += other.bare_differ;
         self.bare_differ_named += other.bare_differ_named;
+        self.generated_tried += other.generated_tried;
+        self.generated_good += other.generated_good;
         self.ours_refused += other.ours_refused;
         self.ours_differ += other.ours_differ;
         self.again_differ += other.again_differ;
@@ -87,7 +96,12 @@ impl Tally {
 /// `00042` → what the analyzer said of it before anything ran.
 fn lint(program: &Program, project: &Project) -> BTreeMap<String, BTreeSet<String>> {
     let outcome = program.run(&[
-        "lint", "--format", "json", "--dialect", project.engine.dialect(), "migrations",
+        "lint",
+        "--format",
+        "json",
+        "--dialect",
+        project.engine.dialect(),
+        "migrations",
     ]);
     let report: serde_json::Value = serde_json::from_str(&outcome.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", outcome.stderr));
@@ -103,16 +117,13 @@ fn lint(program: &Program, project: &Project) -> BTreeMap<String, BTreeSet<Strin
 }
 
 /// A text for a transaction of ours: without its own, and without what refuses one.
-fn bare(text: &str) -> String {
-    let mut out = String::new();
-    for line in text.lines() {
-        let word = line.trim().trim_end_matches(';').to_ascii_uppercase();
-        if !["BEGIN", "COMMIT", "BEGIN TRANSACTION", "START TRANSACTION"].contains(&word.as_str()) {
-            out.push_str(&line.replace(" CONCURRENTLY", "").replace(" concurrently", ""));
-            out.push('\n');
-        }
-    }
-    out
+fn bare(text: &str, dialect: Dialect) -> String {
+    let own = |change: &Change| matches!(change, Change::Transaction { .. });
+    let script = parse_script(text, dialect);
+    let statements = script.statements.iter().filter(|s| !s.changes().iter().any(own));
+    statements
+        .map(|s| s.text.replace(" CONCURRENTLY", "").replace(" concurrently", "") + ";\n")
+        .collect()
 }
 
 fn without_state(mut photograph: Photograph) -> Photograph {
@@ -132,9 +143,13 @@ enum Bare {
 }
 
 /// Where everything rolls back, the bare down is tried and taken back.
-async fn tried(session: &mut Session, down: &str, before: &Photograph) -> Bare {
+async fn tried(
+    session: &mut Session,
+    (down, dialect): (&str, Dialect),
+    before: &Photograph,
+) -> Bare {
     session.run("BEGIN").await;
-    let result = match session.try_run(&bare(down)).await {
+    let result = match session.try_run(&bare(down, dialect)).await {
         Err(error) => Bare::Fails(error.to_string()),
         Ok(()) => {
             let differences = before.differences(&photograph(session).await);
@@ -146,51 +161,98 @@ async fn tried(session: &mut Session, down: &str, before: &Photograph) -> Bare {
     result
 }
 
-/// A second database for an engine where nothing rolls back: there the bare files alone run.
-struct Beside {
-    session: Session,
-    applied: Vec<String>,
-}
-
-impl Beside {
-    async fn tried(&mut self, pair: &Pair) -> Bare {
-        let before = photograph(&mut self.session).await;
-        if let Err(error) = self.session.try_run(&pair.up).await {
-            return Bare::Fails(format!("the up: {error}"));
-        }
-        self.applied.push(pair.up.clone());
-        let after = photograph(&mut self.session).await;
-        let down = self.session.try_run(pair.down.as_deref().unwrap_or_default()).await;
-        let result = match down {
-            Err(error) => Bare::Fails(error.to_string()),
-            Ok(()) => {
-                let differences = before.differences(&photograph(&mut self.session).await);
-                if differences.is_empty() { Bare::Restores } else { Bare::Differs(differences) }
-            }
-        };
-        let again = self.session.try_run(&pair.up).await.is_ok();
-        if !again || photograph(&mut self.session).await != after {
-            self.rebuild().await;
-        }
-        result
-    }
-
-    async fn rebuild(&mut self) {
-        let name = self.session.value("SELECT DATABASE()").await.unwrap();
-        let sql = format!("DROP DATABASE `{name}`; CREATE DATABASE `{name}`; USE `{name}`");
-        self.session.run(&sql).await;
-        for up in &self.applied {
-            self.session.run(up).await;
-        }
-    }
-}
-
 fn shorten(lines: &[String]) -> String {
     let all = lines.join("; ").replace('\n', " ");
     all.chars().take(300).collect()
 }
 
-pub(crate) async fn walk(project: &Project, pairs: &[Pair], url: &str, beside: &str) -> Tally {
+/// Downhaul on one database.
+struct Ours {
+    runner: Runner,
+    session: Session,
+}
+
+impl Ours {
+    async fn on(url: &str) -> Self {
+        let target = Target::parse(url).unwrap();
+        let runner = Runner::open(&target, true, Options::default()).await.unwrap();
+        Self { runner, session: Session::connect(url).await }
+    }
+
+    async fn leave(self) {
+        self.session.close().await;
+        self.runner.close().await;
+    }
+
+    /// Back and on again; whether the way back led to where it should.
+    async fn to_and_fro(
+        &mut self,
+        step: &Step<'_>,
+        (before, after): (&Photograph, &Photograph),
+        tally: &mut Tally,
+    ) {
+        if let Err(error) = take_back(&mut self.runner, &step.series).await {
+            tally.ours_refused += 1;
+            step.say("our down is refused or fails", &error);
+            return;
+        }
+        let differences = before.differences(&photograph(&mut self.session).await);
+        if !differences.is_empty() {
+            tally.ours_differ += 1;
+            step.say("our down leads elsewhere", &shorten(&differences));
+        }
+        if let Err(error) = up(&mut self.runner, &step.series).await {
+            tally.again_fail += 1;
+            step.say("up again fails", &error);
+            return;
+        }
+        let differences = after.differences(&photograph(&mut self.session).await);
+        if !differences.is_empty() {
+            tally.again_differ += 1;
+            step.say("up again leads elsewhere", &shorten(&differences));
+        }
+    }
+}
+
+/// One migration.
+struct Step<'a> {
+    pair: &'a Pair,
+    /// Only this one: those before it are not read again at every step.
+    series: Series,
+    /// What the analyzer said of it.
+    named: bool,
+}
+
+impl Step<'_> {
+    fn say(&self, what: &str, why: &str) {
+        println!("    {} (named before: {}) {what}: {why}", self.pair.name, self.named);
+    }
+}
+
+/// A down text by itself, on the database or, where nothing rolls back, on a copy of it.
+async fn alone(
+    place: &Place,
+    ours: &mut Ours,
+    (down, dialect): (&str, Dialect),
+    before: &Photograph,
+) -> Bare {
+    if !place.copies_for_trials() {
+        return tried(&mut ours.session, (down, dialect), before).await;
+    }
+    let copy = place.copy().await;
+    let mut session = Session::connect(copy.url()).await;
+    let result = match session.try_run(down).await {
+        Err(error) => Bare::Fails(error.to_string()),
+        Ok(()) => {
+            let differences = before.differences(&photograph(&mut session).await);
+            if differences.is_empty() { Bare::Restores } else { Bare::Differs(differences) }
+        }
+    };
+    session.close().await;
+    result
+}
+
+pub(crate) async fn walk(project: &Project, pairs: &[Pair], place: &Place) -> Tally {
     let path = std::env::var("DOWNHAUL_PROGRAM");
     let program = Program::new(path.unwrap_or_else(|_| env!("CARGO_BIN_EXE_downhaul").to_owned()));
     for (n, pair) in pairs.iter().enumerate() {
@@ -201,87 +263,71 @@ pub(crate) async fn walk(project: &Project, pairs: &[Pair], url: &str, beside: &
     }
     let named = lint(&program, project);
     let all: Series = load(&program.dir().join("migrations")).unwrap();
-    let target = Target::parse(url).unwrap();
-    let mut runner = Runner::open(&target, true, Options::default()).await.unwrap();
-    let mut session = Session::connect(url).await;
-    let mut beside = if beside.is_empty() {
-        None
-    } else {
-        Some(Beside { session: Session::connect(beside).await, applied: Vec::new() })
-    };
+    let dialect = Target::parse(place.url()).unwrap().dialect();
+    let mut catalog = Catalog::new(dialect);
+    let mut ours = Ours::on(place.url()).await;
     let mut tally = Tally { migrations: pairs.len(), ..Tally::default() };
-    let say = |pair: &Pair, what: &str, why: &str| println!("    {} {what}: {why}", pair.name);
     for (n, pair) in pairs.iter().enumerate() {
         let version = format!("{n:05}");
-        let is_named = named.get(&version).is_some_and(|rules| !rules.is_empty());
-        // Only this one: those before it are not read again at every step.
         let mut series = Series { layout: all.layout, migrations: all.migrations.clone() };
         series.migrations.retain(|m| m.version.as_str() == version);
-        let before = photograph(&mut session).await;
-        if let Err(error) = up(&mut runner, &series).await {
+        let named = named.get(&version).is_some_and(|rules| !rules.is_empty());
+        let step = Step { pair, series, named };
+        let before = photograph(&mut ours.session).await;
+        if let Err(error) = up(&mut ours.runner, &step.series).await {
             tally.ups_fail += 1;
-            say(pair, "up fails", &error);
+            step.say("up fails", &error);
             continue;
         }
-        let after = photograph(&mut session).await;
+        let after = photograph(&mut ours.session).await;
+        let script = parse_script(&pair.up, dialect);
+        let generated = inverse_script(&script, &catalog);
+        catalog.apply_script(&script, Origin::Series(n));
         let Some(down) = &pair.down else {
             tally.no_down += 1;
             continue;
         };
-        let result = match &mut beside {
-            Some(beside) => beside.tried(pair).await,
-            None => tried(&mut session, down, &before).await,
-        };
-        match result {
+        let bare = alone(place, &mut ours, (down, dialect), &before).await;
+        let good = matches!(bare, Bare::Restores);
+        match bare {
             Bare::Restores => {}
             Bare::Fails(why) => {
                 tally.bare_fail += 1;
-                tally.bare_fail_named += usize::from(is_named);
-                say(pair, &format!("bare down fails (named before: {is_named})"), &why);
+                tally.bare_fail_named += usize::from(named);
+                step.say("bare down fails", &why);
             }
             Bare::Differs(lines) => {
                 tally.bare_differ += 1;
-                tally.bare_differ_named += usize::from(is_named);
-                say(
-                    pair,
-                    &format!("bare down leads elsewhere (named before: {is_named})"),
-                    &shorten(&lines),
-                );
+                tally.bare_differ_named += usize::from(named);
+                step.say("bare down leads elsewhere", &shorten(&lines));
             }
         }
-        if let Err(error) = take_back(&mut runner, &series).await {
-            tally.ours_refused += 1;
-            say(pair, "our down is refused or fails", &error);
-            // Half done or not: the way on must be open.
-            if let Err(error) = up(&mut runner, &series).await {
-                let _ = take_back(&mut runner, &series).await;
-                say(pair, "and the up after it", &error);
+        if good {
+            ours.to_and_fro(&step, (&before, &after), &mut tally).await;
+            continue;
+        }
+        // What the catalog makes of the up, where the file will not do.
+        tally.generated_tried += 1;
+        if generated.is_exact() {
+            match alone(place, &mut ours, (&generated.sql(), dialect), &before).await {
+                Bare::Restores => tally.generated_good += 1,
+                Bare::Fails(why) => step.say("the generated down fails", &why),
+                Bare::Differs(lines) => {
+                    step.say("the generated down leads elsewhere", &shorten(&lines));
+                }
             }
-            continue;
+        } else {
+            step.say("no generated down", &format!("{:?}", generated.not_inverted.first()));
         }
-        let differences = before.differences(&photograph(&mut session).await);
-        if !differences.is_empty() {
-            tally.ours_differ += 1;
-            say(pair, "our down leads elsewhere", &shorten(&differences));
-        }
-        if let Err(error) = up(&mut runner, &series).await {
-            tally.again_fail += 1;
-            say(pair, "up again fails", &error);
-            continue;
-        }
-        let differences = after.differences(&photograph(&mut session).await);
-        if !differences.is_empty() {
-            tally.again_differ += 1;
-            say(pair, "up again leads elsewhere", &shorten(&differences));
-        }
+        // Ours goes its way on a copy, so that the migrations after this one meet what they should.
+        ours.leave().await;
+        let copy = place.copy().await;
+        let mut there = Ours::on(copy.url()).await;
+        there.to_and_fro(&step, (&before, &after), &mut tally).await;
+        there.leave().await;
+        ours = Ours::on(place.url()).await;
     }
-    session.close().await;
-    runner.close().await;
-    if project.engine == Engine::MySql
-        && let Some(beside) = beside
-    {
-        beside.session.close().await;
-    }
+    ours.leave().await;
     tally
 }
 

@@ -79,9 +79,8 @@ async fn reporter(url: String, seed: u64, stop: Arc<AtomicBool>) -> Waits {
 /// The application at work while `work` runs.
 async fn beside(url: &str, seed: u64, work: impl FnOnce() + Send + 'static) -> (Waits, Duration) {
     let stop = Arc::new(AtomicBool::new(false));
-    let mut people: Vec<_> = (0..3)
-        .map(|n| tokio::spawn(clerk(url.to_owned(), seed + n, stop.clone())))
-        .collect();
+    let mut people: Vec<_> =
+        (0..3).map(|n| tokio::spawn(clerk(url.to_owned(), seed + n, stop.clone()))).collect();
     people.push(tokio::spawn(reporter(url.to_owned(), seed + 9, stop.clone())));
     tokio::time::sleep(Duration::from_millis(300)).await;
     let started = Instant::now();
@@ -155,7 +154,14 @@ async fn traffic(engine: Engine, urls: [String; 2], budget: Duration) {
         // Two minutes are the longest that the kit lets a program run.
         for _ in 0..rounds {
             let outcome = runner.run(&[
-                "up", "--yes", "--steps", "1", "--lock-timeout", &lock_timeout, "--lock-retry", "100",
+                "up",
+                "--yes",
+                "--steps",
+                "1",
+                "--lock-timeout",
+                &lock_timeout,
+                "--lock-retry",
+                "100",
             ]);
             expect(&outcome, &[0], "beside traffic");
         }

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use downhaul_engine::{EngineError, LockBudget, SchemaDump, Session};
 use downhaul_plan::{Direction, Version};
 use downhaul_snapshot::complete::{self, Action, Stage};
-use downhaul_snapshot::{empty, hidden};
 use downhaul_snapshot::keep::{self, Endangered};
 use downhaul_snapshot::restore::{self, Held, Restored};
 use downhaul_snapshot::{Kept, Losses, SnapshotError, settle};
+use downhaul_snapshot::{empty, hidden};
 use downhaul_syntax::{Change, Dialect, Parsed, Statement};
 
 use crate::error::FailedStatement;
@@ -305,11 +305,8 @@ async fn attempt(
 
     let mut losses = losses.clone();
     // Where an up takes an empty table away, its down still has the schema to bring back.
-    let empty = if protect && !up {
-        empty::set_aside(session, &mut losses).await?
-    } else {
-        Vec::new()
-    };
+    let empty =
+        if protect && !up { empty::set_aside(session, &mut losses).await? } else { Vec::new() };
     let endangered = if protect { keep::endangered(session, &losses).await? } else { Vec::new() };
     // A way forward again does not look at the schema that the way back found.
     let watch = protect && (up && !endangered.is_empty() || !losses.unreadable.is_empty());

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use downhaul_engine::{EngineError, Session};
+use downhaul_plan::Direction;
 use downhaul_snapshot::keep::Endangered;
 use downhaul_snapshot::stepwise::{self, GroupKind};
-use downhaul_plan::Direction;
 use downhaul_snapshot::{Kept, Losses, Names, SnapshotError};
 use downhaul_syntax::{Change, Ident, ObjectName, Parsed, RoutineKind, Statement};
 
@@ -176,11 +176,7 @@ impl Run<'_> {
 
     /// On the way back a statement that takes tables or columns without a single row loses nothing.
     /// Whether it is one, and was run.
-    async fn on_empty_tables(
-        &mut self,
-        index: usize,
-        tables: &[Endangered],
-    ) -> Result<bool, Stop> {
+    async fn on_empty_tables(&mut self, index: usize, tables: &[Endangered]) -> Result<bool, Stop> {
         let used = |table: &Endangered| table.shape.sequences.iter().any(|s| s.last_value > 0);
         if self.runner.session.server().cluster || tables.iter().any(used) {
             return Ok(false);
