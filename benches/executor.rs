@@ -7,7 +7,8 @@
 //! in one, which keeps no record and can be neither resumed nor taken back.
 //!
 //! `DOWNHAUL_BENCH_MIGRATIONS=n` and `DOWNHAUL_BENCH_ROUNDS=n` change the size; of several rounds the
-//! best counts; `DOWNHAUL_BENCH_ENGINES=SQLite` leaves the others out. CPU time is that of the tool and of the server together.
+//! best counts. `DOWNHAUL_BENCH_ENGINES=SQLite` leaves the others out, `DOWNHAUL_PROGRAM=path` measures
+//! another build. CPU time is that of the tool and of the server together.
 
 // A benchmark's result is what it prints.
 #![allow(clippy::print_stdout)]
@@ -185,7 +186,10 @@ impl Tool {
 
     fn program(self, engine: Engine) -> Option<PathBuf> {
         match (self, engine) {
-            (Self::Downhaul, _) => Some(env!("CARGO_BIN_EXE_downhaul").into()),
+            (Self::Downhaul, _) => Some(
+                std::env::var_os("DOWNHAUL_PROGRAM")
+                    .map_or_else(|| env!("CARGO_BIN_EXE_downhaul").into(), PathBuf::from),
+            ),
             (Self::Sqlx, _) => std::env::var_os("SQLX").map(PathBuf::from),
             (Self::Dbmate, _) => std::env::var_os("DBMATE").map(PathBuf::from),
             (Self::Client, Engine::Postgres) => Some("psql".into()),

@@ -185,7 +185,7 @@ impl Ours {
     }
 
     /// Back and on again; whether the way back led to where it should.
-    async fn to_and_fro(
+    async fn there_and_back(
         &mut self,
         step: &Step<'_>,
         (before, after): (&Photograph, &Photograph),
@@ -303,7 +303,7 @@ pub(crate) async fn walk(project: &Project, pairs: &[Pair], place: &Place) -> Ta
             }
         }
         if good {
-            ours.to_and_fro(&step, (&before, &after), &mut tally).await;
+            ours.there_and_back(&step, (&before, &after), &mut tally).await;
             continue;
         }
         // What the catalog makes of the up, where the file will not do.
@@ -323,7 +323,7 @@ pub(crate) async fn walk(project: &Project, pairs: &[Pair], place: &Place) -> Ta
         ours.leave().await;
         let copy = place.copy().await;
         let mut there = Ours::on(copy.url()).await;
-        there.to_and_fro(&step, (&before, &after), &mut tally).await;
+        there.there_and_back(&step, (&before, &after), &mut tally).await;
         there.leave().await;
         ours = Ours::on(place.url()).await;
     }

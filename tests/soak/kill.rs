@@ -53,7 +53,7 @@ enum Accident {
     Disk,
 }
 
-/// How often each accident met a run that was still going on.
+/// How often each accident met a run that was still going on, what it left, and what it missed.
 #[derive(Default, Debug)]
 struct Tally {
     runner: u32,
@@ -62,6 +62,12 @@ struct Tally {
     disk: u32,
     half_done: u32,
     missed: u32,
+}
+
+impl Tally {
+    fn met(&self) -> u64 {
+        u64::from(self.runner + self.server + self.network + self.disk)
+    }
 }
 
 /// What a run does and where it ends.
@@ -160,7 +166,9 @@ impl Soak {
         let back = if on.name == "up" { DOWN } else { UP };
         let next = if self.rng.one_in(4) { back } else { on };
         let mut reached = next;
+        let started = Instant::now();
         let outcome = self.stage.program.run(next.args);
+        let took = started.elapsed();
         if half.is_some() && outcome.code == Some(6) {
             // What is half done is finished first, and the message says so.
             assert!(outcome.stderr.contains("finishes it"), "{when}:\n{outcome}");
@@ -169,6 +177,9 @@ impl Soak {
             expect(&outcome, &[0], &when);
         } else {
             expect(&outcome, &[0], &when);
+            // How fast the machine is changes with what else it does.
+            let takes = &mut self.takes[if next.name == "up" { 0 } else { 2 }];
+            *takes = (*takes * 3 + took.min(*takes * 2)) / 4;
         }
         self.stage.check(reached.end, &format!("{when}, then {}", reached.name)).await;
         let (newest, half) = self.stage.status();
@@ -181,14 +192,13 @@ impl Soak {
         match (self.stage.engine, self.rng.below(20)) {
             (Engine::Sqlite, 0..=2) => Accident::Disk,
             (Engine::Sqlite, _) | (_, 0..=13) => Accident::Runner,
-            (_, 14..=16) => Accident::Server,
+            (_, 14) => Accident::Server,
             _ => Accident::Network,
         }
     }
 
     async fn happen(&mut self, accident: Accident, at: usize, verb: Verb, when: &str) {
-        // A little beyond the end, since the next run may be slower.
-        let share = self.rng.below(1100);
+        let share = self.rng.below(1000);
         let delay = self.takes[at].mul_f64(share as f64 / 1000.0);
         match accident {
             Accident::Runner => {
@@ -220,7 +230,7 @@ impl Soak {
             Accident::Network => {
                 let (proxy, through) = self.proxy.as_ref().unwrap();
                 let (client, server) = self.bytes[at];
-                let of = |total: u64| total * share as u64 / 1100;
+                let of = |total: u64| total * share as u64 / 1000;
                 proxy.set(if self.rng.one_in(2) {
                     Fault::CutAfterClientBytes(of(client))
                 } else {
@@ -279,6 +289,11 @@ impl Soak {
             }
         };
         let mut session = downhaul_kit::Session::connect(&self.stage.place.url()).await;
+        if self.stage.engine == Engine::MariaDb && self.version == BASE {
+            // InnoDB remembers columns that were dropped instantly until the table is built anew;
+            // after hundreds of them a row is too large for it.
+            session.run("ALTER TABLE people FORCE; ALTER TABLE notes FORCE").await;
+        }
         assert_eq!(session.value(sql).await.as_deref(), Some("0"), "{when}: something is left");
         session.close().await;
     }
@@ -288,19 +303,21 @@ async fn kill(engine: Engine) {
     let (seed, rounds) = (number("DOWNHAUL_SEED", 4711), number("DOWNHAUL_ROUNDS", 12));
     let started = Instant::now();
     let mut soak = Soak::begin(engine, seed).await;
-    for round in 1..=rounds {
+    // A run that was over before its accident proves nothing, and does not count.
+    let mut round = 0;
+    while soak.tally.met() < rounds {
+        round += 1;
         soak.round(round).await;
         if round % 100 == 0 {
             println!("{engine:?}: {round} rounds, {:?}, {:?}", started.elapsed(), soak.tally);
         }
+        assert!(round < 20 + 10 * rounds, "too few are met: {:?}", soak.tally);
     }
     println!(
-        "kill {engine:?}, seed {seed}, {rounds} rounds in {:.0} s: {:?}",
+        "kill {engine:?}, seed {seed}, {rounds} accidents in {:.0} s: {:?}",
         started.elapsed().as_secs_f64(),
         soak.tally
     );
-    let met = u64::from(soak.tally.runner + soak.tally.server + soak.tally.network);
-    assert!(met + u64::from(soak.tally.disk) >= rounds / 4, "too few met: {:?}", soak.tally);
 }
 
 #[tokio::test(flavor = "multi_thread")]
