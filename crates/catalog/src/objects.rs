@@ -258,10 +258,7 @@ impl<K: Ord, V> Objects<K, V> {
     /// Keys that not both maps hold with one shared value, in order, with both values. Values that
     /// are equal without being shared are among them.
     #[must_use]
-    pub(crate) fn unshared<'m>(
-        &'m self,
-        other: &'m Self,
-    ) -> Vec<(&'m K, Option<&'m V>, Option<&'m V>)> {
+    pub fn unshared<'m>(&'m self, other: &'m Self) -> Vec<(&'m K, Option<&'m V>, Option<&'m V>)> {
         let mut out = Vec::new();
         if Arc::ptr_eq(&self.chunks, &other.chunks) {
             return out;

@@ -462,8 +462,9 @@ pub struct LintArgs {
     /// `mysqldump --no-data` or `.schema`
     #[arg(long, value_name = "FILE")]
     pub schema: Option<PathBuf>,
-    /// Statements that the running release sends: a folder or file of SQL, sqlx's `.sqlx`, or a CSV
-    /// export of `pg_stat_statements`; may be repeated
+    /// Statements that the running release sends: a folder or file of SQL, sqlx's `.sqlx`, a CSV or
+    /// JSON export of `pg_stat_statements`, or `live` for what the server of --database-url has
+    /// counted; may be repeated
     #[arg(long, value_name = "PATH")]
     pub queries: Vec<PathBuf>,
     /// All judged migrations go out as one deployment: what one makes is new to the others

@@ -1,6 +1,7 @@
 //! What a rule sees.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 
 use downhaul_catalog::{Difference, Problem};
@@ -12,7 +13,7 @@ use crate::facts::Phase;
 use crate::facts::{Item, MigrationFacts, StatementFacts};
 use crate::finding::{Draft, Edit};
 use crate::input::{DownPolicy, MigrationInput};
-use crate::queries::{IndexedQuery, QueryIndex};
+use crate::queries::{Broken, QueryIndex};
 use crate::state::State;
 
 /// One change of an up, the catalog before it, and the migration around it.
@@ -31,6 +32,12 @@ pub(crate) struct ChangeContext<'a> {
     /// Locks on populated tables taken by earlier statements of this transaction.
     pub(crate) held: &'a [HeldLock],
     pub(crate) queries: &'a QueryIndex,
+    /// Queries that the clause breaks.
+    pub(crate) broken: Vec<&'a Broken>,
+    /// Those of them that the rule at work has named.
+    pub(crate) named: RefCell<BTreeSet<usize>>,
+    /// Those of them that no rule has named so far, where this is the clause's last change.
+    pub(crate) unsaid: BTreeSet<usize>,
 }
 
 /// A lock that an earlier statement of the transaction took.
@@ -71,12 +78,9 @@ impl<'a> ChangeContext<'a> {
 
     /// What is known of the statements that would break: text to put behind the message, and the
     /// severity. All statements of the release are known where any are; if none of them is hit
-    /// this is no more than a warning.
-    pub(crate) fn release_use<'q>(
-        &self,
-        queries: impl Iterator<Item = &'q IndexedQuery>,
-    ) -> (String, Severity) {
-        let text = self.broken_queries(queries);
+    /// this is no more than a warning. `users` are those that name the object.
+    pub(crate) fn release_use(&self, users: impl Iterator<Item = usize>) -> (String, Severity) {
+        let text = self.broken_queries(users);
         if self.queries.is_empty() || !text.is_empty() {
             (text, Severity::Error)
         } else {
@@ -84,13 +88,30 @@ impl<'a> ChangeContext<'a> {
         }
     }
 
-    /// ` (src/orders.rs:12: SELECT …)` for the known queries that would break; empty without any.
-    pub(crate) fn broken_queries<'q>(
-        &self,
-        queries: impl Iterator<Item = &'q IndexedQuery>,
-    ) -> String {
-        let mut places: Vec<String> =
-            queries.map(|q| format!("{}: `{}`", q.place, shortened(&q.text))).collect();
+    /// ` (src/orders.sql:12:8: SELECT …: why)` for the known queries that break with this clause,
+    /// and for those of the `users` of which not all is known; empty without any.
+    pub(crate) fn broken_queries(&self, users: impl Iterator<Item = usize>) -> String {
+        self.listed(users.filter(|q| self.queries.is_unsure(*q)))
+    }
+
+    /// The same for all users, whether they break or not.
+    pub(crate) fn listed(&self, users: impl Iterator<Item = usize>) -> String {
+        let mut places: Vec<String> = Vec::new();
+        for broken in &self.broken {
+            self.named.borrow_mut().insert(broken.query);
+            let query = &self.queries.queries[broken.query];
+            let Some(fault) = broken.faults.first() else { continue };
+            places.push(format!(
+                "{}: `{}`: {}",
+                query.place(fault.span),
+                shortened(&query.text),
+                fault.why
+            ));
+        }
+        places.extend(users.filter(|q| !self.broken.iter().any(|b| b.query == *q)).map(|q| {
+            let query = &self.queries.queries[q];
+            format!("{}: `{}`", query.place(Span::default()), shortened(&query.text))
+        }));
         let more = places.len().saturating_sub(3);
         places.truncate(3);
         match (places.is_empty(), more) {

@@ -1,6 +1,7 @@
 //! Replays a series of migrations and asks the rules.
 
-use std::collections::{BTreeMap, HashSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use downhaul_catalog::{Catalog, Origin, Problem};
 use downhaul_syntax::{Change, Directive, DirectiveKind, LineIndex, ObjectName, Parsed, Span};
@@ -12,9 +13,9 @@ use crate::effects::{self, Blocks, Effects, Scene, StatementEffects};
 use crate::facts::{MigrationFacts, Phase};
 use crate::finding::{Draft, Finding, LintReport, Severity, Suppressed};
 use crate::input::{LintOptions, MigrationInput, RuleSetting, SourceText};
-use crate::queries::QueryIndex;
+use crate::queries::{Broken, QueryIndex};
 use crate::rule::{Check, Rule};
-use crate::rules::{all_rules, unknown_directive};
+use crate::rules::{all_rules, unknown_directive, unresolved_query};
 use crate::state::State;
 use crate::suppress::{self, Allowance};
 
@@ -60,6 +61,7 @@ pub fn lint_series(migrations: &[MigrationInput], options: &LintOptions) -> Lint
         }
         run.remember(migration);
     });
+    run.about_queries();
     run.report
 }
 
@@ -202,8 +204,14 @@ impl Run<'_> {
 
         let mut drafts: Vec<Drafted> = Vec::new();
         let mut failures = Vec::new();
+        let broken = match &up_script {
+            Some(script) => self.broken_queries(script, index),
+            None => Vec::new(),
+        };
         let effects = match &up {
-            Some(facts) => self.judge_up(index, migration, facts, &mut drafts, &mut failures),
+            Some(facts) => {
+                self.judge_up(index, migration, facts, &broken, &mut drafts, &mut failures)
+            }
             None => Vec::new(),
         };
         let context = MigrationContext {
@@ -245,12 +253,64 @@ impl Run<'_> {
         self.publish(migration, up.as_ref(), down.as_ref(), drafts);
     }
 
+    /// Which of the known queries the up breaks, and by which change.
+    fn broken_queries(&mut self, script: &downhaul_syntax::Script, index: usize) -> Vec<Broken> {
+        if self.queries.is_empty() {
+            return Vec::new();
+        }
+        // The release that runs sees the schema before all that goes out with this deployment.
+        let one = self.options.one_deployment || self.options.baseline.is_some();
+        if !one || !self.queries.has_base() {
+            self.queries.release_sees(&self.catalog, self.history_known);
+        }
+        self.queries.broken_by(&self.catalog, script, index)
+    }
+
+    /// Remarks about the known queries themselves.
+    fn about_queries(&mut self) {
+        if !is_on(&unresolved_query::RULE, self.options) {
+            return;
+        }
+        let one = self.options.one_deployment || self.options.baseline.is_some();
+        for remark in self.queries.remarks(&self.catalog, self.history_known, one) {
+            let rule = &unresolved_query::RULE;
+            let severity = match self.options.rules.get(rule.code) {
+                Some(RuleSetting::Severity(severity)) => *severity,
+                _ => rule.severity,
+            };
+            match severity {
+                Severity::Error => self.report.summary.errors += 1,
+                Severity::Warning => self.report.summary.warnings += 1,
+                Severity::Info => self.report.summary.infos += 1,
+            }
+            let mut start = LineIndex::new("").position("", 0);
+            (start.line, start.column) = (remark.line, remark.column);
+            self.report.findings.push(Finding {
+                code: rule.code,
+                name: rule.name,
+                severity,
+                span: Span::new(0, 0),
+                start,
+                end: start,
+                fingerprint: fingerprint(&[rule.code, &remark.source, &remark.text]),
+                file: remark.source,
+                message: remark.message,
+                help: "correct the query, or leave it out of --queries".to_owned(),
+                rewrite: None,
+                fix: None,
+                queries: Vec::new(),
+                docs: rule.docs_path(),
+            });
+        }
+    }
+
     /// Judges each change of the up and applies it. Returns the effects of each item.
     fn judge_up(
         &mut self,
         index: usize,
         migration: &MigrationInput,
         facts: &MigrationFacts<'_>,
+        broken: &[Broken],
         drafts: &mut Vec<Drafted>,
         failures: &mut Vec<(Span, Problem)>,
     ) -> Vec<Effects> {
@@ -265,6 +325,13 @@ impl Run<'_> {
             let mut whole = Effects::none();
             self.catalog.begin_statement(changes);
             for clause in self.catalog.statement_order(changes) {
+                let broken: Vec<&Broken> = broken
+                    .iter()
+                    .filter(|b| b.statement == statement.index && b.clause == clause)
+                    .collect();
+                let mut unsaid: BTreeSet<usize> = broken.iter().map(|b| b.query).collect();
+                let last =
+                    statement.items.clone().rev().find(|at| facts.items[*at].clause == clause);
                 for at in statement.items.clone() {
                     let item = &facts.items[at];
                     if item.clause != clause {
@@ -291,7 +358,7 @@ impl Run<'_> {
                             mine.fails.push(reason);
                         }
                     }
-                    let context = ChangeContext {
+                    let mut context = ChangeContext {
                         change: item.change,
                         span: item.span,
                         scene: &scene,
@@ -301,9 +368,22 @@ impl Run<'_> {
                         index: at,
                         held: &session.held,
                         queries: &self.queries,
+                        broken: broken.clone(),
+                        named: RefCell::default(),
+                        unsaid: BTreeSet::new(),
                     };
                     for (rule, check) in &self.change_rules {
+                        if !broken.is_empty() {
+                            context.named.borrow_mut().clear();
+                            context.unsaid =
+                                if last == Some(at) { unsaid.clone() } else { BTreeSet::new() };
+                        }
                         if let Some(mut draft) = check(&context) {
+                            let named = context.named.take();
+                            for broken in broken.iter().filter(|b| named.contains(&b.query)) {
+                                unsaid.remove(&broken.query);
+                                draft.queries.extend(self.queries.report(broken));
+                            }
                             let key = (rule.code, statement.transaction);
                             if draft.once && !session.said.insert(key) {
                                 continue;
@@ -475,6 +555,7 @@ impl Run<'_> {
             help: draft.help,
             rewrite: draft.rewrite,
             fix: draft.fix,
+            queries: draft.queries,
             docs: rule.docs_path(),
         }
     }

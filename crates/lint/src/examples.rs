@@ -82,11 +82,11 @@ fn options(info: &str, rule: &Rule) -> LintOptions {
             "edited" | "duplicate" => {}
             "no-lock-budget" => options.lock_budget = false,
             "one-deployment" => options.one_deployment = true,
-            query if query.starts_with("queries=") => options.queries.push(crate::KnownQuery {
-                source: "src/app.rs".into(),
-                line: 1,
-                text: query["queries=".len()..].replace('_', " "),
-            }),
+            query if query.starts_with("queries=") => options.queries.push(crate::KnownQuery::new(
+                "src/app.sql",
+                1,
+                query["queries=".len()..].replace('_', " "),
+            )),
             other => panic!("unknown word {other} in the info string of an example"),
         }
     }

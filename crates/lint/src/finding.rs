@@ -5,7 +5,7 @@ use std::fmt;
 use downhaul_syntax::{Position, Span};
 use serde::{Deserialize, Serialize};
 
-use crate::StatementEffects;
+use crate::{BrokenQuery, StatementEffects};
 
 /// How bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -83,6 +83,9 @@ pub struct Finding {
     pub fix: Option<Fix>,
     /// Page of the documentation: `docs/rules/drop-column.md`.
     pub docs: String,
+    /// Known statements of the running release that it breaks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<BrokenQuery>,
     /// The same as long as rule, file and statement are the same, wherever it stands in the file:
     /// 16 hexadecimal digits.
     pub fingerprint: String,
@@ -154,6 +157,7 @@ pub(crate) struct Draft {
     pub(crate) help: String,
     pub(crate) rewrite: Option<String>,
     pub(crate) fix: Option<Fix>,
+    pub(crate) queries: Vec<BrokenQuery>,
 }
 
 impl Draft {
@@ -168,6 +172,7 @@ impl Draft {
             help: String::new(),
             rewrite: None,
             fix: None,
+            queries: Vec::new(),
         }
     }
 

@@ -167,15 +167,49 @@ pub enum RuleSetting {
     Severity(Severity),
 }
 
+/// A column of the result that a client was built for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientColumn {
+    /// Its name.
+    pub name: String,
+    /// Whether the client takes NULL there, where it says so.
+    pub nullable: Option<bool>,
+}
+
 /// A statement that the running release is known to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KnownQuery {
     /// Where it stands: `src/orders.rs`, `pg_stat_statements`.
     pub source: String,
     /// Line there, from 1.
     pub line: usize,
+    /// Column there, from 1.
+    pub column: usize,
+    /// The text stands in `source` as it is, so that places in it are places there.
+    pub verbatim: bool,
     /// Its text.
     pub text: String,
+    /// Schemas that its session searches; empty means the default one.
+    pub search_path: Vec<Ident>,
+    /// Types that the client gives to its parameters, where they are known.
+    pub parameters: Vec<String>,
+    /// The result that the client was built for, where it is known.
+    pub columns: Vec<ClientColumn>,
+}
+
+impl KnownQuery {
+    /// A statement that stands as it is in a file.
+    #[must_use]
+    pub fn new(source: impl Into<String>, line: usize, text: impl Into<String>) -> Self {
+        Self {
+            source: source.into(),
+            line,
+            column: 1,
+            verbatim: true,
+            text: text.into(),
+            ..Self::default()
+        }
+    }
 }
 
 /// How to judge.

@@ -33,8 +33,9 @@ pub use effects::{
 };
 pub use finding::{Edit, Finding, Fix, LintReport, Severity, Summary, Suppressed};
 pub use input::{
-    DownPolicy, KnownQuery, LintOptions, MigrationInput, ParseVersionError, RuleSetting,
-    ServerVersion, SourceText, TransactionMode,
+    ClientColumn, DownPolicy, KnownQuery, LintOptions, MigrationInput, ParseVersionError,
+    RuleSetting, ServerVersion, SourceText, TransactionMode,
 };
+pub use queries::{BrokenQuery, FaultKind};
 pub use rule::{Hazard, Rule};
 pub use rules::{all_rules, find_rule, suggest_rule};

@@ -51,7 +51,10 @@ pub fn run(global: &Global, args: &LintArgs, ui: &Ui) -> Result<Code, CliError> 
             .hint("name files that end with .sql, or the folder that holds them"));
     }
     let live = match &args.database_url {
-        Some(url) => Some(crate::block_on(live::read(url))?),
+        Some(url) => {
+            let counted = query_paths(&config, args).iter().any(|path| queries::is_live(path));
+            Some(crate::block_on(live::read(url, counted))?)
+        }
         None => None,
     };
     if live.as_ref().is_some_and(|live| live.applied.is_none()) && args.paths.is_empty() {
@@ -175,6 +178,16 @@ fn selection(
     Ok(selection)
 }
 
+/// Where the queries of the running release are.
+fn query_paths(config: &Config, args: &LintArgs) -> Vec<PathBuf> {
+    let configured = config
+        .lint
+        .queries
+        .iter()
+        .map(|path| if queries::is_live(path) { path.clone() } else { config.root.join(path) });
+    configured.chain(args.queries.iter().cloned()).collect()
+}
+
 fn baseline_file(config: &Config, args: &LintArgs) -> Option<PathBuf> {
     let configured = || config.lint.baseline.as_ref().map(|path| config.root.join(path));
     args.baseline.clone().or_else(configured)
@@ -289,9 +302,17 @@ impl<'a> Work<'a> {
         }
         options.small_tables =
             lint.tables.small.iter().map(|name| Ident::new(dialect, name, false)).collect();
-        let configured = lint.queries.iter().map(|path| self.config.root.join(path));
-        let paths: Vec<PathBuf> = configured.chain(self.args.queries.iter().cloned()).collect();
+        let (counted, paths): (Vec<PathBuf>, Vec<PathBuf>) = query_paths(self.config, self.args)
+            .into_iter()
+            .partition(|path| queries::is_live(path));
         options.queries = queries::read(&paths, dialect)?;
+        if !counted.is_empty() {
+            let Some(live) = &self.live else {
+                return Err(CliError::usage("the statements of which database?")
+                    .hint("give --database-url beside `--queries live`"));
+            };
+            options.queries.extend(live.queries.iter().cloned());
+        }
         let schema = lint.schema.as_ref().map(|path| self.config.root.join(path));
         if let Some(path) = self.args.schema.clone().or(schema) {
             let script = parse_script(&read_text(&path)?, dialect);
@@ -374,7 +395,8 @@ impl<'a> Work<'a> {
         if let Some(changes) = self.changes.get(&group.home) {
             report.findings.retain(|finding| {
                 let path = Path::new(&finding.file);
-                !path.is_file() || changes.of(path).is_some()
+                // What is said of a query belongs to no migration.
+                !path.is_file() || finding.code == "UN04" || changes.of(path).is_some()
             });
         }
         for input in inputs {
@@ -390,6 +412,11 @@ impl<'a> Work<'a> {
         summary.not_understood += report.summary.not_understood;
         summary.suppressed += report.summary.suppressed;
         self.report.effects.append(&mut report.effects);
+        // A query that several series do not know is said once.
+        report.findings.retain(|finding| {
+            finding.code != "UN04"
+                || !self.findings.iter().any(|f| f.fingerprint == finding.fingerprint)
+        });
         self.findings.append(&mut report.findings);
         self.series.push(JudgedSeries {
             path: group.path.clone(),

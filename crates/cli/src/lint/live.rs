@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use downhaul_catalog::Catalog;
-use downhaul_engine::{ServerInfo, Target, connect, live_catalog};
-use downhaul_lint::ServerVersion;
+use downhaul_engine::{ServerInfo, Session, Target, connect, live_catalog};
+use downhaul_lint::{KnownQuery, ServerVersion};
 use downhaul_plan::Version;
 use downhaul_run::Journal;
+use downhaul_syntax::Dialect;
 
+use super::queries::recorded;
 use crate::error::CliError;
 
 /// What a live database told.
@@ -19,10 +21,12 @@ pub struct Live {
     pub version: ServerVersion,
     /// Migrations that its journal knows; `None` where it has no journal.
     pub applied: Option<BTreeSet<Version>>,
+    /// Statements that the server has counted, the most frequent first; empty where not asked for.
+    pub queries: Vec<KnownQuery>,
 }
 
-/// Reads a database. Changes nothing in it.
-pub async fn read(url: &str) -> Result<Live, CliError> {
+/// Reads a database, and with `queries` the statements that it has counted. Changes nothing in it.
+pub async fn read(url: &str, queries: bool) -> Result<Live, CliError> {
     let target = Target::parse(url)?;
     let mut session = connect(&target, false).await?;
     let journal = Journal::new(session.dialect());
@@ -37,9 +41,46 @@ pub async fn read(url: &str) -> Result<Live, CliError> {
     }
     .await;
     let version = server_version(session.server());
+    let counted = if queries { counted(&mut *session).await } else { Ok(Vec::new()) };
     session.close().await;
     let (catalog, applied) = found?;
-    Ok(Live { catalog, version, applied })
+    Ok(Live { catalog, version, applied, queries: counted? })
+}
+
+/// What the server has counted: `pg_stat_statements`, or the digests of the performance schema.
+async fn counted(session: &mut dyn Session) -> Result<Vec<KnownQuery>, CliError> {
+    let (source, sql, hint) = match session.dialect() {
+        Dialect::Postgres => (
+            "pg_stat_statements",
+            "SELECT s.query FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid \
+             WHERE d.datname = current_database() ORDER BY s.calls DESC",
+            "add pg_stat_statements to shared_preload_libraries, restart, and CREATE EXTENSION \
+             pg_stat_statements; or name a file with --queries",
+        ),
+        Dialect::Mysql | Dialect::MariaDb => (
+            "performance_schema",
+            "SELECT DIGEST_TEXT FROM performance_schema.events_statements_summary_by_digest \
+             WHERE SCHEMA_NAME = DATABASE() AND DIGEST_TEXT IS NOT NULL ORDER BY COUNT_STAR DESC",
+            "start the server with performance_schema=ON, or name a file with --queries",
+        ),
+        Dialect::Sqlite => {
+            return Err(CliError::usage("SQLite does not count statements")
+                .hint("name files with --queries instead of `live`"));
+        }
+    };
+    let rows = session.rows(sql).await.map_err(|error| {
+        CliError::usage(format!("the server does not tell its statements: {error}")).hint(hint)
+    })?;
+    let texts = rows.iter().map(|row| row.text(0).to_owned());
+    Ok(texts
+        .enumerate()
+        .map(|(at, text)| KnownQuery {
+            source: source.to_owned(),
+            line: at + 1,
+            text,
+            ..recorded()
+        })
+        .collect())
 }
 
 /// The version by which statements are judged.

@@ -2,15 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
-use downhaul_lint::KnownQuery;
+use downhaul_lint::{ClientColumn, KnownQuery};
 use downhaul_plan::source::read_text;
-use downhaul_syntax::{Dialect, LineIndex, parse_script};
+use downhaul_syntax::{Change, Dialect, Ident, LineIndex, parse_script};
+use serde_json::Value;
 
 use super::shown;
 use crate::error::CliError;
 
-/// Reads queries: `.sql` files, sqlx's `query-….json`, and CSV with a column `query`. Folders are
-/// read with all that is below them.
+/// The words that stand for the statements that the server itself has counted.
+const LIVE: [&str; 2] = ["live", "pg_stat_statements"];
+
+/// Whether a path of `--queries` means the live view.
+#[must_use]
+pub fn is_live(path: &Path) -> bool {
+    LIVE.iter().any(|word| path.as_os_str() == *word) && !path.exists()
+}
+
+/// Reads queries: `.sql` files, sqlx's `query-….json`, and CSV or JSON with a column `query`. Folders
+/// are read with all that is below them.
 pub fn read(paths: &[PathBuf], dialect: Dialect) -> Result<Vec<KnownQuery>, CliError> {
     let mut queries = Vec::new();
     for path in paths {
@@ -29,7 +39,7 @@ pub fn read(paths: &[PathBuf], dialect: Dialect) -> Result<Vec<KnownQuery>, CliE
         }
         if queries.len() == before {
             return Err(CliError::usage(format!("`{}` holds no queries", path.display())).hint(
-                "name a folder of .sql files, sqlx's .sqlx, or a CSV file with a column `query`",
+                "name a folder of .sql files, sqlx's .sqlx, a CSV or JSON export with a column `query`, or `live` beside --database-url",
             ));
         }
     }
@@ -56,11 +66,24 @@ fn read_file(path: &Path, dialect: Dialect, out: &mut Vec<KnownQuery>) -> Result
     let source = shown(path);
     match path.extension().and_then(|e| e.to_str()) {
         Some("json") => {
-            let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| {
-                CliError::usage(format!("`{}` is not JSON: {error}", path.display()))
-            })?;
-            if let Some(query) = value.get("query").and_then(|q| q.as_str()) {
-                out.push(KnownQuery { source, line: 1, text: query.to_owned() });
+            // One object, an array of them, or one on each line.
+            let mut line = 1;
+            let mut values = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
+            while let Some(value) = values.next() {
+                let value = value.map_err(|error| {
+                    CliError::usage(format!("`{}` is not JSON: {error}", path.display()))
+                })?;
+                match value {
+                    Value::Array(list) => {
+                        out.extend(
+                            list.iter()
+                                .enumerate()
+                                .filter_map(|(at, value)| json_query(value, &source, at + 1)),
+                        );
+                    }
+                    value => out.extend(json_query(&value, &source, line)),
+                }
+                line = 1 + text[..values.byte_offset()].matches('\n').count();
             }
         }
         Some("csv") => {
@@ -76,21 +99,74 @@ fn read_file(path: &Path, dialect: Dialect, out: &mut Vec<KnownQuery>) -> Result
             };
             out.extend(rows.iter().filter_map(|(line, fields)| {
                 let text = fields.get(column)?.clone();
-                Some(KnownQuery { source: source.clone(), line: *line, text })
+                Some(KnownQuery { source: source.clone(), line: *line, text, ..recorded() })
             }));
         }
         _ => {
             let lines = LineIndex::new(&text);
-            out.extend(parse_script(&text, dialect).statements.into_iter().map(|statement| {
-                KnownQuery {
-                    source: source.clone(),
-                    line: lines.position(&text, statement.span.start).line,
-                    text: statement.text,
+            let mut search_path = Vec::new();
+            for statement in parse_script(&text, dialect).statements {
+                for change in statement.changes() {
+                    if let Change::SetVariable { name, value, .. } = change
+                        && name.eq_ignore_ascii_case("search_path")
+                    {
+                        search_path = schemas(value, dialect);
+                    }
                 }
-            }));
+                let position = lines.position(&text, statement.span.start);
+                let mut query = KnownQuery::new(&source, position.line, statement.text);
+                query.column = position.column;
+                query.search_path.clone_from(&search_path);
+                out.push(query);
+            }
         }
     }
     Ok(())
+}
+
+/// A statement whose text stands in a record of some format.
+#[must_use]
+pub fn recorded() -> KnownQuery {
+    KnownQuery { line: 1, column: 1, verbatim: false, ..KnownQuery::default() }
+}
+
+/// `app, "$user", public`
+fn schemas(value: &str, dialect: Dialect) -> Vec<Ident> {
+    value
+        .split(',')
+        .map(|part| part.trim().trim_matches('\''))
+        .filter(|part| !part.is_empty() && !part.contains("$user"))
+        .map(|part| {
+            let bare = part.trim_matches('"');
+            Ident::new(dialect, bare, bare != part)
+        })
+        .collect()
+}
+
+/// An object with a text `query`: sqlx's describe what the client was built for.
+fn json_query(value: &Value, source: &str, line: usize) -> Option<KnownQuery> {
+    let text = value.get("query")?.as_str()?.to_owned();
+    let mut query = KnownQuery { source: source.to_owned(), line, text, ..recorded() };
+    let Some(describe) = value.get("describe") else { return Some(query) };
+    let type_name = |ty: &Value| match ty {
+        Value::String(name) => name.clone(),
+        _ => String::new(),
+    };
+    if let Some(list) = describe.pointer("/parameters/Left").and_then(Value::as_array) {
+        query.parameters = list.iter().map(type_name).collect();
+    }
+    let nullable = describe.get("nullable").and_then(Value::as_array);
+    if let Some(list) = describe.get("columns").and_then(Value::as_array) {
+        query.columns = list
+            .iter()
+            .enumerate()
+            .map(|(at, column)| ClientColumn {
+                name: column.get("name").and_then(Value::as_str).unwrap_or_default().to_owned(),
+                nullable: nullable.and_then(|n| n.get(at)).and_then(Value::as_bool),
+            })
+            .collect();
+    }
+    Some(query)
 }
 
 /// Records of a CSV text (RFC 4180) with the line on which each begins.

@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 
 use crate::Rule;
 
-pub(crate) use not_understood::unknown_directive;
+pub(crate) use not_understood::{unknown_directive, unresolved_query};
 
 static RULES: LazyLock<Vec<&'static Rule>> = LazyLock::new(|| {
     [

@@ -15,6 +15,7 @@ mod mention;
 mod mysql;
 mod other;
 mod partition;
+mod query;
 mod routine;
 mod sequence;
 mod session;
@@ -31,6 +32,7 @@ use crate::lexer::{Token, TokenKind, lex, lex_range};
 use crate::split::split;
 use crate::{Change, Dialect, Directive, Span};
 use cursor::Cursor;
+pub use query::parse_query;
 
 /// A parsed source text.
 #[derive(Clone, Debug)]

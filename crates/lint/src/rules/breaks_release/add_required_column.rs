@@ -68,7 +68,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             "adding `{name}` fails if `{table}` holds a row, and inserts of the running release are refused"
         )
     };
-    let writers = cx.broken_queries(cx.queries.inserts_without(table, name));
+    let writers = cx.broken_queries(cx.queries.of_table(table));
     Some(
         Draft::new(format!("{what}: it is NOT NULL and has no default{writers}"))
             .help("give it a default, or add it nullable, backfill it, and demand a value later"),

@@ -69,7 +69,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     let name = format!("`{table}.{column}`");
     let kind = old.map_or(Fit::Unknown, |o| fit(o, new, cx.catalog));
     let was = old.map_or_else(String::new, |o| format!(" from `{}`", o.raw));
-    let readers = cx.broken_queries(cx.queries.of_column(table, column));
+    let readers = cx.listed(cx.queries.of_column(table, column));
     let (what, severity) = match kind {
         Fit::Same => return None,
         Fit::Wider => (

@@ -54,7 +54,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     {
         return None;
     }
-    let readers = cx.broken_queries(cx.queries.of_column(table, column));
+    let readers = cx.listed(cx.queries.of_column(table, column));
     Some(
         Draft::new(format!(
             "the running release may not expect NULL in `{table}.{column}`{readers}"

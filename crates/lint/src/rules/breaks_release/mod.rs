@@ -14,6 +14,7 @@ mod drop_or_change_view;
 mod drop_routine;
 mod drop_table;
 mod drop_unique_or_pk;
+mod known_query_fails;
 mod make_generated;
 mod modify_drops_attributes;
 mod rename_column;
@@ -49,4 +50,5 @@ pub(super) static RULES: &[&Rule] = &[
     &modify_drops_attributes::RULE,
     &drop_not_null::RULE,
     &drop_unique_or_pk::RULE,
+    &known_query_fails::RULE,
 ];

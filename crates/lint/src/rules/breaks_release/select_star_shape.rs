@@ -2,7 +2,7 @@
 
 use downhaul_syntax::{Change, Dialect};
 
-use crate::Severity;
+use crate::{FaultKind, Severity};
 
 use crate::context::ChangeContext;
 use crate::finding::Draft;
@@ -66,23 +66,27 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if !cx.in_use(table) {
         return None;
     }
-    let stars = cx.broken_queries(cx.queries.of_table(table).filter(|q| q.star));
-    let positional = cx.broken_queries(
-        cx.queries
-            .of_table(table)
-            .filter(|q| q.positional_insert.as_ref().is_some_and(|t| t.name == table.name)),
-    );
-    if stars.is_empty() && positional.is_empty() {
-        return None;
-    }
     // PostgreSQL lets an insert give fewer values than there are columns.
     let lenient = adds && cx.dialect() == Dialect::Postgres;
-    let fails = !positional.is_empty() && !lenient;
+    let fails = cx.broken.iter().any(|b| b.faults.iter().any(|f| f.kind == FaultKind::WrongCount));
+    let stars = cx.queries.of_star(table).collect::<Vec<_>>();
+    let positional: Vec<usize> =
+        if lenient { Vec::new() } else { cx.queries.positional(table).collect() };
+    if stars.is_empty() && positional.is_empty() && !fails {
+        return None;
+    }
+    let queries = cx.listed(stars.iter().chain(&positional).copied());
     let draft = if fails {
-        Draft::new(format!("an INSERT into `{table}` without a column list has the wrong number of values{positional}"))
-            .severity(Severity::Error)
+        Draft::new(format!(
+            "a query that counts on the columns of `{table}` has another number of them{queries}"
+        ))
+        .severity(Severity::Error)
+    } else if stars.is_empty() {
+        Draft::new(format!(
+            "an INSERT into `{table}` without a column list fills other columns{queries}"
+        ))
     } else {
-        Draft::new(format!("a query reads `*` of `{table}`, whose columns change{stars}"))
+        Draft::new(format!("a query reads `*` of `{table}`, whose columns change{queries}"))
     };
     Some(draft.help("name the columns in the query first"))
 }
