@@ -38,8 +38,8 @@ UPDATE orders o JOIN customers c ON c.id = o.customer_id SET o.note = c.name, c.
 UPDATE orders SET note = NULL WHERE id = 1;
 DELETE items FROM items JOIN orders ON orders.id = items.order_id WHERE orders.note = 'q';
 DELETE FROM items WHERE sku = 'a' LIMIT 1;
-SELECT id FROM orders WHERE customer_id = ? AND note = ?;
-INSERT INTO customers (id, name, email) VALUES (?, ?, ?);
+SELECT id FROM orders WHERE customer_id = ? AND note = ?; -- args: 1, 'x'
+INSERT INTO customers (id, name, email) VALUES (?, ?, ?); -- args: 21, 'P', 'p@p'
 SELECT GROUP_CONCAT(sku ORDER BY line SEPARATOR ';') FROM items GROUP BY order_id;
 SELECT id FROM orders WHERE state = 'sent';
 -- migrations

@@ -73,9 +73,9 @@ UPDATE orders SET note = NULL WHERE id = 1;
 DELETE FROM items USING orders WHERE orders.id = items.order_id AND orders.note = 'q';
 DELETE FROM items WHERE sku = 'a' RETURNING *;
 MERGE INTO items i USING (SELECT 1 AS o, 1 AS l, 'm' AS s) v ON i.order_id = v.o AND i.line = v.l WHEN MATCHED THEN UPDATE SET qty = i.qty + 1 WHEN NOT MATCHED THEN INSERT (order_id, line, sku) VALUES (v.o, v.l, v.s);
-SELECT id FROM orders WHERE customer_id = $1 AND note = $2;
-INSERT INTO customers (id, name, email) VALUES ($1, $2, $3);
-SELECT o.id FROM orders o WHERE o.total BETWEEN $1 AND $2 ORDER BY o.placed NULLS LAST LIMIT $3;
+SELECT id FROM orders WHERE customer_id = $1 AND note = $2; -- args: 1, 'x'
+INSERT INTO customers (id, name, email) VALUES ($1, $2, $3); -- args: 21, 'P', 'p@p'
+SELECT o.id FROM orders o WHERE o.total BETWEEN $1 AND $2 ORDER BY o.placed NULLS LAST LIMIT $3; -- args: 1, 2, 3
 SELECT "orders"."note" FROM public."orders";
 SELECT string_agg(sku, ',' ORDER BY line) FROM items GROUP BY order_id;
 SELECT (SELECT max(total) FROM orders WHERE customer_id = c.id) AS best FROM customers c ORDER BY best;
@@ -97,7 +97,7 @@ ALTER TABLE orders ADD COLUMN channel text;
 ALTER TABLE orders ADD COLUMN channel text NOT NULL DEFAULT 'web'; ALTER TABLE orders ALTER COLUMN channel DROP DEFAULT;
 ALTER TABLE items ALTER COLUMN qty DROP DEFAULT;
 ALTER TABLE orders ALTER COLUMN state DROP DEFAULT;
-ALTER TABLE customers ALTER COLUMN email SET NOT NULL;
+UPDATE customers SET email = 'b@b' WHERE email IS NULL; ALTER TABLE customers ALTER COLUMN email SET NOT NULL;
 UPDATE orders SET note = '' WHERE note IS NULL; ALTER TABLE orders ALTER COLUMN note SET NOT NULL;
 DROP VIEW big_open; DROP VIEW open_orders; ALTER TABLE orders DROP COLUMN total CASCADE;
 DROP VIEW open_orders CASCADE;
@@ -105,7 +105,7 @@ DROP VIEW big_open; CREATE VIEW big_open AS SELECT id, total, note FROM open_ord
 DROP VIEW big_open; DROP VIEW open_orders; CREATE VIEW open_orders AS SELECT id, total FROM orders;
 DROP VIEW all_orders; ALTER TABLE orders ALTER COLUMN code TYPE text; CREATE VIEW all_orders AS SELECT * FROM orders;
 DROP VIEW big_open, open_orders, all_orders; ALTER TABLE orders ALTER COLUMN total TYPE text;
-DROP VIEW big_open, open_orders, all_orders; ALTER TABLE orders ALTER COLUMN customer_id TYPE text;
+DROP VIEW big_open, open_orders, all_orders; ALTER TABLE orders DROP CONSTRAINT orders_customer_id_fkey; ALTER TABLE orders ALTER COLUMN customer_id TYPE text;
 DROP VIEW all_orders; ALTER TABLE orders ALTER COLUMN placed TYPE text;
 DROP VIEW all_orders; ALTER TABLE orders ALTER COLUMN placed TYPE timestamptz;
 DROP VIEW all_orders; ALTER TABLE orders ALTER COLUMN doc TYPE json USING doc::json;

@@ -33,8 +33,8 @@ UPDATE orders SET note = 'y' WHERE id = 1;
 UPDATE orders SET note = c.name FROM customers c WHERE c.id = orders.customer_id;
 UPDATE orders SET note = NULL WHERE id = 1;
 DELETE FROM items WHERE sku = 'a';
-SELECT id FROM orders WHERE customer_id = ? AND note = ?;
-INSERT INTO customers (id, name, email) VALUES (?1, ?2, :email);
+SELECT id FROM orders WHERE customer_id = ? AND note = ?; -- args: 1, 'x'
+INSERT INTO customers (id, name, email) VALUES (?, ?, ?); -- args: 21, 'P', 'p@p'
 SELECT id, count(*) OVER (PARTITION BY customer_id) FROM orders WHERE placed IS NULL;
 SELECT group_concat(sku) FROM items GROUP BY order_id;
 -- migrations

@@ -198,6 +198,9 @@ pub(crate) struct MigrationContext<'a> {
 impl MigrationContext<'_> {
     /// A missing down counts.
     pub(crate) fn down_wanted(&self) -> bool {
+        if self.input.repeatable {
+            return false;
+        }
         match self.after.options.down {
             DownPolicy::Required => true,
             DownPolicy::Ignored => false,

@@ -59,6 +59,11 @@ pub struct MigrationInput {
     pub judged: bool,
     /// Applied already, and its text differs from what was applied (RV07).
     pub edited: bool,
+    /// Run again whenever its text changes (Flyway `R__`): it states what shall be, and the way back
+    /// is its earlier text.
+    pub repeatable: bool,
+    /// The version before it in a row of consecutive numbers is missing (RV08).
+    pub after_gap: bool,
     /// Newer than one that was applied already, yet older in version (RV08).
     pub out_of_order: bool,
 }
@@ -74,6 +79,8 @@ impl Default for MigrationInput {
             transactional: TransactionMode::default(),
             judged: true,
             edited: false,
+            repeatable: false,
+            after_gap: false,
             out_of_order: false,
         }
     }

@@ -146,6 +146,8 @@ pub enum Source {
         alias: Option<Ident>,
         /// Names given to its first columns.
         columns: Vec<Ident>,
+        /// Indexes that a hint demands (MySQL, SQLite).
+        indexes: Vec<Name>,
     },
     /// A function that gives rows.
     Function {

@@ -118,6 +118,10 @@ impl Catalog {
         {
             order.sort_by_key(|i| alter_table_pass(&changes[*i]));
         }
+        // The other actions of MySQL's `ALTER TABLE a RENAME TO b, …` speak of `a` too.
+        if changes.len() > 1 && self.dialect.is_mysql_family() {
+            order.sort_by_key(|i| matches!(changes[*i], Change::RenameTable { .. }));
+        }
         order
     }
 

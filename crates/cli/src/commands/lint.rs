@@ -1,6 +1,6 @@
 //! `downhaul lint`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -346,6 +346,7 @@ impl<'a> Work<'a> {
                 .iter()
                 .rposition(|(m, _)| !m.repeatable && of(m.up.as_ref()) != Some(Change::New))
         });
+        let gaps = gaps(group);
         group
             .migrations
             .iter()
@@ -369,6 +370,8 @@ impl<'a> Work<'a> {
                     down: migration.down.as_ref().map(source_text),
                     transactional: TransactionMode::Wrapped,
                     judged: *wanted && touched,
+                    repeatable: migration.repeatable,
+                    after_gap: gaps.contains(&at),
                     edited: up_change == Some(Change::Edited) && !migration.repeatable,
                     out_of_order: up_change == Some(Change::New)
                         && newest_old.is_some_and(|newest| at < newest),
@@ -425,6 +428,26 @@ impl<'a> Work<'a> {
             dialect_from: found.from.clone(),
         });
     }
+}
+
+/// Migrations before which a number is missing, where the versions of the group count upwards one by
+/// one (at least three of them do, and one gap in four is the most): other numbers are times.
+fn gaps(group: &Group) -> BTreeSet<usize> {
+    let numbers: Vec<(usize, u64)> = group
+        .migrations
+        .iter()
+        .enumerate()
+        .filter(|(_, (migration, _))| !migration.repeatable)
+        .filter_map(|(at, (migration, _))| Some((at, migration.version.as_str().parse().ok()?)))
+        .collect();
+    let steps: Vec<u64> = numbers.windows(2).map(|w| w[1].1.saturating_sub(w[0].1)).collect();
+    let gaps = steps.iter().filter(|step| **step > 1).count();
+    let counts = steps.iter().filter(|step| **step == 1).count() >= 2 && gaps * 4 <= steps.len();
+    if !counts || steps.iter().any(|step| *step > 10) {
+        return BTreeSet::new();
+    }
+    let behind = numbers.iter().skip(1).zip(&steps);
+    behind.filter(|(_, step)| **step > 1).map(|((at, _), _)| *at).collect()
 }
 
 fn source_text(file: &SourceFile) -> SourceText {

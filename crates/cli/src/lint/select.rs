@@ -168,7 +168,12 @@ fn loose(dir: &Path, files: &[PathBuf], wanted: impl Fn(&Path) -> bool, selectio
                 continue;
             }
         };
-        let migration = single(file, text);
+        let mut migration = single(file, text);
+        // A down without its up is still a down.
+        let name = file.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+        if (name.ends_with(".down.sql") || name == "down.sql") && migration.down.is_none() {
+            migration.down = migration.up.take();
+        }
         if is_versioned(file) {
             numbered.push((migration, judged));
         } else {

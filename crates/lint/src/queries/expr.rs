@@ -82,6 +82,13 @@ impl Resolver<'_> {
                 for value in list {
                     let other = self.expr(value, scope);
                     self.compare("=", &ty, &other, value.span);
+                    // `(a, b) IN ((1, 2))`, member by member.
+                    if let (ExprKind::Row(left), ExprKind::Row(right)) = (&left.kind, &value.kind) {
+                        for (a, b) in left.iter().zip(right) {
+                            let (ty, other) = (self.expr(a, scope), self.expr(b, scope));
+                            self.compare("=", &ty, &other, b.span);
+                        }
+                    }
                 }
                 self.boolean()
             }
@@ -106,8 +113,13 @@ impl Resolver<'_> {
             }
             ExprKind::AnyOf(left, right) => {
                 let ty = self.expr(left, scope);
-                if let Ty::Array(of) = self.expr(right, scope) {
-                    self.compare("=", &ty, &of, expr.span);
+                match self.expr(right, scope) {
+                    Ty::Array(of) => self.compare("=", &ty, &of, expr.span),
+                    other if self.is_postgres() && !other.is_vague() => {
+                        let why = format!("ANY wants an array, and this is {}", other.name());
+                        self.fault(FaultKind::TypeMismatch, right.span, why);
+                    }
+                    _ => {}
                 }
                 self.boolean()
             }

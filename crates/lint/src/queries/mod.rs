@@ -44,6 +44,8 @@ pub enum FaultKind {
     NoConflictTarget,
     /// An enum has no such value.
     EnumLabel,
+    /// No such index, which a hint demands.
+    UnknownIndex,
     /// No such function with that many arguments.
     UnknownFunction,
     /// No such type.

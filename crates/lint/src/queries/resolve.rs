@@ -189,7 +189,7 @@ impl<'a> Resolver<'a> {
         for name in names.iter().skip(columns.len()) {
             columns.push(Col::new(name.clone(), Ty::Any));
         }
-        Rel { alias: Some(alias), schema: None, columns, open, base: None }
+        Rel { alias: Some(alias), schema: None, columns, open, base: None, read_only: None }
     }
 
     pub(super) fn select(&mut self, select: &Select, outer: Option<&Scope<'_>>) -> Part {
@@ -521,8 +521,11 @@ impl<'a> Resolver<'a> {
         outer: Option<&Scope<'_>>,
     ) -> Part {
         match source {
-            Source::Table { name, alias, columns } => {
+            Source::Table { name, alias, columns, indexes } => {
                 let mut rel = self.relation(name);
+                for index in indexes {
+                    self.hinted(&rel, index);
+                }
                 rename(&mut rel, alias.as_ref(), columns);
                 Part { rels: vec![rel], merged: Vec::new() }
             }
@@ -539,6 +542,7 @@ impl<'a> Resolver<'a> {
                     columns: Vec::new(),
                     open: true,
                     base: None,
+                    read_only: None,
                 };
                 // A scalar gives one column, called like the function or its alias.
                 let scalar = alias.clone().or(name);
@@ -687,6 +691,7 @@ impl<'a> Resolver<'a> {
             columns: Vec::new(),
             open: true,
             base: Some(plain(&written, catalog)),
+            read_only: None,
         };
         if self.quiet == 0 {
             self.out.uses.table(&plain(&written, catalog), path.span);
@@ -745,6 +750,7 @@ impl<'a> Resolver<'a> {
             columns: table.columns.iter().map(|c| Col::of_table(&table.name, c, catalog)).collect(),
             open: table.columns_unknown || table.assumed || inherited,
             base: Some(table.name.clone()),
+            read_only: None,
         }
     }
 
@@ -760,6 +766,7 @@ impl<'a> Resolver<'a> {
             columns: Vec::new(),
             open: true,
             base: Some(view.name.clone()),
+            read_only: None,
         };
         let mut broken = None;
         if self.depth < 30
@@ -772,6 +779,9 @@ impl<'a> Resolver<'a> {
             self.depth -= 1;
             self.quiet -= 1;
             self.ctes = ctes;
+            if view.triggers.is_empty() {
+                rel.read_only = read_only(&statement, self.dialect());
+            }
             let why = self.out.faults.drain(faults..).next();
             rel.open = part.is_open() || why.is_some();
             rel.columns = part.star();
@@ -792,8 +802,15 @@ impl<'a> Resolver<'a> {
             }
             rel.open = false;
         }
-        self.same_names(view, &mut rel);
+        let gone = self.same_names(view, &mut rel);
+        if broken.is_none()
+            && let Some(column) = gone
+        {
+            broken = Some((span, format!("view `{}` fails: it reads `{column}`", view.name)));
+        }
+        let triggers = !view.triggers.is_empty();
         for column in &mut rel.columns {
+            column.computed = !rel.open && !triggers && (column.of.is_none() || column.computed);
             column.of = Some((view.name.clone(), column.name.clone()));
             column.merged = false;
             column.invisible = false;
@@ -802,16 +819,31 @@ impl<'a> Resolver<'a> {
         (rel, broken)
     }
 
+    /// An index that a hint demands must be there.
+    fn hinted(&mut self, rel: &Rel, index: &Name) {
+        let Some(base) = rel.base.as_ref().filter(|_| !rel.open) else { return };
+        let found = self.world.catalog.tables.get(base).is_some_and(|table| {
+            index.ident.key() == "primary" && !table.primary_key().is_empty()
+                || table.indexes.iter().any(|i| i.name.name == index.ident)
+                || table.constraint(&index.ident).is_some()
+        });
+        if !found {
+            let why = format!("`{base}` has no index `{}`", index.ident);
+            self.fault(FaultKind::UnknownIndex, index.span, why);
+        }
+    }
+
     /// PostgreSQL: a view keeps the names and the number of its columns, whatever becomes of those
-    /// it reads.
-    fn same_names(&mut self, view: &View, rel: &mut Rel) {
-        let Some(before) = self.world.before else { return };
-        let Some(old) = before.views.get(&view.name) else { return };
-        if !self.is_postgres()
+    /// it reads. MySQL: `*` was written out when the view was made, and a column of it that is gone
+    /// (which is given back) makes the view fail.
+    fn same_names(&mut self, view: &View, rel: &mut Rel) -> Option<Ident> {
+        let before = self.world.before?;
+        let old = before.views.get(&view.name)?;
+        if self.dialect() == Dialect::Sqlite
             || old.origin != view.origin
             || std::ptr::eq(before, self.world.catalog)
         {
-            return;
+            return None;
         }
         let world = World { catalog: before, before: None, ..self.world };
         let mut past = Resolver {
@@ -824,7 +856,15 @@ impl<'a> Resolver<'a> {
         };
         let (old_rel, _) = past.view_rel(old, Span::default());
         if old_rel.open || rel.open {
-            return;
+            return None;
+        }
+        if !self.is_postgres() {
+            if !view.query.star {
+                return None;
+            }
+            rel.columns.retain(|c| old_rel.columns.iter().any(|o| o.name == c.name));
+            let kept = |o: &&Col| rel.columns.iter().any(|c| c.name == o.name);
+            return old_rel.columns.iter().find(|o| !kept(o)).map(|o| o.name.clone());
         }
         if view.query.star && rel.columns.len() > old_rel.columns.len() {
             rel.columns.truncate(old_rel.columns.len());
@@ -832,13 +872,21 @@ impl<'a> Resolver<'a> {
         for (column, old) in rel.columns.iter_mut().zip(&old_rel.columns) {
             column.name = old.name.clone();
         }
+        None
     }
 }
 
 /// What a subquery gives.
 pub(super) fn derived(columns: Vec<Col>) -> Part {
     Part {
-        rels: vec![Rel { alias: None, schema: None, columns, open: false, base: None }],
+        rels: vec![Rel {
+            alias: None,
+            schema: None,
+            columns,
+            open: false,
+            base: None,
+            read_only: None,
+        }],
         merged: Vec::new(),
     }
 }
@@ -870,5 +918,26 @@ pub(super) fn rel_name(rel: &Rel) -> String {
         (Some(base), _) => format!("`{base}`"),
         (None, Some(alias)) => format!("`{alias}`"),
         (None, None) => "the subquery".to_owned(),
+    }
+}
+
+/// Why a view of this query takes no writes.
+fn read_only(statement: &QueryStatement, dialect: Dialect) -> Option<&'static str> {
+    let simple = match statement {
+        QueryStatement::Select(Select { with, body: SetBody::Core(core), limits, .. }) => {
+            with.parts.is_empty()
+                && limits.is_empty()
+                && core.group_by.is_empty()
+                && core.having.is_none()
+                && core.distinct_on.is_empty()
+                && (dialect != Dialect::Postgres
+                    || matches!(core.from.as_slice(), [Source::Table { .. }]))
+        }
+        _ => false,
+    };
+    match (dialect, simple) {
+        (Dialect::Sqlite, _) => Some("SQLite writes to no view without a trigger"),
+        (_, false) => Some("its query is not one that can be written through"),
+        _ => None,
     }
 }

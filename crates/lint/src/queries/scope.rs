@@ -19,11 +19,22 @@ pub(super) struct Col {
     pub(super) merged: bool,
     /// Left out of `*`.
     pub(super) invisible: bool,
+    /// Of a view: no plain column stands behind it, so nothing can be written to it.
+    pub(super) computed: bool,
 }
 
 impl Col {
     pub(super) fn new(name: Ident, ty: Ty) -> Self {
-        Self { name, ty, sql: None, not_null: false, of: None, merged: false, invisible: false }
+        Self {
+            name,
+            ty,
+            sql: None,
+            not_null: false,
+            of: None,
+            merged: false,
+            invisible: false,
+            computed: false,
+        }
     }
 
     pub(super) fn of_table(table: &ObjectName, column: &Column, catalog: &Catalog) -> Self {
@@ -35,6 +46,7 @@ impl Col {
             of: Some((table.clone(), column.name.clone())),
             merged: false,
             invisible: column.invisible,
+            computed: false,
         }
     }
 }
@@ -51,6 +63,8 @@ pub(super) struct Rel {
     pub(super) open: bool,
     /// The table or view.
     pub(super) base: Option<ObjectName>,
+    /// Why nothing can be written to it.
+    pub(super) read_only: Option<&'static str>,
 }
 
 /// Tables that stand side by side.

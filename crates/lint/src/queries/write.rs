@@ -21,6 +21,7 @@ impl Resolver<'_> {
                 rel.alias = Some(alias.clone());
                 rel.schema = None;
             }
+            me.writable(&rel, insert.table.span);
             let targets = me.insert_targets(insert, &rel, table.as_ref());
             me.insert_rows(insert, &rel, &targets, table.as_ref(), outer);
             if let Some(table) = &table
@@ -143,6 +144,10 @@ impl Resolver<'_> {
             self.count(insert, columns.len(), targets.len(), insert.table.span);
         }
         for (target, given) in targets.iter().zip(&columns) {
+            if target.computed && self.dialect() != Dialect::Sqlite {
+                let why = format!("the view computes `{}`, which takes no value", target.name);
+                self.fault(FaultKind::Generated, insert.table.span, why);
+            }
             if !target.ty.takes(&given.ty, self.world.catalog) {
                 self.fault(
                     FaultKind::TypeMismatch,
@@ -216,6 +221,11 @@ impl Resolver<'_> {
     ) {
         let definition = table.and_then(|t| t.column(&column.name));
         if matches!(value.kind, ExprKind::Default) {
+            return;
+        }
+        if column.computed && self.dialect() != Dialect::Sqlite {
+            let why = format!("the view computes `{}`, which takes no value", column.name);
+            self.fault(FaultKind::Generated, value.span, why);
             return;
         }
         if let Some(definition) = definition {
@@ -298,6 +308,14 @@ impl Resolver<'_> {
         }
     }
 
+    /// A view may take no writes.
+    fn writable(&mut self, rel: &Rel, span: Span) {
+        if let (Some(why), Some(base)) = (rel.read_only, &rel.base) {
+            let why = format!("view `{base}` takes no writes: {why}");
+            self.fault(FaultKind::BrokenView, span, why);
+        }
+    }
+
     fn conflict(
         &mut self,
         conflict: &Conflict,
@@ -317,6 +335,9 @@ impl Resolver<'_> {
             && !rel.open
         {
             self.conflict_index(conflict, table);
+        } else if let (Some(name), false) = (&conflict.constraint, rel.open) {
+            let why = format!("a view has no constraint `{}`", name.ident);
+            self.fault(FaultKind::NoConflictTarget, name.span, why);
         }
         // `excluded` is the row that was to go in; its columns are never meant by a bare name.
         let mut excluded = rel.clone();
@@ -459,6 +480,9 @@ impl Resolver<'_> {
                 part.absorb(more);
             }
             let target = part.rels.first().cloned();
+            if let (Some(rel), [Source::Table { name, .. }]) = (&target, update.target.as_slice()) {
+                me.writable(rel, name.span);
+            }
             for source in &update.from {
                 let more = me.source(source, &part, outer);
                 part.absorb(more);
@@ -477,6 +501,11 @@ impl Resolver<'_> {
                 for source in &delete.target {
                     let more = me.source(source, &part, outer);
                     part.absorb(more);
+                }
+                if let (Some(rel), [Source::Table { name, .. }]) =
+                    (part.rels.first().cloned(), delete.target.as_slice())
+                {
+                    me.writable(&rel, name.span);
                 }
             }
             for source in &delete.using {
@@ -529,6 +558,7 @@ impl Resolver<'_> {
                 rel.alias = Some(alias.clone());
                 rel.schema = None;
             }
+            me.writable(&rel, merge.table.span);
             let source = me.source(&merge.source, &Part::default(), outer);
             let mut both = Part { rels: vec![rel.clone()], merged: Vec::new() };
             both.absorb(source.clone());

@@ -81,7 +81,9 @@ declare_rule! {
 
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if let Change::SetVariable { name, .. } = cx.change {
-        return (name == "foreign_keys" && cx.statement.in_block && drops_a_parent(cx)).then(|| {
+        // Downhaul takes the pragma out of the file and sets it before its own transaction begins.
+        let transaction = cx.statement.in_block && !(cx.facts.wrapped && cx.options.restore_points);
+        return (name == "foreign_keys" && transaction && drops_a_parent(cx)).then(|| {
             Draft::new("`PRAGMA foreign_keys` does nothing inside a transaction")
                 .help("set it before the transaction begins: mark the file `-- downhaul:no-transaction` and write BEGIN and COMMIT behind it")
         });
@@ -116,10 +118,11 @@ fn drops_a_parent(cx: &ChangeContext<'_>) -> bool {
 /// `foreign_keys` was put off in force: outside of a transaction.
 fn foreign_keys_off(cx: &ChangeContext<'_>) -> bool {
     let mut off = false;
+    let own_runner = cx.facts.wrapped && cx.options.restore_points;
     for item in cx.earlier() {
         if let Change::SetVariable { name, value, .. } = item.change
             && name == "foreign_keys"
-            && !cx.facts.statements[item.statement].in_block
+            && (own_runner || !cx.facts.statements[item.statement].in_block)
         {
             let value = value.trim_matches(['\'', '"', ' ']).to_lowercase();
             off = matches!(value.as_str(), "0" | "off" | "false" | "no");

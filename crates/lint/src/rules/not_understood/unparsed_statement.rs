@@ -3,6 +3,7 @@
 use downhaul_syntax::parse::SyntaxError;
 use downhaul_syntax::{Parsed, Span};
 
+use crate::Severity;
 use crate::context::MigrationContext;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
@@ -52,6 +53,10 @@ fn check(cx: &MigrationContext<'_>) -> Vec<Draft> {
                     .help("review it by hand; if it is right, please report it")
                     .at(place);
             draft.in_down = in_down;
+            // Every runner refuses text that never ends.
+            if error.message.contains("not closed") {
+                draft = draft.severity(Severity::Error).help("close it: no server takes this file");
+            }
             drafts.push(draft);
         };
         for statement in &facts.script.statements {

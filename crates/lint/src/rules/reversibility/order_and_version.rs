@@ -9,8 +9,8 @@ use crate::rule::declare_rule;
 declare_rule! {
     /// ## What it does
     ///
-    /// Reports two migrations with the same version, and one that sorts before another which was
-    /// applied already (warning).
+    /// Reports two migrations with the same version, one that sorts before another which was
+    /// applied already (warning), and one behind a gap in versions that count 1, 2, 3 … (warning).
     ///
     /// ## Why is this bad
     ///
@@ -60,6 +60,16 @@ fn check(cx: &MigrationContext<'_>) -> Vec<Draft> {
                 .severity(Severity::Warning)
                 .help("give it a new version behind all others")
                 .whole_file(),
+        );
+    }
+    if cx.input.after_gap {
+        drafts.push(
+            Draft::new(format!(
+                "the number before {version} is missing: a file was lost, or another branch holds it and will come late"
+            ))
+            .severity(Severity::Warning)
+            .help("bring in the missing migration first, or number this one without a gap")
+            .whole_file(),
         );
     }
     drafts

@@ -223,18 +223,19 @@ impl Reader<'_> {
             }
         }
         // MySQL's and SQLite's hints.
+        let mut indexes = Vec::new();
         loop {
             if self.cursor.is_any(&["USE", "FORCE", "IGNORE"])
                 && (self.cursor.is_at(1, "INDEX") || self.cursor.is_at(1, "KEY"))
             {
                 self.cursor.pos += 2;
                 while self.cursor.eat_any(&["FOR", "JOIN", "ORDER", "GROUP", "BY"]).is_some() {}
-                self.cursor.skip_group()?;
+                indexes.extend(self.name_list()?);
             } else if self.cursor.is_sqlite() && self.cursor.eat_all(&["INDEXED", "BY"]) {
-                self.cursor.ident("an index")?;
+                indexes.push(self.name("an index")?);
             } else if self.cursor.is_sqlite() && self.cursor.eat_all(&["NOT", "INDEXED"]) {
             } else {
-                return Ok(Source::Table { name, alias, columns });
+                return Ok(Source::Table { name, alias, columns, indexes });
             }
         }
     }

@@ -212,10 +212,11 @@ impl Reader<'_> {
         let name = self.path("a table")?;
         self.cursor.eat_op("*");
         let (alias, columns) = self.alias()?;
+        let mut indexes = Vec::new();
         if self.cursor.is_sqlite() && self.cursor.eat_all(&["INDEXED", "BY"]) {
-            self.cursor.ident("an index")?;
+            indexes.push(self.name("an index")?);
         }
-        Ok(Source::Table { name, alias, columns })
+        Ok(Source::Table { name, alias, columns, indexes })
     }
 
     pub(super) fn update(&mut self, with: With) -> Parse<Update> {
@@ -308,7 +309,12 @@ impl Reader<'_> {
             if self.cursor.eat_kind(TokenKind::Dot) {
                 self.cursor.eat_op("*");
             }
-            list.push(Source::Table { name, alias: None, columns: Vec::new() });
+            list.push(Source::Table {
+                name,
+                alias: None,
+                columns: Vec::new(),
+                indexes: Vec::new(),
+            });
             if !self.cursor.eat_comma() {
                 return Ok(list);
             }
