@@ -448,8 +448,48 @@ fn a_schema_and_queries_sharpen_the_verdict() {
         "--queries",
         ".sqlx",
     ]);
-    assert!(named.stdout.contains("queries/list.sql:2"), "{}", named.stdout);
+    assert!(named.stdout.contains("queries/list.sql:2:8"), "{}", named.stdout);
+    assert!(named.stdout.contains("query-1.json:1 (1:8 of the query)"), "{}", named.stdout);
+    // An export as JSON, and the live view without a database.
+    folder.write("live.json", r#"[{"query":"SELECT note FROM orders WHERE id = $1","calls":3}]"#);
+    let args = ["lint", "--schema", "schema.sql", "--queries", "live.json"];
+    assert!(folder.run(&args).stdout.contains("live.json:1 (1:8 of the query)"));
+    let live = folder.run(&["lint", "--queries", "live"]);
+    assert_eq!(live.code, 2);
+    assert!(live.stderr.contains("--database-url"), "{}", live.stderr);
     assert_eq!(folder.run(&["lint", "--queries", "migrations/none"]).code, 2);
+}
+
+#[test]
+fn text_that_never_ends_is_an_error() {
+    let folder =
+        Folder::new(&[("migrations/0001_a.up.sql", "INSERT INTO t VALUES ('never closed);\n")]);
+    let outcome = folder.run(&["lint", "--dialect", "postgres"]);
+    assert_eq!(outcome.code, 1, "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("UN01"), "{}", outcome.stdout);
+}
+
+#[test]
+fn a_down_alone_is_judged_as_a_down() {
+    let folder = Folder::new(&[("sql/0002_slim.down.sql", "DROP TABLE orders;\n")]);
+    let found = folder.findings(&["--dialect", "postgres", "sql/0002_slim.down.sql"]);
+    assert!(!found.iter().any(|f| f.starts_with("BC02") || f.starts_with("DL01")), "{found:?}");
+}
+
+#[test]
+fn a_gap_in_counted_versions_is_told() {
+    let file = |n: u32| format!("migrations/000{n}_t.up.sql");
+    let folder = Folder::new(&[]);
+    for n in [1, 2, 3, 4, 6] {
+        folder.write(&file(n), format!("CREATE TABLE t{n} (id bigint PRIMARY KEY);\n"));
+        folder.write(&file(n).replace(".up.", ".down."), format!("DROP TABLE t{n};\n"));
+    }
+    let found = folder.findings(&["--dialect", "postgres"]);
+    assert!(found.iter().any(|f| f.starts_with("RV08 migrations/0006")), "{found:?}");
+    folder.write(&file(5), "CREATE TABLE t5 (id bigint PRIMARY KEY);\n");
+    folder.write(&file(5).replace(".up.", ".down."), "DROP TABLE t5;\n");
+    let found = folder.findings(&["--dialect", "postgres"]);
+    assert!(!found.iter().any(|f| f.starts_with("RV08")), "{found:?}");
 }
 
 #[test]

@@ -78,11 +78,8 @@ fn a_harmless_statement_has_no_effects() {
 /// and what none of them uses is no more than a warning.
 #[test]
 fn known_queries_are_named_where_they_break() {
-    let query = |line: usize, text: &str| downhaul_lint::KnownQuery {
-        source: "src/orders.rs".into(),
-        line,
-        text: text.into(),
-    };
+    let query =
+        |line: usize, text: &str| downhaul_lint::KnownQuery::new("src/orders.rs", line, text);
     let mut options = LintOptions::new(Dialect::Postgres);
     options.queries = vec![
         query(12, "SELECT id, note FROM orders WHERE id = $1"),
