@@ -39,6 +39,7 @@ fn finding(code: &str, file: &str, text: &str, needle: &str, severity: Severity)
         rewrite: None,
         fix: None,
         docs: rule.docs_path(),
+        queries: Vec::new(),
         fingerprint: "0123456789abcdef".into(),
     }
 }

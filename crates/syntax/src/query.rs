@@ -38,13 +38,13 @@ pub enum QueryStatement {
     /// `SELECT`, `VALUES`, `TABLE`.
     Select(Select),
     /// `INSERT`, `REPLACE`.
-    Insert(Insert),
+    Insert(Box<Insert>),
     /// `UPDATE`.
     Update(Update),
     /// `DELETE`.
     Delete(Delete),
     /// `MERGE`.
-    Merge(Merge),
+    Merge(Box<Merge>),
     /// `CALL name(args)`.
     Call(Expr),
     /// `TRUNCATE`, `LOCK TABLE`, `COPY`: tables alone.

@@ -82,7 +82,7 @@ impl Reader<'_> {
             return Ok(QueryStatement::Select(self.select_behind(with)?));
         }
         if self.cursor.is_any(&["INSERT", "REPLACE"]) {
-            return Ok(QueryStatement::Insert(self.insert(with)?));
+            return Ok(QueryStatement::Insert(Box::new(self.insert(with)?)));
         }
         if self.cursor.is("UPDATE") {
             return Ok(QueryStatement::Update(self.update(with)?));
@@ -91,7 +91,7 @@ impl Reader<'_> {
             return Ok(QueryStatement::Delete(self.delete(with)?));
         }
         if self.cursor.is("MERGE") {
-            return Ok(QueryStatement::Merge(self.merge(with)?));
+            return Ok(QueryStatement::Merge(Box::new(self.merge(with)?)));
         }
         if self.cursor.is_any(&["CALL", "EXEC"]) {
             self.cursor.bump();
