@@ -62,6 +62,9 @@ async fn race(engine: Engine, place: Place) {
             }
         }
         session.close().await;
+        if round % 25 == 0 {
+            println!("{engine:?}: {round} rounds, {:?}", started.elapsed());
+        }
     }
     println!(
         "race {engine:?}, seed {seed}, {rounds} rounds of {RUNNERS} runners up and {RUNNERS} down in {:.0} s: each of {MIGRATIONS} migrations once",

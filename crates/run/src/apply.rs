@@ -294,7 +294,13 @@ async fn attempt(
     let up = prepared.direction == Direction::Up;
     session.begin(budget).await?;
     let mut applied = Applied::default();
-    if whole == Whole::Yes && journal.has(session, work.version).await? == up {
+    let newest = hidden::Watch::newest(session.dialect());
+    let questions: Vec<String> =
+        [journal.count(work.version)].into_iter().chain(newest.map(str::to_owned)).collect();
+    let answers = session.rows(&questions.join("; ")).await?;
+    let recorded = answers.first().is_some_and(|row| row.text(0) != "0");
+    let newest = newest.and(answers.get(1)).map(|row| row.number(0)).transpose()?;
+    if whole == Whole::Yes && recorded == up {
         session.rollback().await?;
         applied.skipped = true;
         return Ok(applied);
@@ -330,7 +336,7 @@ async fn attempt(
     }
     let hidden_is_off = !protect || losses.all_given_up;
     let hidden = if !hidden_is_off {
-        Some(hidden::Watch::begin(session, runner.changed_rows).await?)
+        Some(hidden::Watch::begin(session, newest, runner.changed_rows).await?)
     } else {
         None
     };

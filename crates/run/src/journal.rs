@@ -298,12 +298,16 @@ impl Journal {
         session: &mut dyn Session,
         version: &Version,
     ) -> Result<bool, EngineError> {
-        let sql = format!(
+        Ok(session.number(&self.count(version)).await? > 0)
+    }
+
+    /// The query behind [`Self::has`].
+    pub(crate) fn count(self, version: &Version) -> String {
+        format!(
             "SELECT count(*) FROM {} WHERE version = {}",
             self.table("migration"),
             self.text(version.as_str())
-        );
-        Ok(session.number(&sql).await? > 0)
+        )
     }
 
     /// Operations that ended without saying so: with the lock in our hands, they are dead.

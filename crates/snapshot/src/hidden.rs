@@ -26,17 +26,21 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// What [`Self::begin`] must be told: the number of the newest table, asked within the migration's
+    /// transaction and before its first statement; `None` where no server counts.
+    #[must_use]
+    pub fn newest(dialect: Dialect) -> Option<&'static str> {
+        (dialect == Dialect::Postgres)
+            .then_some("SELECT coalesce(max(oid)::bigint, 0) FROM pg_catalog.pg_class")
+    }
+
     /// Begins, within the migration's transaction and before its first statement. `changed` says
     /// that earlier transactions of this session changed or deleted rows.
-    pub async fn begin(session: &mut dyn Session, changed: bool) -> Result<Self, SnapshotError> {
-        let newest = match session.dialect() {
-            Dialect::Postgres => Some(
-                session
-                    .number("SELECT coalesce(max(oid)::bigint, 0) FROM pg_catalog.pg_class")
-                    .await?,
-            ),
-            _ => None,
-        };
+    pub async fn begin(
+        session: &mut dyn Session,
+        newest: Option<i64>,
+        changed: bool,
+    ) -> Result<Self, SnapshotError> {
         let mut earlier = BTreeMap::new();
         if newest.is_some() && changed {
             let rows = session
@@ -63,26 +67,36 @@ impl Watch {
         let Some(newest) = self.newest else { return Ok(false) };
         let dialect = session.dialect();
         // Whoever changes rows locks the table until the end of the transaction: the counts of those
-        // few tables are asked for, not of all that there are. The rows of a partition or of an
-        // inheriting table belong to what it descends from.
-        let changed = session
+        // few tables are asked for, not of all that there are.
+        let touched = session
             .rows(
+                "SELECT relation FROM pg_catalog.pg_locks \
+                 WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation' AND mode <> 'AccessShareLock' \
+                   AND relation::bigint >= 16384 \
+                   AND pg_catalog.pg_stat_get_xact_tuples_updated(relation) + pg_catalog.pg_stat_get_xact_tuples_deleted(relation) > 0 \
+                 GROUP BY relation",
+            )
+            .await?;
+        if touched.is_empty() {
+            return Ok(false);
+        }
+        let touched: Vec<&str> = touched.iter().map(|row| row.text(0)).collect();
+        // The rows of a partition or of an inheriting table belong to what it descends from.
+        let changed = session
+            .rows(&format!(
                 "WITH RECURSIVE changed AS ( \
-                   SELECT o.oid AS relid, s.rows FROM ( \
-                     SELECT DISTINCT relation FROM pg_catalog.pg_locks \
-                     WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation' AND mode <> 'AccessShareLock') l \
-                   JOIN pg_catalog.pg_class o ON o.oid = l.relation AND o.relkind IN ('r', 'p', 'm') AND o.oid::bigint >= 16384 \
-                   CROSS JOIN LATERAL (SELECT pg_catalog.pg_stat_get_xact_tuples_updated(o.oid) \
-                     + pg_catalog.pg_stat_get_xact_tuples_deleted(o.oid) AS rows) s \
-                   WHERE s.rows > 0 \
-                     AND o.relnamespace NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname IN ('downhaul', 'pg_toast'))), \
+                   SELECT o.oid AS relid, pg_catalog.pg_stat_get_xact_tuples_updated(o.oid) \
+                     + pg_catalog.pg_stat_get_xact_tuples_deleted(o.oid) AS rows \
+                   FROM pg_catalog.pg_class o JOIN pg_catalog.pg_namespace m ON m.oid = o.relnamespace \
+                   WHERE o.oid IN ({}) AND o.relkind IN ('r', 'p', 'm') AND m.nspname NOT IN ('downhaul', 'pg_toast')), \
                  line AS ( \
                    SELECT relid, relid AS ancestor FROM changed \
                    UNION SELECT l.relid, i.inhparent FROM line l JOIN pg_catalog.pg_inherits i ON i.inhrelid = l.ancestor) \
                  SELECT c.relid, c.rows, n.nspname, t.relname FROM changed c JOIN line l ON l.relid = c.relid \
                  JOIN pg_catalog.pg_class t ON t.oid = l.ancestor JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace \
                  ORDER BY c.relid, l.ancestor = c.relid DESC",
-            )
+                touched.join(", ")
+            ))
             .await?;
         let full = |name: &ObjectName| match &name.schema {
             Some(_) => name.clone(),
