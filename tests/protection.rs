@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
 use downhaul_engine::Target;
-use downhaul_kit::{Postgres, Session, SqliteFile};
+use downhaul_kit::{MariaDb, Postgres, Session, SqliteFile};
 use downhaul_plan::load;
 use downhaul_run::observer::Silent;
 use downhaul_run::{DownSelection, Options, RunError, Runner, UpSelection};
@@ -181,4 +181,46 @@ async fn statements_outside_a_transaction_are_protected_too() {
     assert!(site.rows("a").await.is_empty());
     site.down().await.unwrap();
     assert_eq!((site.rows("a").await, site.rows("b").await), before);
+}
+
+/// What an up adds under a new number each time does not come twice; what others added does come.
+async fn seeds_come_once(url: &str, serial: &str) {
+    let setup = format!(
+        "CREATE TABLE kinds (id {serial}, name varchar(20) NOT NULL, note varchar(20)); \
+         INSERT INTO kinds (name) VALUES ('first')"
+    );
+    let up = "INSERT INTO kinds (name, note) VALUES ('a', NULL), ('b', 'x'), ('b', 'x');\n";
+    let site = Site::new(url, &setup, up, "DELETE FROM kinds WHERE name <> 'first';\n").await;
+    let names = async || -> Vec<String> {
+        let rows = site.rows("kinds").await;
+        let mut names: Vec<String> = rows.into_iter().filter_map(|mut row| row[1].take()).collect();
+        names.sort();
+        names
+    };
+    site.up().await.unwrap();
+    Session::connect(url).await.run("INSERT INTO kinds (name) VALUES ('mine'), ('mine')").await;
+    for _ in 0..2 {
+        site.down().await.unwrap();
+        assert_eq!(names().await, ["first"], "{url}");
+        site.up().await.unwrap();
+        assert_eq!(names().await, ["a", "b", "b", "first", "mine", "mine"], "{url}");
+    }
+}
+
+#[tokio::test]
+async fn seeds_come_once_on_postgres() {
+    let database = Postgres::shared().fresh_database().await;
+    seeds_come_once(database.url(), "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY").await;
+}
+
+#[tokio::test]
+async fn seeds_come_once_on_mariadb() {
+    let database = MariaDb::shared().fresh_database().await;
+    seeds_come_once(database.url(), "bigint AUTO_INCREMENT PRIMARY KEY").await;
+}
+
+#[tokio::test]
+async fn seeds_come_once_on_sqlite() {
+    let file = SqliteFile::new();
+    seeds_come_once(&file.url(), "integer PRIMARY KEY AUTOINCREMENT").await;
 }

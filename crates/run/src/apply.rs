@@ -9,7 +9,7 @@ use downhaul_plan::{Direction, Version};
 use downhaul_snapshot::complete::{self, Action, Stage};
 use downhaul_snapshot::keep::{self, Endangered};
 use downhaul_snapshot::restore::{self, Held, Restored};
-use downhaul_snapshot::{Kept, Losses, SnapshotError, settle};
+use downhaul_snapshot::{Kept, Losses, SnapshotError, seeded, settle};
 use downhaul_snapshot::{empty, hidden};
 use downhaul_syntax::{Change, Dialect, Parsed, Statement};
 
@@ -379,6 +379,13 @@ async fn attempt(
     }
     runner.changed_rows |= !points.is_empty() || hidden_is_off;
 
+    // What an up adds each time is there again before what its down deleted comes back.
+    if up && !points.is_empty() {
+        let inserts = prepared.losses(&prepared.statements, session.dialect()).inserts;
+        for kept in points.iter().flat_map(|point| &point.kept) {
+            seeded::set_aside(session, kept, &inserts).await?;
+        }
+    }
     let remaining = bring_back(
         session,
         prepared.direction,

@@ -24,6 +24,7 @@ pub mod keep;
 pub mod loss;
 pub mod references;
 pub mod restore;
+pub mod seeded;
 pub mod settle;
 pub mod sql;
 pub mod stepwise;

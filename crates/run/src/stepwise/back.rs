@@ -3,6 +3,7 @@
 use downhaul_plan::Direction;
 use downhaul_snapshot::complete::Stage;
 use downhaul_snapshot::restore;
+use downhaul_snapshot::seeded;
 use downhaul_snapshot::stepwise;
 
 use super::Run;
@@ -80,6 +81,14 @@ impl Run<'_> {
         }
         session.begin(budget).await?;
         let modes = stepwise::own_modes(session).await?;
+        if self.work.prepared.direction == Direction::Up {
+            // What an up adds each time is there again before what its down deleted comes back.
+            let prepared = self.work.prepared;
+            let inserts = prepared.losses(&prepared.statements, session.dialect()).inserts;
+            for kept in &point.kept {
+                seeded::set_aside(session, kept, &inserts).await?;
+            }
+        }
         let all: Vec<_> = point.kept.iter().zip(&helds).collect();
         let restored = match restore::restore(session, &all).await {
             Ok(restored) => restored,
