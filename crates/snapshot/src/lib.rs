@@ -16,19 +16,28 @@
 //! 6. The down runs.
 //! 7. [`complete::objects`] puts back what the down forgot of the schema, [`restore::restore`] the
 //!    data, and verifies it row by row.
+//!
+//! Beside that stands the history of tracked tables, which knows every change and not only those of
+//! migrations: [`track`] writes it, [`mark`] names moments, [`history`] reads tables as they were,
+//! [`merge`] says which value wins, and [`restore_to`] brings tables back.
 
 pub mod complete;
 pub mod empty;
 pub mod hidden;
+pub mod history;
 pub mod keep;
 pub mod loss;
+pub mod mark;
+pub mod merge;
 pub mod references;
 pub mod restore;
+pub mod restore_to;
 pub mod seeded;
 pub mod settle;
 pub mod sql;
 pub mod stepwise;
 pub mod store;
+pub mod track;
 
 pub use loss::{Losses, Names, TableLoss, losses};
 pub use store::{Kept, KeptColumn, KeptMode, SnapshotError};

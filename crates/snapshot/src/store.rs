@@ -46,6 +46,35 @@ pub enum SnapshotError {
         /// How many rows.
         rows: i64,
     },
+    /// A table cannot be tracked, or its history not be used.
+    #[error("{0}")]
+    CannotTrack(String),
+    /// No such mark.
+    #[error("there is no mark `{name}`")]
+    UnknownMark {
+        /// What was asked for.
+        name: String,
+        /// The newest ones that there are.
+        known: Vec<String>,
+    },
+    /// The history does not reach so far.
+    #[error("the history of {table} begins at {since}, after the mark `{mark}`")]
+    OutOfReach {
+        /// Table.
+        table: String,
+        /// Mark.
+        mark: String,
+        /// When its history begins.
+        since: String,
+    },
+    /// Rows were changed both by what is undone and since.
+    #[error("{rows} rows were changed by what is undone and again since")]
+    Conflicts {
+        /// How many.
+        rows: i64,
+        /// For people: a table and some keys a line.
+        which: Vec<String>,
+    },
     /// The way back does not lead back.
     #[error("{0}")]
     CannotRestore(String),

@@ -1,0 +1,331 @@
+//! What tables were at a mark, as queries over their history. Pure.
+
+use downhaul_syntax::{Dialect, Ident};
+
+use crate::mark::Mark;
+use crate::sql;
+use crate::track::{self, Tracked, TrackedColumn, Version, postgres};
+
+const D: Dialect = Dialect::Postgres;
+
+/// Reads the past of one table.
+#[derive(Clone, Debug)]
+pub struct Past<'a> {
+    tracked: &'a Tracked,
+    /// Columns that the table had at the mark and has now, as they are now.
+    pub columns: Vec<&'a TrackedColumn>,
+    /// Names, as they were at the mark, of columns that are gone or of another kind now.
+    pub lost: Vec<Ident>,
+    /// Columns that came since.
+    pub new: Vec<&'a TrackedColumn>,
+}
+
+/// The column of an older form that became a column of the newest one.
+fn ancestor<'a>(
+    version: &'a Version,
+    newest: &Version,
+    column: &TrackedColumn,
+) -> Option<&'a TrackedColumn> {
+    let by_number = (version.relation == newest.relation)
+        .then(|| version.columns.iter().find(|c| c.number == column.number))
+        .flatten();
+    by_number.or_else(|| {
+        version.columns.iter().find(|c| {
+            // Not one that lives on under another name.
+            let lives_on = version.relation == newest.relation
+                && newest.columns.iter().any(|n| n.number == c.number);
+            c.name == column.name && !lives_on
+        })
+    })
+}
+
+impl<'a> Past<'a> {
+    /// The past of a table as seen from a mark. The table's tracking must be in step.
+    #[must_use]
+    pub fn new(tracked: &'a Tracked, mark: &Mark) -> Self {
+        let newest = tracked.current();
+        let number = mark.versions.get(&tracked.id).copied().unwrap_or(newest.number);
+        let then = tracked.versions.iter().find(|v| v.number == number).unwrap_or(newest);
+        let (mut columns, mut new) = (Vec::new(), Vec::new());
+        let mut lives: Vec<&Ident> = Vec::new();
+        for column in &newest.columns {
+            match ancestor(then, newest, column) {
+                Some(old) => {
+                    lives.push(&old.name);
+                    columns.push(column);
+                }
+                None => new.push(column),
+            }
+        }
+        let lost = then
+            .columns
+            .iter()
+            .filter(|c| !lives.contains(&&c.name))
+            .map(|c| c.name.clone())
+            .collect();
+        Self { tracked, columns, lost, new }
+    }
+
+    /// Quoted key columns.
+    #[must_use]
+    pub fn key(&self) -> Vec<String> {
+        self.tracked.current().key.iter().map(|k| D.quote(k)).collect()
+    }
+
+    /// `left.k1 = right.k1 AND …`.
+    #[must_use]
+    pub fn join(&self, left: &str, right: &str) -> String {
+        let key = &self.tracked.current().key;
+        sql::keys_match(D, left, key, right, key)
+    }
+
+    /// Events after a mark, in the columns of now.
+    fn events(&self, mark: &Mark) -> String {
+        let newest = self.tracked.current();
+        let branches: Vec<String> = self
+            .tracked
+            .versions
+            .iter()
+            .map(|version| {
+                let columns: String = self
+                    .columns
+                    .iter()
+                    .map(|column| {
+                        let name = D.quote(&column.name);
+                        let value = match ancestor(version, newest, column) {
+                            Some(old) => {
+                                postgres::from_history(&format!("h.{}", D.quote(&old.name)), old, column)
+                            }
+                            None => format!("NULL::{}", column.ty),
+                        };
+                        format!(", {value} AS {name}")
+                    })
+                    .collect();
+                format!(
+                    "SELECT h.downhaul_pos, h.downhaul_seq, h.downhaul_xid, h.downhaul_op{columns} FROM {} h WHERE {}",
+                    track::history(self.tracked.id, version.number),
+                    mark.after("h.downhaul_xid")
+                )
+            })
+            .collect();
+        branches.join(" UNION ALL ")
+    }
+
+    /// A query for every key with events after the mark: the key and the other columns under their
+    /// own names, and `downhaul_was`: whether such a row was there. Only for tables with a key.
+    ///
+    /// A key that came and went was there at the mark exactly when counting back from now says so,
+    /// whatever the order of events; its content is that of the first event that has one.
+    #[must_use]
+    pub fn touched(&self, mark: &Mark) -> String {
+        let key = self.key();
+        let keys = key.join(", ");
+        let of = |alias: &str| {
+            key.iter().map(|k| format!("{alias}.{k}")).collect::<Vec<_>>().join(", ")
+        };
+        let all: Vec<String> = self.columns.iter().map(|c| D.quote(&c.name)).collect();
+        let rest: String = self
+            .columns
+            .iter()
+            .filter(|c| !self.tracked.current().key.contains(&c.name))
+            .map(|c| format!(", img.{}", D.quote(&c.name)))
+            .collect();
+        let images = track::IMAGES;
+        let nested = self.tracked.versions.iter().any(|v| v.nested);
+        // A transaction's events on one row are a block, since it holds the row until it ends;
+        // blocks follow each other by position, events in a block by the start of their statement.
+        let first = if nested {
+            format!(
+                "SELECT DISTINCT ON ({keys}) {0} FROM (SELECT e.*, min(downhaul_pos) OVER (PARTITION BY {keys}, downhaul_xid) AS downhaul_block \
+                 FROM e WHERE downhaul_op IN ({images})) e ORDER BY {keys}, downhaul_block, coalesce(downhaul_seq, downhaul_pos), downhaul_pos",
+                all.join(", ")
+            )
+        } else {
+            format!(
+                "SELECT DISTINCT ON ({keys}) {} FROM e WHERE downhaul_op IN ({images}) ORDER BY {keys}, downhaul_pos",
+                all.join(", ")
+            )
+        };
+        // The key itself comes from the image where there is one: equal keys may differ in bytes.
+        let key_columns: Vec<String> =
+            key.iter().map(|k| format!("coalesce(img.{k}, b.{k}) AS {k}")).collect();
+        format!(
+            "WITH e AS NOT MATERIALIZED ({events}), img AS ({first}), \
+             b AS (SELECT {keys}, count(*) AS n FROM e WHERE downhaul_op IN ({births}) GROUP BY {keys}), \
+             d AS (SELECT {of_e}, count(*) AS n FROM e JOIN b ON {join_e} WHERE downhaul_op IN ({deaths}) GROUP BY {of_e}) \
+             SELECT {key_columns}, b.n IS NULL OR CASE WHEN l.{one} IS NULL THEN 0 ELSE 1 END - b.n + coalesce(d.n, 0) = 1 AS downhaul_was{rest} \
+             FROM img FULL JOIN b ON {join_img} LEFT JOIN d ON {join_d} LEFT JOIN {live} l ON {join_l}",
+            events = self.events(mark),
+            births = track::BIRTHS,
+            deaths = track::DEATHS,
+            of_e = of("e"),
+            join_e = self.join("e", "b"),
+            join_img = self.join("img", "b"),
+            join_d = self.join("d", "b"),
+            join_l = self.join("l", "b"),
+            key_columns = key_columns.join(", "),
+            one = key[0],
+            live = self.tracked.live(),
+        )
+    }
+
+    /// One text for the whole content of a row.
+    #[must_use]
+    pub fn content(&self, row: &str) -> String {
+        let texts: Vec<String> =
+            self.columns.iter().map(|c| format!("{row}.{}::text", D.quote(&c.name))).collect();
+        format!("md5(ROW({})::text)", texts.join(", "))
+    }
+
+    /// A query over a table without a key: `downhaul_content`, `downhaul_net` (how many more rows
+    /// of it there were at the mark than now), and the columns. Only where that is not 0.
+    #[must_use]
+    pub fn balance(&self, mark: &Mark) -> String {
+        let columns: String = self
+            .columns
+            .iter()
+            .map(|c| {
+                let name = D.quote(&c.name);
+                format!(", (array_agg(e.{name}))[1] AS {name}")
+            })
+            .collect();
+        format!(
+            "SELECT {content} AS downhaul_content, sum(CASE WHEN downhaul_op IN ({births}) THEN -1 ELSE 1 END) AS downhaul_net{columns} \
+             FROM ({events}) e WHERE downhaul_op IN ({births}, {deaths}) GROUP BY 1 \
+             HAVING sum(CASE WHEN downhaul_op IN ({births}) THEN -1 ELSE 1 END) <> 0",
+            content = self.content("e"),
+            events = self.events(mark),
+            births = track::BIRTHS,
+            deaths = track::DEATHS,
+        )
+    }
+
+    /// A query for all rows as they were at the mark.
+    #[must_use]
+    pub fn rows(&self, mark: &Mark) -> String {
+        let list = |row: &str| {
+            self.columns
+                .iter()
+                .map(|c| format!("{row}.{}", D.quote(&c.name)))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let live = self.tracked.live();
+        if self.tracked.has_key() {
+            return format!(
+                "WITH t AS MATERIALIZED ({}) SELECT {} FROM {live} l WHERE NOT EXISTS (SELECT FROM t WHERE {}) \
+                 UNION ALL SELECT {} FROM t WHERE t.downhaul_was",
+                self.touched(mark),
+                list("l"),
+                self.join("t", "l"),
+                list("t"),
+            );
+        }
+        let content = self.content("l");
+        format!(
+            "WITH t AS MATERIALIZED ({balance}) SELECT {l} FROM (SELECT l.*, {content} AS downhaul_content, \
+               row_number() OVER (PARTITION BY {content}) AS downhaul_copy FROM {live} l) l \
+             LEFT JOIN t ON t.downhaul_content = l.downhaul_content AND t.downhaul_net < 0 \
+             WHERE t.downhaul_net IS NULL OR l.downhaul_copy > -t.downhaul_net \
+             UNION ALL SELECT {t} FROM t, generate_series(1, t.downhaul_net) WHERE t.downhaul_net > 0",
+            balance = self.balance(mark),
+            l = list("l"),
+            t = list("t"),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::track::Capture;
+    use std::collections::BTreeMap;
+
+    fn column(name: &str, number: i64) -> TrackedColumn {
+        TrackedColumn {
+            name: Ident::stored(D, name),
+            ty: "integer".into(),
+            user_type: false,
+            number,
+        }
+    }
+
+    fn version(number: i64, relation: i64, columns: Vec<TrackedColumn>) -> Version {
+        let key = vec![Ident::stored(D, "id")];
+        Version { number, relation, columns, key, nested: false }
+    }
+
+    fn tracked(versions: Vec<Version>) -> Tracked {
+        Tracked {
+            id: 1,
+            relation: versions.last().unwrap().relation,
+            name: downhaul_syntax::ObjectName::bare(Ident::stored(D, "t")),
+            capture: Capture::Statement,
+            chosen: false,
+            partitioned: false,
+            versions,
+            triggers: Vec::new(),
+            kept_whole: false,
+        }
+    }
+
+    fn mark(version: i64) -> Mark {
+        Mark {
+            id: 1,
+            name: "m".into(),
+            origin: "person".into(),
+            at: String::new(),
+            xmax: "9".into(),
+            running: Vec::new(),
+            lsn: String::new(),
+            who: String::new(),
+            versions: BTreeMap::from([(1, version)]),
+        }
+    }
+
+    fn names(columns: &[&TrackedColumn]) -> Vec<String> {
+        columns.iter().map(|c| c.name.to_string()).collect()
+    }
+
+    #[test]
+    fn columns_are_followed_through_renames_drops_and_returns() {
+        // Renamed b to c, added d.
+        let t = tracked(vec![
+            version(1, 7, vec![column("id", 1), column("b", 2)]),
+            version(2, 7, vec![column("id", 1), column("c", 2), column("d", 3)]),
+        ]);
+        let m = mark(1);
+        let past = Past::new(&t, &m);
+        assert_eq!(names(&past.columns), ["id", "c"]);
+        assert_eq!(names(&past.new), ["d"]);
+        assert!(past.lost.is_empty());
+        assert!(past.events(&m).contains(r#"h."b" AS "c""#));
+        // Dropped and added again: another number, the same name.
+        let t = tracked(vec![
+            version(1, 7, vec![column("id", 1), column("b", 2)]),
+            version(2, 7, vec![column("id", 1)]),
+            version(3, 7, vec![column("id", 1), column("b", 3)]),
+        ]);
+        assert_eq!(names(&Past::new(&t, &mark(1)).columns), ["id", "b"]);
+        assert_eq!(names(&Past::new(&t, &mark(2)).new), ["b"]);
+        // Dropped for good.
+        let t = tracked(vec![
+            version(1, 7, vec![column("id", 1), column("b", 2)]),
+            version(2, 7, vec![column("id", 1)]),
+        ]);
+        let lost = Past::new(&t, &m).lost;
+        assert_eq!(lost, [Ident::stored(D, "b")]);
+        // b and c swapped names: numbers decide.
+        let t = tracked(vec![
+            version(1, 7, vec![column("id", 1), column("b", 2), column("c", 3)]),
+            version(2, 7, vec![column("id", 1), column("c", 2), column("b", 3)]),
+        ]);
+        assert!(Past::new(&t, &m).events(&m).contains(r#"h."b" AS "c""#));
+        // A table that was made anew: names decide.
+        let t = tracked(vec![
+            version(1, 7, vec![column("id", 1), column("b", 2)]),
+            version(2, 8, vec![column("b", 1), column("id", 2)]),
+        ]);
+        assert!(Past::new(&t, &m).events(&m).contains(r#"h."b" AS "b""#));
+    }
+}

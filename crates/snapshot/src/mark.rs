@@ -1,0 +1,241 @@
+//! Marks: moments to which one can return.
+//!
+//! A mark is not a time but a set of transactions: those that were committed when it was made.
+//! What a transaction wrote that was still running then comes after the mark as a whole, whatever
+//! it had written already; no writer waits for a mark, and no mark for a writer.
+
+use std::collections::BTreeMap;
+
+use downhaul_engine::{EngineError, Row, Session};
+use downhaul_syntax::Dialect;
+
+use crate::store::SnapshotError;
+use crate::track;
+
+const D: Dialect = Dialect::Postgres;
+
+/// Why a mark was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A person asked for it.
+    Person,
+    /// A migration begins or has ended.
+    Migration,
+    /// A restore begins or has ended.
+    Restore,
+}
+
+impl Origin {
+    /// As written in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Migration => "migration",
+            Self::Restore => "restore",
+        }
+    }
+}
+
+/// Whether what the current transaction has written itself lies before the mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Own {
+    /// It comes after.
+    After,
+    /// It comes before.
+    Before,
+}
+
+/// A mark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Number; newer marks have higher ones.
+    pub id: i64,
+    /// Name.
+    pub name: String,
+    /// Why it was made.
+    pub origin: String,
+    /// When, for people.
+    pub at: String,
+    /// Transactions from this number on come after the mark.
+    pub xmax: String,
+    /// Transactions below `xmax` that come after it all the same: they were running.
+    pub running: Vec<String>,
+    /// Place in the write-ahead log.
+    pub lsn: String,
+    /// Who made it.
+    pub who: String,
+    /// Form that each tracked table had, by its number.
+    pub versions: BTreeMap<i64, i64>,
+}
+
+impl Mark {
+    /// A test that a transaction comes after the mark.
+    #[must_use]
+    pub fn after(&self, xid: &str) -> String {
+        // Cheaper than pg_visible_in_snapshot() by far on millions of rows.
+        let later = format!("{xid} >= '{}'::xid8", self.xmax);
+        if self.running.is_empty() {
+            later
+        } else {
+            let list: Vec<String> = self.running.iter().map(|x| format!("'{x}'::xid8")).collect();
+            format!("({later} OR {xid} IN ({}))", list.join(", "))
+        }
+    }
+}
+
+const COLUMNS: &str = "id, name, origin, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), \
+     xmax::text, array_to_string(running, ','), lsn::text, who, versions::text";
+
+fn read(row: &Row) -> Result<Mark, EngineError> {
+    Ok(Mark {
+        id: row.number(0)?,
+        name: row.text(1).to_owned(),
+        origin: row.text(2).to_owned(),
+        at: row.text(3).to_owned(),
+        xmax: row.text(4).to_owned(),
+        running: row.text(5).split(',').filter(|x| !x.is_empty()).map(str::to_owned).collect(),
+        lsn: row.text(6).to_owned(),
+        who: row.text(7).to_owned(),
+        versions: serde_json::from_str(row.text(8))
+            .map_err(|error| EngineError::Protocol(error.to_string()))?,
+    })
+}
+
+/// Makes a mark. In a transaction that has written before, `own` says on which side that lies.
+/// `None`: there is a mark of this name already.
+pub async fn make(
+    session: &mut dyn Session,
+    name: &str,
+    origin: Origin,
+    own: Own,
+    who: &str,
+) -> Result<Option<Mark>, SnapshotError> {
+    let name = D.literal(name);
+    // A snapshot leaves its own transaction out of those that run, and may be older than its
+    // number: both sides have to be said.
+    let (xmax, running) = match own {
+        Own::After => (
+            "pg_catalog.pg_snapshot_xmax(s)",
+            "CASE WHEN x < pg_catalog.pg_snapshot_xmax(s) THEN ARRAY[x] ELSE '{}'::xid8[] END",
+        ),
+        Own::Before => (
+            "greatest(pg_catalog.pg_snapshot_xmax(s), (x::text::bigint + 1)::text::xid8)",
+            "ARRAY(SELECT g::text::xid8 FROM generate_series(pg_catalog.pg_snapshot_xmax(s)::text::bigint, x::text::bigint - 1) g)",
+        ),
+    };
+    // One statement has one snapshot: what the lists say was so at the same moment.
+    let sql = format!(
+        "INSERT INTO downhaul.mark (id, name, origin, at, xmin, xmax, running, lsn, versions, sequences, who) \
+         SELECT (SELECT coalesce(max(id), 0) + 1 FROM downhaul.mark), {name}, {}, pg_catalog.clock_timestamp(), \
+           pg_catalog.pg_snapshot_xmin(s), {xmax}, \
+           ARRAY(SELECT i FROM pg_catalog.pg_snapshot_xip(s) i) || {running}, \
+           CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL ELSE pg_catalog.pg_current_wal_lsn() END, \
+           (SELECT coalesce(jsonb_object_agg(id::text, version), '{{}}') FROM downhaul.tracked), \
+           (SELECT coalesce(jsonb_object_agg(schemaname || '.' || sequencename, last_value), '{{}}') FROM pg_catalog.pg_sequences \
+            WHERE schemaname <> 'downhaul' AND EXISTS (SELECT FROM pg_catalog.pg_depend d \
+              JOIN downhaul.tracked t ON t.relation = d.refobjid \
+              WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = pg_catalog.to_regclass(format('%I.%I', schemaname, sequencename)))), {} \
+         FROM (SELECT pg_catalog.pg_current_snapshot() AS s, pg_catalog.pg_current_xact_id() AS x OFFSET 0) now \
+         ON CONFLICT (name) DO NOTHING RETURNING {COLUMNS}",
+        D.literal(origin.as_str()),
+        D.literal(who),
+    );
+    let row = session.row(&sql).await?;
+    Ok(row.as_ref().map(read).transpose()?)
+}
+
+/// All marks, oldest first.
+pub async fn all(session: &mut dyn Session) -> Result<Vec<Mark>, SnapshotError> {
+    if !track::exists(session).await? {
+        return Ok(Vec::new());
+    }
+    let rows = session.rows(&format!("SELECT {COLUMNS} FROM downhaul.mark ORDER BY id")).await?;
+    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+/// The mark of this name.
+pub async fn named(session: &mut dyn Session, name: &str) -> Result<Mark, SnapshotError> {
+    let marks = all(session).await?;
+    let found = marks.iter().find(|m| m.name == name).cloned();
+    found.ok_or_else(|| SnapshotError::UnknownMark {
+        name: name.to_owned(),
+        known: marks.iter().rev().take(5).map(|m| m.name.clone()).collect(),
+    })
+}
+
+/// The newest mark that was made at or before a time, which the server reads.
+pub async fn at_time(session: &mut dyn Session, time: &str) -> Result<Mark, SnapshotError> {
+    track::check_engine(session)?;
+    let row = if track::exists(session).await? {
+        session
+            .row(&format!(
+                "SELECT {COLUMNS} FROM downhaul.mark WHERE at <= {}::timestamptz ORDER BY id DESC LIMIT 1",
+                D.literal(time)
+            ))
+            .await?
+    } else {
+        None
+    };
+    match row {
+        Some(row) => Ok(read(&row)?),
+        None => Err(SnapshotError::CannotTrack(format!("no mark was made at or before {time}"))),
+    }
+}
+
+/// Removes a mark. Returns whether it was there.
+pub async fn remove(session: &mut dyn Session, name: &str) -> Result<bool, SnapshotError> {
+    if !track::exists(session).await? {
+        return Ok(false);
+    }
+    let removed =
+        session.execute(&format!("DELETE FROM downhaul.mark WHERE name = {}", D.literal(name))).await?;
+    Ok(removed > 0)
+}
+
+/// Refuses a mark from before the tracking of a table began.
+pub async fn check_reachable(
+    session: &mut dyn Session,
+    tracked: &track::Tracked,
+    mark: &Mark,
+) -> Result<(), SnapshotError> {
+    let too_old = session
+        .row(&format!(
+            "SELECT {}, to_char(since_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"') FROM downhaul.tracked WHERE id = {}",
+            mark.after("since_xid"),
+            tracked.id
+        ))
+        .await?;
+    match too_old {
+        Some(row) if !row.flag(0) => Ok(()),
+        Some(row) => Err(SnapshotError::OutOfReach {
+            table: tracked.label(),
+            mark: mark.name.clone(),
+            since: row.text(1).to_owned(),
+        }),
+        None => Err(SnapshotError::CannotTrack(format!("{} is not tracked", tracked.label()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_transactions_come_after() {
+        let mut mark = Mark {
+            id: 1,
+            name: "m".into(),
+            origin: "person".into(),
+            at: String::new(),
+            xmax: "9".into(),
+            running: Vec::new(),
+            lsn: String::new(),
+            who: String::new(),
+            versions: BTreeMap::new(),
+        };
+        assert_eq!(mark.after("x"), "x >= '9'::xid8");
+        mark.running = vec!["5".into(), "7".into()];
+        assert_eq!(mark.after("x"), "(x >= '9'::xid8 OR x IN ('5'::xid8, '7'::xid8))");
+    }
+}

@@ -1,0 +1,617 @@
+//! Applies a plan, in the transaction that made it, and verifies it.
+//!
+//! The order, over all tables, so that no rule of the schema is broken on the way and no action of
+//! a foreign key finds a row to act on: rows whose unique values change step aside; other rows get
+//! their values; rows go; rows that stepped aside come back; rows come. Foreign keys are deferred,
+//! which the owner of a table may do without checking a row again; user triggers are off; ours stay
+//! on, so that a restore is history like anything else.
+
+use std::collections::BTreeMap;
+
+use downhaul_engine::Session;
+use downhaul_syntax::{Dialect, Ident};
+
+use super::plan::{Plan, TablePlan, unique_columns};
+use super::{record, statement};
+use crate::history::Past;
+use crate::mark::{self, Mark, Origin, Own};
+use crate::merge::OnConflict;
+use crate::sql;
+use crate::store::SnapshotError;
+
+const D: Dialect = Dialect::Postgres;
+
+/// What a restore did.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// Its number, for `--undo`.
+    pub id: i64,
+    /// The mark before it.
+    pub before: Mark,
+    /// The mark after it.
+    pub after: Mark,
+    /// Rows compared with the plan afterwards.
+    pub verified: i64,
+    /// Sequences that had to be moved on.
+    pub sequences: Vec<String>,
+}
+
+/// Who restores, and what.
+#[derive(Clone, Debug)]
+pub struct Context<'a> {
+    /// For the record.
+    pub who: &'a str,
+    /// The restore that this one undoes.
+    pub undoes: Option<i64>,
+}
+
+fn failed(table: &TablePlan, what: impl Into<String>) -> SnapshotError {
+    SnapshotError::CannotRestore(format!("{}: {}", table.tracked.label(), what.into()))
+}
+
+/// A foreign key that touches a table of the plan.
+#[derive(Clone, Debug)]
+struct Reference {
+    name: String,
+    child: i64,
+    child_name: String,
+    parent: i64,
+    columns: Vec<(String, String)>,
+    /// `ON DELETE CASCADE`, `SET NULL`, `SET DEFAULT`.
+    acts: bool,
+    /// `NO ACTION`: can wait.
+    waits: bool,
+    deferrable: bool,
+}
+
+/// Applies; the caller commits. Nothing is left of it if it fails.
+pub async fn apply(
+    session: &mut dyn Session,
+    plan: &Plan,
+    context: &Context<'_>,
+) -> Result<Done, SnapshotError> {
+    if plan.request.on_conflict == OnConflict::Fail && plan.conflicts() > 0 {
+        return Err(conflicts(plan));
+    }
+    let id = record::next(session).await?;
+    let before_name = record::mark_name(id, "before");
+    let before =
+        mark::make(session, &before_name, Origin::Restore, Own::After, context.who).await?;
+    let tables: Vec<&TablePlan> = plan.tables.iter().filter(|t| !t.is_empty()).collect();
+    let references = references(session, &tables).await?;
+    let back = quiet(session, &tables, &references).await?;
+    let mut applied = BTreeMap::new();
+    let mut moved = BTreeMap::new();
+    for table in &tables {
+        let past = Past::new(&table.tracked, &plan.request.target);
+        if table.tracked.has_key() {
+            moved.insert(table.tracked.id, step_aside(session, table, &past, &references).await?);
+            update(session, table, &past, "downhaul_action = 'U' AND NOT downhaul_moves").await?;
+        }
+    }
+    for table in in_order(&tables, &references) {
+        let past = Past::new(&table.tracked, &plan.request.target);
+        check_actions(session, table, &tables, &references).await?;
+        delete(session, table, &past).await?;
+    }
+    for table in in_order(&tables, &references).into_iter().rev() {
+        let past = Past::new(&table.tracked, &plan.request.target);
+        match moved.get(&table.tracked.id) {
+            Some(Aside::Out) => come_back(session, table).await?,
+            Some(Aside::Parked) => {
+                update(session, table, &past, "downhaul_action = 'U' AND downhaul_moves").await?;
+            }
+            Some(Aside::None) | None => {}
+        }
+        insert(session, table, &past).await?;
+    }
+    for statement in &back.check {
+        session.execute(statement).await?;
+    }
+    for statement in back.on {
+        session.execute(&statement).await?;
+    }
+    for table in &tables {
+        let past = Past::new(&table.tracked, &plan.request.target);
+        applied.insert(table.tracked.id, verify(session, table, &past).await?);
+    }
+    let sequences = advance_sequences(session, &tables).await?;
+    let after_name = record::mark_name(id, "after");
+    let after =
+        mark::make(session, &after_name, Origin::Restore, Own::Before, context.who).await?;
+    let (Some(before), Some(after)) = (before, after) else {
+        return Err(SnapshotError::CannotRestore(format!(
+            "marks `{before_name}` or `{after_name}` are there already"
+        )));
+    };
+    record::write(session, id, plan, (&before, &after), context).await?;
+    Ok(Done { id, before, after, verified: applied.values().sum(), sequences })
+}
+
+fn conflicts(plan: &Plan) -> SnapshotError {
+    let which = plan
+        .tables
+        .iter()
+        .filter(|t| t.conflicts > 0)
+        .map(|t| {
+            let more = usize::try_from(t.conflicts).unwrap_or(0) > t.examples.len();
+            format!(
+                "{}: {}{}",
+                t.tracked.label(),
+                t.examples.iter().map(|e| format!("({e})")).collect::<Vec<_>>().join(" "),
+                if more { " …" } else { "" }
+            )
+        })
+        .collect();
+    SnapshotError::Conflicts { rows: plan.conflicts(), which }
+}
+
+async fn references(
+    session: &mut dyn Session,
+    tables: &[&TablePlan],
+) -> Result<Vec<Reference>, SnapshotError> {
+    if tables.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<String> = tables.iter().map(|t| t.tracked.relation.to_string()).collect();
+    let list = ids.join(", ");
+    let rows = session
+        .rows(&format!(
+            "SELECT k.oid, pg_catalog.format('%I', k.conname), k.conrelid, pg_catalog.format('%I.%I', n.nspname, c.relname), k.confrelid, \
+               k.confdeltype IN ('c','n','d'), k.confdeltype = 'a', k.condeferrable, \
+               pg_catalog.format('%I', a.attname), pg_catalog.format('%I', r.attname) \
+             FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             CROSS JOIN LATERAL unnest(k.conkey, k.confkey) WITH ORDINALITY AS u(own, other, place) \
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.own \
+             JOIN pg_catalog.pg_attribute r ON r.attrelid = k.confrelid AND r.attnum = u.other \
+             WHERE k.contype = 'f' AND k.conparentid = 0 AND (k.conrelid IN ({list}) OR k.confrelid IN ({list})) ORDER BY k.oid, u.place"
+        ))
+        .await?;
+    let mut found: Vec<(String, Reference)> = Vec::new();
+    for row in &rows {
+        if found.last().is_none_or(|(oid, _)| oid != row.text(0)) {
+            found.push((
+                row.text(0).to_owned(),
+                Reference {
+                    name: row.text(1).to_owned(),
+                    child: row.number(2)?,
+                    child_name: row.text(3).to_owned(),
+                    parent: row.number(4)?,
+                    columns: Vec::new(),
+                    acts: row.flag(5),
+                    waits: row.flag(6),
+                    deferrable: row.flag(7),
+                },
+            ));
+        }
+        if let Some((_, last)) = found.last_mut() {
+            last.columns.push((row.text(8).to_owned(), row.text(9).to_owned()));
+        }
+    }
+    Ok(found.into_iter().map(|(_, reference)| reference).collect())
+}
+
+/// What has to be done at the end.
+struct Back {
+    /// Checks what was put off.
+    check: Vec<String>,
+    /// Puts everything back as it was.
+    on: Vec<String>,
+}
+
+/// Puts off the checks of foreign keys and switches off the user's triggers.
+async fn quiet(
+    session: &mut dyn Session,
+    tables: &[&TablePlan],
+    references: &[Reference],
+) -> Result<Back, SnapshotError> {
+    let mut back = Back { check: Vec::new(), on: Vec::new() };
+    for reference in references.iter().filter(|r| !r.deferrable) {
+        let (child, name) = (&reference.child_name, &reference.name);
+        session
+            .execute(&format!(
+                "ALTER TABLE {child} ALTER CONSTRAINT {name} DEFERRABLE INITIALLY DEFERRED"
+            ))
+            .await?;
+        back.on.push(format!("ALTER TABLE {child} ALTER CONSTRAINT {name} NOT DEFERRABLE"));
+    }
+    if !tables.is_empty() {
+        session.execute("SET CONSTRAINTS ALL DEFERRED").await?;
+        back.check.push("SET CONSTRAINTS ALL IMMEDIATE".to_owned());
+    }
+    for table in tables {
+        let relation = table.tracked.relation;
+        // Of partitions too: a trigger may stand on one of them alone.
+        let triggers = session
+            .rows(&format!(
+                "SELECT pg_catalog.format('%I', t.tgname), t.tgenabled, pg_catalog.format('%I.%I', n.nspname, c.relname) \
+                 FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                 WHERE (t.tgrelid = {relation} OR t.tgrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree({relation}))) \
+                   AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgname NOT LIKE '_downhaul\\_track%'"
+            ))
+            .await?;
+        for trigger in &triggers {
+            let (name, on) = (trigger.text(0), trigger.text(2));
+            session.execute(&format!("ALTER TABLE {on} DISABLE TRIGGER {name}")).await?;
+            let how = match trigger.text(1) {
+                "A" => "ENABLE ALWAYS TRIGGER",
+                "R" => "ENABLE REPLICA TRIGGER",
+                _ => "ENABLE TRIGGER",
+            };
+            back.on.push(format!("ALTER TABLE {on} {how} {name}"));
+        }
+        let forced = session
+            .row(&format!(
+                "SELECT c.relforcerowsecurity AND NOT (r.rolsuper OR r.rolbypassrls) FROM pg_catalog.pg_class c, pg_catalog.pg_roles r \
+                 WHERE c.oid = {relation} AND r.rolname = current_user"
+            ))
+            .await?;
+        if forced.is_some_and(|row| row.flag(0)) {
+            let name = D.quote_name(&table.tracked.name);
+            session.execute(&format!("ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY")).await?;
+            back.on.push(format!("ALTER TABLE {name} FORCE ROW LEVEL SECURITY"));
+        }
+    }
+    Ok(back)
+}
+
+/// Children before their parents; within a circle as it comes.
+fn in_order<'a>(tables: &[&'a TablePlan], references: &[Reference]) -> Vec<&'a TablePlan> {
+    let mut rest: Vec<&TablePlan> = tables.to_vec();
+    let mut order = Vec::with_capacity(rest.len());
+    while !rest.is_empty() {
+        let free = rest
+            .iter()
+            .position(|t| {
+                let relation = t.tracked.relation;
+                !references.iter().any(|r| {
+                    r.parent == relation
+                        && r.child != relation
+                        && rest.iter().any(|other| other.tracked.relation == r.child)
+                })
+            })
+            .unwrap_or(0);
+        order.push(rest.remove(free));
+    }
+    order
+}
+
+fn assignable<'a>(table: &'a TablePlan, past: &'a Past<'_>) -> Vec<&'a Ident> {
+    // Only what differs somewhere: fewer indexes are touched, and nothing else can go wrong.
+    past.columns
+        .iter()
+        .filter(|c| table.changed.iter().any(|(name, _)| *name == c.name.to_string()))
+        .map(|c| &c.name)
+        .collect()
+}
+
+/// How rows with other unique values stepped aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Aside {
+    /// There are none.
+    None,
+    /// They were taken out.
+    Out,
+    /// They were given values that nobody else has.
+    Parked,
+}
+
+fn moving(id: i64) -> String {
+    format!("pg_temp.downhaul_moving_{id}")
+}
+
+async fn step_aside(
+    session: &mut dyn Session,
+    table: &TablePlan,
+    past: &Past<'_>,
+    references: &[Reference],
+) -> Result<Aside, SnapshotError> {
+    if table.moves == 0 {
+        return Ok(Aside::None);
+    }
+    let (id, live) = (table.tracked.id, table.tracked.live());
+    let plan = statement::name(id);
+    let join = past.join("l", "p");
+    let wanted = "p.downhaul_action = 'U' AND p.downhaul_moves";
+    let acted_on = references.iter().any(|r| r.parent == table.tracked.relation && !r.waits);
+    if !acted_on {
+        let all: Vec<String> = table
+            .tracked
+            .current()
+            .columns
+            .iter()
+            .map(|c| {
+                let name = D.quote(&c.name);
+                let from = if past.columns.iter().any(|p| p.name == c.name) { "p" } else { "l" };
+                format!("{from}.{name} AS {name}")
+            })
+            .collect();
+        let aside = moving(id);
+        session
+            .execute(&format!(
+                "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {plan} p JOIN {live} l ON {join} WHERE {wanted}",
+                aside.trim_start_matches("pg_temp."),
+                all.join(", ")
+            ))
+            .await?;
+        session.execute(&format!("DELETE FROM {live} l USING {plan} p WHERE {join} AND {wanted}")).await?;
+        return Ok(Aside::Out);
+    }
+    // Others' rows would go with them: they stay, with values that cannot be anybody's.
+    let shape = session
+        .table_shape(&table.tracked.name)
+        .await?
+        .ok_or_else(|| failed(table, "the table is gone"))?;
+    let unique = unique_columns(session, &table.tracked).await?;
+    let key = &table.tracked.current().key;
+    let digest = {
+        let texts: Vec<String> =
+            key.iter().map(|k| format!("l.{}::text", D.quote(k))).collect();
+        format!("md5(concat_ws(',', {}))", texts.join(", "))
+    };
+    let mut sets = Vec::new();
+    for name in assignable(table, past) {
+        if !unique.contains(name) || key.contains(name) {
+            continue;
+        }
+        let Some(column) = shape.column(name) else { continue };
+        let value = if !column.not_null {
+            "NULL".to_owned()
+        } else {
+            match column.ty.split('(').next().unwrap_or("") {
+                "bigint" => format!("-('x' || substr({digest}, 1, 15))::bit(60)::bigint"),
+                "integer" => format!("-(('x' || substr({digest}, 1, 7))::bit(28)::integer)"),
+                "uuid" => format!("{digest}::uuid"),
+                "text" | "character varying" => format!("left({digest}, {})", 32),
+                _ => {
+                    return Err(failed(
+                        table,
+                        format!(
+                            "unique values of {name} have to change places, and there is no value of type {} to hold a place with; other tables' rows refer to these rows with an ON DELETE action, so they cannot be taken out for a moment",
+                            column.ty
+                        ),
+                    ));
+                }
+            }
+        };
+        sets.push(format!("{} = {value}", D.quote(name)));
+    }
+    if !sets.is_empty() {
+        session
+            .execute(&format!("UPDATE {live} l SET {} FROM {plan} p WHERE {join} AND {wanted}", sets.join(", ")))
+            .await?;
+    }
+    Ok(Aside::Parked)
+}
+
+async fn update(
+    session: &mut dyn Session,
+    table: &TablePlan,
+    past: &Past<'_>,
+    which: &str,
+) -> Result<(), SnapshotError> {
+    if table.updates == 0 {
+        return Ok(());
+    }
+    let sets: Vec<String> = assignable(table, past)
+        .iter()
+        .map(|name| format!("{0} = p.{0}", D.quote(name)))
+        .collect();
+    if sets.is_empty() {
+        return Ok(());
+    }
+    session
+        .execute(&format!(
+            "UPDATE {} l SET {} FROM (SELECT * FROM {} WHERE {which}) p WHERE {}",
+            table.tracked.live(),
+            sets.join(", "),
+            statement::name(table.tracked.id),
+            past.join("l", "p")
+        ))
+        .await?;
+    Ok(())
+}
+
+/// Refuses where a row that goes would take others with it, or change them.
+async fn check_actions(
+    session: &mut dyn Session,
+    table: &TablePlan,
+    tables: &[&TablePlan],
+    references: &[Reference],
+) -> Result<(), SnapshotError> {
+    if table.deletes == 0 || !table.tracked.has_key() {
+        return Ok(());
+    }
+    let relation = table.tracked.relation;
+    for reference in references.iter().filter(|r| r.parent == relation && r.acts) {
+        let join: Vec<String> =
+            reference.columns.iter().map(|(own, other)| format!("c.{own} = g.{other}")).collect();
+        let goes_too = tables
+            .iter()
+            .find(|t| t.tracked.relation == reference.child && t.tracked.has_key())
+            .map(|child| {
+                let key = &child.tracked.current().key;
+                format!(
+                    " AND NOT EXISTS (SELECT FROM {} q WHERE q.downhaul_action = 'D' AND {})",
+                    statement::name(child.tracked.id),
+                    sql::keys_match(D, "q", key, "c", key)
+                )
+            })
+            .unwrap_or_default();
+        // The parent's own columns may have changed: they are read from the live row.
+        let found = session
+            .number(&format!(
+                "SELECT count(*) FROM {} c JOIN (SELECT l.* FROM {} l JOIN {} p ON {} WHERE p.downhaul_action = 'D') g ON {} WHERE true{goes_too}",
+                reference.child_name,
+                table.tracked.live(),
+                statement::name(table.tracked.id),
+                sql::keys_match(D, "l", &table.tracked.current().key, "p", &table.tracked.current().key),
+                join.join(" AND ")
+            ))
+            .await?;
+        if found > 0 {
+            return Err(failed(
+                table,
+                format!(
+                    "{found} rows of {} refer to rows that would go, and would go or change with them: restore that table too, or leave these rows out with --where",
+                    reference.child_name
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+async fn delete(
+    session: &mut dyn Session,
+    table: &TablePlan,
+    past: &Past<'_>,
+) -> Result<(), SnapshotError> {
+    if table.deletes == 0 {
+        return Ok(());
+    }
+    let (live, plan) = (table.tracked.live(), statement::name(table.tracked.id));
+    if table.tracked.has_key() {
+        session
+            .execute(&format!(
+                "DELETE FROM {live} l USING {plan} p WHERE {} AND p.downhaul_action = 'D'",
+                past.join("l", "p")
+            ))
+            .await?;
+        return Ok(());
+    }
+    let content = past.content("l");
+    session
+        .execute(&format!(
+            "DELETE FROM {live} WHERE (tableoid, ctid) IN (SELECT of_table, at FROM (SELECT l.tableoid AS of_table, l.ctid AS at, p.downhaul_net, \
+               row_number() OVER (PARTITION BY p.downhaul_content) AS copy FROM {live} l JOIN {plan} p ON p.downhaul_content = {content} \
+               WHERE p.downhaul_net < 0) x WHERE copy <= -downhaul_net)"
+        ))
+        .await?;
+    Ok(())
+}
+
+/// Rows that were taken out go in again, with their new values.
+async fn come_back(session: &mut dyn Session, table: &TablePlan) -> Result<(), SnapshotError> {
+    let names: Vec<String> =
+        table.tracked.current().columns.iter().map(|c| D.quote(&c.name)).collect();
+    session
+        .execute(&format!(
+            "INSERT INTO {} ({list}) OVERRIDING SYSTEM VALUE SELECT {list} FROM {}",
+            D.quote_name(&table.tracked.name),
+            moving(table.tracked.id),
+            list = names.join(", "),
+        ))
+        .await?;
+    Ok(())
+}
+
+async fn insert(
+    session: &mut dyn Session,
+    table: &TablePlan,
+    past: &Past<'_>,
+) -> Result<(), SnapshotError> {
+    if table.inserts == 0 {
+        return Ok(());
+    }
+    let names: Vec<String> = past.columns.iter().map(|c| D.quote(&c.name)).collect();
+    let from = if table.tracked.has_key() {
+        format!("{} WHERE downhaul_action = 'I'", statement::name(table.tracked.id))
+    } else {
+        format!("{}, generate_series(1, downhaul_net)", statement::name(table.tracked.id))
+    };
+    session
+        .execute(&format!(
+            "INSERT INTO {} ({list}) OVERRIDING SYSTEM VALUE SELECT {list} FROM {from}",
+            D.quote_name(&table.tracked.name),
+            list = names.join(", "),
+        ))
+        .await?;
+    Ok(())
+}
+
+/// Compares every row of the plan with the table. Returns how many.
+async fn verify(
+    session: &mut dyn Session,
+    table: &TablePlan,
+    past: &Past<'_>,
+) -> Result<i64, SnapshotError> {
+    let (live, plan) = (table.tracked.live(), statement::name(table.tracked.id));
+    let (wrong, looked_at) = if table.tracked.has_key() {
+        let one = past.key().swap_remove(0);
+        let differs: Vec<String> = past
+            .columns
+            .iter()
+            .map(|c| {
+                let ty = if c.user_type { "" } else { c.ty.as_str() };
+                let name = D.quote(&c.name);
+                sql::differs(
+                    D,
+                    &sql::exact(D, &format!("l.{name}"), ty),
+                    &sql::exact(D, &format!("p.{name}"), ty),
+                )
+            })
+            .collect();
+        let row = session
+            .row(&format!(
+                "SELECT count(*) FILTER (WHERE CASE p.downhaul_action WHEN 'D' THEN l.{one} IS NOT NULL ELSE l.{one} IS NULL OR {} END), count(*) \
+                 FROM {plan} p LEFT JOIN {live} l ON {} WHERE p.downhaul_action <> '-'",
+                differs.join(" OR "),
+                past.join("l", "p")
+            ))
+            .await?;
+        row.map_or(Ok((0, 0)), |row| Ok::<_, SnapshotError>((row.number(0)?, row.number(1)?)))?
+    } else {
+        let content = past.content("l");
+        let row = session
+            .row(&format!(
+                "SELECT count(*) FILTER (WHERE coalesce(n.rows, 0) <> p.downhaul_now + p.downhaul_net), count(*) FROM {plan} p LEFT JOIN \
+                   (SELECT {content} AS content, count(*) AS rows FROM {live} l GROUP BY 1) n ON n.content = p.downhaul_content"
+            ))
+            .await?;
+        row.map_or(Ok((0, 0)), |row| Ok::<_, SnapshotError>((row.number(0)?, row.number(1)?)))?
+    };
+    if wrong > 0 {
+        return Err(failed(
+            table,
+            format!("{wrong} of {looked_at} rows are not what they should be after the restore: a rule or a policy changed them on the way"),
+        ));
+    }
+    Ok(looked_at)
+}
+
+/// Numbers that are in use again must not be handed out again; they are never moved back.
+async fn advance_sequences(
+    session: &mut dyn Session,
+    tables: &[&TablePlan],
+) -> Result<Vec<String>, SnapshotError> {
+    let mut moved = Vec::new();
+    for table in tables.iter().filter(|t| t.inserts > 0) {
+        let owned = session
+            .rows(&format!(
+                "SELECT pg_catalog.format('%I.%I', n.nspname, s.relname), pg_catalog.format('%I', a.attname), q.seqincrement > 0 \
+                 FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S' \
+                 JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace JOIN pg_catalog.pg_sequence q ON q.seqrelid = s.oid \
+                 JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid \
+                 WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = {} AND d.deptype IN ('a', 'i')",
+                table.tracked.relation
+            ))
+            .await?;
+        for row in &owned {
+            let (sequence, column) = (row.text(0), row.text(1));
+            let (most, beyond) = if row.flag(2) { ("max", ">") } else { ("min", "<") };
+            let literal = D.literal(sequence);
+            let done = session
+                .rows(&format!(
+                    "SELECT pg_catalog.setval({literal}::regclass, t.most) FROM (SELECT {most}({column})::bigint AS most FROM {}) t, {sequence} s \
+                     WHERE t.most {beyond} s.last_value",
+                    table.tracked.live()
+                ))
+                .await?;
+            if !done.is_empty() {
+                moved.push(sequence.to_owned());
+            }
+        }
+    }
+    Ok(moved)
+}

@@ -1,0 +1,386 @@
+//! What has to change so that tables are again what they were.
+
+use downhaul_engine::Session;
+use downhaul_syntax::{Dialect, Ident, ObjectName};
+
+use super::statement::{self, Query};
+use crate::history::Past;
+use crate::mark::{self, Mark};
+use crate::merge::OnConflict;
+use crate::store::SnapshotError;
+use crate::track::{self, Tracked, TrackedColumn, install};
+
+const D: Dialect = Dialect::Postgres;
+
+/// Which rows and values come back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// These tables; all tracked ones that the mark reaches where none is named.
+    pub tables: Vec<ObjectName>,
+    /// Rows for which this condition holds, then or now.
+    pub filter: Option<String>,
+    /// These columns.
+    pub columns: Vec<Ident>,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The mark to which one returns.
+    pub target: Mark,
+    /// What was written after this mark is kept; `None`: nothing is.
+    pub until: Option<Mark>,
+    /// What happens where both changed the same.
+    pub on_conflict: OnConflict,
+    /// Which rows and values.
+    pub scope: Scope,
+}
+
+/// What changes in one table.
+#[derive(Clone, Debug)]
+pub struct TablePlan {
+    /// The table.
+    pub tracked: Tracked,
+    /// Columns that come back.
+    pub columns: Vec<TrackedColumn>,
+    /// Rows that come back.
+    pub inserts: i64,
+    /// Rows that change.
+    pub updates: i64,
+    /// Rows that go.
+    pub deletes: i64,
+    /// Rows in conflict, whatever becomes of them.
+    pub conflicts: i64,
+    /// Rows whose unique values change.
+    pub moves: i64,
+    /// Changed columns with the number of rows.
+    pub changed: Vec<(String, i64)>,
+    /// Keys of some rows in conflict.
+    pub examples: Vec<String>,
+    /// Columns of then that are gone, so that their values stay in the history.
+    pub lost: Vec<Ident>,
+    /// Rows now, as the server estimates.
+    pub rows: i64,
+    /// Fingerprint of the plan.
+    pub digest: String,
+}
+
+impl TablePlan {
+    /// Nothing differs.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inserts + self.updates + self.deletes == 0
+    }
+}
+
+/// What changes.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What was asked for.
+    pub request: Request,
+    /// Tables, the empty ones too.
+    pub tables: Vec<TablePlan>,
+    /// Tracked tables that the mark does not reach, with the reason.
+    pub unreachable: Vec<String>,
+}
+
+impl Plan {
+    /// Rows in conflict.
+    #[must_use]
+    pub fn conflicts(&self) -> i64 {
+        self.tables.iter().map(|t| t.conflicts).sum()
+    }
+
+    /// Nothing differs.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tables.iter().all(TablePlan::is_empty)
+    }
+
+    /// One text for all that will be done.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let parts: Vec<String> =
+            self.tables.iter().map(|t| format!("{}={}", t.tracked.id, t.digest)).collect();
+        parts.join(";")
+    }
+}
+
+/// The tracked tables of a scope, in step with their live tables, that a mark reaches; and those
+/// that it does not.
+pub async fn tables(
+    session: &mut dyn Session,
+    names: &[ObjectName],
+    marks: &[&Mark],
+) -> Result<(Vec<Tracked>, Vec<String>), SnapshotError> {
+    let all = track::all(session).await?;
+    let (mut found, mut unreachable) = (Vec::new(), Vec::new());
+    let wanted: Vec<Tracked> = if names.is_empty() {
+        all
+    } else {
+        let mut wanted = Vec::new();
+        for name in names {
+            let shape = session.table_shape(name).await?;
+            let full = shape.map_or_else(|| name.clone(), |shape| shape.name);
+            let tracked = all.iter().find(|t| t.name == full).ok_or_else(|| {
+                SnapshotError::CannotTrack(format!("{name} is not tracked, so nothing is known of its past"))
+            })?;
+            if !wanted.contains(tracked) {
+                wanted.push(tracked.clone());
+            }
+        }
+        wanted
+    };
+    for tracked in wanted {
+        let problem = match install::drift(session, &tracked).await? {
+            None => None,
+            Some(install::Drift::Gone) => Some(format!("{} is gone", tracked.label())),
+            Some(_) => Some(format!(
+                "the form of {} was changed by hand: `downhaul snapshot track {}` makes its history fit again",
+                tracked.label(),
+                tracked.label()
+            )),
+        };
+        if let Some(problem) = problem {
+            if names.is_empty() {
+                unreachable.push(problem);
+                continue;
+            }
+            return Err(SnapshotError::CannotTrack(problem));
+        }
+        let mut reachable = true;
+        for mark in marks {
+            match mark::check_reachable(session, &tracked, mark).await {
+                Ok(()) => {}
+                Err(error @ SnapshotError::OutOfReach { .. }) if names.is_empty() => {
+                    unreachable.push(error.to_string());
+                    reachable = false;
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if reachable {
+            found.push(tracked);
+        }
+    }
+    Ok((found, unreachable))
+}
+
+/// Locks the tables and works out what has to change. Within a transaction, which holds the plan.
+pub async fn plan(
+    session: &mut dyn Session,
+    request: &Request,
+    lock: bool,
+) -> Result<Plan, SnapshotError> {
+    track::check_engine(session)?;
+    let mut marks = vec![&request.target];
+    marks.extend(&request.until);
+    let (mut found, unreachable) = tables(session, &request.scope.tables, &marks).await?;
+    found.sort_by_key(|t| t.relation);
+    if lock && !found.is_empty() {
+        // Readers go on. In one order for everybody, and before anything is read.
+        let names: Vec<String> = found.iter().map(|t| D.quote_name(&t.name)).collect();
+        session
+            .execute(&format!("LOCK TABLE {} IN EXCLUSIVE MODE", names.join(", ")))
+            .await?;
+    }
+    let mut plan = Plan { request: request.clone(), tables: Vec::new(), unreachable };
+    for tracked in found {
+        plan.tables.push(table(session, request, tracked).await?);
+    }
+    Ok(plan)
+}
+
+/// Columns of unique and exclusion rules, and those that an UPDATE may not assign.
+pub(super) async fn unique_columns(
+    session: &mut dyn Session,
+    tracked: &Tracked,
+) -> Result<Vec<Ident>, SnapshotError> {
+    let rows = session
+        .rows(&format!(
+            "SELECT DISTINCT a.attname FROM pg_catalog.pg_attribute a WHERE a.attrelid = {0} AND a.attnum > 0 AND NOT a.attisdropped AND (a.attidentity = 'a' \
+               OR EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = {0} AND (i.indisunique OR i.indisexclusion) AND (a.attnum = ANY(i.indkey) \
+                 OR EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = i.indexrelid AND d.refobjid = {0} AND d.refobjsubid = a.attnum) \
+                 OR EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conindid = i.indexrelid AND k.conrelid = {0} AND a.attnum = ANY(k.conkey)))))",
+            tracked.relation
+        ))
+        .await?;
+    Ok(rows.iter().map(|row| Ident::stored(D, row.text(0))).collect())
+}
+
+async fn table(
+    session: &mut dyn Session,
+    request: &Request,
+    tracked: Tracked,
+) -> Result<TablePlan, SnapshotError> {
+    let id = tracked.id;
+    let past = Past::new(&tracked, &request.target);
+    let scope = &request.scope;
+    let key = tracked.current().key.clone();
+    let only_columns = !scope.columns.is_empty();
+    if only_columns && key.is_empty() {
+        return Err(SnapshotError::CannotRestore(format!(
+            "{} has no key, so single columns of its rows cannot go back",
+            tracked.label()
+        )));
+    }
+    let wanted: Vec<&TrackedColumn> = past
+        .columns
+        .iter()
+        .copied()
+        .filter(|c| !only_columns || scope.columns.contains(&c.name))
+        .collect();
+    if let Some(unknown) =
+        scope.columns.iter().find(|name| !past.columns.iter().any(|c| c.name == **name))
+    {
+        return Err(SnapshotError::CannotRestore(format!(
+            "{} has no column {unknown} both at `{}` and now",
+            tracked.label(),
+            request.target.name
+        )));
+    }
+    let (was, until) = (statement::was(id), statement::until(id));
+    let read = |past: &Past<'_>, mark: &Mark| {
+        if key.is_empty() { past.balance(mark) } else { past.touched(mark) }
+    };
+    session
+        .execute(&format!("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {}", bare(&was), read(&past, &request.target)))
+        .await?;
+    let known_until = match &request.until {
+        None => None,
+        Some(mark) => {
+            let later = Past::new(&tracked, mark);
+            session
+                .execute(&format!("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {}", bare(&until), read(&later, mark)))
+                .await?;
+            session.execute(&format!("ANALYZE {until}")).await?;
+            Some(later.columns.iter().map(|c| c.name.clone()).collect())
+        }
+    };
+    // Without statistics the joins below take the wrong way, and hours.
+    session.execute(&format!("ANALYZE {was}")).await?;
+    let unique = unique_columns(session, &tracked).await?;
+    let query = Query {
+        past: &past,
+        id,
+        live: tracked.live(),
+        wanted: wanted.clone(),
+        known_until,
+        policy: request.on_conflict,
+        only_columns,
+        filter: scope.filter.as_deref(),
+        unique: &unique,
+    };
+    let name = statement::name(id);
+    let body = if key.is_empty() { query.keyless() } else { query.keyed() };
+    session
+        .execute(&format!("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {body}", bare(&name)))
+        .await?;
+    session.execute(&format!("ANALYZE {name}")).await?;
+    let mut found = TablePlan {
+        columns: wanted.into_iter().cloned().collect(),
+        inserts: 0,
+        updates: 0,
+        deletes: 0,
+        conflicts: 0,
+        moves: 0,
+        changed: Vec::new(),
+        examples: Vec::new(),
+        lost: past.lost.clone(),
+        rows: 0,
+        digest: String::new(),
+        tracked: tracked.clone(),
+    };
+    count(session, &mut found, &past).await?;
+    Ok(found)
+}
+
+/// Name without its schema: a temporary table cannot be made in a named one.
+fn bare(name: &str) -> &str {
+    name.strip_prefix("pg_temp.").unwrap_or(name)
+}
+
+async fn count(
+    session: &mut dyn Session,
+    found: &mut TablePlan,
+    past: &Past<'_>,
+) -> Result<(), SnapshotError> {
+    let name = statement::name(found.tracked.id);
+    let counts = if found.tracked.has_key() {
+        format!(
+            "SELECT count(*) FILTER (WHERE downhaul_action = 'I'), count(*) FILTER (WHERE downhaul_action = 'U'), \
+               count(*) FILTER (WHERE downhaul_action = 'D'), count(*) FILTER (WHERE downhaul_conflict), \
+               count(*) FILTER (WHERE downhaul_action = 'U' AND downhaul_moves) FROM {name}"
+        )
+    } else {
+        format!(
+            "SELECT coalesce(sum(downhaul_net) FILTER (WHERE downhaul_net > 0), 0), 0, coalesce(-sum(downhaul_net) FILTER (WHERE downhaul_net < 0), 0), \
+               count(*) FILTER (WHERE downhaul_conflict), 0 FROM {name}"
+        )
+    };
+    if let Some(row) = session.row(&counts).await? {
+        found.inserts = row.number(0)?;
+        found.updates = row.number(1)?;
+        found.deletes = row.number(2)?;
+        found.conflicts = row.number(3)?;
+        found.moves = row.number(4)?;
+    }
+    found.rows = session
+        .number(&format!(
+            "SELECT coalesce((SELECT greatest(reltuples, 0)::bigint FROM pg_catalog.pg_class WHERE oid = {}), 0)",
+            found.tracked.relation
+        ))
+        .await?;
+    if found.tracked.has_key() && found.updates > 0 {
+        // Without unnest(): a million rows of three columns each would be three million.
+        let tests: Vec<String> = found
+            .columns
+            .iter()
+            .map(|c| {
+                format!(
+                    "count(*) FILTER (WHERE {} = ANY(downhaul_changed))",
+                    D.literal(c.name.as_str())
+                )
+            })
+            .collect();
+        let row = session
+            .row(&format!("SELECT {} FROM {name} WHERE downhaul_action = 'U'", tests.join(", ")))
+            .await?;
+        if let Some(row) = row {
+            for (at, column) in found.columns.iter().enumerate() {
+                let rows = row.number(at)?;
+                if rows > 0 {
+                    found.changed.push((column.name.to_string(), rows));
+                }
+            }
+        }
+    }
+    if found.conflicts > 0 {
+        let shown = if found.tracked.has_key() { past.key() } else { vec!["downhaul_content".into()] };
+        let texts: Vec<String> = shown.iter().map(|k| format!("{k}::text")).collect();
+        let rows = session
+            .rows(&format!(
+                "SELECT concat_ws(', ', {}) FROM {name} WHERE downhaul_conflict ORDER BY 1 LIMIT 5",
+                texts.join(", ")
+            ))
+            .await?;
+        found.examples = rows.iter().map(|row| row.text(0).to_owned()).collect();
+    }
+    Ok(())
+}
+
+/// Fills in the fingerprints of a plan: only where it is compared with another one.
+pub async fn fingerprint(session: &mut dyn Session, plan: &mut Plan) -> Result<(), SnapshotError> {
+    for table in &mut plan.tables {
+        let past = Past::new(&table.tracked, &plan.request.target);
+        let mut columns: Vec<String> = if table.tracked.has_key() {
+            vec!["downhaul_action".into(), "downhaul_conflict".into()]
+        } else {
+            vec!["downhaul_net".into()]
+        };
+        columns.extend(past.columns.iter().map(|c| D.quote(&c.name)));
+        table.digest = session.digest(&statement::name(table.tracked.id), &columns).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,260 @@
+//! Tracked tables: what is known of them, and where their history lies.
+//!
+//! A tracked table has, for each form that it had since, a history table with typed columns
+//! ([`Version`]) into which triggers write what a row was before it changed. Events carry:
+//!
+//! - `downhaul_pos`: drawn from a sequence once the rows are locked, so that it orders the
+//!   transactions that touched one row;
+//! - `downhaul_seq`: drawn when the statement begins, only where triggers may nest
+//!   ([`Version::nested`]), since there the events of one transaction are written in another order
+//!   than they happened;
+//! - `downhaul_xid`: the whole transaction, whatever its savepoints: a moment is a set of
+//!   transactions ([`crate::mark`]), not a time;
+//! - `downhaul_op`: what happened, see [`Event`].
+
+pub mod choose;
+pub mod install;
+pub mod postgres;
+pub mod prune;
+pub mod report;
+
+use downhaul_engine::Session;
+use downhaul_syntax::{Dialect, Ident, ObjectName};
+use serde::{Deserialize, Serialize};
+
+use crate::store::SnapshotError;
+
+/// What an event says, as written in `downhaul_op`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The row had this content before an UPDATE.
+    Updated,
+    /// The row had this content and went.
+    Deleted,
+    /// The row had this content when the table was emptied.
+    Truncated,
+    /// The row had this content before the form of the table changed.
+    Reshaped,
+    /// A row with this key was inserted; without a key: a row of this content.
+    Born,
+    /// A row got this key.
+    KeyBorn,
+    /// The row with this key got another one.
+    KeyLeft,
+}
+
+impl Event {
+    /// As written in the history.
+    #[must_use]
+    pub fn letter(self) -> char {
+        match self {
+            Self::Updated => 'U',
+            Self::Deleted => 'D',
+            Self::Truncated => 'T',
+            Self::Reshaped => 'S',
+            Self::Born => 'I',
+            Self::KeyBorn => 'K',
+            Self::KeyLeft => 'X',
+        }
+    }
+}
+
+/// Events that carry what the row was.
+pub const IMAGES: &str = "'U', 'D', 'T', 'S'";
+/// Events with which a key comes into being.
+pub const BIRTHS: &str = "'I', 'K'";
+/// Events with which a key ceases to be.
+pub const DEATHS: &str = "'D', 'T', 'X'";
+
+/// How changes are caught.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Capture {
+    /// Once a statement, by transition tables: cheap in bulk.
+    Statement,
+    /// Once a row: cheaper for single rows, and the only way in a partition tree, in inheritance,
+    /// and where a subscription applies changes.
+    Row,
+}
+
+/// A column of a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackedColumn {
+    /// Name.
+    pub name: Ident,
+    /// Type, as the server writes it.
+    pub ty: String,
+    /// Held as text, since the type may be dropped.
+    pub user_type: bool,
+    /// Number within its table, which renaming does not change.
+    pub number: i64,
+}
+
+/// One form of a tracked table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// From 1.
+    pub number: i64,
+    /// The table that this was a form of.
+    pub relation: i64,
+    /// Columns, generated ones left out.
+    pub columns: Vec<TrackedColumn>,
+    /// Columns that tell rows apart; empty where nothing does.
+    pub key: Vec<Ident>,
+    /// `downhaul_seq` is filled.
+    pub nested: bool,
+}
+
+impl Version {
+    /// The column of this name.
+    #[must_use]
+    pub fn column(&self, name: &Ident) -> Option<&TrackedColumn> {
+        self.columns.iter().find(|c| c.name == *name)
+    }
+}
+
+/// A tracked table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tracked {
+    /// Number, unique within the database.
+    pub id: i64,
+    /// The table's number on the server; 0 while the table is gone.
+    pub relation: i64,
+    /// Its name.
+    pub name: ObjectName,
+    /// How changes are caught.
+    pub capture: Capture,
+    /// The person chose [`Self::capture`].
+    pub chosen: bool,
+    /// It has partitions.
+    pub partitioned: bool,
+    /// Its forms, oldest first; the last one is written now.
+    pub versions: Vec<Version>,
+    /// Names of the triggers that must be there.
+    pub triggers: Vec<String>,
+    /// A migration wrote down all rows before it took the table, or its form, away.
+    #[serde(default)]
+    pub kept_whole: bool,
+}
+
+impl Tracked {
+    /// The form that is written now.
+    #[must_use]
+    pub fn current(&self) -> &Version {
+        self.versions.last().expect("a tracked table has a version from its first moment on")
+    }
+
+    /// Rows can be told apart.
+    #[must_use]
+    pub fn has_key(&self) -> bool {
+        !self.current().key.is_empty()
+    }
+
+    /// Quoted name, as rows are read and written: without the rows of inheriting tables.
+    #[must_use]
+    pub fn live(&self) -> String {
+        let name = Dialect::Postgres.quote_name(&self.name);
+        if self.partitioned { name } else { format!("ONLY {name}") }
+    }
+
+    /// Name for people.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let d = Dialect::Postgres;
+        match &self.name.schema {
+            Some(schema) if schema.as_str() == "public" => d.quote_if_needed(&self.name.name),
+            _ => d.quote_name_if_needed(&self.name),
+        }
+    }
+}
+
+/// Name of a history table, qualified.
+#[must_use]
+pub fn history(id: i64, version: i64) -> String {
+    format!("downhaul.log_{id}_{version}")
+}
+
+/// Whether this database has anything of tracking.
+pub async fn exists(session: &mut dyn Session) -> Result<bool, SnapshotError> {
+    if session.dialect() != Dialect::Postgres {
+        return Ok(false);
+    }
+    let row = session.row("SELECT pg_catalog.to_regclass('downhaul.tracked') IS NOT NULL").await?;
+    Ok(row.is_some_and(|row| row.flag(0)))
+}
+
+/// Refuses engines that cannot track yet.
+pub fn check_engine(session: &dyn Session) -> Result<(), SnapshotError> {
+    match session.dialect() {
+        Dialect::Postgres if session.server().major >= 13 => Ok(()),
+        Dialect::Postgres => Err(SnapshotError::CannotTrack(format!(
+            "{} is too old: tracking needs PostgreSQL 13 (64-bit transaction numbers)",
+            session.server().version
+        ))),
+        dialect => Err(SnapshotError::CannotTrack(format!(
+            "tracking works on PostgreSQL only, not yet on {}",
+            dialect.as_str()
+        ))),
+    }
+}
+
+/// Makes what tracking needs beside the journal. Within a transaction.
+pub async fn ensure(session: &mut dyn Session) -> Result<(), SnapshotError> {
+    check_engine(session)?;
+    if exists(session).await? {
+        return Ok(());
+    }
+    for statement in [
+        "CREATE SCHEMA IF NOT EXISTS downhaul",
+        "REVOKE ALL ON SCHEMA downhaul FROM PUBLIC",
+        "CREATE TABLE downhaul.tracked (id bigint PRIMARY KEY, relation oid, table_name text NOT NULL, \
+         since_xid xid8 NOT NULL, since_at timestamptz NOT NULL, version bigint NOT NULL, detail text NOT NULL)",
+        "CREATE TABLE downhaul.mark (id bigint PRIMARY KEY, name text NOT NULL UNIQUE, origin text NOT NULL, \
+         at timestamptz NOT NULL, xmin xid8 NOT NULL, xmax xid8 NOT NULL, running xid8[] NOT NULL, lsn pg_lsn, \
+         versions jsonb NOT NULL, sequences jsonb NOT NULL, who text NOT NULL)",
+        "CREATE TABLE downhaul.restoration (id bigint PRIMARY KEY, at timestamptz NOT NULL, who text NOT NULL, \
+         target text NOT NULL, before_mark bigint NOT NULL, after_mark bigint NOT NULL, tables text NOT NULL, \
+         undoes bigint, undone_by bigint)",
+    ] {
+        session.execute(statement).await?;
+    }
+    Ok(())
+}
+
+/// Every tracked table.
+pub async fn all(session: &mut dyn Session) -> Result<Vec<Tracked>, SnapshotError> {
+    if !exists(session).await? {
+        return Ok(Vec::new());
+    }
+    let rows = session.rows("SELECT detail FROM downhaul.tracked ORDER BY id").await?;
+    rows.iter()
+        .map(|row| {
+            serde_json::from_str(row.text(0)).map_err(|error| {
+                SnapshotError::CannotTrack(format!("downhaul.tracked cannot be read: {error}"))
+            })
+        })
+        .collect()
+}
+
+/// Statement that writes down what is known of a tracked table.
+pub(crate) fn record(tracked: &Tracked, new: bool) -> Result<String, SnapshotError> {
+    let d = Dialect::Postgres;
+    let detail = d.literal(
+        &serde_json::to_string(tracked)
+            .map_err(|error| SnapshotError::CannotTrack(error.to_string()))?,
+    );
+    let name = d.literal(&d.quote_name(&tracked.name));
+    let (id, relation, version) = (tracked.id, tracked.relation, tracked.current().number);
+    let relation = if relation == 0 { "NULL".to_owned() } else { relation.to_string() };
+    Ok(if new {
+        format!(
+            "INSERT INTO downhaul.tracked VALUES ({id}, {relation}, {name}, pg_catalog.pg_current_xact_id(), \
+             pg_catalog.clock_timestamp(), {version}, {detail})"
+        )
+    } else {
+        format!(
+            "UPDATE downhaul.tracked SET relation = {relation}, table_name = {name}, version = {version}, \
+             detail = {detail} WHERE id = {id}"
+        )
+    })
+}

@@ -1,0 +1,329 @@
+//! The triggers of a tracked table, as statements. Pure.
+//!
+//! Every function runs with the rights of its owner, so that whoever writes to the table needs no
+//! right on its history. So nothing in it may depend on the caller's `search_path`: every name is
+//! qualified and no operator is looked up (the one comparison needed is a trigger's `WHEN`, bound
+//! when the trigger is made). That spares a `SET` on each call, and works where a subscription
+//! applies changes with an empty path.
+
+use downhaul_syntax::Dialect;
+
+use super::{Capture, Event, Tracked, Version, history};
+use crate::sql;
+
+const D: Dialect = Dialect::Postgres;
+
+/// Settings that decide how values of the user's types look as text.
+const TEXT_SETTINGS: &str = " SET \"TimeZone\" = 'UTC' SET \"DateStyle\" = 'ISO, YMD' SET \"IntervalStyle\" = 'postgres' \
+     SET bytea_output = 'hex' SET extra_float_digits = 1";
+
+/// Begins before others of its time (triggers of one kind fire in the order of their names).
+pub const FIRST: &str = "!downhaul_track";
+/// Begins after others of its time.
+pub const LAST: &str = "~downhaul_track";
+
+/// Statement that makes the history table of the current version, empty, with the types of the
+/// live table's columns.
+#[must_use]
+pub fn create_history(tracked: &Tracked) -> Vec<String> {
+    let version = tracked.current();
+    let table = history(tracked.id, version.number);
+    let columns: Vec<String> = version
+        .columns
+        .iter()
+        .map(|c| {
+            let name = D.quote(&c.name);
+            // COLLATE "C": texts of the user's types are never compared, only carried.
+            if c.user_type { format!(", {name}::text AS {name}") } else { format!(", {name}") }
+        })
+        .collect();
+    vec![
+        format!(
+            "CREATE TABLE {table} AS SELECT NULL::bigint AS downhaul_pos, NULL::bigint AS downhaul_seq, \
+             NULL::xid8 AS downhaul_xid, NULL::\"char\" AS downhaul_op{} FROM {} WITH NO DATA",
+            columns.concat(),
+            tracked.live()
+        ),
+        format!("REVOKE ALL ON {table} FROM PUBLIC"),
+    ]
+}
+
+/// Values of a row of the live table as they go into the history.
+fn values(version: &Version, row: &str, only_key: bool) -> (String, String) {
+    let (mut names, mut values) = (String::new(), String::new());
+    for column in &version.columns {
+        if only_key && !version.key.contains(&column.name) {
+            continue;
+        }
+        let name = D.quote(&column.name);
+        names.push_str(&format!(", {name}"));
+        let cast = if column.user_type { "::pg_catalog.text" } else { "" };
+        values.push_str(&format!(", {row}.{name}{cast}"));
+    }
+    (names, values)
+}
+
+/// The functions of the current version.
+#[must_use]
+pub fn functions(tracked: &Tracked) -> Vec<String> {
+    let version = tracked.current();
+    let (id, table) = (tracked.id, history(tracked.id, version.number));
+    let settings =
+        if version.columns.iter().any(|c| c.user_type) { TEXT_SETTINGS } else { "" };
+    let sequence = format!("'downhaul.log_{id}_seq'::pg_catalog.regclass");
+    let pos = format!("pg_catalog.nextval({sequence})");
+    let xid = "pg_catalog.pg_current_xact_id()";
+    let keyed = !version.key.is_empty();
+    let mut functions = Vec::new();
+    let mut function = |name: &str, settings: &str, declare: &str, body: &str| {
+        functions.push(format!(
+            "CREATE OR REPLACE FUNCTION downhaul.log_{id}_{name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER{settings} AS $downhaul$\n\
+             #variable_conflict use_variable\n{declare}BEGIN {body} RETURN NULL; END $downhaul$"
+        ));
+    };
+    let insert = |event: Event, row: &str, only_key: bool, pos: &str, seq: Option<&str>, from: &str| {
+        let (names, values) = values(version, row, only_key);
+        let (seq_name, seq_value) = match seq {
+            Some(seq) => (", downhaul_seq", format!(", {seq}")),
+            None => ("", String::new()),
+        };
+        format!(
+            "INSERT INTO {table} (downhaul_pos, downhaul_xid, downhaul_op{seq_name}{names}) \
+             SELECT {pos}, {xid}, '{}'{seq_value}{values}{from};",
+            event.letter()
+        )
+    };
+    // Without a key a changed row is one that went and one that came.
+    let changed = if keyed { Event::Updated } else { Event::Deleted };
+    let stack = format!("'downhaul.stack_{id}'");
+    if version.nested {
+        function(
+            "begin",
+            "",
+            "",
+            &format!(
+                "PERFORM pg_catalog.set_config({stack}, pg_catalog.concat({pos}, ',', pg_catalog.current_setting({stack}, true)), true);"
+            ),
+        );
+        function(
+            "end",
+            "",
+            "",
+            &format!(
+                "PERFORM pg_catalog.set_config({stack}, pg_catalog.substr(pg_catalog.current_setting({stack}), \
+                 pg_catalog.strpos(pg_catalog.current_setting({stack}), ',') OPERATOR(pg_catalog.+) 1), true);"
+            ),
+        );
+    }
+    let top = format!(
+        "pg_catalog.split_part(pg_catalog.current_setting({stack}, true), ',', 1)"
+    );
+    let seq_value = format!(
+        "CASE pg_catalog.length({top}) WHEN 0 THEN NULL ELSE {top}::pg_catalog.int8 END"
+    );
+    match tracked.capture {
+        Capture::Statement => {
+            let mut declare = format!("DECLARE downhaul_p pg_catalog.int8 := {pos};");
+            let seq = version.nested.then_some("downhaul_s");
+            let mut pop = String::new();
+            if version.nested {
+                declare.push_str(&format!(
+                    " downhaul_k text := pg_catalog.current_setting({stack}, true); \
+                     downhaul_s pg_catalog.int8 := CASE pg_catalog.length(pg_catalog.split_part(downhaul_k, ',', 1)) \
+                     WHEN 0 THEN NULL ELSE pg_catalog.split_part(downhaul_k, ',', 1)::pg_catalog.int8 END;"
+                ));
+                pop = format!(
+                    "PERFORM pg_catalog.set_config({stack}, pg_catalog.substr(downhaul_k, pg_catalog.strpos(downhaul_k, ',') OPERATOR(pg_catalog.+) 1), true); "
+                );
+            }
+            declare.push('\n');
+            let past = |event| insert(event, "o", false, "downhaul_p", seq, " FROM downhaul_old o");
+            let fresh = insert(Event::Born, "n", keyed, "downhaul_p", seq, " FROM downhaul_new n");
+            function("i", settings, &declare, &format!("{pop}{fresh}"));
+            let update = if keyed { String::new() } else { format!(" {fresh}") };
+            function("u", settings, &declare, &format!("{pop}{}{update}", past(changed)));
+            function("d", settings, &declare, &format!("{pop}{}", past(Event::Deleted)));
+        }
+        Capture::Row => {
+            let seq = version.nested.then_some(seq_value.as_str());
+            let past = |event| insert(event, "OLD", false, &pos, seq, "");
+            let fresh = insert(Event::Born, "NEW", keyed, &pos, seq, "");
+            function("i", settings, "", &fresh);
+            let update = if keyed { String::new() } else { format!(" {fresh}") };
+            function("u", settings, "", &format!("{}{update}", past(changed)));
+            function("d", settings, "", &past(Event::Deleted));
+        }
+    }
+    if keyed {
+        let seq = version.nested.then_some(seq_value.as_str());
+        function(
+            "k",
+            settings,
+            "",
+            &format!(
+                "{} {}",
+                insert(Event::KeyLeft, "OLD", true, &pos, seq, ""),
+                insert(Event::KeyBorn, "NEW", true, &pos, seq, "")
+            ),
+        );
+    }
+    // A transaction with an old snapshot would copy what it sees and remove what it does not.
+    let (names, values) = values(version, "t", false);
+    let copy = format!(
+        "INSERT INTO {table} (downhaul_pos, downhaul_xid, downhaul_op{names}) \
+         SELECT $1, {xid}, ''{}''{} FROM ONLY %s t",
+        Event::Truncated.letter(),
+        values.replace('\'', "''"),
+    );
+    let path = " SET search_path = pg_catalog, pg_temp SET row_security = off";
+    function(
+        "t",
+        &format!("{settings}{path}"),
+        "",
+        &format!(
+            "IF pg_catalog.current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN \
+             RAISE EXCEPTION 'TRUNCATE of a tracked table needs READ COMMITTED' USING \
+             HINT = 'this transaction does not see all rows that it would remove, so they could not be kept: SET TRANSACTION ISOLATION LEVEL READ COMMITTED, or DELETE instead', \
+             ERRCODE = 'invalid_transaction_state'; END IF; \
+             EXECUTE pg_catalog.format('{copy}', TG_RELID::pg_catalog.regclass) USING {pos};"
+        ),
+    );
+    functions
+}
+
+/// A trigger: name, its definition behind `CREATE TRIGGER name`, and on which table (`None`: the
+/// tracked one; the leaves of a partitioned one are named by the caller).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trigger {
+    /// Name.
+    pub name: String,
+    /// What follows the name, with `{}` for the table.
+    pub body: String,
+    /// It belongs on every leaf of a partition tree.
+    pub on_leaves: bool,
+}
+
+/// The triggers of the current version.
+#[must_use]
+pub fn triggers(tracked: &Tracked) -> Vec<Trigger> {
+    let version = tracked.current();
+    let id = tracked.id;
+    let mut triggers = Vec::new();
+    let mut trigger = |name: String, body: String, on_leaves| {
+        triggers.push(Trigger { name, body, on_leaves });
+    };
+    let verbs = [("i", "INSERT"), ("u", "UPDATE"), ("d", "DELETE")];
+    match tracked.capture {
+        Capture::Statement => {
+            for (letter, verb) in verbs {
+                if version.nested {
+                    trigger(
+                        format!("{FIRST}_{letter}"),
+                        format!("BEFORE {verb} ON {{}} FOR EACH STATEMENT EXECUTE FUNCTION downhaul.log_{id}_begin()"),
+                        false,
+                    );
+                }
+                let rows = match (letter, version.key.is_empty()) {
+                    ("i", _) => "NEW TABLE AS downhaul_new",
+                    ("u", true) => "OLD TABLE AS downhaul_old NEW TABLE AS downhaul_new",
+                    _ => "OLD TABLE AS downhaul_old",
+                };
+                trigger(
+                    format!("{LAST}_{letter}"),
+                    format!("AFTER {verb} ON {{}} REFERENCING {rows} FOR EACH STATEMENT EXECUTE FUNCTION downhaul.log_{id}_{letter}()"),
+                    false,
+                );
+            }
+        }
+        Capture::Row => {
+            for (letter, verb) in verbs {
+                if version.nested {
+                    trigger(
+                        format!("{FIRST}_b{letter}"),
+                        format!("BEFORE {verb} ON {{}} FOR EACH STATEMENT EXECUTE FUNCTION downhaul.log_{id}_begin()"),
+                        false,
+                    );
+                    trigger(
+                        format!("{LAST}_e{letter}"),
+                        format!("AFTER {verb} ON {{}} FOR EACH STATEMENT EXECUTE FUNCTION downhaul.log_{id}_end()"),
+                        false,
+                    );
+                }
+                trigger(
+                    format!("{FIRST}_{letter}"),
+                    format!("AFTER {verb} ON {{}} FOR EACH ROW EXECUTE FUNCTION downhaul.log_{id}_{letter}()"),
+                    false,
+                );
+            }
+        }
+    }
+    if !version.key.is_empty() {
+        let list = |row: &str| {
+            let names: Vec<String> =
+                version.key.iter().map(|k| format!("{row}.{}", D.quote(k))).collect();
+            names.join(", ")
+        };
+        // Also without the key among the assigned columns: a BEFORE trigger may have changed it.
+        trigger(
+            format!("{FIRST}_k"),
+            format!(
+                "AFTER UPDATE ON {{}} FOR EACH ROW WHEN (({}) IS DISTINCT FROM ({})) EXECUTE FUNCTION downhaul.log_{id}_k()",
+                list("OLD"),
+                list("NEW")
+            ),
+            false,
+        );
+    }
+    trigger(
+        format!("{FIRST}_t"),
+        format!("BEFORE TRUNCATE ON {{}} FOR EACH STATEMENT EXECUTE FUNCTION downhaul.log_{id}_t()"),
+        true,
+    );
+    triggers
+}
+
+/// Statement that writes down every row in one of the table's forms, before that changes or the
+/// table goes. The table must be locked. Columns are found by number: their names may have changed
+/// already.
+#[must_use]
+pub fn copy_all(tracked: &Tracked, version: &Version, event: Event) -> String {
+    let (mut names, mut values) = (String::new(), String::new());
+    for column in &version.columns {
+        let now = tracked.current().columns.iter().find(|c| c.number == column.number);
+        let live = now.filter(|_| version.relation == tracked.relation).unwrap_or(column);
+        let cast = if column.user_type { "::pg_catalog.text" } else { "" };
+        names.push_str(&format!(", {}", D.quote(&column.name)));
+        values.push_str(&format!(", t.{}{cast}", D.quote(&live.name)));
+    }
+    // The position of one transaction's copy decides nothing among its own rows.
+    format!(
+        "INSERT INTO {} (downhaul_pos, downhaul_xid, downhaul_op{names}) \
+         SELECT p.n, pg_catalog.pg_current_xact_id(), '{}'{values} FROM {} t, \
+         (SELECT pg_catalog.nextval('downhaul.log_{}_seq') AS n OFFSET 0) p",
+        history(tracked.id, version.number),
+        event.letter(),
+        tracked.live(),
+        tracked.id
+    )
+}
+
+/// Names of all functions that a tracked table may have.
+#[must_use]
+pub fn function_names(id: i64) -> Vec<String> {
+    ["begin", "end", "i", "u", "d", "k", "t"]
+        .iter()
+        .map(|name| format!("downhaul.log_{id}_{name}()"))
+        .collect()
+}
+
+/// A value of a history table as a value of a live column's type.
+#[must_use]
+pub fn from_history(value: &str, column: &super::TrackedColumn, live: &super::TrackedColumn) -> String {
+    if column.ty == live.ty && column.user_type == live.user_type {
+        sql::from_store(D, value, &live.ty, live.user_type)
+    } else if live.user_type {
+        format!("{value}::text::{}", live.ty)
+    } else {
+        format!("({value})::{}", live.ty)
+    }
+}

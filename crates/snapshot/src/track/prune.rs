@@ -1,0 +1,55 @@
+//! Taking away history that is no longer needed.
+
+use downhaul_engine::Session;
+use downhaul_syntax::Dialect;
+
+use super::{Tracked, history};
+use crate::mark::Mark;
+use crate::store::SnapshotError;
+
+/// Rows deleted in one transaction.
+pub const BATCH: u64 = 20_000;
+
+/// One step of pruning: deletes at most [`BATCH`] events from before a mark. Returns how many went;
+/// 0 means that nothing is left to prune. Within a transaction.
+///
+/// Events from before a mark are needed by no mark from it on: those that come after any of these
+/// come after it too.
+pub async fn step(
+    session: &mut dyn Session,
+    tracked: &Tracked,
+    mark: &Mark,
+) -> Result<u64, SnapshotError> {
+    for version in &tracked.versions {
+        let table = history(tracked.id, version.number);
+        let gone = session
+            .execute(&format!(
+                "DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE NOT ({}) LIMIT {BATCH}))",
+                mark.after("downhaul_xid")
+            ))
+            .await?;
+        if gone > 0 {
+            return Ok(gone);
+        }
+    }
+    Ok(0)
+}
+
+/// Notes that marks from before this one can no longer be reached, and removes them. Within a
+/// transaction, before the first [`step`].
+pub async fn forget_before(
+    session: &mut dyn Session,
+    mark: &Mark,
+) -> Result<u64, SnapshotError> {
+    let removed = session
+        .execute(&format!("DELETE FROM downhaul.mark WHERE id < {}", mark.id))
+        .await?;
+    // The history of each table begins with the last transaction that the mark holds.
+    session
+        .execute(&format!(
+            "UPDATE downhaul.tracked SET since_at = greatest(since_at, {}::timestamptz)",
+            Dialect::Postgres.literal(&mark.at)
+        ))
+        .await?;
+    Ok(removed)
+}
