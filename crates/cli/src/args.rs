@@ -1,5 +1,7 @@
 //! Arguments, and nothing else.
 
+pub mod snapshot;
+
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -73,6 +75,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Take the last migration back and apply it again
     Redo(RedoArgs),
+    /// Keep the history of tables, mark moments, and bring data back to them
+    Snapshot(snapshot::SnapshotArgs),
     /// Show what was run, by whom, and how it ended
     History(HistoryArgs),
     /// Compare files, journal, schema and kept data

@@ -143,15 +143,40 @@ fn place(statement: &FailedStatement) -> String {
     text
 }
 
+impl From<SnapshotError> for CliError {
+    fn from(error: SnapshotError) -> Self {
+        let message = error.to_string();
+        let unchanged = |code| Self::new(code, message.clone()).state("nothing was changed");
+        match error {
+            SnapshotError::Engine(error) => error.into(),
+            SnapshotError::CannotTrack(_) => unchanged(Code::Findings),
+            SnapshotError::UnknownMark { known, .. } => {
+                let error = unchanged(Code::Usage);
+                if known.is_empty() {
+                    error.hint("there are no marks yet: `downhaul snapshot mark NAME` makes one")
+                } else {
+                    error.hint(format!("`downhaul snapshot marks` lists them; the newest: {}", known.join(", ")))
+                }
+            }
+            SnapshotError::OutOfReach { .. } => unchanged(Code::SnapshotNotSound)
+                .hint("`downhaul snapshot status` shows how far back each table reaches"),
+            SnapshotError::Conflicts { which, .. } => unchanged(Code::Findings)
+                .detail(which.join("\n"))
+                .hint("--on-conflict keep-new keeps what was written since, --on-conflict restore-old brings the old values back"),
+            SnapshotError::PlanOutdated => unchanged(Code::Findings)
+                .hint("look again: downhaul snapshot restore … --out FILE"),
+            _ => unchanged(Code::SnapshotNotSound),
+        }
+    }
+}
+
 impl From<RunError> for CliError {
     fn from(error: RunError) -> Self {
         let message = error.to_string();
         match error {
             RunError::Engine(error) => error.into(),
             RunError::Source(error) => error.into(),
-            RunError::Snapshot(error) => {
-                Self::new(Code::SnapshotNotSound, error.to_string()).state("nothing was changed")
-            }
+            RunError::Snapshot(error) => error.into(),
             RunError::Locked(_) => Self::new(Code::Locked, message)
                 .state("nothing was changed")
                 .hint("let it end, or wait longer for it with --wait SECONDS"),

@@ -44,6 +44,7 @@ fn run(cli: &Cli, ui: &ui::Ui) -> Result<exit_code::Code, CliError> {
         Command::Down(args) => block_on(commands::down::run(&cli.global, args, ui)),
         Command::Plan(args) => block_on(commands::plan::run(&cli.global, args, ui)),
         Command::Redo(args) => block_on(commands::redo::run(&cli.global, args, ui)),
+        Command::Snapshot(args) => block_on(commands::snapshot::run(args, ui)),
         Command::History(args) => block_on(commands::history::run(&cli.global, args, ui)),
         Command::Verify(args) => block_on(commands::verify::run(&cli.global, args, ui)),
         Command::Baseline(args) => block_on(commands::baseline::run(&cli.global, args, ui)),

@@ -16,6 +16,7 @@ use downhaul_syntax::{Change, Dialect, Parsed, Statement};
 use crate::error::FailedStatement;
 use crate::journal::{JournalEntry, MigrationState, RestorePoint};
 use crate::prepare::{Group, Prepared};
+use crate::tracking::Tracking;
 use crate::{Event, Observer, RunError, Runner, probe, stepwise};
 
 /// What was kept of one table, for people.
@@ -305,6 +306,7 @@ async fn attempt(
         applied.skipped = true;
         return Ok(applied);
     }
+    let mut tracking = Tracking::begin(session).await?;
     // Restore points belong to the whole way back: they are used with its last group.
     let points: &[RestorePoint] =
         if matches!(whole, Whole::Group { last: false }) { &[] } else { &work.points };
@@ -350,6 +352,7 @@ async fn attempt(
     for index in members {
         let statement = &prepared.statements[*index];
         let begun = Instant::now();
+        tracking.before(session, statement).await?;
         let sql = match substitute(session.dialect(), statement, points) {
             Substitute::None => {
                 session
@@ -366,6 +369,7 @@ async fn attempt(
             }
         };
         let took = begun.elapsed();
+        tracking.after(session, statement).await?;
         for sql in &sql {
             observer.event(Event::Statement { sql, took });
         }
@@ -393,6 +397,7 @@ async fn attempt(
         &holds,
         foreign_keys_off,
         &mut applied,
+        &mut tracking,
         observer,
     )
     .await?;
@@ -462,11 +467,15 @@ async fn attempt(
             Direction::Down => journal.forget(work.version),
         });
     }
+    tracking.end(session, &prepared.label, prepared.direction, &runner.options.who).await?;
     // One round trip for all of them.
     if records.is_empty() {
         session.commit().await?;
     } else {
         session.commit_with(&records.join("; ")).await?;
+    }
+    for note in &tracking.notes {
+        observer.event(Event::Note(note));
     }
     Ok(applied)
 }
@@ -480,6 +489,7 @@ async fn bring_back(
     holds: &[Vec<Held>],
     foreign_keys_off: bool,
     applied: &mut Applied,
+    tracking: &mut Tracking,
     observer: &mut dyn Observer,
 ) -> Result<Vec<i64>, Stop> {
     let mut remaining = Vec::new();
@@ -501,6 +511,7 @@ async fn bring_back(
             observer,
         )
         .await?;
+        tracking.follow(session).await?;
     }
     let quiet = quiet(session, points).await?;
     for (point, held) in points.iter().zip(holds) {
@@ -530,6 +541,7 @@ async fn bring_back(
             observer,
         )
         .await?;
+        tracking.follow(session).await?;
     }
     Ok(remaining)
 }

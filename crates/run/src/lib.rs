@@ -16,8 +16,10 @@ pub mod observer;
 pub mod prepare;
 pub mod probe;
 pub mod runner;
+pub mod snapshot;
 pub mod status;
 mod stepwise;
+mod tracking;
 pub mod up;
 pub mod verify;
 

@@ -120,9 +120,8 @@ impl<'a> Past<'a> {
     pub fn touched(&self, mark: &Mark) -> String {
         let key = self.key();
         let keys = key.join(", ");
-        let of = |alias: &str| {
-            key.iter().map(|k| format!("{alias}.{k}")).collect::<Vec<_>>().join(", ")
-        };
+        let of =
+            |alias: &str| key.iter().map(|k| format!("{alias}.{k}")).collect::<Vec<_>>().join(", ");
         let all: Vec<String> = self.columns.iter().map(|c| D.quote(&c.name)).collect();
         let rest: String = self
             .columns

@@ -22,6 +22,7 @@
 //! [`merge`] says which value wins, and [`restore_to`] brings tables back.
 
 pub mod complete;
+pub mod difference;
 pub mod empty;
 pub mod hidden;
 pub mod history;

@@ -145,6 +145,57 @@ pub async fn make(
     Ok(row.as_ref().map(read).transpose()?)
 }
 
+/// The forms of all tracked tables, as a mark notes them.
+pub async fn versions(session: &mut dyn Session) -> Result<String, SnapshotError> {
+    let row = session
+        .row("SELECT coalesce(jsonb_object_agg(id::text, version), '{}')::text FROM downhaul.tracked")
+        .await?;
+    Ok(row.map_or_else(|| "{}".to_owned(), |row| row.text(0).to_owned()))
+}
+
+/// Two marks at the end of a transaction that differ in nothing but what it did itself: to go back
+/// from the second to the first undoes this transaction and no other. `versions`: the forms of
+/// tables before it. Names that are taken get a number.
+pub async fn around(
+    session: &mut dyn Session,
+    (before, after): (&str, &str),
+    versions: &str,
+    who: &str,
+) -> Result<(), SnapshotError> {
+    let (before, after) = (free(session, before).await?, free(session, after).await?);
+    let Some(first) = make(session, &before, Origin::Migration, Own::After, who).await? else {
+        return Err(SnapshotError::CannotTrack(format!("there is a mark `{before}` already")));
+    };
+    let id = first.id;
+    // The second one sees what the first one does, and this transaction.
+    session
+        .execute(&format!(
+            "INSERT INTO downhaul.mark (id, name, origin, at, xmin, xmax, running, lsn, versions, sequences, who) \
+             SELECT id + 1, {}, origin, at, xmin, greatest(xmax, (x::text::bigint + 1)::text::xid8), \
+               array_remove(running, x) || ARRAY(SELECT g::text::xid8 FROM generate_series(xmax::text::bigint, x::text::bigint - 1) g), \
+               lsn, versions, sequences, who FROM downhaul.mark, (SELECT pg_catalog.pg_current_xact_id() AS x) own WHERE id = {id}",
+            D.literal(&after)
+        ))
+        .await?;
+    session
+        .execute(&format!(
+            "UPDATE downhaul.mark SET versions = {}::jsonb WHERE id = {id}",
+            D.literal(versions)
+        ))
+        .await?;
+    Ok(())
+}
+
+async fn free(session: &mut dyn Session, name: &str) -> Result<String, SnapshotError> {
+    let like = D.literal(name);
+    let taken = session
+        .number(&format!(
+            "SELECT count(*) FROM downhaul.mark WHERE name = {like} OR starts_with(name, {like} || ' #')"
+        ))
+        .await?;
+    Ok(if taken == 0 { name.to_owned() } else { format!("{name} #{}", taken + 1) })
+}
+
 /// All marks, oldest first.
 pub async fn all(session: &mut dyn Session) -> Result<Vec<Mark>, SnapshotError> {
     if !track::exists(session).await? {
@@ -188,8 +239,9 @@ pub async fn remove(session: &mut dyn Session, name: &str) -> Result<bool, Snaps
     if !track::exists(session).await? {
         return Ok(false);
     }
-    let removed =
-        session.execute(&format!("DELETE FROM downhaul.mark WHERE name = {}", D.literal(name))).await?;
+    let removed = session
+        .execute(&format!("DELETE FROM downhaul.mark WHERE name = {}", D.literal(name)))
+        .await?;
     Ok(removed > 0)
 }
 

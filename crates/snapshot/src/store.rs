@@ -75,6 +75,9 @@ pub enum SnapshotError {
         /// For people: a table and some keys a line.
         which: Vec<String>,
     },
+    /// What was shown is no longer what would be done.
+    #[error("rows have changed since this plan was made")]
+    PlanOutdated,
     /// The way back does not lead back.
     #[error("{0}")]
     CannotRestore(String),

@@ -16,6 +16,7 @@ pub mod redo;
 pub mod repair;
 pub mod rules;
 pub mod schema;
+pub mod snapshot;
 pub mod status;
 pub mod up;
 pub mod verify;

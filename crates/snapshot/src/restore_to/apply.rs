@@ -117,8 +117,7 @@ pub async fn apply(
     }
     let sequences = advance_sequences(session, &tables).await?;
     let after_name = record::mark_name(id, "after");
-    let after =
-        mark::make(session, &after_name, Origin::Restore, Own::Before, context.who).await?;
+    let after = mark::make(session, &after_name, Origin::Restore, Own::Before, context.who).await?;
     let (Some(before), Some(after)) = (before, after) else {
         return Err(SnapshotError::CannotRestore(format!(
             "marks `{before_name}` or `{after_name}` are there already"
@@ -334,7 +333,9 @@ async fn step_aside(
                 all.join(", ")
             ))
             .await?;
-        session.execute(&format!("DELETE FROM {live} l USING {plan} p WHERE {join} AND {wanted}")).await?;
+        session
+            .execute(&format!("DELETE FROM {live} l USING {plan} p WHERE {join} AND {wanted}"))
+            .await?;
         return Ok(Aside::Out);
     }
     // Others' rows would go with them: they stay, with values that cannot be anybody's.
@@ -345,8 +346,7 @@ async fn step_aside(
     let unique = unique_columns(session, &table.tracked).await?;
     let key = &table.tracked.current().key;
     let digest = {
-        let texts: Vec<String> =
-            key.iter().map(|k| format!("l.{}::text", D.quote(k))).collect();
+        let texts: Vec<String> = key.iter().map(|k| format!("l.{}::text", D.quote(k))).collect();
         format!("md5(concat_ws(',', {}))", texts.join(", "))
     };
     let mut sets = Vec::new();
@@ -378,7 +378,10 @@ async fn step_aside(
     }
     if !sets.is_empty() {
         session
-            .execute(&format!("UPDATE {live} l SET {} FROM {plan} p WHERE {join} AND {wanted}", sets.join(", ")))
+            .execute(&format!(
+                "UPDATE {live} l SET {} FROM {plan} p WHERE {join} AND {wanted}",
+                sets.join(", ")
+            ))
             .await?;
     }
     Ok(Aside::Parked)
@@ -393,10 +396,8 @@ async fn update(
     if table.updates == 0 {
         return Ok(());
     }
-    let sets: Vec<String> = assignable(table, past)
-        .iter()
-        .map(|name| format!("{0} = p.{0}", D.quote(name)))
-        .collect();
+    let sets: Vec<String> =
+        assignable(table, past).iter().map(|name| format!("{0} = p.{0}", D.quote(name))).collect();
     if sets.is_empty() {
         return Ok(());
     }
@@ -574,7 +575,9 @@ async fn verify(
     if wrong > 0 {
         return Err(failed(
             table,
-            format!("{wrong} of {looked_at} rows are not what they should be after the restore: a rule or a policy changed them on the way"),
+            format!(
+                "{wrong} of {looked_at} rows are not what they should be after the restore: a rule or a policy changed them on the way"
+            ),
         ));
     }
     Ok(looked_at)

@@ -123,7 +123,9 @@ pub async fn tables(
             let shape = session.table_shape(name).await?;
             let full = shape.map_or_else(|| name.clone(), |shape| shape.name);
             let tracked = all.iter().find(|t| t.name == full).ok_or_else(|| {
-                SnapshotError::CannotTrack(format!("{name} is not tracked, so nothing is known of its past"))
+                SnapshotError::CannotTrack(format!(
+                    "{name} is not tracked, so nothing is known of its past"
+                ))
             })?;
             if !wanted.contains(tracked) {
                 wanted.push(tracked.clone());
@@ -181,9 +183,7 @@ pub async fn plan(
     if lock && !found.is_empty() {
         // Readers go on. In one order for everybody, and before anything is read.
         let names: Vec<String> = found.iter().map(|t| D.quote_name(&t.name)).collect();
-        session
-            .execute(&format!("LOCK TABLE {} IN EXCLUSIVE MODE", names.join(", ")))
-            .await?;
+        session.execute(&format!("LOCK TABLE {} IN EXCLUSIVE MODE", names.join(", "))).await?;
     }
     let mut plan = Plan { request: request.clone(), tables: Vec::new(), unreachable };
     for tracked in found {
@@ -245,14 +245,22 @@ async fn table(
         if key.is_empty() { past.balance(mark) } else { past.touched(mark) }
     };
     session
-        .execute(&format!("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {}", bare(&was), read(&past, &request.target)))
+        .execute(&format!(
+            "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {}",
+            bare(&was),
+            read(&past, &request.target)
+        ))
         .await?;
     let known_until = match &request.until {
         None => None,
         Some(mark) => {
             let later = Past::new(&tracked, mark);
             session
-                .execute(&format!("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {}", bare(&until), read(&later, mark)))
+                .execute(&format!(
+                    "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {}",
+                    bare(&until),
+                    read(&later, mark)
+                ))
                 .await?;
             session.execute(&format!("ANALYZE {until}")).await?;
             Some(later.columns.iter().map(|c| c.name.clone()).collect())
@@ -357,7 +365,8 @@ async fn count(
         }
     }
     if found.conflicts > 0 {
-        let shown = if found.tracked.has_key() { past.key() } else { vec!["downhaul_content".into()] };
+        let shown =
+            if found.tracked.has_key() { past.key() } else { vec!["downhaul_content".into()] };
         let texts: Vec<String> = shown.iter().map(|k| format!("{k}::text")).collect();
         let rows = session
             .rows(&format!(

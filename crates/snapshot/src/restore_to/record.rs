@@ -47,8 +47,7 @@ pub(super) async fn write(
     (before, after): (&Mark, &Mark),
     context: &Context<'_>,
 ) -> Result<(), SnapshotError> {
-    let tables: Vec<String> =
-        plan.tables.iter().map(|t| D.quote_name(&t.tracked.name)).collect();
+    let tables: Vec<String> = plan.tables.iter().map(|t| D.quote_name(&t.tracked.name)).collect();
     let tables = serde_json::to_string(&tables)
         .map_err(|error| SnapshotError::CannotRestore(error.to_string()))?;
     let undoes = context.undoes.map_or_else(|| "NULL".to_owned(), |id| id.to_string());

@@ -92,8 +92,7 @@ impl Query<'_> {
                 Some(_) => format!("l.{name}"),
             }
         };
-        let (base_there, now_there) =
-            ("w.downhaul_was".to_owned(), format!("l.{one} IS NOT NULL"));
+        let (base_there, now_there) = ("w.downhaul_was".to_owned(), format!("l.{one} IS NOT NULL"));
         let bad_there = if self.known_until.is_some() {
             format!("(CASE WHEN {bad_known} THEN {now_there} ELSE m.downhaul_was END)")
         } else {
@@ -203,9 +202,9 @@ impl Query<'_> {
                     Some((_, take)) => format!(
                         "CASE WHEN {whole_base} OR {take} THEN w.{name} ELSE l.{name} END AS {name}"
                     ),
-                    None => format!(
-                        "CASE WHEN {now_there} THEN l.{name} ELSE w.{name} END AS {name}"
-                    ),
+                    None => {
+                        format!("CASE WHEN {now_there} THEN l.{name} ELSE w.{name} END AS {name}")
+                    }
                 }
             })
             .collect();
@@ -219,13 +218,11 @@ impl Query<'_> {
             "CASE WHEN {base_there} AND {now_there} THEN array_remove(ARRAY[{}]::text[], NULL) END",
             changed.join(", ")
         );
-        let moves = any(
-            takes
-                .iter()
-                .filter(|(c, _)| self.unique.contains(&c.name))
-                .map(|(_, take)| take.clone())
-                .collect(),
-        );
+        let moves = any(takes
+            .iter()
+            .filter(|(c, _)| self.unique.contains(&c.name))
+            .map(|(_, take)| take.clone())
+            .collect());
         let keys: Vec<String> = key.iter().map(|k| format!("w.{k} AS {k}")).collect();
         let others: Vec<String> = targets
             .into_iter()
@@ -276,7 +273,11 @@ impl Query<'_> {
                 until(self.id)
             )
         } else {
-            format!("SELECT downhaul_content, downhaul_net, {} FROM {} w", names.join(", "), was(self.id))
+            format!(
+                "SELECT downhaul_content, downhaul_net, {} FROM {} w",
+                names.join(", "),
+                was(self.id)
+            )
         };
         let columns: Vec<String> = names.iter().map(|n| format!("s.{n}")).collect();
         format!(

@@ -138,7 +138,10 @@ pub async fn intend(
         warnings.push("row security binds its owner too: TRUNCATE is refused while it is tracked, and a restore lifts FORCE ROW LEVEL SECURITY for its transaction".to_owned());
     }
     if facts.inherits {
-        warnings.push("only its own rows are tracked: track the tables that inherit from it as well".to_owned());
+        warnings.push(
+            "only its own rows are tracked: track the tables that inherit from it as well"
+                .to_owned(),
+        );
     }
     let chosen = wish == Some(capture);
     Ok(Intent { shape, facts, capture, chosen, reason, warnings })
@@ -182,7 +185,10 @@ async fn version_of(
 }
 
 /// Leaves of a partition tree, quoted; the table itself where it has none.
-async fn leaves(session: &mut dyn Session, tracked: &Tracked) -> Result<Vec<String>, SnapshotError> {
+async fn leaves(
+    session: &mut dyn Session,
+    tracked: &Tracked,
+) -> Result<Vec<String>, SnapshotError> {
     if !tracked.partitioned {
         return Ok(vec![D.quote_name(&tracked.name)]);
     }
@@ -362,8 +368,7 @@ pub async fn drift(
     if name != tracked.name {
         return Ok(Some(Drift::Renamed));
     }
-    let (capture, _) =
-        choose::capture(&facts, tracked.chosen.then_some(tracked.capture));
+    let (capture, _) = choose::capture(&facts, tracked.chosen.then_some(tracked.capture));
     let must_be_row = capture == Capture::Row && tracked.capture == Capture::Statement && {
         facts.subscribed || facts.inherits || facts.kind == "p"
     };
@@ -552,9 +557,8 @@ async fn follow(
         tracked.kept_whole = false;
         return Ok(true);
     }
-    let still_there = |old: &TrackedColumn| {
-        now.columns.iter().any(|c| c.number == old.number && c.ty == old.ty)
-    };
+    let still_there =
+        |old: &TrackedColumn| now.columns.iter().any(|c| c.number == old.number && c.ty == old.ty);
     let lost_something = !before.columns.iter().all(still_there);
     if origin == Origin::Outside && (lost_something || drift == Drift::Triggers) {
         return Ok(true);
@@ -600,7 +604,9 @@ pub fn parse_name(text: &str) -> Result<ObjectName, SnapshotError> {
                     Some(b'"') => break,
                     Some(_) => end += 1,
                     None => {
-                        return Err(SnapshotError::CannotTrack(format!("`{text}` is no name of a table")));
+                        return Err(SnapshotError::CannotTrack(format!(
+                            "`{text}` is no name of a table"
+                        )));
                     }
                 }
             }

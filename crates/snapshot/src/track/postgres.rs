@@ -68,8 +68,7 @@ fn values(version: &Version, row: &str, only_key: bool) -> (String, String) {
 pub fn functions(tracked: &Tracked) -> Vec<String> {
     let version = tracked.current();
     let (id, table) = (tracked.id, history(tracked.id, version.number));
-    let settings =
-        if version.columns.iter().any(|c| c.user_type) { TEXT_SETTINGS } else { "" };
+    let settings = if version.columns.iter().any(|c| c.user_type) { TEXT_SETTINGS } else { "" };
     let sequence = format!("'downhaul.log_{id}_seq'::pg_catalog.regclass");
     let pos = format!("pg_catalog.nextval({sequence})");
     let xid = "pg_catalog.pg_current_xact_id()";
@@ -81,18 +80,19 @@ pub fn functions(tracked: &Tracked) -> Vec<String> {
              #variable_conflict use_variable\n{declare}BEGIN {body} RETURN NULL; END $downhaul$"
         ));
     };
-    let insert = |event: Event, row: &str, only_key: bool, pos: &str, seq: Option<&str>, from: &str| {
-        let (names, values) = values(version, row, only_key);
-        let (seq_name, seq_value) = match seq {
-            Some(seq) => (", downhaul_seq", format!(", {seq}")),
-            None => ("", String::new()),
-        };
-        format!(
-            "INSERT INTO {table} (downhaul_pos, downhaul_xid, downhaul_op{seq_name}{names}) \
+    let insert =
+        |event: Event, row: &str, only_key: bool, pos: &str, seq: Option<&str>, from: &str| {
+            let (names, values) = values(version, row, only_key);
+            let (seq_name, seq_value) = match seq {
+                Some(seq) => (", downhaul_seq", format!(", {seq}")),
+                None => ("", String::new()),
+            };
+            format!(
+                "INSERT INTO {table} (downhaul_pos, downhaul_xid, downhaul_op{seq_name}{names}) \
              SELECT {pos}, {xid}, '{}'{seq_value}{values}{from};",
-            event.letter()
-        )
-    };
+                event.letter()
+            )
+        };
     // Without a key a changed row is one that went and one that came.
     let changed = if keyed { Event::Updated } else { Event::Deleted };
     let stack = format!("'downhaul.stack_{id}'");
@@ -115,12 +115,9 @@ pub fn functions(tracked: &Tracked) -> Vec<String> {
             ),
         );
     }
-    let top = format!(
-        "pg_catalog.split_part(pg_catalog.current_setting({stack}, true), ',', 1)"
-    );
-    let seq_value = format!(
-        "CASE pg_catalog.length({top}) WHEN 0 THEN NULL ELSE {top}::pg_catalog.int8 END"
-    );
+    let top = format!("pg_catalog.split_part(pg_catalog.current_setting({stack}, true), ',', 1)");
+    let seq_value =
+        format!("CASE pg_catalog.length({top}) WHEN 0 THEN NULL ELSE {top}::pg_catalog.int8 END");
     match tracked.capture {
         Capture::Statement => {
             let mut declare = format!("DECLARE downhaul_p pg_catalog.int8 := {pos};");
@@ -219,7 +216,9 @@ pub fn triggers(tracked: &Tracked) -> Vec<Trigger> {
                 if version.nested {
                     trigger(
                         format!("{FIRST}_{letter}"),
-                        format!("BEFORE {verb} ON {{}} FOR EACH STATEMENT EXECUTE FUNCTION downhaul.log_{id}_begin()"),
+                        format!(
+                            "BEFORE {verb} ON {{}} FOR EACH STATEMENT EXECUTE FUNCTION downhaul.log_{id}_begin()"
+                        ),
                         false,
                     );
                 }
@@ -230,7 +229,9 @@ pub fn triggers(tracked: &Tracked) -> Vec<Trigger> {
                 };
                 trigger(
                     format!("{LAST}_{letter}"),
-                    format!("AFTER {verb} ON {{}} REFERENCING {rows} FOR EACH STATEMENT EXECUTE FUNCTION downhaul.log_{id}_{letter}()"),
+                    format!(
+                        "AFTER {verb} ON {{}} REFERENCING {rows} FOR EACH STATEMENT EXECUTE FUNCTION downhaul.log_{id}_{letter}()"
+                    ),
                     false,
                 );
             }
@@ -240,18 +241,24 @@ pub fn triggers(tracked: &Tracked) -> Vec<Trigger> {
                 if version.nested {
                     trigger(
                         format!("{FIRST}_b{letter}"),
-                        format!("BEFORE {verb} ON {{}} FOR EACH STATEMENT EXECUTE FUNCTION downhaul.log_{id}_begin()"),
+                        format!(
+                            "BEFORE {verb} ON {{}} FOR EACH STATEMENT EXECUTE FUNCTION downhaul.log_{id}_begin()"
+                        ),
                         false,
                     );
                     trigger(
                         format!("{LAST}_e{letter}"),
-                        format!("AFTER {verb} ON {{}} FOR EACH STATEMENT EXECUTE FUNCTION downhaul.log_{id}_end()"),
+                        format!(
+                            "AFTER {verb} ON {{}} FOR EACH STATEMENT EXECUTE FUNCTION downhaul.log_{id}_end()"
+                        ),
                         false,
                     );
                 }
                 trigger(
                     format!("{FIRST}_{letter}"),
-                    format!("AFTER {verb} ON {{}} FOR EACH ROW EXECUTE FUNCTION downhaul.log_{id}_{letter}()"),
+                    format!(
+                        "AFTER {verb} ON {{}} FOR EACH ROW EXECUTE FUNCTION downhaul.log_{id}_{letter}()"
+                    ),
                     false,
                 );
             }
@@ -276,7 +283,9 @@ pub fn triggers(tracked: &Tracked) -> Vec<Trigger> {
     }
     trigger(
         format!("{FIRST}_t"),
-        format!("BEFORE TRUNCATE ON {{}} FOR EACH STATEMENT EXECUTE FUNCTION downhaul.log_{id}_t()"),
+        format!(
+            "BEFORE TRUNCATE ON {{}} FOR EACH STATEMENT EXECUTE FUNCTION downhaul.log_{id}_t()"
+        ),
         true,
     );
     triggers
@@ -318,7 +327,11 @@ pub fn function_names(id: i64) -> Vec<String> {
 
 /// A value of a history table as a value of a live column's type.
 #[must_use]
-pub fn from_history(value: &str, column: &super::TrackedColumn, live: &super::TrackedColumn) -> String {
+pub fn from_history(
+    value: &str,
+    column: &super::TrackedColumn,
+    live: &super::TrackedColumn,
+) -> String {
     if column.ty == live.ty && column.user_type == live.user_type {
         sql::from_store(D, value, &live.ty, live.user_type)
     } else if live.user_type {

@@ -37,13 +37,9 @@ pub async fn step(
 
 /// Notes that marks from before this one can no longer be reached, and removes them. Within a
 /// transaction, before the first [`step`].
-pub async fn forget_before(
-    session: &mut dyn Session,
-    mark: &Mark,
-) -> Result<u64, SnapshotError> {
-    let removed = session
-        .execute(&format!("DELETE FROM downhaul.mark WHERE id < {}", mark.id))
-        .await?;
+pub async fn forget_before(session: &mut dyn Session, mark: &Mark) -> Result<u64, SnapshotError> {
+    let removed =
+        session.execute(&format!("DELETE FROM downhaul.mark WHERE id < {}", mark.id)).await?;
     // The history of each table begins with the last transaction that the mark holds.
     session
         .execute(&format!(

@@ -1,0 +1,124 @@
+//! `downhaul snapshot`: one file a command.
+
+mod diff;
+mod mark;
+mod prune;
+mod restore;
+mod show;
+mod track;
+
+use downhaul_engine::{LockBudget, Session, connect};
+use downhaul_run::RunError;
+use downhaul_snapshot::SnapshotError;
+use downhaul_snapshot::mark::{self as marks, Mark};
+use downhaul_snapshot::track::install::parse_name;
+use downhaul_syntax::ObjectName;
+
+use crate::args::snapshot::{Database, SnapshotArgs, SnapshotCommand};
+use crate::error::CliError;
+use crate::exit_code::Code;
+use crate::ui::Ui;
+
+/// Runs a command of `snapshot`.
+pub async fn run(args: &SnapshotArgs, ui: &Ui) -> Result<Code, CliError> {
+    match &args.command {
+        SnapshotCommand::Track(args) => track::track(args, ui).await,
+        SnapshotCommand::Untrack(args) => track::untrack(args, ui).await,
+        SnapshotCommand::Status(args) => track::status(args, ui).await,
+        SnapshotCommand::Mark(args) => mark::mark(args, ui).await,
+        SnapshotCommand::Marks(args) => mark::marks(args, ui).await,
+        SnapshotCommand::Show(args) => show::run(args, ui).await,
+        SnapshotCommand::Diff(args) => diff::run(args, ui).await,
+        SnapshotCommand::Restore(args) => restore::run(args, ui).await,
+        SnapshotCommand::Prune(args) => prune::run(args, ui).await,
+    }
+}
+
+/// Opens a session.
+async fn open(database: &Database) -> Result<Box<dyn Session>, CliError> {
+    let target = super::target(database.database_url.as_deref())?;
+    Ok(connect(&target, false).await?)
+}
+
+fn snapshot(error: SnapshotError) -> CliError {
+    RunError::Snapshot(error).into()
+}
+
+/// Names of tables as people write them.
+fn names(tables: &[String]) -> Result<Vec<ObjectName>, CliError> {
+    tables.iter().map(|table| parse_name(table).map_err(snapshot)).collect()
+}
+
+/// The mark of this name, or the newest one at or before a time, which is then told.
+async fn moment(
+    session: &mut dyn Session,
+    name: Option<&str>,
+    time: Option<&str>,
+    ui: &Ui,
+) -> Result<Mark, CliError> {
+    match (name, time) {
+        (Some(name), _) => marks::named(session, name).await.map_err(snapshot),
+        (None, Some(time)) => {
+            let mark = marks::at_time(session, time).await.map_err(snapshot)?;
+            ui.remark(format!(
+                "the newest mark at or before {time} is `{}`, made at {}",
+                mark.name, mark.at
+            ));
+            Ok(mark)
+        }
+        (None, None) => Err(CliError::usage("no mark is named")),
+    }
+}
+
+/// Begins a transaction for reading; it is rolled back by the caller.
+async fn begin(session: &mut dyn Session) -> Result<(), CliError> {
+    Ok(session.begin(LockBudget::default()).await?)
+}
+
+/// `1.5 MB`.
+fn bytes(n: i64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"];
+    let mut value = n as f64;
+    let mut unit = 0;
+    while value >= 1000.0 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{n} B") } else { format!("{value:.1} {}", units[unit]) }
+}
+
+/// A number for people.
+fn rows(n: i64) -> String {
+    crate::ui::count(u64::try_from(n).unwrap_or(0), "row")
+}
+
+fn json(value: &serde_json::Value) -> Result<String, CliError> {
+    serde_json::to_string_pretty(value).map_err(|error| CliError::internal(error.to_string()))
+}
+
+/// A line of CSV (RFC 4180). NULL is an empty field, an empty text is `""`.
+fn csv(fields: &[Option<&str>]) -> String {
+    let fields: Vec<String> = fields
+        .iter()
+        .map(|field| match field {
+            None => String::new(),
+            Some(text) if text.is_empty() || text.contains([',', '"', '\n', '\r']) => {
+                format!("\"{}\"", text.replace('"', "\"\""))
+            }
+            Some(text) => (*text).to_owned(),
+        })
+        .collect();
+    fields.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_fields_read_well() {
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(1_500_000), "1.5 MB");
+        assert_eq!(csv(&[Some("a"), None, Some(""), Some("x,\"y\"")]), "a,,\"\",\"x,\"\"y\"\"\"");
+    }
+}

@@ -1,0 +1,162 @@
+//! `snapshot prune`.
+
+use downhaul_engine::Session;
+use downhaul_run::Runner;
+use downhaul_snapshot::mark::{self as marks, Mark};
+use downhaul_snapshot::track::report;
+
+use super::{bytes, open, snapshot};
+use crate::args::snapshot::PruneArgs;
+use crate::error::CliError;
+use crate::exit_code::Code;
+use crate::ui::{Progress, Ui, thousands};
+
+/// Drops history that lies before a mark.
+pub(super) async fn run(args: &PruneArgs, ui: &Ui) -> Result<Code, CliError> {
+    let target = crate::commands::target(args.database.database_url.as_deref())?;
+    let mut session = open(&args.database).await?;
+    let chosen = choose(&mut *session, args).await;
+    let all = marks::all(&mut *session).await;
+    session.close().await;
+    let Some(mark) = chosen? else {
+        ui.line("nothing is that old or that large");
+        return Ok(Code::Clean);
+    };
+    let before = all.map_err(snapshot)?.iter().filter(|m| m.id < mark.id).count();
+    ui.line(format!(
+        "the history before `{}` ({}) goes, and with it {} that cannot be reached any more",
+        mark.name,
+        mark.at,
+        crate::ui::count(before as u64, "mark")
+    ));
+    if !args.yes {
+        if !ui.can_ask() {
+            return Err(CliError::new(Code::Findings, "nobody is there to confirm this")
+                .state("nothing was changed")
+                .hint("add --yes to go ahead"));
+        }
+        if !ui.confirm("Drop it?") {
+            ui.line("nothing was changed");
+            return Ok(Code::Findings);
+        }
+    }
+    let mut runner = Runner::open(&target, false, crate::commands::options(&args.waiting)).await?;
+    let result = runner.prune(&mark, &mut Progress::new(ui, "")).await;
+    runner.close().await;
+    ui.line(format!("{} events dropped", thousands(result?)));
+    Ok(Code::Clean)
+}
+
+async fn choose(session: &mut dyn Session, args: &PruneArgs) -> Result<Option<Mark>, CliError> {
+    if let Some(name) = &args.before {
+        return Ok(Some(marks::named(session, name).await.map_err(snapshot)?));
+    }
+    let all = marks::all(session).await.map_err(snapshot)?;
+    if let Some(age) = &args.older_than {
+        let seconds = parse_age(age)?;
+        let row = session
+            .row(&format!(
+                "SELECT to_char((clock_timestamp() - interval '{seconds} seconds') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+            ))
+            .await?;
+        let limit = row.map(|row| row.text(0).to_owned()).unwrap_or_default();
+        // The newest one that is that old: what came after it is all younger, or needed by it.
+        return Ok(all.into_iter().rfind(|m| m.at <= limit));
+    }
+    let Some(size) = &args.keep_size else {
+        return Err(CliError::usage("say what goes: --before, --older-than or --keep-size"));
+    };
+    let wanted = parse_size(size)?;
+    let standing = report::standing(session).await.map_err(snapshot)?;
+    let total: i64 = standing.iter().map(|s| s.bytes).sum();
+    if total <= wanted {
+        return Ok(None);
+    }
+    // Events are about equally large, so their share is the share of bytes.
+    let excess = total - wanted;
+    for mark in &all {
+        let mut freed = 0.0;
+        for standing in &standing {
+            let (mut gone, mut events) = (0, 0);
+            for version in &standing.tracked.versions {
+                let table = downhaul_snapshot::track::history(standing.tracked.id, version.number);
+                let row = session
+                    .row(&format!(
+                        "SELECT count(*) FILTER (WHERE NOT ({})), count(*) FROM {table}",
+                        mark.after("downhaul_xid")
+                    ))
+                    .await?;
+                if let Some(row) = row {
+                    gone += row.number(0)?;
+                    events += row.number(1)?;
+                }
+            }
+            if events > 0 {
+                freed += standing.bytes as f64 * gone as f64 / events as f64;
+            }
+        }
+        if freed >= excess as f64 {
+            return Ok(Some(mark.clone()));
+        }
+    }
+    let newest = all.last().map_or_else(|| "there is none".to_owned(), |m| format!("`{}`", m.name));
+    Err(CliError::new(
+        Code::Findings,
+        format!("the history holds {}, and no mark is new enough to prune to {size}", bytes(total)),
+    )
+    .state("nothing was changed")
+    .hint(format!(
+        "history is dropped up to a mark (the newest: {newest}): make one with `downhaul snapshot mark NAME` and prune --before it"
+    )))
+}
+
+/// `30d`, `12h`, `45m`, `90s` in seconds.
+fn parse_age(text: &str) -> Result<u64, CliError> {
+    let wrong = || CliError::usage(format!("`{text}` is no age: write 30d, 12h or 45m"));
+    let (number, unit) = text.split_at(text.len().saturating_sub(1));
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        "w" => 604_800,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(unit).ok_or_else(wrong)
+}
+
+/// `20GB`, `500MB` in bytes.
+fn parse_size(text: &str) -> Result<i64, CliError> {
+    let wrong = || CliError::usage(format!("`{text}` is no size: write 20GB or 500MB"));
+    let upper = text.to_ascii_uppercase();
+    let units = [
+        ("TB", 1_000_000_000_000),
+        ("GB", 1_000_000_000),
+        ("MB", 1_000_000),
+        ("KB", 1_000),
+        ("B", 1),
+    ];
+    for (name, unit) in units {
+        if let Some(number) = upper.strip_suffix(name) {
+            let number: i64 = number.trim().parse().map_err(|_| wrong())?;
+            return number.checked_mul(unit).ok_or_else(wrong);
+        }
+    }
+    Err(wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_and_sizes_are_read() {
+        assert_eq!(parse_age("30d").unwrap(), 2_592_000);
+        assert_eq!(parse_age("45m").unwrap(), 2700);
+        assert!(parse_age("d").is_err() && parse_age("5").is_err() && parse_age("").is_err());
+        assert_eq!(parse_size("20GB").unwrap(), 20_000_000_000);
+        assert_eq!(parse_size("500 mb").unwrap(), 500_000_000);
+        assert!(parse_size("GB").is_err() && parse_size("12").is_err());
+    }
+}

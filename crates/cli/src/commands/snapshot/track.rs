@@ -1,0 +1,308 @@
+//! `snapshot track`, `untrack`, `status`.
+
+use downhaul_engine::Session;
+use downhaul_run::Runner;
+use downhaul_snapshot::track::install::{self, Drift, Intent};
+use downhaul_snapshot::track::report::{self, Standing};
+use downhaul_snapshot::track::{self, Capture, Tracked};
+use downhaul_syntax::ObjectName;
+
+use super::{bytes, json, names, open, rows, snapshot};
+use crate::args::StatusFormat;
+use crate::args::snapshot::{SnapshotStatusArgs, TrackArgs, Triggers, UntrackArgs};
+use crate::error::CliError;
+use crate::exit_code::Code;
+use crate::ui::{Progress, Style, Ui, count, paint};
+
+/// Schemas whose tables `--all` means: every one of the user's.
+const SCHEMAS: &str = "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname NOT LIKE 'pg\\_%' \
+     AND nspname NOT IN ('information_schema', 'downhaul') ORDER BY nspname";
+
+async fn every_table(session: &mut dyn Session) -> Result<Vec<ObjectName>, CliError> {
+    track::check_engine(session).map_err(snapshot)?;
+    let tracked = track::all(session).await.map_err(snapshot)?;
+    let mut found = Vec::new();
+    for schema in session.rows(SCHEMAS).await? {
+        for name in session.tables_of_schema(schema.text(0)).await? {
+            let facts = install::facts(session, &name).await.map_err(snapshot)?;
+            if !facts.is_partition && !tracked.iter().any(|t| t.relation == facts.relation) {
+                found.push(name);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Switches tracking on.
+pub(super) async fn track(args: &TrackArgs, ui: &Ui) -> Result<Code, CliError> {
+    let wish = match args.triggers {
+        Triggers::Auto => None,
+        Triggers::Statement => Some(Capture::Statement),
+        Triggers::Row => Some(Capture::Row),
+    };
+    let target = crate::commands::target(args.database.database_url.as_deref())?;
+    let mut session = open(&args.database).await?;
+    let looked = async {
+        let wanted =
+            if args.all { every_table(&mut *session).await? } else { names(&args.tables)? };
+        let known = track::all(&mut *session).await.map_err(snapshot)?;
+        let (mut intents, mut fits, mut mend) = (Vec::new(), Vec::new(), false);
+        for name in &wanted {
+            let intent = match install::intend(&mut *session, name, wish).await {
+                Ok(intent) => intent,
+                // One that cannot be is no reason not to track the others.
+                Err(error) if args.all => {
+                    ui.remark(format!("{} {error}", paint(Style::Warn, "left out:")));
+                    continue;
+                }
+                Err(error) => return Err(snapshot(error)),
+            };
+            match known.iter().find(|t| t.relation == intent.facts.relation) {
+                Some(tracked) => {
+                    let drift = install::drift(&mut *session, tracked).await.map_err(snapshot)?;
+                    mend |= drift.is_some();
+                    fits.push((tracked.label(), drift));
+                }
+                None => intents.push(intent),
+            }
+        }
+        Ok::<_, CliError>((intents, fits, mend))
+    }
+    .await;
+    session.close().await;
+    let (intents, fits, mend) = looked?;
+    ui.line(paint(Style::Bold, &target));
+    for (label, drift) in &fits {
+        ui.line(match drift {
+            None => format!("  {label} is tracked already"),
+            Some(_) => format!(
+                "  {label} is tracked; its form was changed by hand, and its history is made to fit"
+            ),
+        });
+    }
+    for intent in &intents {
+        cost(intent, ui);
+    }
+    if intents.is_empty() && !mend {
+        ui.line("nothing to do");
+        return Ok(Code::Clean);
+    }
+    if !args.yes {
+        if !ui.can_ask() {
+            return Err(CliError::new(Code::Findings, "nobody is there to confirm this")
+                .state("nothing was changed")
+                .hint("add --yes to go ahead"));
+        }
+        if !ui.confirm("Track them?") {
+            ui.line("nothing was changed");
+            return Ok(Code::Findings);
+        }
+    }
+    let mut runner = Runner::open(&target, false, crate::commands::options(&args.waiting)).await?;
+    let result = async {
+        let mut progress = Progress::new(ui, "");
+        if mend {
+            for note in runner.resync(&mut progress).await? {
+                ui.line(format!("  {} {note}", paint(Style::Warn, "note")));
+            }
+        }
+        let done = runner.track(&intents, &mut progress).await?;
+        if !done.is_empty() {
+            ui.line(format!(
+                "{} tracked; `downhaul snapshot mark NAME` names a moment to return to",
+                count(done.len() as u64, "table")
+            ));
+        }
+        Ok(Code::Clean)
+    }
+    .await;
+    runner.close().await;
+    result
+}
+
+/// What tracking a table will cost, from what was measured (docs/benchmarks.md).
+fn cost(intent: &Intent, ui: &Ui) {
+    let facts = &intent.facts;
+    let kind = match intent.capture {
+        Capture::Statement => "statement triggers",
+        Capture::Row => "row triggers",
+    };
+    ui.line(format!(
+        "  {}: {}, {}; {kind}: {}",
+        intent.shape.name,
+        rows(facts.rows),
+        bytes(facts.bytes),
+        intent.reason
+    ));
+    let (bulk, single) = match intent.capture {
+        Capture::Statement => ("1.3", "1.5"),
+        Capture::Row => ("2.1", "1.3"),
+    };
+    // A tuple header, and what we add to each row.
+    let each = if facts.rows > 0 { facts.bytes / facts.rows + 24 } else { 100 };
+    let growth = if facts.seconds > 0 && facts.overwrites > 0 {
+        let a_day = facts.overwrites as f64 * each as f64 * 86_400.0 / facts.seconds as f64;
+        format!(", about {} a day at the present rate", bytes(a_day as i64))
+    } else {
+        String::new()
+    };
+    ui.line(paint(
+        Style::Dim,
+        format!(
+            "      writing costs about {bulk} times the CPU in bulk, {single} times for single rows; history grows by about {} for each changed or deleted row{growth}",
+            bytes(each)
+        ),
+    ));
+    for warning in &intent.warnings {
+        ui.line(format!("      {} {warning}", paint(Style::Warn, "note")));
+    }
+    ui.line(format!(
+        "      {} change its columns with `downhaul up` alone: after a column is dropped or renamed by hand, every write to the table fails until `downhaul snapshot track {}` is run again",
+        paint(Style::Warn, "note"),
+        intent.shape.name
+    ));
+}
+
+/// Switches tracking off.
+pub(super) async fn untrack(args: &UntrackArgs, ui: &Ui) -> Result<Code, CliError> {
+    let target = crate::commands::target(args.database.database_url.as_deref())?;
+    let mut session = open(&args.database).await?;
+    let found = async {
+        let standing = report::standing(&mut *session).await.map_err(snapshot)?;
+        if args.all {
+            return Ok(standing);
+        }
+        let mut wanted = Vec::new();
+        for name in names(&args.tables)? {
+            let full = session.table_shape(&name).await?.map_or(name.clone(), |shape| shape.name);
+            let one = standing.iter().find(|s| s.tracked.name == full).ok_or_else(|| {
+                CliError::new(Code::Findings, format!("{name} is not tracked"))
+                    .state("nothing was changed")
+                    .hint("`downhaul snapshot status` lists the tables that are")
+            })?;
+            wanted.push(one.clone());
+        }
+        Ok::<_, CliError>(wanted)
+    }
+    .await;
+    session.close().await;
+    let found = found?;
+    if found.is_empty() {
+        ui.line(format!("{target}: no table is tracked"));
+        return Ok(Code::Clean);
+    }
+    for standing in &found {
+        ui.line(format!(
+            "  {}: its history since {} ({}) goes, and with it every way back to a mark",
+            standing.tracked.label(),
+            standing.since,
+            bytes(standing.bytes)
+        ));
+    }
+    if !args.yes {
+        if !ui.can_ask() {
+            return Err(CliError::new(Code::Findings, "nobody is there to confirm this")
+                .state("nothing was changed")
+                .hint("add --yes to go ahead"));
+        }
+        if !ui.confirm("Drop their history?") {
+            ui.line("nothing was changed");
+            return Ok(Code::Findings);
+        }
+    }
+    let tables: Vec<Tracked> = found.into_iter().map(|s| s.tracked).collect();
+    let mut runner = Runner::open(&target, false, crate::commands::options(&args.waiting)).await?;
+    let result = runner.untrack(&tables, &mut Progress::new(ui, "")).await;
+    runner.close().await;
+    result?;
+    ui.line(format!("{} no longer tracked", count(tables.len() as u64, "table")));
+    Ok(Code::Clean)
+}
+
+/// Shows what is tracked.
+pub(super) async fn status(args: &SnapshotStatusArgs, ui: &Ui) -> Result<Code, CliError> {
+    let target = crate::commands::target(args.database.database_url.as_deref())?;
+    let mut session = open(&args.database).await?;
+    let found = report::standing(&mut *session).await;
+    session.close().await;
+    let found = found.map_err(snapshot)?;
+    if args.format == StatusFormat::Json {
+        ui.line(json(&serde_json::json!({
+            "version": 1,
+            "tables": found.iter().map(as_json).collect::<Vec<_>>(),
+        }))?);
+    } else if found.is_empty() {
+        ui.line(format!("{target}: no table is tracked; `downhaul snapshot track TABLE` begins"));
+    } else {
+        ui.line(paint(Style::Bold, &target));
+        for standing in &found {
+            pretty(standing, ui);
+        }
+    }
+    let drifted = found.iter().any(|s| s.drift.is_some());
+    Ok(if drifted { Code::Drift } else { Code::Clean })
+}
+
+fn capture_word(capture: Capture) -> &'static str {
+    match capture {
+        Capture::Statement => "statement triggers",
+        Capture::Row => "row triggers",
+    }
+}
+
+fn drift_word(drift: Drift) -> &'static str {
+    match drift {
+        Drift::Gone => "the table is gone",
+        Drift::Renamed => "it was renamed by hand",
+        Drift::Reshaped => "its columns or its key were changed by hand: writes may fail",
+        Drift::Triggers => "triggers are missing or no longer suffice: changes may be lost",
+    }
+}
+
+fn pretty(standing: &Standing, ui: &Ui) {
+    let tracked = &standing.tracked;
+    let growth = if standing.seconds >= 60 {
+        let a_day = standing.bytes as f64 * 86_400.0 / standing.seconds as f64;
+        format!(", {} a day", bytes(a_day as i64))
+    } else {
+        String::new()
+    };
+    ui.line(format!(
+        "  {:<30} {} since {}; history {}{growth}; table {}",
+        tracked.label(),
+        capture_word(tracked.capture),
+        standing.since,
+        bytes(standing.bytes),
+        bytes(standing.table_bytes)
+    ));
+    match &standing.oldest {
+        Some(mark) => ui.line(paint(Style::Dim, format!("      reaches back to mark `{mark}`"))),
+        None => ui.line(paint(
+            Style::Dim,
+            "      no mark since: `downhaul snapshot mark NAME` makes one",
+        )),
+    }
+    if let Some(drift) = standing.drift {
+        ui.line(format!(
+            "      {} {}; `downhaul snapshot track {}` makes its history fit again",
+            paint(Style::Bad, "!"),
+            drift_word(drift),
+            tracked.label()
+        ));
+    }
+}
+
+fn as_json(standing: &Standing) -> serde_json::Value {
+    let tracked = &standing.tracked;
+    serde_json::json!({
+        "table": tracked.name.to_string(),
+        "triggers": match tracked.capture { Capture::Statement => "statement", Capture::Row => "row" },
+        "since": standing.since,
+        "key": tracked.current().key.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "forms": tracked.versions.len(),
+        "history_bytes": standing.bytes,
+        "table_bytes": standing.table_bytes,
+        "oldest_mark": standing.oldest,
+        "drift": standing.drift.map(drift_word),
+    })
+}

@@ -1,0 +1,206 @@
+//! The runner's work on tracked tables: everything that changes them or their history does so under
+//! the migration lock, within the budget for locks, and is recorded in the journal.
+
+use std::time::{Duration, Instant};
+
+use downhaul_engine::{EngineError, Session};
+use downhaul_snapshot::mark::{self, Mark, Origin, Own};
+use downhaul_snapshot::restore_to::apply::Context;
+use downhaul_snapshot::restore_to::{self, Done, Plan, Request};
+use downhaul_snapshot::track::install::{self, Intent};
+use downhaul_snapshot::track::{Tracked, prune};
+use downhaul_snapshot::{SnapshotError, track};
+
+use crate::apply::next_pause;
+use crate::{Event, Observer, RunError, Runner, probe};
+
+/// What a restore came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What had to change.
+    pub plan: Plan,
+    /// What was done; `None` where it was a preview, or nothing had to change.
+    pub done: Option<Done>,
+}
+
+/// Makes a mark beside whatever runs: neither waits for the other.
+pub async fn mark(
+    session: &mut dyn Session,
+    name: &str,
+    who: &str,
+) -> Result<Option<Mark>, RunError> {
+    track::check_engine(session)?;
+    if !track::exists(session).await? {
+        return Err(SnapshotError::CannotTrack(
+            "no table is tracked, so there is nothing that could go back to a mark".into(),
+        )
+        .into());
+    }
+    loop {
+        match mark::make(session, name, Origin::Person, Own::After, who).await {
+            // Somebody else has taken the same number at the same moment.
+            Err(SnapshotError::Engine(EngineError::Statement(failure)))
+                if failure.code.as_deref() == Some("23505") => {}
+            result => return Ok(result?),
+        }
+    }
+}
+
+/// Works out a restore without changing anything. Needs no lock.
+pub async fn preview(
+    session: &mut dyn Session,
+    request: &Request,
+    fingerprint: bool,
+) -> Result<Plan, RunError> {
+    session.begin(downhaul_engine::LockBudget::default()).await?;
+    let result = async {
+        let mut plan = restore_to::plan(session, request, false).await?;
+        if fingerprint {
+            restore_to::plan::fingerprint(session, &mut plan).await?;
+        }
+        Ok::<_, SnapshotError>(plan)
+    }
+    .await;
+    session.rollback().await?;
+    Ok(result?)
+}
+
+/// Runs one transaction again and again while locks are not to be had.
+macro_rules! in_transaction {
+    ($runner:expr, $observer:expr, $session:ident => $work:expr) => {{
+        let started = Instant::now();
+        let mut pause = Duration::from_millis(100);
+        loop {
+            let budget = $runner.options.budget;
+            let result: Result<_, SnapshotError> = async {
+                let $session = &mut *$runner.session;
+                $session.begin(budget).await?;
+                let value = $work;
+                $session.commit().await?;
+                Ok(value)
+            }
+            .await;
+            let error = match result {
+                Ok(value) => break Ok(value),
+                Err(error) => error,
+            };
+            let _ = $runner.session.rollback().await;
+            let waits = matches!(&error, SnapshotError::Engine(EngineError::LockTimeout(_)))
+                || matches!(&error, SnapshotError::Engine(e) if e.failure().is_some_and(|f| f.code.as_deref() == Some("40P01")));
+            if !waits || started.elapsed() + pause >= $runner.options.lock_retry || $runner.stop_asked() {
+                break Err(RunError::from(error));
+            }
+            let blockers = probe::blockers(&mut *$runner.session).await.unwrap_or_default();
+            $observer.event(Event::Waiting { blockers: &blockers, pause });
+            tokio::time::sleep(pause).await;
+            pause = next_pause(pause, started);
+        }
+    }};
+}
+
+impl Runner {
+    /// Begins to track tables, each in a transaction of its own.
+    pub async fn track(
+        &mut self,
+        intents: &[Intent],
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Tracked>, RunError> {
+        let operation = self.begin_operation("snapshot track", &[], observer).await?;
+        let result = async {
+            let mut tracked = Vec::new();
+            for intent in intents {
+                if self.stop_asked() {
+                    return Err(RunError::Interrupted { completed: tracked.len() });
+                }
+                tracked.push(in_transaction!(self, observer, session => install::track(session, intent).await?)?);
+            }
+            Ok(tracked)
+        }
+        .await;
+        self.end_operation(operation, &result).await;
+        result
+    }
+
+    /// Makes the history of tables fit whose form was changed by hand.
+    pub async fn resync(&mut self, observer: &mut dyn Observer) -> Result<Vec<String>, RunError> {
+        in_transaction!(self, observer, session => install::resync(session, install::Origin::Outside).await?)
+    }
+
+    /// Ends the tracking of tables; their history goes.
+    pub async fn untrack(
+        &mut self,
+        tables: &[Tracked],
+        observer: &mut dyn Observer,
+    ) -> Result<(), RunError> {
+        let operation = self.begin_operation("snapshot untrack", &[], observer).await?;
+        let result = async {
+            for tracked in tables {
+                in_transaction!(self, observer, session => install::untrack(session, tracked).await?)?;
+            }
+            Ok(())
+        }
+        .await;
+        self.end_operation(operation, &result).await;
+        result
+    }
+
+    /// Brings tables back to a mark in one transaction. With `expected`, a fingerprint that was
+    /// shown before, it refuses where something else would be done by now.
+    pub async fn restore(
+        &mut self,
+        request: &Request,
+        expected: Option<&str>,
+        undoes: Option<i64>,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, RunError> {
+        let verb = if undoes.is_some() { "snapshot restore --undo" } else { "snapshot restore" };
+        let operation = self.begin_operation(verb, &[], observer).await?;
+        let who = self.options.who.clone();
+        let result = in_transaction!(self, observer, session => {
+            let mut plan = restore_to::plan(session, request, true).await?;
+            if let Some(expected) = expected {
+                restore_to::plan::fingerprint(session, &mut plan).await?;
+                if plan.digest() != expected {
+                    return Err(SnapshotError::PlanOutdated);
+                }
+            }
+            let done = if plan.is_empty() {
+                None
+            } else {
+                Some(restore_to::apply(session, &plan, &Context { who: &who, undoes }).await?)
+            };
+            Outcome { plan, done }
+        });
+        self.end_operation(operation, &result).await;
+        result
+    }
+
+    /// Takes away history from before a mark, in small transactions. Returns the events that went.
+    pub async fn prune(
+        &mut self,
+        mark: &Mark,
+        observer: &mut dyn Observer,
+    ) -> Result<u64, RunError> {
+        let operation = self.begin_operation("snapshot prune", &[], observer).await?;
+        let result = async {
+            in_transaction!(self, observer, session => prune::forget_before(session, mark).await?)?;
+            let mut gone = 0;
+            for tracked in track::all(&mut *self.session).await? {
+                loop {
+                    if self.stop_asked() {
+                        return Err(RunError::Interrupted { completed: 0 });
+                    }
+                    let step = in_transaction!(self, observer, session => prune::step(session, &tracked, mark).await?)?;
+                    gone += step;
+                    if step == 0 {
+                        break;
+                    }
+                }
+            }
+            Ok(gone)
+        }
+        .await;
+        self.end_operation(operation, &result).await;
+        result
+    }
+}

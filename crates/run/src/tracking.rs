@@ -1,0 +1,133 @@
+//! Tracked tables while a migration runs: their history follows them from form to form, and marks
+//! stand around the migration.
+
+use downhaul_engine::Session;
+use downhaul_plan::Direction;
+use downhaul_snapshot::SnapshotError;
+use downhaul_snapshot::track::install::{self, Endangering, Origin};
+use downhaul_snapshot::{mark, track};
+use downhaul_syntax::{Change, Parsed, Statement};
+
+/// Follows the tracked tables through one transaction.
+pub(crate) struct Tracking {
+    /// Forms of the tables before it; `None`: nothing is tracked.
+    versions: Option<String>,
+    /// What a person should know.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Tracking {
+    /// Begins, within the transaction.
+    pub(crate) async fn begin(session: &mut dyn Session) -> Result<Self, SnapshotError> {
+        if track::all(session).await?.is_empty() {
+            return Ok(Self { versions: None, notes: Vec::new() });
+        }
+        let notes = install::resync(session, Origin::Outside).await?;
+        let versions = Some(mark::versions(session).await?);
+        Ok(Self { versions, notes })
+    }
+
+    /// Before a statement.
+    pub(crate) async fn before(
+        &self,
+        session: &mut dyn Session,
+        statement: &Statement,
+    ) -> Result<(), SnapshotError> {
+        if self.versions.is_none() {
+            return Ok(());
+        }
+        for endangering in endangered(session, statement).await? {
+            install::before(session, &endangering).await?;
+        }
+        Ok(())
+    }
+
+    /// After a statement.
+    pub(crate) async fn after(
+        &mut self,
+        session: &mut dyn Session,
+        statement: &Statement,
+    ) -> Result<(), SnapshotError> {
+        if self.versions.is_none() || only_rows(statement) {
+            return Ok(());
+        }
+        self.follow(session).await
+    }
+
+    /// After statements of our own.
+    pub(crate) async fn follow(&mut self, session: &mut dyn Session) -> Result<(), SnapshotError> {
+        if self.versions.is_some() {
+            self.notes.extend(install::resync(session, Origin::Migration).await?);
+        }
+        Ok(())
+    }
+
+    /// Sets the marks, as the last thing before the commit.
+    pub(crate) async fn end(
+        &self,
+        session: &mut dyn Session,
+        label: &str,
+        direction: Direction,
+        who: &str,
+    ) -> Result<(), SnapshotError> {
+        let Some(versions) = &self.versions else { return Ok(()) };
+        let what = match direction {
+            Direction::Up => label.to_owned(),
+            Direction::Down => format!("down {label}"),
+        };
+        let names = (format!("before {what}"), format!("after {what}"));
+        mark::around(session, (&names.0, &names.1), versions, who).await
+    }
+}
+
+/// The statement changes rows and nothing else.
+fn only_rows(statement: &Statement) -> bool {
+    match &statement.parsed {
+        Parsed::Changes(changes) => changes.iter().all(|change| {
+            matches!(
+                change,
+                Change::Insert { .. }
+                    | Change::Update { .. }
+                    | Change::Delete { .. }
+                    | Change::Merge { .. }
+                    | Change::Truncate { .. }
+            )
+        }),
+        _ => false,
+    }
+}
+
+/// What a statement does to tables that triggers do not see.
+async fn endangered(
+    session: &mut dyn Session,
+    statement: &Statement,
+) -> Result<Vec<Endangering>, SnapshotError> {
+    let mut found: Vec<Endangering> = Vec::new();
+    let mut reshape = |table: &downhaul_syntax::ObjectName, column: &downhaul_syntax::Ident| {
+        for known in &mut found {
+            if let Endangering::Reshape(name, columns) = known
+                && name == table
+            {
+                columns.push(column.clone());
+                return;
+            }
+        }
+        found.push(Endangering::Reshape(table.clone(), vec![column.clone()]));
+    };
+    let mut schemas = Vec::new();
+    let mut dropped = Vec::new();
+    for change in statement.changes() {
+        match change {
+            Change::DropColumn { table, column, .. }
+            | Change::AlterColumnType { table, column, .. } => reshape(table, column),
+            Change::DropTable { name, .. } => dropped.push(name.clone()),
+            Change::DropSchema { name, .. } => schemas.push(name.clone()),
+            _ => {}
+        }
+    }
+    for schema in schemas {
+        dropped.extend(session.tables_of_schema(schema.as_str()).await?);
+    }
+    found.extend(dropped.into_iter().map(Endangering::Drop));
+    Ok(found)
+}
