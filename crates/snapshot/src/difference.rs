@@ -276,11 +276,11 @@ async fn read_out(
     let order: Vec<String> = if key.is_empty() {
         (1..=both.len() * 2 + 3).map(|at| at.to_string()).collect()
     } else {
-        (0..key.len()).map(|at| format!("k{at}")).collect()
+        (0..key.len()).map(|at| format!("d.k{at}")).collect()
     };
     let rows = session
         .rows(&format!(
-            "SELECT change, copies, array_to_string(changed, ','){keys}{values} FROM {table} ORDER BY {} LIMIT {limit} OFFSET {offset}",
+            "SELECT change, copies, array_to_string(changed, ','){keys}{values} FROM {table} d ORDER BY {} LIMIT {limit} OFFSET {offset}",
             order.join(", ")
         ))
         .await?;

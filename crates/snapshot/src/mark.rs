@@ -85,7 +85,7 @@ impl Mark {
 }
 
 const COLUMNS: &str = "id, name, origin, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), \
-     xmax::text, array_to_string(running, ','), lsn::text, who, versions::text";
+     snap_max::text, array_to_string(running, ','), lsn::text, who, versions::text";
 
 fn read(row: &Row) -> Result<Mark, EngineError> {
     Ok(Mark {
@@ -126,7 +126,7 @@ pub async fn make(
     };
     // One statement has one snapshot: what the lists say was so at the same moment.
     let sql = format!(
-        "INSERT INTO downhaul.mark (id, name, origin, at, xmin, xmax, running, lsn, versions, sequences, who) \
+        "INSERT INTO downhaul.mark (id, name, origin, at, snap_min, snap_max, running, lsn, versions, sequences, who) \
          SELECT (SELECT coalesce(max(id), 0) + 1 FROM downhaul.mark), {name}, {}, pg_catalog.clock_timestamp(), \
            pg_catalog.pg_snapshot_xmin(s), {xmax}, \
            ARRAY(SELECT i FROM pg_catalog.pg_snapshot_xip(s) i) || {running}, \
@@ -170,9 +170,9 @@ pub async fn around(
     // The second one sees what the first one does, and this transaction.
     session
         .execute(&format!(
-            "INSERT INTO downhaul.mark (id, name, origin, at, xmin, xmax, running, lsn, versions, sequences, who) \
-             SELECT id + 1, {}, origin, at, xmin, greatest(xmax, (x::text::bigint + 1)::text::xid8), \
-               array_remove(running, x) || ARRAY(SELECT g::text::xid8 FROM generate_series(xmax::text::bigint, x::text::bigint - 1) g), \
+            "INSERT INTO downhaul.mark (id, name, origin, at, snap_min, snap_max, running, lsn, versions, sequences, who) \
+             SELECT id + 1, {}, origin, at, snap_min, greatest(snap_max, (x::text::bigint + 1)::text::xid8), \
+               array_remove(running, x) || ARRAY(SELECT g::text::xid8 FROM generate_series(snap_max::text::bigint, x::text::bigint - 1) g), \
                lsn, versions, sequences, who FROM downhaul.mark, (SELECT pg_catalog.pg_current_xact_id() AS x) own WHERE id = {id}",
             D.literal(&after)
         ))

@@ -169,7 +169,7 @@ fn queries() -> Vec<String> {
                format('ALTER TABLE %I.%I %s TRIGGER %I', n.nspname, c.relname, CASE t.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END, t.tgname), \
                format('ALTER TABLE %I.%I ENABLE TRIGGER %I', n.nspname, c.relname, t.tgname), 'f' \
              FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
-             WHERE {u} AND {rel} AND NOT t.tgisinternal AND t.tgenabled <> 'O' ORDER BY t.oid"
+             WHERE {u} AND {rel} AND NOT t.tgisinternal AND t.tgenabled <> 'O' AND t.tgname NOT LIKE '!downhaul%' AND t.tgname NOT LIKE '~downhaul%' ORDER BY t.oid"
         ),
         format!(
             "SELECT 'rule', format('%I.%I.%I', n.nspname, c.relname, r.rulename), pg_get_ruledef(r.oid), format('DROP RULE %I ON %I.%I', r.rulename, n.nspname, c.relname), 'f' \

@@ -280,6 +280,8 @@ fn assignable<'a>(table: &'a TablePlan, past: &'a Past<'_>) -> Vec<&'a Ident> {
     past.columns
         .iter()
         .filter(|c| table.changed.iter().any(|(name, _)| *name == c.name.to_string()))
+        // These change only in rows that are taken out and put in again.
+        .filter(|c| !table.fixed.contains(&c.name))
         .map(|c| &c.name)
         .collect()
 }

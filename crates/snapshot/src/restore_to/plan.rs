@@ -59,6 +59,8 @@ pub struct TablePlan {
     pub examples: Vec<String>,
     /// Columns of then that are gone, so that their values stay in the history.
     pub lost: Vec<Ident>,
+    /// Identity columns that an UPDATE cannot assign.
+    pub fixed: Vec<Ident>,
     /// Rows now, as the server estimates.
     pub rows: i64,
     /// Fingerprint of the plan.
@@ -209,6 +211,20 @@ pub(super) async fn unique_columns(
     Ok(rows.iter().map(|row| Ident::stored(D, row.text(0))).collect())
 }
 
+/// Columns `GENERATED ALWAYS AS IDENTITY`.
+async fn fixed_columns(
+    session: &mut dyn Session,
+    tracked: &Tracked,
+) -> Result<Vec<Ident>, SnapshotError> {
+    let rows = session
+        .rows(&format!(
+            "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = {} AND attidentity = 'a'",
+            tracked.relation
+        ))
+        .await?;
+    Ok(rows.iter().map(|row| Ident::stored(D, row.text(0))).collect())
+}
+
 async fn table(
     session: &mut dyn Session,
     request: &Request,
@@ -296,6 +312,7 @@ async fn table(
         changed: Vec::new(),
         examples: Vec::new(),
         lost: past.lost.clone(),
+        fixed: fixed_columns(session, &tracked).await?,
         rows: 0,
         digest: String::new(),
         tracked: tracked.clone(),

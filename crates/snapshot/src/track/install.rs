@@ -129,8 +129,7 @@ pub async fn intend(
         ));
     }
     let (capture, reason) = choose::capture(&facts, wish);
-    let mut warnings =
-        vec!["TRUNCATE copies the rows first, and is refused in REPEATABLE READ and SERIALIZABLE transactions".to_owned()];
+    let mut warnings = Vec::new();
     if shape.key.is_empty() {
         warnings.push("it has no key: rows are told apart by their whole content, and both what a row was and what it became are kept".to_owned());
     }

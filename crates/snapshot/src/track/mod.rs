@@ -210,7 +210,7 @@ pub async fn ensure(session: &mut dyn Session) -> Result<(), SnapshotError> {
         "CREATE TABLE downhaul.tracked (id bigint PRIMARY KEY, relation oid, table_name text NOT NULL, \
          since_xid xid8 NOT NULL, since_at timestamptz NOT NULL, version bigint NOT NULL, detail text NOT NULL)",
         "CREATE TABLE downhaul.mark (id bigint PRIMARY KEY, name text NOT NULL UNIQUE, origin text NOT NULL, \
-         at timestamptz NOT NULL, xmin xid8 NOT NULL, xmax xid8 NOT NULL, running xid8[] NOT NULL, lsn pg_lsn, \
+         at timestamptz NOT NULL, snap_min xid8 NOT NULL, snap_max xid8 NOT NULL, running xid8[] NOT NULL, lsn pg_lsn, \
          versions jsonb NOT NULL, sequences jsonb NOT NULL, who text NOT NULL)",
         "CREATE TABLE downhaul.restoration (id bigint PRIMARY KEY, at timestamptz NOT NULL, who text NOT NULL, \
          target text NOT NULL, before_mark bigint NOT NULL, after_mark bigint NOT NULL, tables text NOT NULL, \

@@ -87,6 +87,14 @@ pub(super) async fn track(args: &TrackArgs, ui: &Ui) -> Result<Code, CliError> {
         ui.line("nothing to do");
         return Ok(Code::Clean);
     }
+    if !intents.is_empty() {
+        for note in [
+            "TRUNCATE copies the rows first, and is refused in REPEATABLE READ and SERIALIZABLE transactions",
+            "change columns with `downhaul up` alone: after a column is dropped or renamed by hand every write to its table fails, until `downhaul snapshot track TABLE` is run again",
+        ] {
+            ui.line(format!("  {} {note}", paint(Style::Warn, "note")));
+        }
+    }
     if !args.yes {
         if !ui.can_ask() {
             return Err(CliError::new(Code::Findings, "nobody is there to confirm this")
@@ -156,11 +164,6 @@ fn cost(intent: &Intent, ui: &Ui) {
     for warning in &intent.warnings {
         ui.line(format!("      {} {warning}", paint(Style::Warn, "note")));
     }
-    ui.line(format!(
-        "      {} change its columns with `downhaul up` alone: after a column is dropped or renamed by hand, every write to the table fails until `downhaul snapshot track {}` is run again",
-        paint(Style::Warn, "note"),
-        intent.shape.name
-    ));
 }
 
 /// Switches tracking off.

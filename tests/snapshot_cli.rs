@@ -1,0 +1,229 @@
+//! The promise: tracked tables come back to any mark, in the way a person asks for.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
+use downhaul::exit_code::Code;
+use downhaul_kit::{Outcome, Postgres, Program, Session};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
+
+fn check(outcome: &Outcome, code: Code, wanted: &[&str]) {
+    assert_eq!(outcome.code, Some(code as i32), "{outcome}");
+    for text in wanted {
+        assert!(
+            outcome.stdout.contains(text) || outcome.stderr.contains(text),
+            "`{text}` is missing in\n{outcome}"
+        );
+    }
+}
+
+/// Every row of a table, as text.
+async fn rows(session: &mut Session, table: &str) -> Vec<String> {
+    let found = session.rows(&format!("SELECT t::text FROM {table} t ORDER BY t::text")).await;
+    found.into_iter().map(|row| row[0].clone().unwrap()).collect()
+}
+
+async fn shop() -> (Program, Session) {
+    let database = Postgres::shared().fresh_database().await;
+    let program = Program::new(PROGRAM).database(database.url());
+    let mut session = Session::connect(database.url()).await;
+    session
+        .run(
+            "CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL, email text UNIQUE, credit numeric(8,2)); \
+             CREATE TABLE orders (id int PRIMARY KEY GENERATED ALWAYS AS IDENTITY, customer int NOT NULL REFERENCES customers (id) ON DELETE CASCADE, note text); \
+             CREATE TABLE log (at int, what text); \
+             INSERT INTO customers SELECT g, 'c' || g, 'c' || g || '@x', g FROM generate_series(1, 9) g; \
+             INSERT INTO orders (customer, note) SELECT 1 + g % 9, 'n' || g FROM generate_series(1, 20) g; \
+             INSERT INTO log VALUES (1, 'a'), (1, 'a'), (2, NULL);",
+        )
+        .await;
+    std::mem::forget(database);
+    (program, session)
+}
+
+#[tokio::test]
+async fn a_day_with_a_bad_release() {
+    let (program, mut db) = shop().await;
+    check(&program.run(&["snapshot", "status"]), Code::Clean, &["no table is tracked"]);
+    check(
+        &program.run(&["snapshot", "track", "--all"]),
+        Code::Findings,
+        &["customers", "statement triggers", "history grows", "add --yes"],
+    );
+    check(
+        &program.run(&["snapshot", "track", "--all", "--yes"]),
+        Code::Clean,
+        &["3 tables tracked"],
+    );
+    check(&program.run(&["snapshot", "mark", "lunch"]), Code::Clean, &["mark `lunch` made"]);
+    check(&program.run(&["snapshot", "mark", "lunch"]), Code::Usage, &["already"]);
+    let tables = ["customers", "orders", "log"];
+    let mut then = Vec::new();
+    for table in tables {
+        then.push(rows(&mut db, table).await);
+    }
+
+    db.run(
+        "UPDATE customers SET credit = 0; DELETE FROM customers WHERE id = 3; \
+         UPDATE customers SET email = CASE id WHEN 1 THEN NULL ELSE 'c1@x' END WHERE id IN (1, 2); \
+         UPDATE customers SET email = 'c2@x' WHERE id = 1; \
+         INSERT INTO orders (customer, note) VALUES (1, 'new'); UPDATE log SET what = 'b' WHERE at = 1; \
+         INSERT INTO log VALUES (3, 'c')",
+    )
+    .await;
+    let bad = [
+        rows(&mut db, "customers").await,
+        rows(&mut db, "orders").await,
+        rows(&mut db, "log").await,
+    ];
+
+    check(
+        &program.run(&["snapshot", "diff", "lunch"]),
+        Code::Clean,
+        &[
+            "customers: 8 rows updated, 1 row deleted",
+            "credit in 8 rows",
+            "email in 2 rows",
+            "orders: 1 row inserted, 2 rows deleted",
+            "~ id=1  email: c1@x → c2@x",
+        ],
+    );
+    check(
+        &program.run(&["snapshot", "diff", "lunch", "--format", "csv"]),
+        Code::Clean,
+        &["customers,updated,id=1,email,c1@x,c2@x"],
+    );
+    check(
+        &program.run(&["snapshot", "show", "customers", "--as-of", "lunch", "--where", "id = 3"]),
+        Code::Clean,
+        &["c3@x"],
+    );
+
+    let preview = program.run(&["snapshot", "restore", "--to", "lunch"]);
+    check(
+        &preview,
+        Code::Clean,
+        &["customers: 8 rows changed, 1 row put back", "preview: nothing was changed"],
+    );
+    assert_eq!(rows(&mut db, "customers").await, bad[0]);
+    check(
+        &program.run(&["snapshot", "restore", "--to", "lunch", "--yes"]),
+        Code::Clean,
+        &["restored to `lunch`", "all as they should be", "this is restore 1"],
+    );
+    for (table, then) in tables.iter().zip(&then) {
+        assert_eq!(rows(&mut db, table).await, *then, "{table}");
+    }
+    check(&program.run(&["snapshot", "restore", "--undo", "--yes"]), Code::Clean, &["restore 2"]);
+    for (table, bad) in tables.iter().zip(&bad) {
+        assert_eq!(rows(&mut db, table).await, *bad, "{table}");
+    }
+    check(&program.run(&["snapshot", "restore", "--undo", "--yes"]), Code::Clean, &["restore 3"]);
+    for (table, then) in tables.iter().zip(&then) {
+        assert_eq!(rows(&mut db, table).await, *then, "{table}");
+    }
+    check(
+        &program.run(&["snapshot", "marks"]),
+        Code::Clean,
+        &["lunch", "before restore 1", "after restore 3"],
+    );
+    check(
+        &program.run(&["snapshot", "prune", "--before", "after restore 2", "--yes"]),
+        Code::Clean,
+        &["events dropped"],
+    );
+    check(
+        &program.run(&["snapshot", "restore", "--to", "lunch"]),
+        Code::Usage,
+        &["no mark `lunch`"],
+    );
+    check(
+        &program.run(&["snapshot", "untrack", "--all", "--yes"]),
+        Code::Clean,
+        &["3 tables no longer tracked"],
+    );
+    db.run("UPDATE customers SET credit = 1; TRUNCATE log").await;
+}
+
+#[tokio::test]
+async fn what_was_written_since_is_kept() {
+    let (program, mut db) = shop().await;
+    check(&program.run(&["snapshot", "track", "--all", "--yes"]), Code::Clean, &[]);
+    program.migration(
+        "0001_bad",
+        "UPDATE customers SET credit = 0, name = upper(name); DELETE FROM orders WHERE id > 18;",
+        "SELECT 1;",
+    );
+    check(&program.run(&["up", "--yes"]), Code::Clean, &["1 migration applied"]);
+    // A colleague goes on.
+    db.run(
+        "UPDATE customers SET email = 'new@x' WHERE id = 1; UPDATE customers SET name = 'Ada' WHERE id = 2; \
+         INSERT INTO customers VALUES (50, 'new', NULL, 7); INSERT INTO orders (customer, note) VALUES (50, 'keep me')",
+    )
+    .await;
+    let out = program.run(&["snapshot", "restore", "--to", "before 0001_bad", "--keep-since"]);
+    check(
+        &out,
+        Code::Clean,
+        &["what was written after `after 0001_bad` is kept", "1 row changed again since", "(2)"],
+    );
+    let out =
+        program.run(&["snapshot", "restore", "--to", "before 0001_bad", "--keep-since", "--yes"]);
+    check(&out, Code::Findings, &["1 rows were changed", "customers: (2)", "nothing was changed"]);
+    let out = program.run(&[
+        "snapshot",
+        "restore",
+        "--to",
+        "before 0001_bad",
+        "--keep-since",
+        "--on-conflict",
+        "keep-new",
+        "--yes",
+    ]);
+    check(&out, Code::Clean, &["restored to"]);
+    assert_eq!(
+        db.rows("SELECT id, name, email, credit FROM customers WHERE id IN (1, 2, 50) ORDER BY id")
+            .await,
+        [
+            vec![Some("1".into()), Some("c1".into()), Some("new@x".into()), Some("1.00".into())],
+            vec![Some("2".into()), Some("Ada".into()), Some("c2@x".into()), Some("2.00".into())],
+            vec![Some("50".into()), Some("new".into()), None, Some("7.00".into())],
+        ]
+    );
+    assert_eq!(db.value("SELECT count(*) FROM orders").await, Some("21".into()));
+    // Only some columns, only some rows, from a file that was looked at.
+    db.run("UPDATE customers SET credit = 99, name = 'x' WHERE id IN (4, 5)").await;
+    check(
+        &program.run(&[
+            "snapshot",
+            "restore",
+            "--to",
+            "after restore 1",
+            "--table",
+            "customers",
+            "--where",
+            "id = 4",
+            "--columns",
+            "credit",
+            "--out",
+            "plan.json",
+        ]),
+        Code::Clean,
+        &["customers: 1 row changed", "--plan plan.json"],
+    );
+    db.run("UPDATE customers SET credit = 98 WHERE id = 4").await;
+    check(
+        &program.run(&["snapshot", "restore", "--plan", "plan.json"]),
+        Code::Clean,
+        &["restored"],
+    );
+    assert_eq!(
+        db.rows("SELECT name, credit FROM customers WHERE id IN (4, 5) ORDER BY id").await,
+        [vec![Some("x".into()), Some("4.00".into())], vec![Some("x".into()), Some("99.00".into())]]
+    );
+    check(
+        &program.run(&["snapshot", "restore", "--plan", "plan.json"]),
+        Code::Findings,
+        &["rows have changed since"],
+    );
+}

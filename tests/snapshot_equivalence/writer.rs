@@ -1,0 +1,117 @@
+//! Random transactions of one session.
+
+use std::time::Duration;
+
+use downhaul_kit::{Rng, Session};
+
+use crate::world::{Table, World};
+
+fn key(rng: &mut Rng) -> i64 {
+    rng.between(1, 20)
+}
+
+/// One statement. What the schema forbids fails, as it does for others.
+fn statement(rng: &mut Rng, world: &World) -> String {
+    let table = rng.pick(&world.tables);
+    let name = table.quoted();
+    let condition = if table.keys > 0 {
+        let low = key(rng);
+        format!("k0 BETWEEN {low} AND {}", low + rng.between(0, 4))
+    } else {
+        "ctid IN (SELECT ctid FROM ".to_owned() + &name + &format!(" LIMIT {})", 1 + rng.below(3))
+    };
+    match rng.below(12) {
+        0..4 => insert(rng, table),
+        4..7 => {
+            let mut sets = Vec::new();
+            for (column, ty) in &table.columns {
+                if rng.one_in(2) {
+                    sets.push(format!("\"{column}\" = {}", ty.value(rng)));
+                }
+            }
+            if table.unique && rng.one_in(3) {
+                sets.push(format!("u = {}", rng.between(0, 40)));
+            }
+            if table.parent.is_some() && rng.one_in(3) {
+                sets.push(format!("p = {}", key(rng)));
+            }
+            if sets.is_empty() {
+                sets.push(format!("\"{0}\" = \"{0}\"", table.columns[0].0));
+            }
+            format!("UPDATE {name} SET {} WHERE {condition}", sets.join(", "))
+        }
+        7..9 => format!("DELETE FROM {name} WHERE {condition}"),
+        9 if table.keys > 0 => {
+            format!("UPDATE {name} SET k0 = {} WHERE k0 = {}", key(rng), key(rng))
+        }
+        10 if table.keys == 1 => {
+            let (column, ty) = &table.columns[0];
+            format!(
+                "INSERT INTO {name} (k0, \"{column}\") VALUES ({}, {}) ON CONFLICT (k0) DO UPDATE SET \"{column}\" = EXCLUDED.\"{column}\"",
+                key(rng),
+                ty.value(rng)
+            )
+        }
+        11 if table.keys == 1 && rng.one_in(2) => {
+            let (column, ty) = &table.columns[0];
+            let k = key(rng);
+            format!(
+                "WITH gone AS (DELETE FROM {name} WHERE k0 = {k} RETURNING k0) INSERT INTO {name} (k0, \"{column}\") SELECT k0, {} FROM gone",
+                ty.value(rng)
+            )
+        }
+        _ if rng.one_in(6) => format!("TRUNCATE {name}"),
+        _ => insert(rng, table),
+    }
+}
+
+fn insert(rng: &mut Rng, table: &Table) -> String {
+    let mut names = Vec::new();
+    let mut values = Vec::new();
+    for k in 0..table.keys {
+        names.push(format!("k{k}"));
+        values.push(if k == 1 { "'x'".into() } else { key(rng).to_string() });
+    }
+    if table.unique {
+        names.push("u".into());
+        values.push(if rng.one_in(3) { "NULL".into() } else { rng.between(0, 40).to_string() });
+    }
+    if table.parent.is_some() {
+        names.push("p".into());
+        values.push(if rng.one_in(2) { "NULL".into() } else { key(rng).to_string() });
+    }
+    for (column, ty) in &table.columns {
+        names.push(format!("\"{column}\""));
+        values.push(ty.value(rng));
+    }
+    format!("INSERT INTO {} ({}) VALUES ({})", table.quoted(), names.join(", "), values.join(", "))
+}
+
+/// Runs so many transactions.
+pub(crate) async fn write(url: &str, world: &World, rng: &mut Rng, transactions: usize) {
+    let mut session = Session::connect(url).await;
+    session.run("SET lock_timeout = '3s'; SET deadlock_timeout = '20ms'").await;
+    for _ in 0..transactions {
+        let isolation =
+            *rng.pick(&["READ COMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]);
+        session.run(&format!("BEGIN ISOLATION LEVEL {isolation}")).await;
+        for number in 0..1 + rng.below(5) {
+            let point = format!("s{number}");
+            session.run(&format!("SAVEPOINT {point}")).await;
+            let sql = statement(rng, world);
+            let failed = session.try_run(&sql).await.is_err();
+            if failed || rng.one_in(6) {
+                // A deadlock ends the whole transaction only at its own ROLLBACK.
+                session.run(&format!("ROLLBACK TO {point}")).await;
+            }
+            if rng.one_in(4) {
+                tokio::time::sleep(Duration::from_millis(rng.below(12) as u64)).await;
+            }
+        }
+        let end = if rng.one_in(5) { "ROLLBACK" } else { "COMMIT" };
+        if session.try_run(end).await.is_err() {
+            let _ = session.try_run("ROLLBACK").await;
+        }
+    }
+    session.close().await;
+}

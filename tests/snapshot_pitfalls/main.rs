@@ -1,0 +1,368 @@
+//! The promise: ways in which other systems were seen to lose data are not ours. Each story is
+//! named after its pitfall: what a transaction does between a mark and the way back to it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
+mod stage;
+
+use downhaul::exit_code::Code;
+
+use crate::stage::{Stage, check};
+
+/// Name, what is there, which tables are compared, what happens after the mark.
+type Story = (&'static str, &'static str, &'static [&'static str], &'static str);
+
+const STORIES: &[Story] = &[
+    (
+        "p02: nested triggers write the log in another order than things happened",
+        "CREATE TABLE n (id int PRIMARY KEY, v int); INSERT INTO n VALUES (1, 0), (2, 0); \
+         CREATE FUNCTION nest() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.v < 100 THEN UPDATE n SET v = v + 100 WHERE v < 100; END IF; RETURN NULL; END $$; \
+         CREATE TRIGGER a_nest AFTER UPDATE ON n FOR EACH ROW EXECUTE FUNCTION nest()",
+        &["n"],
+        "UPDATE n SET v = v + 1; UPDATE n SET v = v + 1 WHERE id = 1",
+    ),
+    (
+        "p02: one statement deletes and inserts the same key",
+        "CREATE TABLE c (id int PRIMARY KEY, v text); INSERT INTO c SELECT g, 'v' || g FROM generate_series(1, 5) g",
+        &["c"],
+        "WITH d AS (DELETE FROM c WHERE id = 1 RETURNING id) INSERT INTO c SELECT id, 'x' FROM d; \
+         WITH i AS (INSERT INTO c VALUES (2, 'y')) DELETE FROM c WHERE id = 2; UPDATE c SET v = 'z'",
+    ),
+    (
+        "p02: MERGE inserts, updates and deletes",
+        "CREATE TABLE c (id int PRIMARY KEY, v text); INSERT INTO c SELECT g, 'v' || g FROM generate_series(1, 5) g",
+        &["c"],
+        "MERGE INTO c USING (VALUES (1, 'd'), (9, 'n'), (3, 'u')) s (id, v) ON c.id = s.id \
+         WHEN MATCHED AND s.v = 'd' THEN DELETE WHEN MATCHED THEN UPDATE SET v = s.v WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.v)",
+    ),
+    (
+        "p03: TRUNCATE, and the sequence with it",
+        "CREATE TABLE c (id serial PRIMARY KEY, v text); INSERT INTO c (v) SELECT 'v' || g FROM generate_series(1, 5) g",
+        &["c"],
+        "TRUNCATE c RESTART IDENTITY; INSERT INTO c (v) VALUES ('n')",
+    ),
+    (
+        "p07: savepoints, and transactions that end in ROLLBACK",
+        "CREATE TABLE c (id int PRIMARY KEY, v int); INSERT INTO c SELECT g, 0 FROM generate_series(1, 5) g",
+        &["c"],
+        "BEGIN; UPDATE c SET v = 1; SAVEPOINT s; UPDATE c SET v = 2; DELETE FROM c WHERE id = 1; ROLLBACK TO s; UPDATE c SET v = 3 WHERE id = 2; COMMIT; \
+         BEGIN; UPDATE c SET v = 9; DELETE FROM c; ROLLBACK",
+    ),
+    (
+        "p09: a row that comes, changes and goes in one transaction",
+        "CREATE TABLE c (id int PRIMARY KEY, v int); INSERT INTO c VALUES (1, 1)",
+        &["c"],
+        "BEGIN; INSERT INTO c VALUES (2, 2); UPDATE c SET v = 3; DELETE FROM c WHERE id = 2; INSERT INTO c VALUES (2, 4); DELETE FROM c WHERE id = 1; INSERT INTO c VALUES (1, 5); COMMIT",
+    ),
+    (
+        "p10: values that look alike, and types that text loses",
+        "CREATE TYPE mood AS ENUM ('a', 'b'); CREATE DOMAIN dom AS numeric CHECK (value > 0); CREATE TYPE comp AS (x int, y text); \
+         CREATE TABLE c (id dom PRIMARY KEY, m mood, arr mood[], co comp, j json, jb jsonb, by bytea, n numeric, f float8, ts timestamptz, \
+           g int GENERATED ALWAYS AS (length(j::text)) STORED, i bigint GENERATED ALWAYS AS IDENTITY, r int4range, x xml); \
+         INSERT INTO c (id, m, arr, co, j, jb, by, n, f, ts, r, x) VALUES \
+           (1.0, 'a', '{a,b}', ROW(1, 'q \" x'), '{\"b\":1,\"a\":2,\"a\":3}', 'null', '\\xdead', 1.00, '-0', now(), '[1,5)', '<a/>'), \
+           (2, 'b', NULL, NULL, NULL, NULL, NULL, 'NaN', 'NaN', 'infinity', NULL, NULL)",
+        &["c"],
+        "UPDATE c SET n = 1.0, f = 0, j = '{}', jb = NULL, m = 'b', arr = '{}', co = ROW(2, NULL), ts = '-infinity' WHERE id = 1; \
+         UPDATE c SET id = 1.00 WHERE id = 1; DELETE FROM c WHERE id = 2; INSERT INTO c (id, m) VALUES (3, 'a')",
+    ),
+    (
+        "p19, p20: partitions written directly, rows that move between them, a partition emptied",
+        "CREATE TABLE pt (id int, k int, v text, PRIMARY KEY (id, k)) PARTITION BY LIST (k); \
+         CREATE TABLE pt1 PARTITION OF pt FOR VALUES IN (1); CREATE TABLE pt2 PARTITION OF pt FOR VALUES IN (2); \
+         INSERT INTO pt VALUES (1, 1, 'a'), (2, 2, 'b'), (3, 1, 'c')",
+        &["pt"],
+        "UPDATE pt SET v = 'aa' WHERE id = 1; UPDATE pt1 SET v = 'leaf' WHERE id = 1; UPDATE pt SET k = 1 WHERE id = 2; TRUNCATE pt1; INSERT INTO pt2 VALUES (9, 2, 'n')",
+    ),
+    (
+        "p19: inheritance",
+        "CREATE TABLE c (id int PRIMARY KEY, v int); CREATE TABLE d (e int) INHERITS (c); ALTER TABLE d ADD PRIMARY KEY (id); \
+         INSERT INTO c SELECT g, 0 FROM generate_series(1, 5) g; INSERT INTO d VALUES (10, 0, 10)",
+        &["c", "d"],
+        "UPDATE c SET v = v + 1; UPDATE c SET id = id + 100; DELETE FROM ONLY c WHERE id = 101; INSERT INTO d VALUES (12, 1, 12); TRUNCATE ONLY c; INSERT INTO c VALUES (1, 7)",
+    ),
+    (
+        "p20: keys that change, all at once",
+        "CREATE TABLE c (id int PRIMARY KEY DEFERRABLE, v text); INSERT INTO c SELECT g, 'v' || g FROM generate_series(1, 50) g",
+        &["c"],
+        "UPDATE c SET id = id + 1; DELETE FROM c WHERE id = 7; UPDATE c SET id = 7 WHERE id = 8; INSERT INTO c VALUES (8, 'n')",
+    ),
+    (
+        "p20: a BEFORE trigger changes the key",
+        "CREATE TABLE c (id int PRIMARY KEY, v text); INSERT INTO c VALUES (1, 'a'); \
+         CREATE FUNCTION move() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.id := NEW.id + 10; RETURN NEW; END $$; \
+         CREATE TRIGGER move BEFORE UPDATE ON c FOR EACH ROW EXECUTE FUNCTION move()",
+        &["c"],
+        "UPDATE c SET v = 'b'",
+    ),
+    (
+        "p21: unique values change places",
+        "CREATE TABLE u (id int PRIMARY KEY, code text UNIQUE, n int); INSERT INTO u VALUES (1, 'x', 1), (2, 'y', 1), (3, 'z', 1)",
+        &["u"],
+        "UPDATE u SET code = 't' WHERE id = 1; UPDATE u SET code = 'x' WHERE id = 2; UPDATE u SET code = 'y' WHERE id = 1; DELETE FROM u WHERE id = 3; INSERT INTO u VALUES (4, 'z', 2)",
+    ),
+    (
+        "p21: the same where rows of another table would go with them",
+        "CREATE TABLE u (id int PRIMARY KEY, code text UNIQUE NOT NULL, n int); CREATE TABLE k (id int PRIMARY KEY, u int REFERENCES u ON DELETE CASCADE); \
+         INSERT INTO u VALUES (1, 'x', 1), (2, 'y', 1), (3, 'z', 1); INSERT INTO k VALUES (1, 1), (2, 2), (3, 3)",
+        &["u", "k"],
+        "UPDATE u SET code = 't' WHERE id = 1; UPDATE u SET code = 'x' WHERE id = 2; UPDATE u SET code = 'y' WHERE id = 1; DELETE FROM u WHERE id = 3; INSERT INTO u VALUES (4, 'z', 2); INSERT INTO k VALUES (3, 4)",
+    ),
+    (
+        "p21: exclusion, and identities that nobody may assign",
+        "CREATE TABLE c (id int PRIMARY KEY, i bigint GENERATED ALWAYS AS IDENTITY, at int4range, EXCLUDE USING gist (at WITH &&)); \
+         INSERT INTO c (id, at) VALUES (1, '[1,5)'), (2, '[5,9)'), (3, '[9,12)')",
+        &["c"],
+        "DELETE FROM c WHERE id < 3; INSERT INTO c (id, at) VALUES (1, '[5,9)'), (2, '[1,5)'); UPDATE c SET at = '[9,11)' WHERE id = 3",
+    ),
+    (
+        "p27: a row that refers to its own table, and a circle of tables",
+        "CREATE TABLE s (id int PRIMARY KEY, p int REFERENCES s ON DELETE CASCADE, v text); INSERT INTO s VALUES (1, NULL, 'r'), (2, 1, 'a'), (3, 2, 'b'), (4, 1, 'c'); \
+         CREATE TABLE a (id int PRIMARY KEY, b int); CREATE TABLE b (id int PRIMARY KEY, a int NOT NULL REFERENCES a); ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b; \
+         INSERT INTO a VALUES (1, NULL), (2, NULL); INSERT INTO b VALUES (1, 1), (2, 2); UPDATE a SET b = id",
+        &["s", "a", "b"],
+        "UPDATE s SET p = 1 WHERE id = 3; DELETE FROM s WHERE id = 2; INSERT INTO s VALUES (5, 4, 'n'); UPDATE s SET p = 5 WHERE id = 3; \
+         UPDATE a SET b = NULL; DELETE FROM b; DELETE FROM a WHERE id = 1; INSERT INTO a VALUES (3, NULL)",
+    ),
+    (
+        "p29: INSERT … ON CONFLICT DO UPDATE",
+        "CREATE TABLE c (id int PRIMARY KEY, v int); INSERT INTO c VALUES (1, 1)",
+        &["c"],
+        "INSERT INTO c VALUES (1, 5), (2, 6) ON CONFLICT (id) DO UPDATE SET v = EXCLUDED.v; INSERT INTO c VALUES (1, 7) ON CONFLICT DO NOTHING",
+    ),
+    (
+        "tables without a key",
+        "CREATE TABLE c (a int, b text, j json); INSERT INTO c VALUES (1, 'x', '1'), (1, 'x', '1'), (2, NULL, NULL)",
+        &["c"],
+        "UPDATE c SET b = 'y' WHERE ctid IN (SELECT ctid FROM c WHERE a = 1 LIMIT 1); DELETE FROM c WHERE a = 2; INSERT INTO c VALUES (2, NULL, NULL), (2, NULL, NULL)",
+    ),
+    (
+        "odd names",
+        "CREATE SCHEMA \"Odd \"\"s\"\"\"; CREATE TABLE \"Odd \"\"s\"\"\".\"T a'b\" (\"I d\" int, \"select\" text, downhaul_p int, \"a\\b\" text, PRIMARY KEY (\"I d\", \"select\")); \
+         INSERT INTO \"Odd \"\"s\"\"\".\"T a'b\" VALUES (1, 'x', 1, 'y'); CREATE VIEW v AS TABLE \"Odd \"\"s\"\"\".\"T a'b\"",
+        &["v"],
+        "UPDATE \"Odd \"\"s\"\"\".\"T a'b\" SET \"select\" = 'q'; INSERT INTO \"Odd \"\"s\"\"\".\"T a'b\" VALUES (2, 'x', 1, 'y'); TRUNCATE \"Odd \"\"s\"\"\".\"T a'b\"; \
+         INSERT INTO \"Odd \"\"s\"\"\".\"T a'b\" VALUES (1, 'x', 1, 'y2')",
+    ),
+    (
+        "p18: a session with triggers off, and an empty search_path",
+        "CREATE TABLE c (id int PRIMARY KEY, v int); INSERT INTO c VALUES (1, 1), (2, 2)",
+        &["c"],
+        "SET session_replication_role = replica; SET search_path = ''; UPDATE public.c SET v = 5; DELETE FROM public.c WHERE id = 2; INSERT INTO public.c VALUES (3, 3); RESET ALL",
+    ),
+];
+
+#[tokio::test]
+async fn every_story_goes_back_and_forth() {
+    for triggers in ["auto", "row"] {
+        for (name, setup, tables, ops) in STORIES {
+            let mut stage = Stage::new(setup).await;
+            stage.track(triggers);
+            stage.mark("m");
+            let then = stage.photograph(tables).await;
+            stage.db.run(ops).await;
+            let later = stage.photograph(tables).await;
+            let out = stage.program.run(&["snapshot", "restore", "--to", "m", "--yes"]);
+            assert_eq!(out.code, Some(0), "{name} ({triggers})\n{out}");
+            assert_eq!(stage.photograph(tables).await, then, "{name} ({triggers})");
+            let out = stage.program.run(&["snapshot", "restore", "--undo", "--yes"]);
+            assert_eq!(out.code, Some(0), "undo of {name} ({triggers})\n{out}");
+            assert_eq!(stage.photograph(tables).await, later, "undo of {name} ({triggers})");
+        }
+    }
+}
+
+#[tokio::test]
+async fn p01_a_mark_never_splits_a_transaction() {
+    let mut stage = Stage::new(
+        "CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 0), (2, 0)",
+    )
+    .await;
+    stage.track("auto");
+    let mut open = stage.another().await;
+    open.run("BEGIN; UPDATE t SET v = 1 WHERE id = 1").await;
+    // The mark neither waits for the open transaction nor cuts it in two.
+    stage.mark("m");
+    open.run("UPDATE t SET v = 1 WHERE id = 2; COMMIT").await;
+    stage.program.ok(&["snapshot", "restore", "--to", "m", "--yes"]);
+    assert_eq!(stage.photograph(&["t"]).await, ["(1,0)", "(2,0)"]);
+}
+
+#[tokio::test]
+async fn p02_a_statement_that_waited_comes_after_the_one_it_waited_for() {
+    let mut stage = Stage::new(
+        "CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 0), (2, 0)",
+    )
+    .await;
+    stage.track("auto");
+    stage.mark("m");
+    let mut slow = stage.another().await;
+    let waiting = tokio::spawn(async move {
+        slow.run("UPDATE t SET v = v + 10 WHERE id = 1 OR (id = 2 AND pg_sleep(0.7) IS NOT NULL)")
+            .await;
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+    stage.db.run("UPDATE t SET v = v + 1 WHERE id = 2").await;
+    waiting.await.unwrap();
+    stage.program.ok(&["snapshot", "restore", "--to", "m", "--yes"]);
+    assert_eq!(stage.photograph(&["t"]).await, ["(1,0)", "(2,0)"]);
+}
+
+#[tokio::test]
+async fn p03_a_truncate_that_cannot_see_all_rows_is_refused() {
+    let mut stage =
+        Stage::new("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)").await;
+    stage.track("auto");
+    let mut old = stage.another().await;
+    old.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM t").await;
+    stage.db.run("INSERT INTO t VALUES (2)").await;
+    let refused = old.try_run("TRUNCATE t").await.unwrap_err();
+    assert!(refused.to_string().contains("READ COMMITTED"), "{refused}");
+    old.run("ROLLBACK").await;
+    assert_eq!(stage.photograph(&["t"]).await, ["(1)", "(2)"]);
+}
+
+#[tokio::test]
+async fn p04_p11_migrations_change_the_form_and_nothing_is_lost() {
+    let mut stage = Stage::new(
+        "CREATE TABLE c (id int PRIMARY KEY, a text, b numeric(10,4), d text DEFAULT 'dd'); \
+         INSERT INTO c SELECT g, 'a' || g, g + 0.1234, 'd' || g FROM generate_series(1, 5) g; \
+         CREATE TABLE gone (id int PRIMARY KEY, v text); INSERT INTO gone VALUES (1, 'x'), (2, 'y')",
+    )
+    .await;
+    stage.program.migration(
+        "0001_x",
+        "ALTER TABLE c ADD COLUMN n int NOT NULL DEFAULT 7; UPDATE c SET n = id, a = upper(a); ALTER TABLE c RENAME COLUMN a TO aa; \
+         ALTER TABLE c DROP COLUMN d; ALTER TABLE c ALTER COLUMN b TYPE numeric(10,1); ALTER TABLE c ALTER COLUMN id TYPE bigint; \
+         DELETE FROM c WHERE id = 5; ALTER TABLE c RENAME TO cc; DROP TABLE gone;",
+        "CREATE TABLE gone (id int PRIMARY KEY, v text); ALTER TABLE cc RENAME TO c; ALTER TABLE c ALTER COLUMN id TYPE int; \
+         ALTER TABLE c ALTER COLUMN b TYPE numeric(10,4); ALTER TABLE c ADD COLUMN d text DEFAULT 'dd'; \
+         ALTER TABLE c RENAME COLUMN aa TO a; ALTER TABLE c DROP COLUMN n;",
+    );
+    stage.track("auto");
+    stage.mark("m");
+    const ROWS: &str = "SELECT ROW(id, a, b, d)::text FROM c ORDER BY 1";
+    let then = stage.db.rows(ROWS).await;
+    stage.db.run("UPDATE c SET a = 'pre' WHERE id = 1; DELETE FROM gone WHERE id = 1").await;
+    stage.program.ok(&["up", "--yes"]);
+    // The application goes on writing to the new form.
+    stage.db.run("INSERT INTO cc VALUES (9, 'n', 1, 1); UPDATE cc SET b = 9.9 WHERE id = 2; DELETE FROM cc WHERE id = 3").await;
+    check(&stage.program.run(&["snapshot", "diff", "m"]), Code::Clean, &["not compared", "cc:"]);
+    stage.program.ok(&["down", "--yes"]);
+    stage.program.ok(&["snapshot", "restore", "--to", "m", "--yes"]);
+    assert_eq!(stage.db.rows(ROWS).await, then);
+    assert_eq!(stage.photograph(&["gone"]).await, ["(1,x)", "(2,y)"]);
+    check(&stage.program.run(&["snapshot", "status"]), Code::Clean, &[]);
+    check(&stage.program.run(&["verify"]), Code::Clean, &["as the last run left it"]);
+}
+
+#[tokio::test]
+async fn p05_a_form_changed_by_hand_is_told_and_never_guessed() {
+    let mut stage = Stage::new(
+        "CREATE TABLE c (id int PRIMARY KEY, v int, w int); INSERT INTO c VALUES (1, 1, 1)",
+    )
+    .await;
+    stage.track("auto");
+    stage.mark("m");
+    stage.db.run("ALTER TABLE c DROP COLUMN w").await;
+    check(&stage.program.run(&["snapshot", "status"]), Code::Drift, &["changed by hand"]);
+    check(
+        &stage.program.run(&["snapshot", "restore", "--to", "m", "--table", "c"]),
+        Code::Findings,
+        &["changed by hand", "downhaul snapshot track c"],
+    );
+    check(&stage.program.run(&["snapshot", "track", "c", "--yes"]), Code::Clean, &["begins anew"]);
+    stage.db.run("UPDATE c SET v = 2").await;
+    check(
+        &stage.program.run(&["snapshot", "restore", "--to", "m", "--table", "c"]),
+        Code::SnapshotNotSound,
+        &["after the mark `m`"],
+    );
+    stage.mark("m2");
+    stage.db.run("UPDATE c SET v = 3").await;
+    stage.program.ok(&["snapshot", "restore", "--to", "m2", "--yes"]);
+    assert_eq!(stage.photograph(&["c"]).await, ["(1,2)"]);
+    // A trigger that was switched off has missed something.
+    stage.db.run("ALTER TABLE c DISABLE TRIGGER \"~downhaul_track_u\"").await;
+    check(&stage.program.run(&["snapshot", "status"]), Code::Drift, &["triggers are missing"]);
+}
+
+#[tokio::test]
+async fn p12_p27_a_restore_that_cannot_be_whole_changes_nothing() {
+    let mut stage = Stage::new(
+        "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p ON DELETE CASCADE); INSERT INTO p VALUES (1)",
+    )
+    .await;
+    check(&stage.program.run(&["snapshot", "track", "p", "--yes"]), Code::Clean, &[]);
+    stage.mark("m");
+    stage.db.run("INSERT INTO p VALUES (2); INSERT INTO c VALUES (1, 2)").await;
+    check(
+        &stage.program.run(&["snapshot", "restore", "--to", "m", "--yes"]),
+        Code::SnapshotNotSound,
+        &["1 rows of public.c refer to rows that would go"],
+    );
+    assert_eq!(stage.photograph(&["p", "c"]).await, ["(1)", "(2)", "(1,2)"]);
+    // A rule that swallows writes is found out.
+    stage.db.run("DELETE FROM c; CREATE RULE r AS ON DELETE TO p DO INSTEAD NOTHING").await;
+    check(
+        &stage.program.run(&["snapshot", "restore", "--to", "m", "--yes"]),
+        Code::SnapshotNotSound,
+        &["not what they should be"],
+    );
+    assert_eq!(stage.db.value("SELECT count(*) FROM downhaul.restoration").await, Some("0".into()));
+}
+
+#[tokio::test]
+async fn p23_numbers_are_never_handed_out_twice() {
+    let mut stage = Stage::new(
+        "CREATE TABLE c (id serial PRIMARY KEY, v int); INSERT INTO c (v) VALUES (1), (2)",
+    )
+    .await;
+    stage.track("auto");
+    stage.mark("m");
+    stage.db.run("INSERT INTO c (v) VALUES (3)").await;
+    stage.program.ok(&["snapshot", "restore", "--to", "m", "--yes"]);
+    stage.db.run("INSERT INTO c (v) VALUES (4)").await;
+    assert_eq!(stage.photograph(&["c"]).await, ["(1,1)", "(2,2)", "(4,4)"]);
+}
+
+#[tokio::test]
+async fn whoever_may_write_to_the_table_needs_no_right_on_its_history() {
+    let mut stage =
+        Stage::new("CREATE TABLE c (id int PRIMARY KEY, v int); INSERT INTO c VALUES (1, 1)").await;
+    stage.track("auto");
+    stage.mark("m");
+    let role = format!("app_{}", std::process::id());
+    stage.db.run(&format!("CREATE ROLE {role}; GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON c TO {role}; SET ROLE {role}")).await;
+    stage.db.run("UPDATE c SET v = 2; INSERT INTO c VALUES (2, 2); DELETE FROM c WHERE id = 1; TRUNCATE c").await;
+    let refused = stage.db.try_run("SELECT * FROM downhaul.log_1_1").await.unwrap_err();
+    assert!(refused.to_string().contains("permission denied"), "{refused}");
+    stage.db.run("RESET ROLE").await;
+    stage.program.ok(&["snapshot", "restore", "--to", "m", "--yes"]);
+    assert_eq!(stage.photograph(&["c"]).await, ["(1,1)"]);
+    stage.db.run(&format!("REVOKE ALL ON c FROM {role}; DROP ROLE {role}")).await;
+}
+
+#[tokio::test]
+async fn an_owner_without_any_other_right_can_do_it_all() {
+    let stage = Stage::new("SELECT 1").await;
+    let role = format!("owner_{}", std::process::id());
+    let mut admin = stage.another().await;
+    admin.run(&format!("CREATE ROLE {role} LOGIN; DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO {role}', current_database()); END $$; GRANT CREATE ON SCHEMA public TO {role}")).await;
+    let mut owned = Stage::as_user(&stage, &role).await;
+    owned.db.run("CREATE TABLE p (id int PRIMARY KEY, u int UNIQUE); CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p ON DELETE CASCADE, v text); \
+        ALTER TABLE c ENABLE ROW LEVEL SECURITY; ALTER TABLE c FORCE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON c USING (true); \
+        INSERT INTO p VALUES (1, 1), (2, 2); INSERT INTO c VALUES (1, 1, 'a'), (2, 2, 'b'); \
+        CREATE FUNCTION loud() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a user trigger fired'; END $$").await;
+    owned.track("auto");
+    owned.mark("m");
+    owned.db.run("DELETE FROM p WHERE id = 1; UPDATE p SET u = 1; UPDATE c SET v = 'x'; CREATE TRIGGER loud BEFORE INSERT ON c FOR EACH ROW EXECUTE FUNCTION loud()").await;
+    owned.program.ok(&["snapshot", "restore", "--to", "m", "--yes"]);
+    assert_eq!(owned.photograph(&["p", "c"]).await, ["(1,1)", "(2,2)", "(1,1,a)", "(2,2,b)"]);
+    // Everything is as it was: the trigger fires, the key is checked at once, security is forced.
+    assert!(owned.db.try_run("INSERT INTO c VALUES (9, 1, 'z')").await.is_err());
+    assert_eq!(
+        owned.db.value("SELECT (SELECT relforcerowsecurity FROM pg_class WHERE relname = 'c') AND NOT (SELECT condeferrable FROM pg_constraint WHERE conname = 'c_p_fkey')").await,
+        Some("t".into())
+    );
+}
