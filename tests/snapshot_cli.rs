@@ -84,7 +84,7 @@ async fn a_day_with_a_bad_release() {
             "customers: 8 rows updated, 1 row deleted",
             "credit in 8 rows",
             "email in 2 rows",
-            "orders: 1 row inserted, 2 rows deleted",
+            "orders: 1 row inserted, 3 rows deleted",
             "~ id=1  email: c1@x → c2@x",
         ],
     );

@@ -97,8 +97,6 @@ pub(crate) struct Table {
     pub(crate) unique: bool,
     /// Column `p` refers to `k0` of this table, by number.
     pub(crate) parent: Option<usize>,
-    /// Partitioned by `k0`.
-    pub(crate) partitioned: bool,
 }
 
 impl Table {
@@ -159,14 +157,8 @@ impl World {
                 .collect();
             let parent =
                 if parents.is_empty() || rng.one_in(3) { None } else { Some(*rng.pick(&parents)) };
-            let table = Table {
-                name,
-                keys,
-                columns,
-                unique: !partitioned && rng.one_in(2),
-                parent,
-                partitioned,
-            };
+            let table =
+                Table { name, keys, columns, unique: !partitioned && rng.one_in(2), parent };
             tables.push(table);
             let table = &tables[number];
             let mut sql = format!("CREATE TABLE {} (", table.quoted());

@@ -180,18 +180,13 @@ impl<'a> Past<'a> {
     /// of it there were at the mark than now), and the columns. Only where that is not 0.
     #[must_use]
     pub fn balance(&self, mark: &Mark) -> String {
-        let columns: String = self
-            .columns
-            .iter()
-            .map(|c| {
-                let name = D.quote(&c.name);
-                format!(", (array_agg(e.{name}))[1] AS {name}")
-            })
-            .collect();
+        let columns: String =
+            self.columns.iter().map(|c| format!(", x.{}", D.quote(&c.name))).collect();
         format!(
-            "SELECT {content} AS downhaul_content, sum(CASE WHEN downhaul_op IN ({births}) THEN -1 ELSE 1 END) AS downhaul_net{columns} \
-             FROM ({events}) e WHERE downhaul_op IN ({births}, {deaths}) GROUP BY 1 \
-             HAVING sum(CASE WHEN downhaul_op IN ({births}) THEN -1 ELSE 1 END) <> 0",
+            "SELECT x.downhaul_content, x.downhaul_net{columns} FROM (SELECT y.*, \
+               sum(CASE WHEN downhaul_op IN ({births}) THEN -1 ELSE 1 END) OVER same AS downhaul_net, row_number() OVER same AS downhaul_copy \
+               FROM (SELECT e.*, {content} AS downhaul_content FROM ({events}) e WHERE downhaul_op IN ({births}, {deaths})) y \
+               WINDOW same AS (PARTITION BY downhaul_content)) x WHERE x.downhaul_copy = 1 AND x.downhaul_net <> 0",
             content = self.content("e"),
             events = self.events(mark),
             births = track::BIRTHS,

@@ -81,7 +81,7 @@ fn pretty(found: &Difference, args: &DiffArgs, ui: &Ui) {
             ui.line(line(row));
         }
         let shown = table.rows.len() as i64 + i64::try_from(args.offset).unwrap_or(0);
-        if args.limit > 0 && shown < table.total() {
+        if args.limit > 0 && table.rows.len() as u64 == args.limit && shown < table.total() {
             ui.line(paint(Style::Dim, format!("  … --offset {shown} shows the next ones")));
         }
     }
