@@ -45,6 +45,27 @@ impl Engine {
     }
 }
 
+/// Which statements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Set {
+    /// Those that the rules were written with.
+    Known,
+    /// Written before anyone looked at what the analyzer says of them, on a schema of their own.
+    HeldOut,
+}
+
+impl Set {
+    pub(crate) const ALL: [Self; 2] = [Self::Known, Self::HeldOut];
+}
+
+/// Name of the files of an engine's set.
+pub(crate) fn stem(engine: Engine, set: Set) -> String {
+    match set {
+        Set::Known => engine.name().to_owned(),
+        Set::HeldOut => format!("{}_held_out", engine.name()),
+    }
+}
+
 /// One statement.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
@@ -56,10 +77,11 @@ pub(crate) struct Case {
     pub(crate) truth: Truth,
 }
 
-/// All of one engine.
+/// One set of one engine.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
     pub(crate) engine: Engine,
+    pub(crate) set: Set,
     pub(crate) setup: String,
     /// Name and text of statements that the running release sends.
     pub(crate) queries: Vec<(String, String)>,
@@ -67,19 +89,20 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    pub(crate) fn load(engine: Engine) -> Self {
+    pub(crate) fn load(engine: Engine, set: Set) -> Self {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lint_truth");
         let read = |name: String| {
             fs::read_to_string(dir.join(&name)).unwrap_or_else(|e| panic!("{name}: {e}"))
         };
-        let queries = read(format!("{}_queries.tsv", engine.name()))
+        let stem = stem(engine, set);
+        let queries = read(format!("{stem}_queries.tsv"))
             .lines()
             .map(|line| {
                 let (name, text) = line.split_once('\t').expect("name, tab, statement");
                 (name.to_owned(), text.to_owned())
             })
             .collect();
-        let cases = read(format!("{}.tsv", engine.name()))
+        let cases = read(format!("{stem}.tsv"))
             .lines()
             .skip(1)
             .map(|line| {
@@ -95,7 +118,7 @@ impl Sample {
                 }
             })
             .collect();
-        Self { engine, setup: read(format!("{}_setup.sql", engine.name())), queries, cases }
+        Self { engine, set, setup: read(format!("{stem}_setup.sql")), queries, cases }
     }
 }
 

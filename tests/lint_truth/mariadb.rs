@@ -1,20 +1,15 @@
-//! Measures on MariaDB: the cheapest `ALGORITHM=` and `LOCK=` that the server takes.
+//! Measures on MariaDB: whether it takes `LOCK=NONE`, and which tables and indexes of InnoDB are
+//! others afterwards.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use downhaul_kit::{MariaDb, Session, error_code};
+use downhaul_kit::{MariaDb, Session, TextRow, error_code};
 
 use crate::data::{Case, Sample};
 use crate::truth::{Contents, Truth, lost};
 
-/// From the cheapest on: what is asked for, whether writes wait, whether rows are written anew.
-const WAYS: &[(&str, bool, bool)] = &[
-    ("ALGORITHM=INSTANT|LOCK=NONE", false, false),
-    ("ALGORITHM=NOCOPY|LOCK=NONE", false, false),
-    ("ALGORITHM=INPLACE|LOCK=NONE", false, true),
-    ("ALGORITHM=INPLACE|LOCK=SHARED", true, true),
-    ("ALGORITHM=COPY|LOCK=SHARED", true, true),
-];
+/// From the cheapest on: what is asked for, and whom it keeps waiting.
+const LOCKS: &[(&str, Option<&str>)] = &[("LOCK=NONE", None), ("LOCK=SHARED", Some("writes"))];
 
 /// Measures every case anew.
 pub(crate) async fn measure(sample: &Sample) -> Vec<Case> {
@@ -37,63 +32,187 @@ pub(crate) async fn measure(sample: &Sample) -> Vec<Case> {
 async fn one(session: &mut Session, sample: &Sample, case: &Case) -> Truth {
     let before = contents(session).await;
     let worked = working(session, sample).await;
+    let files = Files::read(session).await;
     let mut truth = Truth::default();
-    match carry_out(session, &case.statement, &mut truth).await {
+    match carry_out(session, &case.statement, &files, &mut truth).await {
         Ok(()) => {}
         Err(code) => return Truth { fails: Some(code), ..Truth::default() },
     }
+    files.compare(session, &mut truth).await;
     truth.loses = lost(&before, &contents(session).await);
     let still = working(session, sample).await;
     truth.breaks = worked.difference(&still).cloned().collect();
     truth
 }
 
-/// Runs it the cheapest way that the server takes.
+/// Where the rows and indexes of each table lie.
+struct Files {
+    /// Table and its engine.
+    tables: BTreeMap<String, String>,
+    /// Number of a table or partition; its name.
+    rows: BTreeMap<String, String>,
+    /// Number of a secondary index; name of its table or partition.
+    indexes: BTreeMap<String, String>,
+}
+
+impl Files {
+    async fn read(session: &mut Session) -> Self {
+        let tables = "SELECT table_name, engine FROM information_schema.tables \
+             WHERE table_schema = database() AND table_type LIKE '%BASE TABLE' \
+             OR table_schema = database() AND table_type = 'SYSTEM VERSIONED'";
+        let rows = "SELECT table_id, substring_index(name, '/', -1) \
+             FROM information_schema.innodb_sys_tables WHERE name LIKE concat(database(), '/%')";
+        // 1 and 3: the clustered one.
+        let indexes = "SELECT i.index_id, substring_index(t.name, '/', -1) \
+             FROM information_schema.innodb_sys_indexes i \
+             JOIN information_schema.innodb_sys_tables t ON t.table_id = i.table_id \
+             WHERE t.name LIKE concat(database(), '/%') AND i.type NOT IN (1, 3)";
+        Self {
+            tables: session.rows(tables).await.into_iter().map(pair).collect(),
+            rows: session.rows(rows).await.into_iter().map(pair).collect(),
+            indexes: session.rows(indexes).await.into_iter().map(pair).collect(),
+        }
+    }
+
+    /// Rows that lie elsewhere now, and indexes that are new over rows.
+    async fn compare(&self, session: &mut Session, truth: &mut Truth) {
+        let now = Self::read(session).await;
+        for name in now.rows.iter().filter(|(id, _)| !self.rows.contains_key(*id)).map(|r| r.1) {
+            if let Some(table) = self.table_with_rows(session, name).await {
+                truth.rewrites.insert(table);
+            }
+        }
+        for name in now.indexes.iter().filter(|(i, _)| !self.indexes.contains_key(*i)).map(|i| i.1) {
+            if let Some(table) = self.table_with_rows(session, name).await {
+                truth.builds.insert(table);
+            }
+        }
+        for (table, engine) in &self.tables {
+            let other = now.tables.get(table).is_some_and(|e| e != engine);
+            if other && self.table_with_rows(session, table).await.is_some() {
+                truth.rewrites.insert(table.clone());
+            }
+        }
+    }
+
+    /// The table, which was there before, of a table or partition that holds rows.
+    async fn table_with_rows(&self, session: &mut Session, name: &str) -> Option<String> {
+        let (table, partition) = match name.split_once("#P#") {
+            Some((table, partition)) => (table, format!("PARTITION ({partition})")),
+            None => (name, String::new()),
+        };
+        if !self.tables.contains_key(table) {
+            return None;
+        }
+        let sql = format!("SELECT 1 FROM `{table}` {partition} LIMIT 1");
+        let rows = session.rows(&sql).await;
+        (!rows.is_empty()).then(|| table.to_owned())
+    }
+
+    /// An engine that copies what it cannot do in place, of which it keeps no numbers.
+    fn is_counted(&self, table: &str) -> bool {
+        self.tables.get(table).is_none_or(|engine| engine == "InnoDB")
+    }
+}
+
+fn pair(row: TextRow) -> (String, String) {
+    <[Option<String>; 2]>::try_from(row).unwrap().map(Option::unwrap_or_default).into()
+}
+
+/// Runs it with the least lock that the server takes.
 async fn carry_out(
     session: &mut Session,
     statement: &str,
+    files: &Files,
     truth: &mut Truth,
 ) -> Result<(), String> {
+    let plain = async |session: &mut Session| {
+        session.try_run(statement).await.map_err(|e| error_code(&e))
+    };
+    let Some(altered) = Altered::of(statement) else { return plain(session).await };
     let upper = statement.to_uppercase();
-    let alters = upper.starts_with("ALTER TABLE") || upper.contains(" INDEX ");
-    let stated = upper.contains("ALGORITHM") || upper.contains("LOCK=");
-    let partitions =
-        ["PARTITION", "SYSTEM VERSIONING", " RENAME TO "].iter().any(|w| upper.contains(w));
-    if !alters || stated || partitions {
-        return session.try_run(statement).await.map_err(|e| error_code(&e));
+    for (said, blocks) in [("LOCK=NONE", None), ("LOCK=SHARED", Some("writes"))] {
+        if upper.contains(said) {
+            plain(session).await?;
+            if let Some(blocks) = blocks {
+                truth.locks.insert(altered.table.clone(), blocks.to_owned());
+            }
+            return Ok(());
+        }
     }
-    let comma = if upper.starts_with("ALTER TABLE") { ", " } else { " " };
-    for (way, writes_wait, rebuilds) in WAYS {
-        let sql = format!("{statement}{comma}{}", way.replace('|', comma));
-        match session.try_run(&sql).await {
+    if !files.is_counted(&altered.table)
+        && session.try_run(&altered.with("ALGORITHM=INPLACE")).await.is_ok()
+    {
+        return Ok(());
+    }
+    for (way, blocks) in LOCKS {
+        match session.try_run(&altered.with(way)).await {
             Ok(()) => {
-                let table = table_of(statement);
-                if *writes_wait {
-                    truth.locks.insert(table.clone(), "writes".to_owned());
+                if let Some(blocks) = blocks {
+                    truth.locks.insert(altered.table.clone(), (*blocks).to_owned());
                 }
-                if *rebuilds {
-                    truth.rewrites.insert(table);
+                if !files.is_counted(&altered.table) {
+                    truth.rewrites.insert(altered.table);
                 }
                 return Ok(());
             }
-            // Not this way (1221, 1845, 1846).
-            Err(e) if ["0A000", "HY000"].contains(&error_code(&e).as_str()) => {}
-            // `DROP INDEX` takes no algorithm.
-            Err(e) if error_code(&e) == "42000" => break,
+            // Not this way (1221, 1845, 1846), or no way may be stated.
+            Err(e) if ["0A000", "HY000", "42000"].contains(&error_code(&e).as_str()) => {}
             Err(e) => return Err(error_code(&e)),
         }
     }
-    session.try_run(statement).await.map_err(|e| error_code(&e))
+    plain(session).await
 }
 
-/// The table that is altered.
-fn table_of(statement: &str) -> String {
-    let words: Vec<&str> = statement.split([' ', '(']).filter(|w| !w.is_empty()).collect();
-    let behind = |word: &str| {
-        words.iter().position(|w| w.eq_ignore_ascii_case(word)).and_then(|at| words.get(at + 1))
-    };
-    let name = if words[0].eq_ignore_ascii_case("ALTER") { behind("TABLE") } else { behind("ON") };
-    (*name.expect("names a table")).to_owned()
+/// A statement that may state its lock.
+struct Altered {
+    table: String,
+    /// What stands before and behind the place for it.
+    before: String,
+    between: &'static str,
+    behind: String,
+}
+
+impl Altered {
+    fn of(statement: &str) -> Option<Self> {
+        let upper = statement.to_uppercase();
+        // A new name is brief; of partitions only the whole division takes a lock clause.
+        let partition = ["ADD", "DROP", "TRUNCATE", "REORGANIZE", "EXCHANGE", "COALESCE"]
+            .iter()
+            .any(|verb| upper.contains(&format!("{verb} PARTITION")));
+        if statement.contains("; ") || upper.contains(" RENAME TO ") || partition {
+            return None;
+        }
+        let words: Vec<&str> = statement.split_whitespace().collect();
+        let plain = |name: &str| name.trim_matches('`').to_owned();
+        if upper.starts_with("ALTER TABLE ") {
+            let name = words.get(2)?;
+            let at = statement.find(name)? + name.len();
+            let (before, behind) = statement.split_at(at);
+            let bare = upper.contains("PARTITION BY") || upper.contains("REMOVE PARTITIONING");
+            return Some(Self {
+                table: plain(name),
+                before: before.to_owned(),
+                between: if bare { "" } else { "," },
+                behind: behind.to_owned(),
+            });
+        }
+        if upper.starts_with("CREATE ") && upper.contains(" INDEX ") {
+            let on = words.iter().position(|w| w.eq_ignore_ascii_case("ON"))?;
+            let table = plain(words.get(on + 1)?);
+            return Some(Self {
+                table,
+                before: statement.to_owned(),
+                between: "",
+                behind: String::new(),
+            });
+        }
+        None
+    }
+
+    fn with(&self, way: &str) -> String {
+        format!("{} {way}{}{}", self.before, self.between, self.behind)
+    }
 }
 
 async fn contents(session: &mut Session) -> Contents {

@@ -59,4 +59,4 @@ CREATE TABLE old_stuff (a int, b varchar(20)) ENGINE=MyISAM DEFAULT CHARSET=lati
 INSERT INTO old_stuff SELECT n, 'b' FROM numbers;
 CREATE VIEW active_customers AS SELECT id, email, name FROM customers WHERE deleted_at IS NULL;
 CREATE TRIGGER sessions_fill BEFORE INSERT ON sessions FOR EACH ROW SET NEW.user_id = coalesce(NEW.user_id, 1);
-CREATE PROCEDURE purge() DELETE FROM sessions WHERE false;
+CREATE PROCEDURE purge_sessions() DELETE FROM sessions WHERE false;

@@ -2,10 +2,11 @@
 //! the statement's own transaction, rewrites and builds from `relfilenode`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use downhaul_kit::{DatabaseHandle, Postgres, Session, error_code};
+use downhaul_kit::{DatabaseHandle, Postgres, Session, TextRow, error_code};
 
-use crate::data::{Case, Sample};
+use crate::data::{Case, Sample, stem};
 use crate::truth::{Contents, Truth, lost};
 
 /// Modes that block writes, and those that block reads too.
@@ -33,7 +34,8 @@ pub(crate) async fn measure(sample: &Sample) -> Vec<Case> {
     session.run(&sample.setup).await;
     session.close().await;
     // What is rolled back needs no database of its own.
-    let shared = clone(&base, server, "truth_shared").await;
+    let stem = stem(sample.engine, sample.set);
+    let shared = clone(&base, server, &format!("truth_{stem}")).await;
     let mut session = connect(&shared).await;
     let mut out = Vec::new();
     for case in &sample.cases {
@@ -42,7 +44,7 @@ pub(crate) async fn measure(sample: &Sample) -> Vec<Case> {
             out.push(Case { truth, ..case.clone() });
             continue;
         }
-        let name = format!("truth_{}", out.len());
+        let name = format!("truth_{stem}_{}", out.len());
         let url = clone(&base, server, &name).await;
         let truth = if case.outside {
             outside(&url, sample, case).await
@@ -125,34 +127,81 @@ impl Before {
     }
 }
 
-/// Outside of a transaction block. A lock that keeps readers out is found by another session that
-/// reads meanwhile.
+/// Outside of a transaction block. Other sessions hold the lock of a writer on one table each; the
+/// lock that the statement waits for is read while it waits, and then that writer leaves. Who waits
+/// for a writer's transaction to end, as `CREATE INDEX CONCURRENTLY` does, keeps no other waiting.
 async fn outside(url: &str, sample: &Sample, case: &Case) -> Truth {
     let mut session = Session::connect(url).await;
     let old = Before::read(&mut session, sample, case).await;
     let before = relations(&mut session).await;
-    let mut reader = Session::connect(url).await;
-    reader.run("BEGIN; LOCK TABLE t, part IN ACCESS SHARE MODE").await;
-    session.run("SET lock_timeout = '300ms'").await;
-    let first = run(&mut session, &case.statement).await;
-    reader.run("COMMIT").await;
-    session.run("SET lock_timeout = 0").await;
-    let waited = first == Err("55P03".to_owned());
-    let result = if waited { run(&mut session, &case.statement).await } else { first };
+    let mut writers = BTreeMap::new();
+    for (oid, relation) in before.iter().filter(|(_, r)| matches!(&*r.kind, "r" | "p")) {
+        let mut writer = Session::connect(url).await;
+        let lock = format!("BEGIN; LOCK TABLE ONLY {} IN ROW EXCLUSIVE MODE", relation.name);
+        writer.run(&lock).await;
+        writers.insert(oid.clone(), writer);
+    }
+    let pid = session.value("SELECT pg_backend_pid()").await.unwrap();
+    let scans = total_scans(&mut session).await;
+    let statement = case.statement.clone();
+    let running = tokio::spawn(async move {
+        let result = run(&mut session, &statement).await;
+        (session, result)
+    });
+    let mut watcher = Session::connect(url).await;
+    let mut truth = Truth::default();
+    while !running.is_finished() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let waits = watcher
+            .rows(&format!(
+                "SELECT coalesce(relation::text, ''), mode FROM pg_locks WHERE pid = {pid} AND NOT granted"
+            ))
+            .await;
+        for row in waits {
+            let (Some(oid), Some(mode)) = (&row[0], &row[1]) else { continue };
+            let relation = before.get(oid);
+            if let Some(relation) = relation {
+                truth.locked(&relation.name, &relation.kind, mode);
+            }
+            // Who waits for a transaction, waits for all of them.
+            let leaving: Vec<String> = match relation {
+                Some(_) => vec![oid.clone()],
+                None => writers.keys().cloned().collect(),
+            };
+            for oid in leaving {
+                if let Some(writer) = writers.remove(&oid) {
+                    writer.close().await;
+                }
+            }
+        }
+    }
+    let (mut session, result) = running.await.unwrap();
+    for (_, writer) in writers {
+        writer.close().await;
+    }
     if let Err(code) = result {
         return failed(code);
     }
-    let after = relations(&mut session).await;
-    let mut truth = Truth::default();
-    changed_files(&before, &after, &mut truth);
-    if waited {
-        for table in &truth.rewrites {
-            truth.locks.insert(table.clone(), "reads".to_owned());
+    let scanned = total_scans(&mut session).await;
+    for (oid, count) in &scanned {
+        if let Some(relation) = before.get(oid)
+            && scans.get(oid) != Some(count)
+        {
+            truth.scans.insert(relation.name.clone());
         }
     }
+    let after = relations(&mut session).await;
+    changed_files(&before, &after, &mut truth);
     session.run("BEGIN").await;
     old.compare(&mut session, sample, &mut truth).await;
     truth
+}
+
+/// How often each table was read in full, counted for the whole server.
+async fn total_scans(session: &mut Session) -> BTreeMap<String, String> {
+    session.run("SELECT pg_stat_force_next_flush()").await;
+    let sql = "SELECT relid::text, seq_scan::text FROM pg_stat_user_tables WHERE seq_scan > 0";
+    session.rows(sql).await.into_iter().map(pair).collect()
 }
 
 fn failed(code: String) -> Truth {
@@ -175,6 +224,25 @@ async fn working(session: &mut Session, sample: &Sample) -> BTreeSet<String> {
         session.run("ROLLBACK TO query").await;
     }
     out
+}
+
+impl Truth {
+    /// It holds, or waits for, this mode on a relation of this kind.
+    fn locked(&mut self, relation: &str, kind: &str, mode: &str) {
+        let blocks = match mode {
+            READS => "reads",
+            // Nobody writes to a materialized view but a refresh.
+            m if WRITES.contains(&m) && kind != "m" => "writes",
+            _ => return,
+        };
+        if matches!(kind, "i" | "I") {
+            return;
+        }
+        let entry = self.locks.entry(relation.to_owned()).or_default();
+        if entry.is_empty() || blocks == "reads" {
+            blocks.clone_into(entry);
+        }
+    }
 }
 
 struct Relation {
@@ -205,11 +273,11 @@ async fn scan_counts(session: &mut Session) -> BTreeMap<String, String> {
     let rows = session
         .rows("SELECT relid::text, seq_scan::text FROM pg_stat_xact_user_tables WHERE seq_scan > 0")
         .await;
-    rows.into_iter()
-        .map(|row| {
-            <[Option<String>; 2]>::try_from(row).unwrap().map(Option::unwrap_or_default).into()
-        })
-        .collect()
+    rows.into_iter().map(pair).collect()
+}
+
+fn pair(row: TextRow) -> (String, String) {
+    <[Option<String>; 2]>::try_from(row).unwrap().map(Option::unwrap_or_default).into()
 }
 
 async fn physical(
@@ -230,16 +298,7 @@ async fn physical(
         let Some(relation) = before.get(oid).filter(|r| !matches!(&*r.kind, "i" | "I")) else {
             continue;
         };
-        let blocks = match mode.as_str() {
-            READS => "reads",
-            // Nobody writes to a materialized view but a refresh.
-            m if WRITES.contains(&m) && relation.kind != "m" => "writes",
-            _ => continue,
-        };
-        let entry = truth.locks.entry(relation.name.clone()).or_default();
-        if entry.is_empty() || blocks == "reads" {
-            blocks.clone_into(entry);
-        }
+        truth.locked(&relation.name, &relation.kind, mode);
     }
     for (oid, count) in &scanned {
         if let Some(relation) = before.get(oid)
@@ -301,7 +360,15 @@ async fn contents(
     let mut out = Contents::new();
     for ((table, column), ty) in columns {
         let key = (table.clone(), column.clone());
-        let back = old.get(&key).filter(|o| *o != ty);
+        // A type that has another name now is the same type.
+        let known = async |session: &mut Session, ty: &String| {
+            let sql = format!("SELECT to_regtype('{}')::text", ty.replace('\'', "''"));
+            session.value(&sql).await.is_some()
+        };
+        let back = match old.get(&key).filter(|o| *o != ty) {
+            Some(old) if known(session, old).await => Some(old),
+            _ => None,
+        };
         let cast = back.map_or_else(String::new, |o| format!("::{o}"));
         let sql = format!("SELECT ({column}{cast})::text FROM ONLY {table}");
         session.run("SAVEPOINT read").await;
