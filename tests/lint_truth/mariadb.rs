@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use downhaul_kit::{MariaDb, Session, TextRow, error_code};
 
 use crate::data::{Case, Sample};
+use crate::hidden::Guarded;
 use crate::truth::{Contents, Truth, lost};
 
 /// From the cheapest on: what is asked for, and whom it keeps waiting.
@@ -34,6 +35,11 @@ async fn one(session: &mut Session, sample: &Sample, case: &Case) -> Truth {
     let worked = working(session, sample).await;
     let files = Files::read(session).await;
     let mut truth = Truth::default();
+    let guarded = Guarded::of(&case.statement);
+    let old = match &guarded {
+        Some(guarded) => guarded.definition(session, sample.engine).await,
+        None => Vec::new(),
+    };
     match carry_out(session, &case.statement, &files, &mut truth).await {
         Ok(()) => {}
         Err(code) => return Truth { fails: Some(code), ..Truth::default() },
@@ -42,6 +48,9 @@ async fn one(session: &mut Session, sample: &Sample, case: &Case) -> Truth {
     truth.loses = lost(&before, &contents(session).await);
     let still = working(session, sample).await;
     truth.breaks = worked.difference(&still).cloned().collect();
+    if let Some(guarded) = guarded {
+        truth.hides.extend(guarded.hides(session, sample.engine, &old).await);
+    }
     truth
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use downhaul_kit::{DatabaseHandle, Postgres, Session, TextRow, error_code};
 
 use crate::data::{Case, Sample, stem};
+use crate::hidden::Guarded;
 use crate::truth::{Contents, Truth, lost};
 
 /// Modes that block writes, and those that block reads too.
@@ -92,6 +93,12 @@ async fn inside(session: &mut Session, sample: &Sample, case: &Case) -> Truth {
         Err(code) => truth = failed(code),
     }
     session.run("ROLLBACK").await;
+    if let Some(guarded) = Guarded::of(&case.statement).filter(|_| truth.fails.is_none()) {
+        session.run("BEGIN").await;
+        let old = guarded.definition(session, sample.engine).await;
+        truth.hides.extend(guarded.hides(session, sample.engine, &old).await);
+        session.run("ROLLBACK").await;
+    }
     truth
 }
 

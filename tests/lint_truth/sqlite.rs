@@ -7,6 +7,7 @@ use std::fs;
 use downhaul_kit::{Session, SqliteFile, error_code};
 
 use crate::data::{Case, Sample};
+use crate::hidden::Guarded;
 use crate::truth::{Contents, Truth, lost};
 
 /// Frames of the log from which on a statement has written more than the schema: the tables of the
@@ -34,6 +35,11 @@ pub(crate) async fn measure(sample: &Sample) -> Vec<Case> {
 async fn one(session: &mut Session, file: &SqliteFile, sample: &Sample, case: &Case) -> Truth {
     let before = contents(session).await;
     let worked = working(session, sample).await;
+    let guarded = Guarded::of(&case.statement);
+    let old = match &guarded {
+        Some(guarded) => guarded.definition(session, sample.engine).await,
+        None => Vec::new(),
+    };
     session.run("PRAGMA wal_checkpoint(TRUNCATE)").await;
     let sql = if case.outside {
         case.statement.clone()
@@ -52,6 +58,9 @@ async fn one(session: &mut Session, file: &SqliteFile, sample: &Sample, case: &C
     truth.loses = lost(&before, &contents(session).await);
     let still = working(session, sample).await;
     truth.breaks = worked.difference(&still).cloned().collect();
+    if let Some(guarded) = guarded {
+        truth.hides.extend(guarded.hides(session, sample.engine, &old).await);
+    }
     truth
 }
 

@@ -27,3 +27,5 @@ CREATE TABLE need (a int NOT NULL);
 CREATE VIEW vw AS SELECT id, a FROM t;
 CREATE TABLE lone (a int, b text);
 INSERT INTO lone VALUES (1, 'x'), (2, NULL);
+WITH RECURSIVE n(i) AS (SELECT 3 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+INSERT INTO lone SELECT i, hex(zeroblob(60)) FROM n;

@@ -20,6 +20,8 @@ pub(crate) struct Truth {
     pub(crate) loses: BTreeSet<String>,
     /// Statements of the running release that fail afterwards.
     pub(crate) breaks: BTreeSet<String>,
+    /// Objects of another shape, on account of which `IF NOT EXISTS` does nothing.
+    pub(crate) hides: BTreeSet<String>,
 }
 
 impl Truth {
@@ -42,6 +44,7 @@ impl Truth {
                 "builds" => truth.builds = list(),
                 "loses" => truth.loses = list(),
                 "breaks" => truth.breaks = list(),
+                "hides" => truth.hides = list(),
                 other => panic!("unknown key {other}"),
             }
         }
@@ -72,6 +75,7 @@ impl fmt::Display for Truth {
             ("builds", &self.builds),
             ("loses", &self.loses),
             ("breaks", &self.breaks),
+            ("hides", &self.hides),
         ] {
             if !set.is_empty() {
                 let all: Vec<&str> = set.iter().map(String::as_str).collect();

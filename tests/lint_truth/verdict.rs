@@ -19,10 +19,13 @@ pub(crate) enum Class {
     Breaks,
     /// Values are gone.
     Loses,
+    /// `IF NOT EXISTS` does nothing: what is there has another shape.
+    Hides,
 }
 
 impl Class {
-    pub(crate) const ALL: [Self; 4] = [Self::Refused, Self::Blocks, Self::Breaks, Self::Loses];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Refused, Self::Blocks, Self::Breaks, Self::Loses, Self::Hides];
 
     pub(crate) fn title(self) -> &'static str {
         match self {
@@ -30,6 +33,7 @@ impl Class {
             Self::Blocks => "traffic or replicas wait as long as the table is large",
             Self::Breaks => "statements of the running release fail",
             Self::Loses => "data is gone",
+            Self::Hides => "it silently does nothing, for what is there has another shape",
         }
     }
 }
@@ -146,6 +150,9 @@ fn measured(engine: Engine, case: &Case) -> BTreeSet<Class> {
     if !truth.loses.is_empty() {
         out.insert(Class::Loses);
     }
+    if !truth.hides.is_empty() {
+        out.insert(Class::Hides);
+    }
     out
 }
 
@@ -162,6 +169,7 @@ impl Judged {
             Class::Blocks => any(&["LK"]),
             Class::Breaks => any(&["BC", "SE04"]),
             Class::Loses => any(&["DL"]),
+            Class::Hides => any(&["TX08"]),
         }
     }
 

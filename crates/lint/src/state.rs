@@ -286,6 +286,14 @@ impl<'a> State<'a> {
         known.any(|(_, r)| self.existed(r.origin))
     }
 
+    /// Body of a routine of this name.
+    pub(crate) fn routine_body(&self, name: &ObjectName) -> Option<&'a str> {
+        let name = self.catalog.normalize(name);
+        let from = downhaul_catalog::RoutineKey { name: name.clone(), args: Vec::new() };
+        let mut known = self.catalog.routines.range(from..).take_while(|(k, _)| k.name == name);
+        known.find_map(|(_, routine)| routine.def.body.as_deref())
+    }
+
     /// Tables that have a column of a type.
     pub(crate) fn tables_of_type(&self, ty: &ObjectName) -> Vec<ObjectName> {
         let ty = self.catalog.normalize(ty);
@@ -388,12 +396,21 @@ impl<'a> State<'a> {
 
 /// Whether a CHECK condition is (a conjunction with) `column IS NOT NULL`.
 pub(crate) fn check_proves_not_null(condition: &str, column: &Ident) -> bool {
+    has_conjunct(condition, column, "is not null")
+}
+
+/// Whether a condition is (a conjunction with) `column IS NULL`.
+pub(crate) fn demands_null(condition: &str, column: &Ident) -> bool {
+    has_conjunct(condition, column, "is null")
+}
+
+fn has_conjunct(condition: &str, column: &Ident, says: &str) -> bool {
     let plain: String = condition
         .chars()
         .filter(|c| !matches!(c, '(' | ')' | '"' | '`' | '[' | ']'))
         .collect::<String>()
         .to_lowercase();
-    let wanted = format!("{} is not null", column.as_str().to_lowercase());
+    let wanted = format!("{} {says}", column.as_str().to_lowercase());
     let mut parts = Vec::new();
     let words: Vec<&str> = plain.split_whitespace().collect();
     if words.contains(&"or") {

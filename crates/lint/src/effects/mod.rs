@@ -15,6 +15,8 @@ pub(crate) mod logical;
 pub(crate) mod mysql;
 pub(crate) mod postgres;
 pub(crate) mod refused;
+mod refused_mysql;
+mod refused_sqlite;
 mod sqlite;
 pub(crate) mod table;
 pub(crate) mod type_change;

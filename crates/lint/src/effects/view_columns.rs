@@ -24,13 +24,33 @@ pub(crate) fn of_definition(
 /// Names of what `SELECT a, t.b, f(x) AS c FROM …` puts out; `None` where one of them is not plain
 /// (`*`, an expression without a name, a query that begins otherwise).
 fn of_query(query: &Query, dialect: Dialect) -> Option<Vec<Ident>> {
+    select_list(query)?.iter().map(|item| name(item, dialect)).collect()
+}
+
+fn select_list(query: &Query) -> Option<Vec<&str>> {
     let text = query.text.trim();
     let rest = strip_word(text, "select")?;
     let rest = strip_word(rest, "distinct").unwrap_or(rest);
     if strip_word(rest, "on").is_some() {
         return None;
     }
-    items(rest)?.iter().map(|item| name(item, dialect)).collect()
+    items(rest)
+}
+
+/// For each output column the column that it plainly is, whatever it is called; `None` where the
+/// list is not plain.
+pub(crate) fn sources(query: &Query, dialect: Dialect) -> Option<Vec<Option<Ident>>> {
+    Some(select_list(query)?.iter().map(|item| source(item, dialect)).collect())
+}
+
+/// `a`, `t.a`, with or without `AS x`.
+fn source(item: &str, dialect: Dialect) -> Option<Ident> {
+    let words: Vec<&str> = item.split_whitespace().collect();
+    match words.as_slice() {
+        [only] => name(only, dialect),
+        [column, by, _] if by.eq_ignore_ascii_case("as") => name(column, dialect),
+        _ => None,
+    }
 }
 
 /// The text behind a word, where it begins with that word.

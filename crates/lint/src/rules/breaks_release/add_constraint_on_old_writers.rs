@@ -1,6 +1,6 @@
 //! BC09.
 
-use downhaul_syntax::{Change, ConstraintKind};
+use downhaul_syntax::{Change, ConstraintKind, TriggerDef};
 
 use crate::Severity;
 
@@ -13,7 +13,8 @@ declare_rule! {
     ///
     /// Reports a new CHECK, UNIQUE, FOREIGN KEY or EXCLUDE constraint, or a unique index, on
     /// columns that the running release writes. With `NOT VALID`, and for an index, it is
-    /// information: the author is on the careful path.
+    /// information: the author is on the careful path. A new trigger that refuses rows
+    /// (`RAISE EXCEPTION`, `RAISE(ABORT)`, `SIGNAL`) counts as well.
     ///
     /// ## Why is this bad
     ///
@@ -55,6 +56,9 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if cx.is_contract() {
         return None;
     }
+    if let Change::CreateTrigger { def, .. } = cx.change {
+        return refusing_trigger(cx, def);
+    }
     let (table, columns, what, careful) = match cx.change {
         Change::AddConstraint { table, constraint, .. } if !constraint.not_enforced => {
             let (columns, what): (Vec<_>, _) = match &constraint.kind {
@@ -91,6 +95,36 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     Some(if careful { draft.severity(Severity::Warning) } else { draft })
 }
 
+/// A trigger whose text, or the text of its function, raises an error.
+fn refusing_trigger(cx: &ChangeContext<'_>, def: &TriggerDef) -> Option<Draft> {
+    if !cx.in_use(&def.table) {
+        return None;
+    }
+    let body = match &def.function {
+        Some(function) => cx.routine_body(function)?,
+        None => def.text.as_str(),
+    };
+    refuses(body).then(|| {
+        Draft::new(format!(
+            "from now on trigger `{}` refuses rows of `{}`, also those that the running release writes",
+            def.name, def.table
+        ))
+        .help("make sure that the running release already keeps this rule")
+    })
+}
+
+/// It raises an error: PL/pgSQL, SQLite, MySQL.
+fn refuses(body: &str) -> bool {
+    let lower = body.to_lowercase();
+    let words: Vec<&str> =
+        lower.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty()).collect();
+    words.windows(2).any(|w| match *w {
+        ["raise", kind] => matches!(kind, "exception" | "abort" | "fail" | "rollback" | "ignore"),
+        ["signal", kind] => kind == "sqlstate",
+        _ => false,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use crate::examples::cases;
@@ -106,6 +140,32 @@ mod tests {
 CREATE TABLE t (a int);
 ALTER TABLE t ADD CHECK (a > 0);"#,
                     false,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE t (a int);
+-- up
+CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
+CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION stop();"#,
+                    true,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE t (a int);
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'x'; RETURN NEW; END $$;
+-- up
+CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION touch();"#,
+                    false,
+                ),
+                (
+                    "sqlite",
+                    r#"-- history
+CREATE TABLE t (a int);
+-- up
+CREATE TRIGGER g BEFORE INSERT ON t BEGIN SELECT RAISE(ABORT, 'no'); END;"#,
+                    true,
                 ),
                 (
                     "postgres",

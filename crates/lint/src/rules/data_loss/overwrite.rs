@@ -7,6 +7,7 @@ use crate::Severity;
 
 use crate::context::ChangeContext;
 use crate::finding::Draft;
+use crate::state::demands_null;
 use crate::rule::declare_rule;
 
 declare_rule! {
@@ -14,7 +15,8 @@ declare_rule! {
     ///
     /// Reports `INSERT … ON CONFLICT DO UPDATE`, `ON DUPLICATE KEY UPDATE`, `REPLACE INTO`, `MERGE`
     /// and an `UPDATE` with a condition, where they overwrite values that were there before this
-    /// deployment. Information where the runner keeps a restore point.
+    /// deployment. Information where the runner keeps a restore point, and where an `UPDATE` only
+    /// fills what is NULL.
     ///
     /// ## Why is this bad
     ///
@@ -75,11 +77,26 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         return None;
     }
     let draft = Draft::new(format!("{how} in {}", cx.describe(table)));
+    if fills_nulls(cx.change) {
+        return Some(
+            Draft::new(format!("NULLs in {} get a value", cx.describe(table)))
+                .severity(Severity::Info)
+                .help("which rows had none is not known afterwards"),
+        );
+    }
     Some(if cx.protected(table) {
         draft.severity(Severity::Info).help("Downhaul keeps them before it runs this migration")
     } else {
         draft.help("let Downhaul keep a restore point, or copy them to another place first")
     })
+}
+
+/// `SET c = … WHERE c IS NULL`, for every column that it sets.
+fn fills_nulls(change: &Change) -> bool {
+    let Change::Update { columns, rows: RowFilter::Where(condition), .. } = change else {
+        return false;
+    };
+    !columns.is_empty() && columns.iter().all(|c| demands_null(&condition.text, c))
 }
 
 #[cfg(test)]
@@ -99,5 +116,22 @@ REPLACE INTO t VALUES (1);"#,
                 true,
             )],
         );
+    }
+
+    #[test]
+    fn only_null_is_filled() {
+        use super::*;
+        use downhaul_syntax::{Dialect, parse_script};
+        for (text, expect) in [
+            ("UPDATE t SET a = 1 WHERE a IS NULL", true),
+            ("UPDATE t SET a = 1, b = 2 WHERE t.a IS NULL AND b IS NULL AND id < 5", true),
+            ("UPDATE t SET a = 1, b = 2 WHERE a IS NULL", false),
+            ("UPDATE t SET a = 1 WHERE a IS NULL OR a = 0", false),
+            ("UPDATE t SET a = 1", false),
+        ] {
+            let script = parse_script(text, Dialect::Postgres);
+            let fills = script.statements[0].changes().iter().all(fills_nulls);
+            assert_eq!(fills, expect, "{text}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! LK19.
 
-use downhaul_syntax::Change;
 use downhaul_syntax::change::RowFilter;
+use downhaul_syntax::{Change, Dialect};
 
 use crate::facts::Phase;
 
@@ -12,12 +12,14 @@ use crate::rule::declare_rule;
 declare_rule! {
     /// ## What it does
     ///
-    /// Reports `UPDATE` or `DELETE` of all rows of a populated table in one statement.
+    /// Reports `UPDATE` or `DELETE` of all rows of a populated table in one statement; on SQLite
+    /// also a copy of all rows, as the rebuild of a table needs it.
     ///
     /// ## Why is this bad
     ///
     /// Every row is locked until the end, the journal of the database and its replicas have to take
-    /// all of it at once, and PostgreSQL keeps every old version of every row until then.
+    /// all of it at once, and PostgreSQL keeps every old version of every row until then. SQLite has
+    /// one writer at a time: all others wait.
     ///
     /// ## What to do
     ///
@@ -54,6 +56,11 @@ declare_rule! {
 }
 
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
+    if cx.dialect() == Dialect::Sqlite
+        && let Some(draft) = copies_rows(cx)
+    {
+        return Some(draft);
+    }
     let (table, verb) = match cx.change {
         Change::Update { table, rows: RowFilter::All, .. } => (table, "updated"),
         Change::Delete { table, rows: RowFilter::All, .. } => (table, "deleted"),
@@ -69,4 +76,24 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         ))
         .help("do it in batches, in a migration marked `-- downhaul:phase backfill`"),
     )
+}
+
+/// SQLite: whoever writes many rows keeps all other writers of the database waiting.
+fn copies_rows(cx: &ChangeContext<'_>) -> Option<Draft> {
+    let query = match cx.change {
+        Change::Insert { from_query: Some(query), .. } => query,
+        Change::CreateTable { def, .. } => def.as_query.as_ref()?,
+        _ => return None,
+    };
+    let lower = query.text.to_lowercase();
+    let limited = lower.split_whitespace().any(|w| matches!(w, "where" | "limit" | "join"));
+    let source = query.tables.iter().find(|t| cx.populated(t))?;
+    (!limited && cx.table(source).is_some()).then(|| {
+        Draft::new(format!(
+            "all rows of {} are copied in one statement: nobody else can write to the database \
+             meanwhile",
+            cx.describe(source)
+        ))
+        .help("run it when little is written, or copy in batches")
+    })
 }

@@ -2,6 +2,7 @@
 
 use downhaul_syntax::Change;
 
+use crate::Severity;
 use crate::context::ChangeContext;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
@@ -9,12 +10,14 @@ use crate::rule::declare_rule;
 declare_rule! {
     /// ## What it does
     ///
-    /// Reports `DROP INDEX` without `CONCURRENTLY` on a table that holds rows.
+    /// Reports `DROP INDEX` without `CONCURRENTLY` on a table that holds rows: information where the
+    /// runner bounds every wait for a lock, a warning where it does not and on tables named as hot
+    /// or known to be large.
     ///
     /// ## Why is this bad
     ///
     /// It takes an `ACCESS EXCLUSIVE` lock on the table: it waits for every running query, and
-    /// every new query waits behind it.
+    /// every new query waits behind it. The lock itself is brief, as that of any `ALTER TABLE`.
     ///
     /// ## What to do
     ///
@@ -61,6 +64,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
                 Draft::new(format!(
                     "dropping `{name}` waits for all queries on its table, and new ones wait behind it"
                 ))
+                .severity(cx.brief_lock())
                 .help("use `DROP INDEX CONCURRENTLY` in a migration that runs outside a transaction"),
             );
         }
@@ -69,10 +73,12 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if young || !cx.populated(&table) || cx.is_partitioned(&table) {
         return None;
     }
+    let severity = if cx.is_large(&table) { Severity::Warning } else { cx.brief_lock() };
     let draft = Draft::new(format!(
         "dropping `{name}` waits for all queries on {}, and new ones wait behind it",
         cx.describe(&table)
     ))
+    .severity(severity)
     .help("use `DROP INDEX CONCURRENTLY` in a migration that runs outside a transaction");
     Some(cx.fix_concurrently(draft))
 }

@@ -12,7 +12,7 @@ declare_rule! {
     /// ## What it does
     ///
     /// Reports an explicit `LOCK TABLE` or `LOCK TABLES` that keeps readers or writers of a
-    /// populated table waiting.
+    /// populated table waiting while other statements run. Information where none follows.
     ///
     /// ## Why is this bad
     ///
@@ -32,6 +32,7 @@ declare_rule! {
     /// CREATE MATERIALIZED VIEW totals AS SELECT customer, total FROM orders;
     /// -- up
     /// LOCK TABLE orders;
+    /// UPDATE orders SET note = '' WHERE id < 1000;
     /// ```
     ///
     /// ## Safe example
@@ -62,9 +63,30 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         .map(|l| format!("{} ({} wait)", cx.describe(&l.table), l.blocks.for_people()))
         .collect();
     (!hit.is_empty()).then(|| {
-        Draft::new(format!("this locks {} until the end of the transaction", hit.join(", ")))
-            .help("take the weakest mode that does, as late as possible")
+        let draft =
+            Draft::new(format!("this locks {} until the end of the transaction", hit.join(", ")))
+                .help("take the weakest mode that does, as late as possible");
+        if works_on(cx) { draft } else { draft.severity(cx.brief_lock()) }
     })
+}
+
+/// Something runs while the lock is held.
+fn works_on(cx: &ChangeContext<'_>) -> bool {
+    let idle = |change: &Change| {
+        matches!(
+            change,
+            Change::Transaction { .. }
+                | Change::SetVariable { .. }
+                | Change::NoEffect { .. }
+                | Change::LockTable { .. }
+        )
+    };
+    // MySQL's lasts until UNLOCK TABLES, whatever the transactions do.
+    if cx.dialect().is_mysql_family() {
+        cx.later().any(|i| !idle(i.change))
+    } else {
+        cx.later_in_transaction().any(|i| !idle(i.change))
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use downhaul_syntax::Change;
 
+use crate::Severity;
 use crate::context::ChangeContext;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
@@ -12,6 +13,9 @@ declare_rule! {
     /// Reports row-level security taken off a table that was there before (`DISABLE`, `NO FORCE`),
     /// a policy that is dropped and not made again, and one that lets everybody do everything
     /// (`USING (true)` without `FOR SELECT`).
+    ///
+    /// Such a policy is information where row-level security was off before this migration: then it
+    /// lifts nothing.
     ///
     /// ## Why is this bad
     ///
@@ -93,12 +97,16 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         Change::CreatePolicy { name, table, text } | Change::AlterPolicy { name, table, text }
             if lets_all(text) =>
         {
-            Some(
-                Draft::new(format!(
-                    "policy `{name}` lets every role read and write all rows of `{table}`"
-                ))
-                .help("write the condition, or restrict it: FOR SELECT, TO role"),
-            )
+            let on_before = cx.table(table).is_none_or(|t| t.assumed || t.row_security)
+                && !cx.earlier().any(|i| {
+                    matches!(i.change, Change::RowSecurity { table: t, enabled: Some(true), .. }
+                        if t.name == table.name)
+                });
+            let draft = Draft::new(format!(
+                "policy `{name}` lets every role read and write all rows of `{table}`"
+            ))
+            .help("write the condition, or restrict it: FOR SELECT, TO role");
+            Some(if on_before { draft } else { draft.severity(Severity::Info) })
         }
         _ => None,
     }

@@ -1,0 +1,45 @@
+//! What MariaDB refuses beyond what the catalog says of missing and existing objects. Each case was
+//! run on 10.11.
+
+use downhaul_syntax::{Change, Dialect};
+
+use super::Scene;
+
+/// Why the server refuses a change.
+pub(super) fn refused(change: &Change, scene: &Scene<'_>) -> Vec<String> {
+    let mut out = Vec::new();
+    if let Change::AddColumn { table, .. }
+    | Change::DropColumn { table, .. }
+    | Change::RenameColumn { table, .. }
+    | Change::ModifyColumn { table, .. } = change
+        && scene.state.dialect() == Dialect::MariaDb
+        && scene.state.table(table).is_some_and(|t| t.options.contains_key("system versioning"))
+        && !scene.setting_is("system_versioning_alter_history", &["keep", "1"])
+    {
+        out.push(format!(
+            "change of historical system-versioned `{table}` is not allowed: \
+             SET system_versioning_alter_history = KEEP first"
+        ));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::examples::cases;
+    use crate::rules::find_rule;
+
+    #[test]
+    fn as_the_server_says() {
+        let rule = find_rule("TX10").unwrap();
+        let base = "-- history\nCREATE TABLE t (a int) WITH SYSTEM VERSIONING;\n\
+                    CREATE TABLE plain (a int);\n-- up\n";
+        for (up, expect) in [
+            ("ALTER TABLE t ADD COLUMN c int", true),
+            ("SET system_versioning_alter_history = KEEP; ALTER TABLE t ADD COLUMN c int", false),
+            ("ALTER TABLE plain ADD COLUMN c int", false),
+        ] {
+            cases(rule, &[("mariadb", &format!("{base}{up}"), expect)]);
+        }
+    }
+}

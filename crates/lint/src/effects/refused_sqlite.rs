@@ -1,0 +1,104 @@
+//! What SQLite refuses beyond what the catalog says of missing, existing and dependent objects.
+//! Each case was run (3.40 to 3.50).
+
+use downhaul_syntax::{Change, ColumnDef, ConstraintKind};
+
+use super::Scene;
+use super::default_value::{default_fails_check, is_null};
+
+/// Why SQLite refuses a change.
+pub(super) fn refused(change: &Change, scene: &Scene<'_>) -> Vec<String> {
+    let mut out = Vec::new();
+    out.extend(unknown_statement(change, scene));
+    if let Change::AddColumn { table, column, .. } = change
+        && scene.state.in_use(table)
+    {
+        out.extend(new_column(column, scene));
+    }
+    out
+}
+
+/// Statements and clauses of other databases (some came with 3.53).
+fn unknown_statement(change: &Change, scene: &Scene<'_>) -> Option<String> {
+    let newer = scene.state.options.at_least(3, 53, 0);
+    let what = match change {
+        Change::AddColumn { if_not_exists: true, .. } => {
+            return Some("syntax error: SQLite has no ADD COLUMN IF NOT EXISTS".to_owned());
+        }
+        Change::DropColumn { if_exists: true, .. } => {
+            return Some("syntax error: SQLite has no DROP COLUMN IF EXISTS".to_owned());
+        }
+        Change::AddColumn { .. } | Change::DropColumn { .. } | Change::RenameColumn { .. }
+            if scene.siblings.len() > 1 =>
+        {
+            return Some("syntax error: SQLite takes one action per ALTER TABLE".to_owned());
+        }
+        Change::AlterColumnType { .. } => "ALTER COLUMN TYPE",
+        Change::SetDefault { .. } | Change::DropDefault { .. } => "ALTER COLUMN … DEFAULT",
+        Change::SetNotNull { .. } | Change::DropNotNull { .. } if !newer => {
+            "ALTER COLUMN … NOT NULL"
+        }
+        Change::AddConstraint { constraint, .. }
+            if !newer || !matches!(constraint.kind, ConstraintKind::Check { .. }) =>
+        {
+            "ADD CONSTRAINT"
+        }
+        Change::DropConstraint { .. } if !newer => "DROP CONSTRAINT",
+        Change::ModifyColumn { .. } => "MODIFY COLUMN",
+        Change::Truncate { .. } => "TRUNCATE",
+        _ => return None,
+    };
+    Some(format!(
+        "SQLite {} has no {what}: make a new table, copy the rows, drop the old one, rename",
+        scene.state.options.version()
+    ))
+}
+
+/// On a table with rows.
+fn new_column(column: &ColumnDef, scene: &Scene<'_>) -> Option<String> {
+    let references =
+        column.constraints.iter().any(|c| matches!(c.kind, ConstraintKind::ForeignKey { .. }));
+    let filled = column.default.as_ref().is_some_and(|d| !is_null(d));
+    let unchecked = scene.setting_is("foreign_keys", &["off", "0", "false", "no"]);
+    if references && filled && !unchecked {
+        return Some(format!(
+            "Cannot add a REFERENCES column with non-NULL default value: \"{}\"",
+            column.name
+        ));
+    }
+    default_fails_check(column).then(|| {
+        format!("CHECK constraint failed: the default of \"{}\" does not pass", column.name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::examples::cases;
+    use crate::rules::find_rule;
+
+    #[test]
+    fn as_sqlite_says() {
+        let rule = find_rule("TX10").unwrap();
+        let base = "-- history\nCREATE TABLE p (id integer PRIMARY KEY);\n\
+                    CREATE TABLE t (a int, b text);\n-- up\n";
+        for (up, expect) in [
+            ("ALTER TABLE t ALTER COLUMN a TYPE text", true),
+            ("ALTER TABLE t ADD CONSTRAINT k CHECK (a > 0)", true),
+            ("ALTER TABLE t ADD COLUMN c int CHECK (c > 0)", false),
+            ("ALTER TABLE t RENAME COLUMN a TO c", false),
+            ("ALTER TABLE t ADD COLUMN IF NOT EXISTS c int", true),
+            ("ALTER TABLE t DROP COLUMN IF EXISTS b", true),
+            ("ALTER TABLE t ADD COLUMN c int, ADD COLUMN d int", true),
+            ("ALTER TABLE t ADD COLUMN c int; ALTER TABLE t ADD COLUMN d int", false),
+            ("ALTER TABLE t ADD COLUMN c int DEFAULT 1 REFERENCES p", true),
+            ("PRAGMA foreign_keys = OFF; ALTER TABLE t ADD COLUMN c int DEFAULT 1 REFERENCES p", false),
+            ("ALTER TABLE t ADD COLUMN c int DEFAULT NULL REFERENCES p", false),
+            ("ALTER TABLE t ADD COLUMN c int NOT NULL DEFAULT 0 CHECK (c > 0)", true),
+            ("ALTER TABLE t ADD COLUMN c int NOT NULL DEFAULT 1 CHECK (c > 0)", false),
+        ] {
+            cases(rule, &[("sqlite", &format!("{base}{up}"), expect)]);
+        }
+        let text = format!("{base}ALTER TABLE t ADD CONSTRAINT k CHECK (a > 0)");
+        cases(rule, &[("sqlite:3.53.0", &text, false)]);
+    }
+}
