@@ -129,7 +129,7 @@ impl Guarded {
         rows.into_iter()
             .map(|row| {
                 let cells: Vec<String> = row.into_iter().map(Option::unwrap_or_default).collect();
-                cells.join(" ").replace(plain, "")
+                cells.join(" ").replacen(&format!("INDEX {plain} ON"), "INDEX ON", 1)
             })
             .collect()
     }

@@ -34,6 +34,7 @@ async fn one(session: &mut Session, sample: &Sample, case: &Case) -> Truth {
     let before = contents(session).await;
     let worked = working(session, sample).await;
     let files = Files::read(session).await;
+    let settings = settings(session).await;
     let mut truth = Truth::default();
     let guarded = Guarded::of(&case.statement);
     let old = match &guarded {
@@ -44,6 +45,9 @@ async fn one(session: &mut Session, sample: &Sample, case: &Case) -> Truth {
         Ok(()) => {}
         Err(code) => return Truth { fails: Some(code), ..Truth::default() },
     }
+    let now = self::settings(session).await;
+    truth.leaves =
+        settings.iter().zip(&now).filter(|(a, b)| a != b).map(|(a, _)| a.0.clone()).collect();
     files.compare(session, &mut truth).await;
     truth.loses = lost(&before, &contents(session).await);
     let still = working(session, sample).await;
@@ -91,7 +95,8 @@ impl Files {
                 truth.rewrites.insert(table);
             }
         }
-        for name in now.indexes.iter().filter(|(i, _)| !self.indexes.contains_key(*i)).map(|i| i.1) {
+        for name in now.indexes.iter().filter(|(i, _)| !self.indexes.contains_key(*i)).map(|i| i.1)
+        {
             if let Some(table) = self.table_with_rows(session, name).await {
                 truth.builds.insert(table);
             }
@@ -135,11 +140,10 @@ async fn carry_out(
     files: &Files,
     truth: &mut Truth,
 ) -> Result<(), String> {
-    let plain = async |session: &mut Session| {
-        session.try_run(statement).await.map_err(|e| error_code(&e))
-    };
+    let plain =
+        async |session: &mut Session| session.try_run(statement).await.map_err(|e| error_code(&e));
     let Some(altered) = Altered::of(statement) else { return plain(session).await };
-    let upper = statement.to_uppercase();
+    let upper = statement.to_uppercase().replace(" = ", "=");
     for (said, blocks) in [("LOCK=NONE", None), ("LOCK=SHARED", Some("writes"))] {
         if upper.contains(said) {
             plain(session).await?;
@@ -243,6 +247,15 @@ async fn contents(session: &mut Session) -> Contents {
         out.insert((table, column), values);
     }
     out
+}
+
+/// What a session keeps for the statements after it.
+async fn settings(session: &mut Session) -> Vec<(String, String)> {
+    const NAMES: &str = "'sql_mode', 'foreign_key_checks', 'unique_checks', 'autocommit', \
+         'sql_log_bin', 'time_zone', 'check_constraint_checks', 'sql_safe_updates', \
+         'lock_wait_timeout', 'character_set_client', 'system_versioning_alter_history'";
+    let sql = format!("SHOW SESSION VARIABLES WHERE variable_name IN ({NAMES})");
+    session.rows(&sql).await.into_iter().map(pair).collect()
 }
 
 /// Names of the statements of the running release that work now.

@@ -1,5 +1,12 @@
 //! `docs/lint-truth.md`.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use crate::agreement::agreement;
+use crate::data::{Engine, Set};
+use crate::others::others;
 use crate::verdict::{Class, Counts, Judged, Score};
 
 fn percent(value: f64) -> String {
@@ -18,65 +25,209 @@ fn row(name: &str, counts: Counts) -> String {
     )
 }
 
+const HEAD: &str = "| | hazardous | found | recall | harmless | false alarms | rate |\n\
+                    | --- | --: | --: | --: | --: | --: | --: |\n";
+
+const INTRODUCTION: &str = "# What the analyzer finds, measured
+
+Each statement below was run on a real server, on tables that hold rows, and its effects were
+measured: locks, tables written anew or read in full, index builds, values that are gone,
+statements of the running release that fail afterwards, rows that a role sees for the first time,
+settings that stay changed, objects of another shape that `IF NOT EXISTS` leaves as they are, or the
+refusal. No label was given by hand. Then Downhaul was given the schema as migrations and judged
+each statement without a server. A finding counts from the severity warning on. The data lies in
+`tests/lint_truth/`, is measured again by `cargo test --test lint_truth`, and this page is written by
+the same test.
+
+A statement is hazardous where the server refuses it, a table is locked while one is read or written
+in full, statements of the running release fail, or values are gone. A brief lock alone is not: any
+`ALTER TABLE` takes one, and the runner bounds the wait for it. On MariaDB a table that is written
+anew counts also without a lock, for the replicas stand still as long; on SQLite many pages written
+count, for nobody else can write meanwhile.
+
+## Statements that the rules were written with
+
+";
+
+const HELD_OUT: &str = "
+## Statements never seen
+
+A second schema and its statements were written before anyone looked at what the analyzer says of
+them, and were measured the same way. The first score is what it said then; the second is after the
+rules were mended by it. No statement was taken out.
+
+";
+
+const OTHERS: &str = "
+## The same statements, judged by other tools
+
+`scripts/compare-linters` gives each PostgreSQL statement to each tool as a migration file of its
+own, with timeouts preset, the version and the transaction told where the tool takes them, and its
+rules of taste left out; safe-migrate gets a synced snapshot of the schema where one is given. The
+others see the file alone, which is how they are made to be used: they cannot know what a statement
+meets.
+
+";
+
+const AGREEMENT: &str = "
+## Effects, item by item
+
+`downhaul lint --format json` tells the effects of each statement. Here they are compared with the
+measurement, over both sets: the share of cases in which both say exactly the same, and how many
+cases have something to say at all. What a statement does to values depends on the values: `WHERE`
+may match no row, so a loss that is claimed may not have been measured.
+
+";
+
+/// What the analyzer said at first of the statements that were held out.
+fn first_score(engine: Engine) -> Counts {
+    let text = read("held_out_first_score.tsv");
+    let line = text.lines().find(|l| l.starts_with(engine.name())).expect("a line an engine");
+    let cells: Vec<usize> =
+        line.split('\t').skip(1).map(|c| c.parse().expect("a number")).collect();
+    let [hazardous, missed, harmless, false_alarms] = cells[..] else { panic!("{line}") };
+    Counts { hazardous, missed, harmless, false_alarms }
+}
+
+fn read(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lint_truth").join(name);
+    fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// Why the verdict on a statement is left as it is.
+fn reasons() -> BTreeMap<(String, String), String> {
+    read("reasons.tsv")
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let cells: Vec<&str> = line.split('\t').collect();
+            let [set, statement, reason] = cells[..] else { panic!("not three cells: {line}") };
+            ((set.to_owned(), statement.to_owned()), reason.to_owned())
+        })
+        .collect()
+}
+
 /// The whole page.
 pub(crate) fn page(scores: &[Score]) -> String {
-    let mut out = String::from(
-        "# What the analyzer finds, measured\n\n\
-         Each statement below was run on a real server, on tables that hold rows, and its effects were\n\
-         measured: locks, tables written anew or read in full, index builds, values that are gone,\n\
-         statements of the running release that fail afterwards, or the refusal. No label was given by\n\
-         hand. Then Downhaul was given the schema as migrations and judged each statement without a\n\
-         server. A finding counts from the severity warning on. The data lies in `tests/lint_truth/`, is\n\
-         measured again by `cargo test --test lint_truth`, and this page is written by the same test.\n\n\
-         | engine | hazardous | found | recall | harmless | false alarms | rate |\n\
-         | --- | --: | --: | --: | --: | --: | --: |\n",
-    );
-    for score in scores {
+    let of = |set: Set| scores.iter().filter(move |s| s.set == set);
+    let mut out = String::from(INTRODUCTION);
+    out.push_str(HEAD);
+    for score in of(Set::Known) {
         out.push_str(&row(score.engine.title(), score.overall()));
     }
+    out.push_str(HELD_OUT);
+    out.push_str(HEAD);
+    for score in of(Set::HeldOut) {
+        let title = score.engine.title();
+        out.push_str(&row(&format!("{title}, first score"), first_score(score.engine)));
+        out.push_str(&row(&format!("{title}, mended"), score.overall()));
+    }
+    out.push_str(OTHERS);
+    out.push_str(HEAD);
+    for score in scores.iter().filter(|s| s.engine == Engine::Postgres) {
+        let set = if score.set == Set::Known { "known" } else { "never seen" };
+        if score.set == Set::HeldOut {
+            out.push_str(&row("Downhaul, never seen, first score", first_score(score.engine)));
+        }
+        out.push_str(&row(&format!("Downhaul, {set}"), score.overall()));
+        for other in others(score) {
+            let unasked = match other.unasked {
+                0 => String::new(),
+                n => format!(" ({n} not asked)"),
+            };
+            out.push_str(&row(&format!("{}, {set}{unasked}", other.tool), other.counts));
+        }
+    }
+    out.push_str(AGREEMENT);
+    effects(&mut out, scores);
+    let reasons = reasons();
     for score in scores {
-        out.push_str(&format!("\n## {}\n\n", score.engine.title()));
-        out.push_str("| hazard | cases | found | recall |\n| --- | --: | --: | --: |\n");
-        for class in Class::ALL {
-            let counts = score.class(class);
-            if counts.hazardous > 0 {
-                let found = counts.hazardous - counts.missed;
-                let recall = percent(counts.recall());
-                out.push_str(&format!(
-                    "| {} | {} | {found} | {recall} |\n",
-                    class.title(),
-                    counts.hazardous
-                ));
-            }
-        }
-        list(&mut out, "Missed", score.judged.iter().filter(|j| j.missed()));
-        list(&mut out, "False alarms", score.judged.iter().filter(|j| j.false_alarm()));
-        out.push_str("\n| statement | measured | Downhaul |\n| --- | --- | --- |\n");
-        for judged in &score.judged {
-            let codes: Vec<&str> = judged.codes.iter().copied().collect();
-            out.push_str(&format!(
-                "| {} | {} | {} |\n",
-                cell(judged),
-                judged.case.truth.to_string().replace('|', "\\|"),
-                codes.join(" "),
-            ));
-        }
+        details(&mut out, score, &reasons);
     }
     out
 }
 
-fn cell(judged: &Judged) -> String {
-    let text = if judged.case.history.is_empty() {
-        format!("`{}`", judged.case.statement)
-    } else {
-        format!("`{}` after `{}`", judged.case.statement, judged.case.history)
-    };
-    text.replace('|', "\\|")
+fn effects(out: &mut String, scores: &[Score]) {
+    out.push_str(
+        "| | effect | cases | with some | exactly the same | rate |\n\
+         | --- | --- | --: | --: | --: | --: |\n",
+    );
+    for engine in Engine::ALL {
+        let both: Vec<_> = scores.iter().filter(|s| s.engine == engine).map(agreement).collect();
+        for (at, first) in both[0].iter().enumerate() {
+            let sum = |f: fn(&crate::agreement::Agreement) -> usize| -> usize {
+                both.iter().map(|b| f(&b[at])).sum()
+            };
+            let same = sum(|a| a.same);
+            let all = same + sum(|a| a.different.len());
+            out.push_str(&format!(
+                "| {} | {} | {all} | {} | {same} | {} |\n",
+                engine.title(),
+                first.kind.title(),
+                sum(|a| a.some),
+                percent(crate::verdict::ratio(same, all, 1.0)),
+            ));
+        }
+    }
 }
 
-fn list<'a>(out: &mut String, title: &str, judged: impl Iterator<Item = &'a Judged>) {
-    let lines: Vec<String> = judged.map(|j| format!("- {}\n", j.line())).collect();
+fn details(out: &mut String, score: &Score, reasons: &BTreeMap<(String, String), String>) {
+    let set = if score.set == Set::Known { "" } else { ", never seen" };
+    out.push_str(&format!("\n## {}{set}\n\n", score.engine.title()));
+    out.push_str("| hazard | cases | found | recall |\n| --- | --: | --: | --: |\n");
+    for class in Class::ALL {
+        let counts = score.class(class);
+        if counts.hazardous > 0 {
+            let found = counts.hazardous - counts.missed;
+            let recall = percent(counts.recall());
+            out.push_str(&format!(
+                "| {} | {} | {found} | {recall} |\n",
+                class.title(),
+                counts.hazardous
+            ));
+        }
+    }
+    let why = |judged: &&Judged| {
+        let stem = crate::data::stem(score.engine, score.set);
+        let reason = reasons.get(&(stem, judged.case.statement.clone()));
+        reason.map_or_else(String::new, |r| format!("\n  {r}"))
+    };
+    list(out, "Missed", score.judged.iter().filter(|j| j.missed()), why);
+    list(out, "False alarms", score.judged.iter().filter(|j| j.false_alarm()), why);
+    out.push_str("\n| statement | measured | Downhaul |\n| --- | --- | --- |\n");
+    for judged in &score.judged {
+        let codes: Vec<&str> = judged.codes.iter().copied().collect();
+        out.push_str(&format!(
+            "| {} | {} | {} |\n",
+            judged.title().replace('|', "\\|"),
+            judged.case.truth.to_string().replace('|', "\\|"),
+            codes.join(" "),
+        ));
+    }
+}
+
+fn list<'a>(
+    out: &mut String,
+    title: &str,
+    judged: impl Iterator<Item = &'a Judged>,
+    why: impl Fn(&&'a Judged) -> String,
+) {
+    let lines: Vec<String> = judged.map(|j| format!("- {}{}\n", j.line(), why(&j))).collect();
     if !lines.is_empty() {
         out.push_str(&format!("\n{title}:\n\n{}", lines.concat()));
     }
+}
+
+/// Reasons for statements whose verdict is right by now, or that are gone.
+pub(crate) fn stale_reasons(scores: &[Score]) -> Vec<String> {
+    let wrong = |(stem, statement): &(String, String)| {
+        scores.iter().any(|score| {
+            crate::data::stem(score.engine, score.set) == *stem
+                && score
+                    .judged
+                    .iter()
+                    .any(|j| j.case.statement == *statement && (j.missed() || j.false_alarm()))
+        })
+    };
+    reasons().into_keys().filter(|key| !wrong(key)).map(|(_, statement)| statement).collect()
 }

@@ -27,11 +27,15 @@ const COLUMNS: &str = "SELECT a.attrelid::regclass::text, quote_ident(a.attname)
      WHERE c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' \
      AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'";
 
+/// Not UTC: the worst case for `timestamp`.
+const TIME_ZONE: &str = "SET TimeZone = 'Europe/Oslo'";
+
 /// Measures every case anew.
 pub(crate) async fn measure(sample: &Sample) -> Vec<Case> {
     let server = Postgres::shared();
     let base = server.fresh_database().await;
     let mut session = base.session().await;
+    session.run(TIME_ZONE).await;
     session.run(&sample.setup).await;
     session.close().await;
     // What is rolled back needs no database of its own.
@@ -60,10 +64,10 @@ pub(crate) async fn measure(sample: &Sample) -> Vec<Case> {
     out
 }
 
-/// A session whose time zone is not UTC: the worst case for `timestamp`.
+/// A session as the migrations have it.
 async fn connect(url: &str) -> Session {
     let mut session = Session::connect(url).await;
-    session.run("SET TimeZone = 'Europe/Oslo'").await;
+    session.run(TIME_ZONE).await;
     session
 }
 
@@ -107,6 +111,7 @@ struct Before {
     types: BTreeMap<(String, String), String>,
     contents: Contents,
     working: BTreeSet<String>,
+    seen: BTreeMap<String, u64>,
 }
 
 impl Before {
@@ -119,8 +124,9 @@ impl Before {
         let types = types(session).await;
         let contents = contents(session, &types, &BTreeMap::new()).await;
         let working = working(session, sample).await;
+        let seen = seen(session, sample).await;
         session.run("ROLLBACK").await;
-        Self { types, contents, working }
+        Self { types, contents, working, seen }
     }
 
     /// In a transaction block, after the statement.
@@ -131,14 +137,33 @@ impl Before {
         truth.loses = lost(&self.contents, &contents(session, &now, &self.types).await);
         let still = working(session, sample).await;
         truth.breaks = self.working.difference(&still).cloned().collect();
+        let now = seen(session, sample).await;
+        for (name, count) in &now {
+            if self.seen.get(name).is_some_and(|before| before < count) {
+                truth.shows.insert(name.clone());
+            }
+        }
     }
+}
+
+/// How many rows the queries named `count-…` see. In a transaction block.
+async fn seen(session: &mut Session, sample: &Sample) -> BTreeMap<String, u64> {
+    let mut out = BTreeMap::new();
+    for (name, query) in sample.queries.iter().filter(|(name, _)| name.starts_with("count-")) {
+        session.run("SAVEPOINT query").await;
+        let rows = session.try_rows(query).await.unwrap_or_default();
+        session.run("ROLLBACK TO query").await;
+        let count = rows.first().and_then(|r| r[0].as_ref()?.parse().ok());
+        out.extend(count.map(|c| (name.clone(), c)));
+    }
+    out
 }
 
 /// Outside of a transaction block. Other sessions hold the lock of a writer on one table each; the
 /// lock that the statement waits for is read while it waits, and then that writer leaves. Who waits
 /// for a writer's transaction to end, as `CREATE INDEX CONCURRENTLY` does, keeps no other waiting.
 async fn outside(url: &str, sample: &Sample, case: &Case) -> Truth {
-    let mut session = Session::connect(url).await;
+    let mut session = connect(url).await;
     let old = Before::read(&mut session, sample, case).await;
     let before = relations(&mut session).await;
     let mut writers = BTreeMap::new();

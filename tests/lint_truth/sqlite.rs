@@ -14,6 +14,16 @@ use crate::truth::{Contents, Truth, lost};
 /// setup have over 30 pages each.
 const MANY_FRAMES: u64 = 15;
 
+/// What a session keeps for the statements after it.
+const SETTINGS: &[&str] = &[
+    "foreign_keys",
+    "recursive_triggers",
+    "legacy_alter_table",
+    "ignore_check_constraints",
+    "writable_schema",
+    "synchronous",
+];
+
 /// Measures every case anew.
 pub(crate) async fn measure(sample: &Sample) -> Vec<Case> {
     let mut out = Vec::new();
@@ -46,12 +56,21 @@ async fn one(session: &mut Session, file: &SqliteFile, sample: &Sample, case: &C
     } else {
         format!("BEGIN; {}; COMMIT", case.statement)
     };
+    let mut settings = Vec::new();
+    for name in SETTINGS {
+        settings.push(((*name).to_owned(), session.value(&format!("PRAGMA {name}")).await));
+    }
+    let mut truth = Truth::default();
     if let Err(error) = session.try_run(&sql).await {
         return Truth { fails: Some(error_code(&error)), ..Truth::default() };
     }
     let log = file.path().with_extension("db-wal");
+    for (name, old) in &settings {
+        if session.value(&format!("PRAGMA {name}")).await != *old {
+            truth.leaves.insert(name.clone());
+        }
+    }
     let frames = fs::metadata(log).map_or(0, |m| m.len()) / 4120;
-    let mut truth = Truth::default();
     if frames >= MANY_FRAMES {
         truth.rewrites.insert("pages".to_owned());
     }
@@ -92,7 +111,8 @@ async fn working(session: &mut Session, sample: &Sample) -> BTreeSet<String> {
         if session.try_run(query).await.is_ok() {
             out.insert(name.clone());
         }
-        session.run("ROLLBACK").await;
+        // A trigger may have ended the transaction.
+        let _ = session.try_run("ROLLBACK").await;
     }
     out
 }

@@ -22,6 +22,10 @@ pub(crate) struct Truth {
     pub(crate) breaks: BTreeSet<String>,
     /// Objects of another shape, on account of which `IF NOT EXISTS` does nothing.
     pub(crate) hides: BTreeSet<String>,
+    /// Settings of the session that stay changed (MariaDB, SQLite).
+    pub(crate) leaves: BTreeSet<String>,
+    /// Roles that see more rows than before (PostgreSQL).
+    pub(crate) shows: BTreeSet<String>,
 }
 
 impl Truth {
@@ -45,6 +49,8 @@ impl Truth {
                 "loses" => truth.loses = list(),
                 "breaks" => truth.breaks = list(),
                 "hides" => truth.hides = list(),
+                "leaves" => truth.leaves = list(),
+                "shows" => truth.shows = list(),
                 other => panic!("unknown key {other}"),
             }
         }
@@ -76,6 +82,8 @@ impl fmt::Display for Truth {
             ("loses", &self.loses),
             ("breaks", &self.breaks),
             ("hides", &self.hides),
+            ("leaves", &self.leaves),
+            ("shows", &self.shows),
         ] {
             if !set.is_empty() {
                 let all: Vec<&str> = set.iter().map(String::as_str).collect();

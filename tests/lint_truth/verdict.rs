@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use downhaul_lint::{
-    DownPolicy, LintOptions, MigrationInput, Severity, SourceText, TransactionMode, lint_series,
+    DownPolicy, Effects, LintOptions, MigrationInput, Severity, SourceText, TransactionMode,
+    lint_series,
 };
+use downhaul_syntax::{Change, parse_script};
 
-use crate::data::{Case, Engine, Sample};
+use crate::data::{Case, Engine, Sample, Set};
 
 /// What a statement may do to a running system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,11 +23,22 @@ pub(crate) enum Class {
     Loses,
     /// `IF NOT EXISTS` does nothing: what is there has another shape.
     Hides,
+    /// Settings of the session stay changed.
+    Leaves,
+    /// A role sees more rows than before.
+    Shows,
 }
 
 impl Class {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Refused, Self::Blocks, Self::Breaks, Self::Loses, Self::Hides];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Refused,
+        Self::Blocks,
+        Self::Breaks,
+        Self::Loses,
+        Self::Hides,
+        Self::Leaves,
+        Self::Shows,
+    ];
 
     pub(crate) fn title(self) -> &'static str {
         match self {
@@ -34,6 +47,8 @@ impl Class {
             Self::Breaks => "statements of the running release fail",
             Self::Loses => "data is gone",
             Self::Hides => "it silently does nothing, for what is there has another shape",
+            Self::Leaves => "settings of the session stay changed",
+            Self::Shows => "a role sees rows that it did not see",
         }
     }
 }
@@ -44,11 +59,16 @@ pub(crate) struct Judged {
     pub(crate) measured: BTreeSet<Class>,
     /// Codes of findings of severity warning or error.
     pub(crate) codes: BTreeSet<&'static str>,
+    /// Of all its statements together.
+    pub(crate) effects: Effects,
+    /// Tables of the setup, as the measurement names them.
+    pub(crate) tables: BTreeSet<String>,
 }
 
 /// All of one engine.
 pub(crate) struct Score {
     pub(crate) engine: Engine,
+    pub(crate) set: Set,
     pub(crate) judged: Vec<Judged>,
 }
 
@@ -70,7 +90,7 @@ impl Counts {
         ratio(self.false_alarms, self.harmless, 0.0)
     }
 
-    fn add(&mut self, measured: bool, said: bool) {
+    pub(crate) fn add(&mut self, measured: bool, said: bool) {
         match (measured, said) {
             (true, said) => {
                 self.hazardous += 1;
@@ -85,7 +105,7 @@ impl Counts {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of a few hundred")]
-fn ratio(part: usize, whole: usize, empty: f64) -> f64 {
+pub(crate) fn ratio(part: usize, whole: usize, empty: f64) -> f64 {
     if whole == 0 { empty } else { part as f64 / whole as f64 }
 }
 
@@ -95,6 +115,7 @@ pub(crate) fn score(sample: &Sample) -> Score {
     let mut options = LintOptions::new(sample.engine.dialect());
     options.down = DownPolicy::Ignored;
     options.restore_points = false;
+    let tables = tables(&sample.setup, sample.engine);
     let judged = sample
         .cases
         .iter()
@@ -122,10 +143,36 @@ pub(crate) fn score(sample: &Sample) -> Score {
                 .filter(|f| f.severity >= Severity::Warning && counts(f.code))
                 .map(|f| f.code)
                 .collect();
-            Judged { case: case.clone(), measured: measured(sample.engine, case), codes }
+            let mut effects = Effects::none();
+            for statement in &report.effects {
+                effects.absorb(&statement.effects);
+            }
+            Judged {
+                case: case.clone(),
+                measured: measured(sample.engine, case),
+                codes,
+                effects,
+                tables: tables.clone(),
+            }
         })
         .collect();
-    Score { engine: sample.engine, judged }
+    Score { engine: sample.engine, set: sample.set, judged }
+}
+
+/// Names of the tables that a setup makes.
+fn tables(setup: &str, engine: Engine) -> BTreeSet<String> {
+    let script = parse_script(setup, engine.dialect());
+    script
+        .statements
+        .iter()
+        .flat_map(|s| s.changes())
+        .filter_map(|c| match c {
+            Change::CreateTable { def, .. } => {
+                Some(def.name.to_string().trim_start_matches("public.").to_owned())
+            }
+            _ => None,
+        })
+        .collect()
 }
 
 /// Families about what a statement does to a running system, and row security that is lifted; the
@@ -153,6 +200,12 @@ fn measured(engine: Engine, case: &Case) -> BTreeSet<Class> {
     if !truth.hides.is_empty() {
         out.insert(Class::Hides);
     }
+    if !truth.leaves.is_empty() {
+        out.insert(Class::Leaves);
+    }
+    if !truth.shows.is_empty() {
+        out.insert(Class::Shows);
+    }
     out
 }
 
@@ -170,6 +223,8 @@ impl Judged {
             Class::Breaks => any(&["BC", "SE04"]),
             Class::Loses => any(&["DL"]),
             Class::Hides => any(&["TX08"]),
+            Class::Leaves => any(&["TX07"]),
+            Class::Shows => any(&["SE04"]),
         }
     }
 
@@ -181,15 +236,21 @@ impl Judged {
         self.measured.is_empty() && !self.codes.is_empty()
     }
 
+    /// The statement and what ran before it, for people.
+    pub(crate) fn title(&self) -> String {
+        if self.case.history.is_empty() {
+            format!("`{}`", self.case.statement)
+        } else {
+            format!("`{}` after `{}`", self.case.statement, self.case.history)
+        }
+    }
+
     /// For people.
     pub(crate) fn line(&self) -> String {
         let codes: Vec<&str> = self.codes.iter().copied().collect();
-        let history = if self.case.history.is_empty() {
-            String::new()
-        } else {
-            format!(" [after {}]", self.case.history)
-        };
-        format!("{}{history}: {}; says {}", self.case.statement, self.case.truth, codes.join(" "))
+        let said =
+            if codes.is_empty() { String::new() } else { format!("; says {}", codes.join(" ")) };
+        format!("{}: {}{said}", self.title(), self.case.truth)
     }
 }
 

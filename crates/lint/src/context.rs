@@ -168,6 +168,13 @@ impl<'a> ChangeContext<'a> {
         draft.fix("build or drop it CONCURRENTLY, outside a transaction", edits)
     }
 
+    /// `DROP TEMPORARY TABLE`, which leaves tables of that name alone.
+    pub(crate) fn drops_temporary(&self) -> bool {
+        let mut words = self.statement.statement.text.split_ascii_whitespace();
+        words.next().is_some_and(|w| w.eq_ignore_ascii_case("drop"))
+            && words.next().is_some_and(|w| w.eq_ignore_ascii_case("temporary"))
+    }
+
     /// Whether a change belongs to a SQLite rebuild of a table (create new, copy, drop, rename).
     pub(crate) fn in_rebuild(&self) -> bool {
         self.facts.in_rebuild(self.index)

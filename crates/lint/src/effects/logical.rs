@@ -1,7 +1,10 @@
 //! What a change breaks, loses and cannot take back: the same for every database.
 
+use downhaul_catalog::Catalog;
 use downhaul_syntax::change::{InsertConflict, RowFilter};
-use downhaul_syntax::{Change, ConstraintKind, Dialect, Ident, ObjectKind, ObjectName};
+use downhaul_syntax::{
+    Change, ConstraintKind, Dialect, Ident, ObjectKind, ObjectName, SqlType, TypeDef,
+};
 
 use super::type_change::{Fit, fit, labels_fit, using_is_plain};
 use super::{Break, Effects, Loss, Scene, Use};
@@ -114,7 +117,7 @@ impl Writer<'_, '_> {
             }
             C::AddColumn { table, column, .. }
                 if state.in_use(table)
-                    && required(column)
+                    && required(column, state.catalog)
                     && state.dialect() != Dialect::Sqlite =>
             {
                 let name = self.part(table, &column.name);
@@ -238,8 +241,18 @@ impl Writer<'_, '_> {
     }
 }
 
+/// A domain with a default.
+fn fills_itself(ty: &SqlType, catalog: &Catalog) -> bool {
+    let name =
+        ObjectName { schema: ty.schema.clone(), name: Ident::stored(catalog.dialect, &ty.name) };
+    catalog.types.get(&catalog.normalize(&name)).is_some_and(|known| {
+        matches!(&known.def, TypeDef::Domain { default: Some(default), .. }
+            if !super::default_value::is_null(default))
+    })
+}
+
 /// `NOT NULL` without anything that fills it.
-pub(crate) fn required(column: &downhaul_syntax::ColumnDef) -> bool {
+pub(crate) fn required(column: &downhaul_syntax::ColumnDef, catalog: &Catalog) -> bool {
     let key =
         column.constraints.iter().any(|c| matches!(c.kind, ConstraintKind::PrimaryKey { .. }));
     (column.not_null || key)
@@ -247,5 +260,6 @@ pub(crate) fn required(column: &downhaul_syntax::ColumnDef) -> bool {
         && column.generated.is_none()
         && column.identity.is_none()
         && !column.auto_increment
+        && !column.ty.as_ref().is_some_and(|ty| fills_itself(ty, catalog))
         && !column.ty.as_ref().is_some_and(|t| t.name.ends_with("serial"))
 }

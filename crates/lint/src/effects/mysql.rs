@@ -126,6 +126,7 @@ pub(crate) fn operation<'c>(
                 return None;
             }
             let operation = match add_column(column, position.as_ref(), state.dialect()) {
+                "add-column-virtual" if reads_new_column(column, scene.siblings) => "change-type",
                 // No shortcut where an index is built in the same statement (measured).
                 "add-column-last" | "add-column-position" if builds_index(scene.siblings) => {
                     "add-column-indexed"
@@ -145,6 +146,14 @@ pub(crate) fn operation<'c>(
         ),
         C::AlterColumnType { table, .. } => ("change-type", table),
         C::SetDefault { table, .. } | C::DropDefault { table, .. } => ("set-default", table),
+        C::AddConstraint { table, constraint, if_not_exists: true }
+            if constraint
+                .name
+                .as_ref()
+                .is_some_and(|n| state.table(table).is_some_and(|t| t.constraint(n).is_some())) =>
+        {
+            return None;
+        }
         C::AddConstraint { table, constraint, .. } => (add_constraint(constraint, scene), table),
         C::DropConstraint { table, name, .. } => {
             let kind = state.table(table).and_then(|t| t.constraint(name)).map(|c| &c.kind);
@@ -190,8 +199,10 @@ pub(crate) fn operation<'c>(
             };
             (operation, table)
         }
-        C::MysqlPartition { table, verb, .. } => {
+        C::MysqlPartition { table, verb, text } => {
             let operation = match verb.to_lowercase().as_str() {
+                // Of a hash, where rows move to the new ones.
+                "add" if text.to_uppercase().contains("PARTITIONS ") => "reorganize-partition",
                 "add" => "add-partition",
                 "drop" | "truncate" | "exchange" | "discard" | "import" => "drop-partition",
                 "by" | "remove" => "partition-by",
@@ -205,6 +216,15 @@ pub(crate) fn operation<'c>(
         C::CreateTrigger { def, .. } => ("create-trigger", &def.table),
         C::DropTrigger { table: Some(table), .. } => ("create-trigger", table),
         _ => return None,
+    })
+}
+
+/// A generated column of one that comes with the same statement.
+fn reads_new_column(column: &ColumnDef, siblings: &[Change]) -> bool {
+    column.generated.as_ref().is_some_and(|g| {
+        siblings.iter().any(
+            |c| matches!(c, Change::AddColumn { column: new, .. } if g.expr.columns.contains(&new.name)),
+        )
     })
 }
 
@@ -267,7 +287,12 @@ fn modify_column(
                 .is_some_and(|o| o.stored != g.stored || o.expr.text != g.expr.text)
         })
     {
-        return "add-column-stored";
+        // Virtual before and after: only the definition changes.
+        let stored = |g: &downhaul_syntax::Generated| g.stored;
+        return match (&old.generated, &new.generated) {
+            (Some(o), Some(n)) if !stored(o) && !stored(n) => "modify-metadata",
+            _ => "add-column-stored",
+        };
     }
     if old.auto_increment != new.auto_increment && new.auto_increment {
         return "change-type";
@@ -468,8 +493,36 @@ pub(super) fn physical(change: &Change, scene: &Scene<'_>, out: &mut Effects) {
         _ => {}
     }
     if let Some((operation, table)) = operation(change, scene) {
+        let operation = if is_copied(operation, table, scene) { "change-type" } else { operation };
         add(online(operation, state.dialect(), state.options.version()), table, scene, out);
     }
+}
+
+/// An engine other than InnoDB copies what is more than metadata (measured on MyISAM).
+pub(crate) fn is_copied(operation: &str, table: &ObjectName, scene: &Scene<'_>) -> bool {
+    let engine = scene.state.table(table).and_then(|t| t.options.get("engine"));
+    let other = engine.is_some_and(|e| !e.eq_ignore_ascii_case("innodb"));
+    let touches_rows = [
+        "add-column",
+        "drop-column",
+        "drop-indexed-column",
+        "add-index",
+        "add-unique",
+        "add-fulltext",
+        "add-spatial",
+        "drop-index",
+        "set-not-null",
+        "drop-not-null",
+        "reorder-column",
+        "add-primary-key",
+        "drop-primary-key",
+        "change-primary-key",
+        "widen-varchar",
+        "same-engine",
+        "change-engine",
+        "force",
+    ];
+    other && touches_rows.iter().any(|o| operation.starts_with(o))
 }
 
 fn add(online: Online, table: &ObjectName, scene: &Scene<'_>, out: &mut Effects) {

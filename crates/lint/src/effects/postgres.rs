@@ -11,11 +11,20 @@ use super::default_value::{is_null, is_volatile};
 use super::table::{fact, mode};
 use super::type_change::{Storage, is_constrained_domain, storage, using_is_plain};
 use super::{Effects, LockEffect, Scene};
+use crate::state::State;
 
 /// Adds the locks, rewrites, scans and index builds of a change.
 pub(super) fn physical(change: &Change, scene: &Scene<'_>, out: &mut Effects) {
     let mut stage = Stage { scene, out };
     stage.change(change);
+}
+
+/// A new index lies in the schema of its table.
+pub(crate) fn beside(index: &ObjectName, table: &ObjectName) -> ObjectName {
+    ObjectName {
+        schema: index.schema.clone().or_else(|| table.schema.clone()),
+        name: index.name.clone(),
+    }
 }
 
 /// Where measured rows are played with real tables in their roles.
@@ -99,6 +108,11 @@ impl Stage<'_, '_> {
         family
     }
 
+    /// `SET TABLESPACE pg_default` of a table that never left it.
+    fn stays(&self, change: &Change) -> bool {
+        stays_in_tablespace(change, &self.scene.state)
+    }
+
     fn table(&self, name: &ObjectName) -> Option<&Table> {
         self.scene.state.table(name)
     }
@@ -124,7 +138,8 @@ impl Stage<'_, '_> {
                 kind: ObjectKind::Table | ObjectKind::MaterializedView,
                 name,
                 ..
-            } => self.on("set-tablespace", name),
+            } => self
+                .on(if self.stays(change) { "replica-identity" } else { "set-tablespace" }, name),
             C::SetTablespace { kind: ObjectKind::Index, name, .. } => {
                 if let Some(owner) = self.scene.state.index_table(name, None) {
                     self.on("drop-index", &owner);
@@ -232,9 +247,14 @@ impl Stage<'_, '_> {
             C::CreateIndex { index, concurrently, if_not_exists } => {
                 let there = *if_not_exists
                     && index.name.as_ref().is_some_and(|n| {
-                        self.scene.state.index_table(n, Some(&index.table)).is_some()
+                        let name = beside(n, &index.table);
+                        self.scene.state.index_table(&name, Some(&index.table)).is_some()
                     });
                 if there {
+                    // The lock is taken before it looks (measured).
+                    if !*concurrently {
+                        self.on("create-trigger", &index.table);
+                    }
                     return;
                 }
                 if index.only && self.scene.state.is_partitioned(&index.table) {
@@ -596,6 +616,15 @@ impl Stage<'_, '_> {
         let users = self.scene.state.tables_of_type(name);
         self.play("alter-domain", &[("dt", &users)]);
     }
+}
+
+/// `SET TABLESPACE pg_default` of a table that the known history never moved.
+pub(crate) fn stays_in_tablespace(change: &Change, state: &State<'_>) -> bool {
+    let Change::SetTablespace { kind: ObjectKind::Table, name, tablespace } = change else {
+        return false;
+    };
+    tablespace == "pg_default"
+        && state.table(name).is_some_and(|t| !t.assumed && !t.options.contains_key("tablespace"))
 }
 
 /// Whether adding this column writes every row anew.

@@ -4,7 +4,7 @@
 use downhaul_catalog::Table;
 use downhaul_syntax::{
     Change, ColumnDef, ConstraintDef, ConstraintKind, Dialect, Expr, Ident, IndexPart, ObjectName,
-    Partitioning, Query, RoutineDef, SqlType,
+    Partitioning, Query, RoutineDef, SqlType, TypeDef,
 };
 
 use super::default_value::is_null;
@@ -57,6 +57,9 @@ impl Judge<'_, '_> {
                 self.constraint(table, constraint);
             }
             Change::CreateIndex { index, concurrently, .. } => {
+                if self.scene.state.catalog.view(&index.table).is_some_and(|v| !v.materialized) {
+                    self.say(format!("cannot create index on view \"{}\"", index.table));
+                }
                 let partitioned = self.scene.state.is_partitioned(&index.table);
                 if *concurrently && partitioned {
                     let table = &index.table;
@@ -72,7 +75,15 @@ impl Judge<'_, '_> {
                     self.unknown_columns(&index.table, expr, &[]);
                 }
             }
+            Change::CreateTable { def, if_not_exists }
+                if *if_not_exists && self.scene.state.table(&def.name).is_some() => {}
             Change::CreateTable { def, .. } if def.like.is_empty() && def.inherits.is_empty() => {
+                for column in &def.columns {
+                    self.unknown_type(column.ty.as_ref());
+                }
+                if let Some(Partitioning::Of { parent, bounds: Some(bounds) }) = &def.partitioning {
+                    self.overlaps(parent, &def.name, bounds);
+                }
                 if def.partitioning.is_some() || def.as_query.is_some() {
                     return;
                 }
@@ -83,6 +94,9 @@ impl Judge<'_, '_> {
                         self.columns_among(&own, &def.name, expr);
                     }
                 }
+            }
+            Change::AttachPartition { table, partition, bounds: Some(bounds) } => {
+                self.overlaps(table, partition, bounds);
             }
             Change::DetachPartition { table, concurrently: true, .. }
                 if self.scene.state.default_partition(table).is_some() =>
@@ -95,13 +109,15 @@ impl Judge<'_, '_> {
                 self.say(format!("\"{name}\" is not a materialized view"));
             }
             Change::CreateView { name, or_replace: true, columns, query, .. } => {
-                if let Some(names) =
-                    view_columns::of_definition(columns, query, Dialect::Postgres)
+                if let Some(names) = view_columns::of_definition(columns, query, Dialect::Postgres)
                 {
                     self.replace_view(name, &names, query);
                 }
             }
             Change::CreateRoutine { def, or_replace: true, .. } => self.replace_routine(def),
+            Change::Insert { table, columns, from_query: Some(query), .. } => {
+                self.copies(table, columns, query);
+            }
             _ => {}
         }
     }
@@ -161,7 +177,7 @@ impl Judge<'_, '_> {
         }
         if let Some(ty) = ty
             && let Some(literal) = quoted(&default.text)
-            && !literal_fits(literal, ty)
+            && !(literal_fits(literal, ty) && self.is_label(literal, ty))
         {
             self.say(format!(
                 "invalid input syntax for type {}: \"{literal}\" (default of \"{column}\")",
@@ -171,12 +187,67 @@ impl Judge<'_, '_> {
     }
 
     fn add_column(&mut self, table: &ObjectName, column: &ColumnDef) {
+        let partition = self.scene.state.table(table).and_then(|t| t.partitioning.as_ref());
+        if matches!(partition, Some(Partitioning::Of { .. })) {
+            self.say("cannot add column to a partition");
+        }
+        self.unknown_type(column.ty.as_ref());
         if let Some(default) = &column.default {
             self.default(table, &column.name, column.ty.as_ref(), default);
         }
         for constraint in &column.constraints {
             if let ConstraintKind::Check { expr, .. } = &constraint.kind {
                 self.unknown_columns(table, expr, &[&column.name]);
+            }
+        }
+    }
+
+    /// A label of the enum, where the type is one.
+    fn is_label(&self, literal: &str, ty: &SqlType) -> bool {
+        let state = &self.scene.state;
+        match state.catalog.types.get(&state.catalog.normalize(&type_name(ty))).map(|t| &t.def) {
+            Some(TypeDef::Enum(labels)) if ty.dimensions == 0 => {
+                labels.iter().any(|l| l == literal)
+            }
+            _ => true,
+        }
+    }
+
+    /// A type that nobody made: of a schema whose objects are known, or while no extension is there
+    /// that may bring it.
+    fn unknown_type(&mut self, ty: Option<&SqlType>) {
+        let Some(ty) = ty else { return };
+        let state = &self.scene.state;
+        let catalog = state.catalog;
+        let name = type_name(ty);
+        let known = catalog.normalize(&name);
+        let relation = catalog.table(&name).is_some() || catalog.view(&name).is_some();
+        if !state.history_known || catalog.types.contains_key(&known) || relation {
+            return;
+        }
+        let surely = match &ty.schema {
+            Some(schema) => catalog.tables.keys().any(|t| t.schema.as_ref() == Some(schema)),
+            None => {
+                !is_built_in(&ty.name)
+                    && ty.raw.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+                    && catalog.extensions.iter().all(|e| WITHOUT_TYPES.contains(&e.as_str()))
+            }
+        };
+        if surely {
+            self.say(format!("type \"{name}\" does not exist"));
+        }
+    }
+
+    /// The bounds of a range partition reach into those of another.
+    fn overlaps(&mut self, parent: &ObjectName, partition: &ObjectName, bounds: &str) {
+        let Some((from, to)) = range(bounds) else { return };
+        for other in self.scene.state.partitions(parent) {
+            let known = self.scene.state.table(&other).and_then(|t| t.partitioning.as_ref());
+            let Some(Partitioning::Of { bounds: Some(text), .. }) = known else { continue };
+            let Some((low, high)) = range(text) else { continue };
+            if less(from, high) == Some(true) && less(low, to) == Some(true) {
+                self.say(format!("partition \"{partition}\" would overlap partition \"{other}\""));
+                return;
             }
         }
     }
@@ -288,6 +359,38 @@ impl Judge<'_, '_> {
         }
     }
 
+    /// `INSERT … SELECT * FROM one`: as many columns, of types that are cast on assignment.
+    fn copies(&mut self, into: &ObjectName, columns: &[Ident], query: &Query) {
+        let words: Vec<&str> = query.text.split_whitespace().collect();
+        let [select, "*", from, _] = words[..] else { return };
+        if !select.eq_ignore_ascii_case("select") || !from.eq_ignore_ascii_case("from") {
+            return;
+        }
+        let [source] = query.tables.as_slice() else { return };
+        let (Some(from), Some(to)) = (self.known_table(source), self.known_table(into)) else {
+            return;
+        };
+        let given: Vec<_> = if columns.is_empty() {
+            to.columns.iter().collect()
+        } else {
+            columns.iter().filter_map(|c| to.column(c)).collect()
+        };
+        if from.columns.len() > given.len() {
+            self.say("INSERT has more expressions than target columns");
+            return;
+        }
+        let other = from.columns.iter().zip(&given).find(|(from, to)| {
+            let types = from.ty.as_ref().zip(to.ty.as_ref());
+            types.is_some_and(|(from, to)| assignable(from, to) == Some(false))
+        });
+        if let Some((from, to)) = other {
+            self.say(format!(
+                "column \"{}\" cannot take the values of \"{}\": it is of another type",
+                to.name, from.name
+            ));
+        }
+    }
+
     fn replace_view(&mut self, name: &ObjectName, columns: &[Ident], query: &Query) {
         let Some(old) = self.scene.state.catalog.view(name) else { return };
         let Some(before) = view_columns::of_view(old, Dialect::Postgres) else { return };
@@ -310,8 +413,8 @@ impl Judge<'_, '_> {
         let (was, is) = (types(old), types(new));
         names.iter().zip(was.iter().zip(&is)).find_map(|(name, (was, is))| match (was, is) {
             (Some(was), Some(is)) => {
-                let same = (&was.name, &was.args, was.dimensions)
-                    == (&is.name, &is.args, is.dimensions);
+                let same =
+                    (&was.name, &was.args, was.dimensions) == (&is.name, &is.args, is.dimensions);
                 (!same).then_some(name)
             }
             _ => None,
@@ -342,6 +445,22 @@ impl Judge<'_, '_> {
         let plain = |t: &Option<String>| {
             t.as_deref().map(|t| t.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase())
         };
+        let (before, after) = (arguments(&old.def.definition), arguments(&def.definition));
+        if before.len() == after.len() && !before.is_empty() {
+            for (was, is) in before.iter().zip(&after) {
+                if was.name.is_some() && is.name.is_some() && was.name != is.name {
+                    self.say(format!(
+                        "cannot change name of input parameter \"{}\": drop the function first",
+                        was.name.as_deref().unwrap_or_default()
+                    ));
+                    return;
+                }
+            }
+            if after.iter().zip(&before).any(|(is, was)| was.default && !is.default) {
+                self.say("cannot remove parameter defaults from existing function: drop it first");
+                return;
+            }
+        }
         let (was, is) = (plain(&old.def.returns), plain(&def.returns));
         // Only where both are one simple word: spelling of the rest varies.
         let simple = |t: &Option<String>| t.as_deref().is_some_and(|t| SIMPLE_TYPES.contains(&t));
@@ -352,6 +471,203 @@ impl Judge<'_, '_> {
             ));
         }
     }
+}
+
+fn type_name(ty: &SqlType) -> ObjectName {
+    ObjectName { schema: ty.schema.clone(), name: Ident::stored(Dialect::Postgres, &ty.name) }
+}
+
+/// An argument of a routine.
+struct Argument {
+    name: Option<String>,
+    default: bool,
+}
+
+/// Arguments as the definition writes them: `(a integer, b text DEFAULT '') RETURNS …`.
+fn arguments(definition: &str) -> Vec<Argument> {
+    let Some(inner) = definition.trim_start().strip_prefix('(') else { return Vec::new() };
+    let (mut depth, mut quote, mut start, mut parts) = (0_i32, false, 0, Vec::new());
+    for (at, c) in inner.char_indices() {
+        match c {
+            '\'' => quote = !quote,
+            _ if quote => {}
+            '(' | '[' => depth += 1,
+            ')' if depth == 0 => {
+                parts.push(&inner[start..at]);
+                break;
+            }
+            ')' | ']' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(&inner[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts
+        .into_iter()
+        .filter(|p| !p.trim().is_empty())
+        .map(|part| {
+            let lower = part.to_lowercase();
+            let words: Vec<&str> = lower
+                .split_whitespace()
+                .skip_while(|w| matches!(*w, "in" | "inout" | "variadic" | "out"))
+                .take_while(|w| !matches!(*w, "default" | "=" | ":="))
+                .collect();
+            // One word is a type; types of two words have known first ones.
+            let name = match words.as_slice() {
+                [first, _, ..]
+                    if !matches!(*first, "double" | "character" | "timestamp" | "time" | "bit") =>
+                {
+                    Some((*first).to_owned())
+                }
+                _ => None,
+            };
+            let default = lower.split_whitespace().any(|w| w == "default") || part.contains('=');
+            Argument { name, default }
+        })
+        .collect()
+}
+
+/// Ends of `FROM (a) TO (b)` with one constant each.
+fn range(bounds: &str) -> Option<(&str, &str)> {
+    let (from, to) = bounds.split_once(" TO ").or_else(|| bounds.split_once(" to "))?;
+    let inside = |text: &str| -> Option<(usize, usize)> {
+        let (a, b) = (text.find('(')?, text.rfind(')')?);
+        (!text[a..b].contains(',')).then_some((a + 1, b))
+    };
+    let (a, b) = inside(from)?;
+    let (c, d) = inside(to)?;
+    Some((from[a..b].trim(), to[c..d].trim()))
+}
+
+/// Numbers by value, quoted constants of one length (dates) as text; `None` for others.
+fn less(a: &str, b: &str) -> Option<bool> {
+    if let (Ok(a), Ok(b)) = (a.parse::<f64>(), b.parse::<f64>()) {
+        return Some(a < b);
+    }
+    let date = |t: &str| t.starts_with('\'') && t[1..].starts_with(|c: char| c.is_ascii_digit());
+    (date(a) && date(b) && a.len() == b.len()).then(|| a < b)
+}
+
+/// Extensions that bring no types.
+const WITHOUT_TYPES: &[&str] = &[
+    "plpgsql",
+    "pg_trgm",
+    "pgcrypto",
+    "uuid-ossp",
+    "btree_gin",
+    "btree_gist",
+    "pg_stat_statements",
+    "unaccent",
+    "fuzzystrmatch",
+    "pgstattuple",
+    "pg_buffercache",
+    "intarray",
+];
+
+/// Types that every PostgreSQL has, by canonical name, and those that stand for others.
+fn is_built_in(name: &str) -> bool {
+    const NAMES: &[&str] = &[
+        "smallint",
+        "integer",
+        "bigint",
+        "numeric",
+        "real",
+        "double precision",
+        "money",
+        "text",
+        "varchar",
+        "char",
+        "bpchar",
+        "name",
+        "bytea",
+        "boolean",
+        "date",
+        "time",
+        "timetz",
+        "timestamp",
+        "timestamptz",
+        "interval",
+        "json",
+        "jsonb",
+        "jsonpath",
+        "uuid",
+        "xml",
+        "inet",
+        "cidr",
+        "macaddr",
+        "macaddr8",
+        "bit",
+        "varbit",
+        "bit varying",
+        "point",
+        "line",
+        "lseg",
+        "box",
+        "path",
+        "polygon",
+        "circle",
+        "tsvector",
+        "tsquery",
+        "oid",
+        "xid",
+        "xid8",
+        "cid",
+        "tid",
+        "pg_lsn",
+        "txid_snapshot",
+        "pg_snapshot",
+        "int4range",
+        "int8range",
+        "numrange",
+        "tsrange",
+        "tstzrange",
+        "daterange",
+        "int4multirange",
+        "int8multirange",
+        "nummultirange",
+        "tsmultirange",
+        "tstzmultirange",
+        "datemultirange",
+        "record",
+        "refcursor",
+        "void",
+        "trigger",
+        "anyelement",
+        "citext",
+        "hstore",
+        "ltree",
+        "geometry",
+        "geography",
+        "vector",
+        "aclitem",
+        "\"char\"",
+        "float",
+        "decimal",
+        "int",
+        "int2",
+        "int4",
+        "int8",
+        "float4",
+        "float8",
+        "bool",
+        "character",
+        "character varying",
+        "nchar",
+        "national character",
+        "int2vector",
+        "oidvector",
+        "gtsvector",
+        "unknown",
+    ];
+    NAMES.contains(&name)
+        || name.starts_with("reg")
+        || name.ends_with("serial")
+        || name.starts_with("serial")
+        || name.starts_with("interval")
+        || name.starts_with('_')
+        || name.contains("{{")
 }
 
 /// Types with one spelling in common use.
@@ -452,6 +768,9 @@ mod tests {
                     CREATE TABLE t (id int PRIMARY KEY, a int, b text, d int DEFAULT 1, f boolean);\n\
                     CREATE TABLE part (a int, b text) PARTITION BY RANGE (a);\n\
                     CREATE TABLE part1 PARTITION OF part FOR VALUES FROM (1) TO (9);\n\
+                    CREATE TABLE part_text (a text, b text);\n\
+                    CREATE TYPE mood AS ENUM ('ok', 'sad');\n\
+                    CREATE FUNCTION f(a int DEFAULT 1) RETURNS int LANGUAGE sql AS 'SELECT 1';\n\
                     CREATE VIEW vw AS SELECT id FROM p;\n-- up\n";
         let fails = |up: &str, expect: bool| {
             let text = format!("{base}{up}");
@@ -478,6 +797,15 @@ mod tests {
             "CREATE OR REPLACE VIEW vw AS SELECT name FROM p",
             "CREATE OR REPLACE VIEW vw AS SELECT name AS id FROM p",
             "CREATE OR REPLACE VIEW vw AS SELECT b AS id FROM t",
+            "ALTER TABLE part1 ADD COLUMN c int",
+            "INSERT INTO p SELECT * FROM t",
+            "INSERT INTO part SELECT * FROM part_text",
+            "CREATE INDEX z ON vw (id)",
+            "CREATE TABLE part2 PARTITION OF part FOR VALUES FROM (5) TO (20)",
+            "ALTER TABLE t ADD COLUMN c intger",
+            "ALTER TABLE t ADD COLUMN c mood DEFAULT 'angry'",
+            "CREATE OR REPLACE FUNCTION f(b int) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "CREATE OR REPLACE FUNCTION f(a int) RETURNS int LANGUAGE sql AS 'SELECT 1'",
         ] {
             fails(up, true);
         }
@@ -496,6 +824,12 @@ mod tests {
             "ALTER TABLE part DROP COLUMN b",
             "CREATE OR REPLACE VIEW vw AS SELECT id, name FROM p",
             "CREATE OR REPLACE VIEW vw AS SELECT a AS id FROM t",
+            "CREATE TABLE part2 PARTITION OF part FOR VALUES FROM (9) TO (20)",
+            "ALTER TABLE t ADD COLUMN c mood DEFAULT 'ok'",
+            "INSERT INTO p SELECT * FROM part",
+            "INSERT INTO part SELECT * FROM p",
+            "ALTER TABLE t ADD COLUMN c timestamp(3) with time zone, ADD COLUMN e p",
+            "CREATE OR REPLACE FUNCTION f(a int DEFAULT 2) RETURNS int LANGUAGE sql AS 'SELECT 1'",
         ] {
             fails(up, false);
         }

@@ -1,13 +1,21 @@
 //! What MariaDB refuses beyond what the catalog says of missing and existing objects. Each case was
 //! run on 10.11.
 
-use downhaul_syntax::{Change, Dialect};
+use downhaul_syntax::{Change, Dialect, IndexDef};
 
 use super::Scene;
 
 /// Why the server refuses a change.
 pub(super) fn refused(change: &Change, scene: &Scene<'_>) -> Vec<String> {
     let mut out = Vec::new();
+    if let Change::AddColumn { table, .. }
+    | Change::DropColumn { table, .. }
+    | Change::ModifyColumn { table, .. }
+    | Change::CreateIndex { index: IndexDef { table, .. }, .. } = change
+        && scene.state.catalog.view(table).is_some()
+    {
+        out.push(format!("'{table}' is not of type 'BASE TABLE'"));
+    }
     if let Change::AddColumn { table, .. }
     | Change::DropColumn { table, .. }
     | Change::RenameColumn { table, .. }
@@ -38,6 +46,7 @@ mod tests {
             ("ALTER TABLE t ADD COLUMN c int", true),
             ("SET system_versioning_alter_history = KEEP; ALTER TABLE t ADD COLUMN c int", false),
             ("ALTER TABLE plain ADD COLUMN c int", false),
+            ("CREATE VIEW v AS SELECT a FROM plain; ALTER TABLE v ADD COLUMN c int", true),
         ] {
             cases(rule, &[("mariadb", &format!("{base}{up}"), expect)]);
         }

@@ -10,6 +10,20 @@ use super::default_value::{default_fails_check, is_null};
 pub(super) fn refused(change: &Change, scene: &Scene<'_>) -> Vec<String> {
     let mut out = Vec::new();
     out.extend(unknown_statement(change, scene));
+    match change {
+        Change::AddColumn { table, column, .. }
+            if scene.state.table(table).is_some_and(|t| t.options.contains_key("strict")) =>
+        {
+            out.extend(not_strict(column));
+        }
+        Change::CreateTable { def, .. } if def.options.iter().any(|(name, _)| name == "strict") => {
+            out.extend(def.columns.iter().filter_map(not_strict));
+        }
+        Change::DropIndex { name, .. } if name.name.as_str().starts_with("sqlite_autoindex_") => {
+            out.push(format!("index `{name}` belongs to a UNIQUE or PRIMARY KEY constraint"));
+        }
+        _ => {}
+    }
     if let Change::AddColumn { table, column, .. } = change
         && scene.state.in_use(table)
     {
@@ -54,6 +68,14 @@ fn unknown_statement(change: &Change, scene: &Scene<'_>) -> Option<String> {
     ))
 }
 
+/// Types that a STRICT table does not take.
+fn not_strict(column: &ColumnDef) -> Option<String> {
+    let raw = column.ty.as_ref().map_or("", |t| t.raw.as_str());
+    let taken = ["int", "integer", "real", "text", "blob", "any"];
+    (!taken.iter().any(|t| raw.eq_ignore_ascii_case(t)))
+        .then(|| format!("unknown datatype for \"{}\" of a STRICT table: \"{raw}\"", column.name))
+}
+
 /// On a table with rows.
 fn new_column(column: &ColumnDef, scene: &Scene<'_>) -> Option<String> {
     let references =
@@ -91,10 +113,16 @@ mod tests {
             ("ALTER TABLE t ADD COLUMN c int, ADD COLUMN d int", true),
             ("ALTER TABLE t ADD COLUMN c int; ALTER TABLE t ADD COLUMN d int", false),
             ("ALTER TABLE t ADD COLUMN c int DEFAULT 1 REFERENCES p", true),
-            ("PRAGMA foreign_keys = OFF; ALTER TABLE t ADD COLUMN c int DEFAULT 1 REFERENCES p", false),
+            (
+                "PRAGMA foreign_keys = OFF; ALTER TABLE t ADD COLUMN c int DEFAULT 1 REFERENCES p",
+                false,
+            ),
             ("ALTER TABLE t ADD COLUMN c int DEFAULT NULL REFERENCES p", false),
             ("ALTER TABLE t ADD COLUMN c int NOT NULL DEFAULT 0 CHECK (c > 0)", true),
             ("ALTER TABLE t ADD COLUMN c int NOT NULL DEFAULT 1 CHECK (c > 0)", false),
+            ("CREATE TABLE s (a text) STRICT; ALTER TABLE s ADD COLUMN b varchar(9)", true),
+            ("CREATE TABLE s (a text) STRICT; ALTER TABLE s ADD COLUMN b integer", false),
+            ("CREATE TABLE s (a varchar(9)) STRICT", true),
         ] {
             cases(rule, &[("sqlite", &format!("{base}{up}"), expect)]);
         }

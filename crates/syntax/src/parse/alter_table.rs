@@ -9,7 +9,7 @@ use crate::parse::create_table::storage_parameters;
 use crate::parse::cursor::{Cursor, Parse};
 use crate::parse::types::parse_type;
 use crate::parse::{mysql, partition};
-use crate::{Change, Ident, Identity, ObjectKind, ObjectName};
+use crate::{Change, Dialect, Ident, Identity, ObjectKind, ObjectName};
 
 /// Behind `ALTER [FOREIGN] TABLE`, `ALTER VIEW` or `ALTER MATERIALIZED VIEW`; `kind` says which.
 pub(crate) fn alter_table(cursor: &mut Cursor<'_>, out: &mut Out, kind: ObjectKind) -> Parse<()> {
@@ -201,10 +201,13 @@ impl Alter<'_, '_, '_> {
                 return Ok(());
             }
             if cursor.eat_all(&["FOREIGN", "KEY"])
-                || cursor.is("CHECK") && cursor.is_name_at(1) && {
-                    cursor.bump();
-                    true
-                }
+                || cursor.dialect != Dialect::MariaDb
+                    && cursor.is("CHECK")
+                    && cursor.is_name_at(1)
+                    && {
+                        cursor.bump();
+                        true
+                    }
             {
                 let if_exists = cursor.if_exists();
                 let name = cursor.ident("a constraint name")?;

@@ -1,6 +1,7 @@
 //! BC09.
 
-use downhaul_syntax::{Change, ConstraintKind, TriggerDef};
+use downhaul_syntax::change::DomainAction;
+use downhaul_syntax::{Change, ConstraintKind, Dialect, Ident, ObjectName, TriggerDef};
 
 use crate::Severity;
 
@@ -56,10 +57,29 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if cx.is_contract() {
         return None;
     }
+    if let Change::AlterDomain { name, action: DomainAction::AddConstraint(_) } = cx.change {
+        let users = cx.tables_of_type(name);
+        let user = users.iter().find(|t| cx.in_use(t))?;
+        return Some(
+            Draft::new(format!(
+                "from now on values that fail the check of `{name}` are refused in `{user}`, also \
+                 those that the running release writes"
+            ))
+            .help("make sure that the running release already keeps this rule"),
+        );
+    }
     if let Change::CreateTrigger { def, .. } = cx.change {
         return refusing_trigger(cx, def);
     }
     let (table, columns, what, careful) = match cx.change {
+        Change::AddConstraint { table, constraint, if_not_exists: true }
+            if constraint
+                .name
+                .as_ref()
+                .is_some_and(|n| cx.table(table).is_some_and(|t| t.constraint(n).is_some())) =>
+        {
+            return None;
+        }
         Change::AddConstraint { table, constraint, .. } if !constraint.not_enforced => {
             let (columns, what): (Vec<_>, _) = match &constraint.kind {
                 ConstraintKind::Check { expr, .. } => {
@@ -84,7 +104,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         _ => return None,
     };
     let written = columns.is_empty() || columns.iter().any(|c| cx.column_in_use(table, c));
-    if !cx.in_use(table) || !written {
+    if !cx.in_use(table) || !written || keys_already(cx, table, &columns) {
         return None;
     }
     let draft = Draft::new(format!(
@@ -93,6 +113,29 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     .help("make sure that the running release already keeps this rule");
     // Not valid for old rows, it binds new ones all the same (measured).
     Some(if careful { draft.severity(Severity::Warning) } else { draft })
+}
+
+/// Some of these columns are unique already, so that all of them can refuse nothing new.
+fn keys_already(cx: &ChangeContext<'_>, table: &ObjectName, columns: &[Ident]) -> bool {
+    let unique = match cx.change {
+        Change::CreateIndex { .. } => true,
+        Change::AddConstraint { constraint, .. } => matches!(
+            constraint.kind,
+            ConstraintKind::Unique { .. } | ConstraintKind::PrimaryKey { .. }
+        ),
+        _ => false,
+    };
+    let within = |key: &[Ident]| !key.is_empty() && key.iter().all(|c| columns.contains(c));
+    let Some(known) = cx.table(table).filter(|_| unique) else { return false };
+    known.constraints.iter().any(|c| match &c.kind {
+        ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
+            within(columns)
+        }
+        _ => false,
+    }) || known.indexes.iter().any(|i| {
+        let key: Vec<Ident> = i.parts.iter().filter_map(|p| p.column.clone()).collect();
+        i.unique && i.predicate.is_none() && key.len() == i.parts.len() && within(&key)
+    })
 }
 
 /// A trigger whose text, or the text of its function, raises an error.
@@ -104,12 +147,49 @@ fn refusing_trigger(cx: &ChangeContext<'_>, def: &TriggerDef) -> Option<Draft> {
         Some(function) => cx.routine_body(function)?,
         None => def.text.as_str(),
     };
+    if let Some(missing) = missing_field(cx, def, body) {
+        return Some(
+            Draft::new(format!(
+                "trigger `{}` uses {missing}, which is not there: every write that fires it fails",
+                def.name
+            ))
+            .help("correct the trigger, or add what it needs first"),
+        );
+    }
     refuses(body).then(|| {
         Draft::new(format!(
             "from now on trigger `{}` refuses rows of `{}`, also those that the running release writes",
             def.name, def.table
         ))
         .help("make sure that the running release already keeps this rule")
+    })
+}
+
+/// `NEW.x` or `OLD.x` of a function that the table has no column for, or a table that a trigger of
+/// SQLite writes and nobody made.
+fn missing_field(cx: &ChangeContext<'_>, def: &TriggerDef, body: &str) -> Option<String> {
+    let lower = body.to_lowercase();
+    let words: Vec<&str> =
+        lower.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '.').collect();
+    if cx.dialect() == Dialect::Sqlite {
+        let words: Vec<&str> = words.iter().copied().filter(|w| !w.is_empty()).collect();
+        return words.windows(2).find_map(|w| {
+            let named = matches!(w[0], "into" | "update" | "from");
+            let table = ObjectName::bare(Ident::new(Dialect::Sqlite, w[1], false));
+            let plain = !matches!(w[1], "or" | "of" | "set" | "select");
+            (named && plain && !lower.contains("with ") && cx.surely_absent_table(&table))
+                .then(|| format!("table `{}`", w[1]))
+        });
+    }
+    let known = cx.table(&def.table).filter(|t| !t.columns_unknown && !t.assumed)?;
+    if def.function.is_none() || body.contains('"') {
+        return None;
+    }
+    words.iter().find_map(|w| {
+        let field = w.strip_prefix("new.").or_else(|| w.strip_prefix("old."))?;
+        let plain = !field.is_empty() && !field.contains('.');
+        let column = Ident::new(Dialect::Postgres, field, false);
+        (plain && known.column(&column).is_none()).then(|| format!("`{w}`"))
     })
 }
 

@@ -52,7 +52,7 @@ declare_rule! {
 
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     let Change::AddColumn { table, column, if_not_exists, .. } = cx.change else { return None };
-    if !required(column) || !cx.in_use(table) {
+    if !required(column, cx.catalog) || !cx.in_use(table) {
         return None;
     }
     if *if_not_exists && cx.column(table, &column.name).is_some() {

@@ -54,6 +54,17 @@ declare_rule! {
 }
 
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
+    if let Change::AlterCompositeType { name, .. } = cx.change {
+        let users = cx.tables_of_type(name);
+        let user = users.iter().find(|t| cx.in_use(t))?;
+        return Some(
+            Draft::new(format!(
+                "values of type `{name}`, which `{user}` holds, have other fields: statements of \
+                 the running release that write or take them apart fail"
+            ))
+            .help("make a new type and a new column of it"),
+        );
+    }
     let (table, column, new) = match cx.change {
         Change::AlterColumnType { table, column, ty, .. } => (table, column, ty),
         Change::ModifyColumn { table, from, column, .. } => (table, from, column.ty.as_ref()?),

@@ -65,7 +65,9 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         Change::DropDefault { table, column } | Change::DropIdentity { table, column, .. } => {
             (table, column)
         }
-        Change::ModifyColumn { table, from, column, .. } if column.not_null && required(column) => {
+        Change::ModifyColumn { table, from, column, .. }
+            if column.not_null && required(column, cx.catalog) =>
+        {
             (table, from)
         }
         _ => return None,

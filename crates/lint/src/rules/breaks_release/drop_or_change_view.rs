@@ -57,6 +57,15 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         return None;
     }
     match cx.change {
+        Change::RenameColumn { table: view, from, .. } => {
+            let known = cx.catalog.view(view)?;
+            cx.existed(known.origin).then(|| {
+                Draft::new(format!(
+                    "the running release reads column `{from}` of view `{view}` under its old name"
+                ))
+                .help("create a view under a new name")
+            })
+        }
         Change::DropView { name, .. } => {
             let old = cx.catalog.view(name);
             let used = match old {

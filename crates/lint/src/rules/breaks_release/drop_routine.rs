@@ -58,6 +58,21 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         return None;
     }
     let (draft, used) = match cx.change {
+        // Where the name alone is the identity, another list of arguments takes its place.
+        Change::CreateRoutine { def, or_replace: true, .. } if cx.dialect().is_mysql_family() => {
+            let name = cx.catalog.normalize(&def.name);
+            let other = cx.catalog.routines.iter().any(|(key, old)| {
+                key.name == name && key.args.len() != def.args.len() && cx.existed(old.origin)
+            });
+            (
+                Draft::new(format!(
+                    "the running release calls `{}` with another number of arguments",
+                    def.name
+                ))
+                .help("create the new one under another name"),
+                other,
+            )
+        }
         Change::DropRoutine { name, args, .. } => {
             let again = cx.later().any(|i| match i.change {
                 Change::CreateRoutine { def, .. } => {

@@ -55,6 +55,9 @@ declare_rule! {
 }
 
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
+    if cx.drops_temporary() {
+        return None;
+    }
     if cx.is_contract() {
         return None;
     }

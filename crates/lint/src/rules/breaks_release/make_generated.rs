@@ -2,6 +2,7 @@
 
 use downhaul_syntax::{Change, Identity};
 
+use crate::Severity;
 use crate::context::ChangeContext;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
@@ -66,6 +67,15 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
                 already.map(|g| &g.expr.text) == column.generated.as_ref().map(|g| &g.expr.text);
             if same {
                 return None;
+            }
+            if already.is_some() {
+                return cx.column_in_use(table, from).then(|| {
+                    Draft::new(format!(
+                        "the running release reads other values from `{table}.{from}`"
+                    ))
+                    .severity(Severity::Info)
+                    .help("release code that reads either value first")
+                });
             }
             (table, from)
         }

@@ -1,6 +1,6 @@
 //! BC04.
 
-use downhaul_syntax::{Change, ObjectKind};
+use downhaul_syntax::{Change, ObjectKind, ObjectName};
 
 use crate::context::ChangeContext;
 use crate::finding::Draft;
@@ -80,6 +80,16 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     let table_follows = cx
         .later_in_transaction()
         .any(|i| matches!(i.change, Change::RenameTable { to, .. } if to.name == name.name));
+    // Its name is as young as this migration.
+    let renamed_here = cx
+        .earlier()
+        .any(|i| matches!(i.change, Change::RenameTable { to, .. } if to.name == name.name));
+    if renamed_here {
+        return None;
+    }
+    if view_follows && let Some(draft) = loses_grants(cx, name) {
+        return Some(draft);
+    }
     if view_follows || table_follows {
         return None;
     }
@@ -106,6 +116,23 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             _ => String::new(),
         }),
     )
+}
+
+/// A view in the old place has none of the rights that were granted on the table.
+fn loses_grants(cx: &ChangeContext<'_>, name: &ObjectName) -> Option<Draft> {
+    let mut roles: Vec<&str> = cx.table(name)?.grants.iter().map(|(role, _)| &**role).collect();
+    roles.dedup();
+    let granted = cx.later().any(|i| {
+        matches!(i.change, Change::Grant { objects, .. }
+            if objects.iter().any(|o| o.name == name.name || o.name.as_str() == "*"))
+    });
+    (!roles.is_empty() && !granted).then(|| {
+        Draft::new(format!(
+            "the view that takes the place of `{name}` is not granted to {}",
+            roles.join(", ")
+        ))
+        .help("grant on the view what was granted on the table")
+    })
 }
 
 #[cfg(test)]

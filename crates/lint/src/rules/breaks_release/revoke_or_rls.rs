@@ -1,6 +1,6 @@
 //! BC14.
 
-use downhaul_syntax::{Change, ObjectKind};
+use downhaul_syntax::{Change, Ident, ObjectKind, ObjectName};
 
 use crate::Severity;
 
@@ -58,6 +58,17 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             let hit: Vec<String> = objects
                 .iter()
                 .filter(|o| match kind {
+                    ObjectKind::Table if o.name.as_str() == "*" => {
+                        o.schema.as_ref().is_some_and(|s| granted_in(cx, s, from))
+                    }
+                    ObjectKind::Schema => {
+                        cx.catalog.grants.iter().any(|(kind, name, grantee, _)| {
+                            *kind == ObjectKind::Schema
+                                && name.name == o.name
+                                && from.contains(grantee)
+                        })
+                    }
+                    ObjectKind::Table if surely_not_held(cx, o, privileges, from) => false,
                     ObjectKind::Function | ObjectKind::Procedure => cx.routine_in_use(o),
                     ObjectKind::Table | ObjectKind::View | ObjectKind::Sequence => {
                         cx.relation_in_use(o)
@@ -81,6 +92,16 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             if known.is_some_and(|t| t.row_security) {
                 return None;
             }
+            if cx.later().any(|i| admits_all(cx, i.change, table)) {
+                return Some(
+                    Draft::new(format!(
+                        "from now on policies decide who sees rows of `{table}`; one of this \
+                         migration lets through whoever has a right on it"
+                    ))
+                    .severity(Severity::Info)
+                    .help("try it as the role of the application"),
+                );
+            }
             let policies = known.is_some_and(|t| !t.policies.is_empty())
                 || cx.later().any(|i| matches!(i.change, Change::CreatePolicy { table: t, .. } if t.name == table.name));
             Some(if policies {
@@ -92,6 +113,17 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
                 ))
                 .severity(Severity::Error)
                 .help("create the policies in the same transaction")
+            })
+        }
+        Change::AlterPolicy { name, table, text } if cx.in_use(table) => {
+            let flat = text.to_lowercase().replace(' ', "");
+            let decides = flat.contains("using(") || flat.contains("check(") || flat.contains("to");
+            (decides && !flat.contains("using(true)")).then(|| {
+                Draft::new(format!(
+                    "policy `{name}` lets other rows of `{table}` through: the running release may \
+                     see or write fewer"
+                ))
+                .help("try it as the role of the application")
             })
         }
         Change::SetOwner { kind: ObjectKind::Table | ObjectKind::View, name, owner }
@@ -106,6 +138,58 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         }
         _ => None,
     }
+}
+
+/// A table of the schema is granted to one of these roles.
+fn granted_in(cx: &ChangeContext<'_>, schema: &Ident, roles: &[String]) -> bool {
+    let tables = cx.tables_in_schema(schema);
+    tables.iter().filter_map(|t| cx.table(t)).any(|t| {
+        cx.existed(t.origin) && t.grants.iter().any(|(grantee, _)| roles.contains(grantee))
+    })
+}
+
+/// What was granted on the table is on record, and this is not among it.
+fn surely_not_held(
+    cx: &ChangeContext<'_>,
+    table: &ObjectName,
+    privileges: &[String],
+    roles: &[String],
+) -> bool {
+    let Some(known) = cx.table(table).filter(|t| !t.assumed && cx.history_known) else {
+        return false;
+    };
+    let word = |p: &str| p.split([' ', '(']).next().unwrap_or_default().to_lowercase();
+    roles.iter().all(|role| {
+        let held: Vec<&String> =
+            known.grants.iter().filter(|(grantee, _)| grantee == role).map(|(_, p)| p).collect();
+        !held.is_empty()
+            && privileges.iter().all(|p| {
+                let p = word(p);
+                p != "all" && !held.iter().any(|h| **h == p || h.as_str() == "all")
+            })
+    })
+}
+
+/// A policy for all commands, `USING (true)`, for every role to which the table is granted.
+fn admits_all(cx: &ChangeContext<'_>, change: &Change, table: &ObjectName) -> bool {
+    let Change::CreatePolicy { table: on, text, .. } = change else { return false };
+    let lower = text.to_lowercase();
+    let flat: String = lower.split_whitespace().collect();
+    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    if on.name != table.name
+        || words.contains(&"for")
+        || words.contains(&"restrictive")
+        || !flat.contains("using(true)")
+        || flat.contains("check(") && !flat.contains("check(true)")
+    {
+        return false;
+    }
+    let to = words.iter().position(|w| *w == "to");
+    to.is_none_or(|at| words.get(at + 1) == Some(&"public"))
+        || cx.table(table).is_some_and(|t| {
+            !t.grants.is_empty()
+                && t.grants.iter().all(|(role, _)| words.contains(&role.to_lowercase().as_str()))
+        })
 }
 
 #[cfg(test)]
@@ -133,6 +217,42 @@ REVOKE SELECT ON orders FROM app;"#,
 CREATE TABLE t (a int);
 REVOKE ALL ON t FROM PUBLIC;"#,
                     false,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE s.t (a int);
+GRANT SELECT ON s.t TO app;
+-- up
+REVOKE ALL ON ALL TABLES IN SCHEMA s FROM app;"#,
+                    true,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE t (a int);
+GRANT SELECT ON t TO app;
+-- up
+REVOKE DELETE ON t FROM app;"#,
+                    false,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE SCHEMA s;
+GRANT USAGE ON SCHEMA s TO app;
+-- up
+REVOKE USAGE ON SCHEMA s FROM app;"#,
+                    true,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE t (a int);
+CREATE POLICY p ON t USING (true);
+-- up
+ALTER POLICY p ON t USING (a > 5);"#,
+                    true,
                 ),
             ],
         );

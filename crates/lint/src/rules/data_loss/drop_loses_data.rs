@@ -50,6 +50,9 @@ declare_rule! {
 }
 
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
+    if cx.drops_temporary() {
+        return None;
+    }
     let verb = match cx.change {
         Change::DropColumn { .. }
         | Change::DropTable { .. }

@@ -1,14 +1,14 @@
 //! DL08.
 
-use downhaul_syntax::Change;
 use downhaul_syntax::change::{InsertConflict, RowFilter};
+use downhaul_syntax::{Change, ConstraintKind, ObjectName};
 
 use crate::Severity;
 
 use crate::context::ChangeContext;
 use crate::finding::Draft;
-use crate::state::demands_null;
 use crate::rule::declare_rule;
+use crate::state::demands_null;
 
 declare_rule! {
     /// ## What it does
@@ -60,6 +60,9 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         Change::Insert { table, conflict: InsertConflict::Update, .. } => {
             (table, "rows that are there already are overwritten")
         }
+        Change::Insert { table, conflict: InsertConflict::Replace, .. } if keyless(cx, table) => {
+            return None;
+        }
         Change::Insert { table, conflict: InsertConflict::Replace, .. } => {
             (table, "rows that are there already are deleted and written anew")
         }
@@ -88,6 +91,17 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         draft.severity(Severity::Info).help("Downhaul keeps them before it runs this migration")
     } else {
         draft.help("let Downhaul keep a restore point, or copy them to another place first")
+    })
+}
+
+/// Nothing in the table is unique, so that no row can be in the way.
+fn keyless(cx: &ChangeContext<'_>, table: &ObjectName) -> bool {
+    cx.table(table).is_some_and(|t| {
+        !t.assumed
+            && !t.indexes.iter().any(|i| i.unique)
+            && !t.constraints.iter().any(|c| {
+                matches!(c.kind, ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. })
+            })
     })
 }
 

@@ -4,6 +4,7 @@ use downhaul_syntax::{Change, Dialect};
 
 use crate::Severity;
 use crate::effects::Blocks;
+use crate::effects::postgres::stays_in_tablespace;
 
 use crate::context::ChangeContext;
 use crate::finding::Draft;
@@ -74,6 +75,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         }
         Change::Cluster { table } => ("CLUSTER", table.is_none()),
         Change::SetLogged { .. } => ("changing whether it is logged", false),
+        change if stays_in_tablespace(change, &cx.scene.state) => return None,
         Change::SetTablespace { .. } => ("moving it to another tablespace", false),
         Change::SetAccessMethod { .. } => ("changing its access method", false),
         Change::RefreshMaterializedView { concurrently: false, name, .. } => {

@@ -71,6 +71,10 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         }
         _ => None,
     })?;
+    // One ALTER changes both at once.
+    if cx.dialect().is_mysql_family() && successor.1 == cx.statement.index {
+        return None;
+    }
     // In one transaction nobody sees the time between.
     if cx.dialect().has_transactional_ddl()
         && cx.facts.statements[successor.1].transaction == transaction

@@ -65,6 +65,8 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if !cx.populated(table) || has_own_rule(cx.change, operation) {
         return None;
     }
+    let operation =
+        if mysql::is_copied(operation, table, cx.scene) { "change-type" } else { operation };
     let version = cx.options.version();
     let needs = mysql::online(operation, cx.dialect(), version);
     let what = operation.replace('-', " ");
@@ -78,7 +80,9 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     }
     let asked = cx.effects.locks.iter().find(|l| l.table == cx.catalog.normalize(table))?;
     let name = cx.describe(table);
-    if asked.blocks >= crate::Blocks::Writes && !needs.exclusive {
+    let long = needs.algorithm > Algorithm::Instant
+        || cx.scene.online.is_some_and(|o| o.algorithm.as_deref() == Some("copy"));
+    if asked.blocks >= crate::Blocks::Writes && !needs.exclusive && long {
         return Some(
             Draft::new(format!(
                 "{what} needs {} on {version}: writes to {name} wait until every row is done",

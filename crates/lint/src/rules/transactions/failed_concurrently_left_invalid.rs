@@ -3,6 +3,7 @@
 use downhaul_syntax::Change;
 
 use crate::context::ChangeContext;
+use crate::effects::postgres::beside;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 
@@ -64,7 +65,11 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         let cleared = cx
             .earlier()
             .any(|i| matches!(i.change, Change::DropIndex { name: n, .. } if n.name == name.name));
-        if !cleared {
+        // An earlier migration built it, and its success is on record.
+        let built = cx
+            .index(&beside(name, &index.table), Some(&index.table))
+            .is_some_and(|(_, old)| cx.existed(old.origin));
+        if !cleared && !built {
             return Some(
                 Draft::new(format!(
                     "if an earlier build of `{name}` failed, its INVALID left-over counts as done"

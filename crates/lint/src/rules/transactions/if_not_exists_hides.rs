@@ -2,6 +2,7 @@
 
 use downhaul_syntax::{Change, IndexPart};
 
+use crate::effects::postgres::beside;
 use crate::effects::type_change::{Fit, fit};
 
 use crate::context::ChangeContext;
@@ -81,7 +82,8 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             format!("`{table}.{}` exists as `{}`", column.name, a.raw)
         }
         Change::CreateIndex { index, if_not_exists: true, .. } => {
-            let (owner, old) = cx.index(index.name.as_ref()?, Some(&index.table))?;
+            let name = beside(index.name.as_ref()?, &index.table);
+            let (owner, old) = cx.index(&name, Some(&index.table))?;
             let key = |parts: &[IndexPart]| -> Vec<String> {
                 parts.iter().map(|p| p.text.to_lowercase().replace(['"', '`', ' '], "")).collect()
             };
