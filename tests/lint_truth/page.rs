@@ -54,7 +54,9 @@ const HELD_OUT: &str = "
 
 A second schema and its statements were written before anyone looked at what the analyzer says of
 them, and were measured the same way. The first score is what it said then; the second is after the
-rules were mended by it. No statement was taken out.
+rules were mended by it. No statement was taken out. Between the two the measurement, too, learnt to
+see objects that are hidden, settings that stay and rows that a role sees, and makes the tables in the
+time zone of the migrations: that moved four statements from one side to the other.
 
 ";
 
@@ -74,8 +76,9 @@ const AGREEMENT: &str = "
 
 `downhaul lint --format json` tells the effects of each statement. Here they are compared with the
 measurement, over both sets: the share of cases in which both say exactly the same, and how many
-cases have something to say at all. What a statement does to values depends on the values: `WHERE`
-may match no row, so a loss that is claimed may not have been measured.
+cases have something to say at all. A loss that is told as partial may come about or not, for it
+depends on the values: it counts as told where one was measured. So may a break: the release of these
+tables has few statements, and a column of another type breaks some clients only.
 
 ";
 

@@ -126,9 +126,16 @@ impl<'a> ChangeContext<'a> {
         tables.iter().filter(|t| self.populated(t)).collect()
     }
 
-    /// The table is one of these and holds rows.
+    /// The table, or one of its partitions, is one of these and holds rows.
     pub(crate) fn hits(&self, tables: &[ObjectName], table: &ObjectName) -> bool {
-        tables.contains(&self.catalog.normalize(table)) && self.populated(table)
+        self.populated(table) && self.is_among(table, tables)
+    }
+
+    /// The table, or one of its partitions, is one of these.
+    pub(crate) fn is_among(&self, table: &ObjectName, tables: &[ObjectName]) -> bool {
+        !tables.is_empty()
+            && (tables.contains(&self.catalog.normalize(table))
+                || self.children(table).iter().any(|child| self.is_among(child, tables)))
     }
 
     /// A short lock is no more than a note where the runner bounds every wait for a lock.

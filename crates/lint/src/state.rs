@@ -1,7 +1,9 @@
 //! The catalog that a change meets, with what the deployment makes of it.
 
 use downhaul_catalog::{Catalog, Column, Origin, Table};
-use downhaul_syntax::{ConstraintKind, Dialect, Ident, IndexPart, ObjectName, Partitioning};
+use downhaul_syntax::{
+    ConstraintKind, Dialect, Ident, IndexPart, ObjectName, Partitioning, ReferentialAction,
+};
 
 use crate::LintOptions;
 
@@ -264,6 +266,44 @@ impl<'a> State<'a> {
             .filter(|t| t.schema.as_ref().map_or(is_default, |s| s == schema))
             .cloned()
             .collect()
+    }
+
+    /// Views of a schema.
+    pub(crate) fn views_in_schema(&self, schema: &Ident) -> Vec<ObjectName> {
+        let is_default = self.catalog.default_schema.as_ref() == Some(schema);
+        let views = self.catalog.views.keys();
+        views.filter(|v| v.schema.as_ref().map_or(is_default, |s| s == schema)).cloned().collect()
+    }
+
+    /// Nothing of the known table is indexed.
+    pub(crate) fn has_no_index(&self, table: &ObjectName) -> bool {
+        self.table(table).is_some_and(|t| {
+            !t.assumed
+                && t.indexes.is_empty()
+                && !t.constraints.iter().any(|c| {
+                    matches!(
+                        c.kind,
+                        ConstraintKind::PrimaryKey { .. }
+                            | ConstraintKind::Unique { .. }
+                            | ConstraintKind::Exclude { .. }
+                    )
+                })
+        })
+    }
+
+    /// Tables with a foreign key to this one that deletes or changes their rows with its own.
+    pub(crate) fn cascading(&self, table: &ObjectName) -> Vec<ObjectName> {
+        let known = self.catalog.normalize(table);
+        let follows = |t: &Table| {
+            t.constraints.iter().any(|c| {
+                matches!(&c.kind, ConstraintKind::ForeignKey { table: to, on_delete, .. }
+                    if *on_delete == ReferentialAction::Cascade
+                        && self.catalog.normalize(to) == known)
+            })
+        };
+        let mut by = self.referencing(table);
+        by.retain(|name| self.table(name).is_some_and(follows));
+        by
     }
 
     /// The type existed before this deployment, or may have.

@@ -1,13 +1,14 @@
 //! What a change breaks, loses and cannot take back: the same for every database.
 
 use downhaul_catalog::Catalog;
-use downhaul_syntax::change::{InsertConflict, RowFilter};
+use downhaul_syntax::change::{DomainAction, InsertConflict, RowFilter};
 use downhaul_syntax::{
-    Change, ConstraintKind, Dialect, Ident, ObjectKind, ObjectName, SqlType, TypeDef,
+    Change, ConstraintKind, Dialect, Ident, Identity, ObjectKind, ObjectName, SqlType, TypeDef,
 };
 
 use super::type_change::{Fit, fit, labels_fit, using_is_plain};
 use super::{Break, Effects, Loss, Scene, Use};
+use crate::state::demands_null;
 
 /// Adds breaks and losses of a change.
 pub(crate) fn logical(change: &Change, scene: &Scene<'_>, out: &mut Effects) {
@@ -55,6 +56,12 @@ impl Writer<'_, '_> {
                 let known = state.catalog.normalize(name);
                 self.breaks(Use::Any, known, "the table is gone");
                 self.loses(name, None, false);
+                // SQLite deletes the rows first.
+                if state.dialect() == Dialect::Sqlite {
+                    for child in state.cascading(name) {
+                        self.loses(&child, None, true);
+                    }
+                }
             }
             C::DropSchema { name, cascade: true, .. } => {
                 let tables: Vec<ObjectName> = state.tables_in_schema(name);
@@ -110,6 +117,13 @@ impl Writer<'_, '_> {
                         };
                     self.retyped(table, from, &kind);
                 }
+                let lost_default = old.is_some_and(|c| c.default.is_some())
+                    && column.default.is_none()
+                    && column.generated.is_none();
+                if lost_default {
+                    let name = self.part(table, from);
+                    self.breaks(Use::Insert, name, "inserts that leave it out lose its default");
+                }
                 if column.not_null && old.is_some_and(|c| !c.not_null) {
                     let name = self.part(table, from);
                     self.breaks(Use::Insert, name, "NULL is refused");
@@ -125,6 +139,7 @@ impl Writer<'_, '_> {
             }
             C::SetNotNull { table, column }
                 if state.in_use(table)
+                    && !state.null_refused(table, column)
                     && state.column(table, column).is_none_or(|c| !c.not_null) =>
             {
                 let name = self.part(table, column);
@@ -159,12 +174,104 @@ impl Writer<'_, '_> {
                 self.breaks(Use::Insert, &known, reason);
                 self.breaks(Use::Update, &known, reason);
             }
+            C::CreateIndex { index, if_not_exists, .. }
+                if index.unique && state.in_use(&index.table) && !*if_not_exists =>
+            {
+                let known = state.catalog.normalize(&index.table);
+                self.breaks(Use::Insert, &known, "duplicates are refused");
+                self.breaks(Use::Update, &known, "duplicates are refused");
+            }
+            C::DropIndex { name, table, .. }
+                if state
+                    .index(name, table.as_ref())
+                    .is_some_and(|(_, i)| i.unique && state.existed(i.origin)) =>
+            {
+                self.breaks(Use::Insert, name, "ON CONFLICT no longer finds its unique index");
+            }
+            C::DropConstraint { table, name, .. }
+                if state.in_use(table)
+                    && state.dialect() == Dialect::Postgres
+                    && state
+                        .table(table)
+                        .and_then(|t| t.constraint(name))
+                        .is_some_and(|c| matches!(c.kind, ConstraintKind::Unique { .. })) =>
+            {
+                self.breaks(Use::Insert, name, "ON CONFLICT no longer finds its constraint");
+            }
+            C::AddIdentity { table, column, identity: Identity::Always }
+            | C::AlterIdentity { table, column, identity: Some(Identity::Always), .. }
+                if state.column_in_use(table, column) =>
+            {
+                let name = self.part(table, column);
+                self.breaks(Use::Insert, name, "values given for it are refused");
+            }
+            C::AlterCompositeType { name, .. } => {
+                if state.tables_of_type(name).iter().any(|t| state.in_use(t)) {
+                    self.breaks(Use::Any, name, "values have other fields");
+                }
+            }
+            C::AlterDomain {
+                name,
+                action: DomainAction::AddConstraint(_) | DomainAction::SetNotNull,
+            } => {
+                for table in state.tables_of_type(name).iter().filter(|t| state.in_use(t)) {
+                    self.breaks(Use::Insert, table, "values that the domain refuses are refused");
+                }
+            }
+            C::DropType { name, cascade: true, .. } => {
+                for table in state.tables_of_type(name).iter().filter(|t| state.in_use(t)) {
+                    self.breaks(Use::Any, table, "columns of the type are gone");
+                    self.loses(table, None, false);
+                }
+            }
+            C::DropTrigger { table: Some(table), name, .. }
+                if state.in_use(table)
+                    && state
+                        .table(table)
+                        .is_some_and(|t| t.triggers.iter().any(|g| g.name == *name))
+                    && !self.scene.trigger_again(name) =>
+            {
+                let known = state.catalog.normalize(table);
+                self.breaks(Use::Any, known, "what the trigger did no longer happens");
+            }
+            C::SetTriggerEnabled { table, enabled: false, .. } if state.in_use(table) => {
+                let known = state.catalog.normalize(table);
+                self.breaks(Use::Any, known, "what the trigger did no longer happens");
+            }
+            C::RowSecurity { table, enabled: Some(true), .. }
+                if state.in_use(table) && state.table(table).is_none_or(|t| !t.row_security) =>
+            {
+                let known = state.catalog.normalize(table);
+                self.breaks(Use::Any, known, "only rows that a policy allows are seen");
+            }
+            C::DropPolicy { table, name, .. }
+                if state
+                    .table(table)
+                    .is_some_and(|t| state.in_use(table) && t.policies.contains_key(name)) =>
+            {
+                let known = state.catalog.normalize(table);
+                self.breaks(Use::Any, known, "rows that the policy allowed are not seen");
+            }
+            C::AlterPolicy { table, .. } if state.in_use(table) => {
+                let known = state.catalog.normalize(table);
+                self.breaks(Use::Any, known, "rows that the policy allowed may not be seen");
+            }
+            C::AlterSequence { name, restart: true, .. } if state.relation_in_use(name) => {
+                self.breaks(Use::Insert, name, "numbers that are taken come again");
+            }
+            C::RenameColumn { table: view, from, .. }
+                if state.catalog.view(view).is_some_and(|v| state.existed(v.origin)) =>
+            {
+                let name = self.part(view, from);
+                self.breaks(Use::Select, name, "the column has another name");
+            }
             C::RenameEnumValue { name, from, .. } => {
                 let known = state.catalog.normalize(name);
                 if state.type_in_use(&known) {
                     self.breaks(Use::Any, known, &format!("the label '{from}' is gone"));
                 }
             }
+            C::DropView { name, .. } if self.scene.view_again(name) => {}
             C::DropView { name, .. } | C::RenameView { from: name, .. }
                 if state.catalog.view(name).is_some_and(|v| state.existed(v.origin)) =>
             {
@@ -206,9 +313,15 @@ impl Writer<'_, '_> {
             }
             C::Delete { table, rows, .. } if state.in_use(table) => {
                 self.loses(table, None, *rows != RowFilter::All);
+                for child in state.cascading(table) {
+                    self.loses(&child, None, true);
+                }
             }
             C::Update { table, columns, rows, .. } if state.in_use(table) => {
-                for column in columns.iter().filter(|c| state.column_in_use(table, c)) {
+                // What fills NULLs overwrites nothing.
+                let fills = |c: &Ident| matches!(rows, RowFilter::Where(filter) if demands_null(&filter.text, c));
+                for column in columns.iter().filter(|c| state.column_in_use(table, c) && !fills(c))
+                {
                     self.loses(table, Some(column), *rows != RowFilter::All);
                 }
             }

@@ -52,6 +52,27 @@ impl Scene<'_> {
             .any(|name| self.setting_is(name, &["utc", "etc/utc", "gmt", "zulu", "0"]))
     }
 
+    /// A trigger of this name is made again by this migration.
+    pub(crate) fn trigger_again(&self, name: &Ident) -> bool {
+        self.later
+            .iter()
+            .any(|i| matches!(i.change, Change::CreateTrigger { def, .. } if def.name == *name))
+    }
+
+    /// This migration makes the view again with all its columns.
+    pub(crate) fn view_again(&self, name: &ObjectName) -> bool {
+        let dialect = self.state.dialect();
+        let Some(old) = self.state.catalog.view(name) else { return false };
+        let Some(before) = view_columns::of_view(old, dialect) else { return false };
+        self.later.iter().any(|i| match i.change {
+            Change::CreateView { name: new, columns, query, .. } if new.name == name.name => {
+                view_columns::of_definition(columns, query, dialect)
+                    .is_some_and(|after| before.iter().all(|c| after.contains(c)))
+            }
+            _ => false,
+        })
+    }
+
     /// The routine that a change drops is created again by this migration.
     pub(crate) fn recreated_later(&self, change: &Change) -> bool {
         let Change::DropRoutine { name, .. } = change else { return false };

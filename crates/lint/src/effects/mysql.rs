@@ -172,6 +172,14 @@ pub(crate) fn operation<'c>(
             });
             (if replaced { "change-primary-key" } else { "drop-primary-key" }, table)
         }
+        C::CreateIndex { index, if_not_exists: true, .. }
+            if index
+                .name
+                .as_ref()
+                .is_some_and(|n| state.index_table(n, Some(&index.table)).is_some()) =>
+        {
+            return None;
+        }
         C::CreateIndex { index, .. } => {
             let operation = match index.method.as_deref() {
                 Some("fulltext") => "add-fulltext",
@@ -217,6 +225,23 @@ pub(crate) fn operation<'c>(
         C::DropTrigger { table: Some(table), .. } => ("create-trigger", table),
         _ => return None,
     })
+}
+
+/// It builds an index beside the primary key.
+fn builds_secondary(change: &Change) -> bool {
+    match change {
+        Change::CreateIndex { .. } => true,
+        Change::AddConstraint { constraint, .. } => {
+            matches!(
+                constraint.kind,
+                ConstraintKind::Unique { .. } | ConstraintKind::ForeignKey { .. }
+            )
+        }
+        Change::AddColumn { column, .. } => {
+            column.constraints.iter().any(|c| matches!(c.kind, ConstraintKind::Unique { .. }))
+        }
+        _ => false,
+    }
 }
 
 /// A generated column of one that comes with the same statement.
@@ -558,7 +583,16 @@ fn add(online: Online, table: &ObjectName, scene: &Scene<'_>, out: &mut Effects)
         out.rewrites.push(table.clone());
         out.scans.push(table.clone());
     }
-    if online.builds {
+    // The primary key lies in the rows themselves.
+    let secondary = scene.state.table(&table).is_none_or(|t| {
+        t.assumed
+            || !t.indexes.is_empty()
+            || t.constraints.iter().any(|c| {
+                matches!(c.kind, ConstraintKind::Unique { .. } | ConstraintKind::ForeignKey { .. })
+            })
+            || scene.siblings.iter().any(builds_secondary)
+    });
+    if online.builds && secondary {
         out.builds_indexes.push(table.clone());
         if !online.rebuilds {
             out.scans.push(table);

@@ -10,7 +10,7 @@ use downhaul_syntax::{
 use super::default_value::{is_null, is_volatile};
 use super::table::{fact, mode};
 use super::type_change::{Storage, is_constrained_domain, storage, using_is_plain};
-use super::{Effects, LockEffect, Scene};
+use super::{Blocks, Effects, LockEffect, Scene};
 use crate::state::State;
 
 /// Adds the locks, rewrites, scans and index builds of a change.
@@ -55,14 +55,19 @@ impl Stage<'_, '_> {
                 self.lock(table, *mode);
             }
         }
-        for (into, roles) in [
-            (&mut self.out.rewrites, &fact.rewrites),
-            (&mut self.out.scans, &fact.scans),
-            (&mut self.out.builds_indexes, &fact.builds),
+        let rewrites = !fact.rewrites.is_empty();
+        for (into, roles, builds) in [
+            (&mut self.out.rewrites, &fact.rewrites, false),
+            (&mut self.out.scans, &fact.scans, false),
+            (&mut self.out.builds_indexes, &fact.builds, true),
         ] {
             for role in roles {
                 for table in actors(role) {
-                    if !into.contains(&table) {
+                    // A partitioned table has no rows of its own, and one without indexes has none
+                    // to build anew.
+                    let nothing = scene.state.is_partitioned(&table)
+                        || builds && rewrites && scene.state.has_no_index(&table);
+                    if !nothing && !into.contains(&table) {
                         into.push(table);
                     }
                 }
@@ -70,7 +75,12 @@ impl Stage<'_, '_> {
         }
     }
 
-    fn lock(&mut self, table: ObjectName, mode: super::table::Mode) {
+    fn lock(&mut self, table: ObjectName, mut mode: super::table::Mode) {
+        // Nobody writes to a materialized view but a refresh.
+        let view = self.scene.state.catalog.view(&table).is_some_and(|v| v.materialized);
+        if view && mode.blocks == Blocks::Writes {
+            mode.blocks = Blocks::Ddl;
+        }
         match self.out.locks.iter_mut().find(|l| l.table == table) {
             Some(held) if held.blocks < mode.blocks => {
                 held.mode = mode.name;
@@ -106,6 +116,19 @@ impl Stage<'_, '_> {
             at += 1;
         }
         family
+    }
+
+    /// Views that go with what they read.
+    fn views_of(&mut self, table: &ObjectName, column: Option<&Ident>) {
+        let views: Vec<ObjectName> = self
+            .scene
+            .state
+            .views_reading(table)
+            .into_iter()
+            .filter(|v| column.is_none_or(|c| v.query.columns.contains(c) || v.query.star))
+            .map(|v| v.name.clone())
+            .collect();
+        self.play("drop-view", &[("vw", &views)]);
     }
 
     /// `SET TABLESPACE pg_default` of a table that never left it.
@@ -178,8 +201,11 @@ impl Stage<'_, '_> {
                     self.add_column(table, column);
                 }
             }
-            C::DropColumn { table, column, .. } => {
+            C::DropColumn { table, column, cascade, .. } => {
                 self.alter("drop-column", table);
+                if *cascade {
+                    self.views_of(table, Some(column));
+                }
                 for to in self.referenced_by(table, column) {
                     self.on_both("drop-foreign-key", table, &to);
                 }
@@ -301,7 +327,27 @@ impl Stage<'_, '_> {
                 self.play("alter-sequence", &[("sq", std::slice::from_ref(name))]);
             }
             C::CreateTrigger { def, .. } => self.on("create-trigger", &def.table),
+            C::DropTrigger { table: Some(table), name, if_exists: true, .. }
+                if self
+                    .table(table)
+                    .is_some_and(|t| !t.assumed && !t.triggers.iter().any(|g| g.name == *name)) => {
+            }
             C::DropTrigger { table: Some(table), .. } => self.on("drop-trigger", table),
+            C::DropSequence { name, .. } => {
+                self.play("drop-view", &[("vw", std::slice::from_ref(name))]);
+            }
+            C::DropType { name, cascade: true, .. } => {
+                for table in self.scene.state.tables_of_type(name) {
+                    self.alter("drop-column", &table);
+                }
+            }
+            C::DropSchema { name, cascade: true, .. } => {
+                for table in self.scene.state.tables_in_schema(name) {
+                    self.play("drop-view", &[("vw", std::slice::from_ref(&table))]);
+                }
+                let views: Vec<ObjectName> = self.scene.state.views_in_schema(name);
+                self.play("drop-view", &[("vw", &views)]);
+            }
             C::SetTriggerEnabled { table, .. } => self.on("set-trigger-enabled", table),
             C::CreatePolicy { table, .. } | C::AlterPolicy { table, .. } => {
                 self.on("create-policy", table);
@@ -428,6 +474,7 @@ impl Stage<'_, '_> {
         let mut family = self.family(name);
         if cascade {
             family.extend(self.scene.state.referencing(name));
+            self.views_of(name, None);
         }
         self.play("drop-table-foreign-key", &[("child", &family), ("p", &parents)]);
         if let Some(Partitioning::Of { parent, .. }) =

@@ -7,7 +7,7 @@ use downhaul_syntax::{
     Partitioning, Query, RoutineDef, SqlType, TypeDef,
 };
 
-use super::default_value::is_null;
+use super::default_value::{default_fails_check, is_null};
 use super::{Scene, refused_mysql, refused_sqlite, view_columns};
 
 /// Why the server refuses a change; empty where nothing is known against it.
@@ -192,6 +192,9 @@ impl Judge<'_, '_> {
             self.say("cannot add column to a partition");
         }
         self.unknown_type(column.ty.as_ref());
+        if self.scene.state.in_use(table) && default_fails_check(column) {
+            self.say(format!("check constraint is violated by the default of \"{}\"", column.name));
+        }
         if let Some(default) = &column.default {
             self.default(table, &column.name, column.ty.as_ref(), default);
         }

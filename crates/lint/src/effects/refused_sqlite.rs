@@ -1,7 +1,7 @@
 //! What SQLite refuses beyond what the catalog says of missing, existing and dependent objects.
 //! Each case was run (3.40 to 3.50).
 
-use downhaul_syntax::{Change, ColumnDef, ConstraintKind};
+use downhaul_syntax::{Change, ColumnDef, ConstraintKind, IndexDef};
 
 use super::Scene;
 use super::default_value::{default_fails_check, is_null};
@@ -10,7 +10,18 @@ use super::default_value::{default_fails_check, is_null};
 pub(super) fn refused(change: &Change, scene: &Scene<'_>) -> Vec<String> {
     let mut out = Vec::new();
     out.extend(unknown_statement(change, scene));
+    if let Change::AddColumn { table, .. }
+    | Change::DropColumn { table, .. }
+    | Change::RenameTable { from: table, .. }
+    | Change::CreateIndex { index: IndexDef { table, .. }, .. } = change
+        && scene.state.catalog.view(table).is_some()
+    {
+        out.push(format!("view `{table}` may not be altered or indexed"));
+    }
     match change {
+        Change::CreateView { or_replace: true, .. } => {
+            out.push("syntax error: SQLite has no CREATE OR REPLACE VIEW".to_owned());
+        }
         Change::AddColumn { table, column, .. }
             if scene.state.table(table).is_some_and(|t| t.options.contains_key("strict")) =>
         {
@@ -58,6 +69,16 @@ fn unknown_statement(change: &Change, scene: &Scene<'_>) -> Option<String> {
             "ADD CONSTRAINT"
         }
         Change::DropConstraint { .. } if !newer => "DROP CONSTRAINT",
+        Change::CreateSequence { .. }
+        | Change::Comment { .. }
+        | Change::CreateRoutine { .. }
+        | Change::CreateSchema { .. }
+        | Change::CreateExtension { .. }
+        | Change::CreateType { .. }
+        | Change::Grant { .. }
+        | Change::Revoke { .. } => {
+            return Some("syntax error: SQLite has no such statement".to_owned());
+        }
         Change::ModifyColumn { .. } => "MODIFY COLUMN",
         Change::Truncate { .. } => "TRUNCATE",
         _ => return None,
@@ -123,6 +144,9 @@ mod tests {
             ("CREATE TABLE s (a text) STRICT; ALTER TABLE s ADD COLUMN b varchar(9)", true),
             ("CREATE TABLE s (a text) STRICT; ALTER TABLE s ADD COLUMN b integer", false),
             ("CREATE TABLE s (a varchar(9)) STRICT", true),
+            ("CREATE VIEW v AS SELECT a FROM t; CREATE INDEX i ON v (a)", true),
+            ("CREATE OR REPLACE VIEW v AS SELECT a FROM t", true),
+            ("COMMENT ON TABLE t IS 'x'", true),
         ] {
             cases(rule, &[("sqlite", &format!("{base}{up}"), expect)]);
         }

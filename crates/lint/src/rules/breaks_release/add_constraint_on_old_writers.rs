@@ -1,7 +1,7 @@
 //! BC09.
 
 use downhaul_syntax::change::DomainAction;
-use downhaul_syntax::{Change, ConstraintKind, Dialect, Ident, ObjectName, TriggerDef};
+use downhaul_syntax::{Change, ColumnDef, ConstraintKind, Dialect, Ident, ObjectName, TriggerDef};
 
 use crate::Severity;
 
@@ -12,10 +12,12 @@ use crate::rule::declare_rule;
 declare_rule! {
     /// ## What it does
     ///
-    /// Reports a new CHECK, UNIQUE, FOREIGN KEY or EXCLUDE constraint, or a unique index, on
-    /// columns that the running release writes. With `NOT VALID`, and for an index, it is
-    /// information: the author is on the careful path. A new trigger that refuses rows
-    /// (`RAISE EXCEPTION`, `RAISE(ABORT)`, `SIGNAL`) counts as well.
+    /// Reports a new CHECK, UNIQUE, FOREIGN KEY or EXCLUDE constraint, a unique index or a check of a
+    /// domain on columns that the running release writes, and a new trigger that refuses rows.
+    ///
+    /// A trigger refuses rows where its text or its function raises an error (`RAISE EXCEPTION`,
+    /// `RAISE(ABORT)`, `SIGNAL`) or uses a column or table that is not there. A key that contains
+    /// one that is unique already refuses nothing new.
     ///
     /// ## Why is this bad
     ///
@@ -68,6 +70,9 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             .help("make sure that the running release already keeps this rule"),
         );
     }
+    if let Change::AddColumn { table, column, .. } = cx.change {
+        return orphaned(cx, table, column);
+    }
     if let Change::CreateTrigger { def, .. } = cx.change {
         return refusing_trigger(cx, def);
     }
@@ -113,6 +118,28 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     .help("make sure that the running release already keeps this rule");
     // Not valid for old rows, it binds new ones all the same (measured).
     Some(if careful { draft.severity(Severity::Warning) } else { draft })
+}
+
+/// SQLite takes a reference to a table that is not there, and then refuses every write.
+fn orphaned(cx: &ChangeContext<'_>, table: &ObjectName, column: &ColumnDef) -> Option<Draft> {
+    let to = column.constraints.iter().find_map(|c| match &c.kind {
+        ConstraintKind::ForeignKey { table: to, .. } => Some(to),
+        _ => None,
+    })?;
+    let made = cx
+        .later()
+        .any(|i| matches!(i.change, Change::CreateTable { def, .. } if def.name.name == to.name));
+    let refused = cx.dialect() == Dialect::Sqlite
+        && cx.in_use(table)
+        && to.name != table.name
+        && cx.surely_absent_table(to)
+        && !made;
+    refused.then(|| {
+        Draft::new(format!(
+            "`{table}` references `{to}`, which is not there: inserts are refused from now on"
+        ))
+        .help("create the referenced table first")
+    })
 }
 
 /// Some of these columns are unique already, so that all of them can refuse nothing new.

@@ -53,7 +53,7 @@ declare_rule! {
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     let Change::CreateIndex { index, concurrently: false, .. } = cx.change else { return None };
     let known = cx.catalog.normalize(&index.table);
-    if !cx.effects.builds_indexes.contains(&known) {
+    if !cx.is_among(&index.table, &cx.effects.builds_indexes) {
         return None;
     }
     if cx.catalog.view(&known).is_some() {

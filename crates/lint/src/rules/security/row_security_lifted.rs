@@ -1,5 +1,6 @@
 //! SE04.
 
+use downhaul_catalog::Table;
 use downhaul_syntax::Change;
 
 use crate::Severity;
@@ -63,12 +64,12 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             let lifted = *enabled == Some(false) && known.is_none_or(|t| t.row_security);
             let unforced = *forced == Some(false) && known.is_none_or(|t| t.row_security_forced);
             if lifted {
-                return Some(
-                    Draft::new(format!(
-                        "`{table}` shows all its rows to every role with a right on it"
-                    ))
-                    .help("keep row-level security on and change the policies"),
-                );
+                let draft = Draft::new(format!(
+                    "`{table}` shows all its rows to every role with a right on it"
+                ))
+                .help("keep row-level security on and change the policies");
+                let open = known.is_some_and(|t| cx.history_known && held_nobody(t));
+                return Some(if open { draft.severity(Severity::Info) } else { draft });
             }
             unforced.then(|| {
                 Draft::new(format!("the owner of `{table}` is no longer held by its policies"))
@@ -112,6 +113,33 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     }
 }
 
+/// Every right that was granted on the table is let through by a policy `USING (true)` as it is.
+fn held_nobody(table: &Table) -> bool {
+    let lets = |text: &str, role: &str, privilege: &str| {
+        let lower = text.to_lowercase();
+        let flat: String = lower.split_whitespace().collect();
+        let words: Vec<&str> = lower
+            .split(|c: char| !c.is_alphanumeric() && c != '_')
+            .filter(|w| !w.is_empty())
+            .collect();
+        let behind = |word: &str| {
+            words.iter().position(|w| *w == word).and_then(|at| words.get(at + 1)).copied()
+        };
+        let command = behind("for").is_none_or(|c| c == privilege || c == "all");
+        let to = words.iter().position(|w| *w == "to");
+        let everyone = to.is_none_or(|at| words[at..].contains(&"public"));
+        command
+            && (everyone || words.contains(&role.to_lowercase().as_str()))
+            && flat.contains("using(true)")
+            && !words.contains(&"restrictive")
+            && (!flat.contains("check(") || flat.contains("check(true)"))
+    };
+    !table.grants.is_empty()
+        && table.grants.iter().all(|(role, privilege)| {
+            table.policies.values().any(|text| lets(text, role, privilege))
+        })
+}
+
 /// `USING (true)` for all commands and all roles.
 fn lets_all(text: &str) -> bool {
     let flat: String =
@@ -143,6 +171,7 @@ mod tests {
             ("CREATE POLICY q ON t FOR SELECT USING (true);", false),
             ("CREATE POLICY q ON t TO admin USING (true);", false),
             ("DROP TABLE t;", false),
+            ("ALTER TABLE t DISABLE ROW LEVEL SECURITY;", true),
         ];
         for (up, expect) in all {
             cases(&super::RULE, &[("postgres", &case(up), expect)]);
