@@ -205,10 +205,10 @@ impl Writer<'_, '_> {
                 let name = self.part(table, column);
                 self.breaks(Use::Insert, name, "values given for it are refused");
             }
-            C::AlterCompositeType { name, .. } => {
-                if state.tables_of_type(name).iter().any(|t| state.in_use(t)) {
-                    self.breaks(Use::Any, name, "values have other fields");
-                }
+            C::AlterCompositeType { name, .. }
+                if state.tables_of_type(name).iter().any(|t| state.in_use(t)) =>
+            {
+                self.breaks(Use::Any, name, "values have other fields");
             }
             C::AlterDomain {
                 name,
