@@ -8,6 +8,21 @@ use crate::{Catalog, Origin, Table};
 /// A set of names that is cheap to copy.
 pub(crate) type Names = Objects<ObjectName, ()>;
 
+/// How a table or view refers to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tie {
+    /// It is a partition or an heir.
+    Child,
+    /// By foreign key.
+    ForeignKey,
+    /// By the query of a view.
+    Query,
+}
+
+impl Tie {
+    const ALL: [Self; 3] = [Self::Child, Self::ForeignKey, Self::Query];
+}
+
 /// Derived maps and the session's state. Never compared, never stored.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lookup {
@@ -16,9 +31,9 @@ pub(crate) struct Lookup {
     /// Table or materialized view of each index, those of constraints included. Empty on MySQL,
     /// where an index name belongs to its table.
     pub(crate) index_owner: Objects<ObjectName, ObjectName>,
-    /// Tables and views that may mention a table: by foreign key, inheritance, partition, query.
-    /// A superset: entries are checked where they are used, and not removed.
-    pub(crate) mentions: Objects<ObjectName, Names>,
+    /// Tables and views that may mention a table, for each [`Tie`]: thousands may refer to a table
+    /// that has no child. A superset: entries are checked where they are used, and not removed.
+    mentions: [Objects<ObjectName, Names>; 3],
     /// Sequences that may be owned by a column of a table; a superset too.
     pub(crate) owned: Objects<ObjectName, Names>,
     /// Schemas that the session searches, where it set them; `public` in its place.
@@ -44,10 +59,23 @@ impl PartialEq for Lookup {
 
 impl Lookup {
     /// Notes that `by` mentions `target`.
-    pub(crate) fn mention(&mut self, target: &ObjectName, by: &ObjectName) {
-        if self.mentions.get(target).is_none_or(|all| !all.contains_key(by)) {
-            self.mentions.or_default(target).insert(by.clone(), ());
+    pub(crate) fn mention(&mut self, tie: Tie, target: &ObjectName, by: &ObjectName) {
+        let mentions = &mut self.mentions[tie as usize];
+        if mentions.get(target).is_none_or(|all| !all.contains_key(by)) {
+            mentions.or_default(target).insert(by.clone(), ());
         }
+    }
+
+    /// `from` is called `to` from now on. Returns what may mention it.
+    pub(crate) fn rename_target(&mut self, from: &ObjectName, to: &ObjectName) -> Vec<ObjectName> {
+        let all = self.mentioning(from);
+        for tie in Tie::ALL {
+            let moved = self.mentions[tie as usize].remove(from).unwrap_or_default();
+            for by in moved.keys() {
+                self.mention(tie, to, by);
+            }
+        }
+        all
     }
 
     /// Whether the derived maps are true for this catalog.
@@ -57,7 +85,16 @@ impl Lookup {
 
     /// Tables and views that may mention `target`, in order of name.
     pub(crate) fn mentioning(&self, target: &ObjectName) -> Vec<ObjectName> {
-        self.mentions.get(target).map(|s| s.keys().cloned().collect()).unwrap_or_default()
+        let mut all: Vec<ObjectName> =
+            Tie::ALL.iter().flat_map(|tie| self.tied(*tie, target)).cloned().collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// Tables or views that may refer to `target` in this way, in order of name.
+    pub(crate) fn tied(&self, tie: Tie, target: &ObjectName) -> impl Iterator<Item = &ObjectName> {
+        self.mentions[tie as usize].get(target).into_iter().flat_map(Objects::keys)
     }
 }
 
@@ -70,14 +107,14 @@ impl Catalog {
         let now = (self.tables.len(), self.views.len());
         let mut lookup = std::mem::take(&mut self.lookup);
         lookup.index_owner.clear();
-        lookup.mentions.clear();
+        lookup.mentions = Default::default();
         lookup.owned.clear();
         for table in self.tables.values() {
             note_table(&mut lookup, table, !self.dialect.is_mysql_family());
         }
         for view in self.views.values() {
             for target in &view.query.tables {
-                lookup.mention(target, &view.name);
+                lookup.mention(Tie::Query, target, &view.name);
             }
             for index in &view.indexes {
                 lookup.index_owner.insert(index.name.clone(), view.name.clone());
@@ -92,11 +129,20 @@ impl Catalog {
         self.lookup = lookup;
     }
 
-    /// Tables and views that may mention this table or view (by foreign key, inheritance,
-    /// partition or query), in order of name. A superset: check each for what is asked.
-    #[must_use]
-    pub fn mentioning(&self, name: &ObjectName) -> Vec<ObjectName> {
-        self.lookup.mentioning(&self.normalize(name))
+    /// Tables that may be a partition or heir of this one, in order of name. A superset: check each
+    /// for what is asked; so also below.
+    pub fn perhaps_children(&self, name: &ObjectName) -> impl Iterator<Item = &ObjectName> {
+        self.lookup.tied(Tie::Child, &self.normalize(name)).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Tables that may have a foreign key to this one, in order of name.
+    pub fn perhaps_referencing(&self, name: &ObjectName) -> impl Iterator<Item = &ObjectName> {
+        self.lookup.tied(Tie::ForeignKey, &self.normalize(name)).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Views that may read this table or view, in order of name.
+    pub fn perhaps_reading(&self, name: &ObjectName) -> impl Iterator<Item = &ObjectName> {
+        self.lookup.tied(Tie::Query, &self.normalize(name)).collect::<Vec<_>>().into_iter()
     }
 
     /// The table or materialized view of an index, indexes of constraints included. Always `None`
@@ -106,7 +152,7 @@ impl Catalog {
         self.lookup.index_owner.get(&self.normalize(index))
     }
 
-    /// Makes [`Self::mentioning`] and [`Self::index_owner`] true for a catalog that something other
+    /// Makes [`Self::perhaps_children`], its like and [`Self::index_owner`] true for a catalog that something other
     /// than `apply` filled. Cheap where nothing is to be done.
     pub fn prepare(&mut self) {
         self.refresh_lookup();
@@ -130,7 +176,7 @@ fn note_table(lookup: &mut Lookup, table: &Table, global_indexes: bool) {
     for constraint in &table.constraints {
         match (&constraint.kind, &constraint.name) {
             (ConstraintKind::ForeignKey { table: target, .. }, _) => {
-                lookup.mention(target, &table.name);
+                lookup.mention(Tie::ForeignKey, target, &table.name);
             }
             (
                 ConstraintKind::PrimaryKey { .. }
@@ -150,9 +196,9 @@ fn note_table(lookup: &mut Lookup, table: &Table, global_indexes: bool) {
         }
     }
     if let Some(Partitioning::Of { parent, .. }) = &table.partitioning {
-        lookup.mention(parent, &table.name);
+        lookup.mention(Tie::Child, parent, &table.name);
     }
     for parent in &table.inherits {
-        lookup.mention(parent, &table.name);
+        lookup.mention(Tie::Child, parent, &table.name);
     }
 }

@@ -154,14 +154,14 @@ impl<'a> State<'a> {
     pub(crate) fn partitions(&self, parent: &ObjectName) -> Vec<ObjectName> {
         let parent = self.catalog.normalize(parent);
         self.catalog
-            .mentioning(&parent)
-            .into_iter()
+            .perhaps_children(&parent)
             .filter(|name| {
-                self.catalog.tables.get(name).is_some_and(|t| {
+                self.catalog.tables.get(*name).is_some_and(|t| {
                     matches!(&t.partitioning, Some(Partitioning::Of { parent: p, .. })
                         if self.catalog.normalize(p) == parent)
                 })
             })
+            .cloned()
             .collect()
     }
 
@@ -169,15 +169,15 @@ impl<'a> State<'a> {
     pub(crate) fn children(&self, parent: &ObjectName) -> Vec<ObjectName> {
         let parent = self.catalog.normalize(parent);
         self.catalog
-            .mentioning(&parent)
-            .into_iter()
+            .perhaps_children(&parent)
             .filter(|name| {
-                self.catalog.tables.get(name).is_some_and(|t| {
+                self.catalog.tables.get(*name).is_some_and(|t| {
                     t.inherits.iter().any(|p| self.catalog.normalize(p) == parent)
                         || matches!(&t.partitioning, Some(Partitioning::Of { parent: p, .. })
                             if self.catalog.normalize(p) == parent)
                 })
             })
+            .cloned()
             .collect()
     }
 
@@ -185,9 +185,9 @@ impl<'a> State<'a> {
     pub(crate) fn referencing(&self, table: &ObjectName) -> Vec<ObjectName> {
         let table = self.catalog.normalize(table);
         self.catalog
-            .mentioning(&table)
-            .into_iter()
-            .filter(|name| *name != table && self.references(name).contains(&table))
+            .perhaps_referencing(&table)
+            .filter(|name| **name != table && self.references(name).contains(&table))
+            .cloned()
             .collect()
     }
 
@@ -195,9 +195,8 @@ impl<'a> State<'a> {
     pub(crate) fn views_reading(&self, name: &ObjectName) -> Vec<&'a downhaul_catalog::View> {
         let name = self.catalog.normalize(name);
         self.catalog
-            .mentioning(&name)
-            .into_iter()
-            .filter_map(|by| self.catalog.views.get(&by))
+            .perhaps_reading(&name)
+            .filter_map(|by| self.catalog.views.get(by))
             .filter(|v| v.query.tables.iter().any(|t| self.catalog.normalize(t) == name))
             .collect()
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::Dialect;
 
@@ -11,12 +12,14 @@ use crate::Dialect;
 ///
 /// PostgreSQL folds an unquoted identifier to lower case and then compares exactly
 /// (manual §4.1.1); MySQL, MariaDB and SQLite keep the text and compare without case.
+///
+/// A copy costs nothing: names are copied far more often than made.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Ident {
-    text: String,
+    text: SmolStr,
     /// What is compared, where it differs from the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    key: Option<String>,
+    key: Option<SmolStr>,
 }
 
 impl Ident {
@@ -25,14 +28,18 @@ impl Ident {
     pub fn new(dialect: Dialect, written: &str, quoted: bool) -> Self {
         match dialect {
             Dialect::Postgres => {
-                let text = if quoted { written.to_owned() } else { fold_ascii(written) };
-                let key = clipped(&text).map(str::to_owned);
+                let text = if quoted { SmolStr::new(written) } else { fold_ascii(written) };
+                let key = clipped(&text).map(SmolStr::new);
                 Self { text, key }
             }
             Dialect::Mysql | Dialect::MariaDb | Dialect::Sqlite => {
-                let folded = written.to_lowercase();
-                let key = (folded != written).then_some(folded);
-                Self { text: written.to_owned(), key }
+                let folds = |b: u8| b.is_ascii_uppercase() || !b.is_ascii();
+                let key = written
+                    .bytes()
+                    .any(folds)
+                    .then(|| SmolStr::from(written.to_lowercase()))
+                    .filter(|folded| folded != written);
+                Self { text: SmolStr::new(written), key }
             }
         }
     }
@@ -66,8 +73,12 @@ fn clipped(text: &str) -> Option<&str> {
 }
 
 /// PostgreSQL folds ASCII letters only in multi-byte encodings.
-fn fold_ascii(text: &str) -> String {
-    text.to_ascii_lowercase()
+fn fold_ascii(text: &str) -> SmolStr {
+    if text.bytes().any(|b| b.is_ascii_uppercase()) {
+        SmolStr::from(text.to_ascii_lowercase())
+    } else {
+        SmolStr::new(text)
+    }
 }
 
 impl PartialEq for Ident {

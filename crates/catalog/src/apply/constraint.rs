@@ -4,6 +4,7 @@ use downhaul_syntax::{ConstraintDef, ConstraintKind, Dialect, Expr, Ident, Objec
 
 use super::copy::is_key;
 use super::{Applier, names};
+use crate::lookup::Tie;
 use crate::{Constraint, Table};
 
 impl Applier<'_> {
@@ -79,7 +80,7 @@ impl Applier<'_> {
             self.catalog.lookup.index_owner.insert(index, table.clone());
         }
         if let ConstraintKind::ForeignKey { table: target, .. } = &kind {
-            self.catalog.lookup.mention(target, table);
+            self.catalog.lookup.mention(Tie::ForeignKey, target, table);
         }
         let constraint = Constraint {
             name,

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use downhaul_syntax::{ConstraintKind, Ident, ObjectName, Partitioning};
+use downhaul_syntax::{ConstraintKind, Dialect, Ident, ObjectName, Partitioning};
 
 use super::Applier;
+use crate::lookup::Tie;
 use crate::text::mentions_ident;
 use crate::{Catalog, Constraint, Index, Table};
 
@@ -168,20 +169,33 @@ impl Catalog {
         out.into_iter().collect()
     }
 
-    /// Tables and views that may mention a table. Before the first `apply` the derived map is
-    /// empty: then all of them.
-    fn candidates(&self, name: &ObjectName) -> Vec<ObjectName> {
-        if self.lookup.is_fresh(self) {
-            self.lookup.mentioning(name)
-        } else {
-            self.tables.keys().chain(self.views.keys()).cloned().collect()
+    /// Tables and views that may mention a table in one of these ways, in order of name. Before
+    /// the first `apply` the derived map is empty: then all of them.
+    fn candidates(&self, name: &ObjectName, ties: &[Tie]) -> Vec<ObjectName> {
+        if !self.lookup.is_fresh(self) {
+            return self.tables.keys().chain(self.views.keys()).cloned().collect();
         }
+        let mut all: Vec<ObjectName> =
+            ties.iter().flat_map(|tie| self.lookup.tied(*tie, name)).cloned().collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// Whether a foreign key may refer to the column: on PostgreSQL it must be part of a key.
+    fn may_be_referenced(&self, name: &ObjectName, column: &Ident) -> bool {
+        self.dialect != Dialect::Postgres
+            || self.tables.get(name).is_none_or(|t| {
+                t.columns_unknown
+                    || t.constraints.iter().any(|c| c.uses(column))
+                    || t.indexes.iter().any(|i| i.uses(column))
+            })
     }
 
     /// Objects outside of a table that depend on it as a whole.
     pub(super) fn dependents_on_table(&self, name: &ObjectName) -> Vec<Dependent> {
         let mut out = Vec::new();
-        for by in self.candidates(name) {
+        for by in self.candidates(name, &[Tie::Child, Tie::ForeignKey, Tie::Query]) {
             if let Some(view) = self.views.get(&by)
                 && view.query.tables.contains(name)
             {
@@ -213,7 +227,12 @@ impl Catalog {
     /// Objects that depend on a column, other than indexes and constraints of its own table.
     pub(super) fn dependents_on_column(&self, name: &ObjectName, column: &Ident) -> Vec<Dependent> {
         let mut out = Vec::new();
-        for by in self.candidates(name) {
+        let ties: &[Tie] = if self.may_be_referenced(name, column) {
+            &[Tie::ForeignKey, Tie::Query]
+        } else {
+            &[Tie::Query]
+        };
+        for by in self.candidates(name, ties) {
             if let Some(view) = self.views.get(&by) {
                 let read = view.reads.iter().find(|r| r.table == *name && r.column == *column);
                 if let Some(read) = read {
@@ -281,7 +300,7 @@ impl Catalog {
         primary: bool,
     ) -> Vec<Dependent> {
         let mut out = Vec::new();
-        for by in self.candidates(name) {
+        for by in self.candidates(name, &[Tie::ForeignKey]) {
             let Some(table) = self.tables.get(&by) else { continue };
             for constraint in &table.constraints {
                 let ConstraintKind::ForeignKey { table: to, referred, columns, .. } =

@@ -97,12 +97,8 @@ impl Applier<'_> {
             }
         }
         self.catalog.tables.insert(to.clone(), table);
-        for by in self.catalog.lookup.mentioning(from) {
+        for by in self.catalog.lookup.rename_target(from, to) {
             self.follow_table(&by, from, to);
-        }
-        let mentions = self.catalog.lookup.mentions.remove(from).unwrap_or_default();
-        for by in mentions.keys() {
-            self.catalog.lookup.mention(to, by);
         }
         self.catalog.note_table(to);
 

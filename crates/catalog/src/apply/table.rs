@@ -5,6 +5,7 @@ use downhaul_syntax::{
 };
 
 use super::{Applier, known, names};
+use crate::lookup::Tie;
 use crate::{Column, Origin, Table};
 
 impl Table {
@@ -302,14 +303,13 @@ impl Applier<'_> {
 
     /// Tables that inherit from this one or are partitions of it.
     pub(super) fn children(&self, name: &ObjectName) -> Vec<ObjectName> {
-        let mut out = self.catalog.lookup.mentioning(name);
-        out.retain(|child| {
-            self.catalog.tables.get(child).is_some_and(|t| {
+        let is_child = |child: &&ObjectName| {
+            self.catalog.tables.get(*child).is_some_and(|t| {
                 t.inherits.contains(name)
                     || matches!(&t.partitioning, Some(Partitioning::Of { parent, .. }) if parent == name)
             })
-        });
-        out
+        };
+        self.catalog.lookup.tied(Tie::Child, name).filter(is_child).cloned().collect()
     }
 
     pub(super) fn inherit(&mut self, table: &ObjectName, parent: &ObjectName, remove: bool) {

@@ -6,6 +6,7 @@ use downhaul_syntax::{Change, Dialect, ObjectName, Query};
 
 use super::Applier;
 use super::dependents::Dependent;
+use crate::lookup::Tie;
 use crate::text::{Kind, Token, tokens};
 use crate::{Catalog, ReadColumn, View};
 
@@ -56,7 +57,7 @@ impl Applier<'_> {
         let reads = self.catalog.columns_read(&query);
         let star = if query.star { self.catalog.star(&query) } else { Vec::new() };
         for target in &query.tables {
-            self.catalog.lookup.mention(target, &name);
+            self.catalog.lookup.mention(Tie::Query, target, &name);
         }
         let old = self.catalog.views.remove(&name);
         let view = View {
@@ -134,7 +135,9 @@ impl Applier<'_> {
         for index in view.indexes {
             self.catalog.lookup.index_owner.remove(&index.name);
         }
-        for by in self.catalog.lookup.mentioning(name) {
+        let readers: Vec<ObjectName> =
+            self.catalog.lookup.tied(Tie::Query, name).cloned().collect();
+        for by in readers {
             if self.catalog.views.get(&by).is_some_and(|v| v.query.tables.contains(name)) {
                 self.remove_view(&by);
             }
@@ -170,13 +173,12 @@ impl Applier<'_> {
             trigger.table = to.clone();
         }
         for target in &view.query.tables {
-            self.catalog.lookup.mention(target, to);
+            self.catalog.lookup.mention(Tie::Query, target, to);
         }
         self.catalog.views.insert(to.clone(), view);
-        let mentions = self.catalog.lookup.mentions.remove(from).unwrap_or_default();
-        for by in mentions.keys() {
+        for by in self.catalog.lookup.rename_target(from, to) {
             let dialect = self.dialect();
-            if let Some(view) = self.catalog.views.get_mut(by) {
+            if let Some(view) = self.catalog.views.get_mut(&by) {
                 for table in &mut view.query.tables {
                     if table == from {
                         *table = to.clone();
@@ -185,9 +187,6 @@ impl Applier<'_> {
                 view.query.text =
                     crate::text::rename_ident(&view.query.text, dialect, &from.name, &to.name);
             }
-        }
-        for by in mentions.keys() {
-            self.catalog.lookup.mention(to, by);
         }
     }
 
