@@ -1,6 +1,6 @@
 //! What people see. Data goes to standard output, everything else to standard error.
 
-use std::io::{IsTerminal, Write};
+use std::io::{BufWriter, IsTerminal, StdoutLock, Write};
 use std::time::Duration;
 
 use anstream::ColorChoice;
@@ -80,6 +80,16 @@ impl Ui {
         } else {
             out.write_all(anstream::adapter::strip_str(text).to_string().as_bytes())
         };
+        let _ = out.flush();
+    }
+
+    /// A result for programs, written as it is made. A closed pipe is no error of ours.
+    pub fn write(
+        &self,
+        make: impl FnOnce(&mut BufWriter<StdoutLock<'static>>) -> std::io::Result<()>,
+    ) {
+        let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+        let _ = make(&mut out);
         let _ = out.flush();
     }
 

@@ -4,9 +4,11 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use downhaul_catalog::{Catalog, Origin, Problem};
-use downhaul_syntax::{Change, Directive, DirectiveKind, LineIndex, ObjectName, Parsed, Span};
+use downhaul_syntax::{
+    Change, Dialect, Directive, DirectiveKind, LineIndex, ObjectName, Parsed, Script, Span,
+    parse_script,
+};
 
-use crate::ahead::{self, Scripts};
 use crate::context::{ChangeContext, HeldLock, MigrationContext, SeriesFacts};
 use crate::down;
 use crate::effects::{self, Blocks, Effects, Scene, StatementEffects};
@@ -51,7 +53,9 @@ pub fn lint_series(migrations: &[MigrationInput], options: &LintOptions) -> Lint
             Check::Driver => {}
         }
     }
-    ahead::for_each(migrations, options.dialect, |index, migration, scripts| {
+    for (index, migration) in migrations.iter().enumerate() {
+        // One at a time: a thread that parses ahead takes as much CPU time and more memory.
+        let scripts = Scripts::parse(migration, options.dialect);
         run.series.deployment =
             if options.one_deployment { first_judged.min(index) } else { index };
         if migration.judged {
@@ -60,7 +64,7 @@ pub fn lint_series(migrations: &[MigrationInput], options: &LintOptions) -> Lint
             run.replay(index, scripts);
         }
         run.remember(migration);
-    });
+    }
     run.about_queries();
     run.report
 }
@@ -73,6 +77,22 @@ fn is_on(rule: &Rule, options: &LintOptions) -> bool {
         Some(RuleSetting::Off) => false,
         Some(RuleSetting::On | RuleSetting::Severity(_)) => true,
         None => rule.default_on,
+    }
+}
+
+/// The parsed texts of a migration. Of one that is not judged only the up.
+struct Scripts {
+    up: Option<Script>,
+    down: Option<Script>,
+}
+
+impl Scripts {
+    fn parse(migration: &MigrationInput, dialect: Dialect) -> Self {
+        let parse = |source: &SourceText| parse_script(&source.text, dialect);
+        Self {
+            up: migration.up.as_ref().map(parse),
+            down: migration.down.as_ref().filter(|_| migration.judged).map(parse),
+        }
     }
 }
 

@@ -8,7 +8,6 @@
 //!
 //! Absent on purpose: I/O, async, any output format (that is `downhaul-report`).
 
-mod ahead;
 mod context;
 mod docs;
 mod down;

@@ -2,20 +2,22 @@
 //! changes its meaning or goes away.
 
 use downhaul_lint::{Edit, Finding, Severity, StatementEffects};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::{Document, Problem, fingerprints};
 
 /// Version of the format.
 pub const VERSION: u32 = 1;
 
+/// The findings and statements are made while they are written: a report of thousands of files
+/// stands in memory once, not twice.
 #[derive(Serialize)]
-struct Output<'a> {
+struct Output<'a, F: Serialize, S: Serialize> {
     version: u32,
     tool: Tool<'a>,
     series: Vec<SeriesOut<'a>>,
-    findings: Vec<FindingOut<'a>>,
-    statements: Vec<StatementOut<'a>>,
+    findings: F,
+    statements: S,
     problems: Vec<ProblemOut<'a>>,
     summary: SummaryOut,
 }
@@ -51,7 +53,7 @@ struct FindingOut<'a> {
     safe: Option<&'a str>,
     fix: Option<FixOut<'a>>,
     docs: &'a str,
-    fingerprint: String,
+    fingerprint: &'a str,
 }
 
 #[derive(Serialize)]
@@ -101,8 +103,28 @@ struct SummaryOut {
     problems: usize,
 }
 
+/// A list whose items are made when it is written.
+struct List<F>(F);
+
+impl<F: Fn() -> I, I: Iterator<Item: Serialize>> Serialize for List<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((self.0)())
+    }
+}
+
 pub(crate) fn render(document: &Document<'_>) -> String {
+    let mut text = Vec::new();
+    write(document, &mut text).expect("writing to memory cannot fail");
+    String::from_utf8(text).expect("JSON is UTF-8")
+}
+
+/// Writes the document as it is made.
+pub(crate) fn write(
+    document: &Document<'_>,
+    out: &mut impl std::io::Write,
+) -> Result<(), std::io::Error> {
     let summary = document.summary;
+    let fingerprints = fingerprints(document.findings);
     let output = Output {
         version: VERSION,
         tool: Tool { name: "downhaul", version: document.tool_version },
@@ -116,13 +138,14 @@ pub(crate) fn render(document: &Document<'_>) -> String {
                 dialect_from: &series.dialect_from,
             })
             .collect(),
-        findings: document
-            .findings
-            .iter()
-            .zip(fingerprints(document.findings))
-            .map(|(finding, fingerprint)| finding_out(finding, fingerprint))
-            .collect(),
-        statements: document.effects.iter().map(statement_out).collect(),
+        findings: List(|| {
+            document
+                .findings
+                .iter()
+                .zip(&fingerprints)
+                .map(|(finding, fingerprint)| finding_out(finding, fingerprint))
+        }),
+        statements: List(|| document.effects.iter().map(statement_out)),
         problems: document.problems.iter().map(problem_out).collect(),
         summary: SummaryOut {
             migrations: summary.migrations,
@@ -136,7 +159,8 @@ pub(crate) fn render(document: &Document<'_>) -> String {
             problems: document.problems.len(),
         },
     };
-    to_text(&output)
+    serde_json::to_writer_pretty(&mut *out, &output)?;
+    out.write_all(b"\n")
 }
 
 /// Indented JSON with a line end.
@@ -147,7 +171,7 @@ pub(crate) fn to_text(value: &impl Serialize) -> String {
     text
 }
 
-fn finding_out(finding: &Finding, fingerprint: String) -> FindingOut<'_> {
+fn finding_out<'a>(finding: &'a Finding, fingerprint: &'a str) -> FindingOut<'a> {
     FindingOut {
         code: finding.code,
         name: finding.name,

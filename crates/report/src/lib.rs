@@ -88,6 +88,23 @@ pub fn render(document: &Document<'_>, format: Format, look: &Look) -> String {
     }
 }
 
+/// Writes the document in a format, without holding a long report in memory where the format can
+/// be written as it is made (JSON).
+///
+/// # Errors
+/// Those of the writer.
+pub fn write(
+    document: &Document<'_>,
+    format: Format,
+    look: &Look,
+    out: &mut impl std::io::Write,
+) -> Result<(), std::io::Error> {
+    match format {
+        Format::Json => json::write(document, out),
+        _ => out.write_all(render(document, format, look).as_bytes()),
+    }
+}
+
 /// 1 → `1 error`, 2 → `2 errors`.
 fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })

@@ -1,7 +1,7 @@
 //! `downhaul lint`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io::Read;
+use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use downhaul_catalog::{Catalog, Origin};
@@ -11,7 +11,7 @@ use downhaul_lint::{
 };
 use downhaul_plan::source::read_text;
 use downhaul_plan::{LayoutId, SourceFile};
-use downhaul_report::{Document, Format, JudgedSeries, Look, render};
+use downhaul_report::{Document, Format, JudgedSeries, Look, render, write};
 use downhaul_syntax::{Dialect, Ident, parse_script};
 
 use crate::args::{FailOn, Global, LintArgs, LintFormat};
@@ -38,7 +38,7 @@ pub fn run(global: &Global, args: &LintArgs, ui: &Ui) -> Result<Code, CliError> 
         })?),
         (None, None) => None,
     };
-    let selection = selection(&config, args, layout)?;
+    let mut selection = selection(&config, args, layout)?;
     for remark in &selection.remarks {
         ui.remark(format!("{} {remark}", paint(Style::Dim, "note:")));
     }
@@ -65,7 +65,7 @@ pub fn run(global: &Global, args: &LintArgs, ui: &Ui) -> Result<Code, CliError> 
     }
     let mut work = Work::new(&config, args, &settings, &selection.groups);
     work.live = live;
-    work.judge(&selection.groups, ui)?;
+    work.judge(&mut selection.groups, ui)?;
     let Work { mut findings, report, files, series, .. } = work;
 
     let known = baseline_file(&config, args);
@@ -124,14 +124,23 @@ fn publish(document: &Document<'_>, args: &LintArgs, ui: &Ui) -> Result<(), CliE
         LintFormat::Junit => Format::Junit,
     };
     let look = Look { color: args.output.is_none() && ui.colors(), width: ui.width() };
-    let text = render(document, format, &look);
     match &args.output {
-        Some(path) => std::fs::write(path, text).map_err(|error| {
-            CliError::usage(format!("cannot write `{}`: {error}", path.display()))
-                .hint("name another file with --output")
-        }),
+        Some(path) => std::fs::File::create(path)
+            .and_then(|file| {
+                let mut out = BufWriter::with_capacity(1 << 16, file);
+                write(document, format, &look, &mut out)?;
+                out.flush()
+            })
+            .map_err(|error| {
+                CliError::usage(format!("cannot write `{}`: {error}", path.display()))
+                    .hint("name another file with --output")
+            }),
+        None if format == Format::Json => {
+            ui.write(|out| write(document, format, &look, out));
+            Ok(())
+        }
         None => {
-            ui.text(&text);
+            ui.text(&render(document, format, &look));
             Ok(())
         }
     }
@@ -240,12 +249,12 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn judge(&mut self, groups: &[Group], ui: &Ui) -> Result<(), CliError> {
+    fn judge(&mut self, groups: &mut [Group], ui: &Ui) -> Result<(), CliError> {
         for (home, found) in self.dialects.iter().filter(|(_, found)| !found.told) {
             ui.remark(found.remark(home));
         }
         if self.args.changed {
-            for group in groups {
+            for group in &*groups {
                 if !self.changes.contains_key(&group.home) {
                     let found = changes(&group.home, self.args.since.as_deref())?;
                     ui.remark(format!(
@@ -335,8 +344,8 @@ impl<'a> Work<'a> {
         Ok(options)
     }
 
-    /// Migrations of a group as the analyzer takes them.
-    fn inputs(&self, group: &Group) -> Vec<MigrationInput> {
+    /// Migrations of a group as the analyzer takes them: the texts go with them.
+    fn inputs(&self, group: &mut Group) -> Vec<MigrationInput> {
         let changes = self.changes.get(&group.home);
         let of = |file: Option<&SourceFile>| file.and_then(|f| changes.and_then(|c| c.of(&f.path)));
         // The newest migration that the base has.
@@ -347,9 +356,9 @@ impl<'a> Work<'a> {
                 .rposition(|(m, _)| !m.repeatable && of(m.up.as_ref()) != Some(Change::New))
         });
         let gaps = gaps(group);
-        group
-            .migrations
-            .iter()
+        let Group { migrations, path, .. } = group;
+        migrations
+            .iter_mut()
             .enumerate()
             // What a live schema holds already is not replayed once more.
             .filter(|(_, (migration, wanted))| match &self.live {
@@ -363,11 +372,11 @@ impl<'a> Work<'a> {
                 let touched = changes.is_none() || up_change.is_some() || down_change.is_some();
                 let first = migration.up.as_ref().or(migration.down.as_ref());
                 MigrationInput {
-                    path: first.map_or_else(|| group.path.clone(), |file| shown(&file.path)),
+                    path: first.map_or_else(|| path.clone(), |file| shown(&file.path)),
                     version: migration.version.to_string(),
                     name: migration.name.clone(),
-                    up: migration.up.as_ref().map(source_text),
-                    down: migration.down.as_ref().map(source_text),
+                    up: migration.up.as_mut().map(source_text),
+                    down: migration.down.as_mut().map(source_text),
                     transactional: TransactionMode::Wrapped,
                     judged: *wanted && touched,
                     repeatable: migration.repeatable,
@@ -450,9 +459,10 @@ fn gaps(group: &Group) -> BTreeSet<usize> {
     behind.filter(|(_, step)| **step > 1).map(|((at, _), _)| *at).collect()
 }
 
-fn source_text(file: &SourceFile) -> SourceText {
+/// Takes the text of a file.
+fn source_text(file: &mut SourceFile) -> SourceText {
     // A statement that only its tool could write out: the schema behind it is not known.
-    let sql = if file.program { "{{program}}".to_owned() } else { file.text.clone() };
+    let sql = if file.program { "{{program}}".to_owned() } else { std::mem::take(&mut file.text) };
     let mut text = SourceText::new(shown(&file.path), sql);
     text.transactional = Some(match file.transaction {
         downhaul_plan::TransactionMode::Wrapped => TransactionMode::Wrapped,

@@ -285,9 +285,9 @@ impl QueryIndex {
         let mut open: Vec<ObjectName> = names.iter().cloned().collect();
         while let Some(name) = open.pop() {
             for catalog in [old, new] {
-                for by in catalog.mentioning(&name) {
-                    if catalog.views.contains_key(&by) && names.insert(by.clone()) {
-                        open.push(by);
+                for by in catalog.perhaps_reading(&name) {
+                    if catalog.views.contains_key(by) && names.insert(by.clone()) {
+                        open.push(by.clone());
                     }
                 }
             }
