@@ -150,6 +150,21 @@ impl<'a> State<'a> {
         table.indexes.iter().find(|i| i.name.name == name.name).map(|i| (table, i))
     }
 
+    /// Partitions of a table.
+    pub(crate) fn partitions(&self, parent: &ObjectName) -> Vec<ObjectName> {
+        let parent = self.catalog.normalize(parent);
+        self.catalog
+            .perhaps_children(&parent)
+            .filter(|name| {
+                self.catalog.tables.get(*name).is_some_and(|t| {
+                    matches!(&t.partitioning, Some(Partitioning::Of { parent: p, .. })
+                        if self.catalog.normalize(p) == parent)
+                })
+            })
+            .cloned()
+            .collect()
+    }
+
     /// Partitions and heirs of a table, direct ones.
     pub(crate) fn children(&self, parent: &ObjectName) -> Vec<ObjectName> {
         let parent = self.catalog.normalize(parent);
