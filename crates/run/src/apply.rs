@@ -393,8 +393,7 @@ async fn attempt(
     let remaining = bring_back(
         session,
         prepared.direction,
-        points,
-        &holds,
+        (points, &holds),
         foreign_keys_off,
         &mut applied,
         &mut tracking,
@@ -485,8 +484,7 @@ async fn attempt(
 async fn bring_back(
     session: &mut dyn Session,
     direction: Direction,
-    points: &[RestorePoint],
-    holds: &[Vec<Held>],
+    (points, holds): (&[RestorePoint], &[Vec<Held>]),
     foreign_keys_off: bool,
     applied: &mut Applied,
     tracking: &mut Tracking,
