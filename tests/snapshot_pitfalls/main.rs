@@ -351,14 +351,23 @@ async fn an_owner_without_any_other_right_can_do_it_all() {
     admin.run(&format!("CREATE ROLE {role} LOGIN; DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO {role}', current_database()); END $$; GRANT CREATE ON SCHEMA public TO {role}")).await;
     let mut owned = Stage::as_user(&stage, &role).await;
     owned.db.run("CREATE TABLE p (id int PRIMARY KEY, u int UNIQUE); CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p ON DELETE CASCADE, v text); \
-        ALTER TABLE c ENABLE ROW LEVEL SECURITY; ALTER TABLE c FORCE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON c USING (true); \
+        ALTER TABLE c ENABLE ROW LEVEL SECURITY; ALTER TABLE c FORCE ROW LEVEL SECURITY; CREATE POLICY some_of_it ON c USING (id < 100) WITH CHECK (true); \
         INSERT INTO p VALUES (1, 1), (2, 2); INSERT INTO c VALUES (1, 1, 'a'), (2, 2, 'b'); \
         CREATE FUNCTION loud() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a user trigger fired'; END $$").await;
     owned.track("auto");
     owned.mark("m");
     owned.db.run("DELETE FROM p WHERE id = 1; UPDATE p SET u = 1; UPDATE c SET v = 'x'; CREATE TRIGGER loud BEFORE INSERT ON c FOR EACH ROW EXECUTE FUNCTION loud()").await;
+    // A row that its own policy hides from the owner.
+    admin.run("ALTER TABLE c DISABLE TRIGGER loud; INSERT INTO c VALUES (100, 2, 'hidden'); ALTER TABLE c ENABLE TRIGGER loud").await;
+    assert_eq!(owned.db.value("SELECT count(*) FROM c").await, Some("1".into()));
+    check(
+        &owned.program.run(&["snapshot", "restore", "--to", "m"]),
+        Code::FailedUnchanged,
+        &["row-level security"],
+    );
     owned.program.ok(&["snapshot", "restore", "--to", "m", "--yes"]);
     assert_eq!(owned.photograph(&["p", "c"]).await, ["(1,1)", "(2,2)", "(1,1,a)", "(2,2,b)"]);
+    assert_eq!(admin.value("SELECT count(*) FROM c").await, Some("2".into()));
     // Everything is as it was: the trigger fires, the key is checked at once, security is forced.
     assert!(owned.db.try_run("INSERT INTO c VALUES (9, 1, 'z')").await.is_err());
     assert_eq!(

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use downhaul_engine::Session;
 use downhaul_syntax::{Dialect, Ident};
 
-use super::plan::{Plan, TablePlan, unique_columns};
+use super::plan::{Plan, TablePlan, force_row_security, unique_columns};
 use super::{record, statement};
 use crate::history::Past;
 use crate::mark::{self, Mark, Origin, Own};
@@ -108,14 +108,15 @@ pub async fn apply(
     for statement in &back.check {
         session.execute(statement).await?;
     }
-    for statement in back.on {
-        session.execute(&statement).await?;
-    }
     for table in &tables {
         let past = Past::new(&table.tracked, &plan.request.target);
         applied.insert(table.tracked.id, verify(session, table, &past).await?);
     }
     let sequences = advance_sequences(session, &tables).await?;
+    for statement in back.on {
+        session.execute(&statement).await?;
+    }
+    force_row_security(session, plan).await?;
     let after_name = record::mark_name(id, "after");
     let after = mark::make(session, &after_name, Origin::Restore, Own::Before, context.who).await?;
     let (Some(before), Some(after)) = (before, after) else {
@@ -238,17 +239,6 @@ async fn quiet(
                 _ => "ENABLE TRIGGER",
             };
             back.on.push(format!("ALTER TABLE {on} {how} {name}"));
-        }
-        let forced = session
-            .row(&format!(
-                "SELECT c.relforcerowsecurity AND NOT (r.rolsuper OR r.rolbypassrls) FROM pg_catalog.pg_class c, pg_catalog.pg_roles r \
-                 WHERE c.oid = {relation} AND r.rolname = current_user"
-            ))
-            .await?;
-        if forced.is_some_and(|row| row.flag(0)) {
-            let name = D.quote_name(&table.tracked.name);
-            session.execute(&format!("ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY")).await?;
-            back.on.push(format!("ALTER TABLE {name} FORCE ROW LEVEL SECURITY"));
         }
     }
     Ok(back)

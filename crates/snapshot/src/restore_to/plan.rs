@@ -84,6 +84,8 @@ pub struct Plan {
     pub tables: Vec<TablePlan>,
     /// Tracked tables that the mark does not reach, with the reason.
     pub unreachable: Vec<String>,
+    /// Tables, quoted, whose row security does not bind their owner until the plan is applied.
+    pub(super) forced: Vec<String>,
 }
 
 impl Plan {
@@ -115,6 +117,8 @@ pub async fn tables(
     names: &[ObjectName],
     marks: &[&Mark],
 ) -> Result<(Vec<Tracked>, Vec<String>), SnapshotError> {
+    // A policy that hides rows from us makes reading fail, instead of the past look wrong.
+    session.execute("SET LOCAL row_security = off").await?;
     let all = track::all(session).await?;
     let (mut found, mut unreachable) = (Vec::new(), Vec::new());
     let wanted: Vec<Tracked> = if names.is_empty() {
@@ -187,11 +191,49 @@ pub async fn plan(
         let names: Vec<String> = found.iter().map(|t| D.quote_name(&t.name)).collect();
         session.execute(&format!("LOCK TABLE {} IN EXCLUSIVE MODE", names.join(", "))).await?;
     }
-    let mut plan = Plan { request: request.clone(), tables: Vec::new(), unreachable };
+    let forced = if lock { lift_row_security(session, &found).await? } else { Vec::new() };
+    let mut plan = Plan { request: request.clone(), tables: Vec::new(), unreachable, forced };
     for tracked in found {
         plan.tables.push(table(session, request, tracked).await?);
     }
+    if plan.is_empty() {
+        force_row_security(session, &plan).await?;
+    }
     Ok(plan)
+}
+
+/// Row security that binds the owner would hide rows from the plan and from its verification.
+async fn lift_row_security(
+    session: &mut dyn Session,
+    tables: &[Tracked],
+) -> Result<Vec<String>, SnapshotError> {
+    let mut lifted = Vec::new();
+    for tracked in tables {
+        let bound = session
+            .row(&format!(
+                "SELECT c.relforcerowsecurity AND NOT (r.rolsuper OR r.rolbypassrls) FROM pg_catalog.pg_class c, pg_catalog.pg_roles r \
+                 WHERE c.oid = {} AND r.rolname = current_user",
+                tracked.relation
+            ))
+            .await?;
+        if bound.is_some_and(|row| row.flag(0)) {
+            let name = D.quote_name(&tracked.name);
+            session.execute(&format!("ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY")).await?;
+            lifted.push(name);
+        }
+    }
+    Ok(lifted)
+}
+
+/// Puts row security back as it was.
+pub(super) async fn force_row_security(
+    session: &mut dyn Session,
+    plan: &Plan,
+) -> Result<(), SnapshotError> {
+    for name in &plan.forced {
+        session.execute(&format!("ALTER TABLE {name} FORCE ROW LEVEL SECURITY")).await?;
+    }
+    Ok(())
 }
 
 /// Columns of unique and exclusion rules, and those that an UPDATE may not assign.
