@@ -211,7 +211,7 @@ fn document(foreseen: &Foreseen, site: &Site) -> Value {
                 .map(|statement| {
                     let effects =
                         effects_at(&foreseen.report, &migration.version, statement.span.start);
-                    json!({ "sql": statement.text, "effects": effects.map(|e| &e.effects) })
+                    json!({ "sql": statement.shown(), "effects": effects.map(|e| &e.effects) })
                 })
                 .collect();
             let one = UpPlan { migrations: vec![migration.clone()] };
@@ -254,7 +254,7 @@ fn pretty(foreseen: &Foreseen, site: &Site, ui: &Ui) {
             paint(Style::Dim, how_it_runs(&migration.up.groups)),
         ));
         for (number, statement) in migration.up.statements.iter().enumerate() {
-            let mut lines = statement.text.lines();
+            let mut lines = statement.shown().lines();
             let first = lines.next().unwrap_or_default();
             let more = if lines.next().is_some() { " …" } else { "" };
             ui.line(format!("  {:>3}  {first}{more}", number + 1));
