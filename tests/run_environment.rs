@@ -77,12 +77,20 @@ async fn placeholders_take_values_and_secrets_stay_secret(url: &str) {
         Code::Usage,
         &["0001_settings.up.sql:2:14", "`${prefix}` has no value", "DOWNHAUL_VAR_prefix"],
     );
-    check(&program.run(&["up", "--yes", "--var", "prefix=app"]), Code::Clean, &["1 migration applied"]);
+    check(
+        &program.run(&["up", "--yes", "--var", "prefix=app"]),
+        Code::Clean,
+        &["1 migration applied"],
+    );
     let mut session = Session::connect(url).await;
     let values = session.rows("SELECT value FROM app_settings ORDER BY name").await;
     assert_eq!(values, [vec![Some("s3cret'word".to_owned())], vec![Some("${secret}".to_owned())]]);
 
-    program.migration("0002_wrong", "INSERT INTO no_such_table VALUES ('${secret}');\n", "SELECT 1;\n");
+    program.migration(
+        "0002_wrong",
+        "INSERT INTO no_such_table VALUES ('${secret}');\n",
+        "SELECT 1;\n",
+    );
     let failed = program.run(&["up", "--yes", "--var", "prefix=app"]);
     assert_ne!(failed.code, Some(0), "{failed}");
     assert!(failed.stderr.contains("${secret}"), "{failed}");
@@ -106,7 +114,9 @@ async fn repeatables_run_when_they_change_and_go_back_with_down(url: &str) {
         "DROP TABLE orders;\n",
     );
     let view = |columns: &str| {
-        format!("DROP VIEW IF EXISTS order_list;\nCREATE VIEW order_list AS SELECT {columns} FROM orders;\n")
+        format!(
+            "DROP VIEW IF EXISTS order_list;\nCREATE VIEW order_list AS SELECT {columns} FROM orders;\n"
+        )
     };
     program.write("migrations/R__order_list.sql", view("id, total"));
     check(&program.run(&["status"]), Code::Clean, &["order_list", "repeatable, pending"]);
@@ -147,12 +157,24 @@ async fn repeatables_run_when_they_change_and_go_back_with_down(url: &str) {
 
     // The older statement comes back before the column goes; the newer view goes.
     let down = program.run(&["down", "--yes", "--to", "0001"]);
-    check(&down, Code::Clean, &["2 migrations taken back", "order_list: stated again", "notes: what it had made is dropped"]);
+    check(
+        &down,
+        Code::Clean,
+        &[
+            "2 migrations taken back",
+            "order_list: stated again",
+            "notes: what it had made is dropped",
+        ],
+    );
     session.run("SELECT id, total FROM order_list").await;
     assert!(session.try_rows("SELECT note FROM order_list").await.is_err());
     assert!(session.try_rows("SELECT * FROM notes").await.is_err());
     check(&program.run(&["status", "--exit-code"]), Code::Findings, &["changed since it ran"]);
-    check(&program.run(&["up", "--yes"]), Code::Clean, &["2 migrations and 2 repeatable migrations"]);
+    check(
+        &program.run(&["up", "--yes"]),
+        Code::Clean,
+        &["2 migrations and 2 repeatable migrations"],
+    );
     session.run("SELECT note FROM order_list").await;
 
     // What destroys data needs a restore point, which a repeatable migration does not have.
@@ -178,7 +200,11 @@ async fn hooks_are_told_and_may_refuse(url: &str) {
             "[hooks]\nbefore-run = {all}\nafter-run = {all}\nbefore-migration = {all}\nafter-migration = {all}\n"
         ),
     );
-    check(&program.run(&["up", "--yes", "--release", "v2"]), Code::Clean, &["2 migrations applied"]);
+    check(
+        &program.run(&["up", "--yes", "--release", "v2"]),
+        Code::Clean,
+        &["2 migrations applied"],
+    );
     let told = events(&program);
     let names: Vec<&str> = told.iter().map(|e| e["event"].as_str().unwrap()).collect();
     assert_eq!(
@@ -210,7 +236,7 @@ async fn hooks_are_told_and_may_refuse(url: &str) {
 
     // One that fails before a migration leaves that one and the rest untouched.
     program.migration("0003_c", "CREATE TABLE c (id int);\n", "DROP TABLE c;\n");
-    program.write("downhaul.toml", "[hooks]\nbefore-migration = ['! grep -q 0003_c']\n");
+    program.write("downhaul.toml", r#"hooks.before-migration = ["! grep -q '\"migration\":\"0003_c\"'"]"#);
     check(
         &program.run(&["up", "--yes"]),
         Code::Findings,

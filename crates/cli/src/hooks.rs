@@ -46,10 +46,19 @@ impl Hooks {
     /// The configuration's hooks, or none. `verb` is the command, `database` its URL without the
     /// password.
     #[must_use]
-    pub fn new(config: &Config, off: bool, verb: &str, database: &str, release: Option<&str>) -> Self {
+    pub fn new(
+        config: &Config,
+        off: bool,
+        verb: &str,
+        database: &str,
+        release: Option<&str>,
+    ) -> Self {
         let commands = if off { HookConfig::default() } else { config.hooks.clone() };
-        let folder =
-            if config.root.as_os_str().is_empty() { PathBuf::from(".") } else { config.root.clone() };
+        let folder = if config.root.as_os_str().is_empty() {
+            PathBuf::from(".")
+        } else {
+            config.root.clone()
+        };
         let facts = json!({ "verb": verb, "database": database, "release": release });
         Self { commands, folder, facts }
     }

@@ -47,6 +47,12 @@ pub struct Expanded {
 }
 
 impl Expanded {
+    /// A text without placeholders.
+    #[must_use]
+    pub fn unchanged(text: &str) -> Self {
+        Self { text: text.to_owned(), ..Self::default() }
+    }
+
     /// The place in the file of a place in the expanded text; inside of a value, its placeholder.
     #[must_use]
     pub fn in_file(&self, offset: usize) -> usize {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use downhaul_engine::EngineError;
 use downhaul_plan::{
-    Checksum, Direction, SourceFile, SourceMigration, TransactionMode, Variables, variables::Expanded,
+    Checksum, Direction, SourceFile, SourceMigration, TransactionMode, Variables,
+    variables::Expanded,
 };
 use downhaul_snapshot::{Losses, losses};
 use downhaul_syntax::change::{ReindexTarget, TransactionControl};
@@ -97,7 +98,7 @@ impl Prepared {
                     ),
                 )
             })?,
-            None => Expanded { text: file.text.clone(), ..Expanded::default() },
+            None => Expanded::unchanged(&file.text),
         };
         let mut checksum = Checksum::of(&file.text, dialect);
         if let (Some(variables), false) = (variables, expanded.used.is_empty()) {

@@ -61,7 +61,6 @@ struct Ran {
 /// What a `down` does about one repeatable migration.
 #[derive(Clone, Debug)]
 struct Return {
-    name: String,
     /// What stands now.
     now: Prepared,
     /// What shall stand: text and hashes; `None`: nothing.
@@ -471,7 +470,7 @@ impl Runner {
             Some(ran) => Some((prepare(&ran.sql)?, ran.clone())),
             None => None,
         };
-        Ok(Some(Return { name: name.to_owned(), now: prepare(&now.sql)?, then }))
+        Ok(Some(Return { now: prepare(&now.sql)?, then }))
     }
 
     /// Drops the views, routines and triggers that a text makes, the last one first.

@@ -63,6 +63,17 @@ impl Status {
     pub fn of_nothing(series: &Series) -> Self {
         let mut status = Self::default();
         status.add_pending(series, &[]);
+        status.repeatables = series
+            .migrations
+            .iter()
+            .filter(|m| m.repeatable)
+            .map(|m| RepeatableStatus {
+                name: m.version.to_string(),
+                pending: true,
+                applied_at: None,
+                file_missing: false,
+            })
+            .collect();
         status
     }
 

@@ -161,7 +161,8 @@ fn plan(
                 applied: later.label(),
             });
         }
-        let up = Prepared::new(migration, Direction::Up, file, dialect, series.variables.as_deref())?;
+        let up =
+            Prepared::new(migration, Direction::Up, file, dialect, series.variables.as_deref())?;
         let entry = JournalEntry {
             version: migration.version.clone(),
             name: migration.name.clone(),

@@ -143,6 +143,5 @@ fn json(status: &Status) -> Result<String, CliError> {
     if !repeatables.is_empty() {
         document["repeatables"] = repeatables.into();
     }
-    serde_json::to_string_pretty(&document)
-        .map_err(|error| CliError::internal(error.to_string()))
+    serde_json::to_string_pretty(&document).map_err(|error| CliError::internal(error.to_string()))
 }

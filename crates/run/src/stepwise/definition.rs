@@ -162,7 +162,7 @@ impl Run<'_> {
         let statement = &prepared.statements[index];
         let place = (self.work.version, prepared.direction, self.work.operation);
         let journal = self.runner.journal;
-        let done = journal.done(place, &[(index + 1, statement.text.as_str(), ms)]);
+        let done = journal.done(place, &[(index + 1, statement.shown(), ms)]);
         let done = done.unwrap_or_default();
         let last = index + 1 == prepared.statements.len() && self.work.points.is_empty();
         if last && leaves_a_trace(statement) {
