@@ -236,7 +236,10 @@ async fn hooks_are_told_and_may_refuse(url: &str) {
 
     // One that fails before a migration leaves that one and the rest untouched.
     program.migration("0003_c", "CREATE TABLE c (id int);\n", "DROP TABLE c;\n");
-    program.write("downhaul.toml", r#"hooks.before-migration = ["! grep -q '\"migration\":\"0003_c\"'"]"#);
+    program.write(
+        "downhaul.toml",
+        r#"hooks.before-migration = ["! grep -q '\"migration\":\"0003_c\"'"]"#,
+    );
     check(
         &program.run(&["up", "--yes"]),
         Code::Findings,

@@ -179,20 +179,24 @@ async fn pending(
         let variables = series.variables.as_deref();
         let up = Prepared::new(migration, Direction::Up, file, dialect, variables)?;
         let before = last(&runs, migration.version.as_str());
-        // The raw hash carries that of the values; without values, comments do not matter.
-        let same = before.is_some_and(|ran| {
-            let values = |raw: &str| raw.split_once('+').map(|(_, v)| v.to_owned());
-            ran.tokens == up.checksum.tokens
-                && (values(&ran.raw).is_none() && values(&up.checksum.raw).is_none()
-                    || ran.raw == up.checksum.raw)
-        });
-        if !same {
+        if !before.is_some_and(|ran| ran.is(&up)) {
             refuse_losses(&up, dialect)?;
             let name = migration.version.to_string();
             found.push(PlannedRepeatable { name, up, again: before.is_some() });
         }
     }
     Ok(found)
+}
+
+impl Ran {
+    /// That text ran, with the values that it has now.
+    fn is(&self, up: &Prepared) -> bool {
+        // The raw hash carries that of the values; without values, comments do not matter.
+        let values = |raw: &str| raw.split_once('+').map(|(_, values)| values.to_owned());
+        self.tokens == up.checksum.tokens
+            && (values(&self.raw).is_none() && values(&up.checksum.raw).is_none()
+                || self.raw == up.checksum.raw)
+    }
 }
 
 /// A repeatable migration has no restore point, so it must not destroy data.
@@ -222,7 +226,15 @@ pub async fn status(
     } else {
         Vec::new()
     };
-    let waiting = pending(session, series).await?;
+    let (dialect, variables) = (session.dialect(), series.variables.as_deref());
+    // A file that `up` will refuse waits too.
+    let waits = |migration: &SourceMigration| {
+        migration.up.as_ref().is_some_and(|file| {
+            let up = Prepared::new(migration, Direction::Up, file, dialect, variables);
+            let ran = last(&runs, migration.version.as_str());
+            !up.is_ok_and(|up| ran.is_some_and(|ran| ran.is(&up)))
+        })
+    };
     let mut out: Vec<RepeatableStatus> = series
         .migrations
         .iter()
@@ -230,7 +242,7 @@ pub async fn status(
         .map(|m| {
             let name = m.version.to_string();
             RepeatableStatus {
-                pending: waiting.iter().any(|w| w.name == name),
+                pending: waits(m),
                 applied_at: last(&runs, &name).map(|ran| ran.at.clone()),
                 file_missing: false,
                 name,
@@ -408,11 +420,16 @@ impl Runner {
             let head = target.map_or_else(String::new, ToString::to_string);
             if let Some((then, ran)) = &back.then {
                 let ran = Ran { head: head.clone(), ..ran.clone() };
-                if self.attempt(then, &self.journal.ran(&ran, operation)).await.is_ok() {
-                    observer.event(Event::Note(&format!(
-                        "repeatable {name}: stated again as it was before"
-                    )));
-                    continue;
+                match self.attempt(then, &self.journal.ran(&ran, operation)).await {
+                    Ok(()) => {
+                        observer.event(Event::Note(&format!(
+                            "repeatable {name}: stated again as it was before"
+                        )));
+                        continue;
+                    }
+                    // The newer schema does not take it.
+                    Err((Some(_), EngineError::Statement(_))) => {}
+                    Err((_, error)) => return Err(error.into()),
                 }
             }
             let nothing = Ran {
