@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use downhaul_kit::{DatabaseHandle, Postgres, Session, TextRow, error_code};
+use downhaul_kit::{DatabaseHandle, Postgres, PostgresOptions, Session, TextRow, error_code};
 
 use crate::data::{Case, Sample, stem};
 use crate::hidden::Guarded;
@@ -32,7 +32,8 @@ const TIME_ZONE: &str = "SET TimeZone = 'Europe/Oslo'";
 
 /// Measures every case anew.
 pub(crate) async fn measure(sample: &Sample) -> Vec<Case> {
-    let server = Postgres::shared();
+    // Whether autovacuum has counted the rows by now decides between an index and a scan.
+    let server = &PostgresOptions::default().setting("autovacuum", "off").start();
     let base = server.fresh_database().await;
     let mut session = base.session().await;
     session.run(TIME_ZONE).await;
