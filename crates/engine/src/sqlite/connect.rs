@@ -47,6 +47,8 @@ pub(crate) async fn connect(
             minor: 0,
             user: String::new(),
             cluster: false,
+            pooled: false,
+            session: 0,
         },
     };
     // Reading the schema version also proves that the file is a database.
