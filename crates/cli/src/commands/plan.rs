@@ -214,7 +214,7 @@ fn document(foreseen: &Foreseen, site: &Site) -> Value {
                     json!({ "sql": statement.text, "effects": effects.map(|e| &e.effects) })
                 })
                 .collect();
-            let one = UpPlan { migrations: vec![migration.clone()] };
+            let one = UpPlan { migrations: vec![migration.clone()], waits_at: None };
             json!({
                 "version": migration.version.to_string(),
                 "label": migration.up.label,
@@ -266,7 +266,7 @@ fn pretty(foreseen: &Foreseen, site: &Site, ui: &Ui) {
                 }
             }
         }
-        let one = UpPlan { migrations: vec![migration.clone()] };
+        let one = UpPlan { migrations: vec![migration.clone()], waits_at: None };
         for line in destructive(&one, site.target.dialect()) {
             let what = line.split_once(": ").map_or(line.as_str(), |(_, what)| what);
             ui.line(format!("  {} {what}", paint(Style::Accent, "keeps")));

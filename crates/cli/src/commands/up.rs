@@ -8,7 +8,8 @@ use downhaul_run::{Runner, UpPlan, UpSelection};
 use crate::args::{Global, UpArgs};
 use crate::error::CliError;
 use crate::exit_code::Code;
-use crate::ui::{Progress, Style, Ui, count, duration, paint};
+use crate::progress::Progress;
+use crate::ui::{Style, Ui, count, duration, paint};
 
 /// Applies what is pending.
 pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliError> {
@@ -17,23 +18,32 @@ pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliErr
     options.protect = !args.unprotected;
     options.out_of_order = args.allow_out_of_order;
     options.release.clone_from(&args.release);
-    let selection = match (&args.to, args.steps) {
-        (Some(version), _) => UpSelection::To(Version::new(version.as_str())),
-        (None, Some(steps)) => UpSelection::Steps(steps),
-        (None, None) => UpSelection::All,
-    };
+    options.commit = super::commit(&site.dir);
     let dialect = site.target.dialect();
+    let selection = match (&args.to, args.steps, args.phase) {
+        (Some(version), ..) => UpSelection::To(Version::new(version.as_str())),
+        (None, Some(steps), _) => UpSelection::Steps(steps),
+        (None, None, Some(phase)) => UpSelection::Phase {
+            last: phase.into(),
+            unmarked: super::foresight::phases(&site.series, dialect),
+        },
+        (None, None, None) => UpSelection::All,
+    };
     if let Some(path) = &args.plan {
         let foreseen = super::plan::foresee(&site, &selection, args.allow_out_of_order).await?;
         super::plan::check(path, &foreseen)?;
     }
     let mut runner = Runner::open(&site.target, true, options).await?;
     let result = async {
-        let plan = runner.plan_up(&site.series, &selection).await?;
+        let mut plan = runner.plan_up(&site.series, &selection).await?;
         if plan.migrations.is_empty() {
             // Marks the release, if one is named.
             runner.up(&plan, &mut Progress::new(ui, "")).await?;
+            let waits = waits(&plan);
             ui.line(match &args.release {
+                _ if !waits.is_empty() => {
+                    format!("{}: nothing to do in this phase{waits}", site.target)
+                }
                 Some(release) => {
                     format!("{}: nothing is pending; {release} is recorded", site.target)
                 }
@@ -56,23 +66,40 @@ pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliErr
             } else {
                 "What they destroy is kept, and `downhaul down` brings it back. Apply?"
             };
-            if !ui.confirm(question) {
+            if !ui.confirm(question).await {
                 ui.line("nothing was changed");
                 return Ok(Code::Findings);
             }
         }
+        foresee_locks(&mut plan, dialect);
         let started = Instant::now();
         let done = runner.up(&plan, &mut Progress::new(ui, "")).await?;
         ui.line(format!(
-            "{} applied in {}",
+            "{} applied in {}{}",
             count(done.len() as u64, "migration"),
-            duration(started.elapsed())
+            duration(started.elapsed()),
+            waits(&plan)
         ));
         Ok(Code::Clean)
     }
     .await;
     runner.close().await;
     result
+}
+
+/// Why a plan of one phase ends where it does.
+fn waits(plan: &UpPlan) -> String {
+    plan.waits_at
+        .as_ref()
+        .map(|(label, phase)| format!("; {label} waits for its phase ({phase})"))
+        .unwrap_or_default()
+}
+
+/// Works out which locks the statements of a plan take.
+pub(crate) fn foresee_locks(plan: &mut UpPlan, dialect: downhaul_syntax::Dialect) {
+    let mut migrations: Vec<_> =
+        plan.migrations.iter_mut().map(|m| (&m.version, &mut m.up)).collect();
+    super::foresight::locks(&mut migrations, dialect);
 }
 
 /// What a plan destroys, a line for each table.

@@ -50,7 +50,9 @@ impl Lease {
                 ))
                 .await?;
         }
-        match session.execute(&format!("INSERT IGNORE INTO {TABLE} VALUES (1, '', '', '', 0)")).await
+        match session
+            .execute(&format!("INSERT IGNORE INTO {TABLE} VALUES (1, '', '', '', 0)"))
+            .await
         {
             // Another node was faster: the row is there.
             Ok(_) | Err(EngineError::LockTimeout(_)) => {}
@@ -61,7 +63,10 @@ impl Lease {
     }
 
     /// One try, with the node's own lock in hand: a holder on this node is dead.
-    pub(super) async fn try_take(&mut self, session: &mut dyn Session) -> Result<bool, EngineError> {
+    pub(super) async fn try_take(
+        &mut self,
+        session: &mut dyn Session,
+    ) -> Result<bool, EngineError> {
         let row =
             session.row(&format!("SELECT token, beat, node FROM {TABLE} WHERE id = 1")).await?;
         let Some(row) = row else { return Ok(false) };

@@ -47,9 +47,8 @@ impl Postgres {
         target: &Target,
         options: &PgConnectOptions,
     ) -> Result<Self, EngineError> {
-        let (connection, mark) = dial(options)
-            .await
-            .map_err(|error| EngineError::connecting(target, &error))?;
+        let (connection, mark) =
+            dial(options).await.map_err(|error| EngineError::connecting(target, &error))?;
         let mut session = Self {
             connection,
             server: ServerInfo {
