@@ -6,9 +6,7 @@
 use std::time::Duration;
 
 use downhaul::exit_code::Code;
-use downhaul_kit::{
-    DatabaseHandle, LockHolder, Outcome, PgBouncer, Photograph, Postgres, Program, Session,
-};
+use downhaul_kit::{DatabaseHandle, LockHolder, Outcome, PgBouncer, Photograph, Postgres, Program};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
 
@@ -47,7 +45,7 @@ impl Stage {
         let mut found = Vec::new();
         let mut clients = Vec::new();
         for _ in 0..4 {
-            let mut client = Session::connect(&self.bouncer.database_url(&self.name)).await;
+            let mut client = self.bouncer.session(&self.name).await;
             client.run("BEGIN").await;
             clients.push(client);
         }
@@ -105,7 +103,11 @@ fn migrations(program: &Program) {
 async fn up_and_down(mode: &str) {
     let stage = stage(mode).await;
     migrations(&stage.program);
-    check(&stage.program.run(&["up", "--yes", "--steps", "3"]), Code::Clean, &["3 migrations applied"]);
+    check(
+        &stage.program.run(&["up", "--yes", "--steps", "3"]),
+        Code::Clean,
+        &["3 migrations applied"],
+    );
     let mut session = stage.database.session().await;
     let before = Photograph::of(&mut session).await;
     check(&stage.program.run(&["up", "--yes"]), Code::Clean, &["1 migration applied"]);
@@ -114,7 +116,11 @@ async fn up_and_down(mode: &str) {
     check(&stage.program.run(&["down", "--yes"]), Code::Clean, &["fax in"]);
     let differences = before.differences(&Photograph::of(&mut session).await);
     assert!(differences.is_empty(), "{}", differences.join("\n"));
-    check(&stage.program.run(&["down", "--yes", "--all"]), Code::Clean, &["3 migrations taken back"]);
+    check(
+        &stage.program.run(&["down", "--yes", "--all"]),
+        Code::Clean,
+        &["3 migrations taken back"],
+    );
     check(&stage.program.run(&["status"]), Code::Clean, &["0 applied, 4 pending"]);
     assert_eq!(stage.leaks().await, Vec::<String>::new());
 }
@@ -140,8 +146,16 @@ async fn one_runner_at_a_time_whichever_way_it_comes() {
     migrations(&direct);
 
     let holder = LockHolder::reader(stage.database.url(), "customers").await;
-    stage.program.migration("0003_index", "ALTER TABLE customers ADD COLUMN x int;\n", "ALTER TABLE customers DROP COLUMN x;\n");
-    direct.migration("0003_index", "ALTER TABLE customers ADD COLUMN x int;\n", "ALTER TABLE customers DROP COLUMN x;\n");
+    stage.program.migration(
+        "0003_index",
+        "ALTER TABLE customers ADD COLUMN x int;\n",
+        "ALTER TABLE customers DROP COLUMN x;\n",
+    );
+    direct.migration(
+        "0003_index",
+        "ALTER TABLE customers ADD COLUMN x int;\n",
+        "ALTER TABLE customers DROP COLUMN x;\n",
+    );
     let first = stage.program.spawn(&["up", "--yes", "--steps", "1", "--lock-retry", "60"]);
     tokio::time::sleep(Duration::from_millis(1500)).await;
     for other in [&direct, &stage.program] {
@@ -152,7 +166,11 @@ async fn one_runner_at_a_time_whichever_way_it_comes() {
     let _ = first.wait_with_output();
     holder.release().await;
     // Neither a session of the pool nor anybody else has kept its lock.
-    check(&direct.run(&["up", "--yes", "--steps", "1", "--wait", "10"]), Code::Clean, &["1 migration applied"]);
+    check(
+        &direct.run(&["up", "--yes", "--steps", "1", "--wait", "10"]),
+        Code::Clean,
+        &["1 migration applied"],
+    );
 
     let holder = LockHolder::reader(stage.database.url(), "customers").await;
     let first = direct.spawn(&["down", "--yes", "--lock-retry", "60"]);
@@ -185,13 +203,25 @@ async fn a_lock_is_not_waited_for_longer_than_its_budget() {
 async fn what_needs_a_session_is_refused() {
     let stage = stage("transaction").await;
     migrations(&stage.program);
-    stage.program.migration("0003_index", "CREATE TABLE before (a int);\nVACUUM FULL customers;\n", "DROP TABLE before;\n");
+    stage.program.migration(
+        "0003_index",
+        "CREATE TABLE before (a int);\nVACUUM FULL customers;\n",
+        "DROP TABLE before;\n",
+    );
     let outcome = stage.program.run(&["up", "--yes"]);
-    check(&outcome, Code::SnapshotNotSound, &["VACUUM FULL", "behind a pooler", "connect to the server itself"]);
+    check(
+        &outcome,
+        Code::SnapshotNotSound,
+        &["VACUUM FULL", "behind a pooler", "connect to the server itself"],
+    );
     let mut session = stage.database.session().await;
     assert_eq!(session.value("SELECT to_regclass('before')::text").await, None);
     let direct = Program::new(PROGRAM).database(stage.database.url());
     migrations(&direct);
-    direct.migration("0003_index", "CREATE TABLE before (a int);\nVACUUM FULL customers;\n", "DROP TABLE before;\n");
+    direct.migration(
+        "0003_index",
+        "CREATE TABLE before (a int);\nVACUUM FULL customers;\n",
+        "DROP TABLE before;\n",
+    );
     check(&direct.run(&["up", "--yes"]), Code::Clean, &["2 migrations applied"]);
 }

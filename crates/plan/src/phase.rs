@@ -82,7 +82,11 @@ mod tests {
             let migration = SourceMigration {
                 version: Version::new("1"),
                 name: name.into(),
-                up: Some(SourceFile::sql("x.sql".into(), text.to_owned(), TransactionMode::Wrapped)),
+                up: Some(SourceFile::sql(
+                    "x.sql".into(),
+                    text.to_owned(),
+                    TransactionMode::Wrapped,
+                )),
                 down: None,
                 repeatable: false,
             };

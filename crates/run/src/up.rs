@@ -167,7 +167,8 @@ fn plan(
             UpSelection::To(version) => migration.version > *version,
             UpSelection::Phase { last, .. } => {
                 // What is half done is finished, whatever it is.
-                let later = selection.phase(migration, dialect).filter(|phase| phase > last && !half_done);
+                let later =
+                    selection.phase(migration, dialect).filter(|phase| phase > last && !half_done);
                 if let Some(phase) = later.filter(|_| plan.waits_at.is_none()) {
                     plan.waits_at = Some((migration.label(), phase));
                 }

@@ -1,10 +1,15 @@
 //! A private pgbouncer in front of one server.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
+
+use sqlx::ConnectOptions;
+use sqlx::postgres::PgConnectOptions;
 
 use crate::postgres::Postgres;
 use crate::process::{self, ServerFolder, ServerProcess};
+use crate::session::Session;
 
 /// A pooler on `127.0.0.1`, stopped when dropped.
 #[derive(Debug)]
@@ -73,6 +78,21 @@ impl PgBouncer {
     #[must_use]
     pub fn database_url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// A client of the pooler, which must not ask for what poolers refuse.
+    ///
+    /// # Panics
+    /// When it cannot connect.
+    pub async fn session(&self, database: &str) -> Session {
+        let url = self.database_url(database);
+        let options = PgConnectOptions::from_str(&url)
+            .unwrap_or_else(|e| panic!("not a URL: {url}: {e}"))
+            .extra_float_digits(None);
+        match options.connect().await {
+            Ok(connection) => Session::Postgres(connection),
+            Err(e) => panic!("cannot connect to {url}: {e}\n{}", self.log()),
+        }
     }
 
     /// The pooler's log so far.
