@@ -434,3 +434,49 @@ async fn an_older_journal_is_understood_on_mariadb() {
     let database = downhaul_kit::MariaDb::shared().fresh_database().await;
     an_older_journal_is_understood(database.url()).await;
 }
+
+/// A plan says how long it may take, and is a page that needs nothing else.
+async fn a_plan_is_a_page(url: &str) {
+    let program = shop(url);
+    check(&program.run(&["up", "--yes", "--steps", "2"]), Code::Clean, &[]);
+    let mut session = Session::connect(url).await;
+    let rows = if url.starts_with("postgres") {
+        "INSERT INTO customers SELECT i, 'n', 'f' FROM generate_series(10, 30000) i; ANALYZE customers"
+    } else {
+        "WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 30000) INSERT INTO customers SELECT i, 'n', 'f' FROM n"
+    };
+    session.run(rows).await;
+    program.migration(
+        "0004_all",
+        "UPDATE customers SET name = '<b>' WHERE name <> 'x & y';\n",
+        "SELECT 1;\n",
+    );
+    let outcome = program.run(&["plan"]);
+    check(
+        &outcome,
+        Code::Clean,
+        &["(at most about 30,0", "in all (estimate; waiting for locks not included)"],
+    );
+    let outcome = program.run(&["plan", "--format", "html", "--out", "plan.html"]);
+    check(&outcome, Code::Clean, &["written to plan.html"]);
+    let page = std::fs::read_to_string(program.dir().join("plan.html")).unwrap();
+    for text in [
+        "<!DOCTYPE html>",
+        "0003_no_fax",
+        "&lt;b&gt;",
+        "x &amp; y",
+        "up to 30,0",
+        "drops column fax",
+        "ALTER TABLE customers ADD COLUMN fax text",
+    ] {
+        assert!(page.contains(text), "`{text}` is missing in\n{page}");
+    }
+    assert!(!page.contains("<b>'") && !page.contains("http"));
+    let json = program.run(&["plan", "--format", "json"]);
+    let plan: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let first = &plan["migrations"][0];
+    assert!(first["estimate"]["high_ms"].as_u64() > first["estimate"]["low_ms"].as_u64());
+    assert!(first["kept"][0]["rows"].as_u64() >= Some(29_000), "{first}");
+    assert_eq!(first["undone_by"][0], "ALTER TABLE customers ADD COLUMN fax text");
+}
+on_both!(plan_page, super::a_plan_is_a_page);

@@ -410,7 +410,7 @@ async fn a_silent_runner_loses_its_lock_on_mariadb() {
     let database = server.fresh_database().await;
     let program = orders(database.url()).await;
     let holder = LockHolder::reader(database.url(), "orders").await;
-    let proxy = Proxy::start(server.port()).await;
+    let proxy = Proxy::start(server.port());
     let through =
         database.url().replace(&format!(":{}", server.port()), &format!(":{}", proxy.port()));
     let child = program.spawn(&["up", "--yes", "--lock-retry", "100", "--database-url", &through]);

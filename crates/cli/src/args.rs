@@ -291,12 +291,24 @@ pub struct PlanArgs {
     /// With a pending migration that is older than an applied one
     #[arg(long)]
     pub allow_out_of_order: bool,
-    /// Write the plan to a file, for `up --plan`
+    /// Write the plan to a file, for `up --plan`; with `--format html`, the page
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
-    pub format: StatusFormat,
+    pub format: PlanFormat,
+}
+
+/// Formats of `plan`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    /// For people.
+    #[default]
+    Pretty,
+    /// For programs, and for `up --plan`.
+    Json,
+    /// One page for a review: nothing else is needed to show or print it.
+    Html,
 }
 
 /// `redo`.

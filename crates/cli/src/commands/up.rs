@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use downhaul_plan::Version;
 use downhaul_run::{Runner, UpPlan, UpSelection};
+use downhaul_snapshot::loss::TableLoss;
 
 use crate::args::{Global, UpArgs};
 use crate::error::CliError;
@@ -108,20 +109,25 @@ pub(crate) fn destructive(plan: &UpPlan, dialect: downhaul_syntax::Dialect) -> V
     for migration in &plan.migrations {
         let losses = migration.up.losses(&migration.up.statements, dialect);
         for (table, loss) in losses.tables.iter().filter(|(_, loss)| loss.destroys()) {
-            let mut what = Vec::new();
-            if loss.dropped {
-                what.push("drops the table".to_owned());
-            }
-            if loss.truncated {
-                what.push("empties the table".to_owned());
-            }
-            what.extend(loss.columns.iter().map(|column| format!("drops column {column}")));
-            what.extend(loss.retyped.iter().map(|column| format!("changes the type of {column}")));
-            if loss.rows {
-                what.push("changes or deletes rows".to_owned());
-            }
-            lines.push(format!("{}: {table}: {}", migration.up.label, what.join(", ")));
+            lines.push(format!("{}: {table}: {}", migration.up.label, what_is_lost(loss)));
         }
     }
     lines
+}
+
+/// What a migration destroys of a table, in words.
+pub(crate) fn what_is_lost(loss: &TableLoss) -> String {
+    let mut what = Vec::new();
+    if loss.dropped {
+        what.push("drops the table".to_owned());
+    }
+    if loss.truncated {
+        what.push("empties the table".to_owned());
+    }
+    what.extend(loss.columns.iter().map(|column| format!("drops column {column}")));
+    what.extend(loss.retyped.iter().map(|column| format!("changes the type of {column}")));
+    if loss.rows {
+        what.push("changes or deletes rows".to_owned());
+    }
+    what.join(", ")
 }

@@ -196,9 +196,9 @@ fn article(out: &mut String, number: usize, migration: &PlannedMigration) {
     }
     out.push_str("<h3>How it is undone</h3>\n");
     if migration.has_down {
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "<details open><summary>{} of its down file{}</summary>\n",
+            "<details open><summary>{} of its down file{}</summary>",
             counted(migration.undone_by.len(), "statement"),
             if migration.kept.is_empty() { "" } else { ", then the return of what is kept" }
         );
