@@ -455,7 +455,7 @@ async fn a_plan_is_a_page(url: &str) {
     check(
         &outcome,
         Code::Clean,
-        &["(at most about 30,0", "in all (estimate; waiting for locks not included)"],
+        &["(at most about 29,99", "in all (estimate; waiting for locks not included)"],
     );
     let outcome = program.run(&["plan", "--format", "html", "--out", "plan.html"]);
     check(&outcome, Code::Clean, &["written to plan.html"]);
@@ -465,7 +465,7 @@ async fn a_plan_is_a_page(url: &str) {
         "0003_no_fax",
         "&lt;b&gt;",
         "x &amp; y",
-        "up to 30,0",
+        "up to 29,99",
         "drops column fax",
         "ALTER TABLE customers ADD COLUMN fax text",
     ] {
