@@ -1,5 +1,7 @@
 //! The verbs beside `up` and `down`: what was run, does everything still agree, adopt a database.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
 use downhaul::exit_code::Code;
 use downhaul_kit::{Outcome, Postgres, Program, Session, SqliteFile};
 
