@@ -40,11 +40,16 @@ impl Patience {
     }
 
     fn is_over(&self, options: &Options) -> bool {
-        self.started.elapsed() + self.pause >= options.lock_retry || options.stop_asked()
+        self.started.elapsed() >= options.lock_retry || options.stop_asked()
     }
 
-    async fn sleep(&mut self) {
-        tokio::time::sleep(self.pause).await;
+    /// How long to wait now: never beyond the time for it.
+    fn pause(&self, options: &Options) -> Duration {
+        self.pause.min(options.lock_retry.saturating_sub(self.started.elapsed()))
+    }
+
+    async fn sleep(&mut self, pause: Duration) {
+        tokio::time::sleep(pause).await;
         self.pause = next_pause(self.pause, self.started);
     }
 
@@ -84,8 +89,9 @@ impl Patience {
             if self.is_over(&options) {
                 return Ok(());
             }
-            observer.event(Event::Waiting { blockers: &slow, pause: self.pause, queued: false });
-            self.sleep().await;
+            let pause = self.pause(&options);
+            observer.event(Event::Waiting { blockers: &slow, pause, queued: false });
+            self.sleep(pause).await;
         }
     }
 
@@ -106,8 +112,9 @@ impl Patience {
         if self.is_over(options) {
             return Ok(false);
         }
-        observer.event(Event::Waiting { blockers, pause: self.pause, queued: true });
-        self.sleep().await;
+        let pause = self.pause(options);
+        observer.event(Event::Waiting { blockers, pause, queued: true });
+        self.sleep(pause).await;
         Ok(true)
     }
 
