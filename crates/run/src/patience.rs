@@ -176,7 +176,7 @@ impl Patience {
 }
 
 /// Twice as long, at most five seconds, give or take a quarter so that runners do not march in step.
-fn next_pause(pause: Duration, started: Instant) -> Duration {
+pub(crate) fn next_pause(pause: Duration, started: Instant) -> Duration {
     let doubled = (pause * 2).min(Duration::from_secs(5));
     let spread = u64::from(started.elapsed().subsec_nanos()) ^ u64::from(std::process::id());
     let quarter = doubled.as_millis() / 4;

@@ -35,7 +35,7 @@ pub(super) async fn run(args: &PruneArgs, ui: &Ui) -> Result<Code, CliError> {
                 .state("nothing was changed")
                 .hint("add --yes to go ahead"));
         }
-        if !ui.confirm("Drop it?") {
+        if !ui.confirm("Drop it?").await {
             ui.line("nothing was changed");
             return Ok(Code::Findings);
         }

@@ -101,7 +101,7 @@ pub(super) async fn track(args: &TrackArgs, ui: &Ui) -> Result<Code, CliError> {
                 .state("nothing was changed")
                 .hint("add --yes to go ahead"));
         }
-        if !ui.confirm("Track them?") {
+        if !ui.confirm("Track them?").await {
             ui.line("nothing was changed");
             return Ok(Code::Findings);
         }
@@ -208,7 +208,7 @@ pub(super) async fn untrack(args: &UntrackArgs, ui: &Ui) -> Result<Code, CliErro
                 .state("nothing was changed")
                 .hint("add --yes to go ahead"));
         }
-        if !ui.confirm("Drop their history?") {
+        if !ui.confirm("Drop their history?").await {
             ui.line("nothing was changed");
             return Ok(Code::Findings);
         }
