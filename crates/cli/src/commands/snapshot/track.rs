@@ -12,7 +12,8 @@ use crate::args::StatusFormat;
 use crate::args::snapshot::{SnapshotStatusArgs, TrackArgs, Triggers, UntrackArgs};
 use crate::error::CliError;
 use crate::exit_code::Code;
-use crate::ui::{Progress, Style, Ui, count, paint};
+use crate::progress::Progress;
+use crate::ui::{Style, Ui, count, paint};
 
 /// Schemas whose tables `--all` means: every one of the user's.
 const SCHEMAS: &str = "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname NOT LIKE 'pg\\_%' \
