@@ -461,6 +461,19 @@ fn a_schema_and_queries_sharpen_the_verdict() {
 }
 
 #[test]
+fn before_the_first_commit_everything_is_changed() {
+    let folder = Folder::shop();
+    folder.git(&["init", "-q", "-b", "main"]);
+    for staged in [false, true] {
+        if staged {
+            folder.git(&["add", "-A"]);
+        }
+        let found = folder.findings(&["--changed"]);
+        assert!(has(&found, "RV03 migrations/0001_orders.down.sql:1"), "{staged}: {found:?}");
+    }
+}
+
+#[test]
 fn text_that_never_ends_is_an_error() {
     let folder =
         Folder::new(&[("migrations/0001_a.up.sql", "INSERT INTO t VALUES ('never closed);\n")]);

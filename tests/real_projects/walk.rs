@@ -271,7 +271,7 @@ pub(crate) async fn walk(project: &Project, pairs: &[Pair], place: &Place) -> Ta
     let mut tally = Tally { migrations: pairs.len(), ..Tally::default() };
     for (n, pair) in pairs.iter().enumerate() {
         let version = format!("{n:05}");
-        let mut series = Series { layout: all.layout, migrations: all.migrations.clone() };
+        let mut series = all.clone();
         series.migrations.retain(|m| m.version.as_str() == version);
         let named = named.get(&version).is_some_and(|rules| !rules.is_empty());
         let step = Step { pair, series, named };

@@ -71,6 +71,18 @@ pub struct Place {
     /// arguments are visible to every user of the machine
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
+    /// Value of a placeholder `${NAME}` in migration files; may be repeated. Beats DOWNHAUL_VAR_NAME
+    /// and [variables] of the configuration. Give secrets by the environment
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub variables: Vec<String>,
+}
+
+/// Hooks.
+#[derive(Clone, Debug, Args)]
+pub struct HookArgs {
+    /// Run none of the configuration's hooks
+    #[arg(long)]
+    pub no_hooks: bool,
 }
 
 /// Commands.
@@ -214,6 +226,9 @@ pub struct UpArgs {
     /// Release of the application that these migrations belong to
     #[arg(long, value_name = "NAME")]
     pub release: Option<String>,
+    /// Hooks.
+    #[command(flatten)]
+    pub hooks: HookArgs,
     /// How to wait.
     #[command(flatten)]
     pub waiting: Waiting,
@@ -271,6 +286,9 @@ pub struct DownArgs {
     /// Use down files that were changed after their migration was applied
     #[arg(long)]
     pub use_edited_down: bool,
+    /// Hooks.
+    #[command(flatten)]
+    pub hooks: HookArgs,
     /// How to wait.
     #[command(flatten)]
     pub waiting: Waiting,
@@ -317,6 +335,9 @@ pub struct RedoArgs {
     /// Where migrations and database are.
     #[command(flatten)]
     pub place: Place,
+    /// Hooks.
+    #[command(flatten)]
+    pub hooks: HookArgs,
     /// How to wait.
     #[command(flatten)]
     pub waiting: Waiting,

@@ -1,5 +1,6 @@
 //! `downhaul.toml`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use downhaul_lint::DownPolicy;
@@ -23,6 +24,12 @@ pub struct Config {
     /// How `downhaul lint` judges.
     #[serde(default)]
     pub lint: LintConfig,
+    /// What stands for `${name}` in migration files. Where this section is, even empty, or --var is
+    /// given, placeholders are replaced; else the files go to the server as they are.
+    pub variables: Option<BTreeMap<String, String>>,
+    /// Commands that run before and after.
+    #[serde(default)]
+    pub hooks: HookConfig,
     /// Where the file stands.
     #[serde(skip)]
     pub root: PathBuf,
@@ -64,6 +71,23 @@ pub struct LintConfig {
     pub tables: TableHints,
     /// Settings for some files; where several match, the last one wins.
     pub path: Vec<PathConfig>,
+}
+
+/// Commands that run before and after `up`, `down` and `redo`, in the folder of this file, with what
+/// happens as JSON on standard input. One that fails before stops with nothing changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct HookConfig {
+    /// Before a run that has something to do.
+    pub before_run: Vec<String>,
+    /// After it, whether it succeeded or not.
+    pub after_run: Vec<String>,
+    /// Before each migration.
+    pub before_migration: Vec<String>,
+    /// After each migration that succeeded.
+    pub after_migration: Vec<String>,
+    /// Seconds that each command may take (default: 60).
+    pub timeout: Option<u64>,
 }
 
 /// What is known of tables.

@@ -268,6 +268,12 @@ impl From<RunError> for CliError {
                 .state("nothing was changed by this run")
                 .hint("put the statements that have run back as they were; those after them may change"),
             RunError::NewerJournal { .. } => Self::usage(message).hint("use a newer Downhaul"),
+            RunError::Vetoed { completed, .. } => Self::new(Code::Findings, message)
+                .state(match completed {
+                    0 => "no migration ran".to_owned(),
+                    n => format!("the {n} before it are done and recorded; it and the rest are untouched"),
+                })
+                .hint("mend what the hook complains of, or run without hooks: --no-hooks"),
             RunError::Interrupted { .. } => Self::new(Code::Interrupted, message)
                 .state("every migration is either whole or untouched")
                 .hint("run the command again to go on"),

@@ -10,6 +10,7 @@ pub mod config;
 pub mod error;
 pub mod exit_code;
 pub mod generated;
+pub mod hooks;
 pub mod lint;
 pub mod moment;
 pub mod progress;

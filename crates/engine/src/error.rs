@@ -64,6 +64,23 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// The same failure with all that the server said of it run through `change`: what stands in a
+    /// message may be secret.
+    #[must_use]
+    pub fn map_text(self, change: &dyn Fn(&str) -> String) -> Self {
+        let failure = |f: StatementFailure| StatementFailure {
+            message: change(&f.message),
+            detail: f.detail.map(|detail| change(&detail)),
+            sql: change(&f.sql),
+            ..f
+        };
+        match self {
+            Self::LockTimeout(f) => Self::LockTimeout(failure(f)),
+            Self::Statement(f) => Self::Statement(failure(f)),
+            other => other,
+        }
+    }
+
     /// Translates an error of the driver met while connecting.
     pub(crate) fn connecting(target: &impl std::fmt::Display, error: &sqlx::Error) -> Self {
         let target = target.to_string();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// SHA-256 in lower-case hexadecimal.
-fn sha256(parts: impl Iterator<Item = impl AsRef<[u8]>>) -> String {
+pub(crate) fn sha256(parts: impl Iterator<Item = impl AsRef<[u8]>>) -> String {
     let mut hasher = Sha256::new();
     for part in parts {
         hasher.update(part);

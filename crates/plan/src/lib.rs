@@ -6,6 +6,7 @@
 pub mod checksum;
 pub mod phase;
 pub mod source;
+pub mod variables;
 pub mod version;
 
 pub use checksum::Checksum;
@@ -14,4 +15,5 @@ pub use source::{
     Direction, LayoutId, Series, SourceError, SourceFile, SourceMigration, TransactionMode, detect,
     load, load_known, load_lenient, load_with_layout,
 };
+pub use variables::{UnknownVariable, Variables};
 pub use version::Version;

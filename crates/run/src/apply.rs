@@ -383,7 +383,7 @@ async fn attempt(
                     .execute(&statement.text)
                     .await
                     .map_err(|error| Stop::Statement(*index, error))?;
-                vec![statement.text.clone()]
+                vec![statement.shown().to_owned()]
             }
             Substitute::Instead(instead) => {
                 for sql in &instead {
@@ -397,7 +397,7 @@ async fn attempt(
         for sql in &sql {
             observer.event(Event::Statement { sql, took });
         }
-        steps.push((index + 1, statement.text.as_str(), took.as_millis()));
+        steps.push((index + 1, statement.shown(), took.as_millis()));
     }
 
     if let Some(watch) = hidden {
@@ -897,7 +897,7 @@ fn check_singles(runner: &Runner, prepared: &Prepared) -> Result<(), RunError> {
         } else {
             continue;
         };
-        let first = statement.text.lines().next().unwrap_or_default();
+        let first = statement.shown().lines().next().unwrap_or_default();
         return Err(RunError::Refused {
             label: prepared.label.clone(),
             direction: prepared.direction,
@@ -996,7 +996,7 @@ async fn single(
             work.operation,
             work.version,
             prepared.direction,
-            &[(ordinal, &statement.text, 0)],
+            &[(ordinal, statement.shown(), 0)],
             "intended",
         )
         .unwrap_or_default();
@@ -1055,6 +1055,6 @@ async fn single(
             took.as_millis(),
         ))
         .await?;
-    observer.event(Event::Statement { sql: &statement.text, took });
+    observer.event(Event::Statement { sql: statement.shown(), took });
     Ok(())
 }

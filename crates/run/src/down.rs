@@ -1,9 +1,10 @@
 //! `down`: take back what was applied, newest first, with its data.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use downhaul_plan::{
-    Checksum, Direction, Series, SourceFile, SourceMigration, TransactionMode, Version,
+    Checksum, Direction, Series, SourceFile, SourceMigration, TransactionMode, Variables, Version,
 };
 
 use crate::apply::{self, Applied, KeptSummary, Work};
@@ -52,6 +53,10 @@ impl PlannedDown {
 pub struct DownPlan {
     /// In order: newest first.
     pub migrations: Vec<PlannedDown>,
+    /// The newest version that stays.
+    target: Option<Version>,
+    /// What stands for the placeholders of repeatable migrations that are stated again.
+    variables: Option<Arc<Variables>>,
 }
 
 impl Runner {
@@ -125,6 +130,9 @@ impl Runner {
         if plan.migrations.is_empty() {
             self.nothing_to_do().await?;
         }
+        let goes = |version: &Version| plan.migrations.iter().any(|m| m.version == *version);
+        plan.target = entries.iter().rev().map(|e| &e.version).find(|v| !goes(v)).cloned();
+        plan.variables.clone_from(&series.variables);
         Ok(plan)
     }
 
@@ -132,6 +140,7 @@ impl Runner {
     /// that the journal keeps.
     fn down_of(&self, series: &Series, entry: &JournalEntry) -> Result<Prepared, RunError> {
         let dialect = self.session.dialect();
+        let variables = series.variables.as_deref();
         let on_disk = series.migrations.iter().find(|m| m.version == entry.version);
         let file = match (on_disk.and_then(|m| m.down.as_ref()), &entry.down_sql) {
             (Some(file), recorded) => {
@@ -169,9 +178,9 @@ impl Runner {
             down: None,
             repeatable: false,
         };
-        let prepared = Prepared::new(&migration, Direction::Down, &file, dialect)?;
+        let prepared = Prepared::new(&migration, Direction::Down, &file, dialect, variables)?;
         let up = SourceFile { text: entry.up_sql.clone(), ..file };
-        let up = Prepared::new(&migration, Direction::Up, &up, dialect)?;
+        let up = Prepared::new(&migration, Direction::Up, &up, dialect, variables)?;
         if prepared.statements.is_empty() && !up.statements.is_empty() {
             return Err(RunError::NoDown {
                 label: entry.label(),
@@ -204,12 +213,21 @@ impl Runner {
         operation: i64,
         observer: &mut dyn Observer,
     ) -> Result<Vec<Applied>, RunError> {
+        let (variables, target) = (plan.variables.as_deref(), plan.target.as_ref());
+        let later = self.return_repeatables(variables, target, operation, observer).await?;
         let mut done = Vec::new();
         for migration in &plan.migrations {
             self.check_lock().await?;
             if self.stop_asked() {
                 return Err(RunError::Interrupted { completed: done.len() });
             }
+            let label = &migration.down.label;
+            observer.allow(label, Direction::Down).map_err(|reason| RunError::Vetoed {
+                label: label.clone(),
+                direction: Direction::Down,
+                reason,
+                completed: done.len(),
+            })?;
             let work = Work {
                 version: &migration.version,
                 prepared: &migration.down,
@@ -219,6 +237,7 @@ impl Runner {
             };
             done.push(apply::run(self, &work, done.len(), observer).await?);
         }
+        self.return_later(later, operation, done.len(), observer).await?;
         Ok(done)
     }
 }

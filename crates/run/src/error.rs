@@ -153,6 +153,18 @@ pub enum RunError {
         /// Format known.
         known: i64,
     },
+    /// Whoever watches the run would not have this migration.
+    #[error("{label} ({direction}) was not begun: {reason}")]
+    Vetoed {
+        /// The migration.
+        label: String,
+        /// Which way.
+        direction: Direction,
+        /// Why.
+        reason: String,
+        /// Migrations that this run had completed before.
+        completed: usize,
+    },
     /// A stop was asked for and happened between two statements of a migration that no transaction
     /// can hold.
     #[error(

@@ -91,6 +91,14 @@ pub enum Event<'a> {
 pub trait Observer: Send {
     /// Something happened.
     fn event(&mut self, event: Event<'_>);
+
+    /// Asked before each migration, outside of any transaction.
+    ///
+    /// # Errors
+    /// Why it shall not run: then the run ends here.
+    fn allow(&mut self, _label: &str, _direction: Direction) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// Listens to nothing.

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use downhaul_engine::{EngineError, TableLock};
-use downhaul_plan::{Checksum, Direction, SourceFile, SourceMigration, TransactionMode};
+use downhaul_plan::{
+    Checksum, Direction, SourceFile, SourceMigration, TransactionMode, Variables,
+    variables::Expanded,
+};
 use downhaul_snapshot::{Losses, losses};
 use downhaul_syntax::change::{ReindexTarget, TransactionControl};
 use downhaul_syntax::{
@@ -61,15 +64,19 @@ pub struct Prepared {
     /// Remarks for the person who runs it.
     pub notes: Vec<String>,
     lines: LineIndex,
+    expanded: Expanded,
+    variables: Option<Variables>,
 }
 
 impl Prepared {
-    /// Parses a migration's file. Text that cannot be cut into statements is refused.
+    /// Parses a migration's file, with `variables` in the place of its placeholders. Text that
+    /// cannot be cut into statements is refused.
     pub fn new(
         migration: &SourceMigration,
         direction: Direction,
         file: &SourceFile,
         dialect: Dialect,
+        variables: Option<&Variables>,
     ) -> Result<Self, RunError> {
         if file.program {
             return Err(RunError::Syntax {
@@ -79,12 +86,30 @@ impl Prepared {
                 message: "this migration is a program, which Downhaul cannot run".into(),
             });
         }
-        let script = parse_script(&file.text, dialect);
         let lines = LineIndex::new(&file.text);
-        let refuse = |offset: usize, message: String| {
+        let refuse_at = |offset: usize, message: String| {
             let at = lines.position(&file.text, offset);
             RunError::Syntax { path: file.path.clone(), line: at.line, column: at.column, message }
         };
+        let expanded = match variables {
+            Some(variables) => variables.expand(&file.text, dialect).map_err(|unknown| {
+                let name = unknown.name;
+                refuse_at(
+                    unknown.offset,
+                    format!(
+                        "`${{{name}}}` has no value; give it with --var {name}=…, DOWNHAUL_VAR_{name} or [variables] in downhaul.toml"
+                    ),
+                )
+            })?,
+            None => Expanded::unchanged(&file.text),
+        };
+        let mut checksum = Checksum::of(&file.text, dialect);
+        if let (Some(variables), false) = (variables, expanded.used.is_empty()) {
+            let values = variables.hash(&expanded.used, &checksum.raw);
+            checksum.raw = format!("{}+{values}", checksum.raw);
+        }
+        let script = parse_script(&expanded.text, dialect);
+        let refuse = |offset: usize, message: String| refuse_at(expanded.in_file(offset), message);
         if let Some(error) = script.errors.first() {
             return Err(refuse(error.span.start, error.message.clone()));
         }
@@ -135,6 +160,10 @@ impl Prepared {
                     "COPY with stdin or stdout waits for a client program that sends or takes the rows; write them as INSERT".into(),
                 ));
             }
+            let mut statement = statement;
+            if !expanded.used.is_empty() {
+                statement.shown = Some(expanded.source(&file.text, statement.span).to_owned());
+            }
             statements.push(statement);
         }
         let mut protection = Vec::new();
@@ -162,8 +191,10 @@ impl Prepared {
             label: migration.label(),
             direction,
             path: file.path.clone(),
-            checksum: Checksum::of(&file.text, dialect),
+            checksum,
             text: file.text.clone(),
+            variables: variables.cloned(),
+            expanded,
             groups: groups(&statements, dialect, no_transaction),
             statements,
             foreign_keys_off,
@@ -221,12 +252,17 @@ impl Prepared {
             .and_then(|failure| failure.position)
             .and_then(|at| statement.text.char_indices().nth(at))
             .map_or(0, |(byte, _)| byte);
-        let at = self.lines.position(&self.text, statement.span.start + inside);
+        let inside = self.expanded.in_file(statement.span.start + inside);
+        let at = self.lines.position(&self.text, inside);
+        let error = match &self.variables {
+            Some(variables) => error.map_text(&|text| variables.redact(text)),
+            None => error,
+        };
         Box::new(FailedStatement {
             path: self.path.clone(),
             line: at.line,
             column: at.column,
-            sql: statement.text.clone(),
+            sql: statement.shown().to_owned(),
             error,
         })
     }

@@ -164,7 +164,7 @@ pub(crate) async fn check_valid(
             code: None,
             detail: Some("it has been removed; run the migration again to build it".into()),
             position: None,
-            sql: statement.text.clone(),
+            sql: statement.shown().to_owned(),
         }));
     }
     let Some(index) = built_index(statement) else { return Ok(()) };
@@ -174,7 +174,7 @@ pub(crate) async fn check_valid(
             code: None,
             detail: Some("it has been removed; run the migration again to build it".into()),
             position: None,
-            sql: statement.text.clone(),
+            sql: statement.shown().to_owned(),
         })),
         IndexState::Absent | IndexState::Valid => Ok(()),
     }

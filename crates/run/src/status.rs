@@ -4,7 +4,7 @@ use downhaul_engine::Session;
 use downhaul_plan::{Checksum, Direction, Series, Version};
 
 use crate::journal::{Journal, JournalEntry, MigrationState, Operation};
-use crate::{RunError, up};
+use crate::{RepeatableStatus, RunError, repeatable, up};
 
 /// State of one migration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub struct Status {
     pub rows: Vec<StatusRow>,
     /// A run that is going on, or was cut off.
     pub running: Vec<Operation>,
+    /// Repeatable migrations, in order.
+    pub repeatables: Vec<RepeatableStatus>,
 }
 
 impl Status {
@@ -61,6 +63,17 @@ impl Status {
     pub fn of_nothing(series: &Series) -> Self {
         let mut status = Self::default();
         status.add_pending(series, &[]);
+        status.repeatables = series
+            .migrations
+            .iter()
+            .filter(|m| m.repeatable)
+            .map(|m| RepeatableStatus {
+                name: m.version.to_string(),
+                pending: true,
+                applied_at: None,
+                file_missing: false,
+            })
+            .collect();
         status
     }
 
@@ -133,5 +146,6 @@ pub async fn status(session: &mut dyn Session, series: &Series) -> Result<Status
         });
     }
     status.add_pending(series, &entries);
+    status.repeatables = repeatable::status(session, series).await?;
     Ok(status)
 }

@@ -9,7 +9,7 @@ use similar::TextDiff;
 
 use crate::apply::{self, Applied, Work};
 use crate::journal::{JournalEntry, MigrationState};
-use crate::{Event, Observer, Prepared, RunError, Runner};
+use crate::{Event, Observer, PlannedRepeatable, Prepared, RunError, Runner};
 
 /// Which pending migrations are applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,6 +73,17 @@ pub struct UpPlan {
     pub migrations: Vec<PlannedUp>,
     /// The migration at which the selection ends because it belongs to a later phase.
     pub waits_at: Option<(String, Phase)>,
+    /// Repeatable migrations that have changed; they run after all others, and only where no other
+    /// one is left pending.
+    pub repeatables: Vec<PlannedRepeatable>,
+}
+
+impl UpPlan {
+    /// There is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.migrations.is_empty() && self.repeatables.is_empty()
+    }
 }
 
 /// What differs between the text that ran and the text now, as a unified diff.
@@ -187,7 +198,8 @@ fn plan(
                 applied: later.label(),
             });
         }
-        let up = Prepared::new(migration, Direction::Up, file, dialect)?;
+        let up =
+            Prepared::new(migration, Direction::Up, file, dialect, series.variables.as_deref())?;
         let entry = JournalEntry {
             version: migration.version.clone(),
             name: migration.name.clone(),
@@ -216,7 +228,17 @@ impl Runner {
     ) -> Result<UpPlan, RunError> {
         let out_of_order = self.options.out_of_order;
         let mut found = plan_up(&mut *self.session, series, selection, out_of_order).await?;
-        if found.migrations.is_empty() {
+        let all = match selection {
+            UpSelection::All => found.migrations.len(),
+            _ => {
+                let all = &UpSelection::All;
+                plan_up(&mut *self.session, series, all, out_of_order).await?.migrations.len()
+            }
+        };
+        if all == found.migrations.len() {
+            found.repeatables = self.plan_repeatables(series).await?;
+        }
+        if found.is_empty() {
             self.nothing_to_do().await?;
         }
         for migration in &mut found.migrations {
@@ -233,7 +255,7 @@ impl Runner {
         observer: &mut dyn Observer,
     ) -> Result<Vec<Applied>, RunError> {
         // A release without migrations of its own is still one to which one can go back.
-        if plan.migrations.is_empty() && self.options.release.is_none() {
+        if plan.is_empty() && self.options.release.is_none() {
             return Ok(Vec::new());
         }
         let versions: Vec<Version> = plan.migrations.iter().map(|m| m.version.clone()).collect();
@@ -258,6 +280,13 @@ impl Runner {
             if self.stop_asked() {
                 return Err(RunError::Interrupted { completed: done.len() });
             }
+            let label = &migration.up.label;
+            observer.allow(label, Direction::Up).map_err(|reason| RunError::Vetoed {
+                label: label.clone(),
+                direction: Direction::Up,
+                reason,
+                completed: done.len(),
+            })?;
             // What an earlier down kept of this migration's data comes back with its up.
             let points = if kept.contains(&migration.version) {
                 let session = &mut *self.session;
@@ -274,6 +303,7 @@ impl Runner {
             };
             done.push(apply::run(self, &work, done.len(), observer).await?);
         }
+        self.run_repeatables(&plan.repeatables, operation, done.len(), observer).await?;
         Ok(done)
     }
 }

@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
-use downhaul_plan::Version;
+use downhaul_plan::{Direction, Version};
 use downhaul_run::{DownPlan, DownSelection, Runner};
 
 use crate::args::{DownArgs, Global};
 use crate::error::CliError;
 use crate::exit_code::Code;
+use crate::hooks::{Hooked, Hooks};
 use crate::progress::Progress;
 use crate::ui::{Style, Ui, count, duration, paint};
 
@@ -56,8 +57,17 @@ pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliE
             }
         }
         foresee_locks(&mut plan, site.target.dialect());
+        let database = site.target.to_string();
+        let mut hooks = Hooks::new(&site.config, args.hooks.no_hooks, "down", &database, None);
+        let labels: Vec<&str> = plan.migrations.iter().map(|m| m.down.label.as_str()).collect();
+        hooks.before_run(Direction::Down, &labels)?;
         let started = Instant::now();
-        let done = runner.down(&plan, &mut Progress::new(ui, "")).await?;
+        let result = runner.down(&plan, &mut Hooked::new(&hooks, Progress::new(ui, ""))).await;
+        let error = result.as_ref().err().map(ToString::to_string);
+        if let Some(note) = hooks.after_run(error.as_deref()) {
+            ui.line(format!("  {} {note}", paint(Style::Warn, "note")));
+        }
+        let done = result?;
         ui.line(format!(
             "{} taken back in {}",
             count(done.len() as u64, "migration"),
@@ -86,7 +96,7 @@ fn preview(plan: &DownPlan, with_times: bool, ui: &Ui) {
         };
         ui.line(format!("  {} {}{when}", paint(Style::Warn, "↓"), migration.down.label));
         for statement in &migration.down.statements {
-            let mut lines = statement.text.lines();
+            let mut lines = statement.shown().lines();
             let first = lines.next().unwrap_or_default();
             let more = if lines.next().is_some() { " …" } else { "" };
             ui.line(format!("      {}{more}", paint(Style::Dim, first)));

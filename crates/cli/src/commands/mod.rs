@@ -22,12 +22,13 @@ pub mod status;
 pub mod up;
 pub mod verify;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use downhaul_engine::{LockBudget, Target};
-use downhaul_plan::{Series, load};
+use downhaul_plan::{Series, Variables, load};
 use downhaul_run::Options;
 
 use crate::args::{Global, Place, Waiting};
@@ -36,6 +37,7 @@ use crate::error::CliError;
 
 /// The migrations and the database that a command works on.
 pub(crate) struct Site {
+    pub(crate) config: Config,
     pub(crate) series: Series,
     pub(crate) target: Target,
     pub(crate) dir: std::path::PathBuf,
@@ -46,8 +48,31 @@ pub(crate) fn site(global: &Global, place: &Place) -> Result<Site, CliError> {
     let config = Config::load(global)?;
     let dir = config.dir(place.dir.as_deref());
     let target = target(place.database_url.as_deref())?;
-    let series = load(&dir)?;
-    Ok(Site { series, target, dir })
+    let mut series = load(&dir)?;
+    series.variables = variables(&config, &place.variables)?.map(Arc::new);
+    Ok(Site { config, series, target, dir })
+}
+
+/// Values of placeholders: the configuration's, then the environment's, then the arguments'. `None`
+/// where neither configuration nor arguments speak of any: then nothing is replaced.
+fn variables(config: &Config, arguments: &[String]) -> Result<Option<Variables>, CliError> {
+    if config.variables.is_none() && arguments.is_empty() {
+        return Ok(None);
+    }
+    let mut values: BTreeMap<String, String> = config.variables.clone().unwrap_or_default();
+    values.extend(std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.to_str()?.strip_prefix("DOWNHAUL_VAR_")?.to_owned();
+        Some((name, value.to_str()?.to_owned()))
+    }));
+    for argument in arguments {
+        let Some((name, value)) = argument.split_once('=').filter(|(name, _)| !name.is_empty())
+        else {
+            return Err(CliError::usage(format!("`--var {argument}` has no name or no value"))
+                .hint("write it as --var name=value"));
+        };
+        values.insert(name.to_owned(), value.to_owned());
+    }
+    Ok(Some(Variables::new(values)))
 }
 
 /// Reads the database URL.

@@ -238,7 +238,7 @@ fn planned(
             let found = effects_at(&foreseen.report, &migration.version, statement.span.start);
             let effects = found.map(|found| &found.effects);
             PlannedStatement {
-                sql: statement.text.clone(),
+                sql: statement.shown().to_owned(),
                 effects: effects.cloned(),
                 estimate: estimate(dialect, &work(statement, effects, catalog)),
                 lines: effects.map(|effects| describe(effects, catalog)).unwrap_or_default(),

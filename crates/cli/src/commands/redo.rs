@@ -1,10 +1,12 @@
 //! `downhaul redo`.
 
+use downhaul_plan::Direction;
 use downhaul_run::{DownSelection, Runner, UpSelection};
 
 use crate::args::{Global, RedoArgs};
 use crate::error::CliError;
 use crate::exit_code::Code;
+use crate::hooks::{Hooked, Hooks};
 use crate::progress::Progress;
 use crate::ui::{Style, Ui, paint};
 
@@ -24,11 +26,22 @@ pub async fn run(global: &Global, args: &RedoArgs, ui: &Ui) -> Result<Code, CliE
         };
         ui.line(paint(Style::Bold, &site.target));
         let version = last.version.clone();
+        let database = site.target.to_string();
+        let mut hooks = Hooks::new(&site.config, args.hooks.no_hooks, "redo", &database, None);
+        hooks.before_run(Direction::Down, &[last.down.label.as_str()])?;
         super::down::foresee_locks(&mut down, site.target.dialect());
-        runner.down(&down, &mut Progress::new(ui, "")).await?;
-        let mut up = runner.plan_up(&site.series, &UpSelection::To(version)).await?;
-        super::up::foresee_locks(&mut up, site.target.dialect());
-        runner.up(&up, &mut Progress::new(ui, "")).await?;
+        let result = async {
+            runner.down(&down, &mut Hooked::new(&hooks, Progress::new(ui, ""))).await?;
+            let mut up = runner.plan_up(&site.series, &UpSelection::To(version)).await?;
+            super::up::foresee_locks(&mut up, site.target.dialect());
+            runner.up(&up, &mut Hooked::new(&hooks, Progress::new(ui, ""))).await
+        }
+        .await;
+        let error = result.as_ref().err().map(ToString::to_string);
+        if let Some(note) = hooks.after_run(error.as_deref()) {
+            ui.line(format!("  {} {note}", paint(Style::Warn, "note")));
+        }
+        result?;
         Ok(Code::Clean)
     }
     .await;

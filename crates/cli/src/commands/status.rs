@@ -28,7 +28,8 @@ pub async fn run(global: &Global, args: &StatusArgs, ui: &Ui) -> Result<Code, Cl
         StatusFormat::Json => ui.line(json(&status)?),
         StatusFormat::Pretty => pretty(&status, &format!("{} ({version})", site.target), ui),
     }
-    let pending = status.rows.iter().any(|row| is_pending(row.state));
+    let pending = status.rows.iter().any(|row| is_pending(row.state))
+        || status.repeatables.iter().any(|row| row.pending);
     let code = if args.exit_code && pending { Code::Findings } else { Code::Clean };
     Ok(code)
 }
@@ -70,6 +71,19 @@ fn pretty(status: &Status, database: &str, ui: &Ui) {
         for (table, rows) in &row.held {
             ui.line(format!("      held: {} of {table}", count(*rows, "row")));
         }
+    }
+    for row in &status.repeatables {
+        let (style, text) = match (row.pending, row.file_missing, &row.applied_at) {
+            (_, true, _) => (Style::Warn, "repeatable, file missing"),
+            (true, _, None) => (Style::Accent, "repeatable, pending"),
+            (true, _, Some(_)) => (Style::Accent, "repeatable, changed since it ran"),
+            (false, ..) => (Style::Good, "repeatable, as it ran last"),
+        };
+        let mut line = format!("  {:<40} {}", row.name, paint(style, text));
+        if let Some(at) = &row.applied_at {
+            line.push_str(&paint(Style::Dim, format!(" {at}")));
+        }
+        ui.line(line);
     }
     for operation in &status.running {
         ui.line(format!(
@@ -113,6 +127,21 @@ fn json(status: &Status) -> Result<String, CliError> {
             })
         })
         .collect();
-    serde_json::to_string_pretty(&serde_json::json!({"version": 1, "migrations": rows}))
-        .map_err(|error| CliError::internal(error.to_string()))
+    let repeatables: Vec<serde_json::Value> = status
+        .repeatables
+        .iter()
+        .map(|row| {
+            serde_json::json!({
+                "name": row.name,
+                "pending": row.pending,
+                "applied_at": row.applied_at,
+                "file_missing": row.file_missing,
+            })
+        })
+        .collect();
+    let mut document = serde_json::json!({"version": 1, "migrations": rows});
+    if !repeatables.is_empty() {
+        document["repeatables"] = repeatables.into();
+    }
+    serde_json::to_string_pretty(&document).map_err(|error| CliError::internal(error.to_string()))
 }

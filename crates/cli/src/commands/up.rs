@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use downhaul_plan::Version;
+use downhaul_plan::{Direction, Version};
 use downhaul_run::{Runner, UpPlan, UpSelection};
 use downhaul_snapshot::loss::TableLoss;
 
 use crate::args::{Global, UpArgs};
 use crate::error::CliError;
 use crate::exit_code::Code;
+use crate::hooks::{Hooked, Hooks};
 use crate::progress::Progress;
 use crate::ui::{Style, Ui, count, duration, paint};
 
@@ -37,7 +38,14 @@ pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliErr
     let mut runner = Runner::open(&site.target, true, options).await?;
     let result = async {
         let mut plan = runner.plan_up(&site.series, &selection).await?;
-        if plan.migrations.is_empty() {
+        if args.plan.is_some() && !plan.repeatables.is_empty() {
+            // A plan file says nothing of them, and exactly what it says is done.
+            ui.line(
+                "  note repeatable migrations have changed; `downhaul up` without --plan runs them",
+            );
+            plan.repeatables.clear();
+        }
+        if plan.is_empty() {
             // Marks the release, if one is named.
             runner.up(&plan, &mut Progress::new(ui, "")).await?;
             let waits = waits(&plan);
@@ -57,6 +65,10 @@ pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliErr
             paint(Style::Bold, &site.target),
             count(plan.migrations.len() as u64, "pending migration")
         ));
+        for repeatable in &plan.repeatables {
+            let why = if repeatable.again { "has changed" } else { "is new" };
+            ui.line(format!("  repeatable {} {why}", repeatable.name));
+        }
         let destructive = destructive(&plan, dialect);
         if !destructive.is_empty() && !args.yes && ui.can_ask() {
             for line in &destructive {
@@ -73,10 +85,30 @@ pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliErr
             }
         }
         foresee_locks(&mut plan, dialect);
+        let mut hooks = Hooks::new(
+            &site.config,
+            args.hooks.no_hooks,
+            "up",
+            &site.target.to_string(),
+            args.release.as_deref(),
+        );
+        let versioned = plan.migrations.iter().map(|m| m.up.label.as_str());
+        let repeatable = plan.repeatables.iter().map(|r| r.up.label.as_str());
+        let labels: Vec<&str> = versioned.chain(repeatable).collect();
+        hooks.before_run(Direction::Up, &labels)?;
         let started = Instant::now();
-        let done = runner.up(&plan, &mut Progress::new(ui, "")).await?;
+        let result = runner.up(&plan, &mut Hooked::new(&hooks, Progress::new(ui, ""))).await;
+        let error = result.as_ref().err().map(ToString::to_string);
+        if let Some(note) = hooks.after_run(error.as_deref()) {
+            ui.line(format!("  {} {note}", paint(Style::Warn, "note")));
+        }
+        let done = result?;
+        let repeated = match plan.repeatables.len() {
+            0 => String::new(),
+            n => format!(" and {}", count(n as u64, "repeatable migration")),
+        };
         ui.line(format!(
-            "{} applied in {}{}",
+            "{}{repeated} applied in {}{}",
             count(done.len() as u64, "migration"),
             duration(started.elapsed()),
             waits(&plan)

@@ -99,8 +99,13 @@ fn base(top: &Path, since: Option<&str>) -> Result<(String, String), CliError> {
     }
     match commit("HEAD") {
         Some(full) => Ok(("HEAD".into(), full)),
-        None => Err(CliError::usage("the repository has no commit to compare with")
-            .hint("commit first, or leave --changed out")),
+        // Before the first commit everything is new: compared with the tree that holds nothing.
+        None => git(top, &["hash-object", "-t", "tree", "/dev/null"])
+            .map(|empty| ("nothing".to_owned(), empty.trim().to_owned()))
+            .map_err(|error| {
+                CliError::usage(format!("the repository has no commit to compare with: {error}"))
+                    .hint("commit first, or leave --changed out")
+            }),
     }
 }
 

@@ -51,7 +51,10 @@ fn read_rest(
         problems.extend(found.0);
         // An error that names no listed file would come back for ever.
         if listing.files.len() == before {
-            return (Series { layout: layout.id(), migrations: Vec::new() }, problems);
+            return (
+                Series { layout: layout.id(), migrations: Vec::new(), variables: None },
+                problems,
+            );
         }
     }
 }

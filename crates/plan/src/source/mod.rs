@@ -220,6 +220,8 @@ pub struct Series {
     pub layout: LayoutId,
     /// Migrations.
     pub migrations: Vec<SourceMigration>,
+    /// What stands for `${name}` in their files; `None`: nothing is replaced.
+    pub variables: Option<std::sync::Arc<crate::Variables>>,
 }
 
 /// Why a directory cannot be read. The message names the file, the cause and the next step.
@@ -538,7 +540,7 @@ fn read_layout(layout: &dyn Layout, listing: &Listing) -> Result<Series, Problem
         }),
         Order::AsRead => {}
     }
-    Ok(Series { layout: layout.id(), migrations })
+    Ok(Series { layout: layout.id(), migrations, variables: None })
 }
 
 /// Pairs of up and down files by version, for the layouts that keep them in two files.

@@ -1,5 +1,6 @@
 //! Downhaul's own layout: `<version>_<name>.up.sql` and `<version>_<name>.down.sql` in one
 //! directory. A transaction wraps each file unless it says `-- downhaul:no-transaction`.
+//! `R__<name>.sql` and `repeatable/<name>.sql` run again whenever they change.
 
 use super::{
     Direction, Layout, LayoutId, Listing, Pairs, Problems, SourceError, SourceFile,
@@ -55,8 +56,28 @@ impl Layout for Plain {
             let source = SourceFile::sql(listing.path(file), text, TransactionMode::Wrapped);
             pairs.add(version, name, direction, source);
         }
-        pairs.finish(|m| format!("{}.up.sql", m.label()))
+        let mut migrations = pairs.finish(|m| format!("{}.up.sql", m.label()))?;
+        for file in &listing.files {
+            let Some(name) = repeatable(file) else { continue };
+            let text = listing.text(file)?;
+            let source = SourceFile::sql(listing.path(file), text, TransactionMode::Wrapped);
+            migrations.push(SourceMigration {
+                version: Version::new(name),
+                name: String::new(),
+                up: Some(source),
+                down: None,
+                repeatable: true,
+            });
+        }
+        Ok(migrations)
     }
+}
+
+/// `R__views.sql` and `repeatable/views.sql` → `views`.
+fn repeatable(file: &str) -> Option<&str> {
+    let stem = file.strip_suffix(".sql")?;
+    let name = stem.strip_prefix("R__").or_else(|| stem.strip_prefix("repeatable/"))?;
+    (!name.is_empty() && !name.contains('/')).then_some(name)
 }
 
 #[cfg(test)]

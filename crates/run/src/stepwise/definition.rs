@@ -1,7 +1,7 @@
 //! One statement that commits by itself.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use downhaul_engine::{EngineError, Session};
 use downhaul_plan::Direction;
@@ -133,7 +133,7 @@ impl Run<'_> {
         let journal = self.runner.journal;
         let session = &mut *self.runner.session;
         let probe = appearance(session, statement).await?;
-        let step = (index + 1, statement.text.as_str());
+        let step = (index + 1, statement.shown());
         session.execute(&journal.intend(place, step, "intended", &probe)).await?;
         Ok(())
     }
@@ -147,7 +147,7 @@ impl Run<'_> {
         let beginning = self.unrecorded.then(|| self.beginning());
         let session = &mut *self.runner.session;
         let probe = appearance(session, statement).await?;
-        let step = (index + 1, statement.text.as_str());
+        let step = (index + 1, statement.shown());
         let started = journal.intend(place, step, "started", &probe);
         session.begin(self.runner.options.budget).await?;
         let records: Vec<String> = beginning.into_iter().chain([started]).collect();
@@ -162,7 +162,7 @@ impl Run<'_> {
         let statement = &prepared.statements[index];
         let place = (self.work.version, prepared.direction, self.work.operation);
         let journal = self.runner.journal;
-        let done = journal.done(place, &[(index + 1, statement.text.as_str(), ms)]);
+        let done = journal.done(place, &[(index + 1, statement.shown(), ms)]);
         let done = done.unwrap_or_default();
         let last = index + 1 == prepared.statements.len() && self.work.points.is_empty();
         if last && leaves_a_trace(statement) {
@@ -233,6 +233,15 @@ impl Run<'_> {
         }
     }
 
+    /// Says what ran; a statement in the words of its file.
+    fn tell(&mut self, index: usize, texts: &[String], took: Duration) {
+        let statement = &self.work.prepared.statements[index];
+        for sql in texts {
+            let sql = if *sql == statement.text { statement.shown() } else { sql };
+            self.observer.event(Event::Statement { sql, took });
+        }
+    }
+
     /// A statement that destroys nothing.
     async fn plain(&mut self, index: usize) -> Result<(), Stop> {
         self.start(index).await?;
@@ -250,9 +259,7 @@ impl Run<'_> {
         if let Err(error) = result {
             return Err(self.gave_up(index, error, took.as_millis()).await);
         }
-        for sql in &texts {
-            self.observer.event(Event::Statement { sql, took });
-        }
+        self.tell(index, &texts, took);
         self.started_is_done(index, took.as_millis()).await
     }
 
@@ -316,9 +323,7 @@ impl Run<'_> {
                 return Err(stop);
             }
         };
-        for sql in &texts {
-            self.observer.event(Event::Statement { sql, took });
-        }
+        self.tell(index, &texts, took);
         let settled =
             tables.into_iter().zip(lost).map(|((_, kept), lost)| (point, kept, lost)).collect();
         self.record_done(index, took.as_millis(), settled).await
@@ -403,7 +408,7 @@ impl Run<'_> {
                 journal.forget_point(point)
             });
         }
-        records.extend(journal.done(place, &[(index + 1, statement.text.as_str(), ms)]));
+        records.extend(journal.done(place, &[(index + 1, statement.shown(), ms)]));
         let budget = self.runner.options.budget;
         self.runner.session.transact(budget, &records.join("; ")).await?;
         for (_, kept, lost) in &settled {

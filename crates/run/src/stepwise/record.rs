@@ -166,7 +166,7 @@ impl Run<'_> {
         for row in &rows {
             let ordinal = usize::try_from(row.number(0)?).unwrap_or(0);
             let same = prepared.statements.get(ordinal.wrapping_sub(1));
-            if same.is_none_or(|statement| statement.text != row.text(1)) {
+            if same.is_none_or(|statement| statement.shown() != row.text(1)) {
                 return Err(RunError::EditedHalfway {
                     label: prepared.label.clone(),
                     done: rows.iter().filter(|row| row.text(2) == "done").count(),

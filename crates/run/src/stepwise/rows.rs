@@ -82,8 +82,8 @@ impl Run<'_> {
                 .await
                 .map_err(|error| Stop::Statement(*index, error))?;
             let took = begun.elapsed();
-            self.observer.event(Event::Statement { sql: &statement.text, took });
-            steps.push((index + 1, statement.text.as_str(), took.as_millis()));
+            self.observer.event(Event::Statement { sql: statement.shown(), took });
+            steps.push((index + 1, statement.shown(), took.as_millis()));
         }
         let modes = stepwise::own_modes(session).await?;
         let mut lost = Vec::new();

@@ -54,6 +54,9 @@ pub struct Statement {
     pub span: Span,
     /// Exactly the text to send to the server.
     pub text: String,
+    /// The text to show and to record, where it is another: placeholders in the place of values.
+    #[serde(skip)]
+    pub shown: Option<String>,
     /// What it does.
     pub parsed: Parsed,
     /// One span for each change (the clause it came from), as long as `changes()`.
@@ -83,6 +86,12 @@ pub struct SyntaxError {
 }
 
 impl Statement {
+    /// The text to show and to record.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        self.shown.as_deref().unwrap_or(&self.text)
+    }
+
     /// Its changes; none where it was not understood.
     #[must_use]
     pub fn changes(&self) -> &[Change] {
@@ -208,6 +217,7 @@ fn parse_statement(
         Ok(()) => Statement {
             span,
             text,
+            shown: None,
             parsed: Parsed::Changes(out.changes),
             change_spans: out.spans,
             copy_data,
@@ -215,6 +225,7 @@ fn parse_statement(
         Err(error) => Statement {
             span,
             text,
+            shown: None,
             parsed: Parsed::Unparsed(error),
             change_spans: Vec::new(),
             copy_data,
