@@ -132,7 +132,7 @@ mod tests {
                 repeatable: false,
             })
             .collect();
-        let series = Series { layout: downhaul_plan::LayoutId::Plain, migrations };
+        let series = Series { layout: downhaul_plan::LayoutId::Plain, migrations, variables: None };
         let found: Vec<(String, Phase)> = phases(&series, Dialect::Postgres)
             .into_iter()
             .map(|(version, phase)| (version.to_string(), phase))
