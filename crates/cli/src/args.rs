@@ -3,10 +3,11 @@
 pub mod snapshot;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use downhaul_plan::LayoutId;
+use downhaul_plan::{LayoutId, Phase};
 use downhaul_syntax::Dialect;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -44,6 +45,20 @@ pub struct Global {
     /// Configuration file (default: `downhaul.toml`, here or in a folder above)
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// What to write on standard error about what goes on: `json` is one object a line
+    /// (docs/json-format.md)
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub log: LogFormat,
+}
+
+/// How events are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people: lines, and bars on a terminal.
+    #[default]
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
 }
 
 /// Where migrations and database are.
@@ -171,6 +186,10 @@ pub struct Waiting {
     /// Longest run of one statement, in milliseconds (default: no limit)
     #[arg(long, value_name = "MS")]
     pub statement_timeout: Option<u64>,
+    /// End sessions that are in the way and have done nothing in an open transaction for so long
+    /// (default: 60s). Never another run, the server's own or an administrator's
+    #[arg(long, value_name = "AGE", num_args = 0..=1, require_equals = true, default_missing_value = "60s", value_parser = crate::moment::span)]
+    pub kill_blockers: Option<Duration>,
     /// How long to wait for another run to end, in seconds
     #[arg(long, value_name = "S", default_value_t = 30)]
     pub wait: u64,
@@ -188,6 +207,10 @@ pub struct UpArgs {
     /// Apply so many migrations
     #[arg(long, value_name = "N")]
     pub steps: Option<usize>,
+    /// Apply what comes before the first migration of a later phase; a migration that declares no
+    /// phase is classified by what it does
+    #[arg(long, value_enum, value_name = "PHASE", conflicts_with_all = ["to", "steps"])]
+    pub phase: Option<PhaseName>,
     /// Apply exactly what this plan says, or refuse when files, journal or schema have changed since
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
@@ -211,6 +234,27 @@ pub struct UpArgs {
     pub waiting: Waiting,
 }
 
+/// Phases as users type them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PhaseName {
+    /// Before the new release: both releases work afterwards
+    Expand,
+    /// Data moves
+    Backfill,
+    /// After the old release is gone
+    Contract,
+}
+
+impl From<PhaseName> for Phase {
+    fn from(name: PhaseName) -> Self {
+        match name {
+            PhaseName::Expand => Self::Expand,
+            PhaseName::Backfill => Self::Backfill,
+            PhaseName::Contract => Self::Contract,
+        }
+    }
+}
+
 /// `down`.
 #[derive(Debug, Args)]
 pub struct DownArgs {
@@ -218,11 +262,15 @@ pub struct DownArgs {
     #[command(flatten)]
     pub place: Place,
     /// Take back all that is newer than this version
-    #[arg(long, value_name = "VERSION", conflicts_with_all = ["steps", "all", "to_release"])]
+    #[arg(long, value_name = "VERSION", conflicts_with_all = ["steps", "all", "to_release", "to_time"])]
     pub to: Option<String>,
     /// Take back all that is newer than what was applied when this release went out
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["steps", "all"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["steps", "all", "to_time"])]
     pub to_release: Option<String>,
+    /// Take back all that was applied after this time: `2026-01-02T03:04:05Z`, `2026-01-02 03:04`
+    /// (UTC, as `history` shows it) or `2026-01-02T05:04+02:00`
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["steps", "all"], value_parser = crate::moment::utc)]
+    pub to_time: Option<String>,
     /// Take back so many migrations
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub steps: usize,
@@ -261,12 +309,24 @@ pub struct PlanArgs {
     /// With a pending migration that is older than an applied one
     #[arg(long)]
     pub allow_out_of_order: bool,
-    /// Write the plan to a file, for `up --plan`
+    /// Write the plan to a file, for `up --plan`; with `--format html`, the page
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
-    pub format: StatusFormat,
+    pub format: PlanFormat,
+}
+
+/// Formats of `plan`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    /// For people.
+    #[default]
+    Pretty,
+    /// For programs, and for `up --plan`.
+    Json,
+    /// One page for a review: nothing else is needed to show or print it.
+    Html,
 }
 
 /// `redo`.

@@ -180,6 +180,12 @@ impl From<RunError> for CliError {
             RunError::Locked(_) => Self::new(Code::Locked, message)
                 .state("nothing was changed")
                 .hint("let it end, or wait longer for it with --wait SECONDS"),
+            RunError::LockLost => Self::new(Code::Unreachable, message)
+                .state("what was done is recorded; nothing further was begun")
+                .hint("`downhaul status` shows where it stands; then run the command again"),
+            RunError::Halted { .. } => Self::new(Code::Interrupted, message)
+                .state("the migration is half applied, and the journal knows how far")
+                .hint("run the same command again: it goes on from there"),
             RunError::Syntax { .. } => Self::usage(message)
                 .state("nothing was changed")
                 .hint("mend the file at that place"),

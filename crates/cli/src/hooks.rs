@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::config::{Config, HookConfig};
 use crate::error::CliError;
 use crate::exit_code::Code;
-use crate::ui::Progress;
+use crate::progress::Progress;
 
 /// When a hook runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

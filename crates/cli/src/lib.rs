@@ -12,6 +12,8 @@ pub mod exit_code;
 pub mod generated;
 pub mod hooks;
 pub mod lint;
+pub mod moment;
+pub mod progress;
 pub mod ui;
 
 use std::process::ExitCode;
@@ -25,7 +27,7 @@ use crate::error::CliError;
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let ui = ui::Ui::new(cli.global.color);
+    let ui = ui::Ui::new(cli.global.color, cli.global.log);
     let result = run(&cli, &ui);
     match result {
         Ok(code) => code.into(),

@@ -4,11 +4,8 @@ use std::io::{BufWriter, IsTerminal, StdoutLock, Write};
 use std::time::Duration;
 
 use anstream::ColorChoice;
-use downhaul_plan::Direction;
-use downhaul_run::{Event, Observer};
-use downhaul_snapshot::restore::Restored;
 
-use crate::args::Color;
+use crate::args::{Color, LogFormat};
 use crate::error::CliError;
 
 const BOLD: &str = "\u{1b}[1m";
@@ -23,6 +20,7 @@ const RESET: &str = "\u{1b}[0m";
 #[derive(Clone, Copy, Debug)]
 pub struct Ui {
     choice: ColorChoice,
+    log: LogFormat,
 }
 
 /// A colour or weight.
@@ -54,13 +52,13 @@ pub fn paint(style: Style, text: impl std::fmt::Display) -> String {
 impl Ui {
     /// An interface that colours as asked.
     #[must_use]
-    pub fn new(color: Color) -> Self {
+    pub fn new(color: Color, log: LogFormat) -> Self {
         let choice = match color {
             Color::Auto => ColorChoice::Auto,
             Color::Always => ColorChoice::Always,
             Color::Never => ColorChoice::Never,
         };
-        Self { choice }
+        Self { choice, log }
     }
 
     /// A line of the result. A closed pipe is no error of ours.
@@ -119,8 +117,24 @@ impl Ui {
         !matches!(self.resolve(&std::io::stdout()), ColorChoice::Never)
     }
 
+    /// Whether events are told to programs.
+    #[must_use]
+    pub fn logs_json(&self) -> bool {
+        self.log == LogFormat::Json
+    }
+
+    /// Whether bars can be drawn: nobody but a person on a terminal sees standard error.
+    #[must_use]
+    pub fn can_draw(&self) -> bool {
+        !self.logs_json() && std::io::stderr().is_terminal()
+    }
+
     /// An error with its state and next step.
     pub fn error(&self, error: &CliError) {
+        if self.logs_json() {
+            self.remark(crate::progress::error_line(error));
+            return;
+        }
         self.remark(format!("{} {}", paint(Style::Bad, "error:"), error.message));
         if let Some(detail) = &error.detail {
             for line in detail.lines() {
@@ -141,9 +155,13 @@ impl Ui {
         std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
     }
 
-    /// Asks; anything but yes is no.
-    #[must_use]
-    pub fn confirm(&self, question: &str) -> bool {
+    /// Asks; anything but yes is no. The connections are kept alive while a person thinks.
+    pub async fn confirm(&self, question: &str) -> bool {
+        let question = question.to_owned();
+        tokio::task::spawn_blocking(move || Self::ask(&question)).await.unwrap_or(false)
+    }
+
+    fn ask(question: &str) -> bool {
         let mut err = std::io::stderr();
         let _ = write!(err, "{question} [y/N] ");
         let _ = err.flush();
@@ -184,125 +202,6 @@ pub fn duration(took: Duration) -> String {
         0..1000 => format!("{ms} ms"),
         1000..60_000 => format!("{:.1} s", took.as_secs_f64()),
         _ => format!("{} min {} s", ms / 60_000, ms / 1000 % 60),
-    }
-}
-
-/// What could not go back, and why.
-fn left_behind(restored: &Restored) -> Vec<String> {
-    let reasons = [
-        (restored.orphans, "deleted since"),
-        (restored.conflicts, "replaced or changed since"),
-        (restored.parentless, "pointing to a row deleted since"),
-    ];
-    reasons
-        .into_iter()
-        .filter(|(rows, _)| *rows > 0)
-        .map(|(rows, why)| format!("{} {why}", count(rows, "row")))
-        .collect()
-}
-
-/// Shows a run as it goes.
-#[derive(Debug)]
-pub struct Progress<'a> {
-    ui: &'a Ui,
-    indent: &'static str,
-    notes: Vec<String>,
-}
-
-impl<'a> Progress<'a> {
-    /// Shows on an interface.
-    #[must_use]
-    pub fn new(ui: &'a Ui, indent: &'static str) -> Self {
-        Self { ui, indent, notes: Vec::new() }
-    }
-}
-
-impl Observer for Progress<'_> {
-    fn event(&mut self, event: Event<'_>) {
-        let indent = self.indent;
-        match event {
-            Event::Started { .. } | Event::Statement { .. } => {}
-            Event::Kept(kept) => self.notes.push(format!(
-                "{indent}    {} {}: {} ({})",
-                paint(Style::Accent, "kept    "),
-                kept.table,
-                kept.what,
-                count(kept.rows, "row")
-            )),
-            Event::Completed { object, done } => self.notes.push(if done {
-                format!(
-                    "{indent}    {} {object}, which the down file forgot",
-                    paint(Style::Accent, "mended  ")
-                )
-            } else {
-                format!(
-                    "{indent}    {} {object} differs from what it was; it holds data, so it is left",
-                    paint(Style::Warn, "differs ")
-                )
-            }),
-            Event::Restored(restored) => {
-                let mut parts = Vec::new();
-                if restored.rows > 0 {
-                    parts.push(count(restored.rows, "row"));
-                }
-                if restored.updated > 0 {
-                    parts.push(format!(
-                        "{} in {}",
-                        restored.columns.join(", "),
-                        count(restored.updated, "row")
-                    ));
-                }
-                if parts.is_empty() {
-                    parts.push("nothing was missing".into());
-                }
-                if restored.kept_new > 0 {
-                    parts.push(match restored.kept_new {
-                        1 => "1 value written since stays".to_owned(),
-                        n => format!("{} values written since stay", thousands(n)),
-                    });
-                }
-                self.notes.push(format!(
-                    "{indent}    {} {}: {}",
-                    paint(Style::Accent, "restored"),
-                    restored.table,
-                    parts.join("; ")
-                ));
-                if let Some(store) = &restored.remains_in {
-                    self.notes.push(format!(
-                        "{indent}    {} {}; they stay in {store}",
-                        paint(Style::Warn, "left    "),
-                        left_behind(restored).join(", "),
-                    ));
-                }
-            }
-            Event::Waiting { blockers, pause } => {
-                self.ui.line(format!(
-                    "{indent}  {} a lock is held by another session; rolled back, trying again in {}",
-                    paint(Style::Warn, "waiting"),
-                    duration(pause)
-                ));
-                for blocker in blockers {
-                    self.ui.line(format!("{indent}    {blocker}"));
-                }
-            }
-            Event::Done { label, direction, took } => {
-                let arrow = match direction {
-                    Direction::Up => "↑",
-                    Direction::Down => "↓",
-                };
-                self.ui.line(format!(
-                    "{indent}  {} {label:<40} {}",
-                    paint(Style::Good, arrow),
-                    paint(Style::Dim, duration(took))
-                ));
-                for note in self.notes.drain(..) {
-                    self.ui.line(note);
-                }
-            }
-            Event::Note(text) => {
-                self.ui.line(format!("{indent}  {} {text}", paint(Style::Dim, "note")));
-            }
-        }
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! Absent on purpose: printing, reading the environment, any notion of a migration.
 
+pub mod blocker;
 pub mod dump;
 pub mod error;
 pub mod live;
@@ -18,10 +19,11 @@ pub mod shape;
 mod sqlite;
 pub mod target;
 
+pub use blocker::{Blocker, TableLock};
 pub use dump::{DumpKind, DumpObject, ObjectId, SchemaDump};
 pub use error::{EngineError, StatementFailure};
 pub use live::{TableSize, catalog_of, live_catalog};
-pub use lock::{LockHolder, MigrationLock};
-pub use session::{LockBudget, Row, ServerInfo, Session, connect};
+pub use lock::{LockHolder, MigrationLock, Watcher};
+pub use session::{LockBudget, Row, ServerInfo, Session, WorkDone, connect};
 pub use shape::{ColumnShape, ForeignKeyShape, SequenceState, TableShape};
 pub use target::Target;

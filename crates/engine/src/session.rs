@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use downhaul_syntax::{Dialect, ObjectName};
 
-use crate::{EngineError, SchemaDump, TableShape, TableSize, Target};
+use crate::{Blocker, EngineError, SchemaDump, TableLock, TableShape, TableSize, Target};
 
 /// What the server said of itself.
 #[derive(Clone, Debug)]
@@ -22,6 +22,22 @@ pub struct ServerInfo {
     pub user: String,
     /// A node of a Galera cluster, where locks of one node do not bind the others.
     pub cluster: bool,
+    /// A pooler stands between us and the server: two transactions may meet two server sessions,
+    /// and what one sets for its session reaches the next client.
+    pub pooled: bool,
+    /// Process id of the server process, or number of the connection; 0 where it may change.
+    pub session: i64,
+}
+
+/// How far a long statement is, as the server tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkDone {
+    /// What is going on: "building index: scanning table".
+    pub phase: String,
+    /// Units done.
+    pub done: u64,
+    /// Units in all.
+    pub total: u64,
 }
 
 /// One row of a result, every value as text.
@@ -122,6 +138,39 @@ pub trait Session: Send {
     /// How large tables are, where the server knows without counting; tables may be missing.
     async fn sizes(&mut self) -> Result<Vec<TableSize>, EngineError> {
         Ok(Vec::new())
+    }
+
+    /// Sessions that hold locks with which these conflict, longest first. Empty where the server
+    /// does not tell.
+    async fn holders(&mut self, _needs: &[TableLock]) -> Result<Vec<Blocker>, EngineError> {
+        Ok(Vec::new())
+    }
+
+    /// Sessions that another session (by its number) waits for at this moment.
+    async fn blockers_of(&mut self, _waiting: i64) -> Result<Vec<Blocker>, EngineError> {
+        Ok(Vec::new())
+    }
+
+    /// Sessions with the oldest open transactions: who may be in the way where nothing better is
+    /// known.
+    async fn oldest_transactions(&mut self) -> Result<Vec<Blocker>, EngineError> {
+        Ok(Vec::new())
+    }
+
+    /// Ends another session that has done nothing in its transaction for so long; false where that
+    /// is no longer so.
+    async fn end_idle(&mut self, _id: i64, _idle: Duration) -> Result<bool, EngineError> {
+        Ok(false)
+    }
+
+    /// How far another session (by its number) is with its statement, where the server tells.
+    async fn work_done(&mut self, _working: i64) -> Result<Option<WorkDone>, EngineError> {
+        Ok(None)
+    }
+
+    /// Sets the session's settings back to what they were when it was opened.
+    async fn reset_settings(&mut self) -> Result<(), EngineError> {
+        Ok(())
     }
 
     /// A fingerprint of the rows of a table, whatever their order: `count:hash`. `columns` are

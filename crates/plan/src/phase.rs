@@ -62,9 +62,42 @@ impl fmt::Display for Phase {
 }
 
 impl SourceMigration {
-    /// The phase that its up file declares.
+    /// The phase that its up file declares, else the one with which its name ends
+    /// (`0007_slim_customers_contract`, `0007_slim-customers.contract`).
     #[must_use]
     pub fn phase(&self, dialect: Dialect) -> Option<Phase> {
-        self.up.as_ref().and_then(|file| Phase::declared(file, dialect))
+        let declared = self.up.as_ref().and_then(|file| Phase::declared(file, dialect));
+        declared.or_else(|| Phase::parse(self.name.rsplit(['_', '.', '-', ' ']).next()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{TransactionMode, Version};
+
+    #[test]
+    fn a_directive_counts_more_than_a_name() {
+        let phase = |name: &str, text: &str| {
+            let migration = SourceMigration {
+                version: Version::new("1"),
+                name: name.into(),
+                up: Some(SourceFile::sql(
+                    "x.sql".into(),
+                    text.to_owned(),
+                    TransactionMode::Wrapped,
+                )),
+                down: None,
+                repeatable: false,
+            };
+            migration.phase(Dialect::Postgres)
+        };
+        assert_eq!(phase("slim", "SELECT 1;"), None);
+        assert_eq!(phase("slim_contract", "SELECT 1;"), Some(Phase::Contract));
+        assert_eq!(phase("slim.backfill", ""), Some(Phase::Backfill));
+        assert_eq!(phase("expanded", ""), None);
+        let text = "-- why\n-- downhaul:phase expand\nSELECT 1;";
+        assert_eq!(phase("slim_contract", text), Some(Phase::Expand));
+        assert!(Phase::Expand < Phase::Backfill && Phase::Backfill < Phase::Contract);
     }
 }

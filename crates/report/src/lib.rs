@@ -9,6 +9,7 @@ mod github;
 mod gitlab;
 mod json;
 mod junit;
+pub mod plan;
 mod pretty;
 pub mod rules;
 mod sarif;

@@ -37,6 +37,8 @@ impl Runner {
                 applied_at: String::new(),
                 applied_by: self.options.who.clone(),
                 release: self.options.release.clone(),
+                phase: migration.phase(dialect),
+                squashed: Vec::new(),
             });
         }
         let versions: Vec<Version> = entries.iter().map(|e| e.version.clone()).collect();

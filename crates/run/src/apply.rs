@@ -1,10 +1,9 @@
 //! One migration in one direction: protect, run, restore, record.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use downhaul_engine::{EngineError, LockBudget, SchemaDump, Session};
+use downhaul_engine::{Blocker, EngineError, LockBudget, SchemaDump, Session};
 use downhaul_plan::{Direction, Version};
 use downhaul_snapshot::complete::{self, Action, Stage};
 use downhaul_snapshot::keep::{self, Endangered};
@@ -15,6 +14,7 @@ use downhaul_syntax::{Change, Dialect, Parsed, Statement};
 
 use crate::error::FailedStatement;
 use crate::journal::{JournalEntry, MigrationState, RestorePoint};
+use crate::patience::{Cause, Lookout, Patience, blame};
 use crate::prepare::{Group, Prepared};
 use crate::tracking::Tracking;
 use crate::{Event, Observer, RunError, Runner, probe, stepwise};
@@ -102,6 +102,25 @@ pub(crate) enum Stop {
     Engine(EngineError),
 }
 
+impl Stop {
+    /// The error, where another session was in the way.
+    pub(crate) fn lock_error(&self) -> Option<&EngineError> {
+        match self {
+            Self::Statement(_, error) | Self::Engine(error) if gives_way(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Adds who was in the way.
+    pub(crate) fn blame(self, blockers: &[Blocker]) -> Self {
+        match self {
+            Self::Statement(index, error) => Self::Statement(index, blame(error, blockers)),
+            Self::Engine(error) => Self::Engine(blame(error, blockers)),
+            other => other,
+        }
+    }
+}
+
 impl From<EngineError> for Stop {
     fn from(error: EngineError) -> Self {
         Self::Engine(error)
@@ -126,7 +145,11 @@ pub(crate) async fn run(
 ) -> Result<Applied, RunError> {
     let prepared = work.prepared;
     let started = Instant::now();
-    observer.event(Event::Started { label: &prepared.label, direction: prepared.direction });
+    observer.event(Event::Started {
+        label: &prepared.label,
+        direction: prepared.direction,
+        statements: prepared.statements.len(),
+    });
     for note in &prepared.notes {
         observer.event(Event::Note(note));
     }
@@ -138,9 +161,10 @@ pub(crate) async fn run(
     } else {
         in_groups(runner, work, completed, observer).await?
     };
-    if prepared.changes_settings && runner.session.dialect() == Dialect::Postgres {
+    let pooled = runner.session.server().pooled;
+    if prepared.changes_settings && runner.session.dialect() == Dialect::Postgres && !pooled {
         // A SET without LOCAL would reach the next migration.
-        runner.session.execute("RESET ALL").await?;
+        runner.session.reset_settings().await?;
     }
     let took = started.elapsed();
     observer.event(Event::Done { label: &prepared.label, direction: prepared.direction, took });
@@ -167,14 +191,26 @@ async fn transaction(
     let dialect = runner.session.dialect();
     let losses = prepared.losses(members.iter().map(|i| &prepared.statements[*i]), dialect);
     let foreign_keys_off = dialect == Dialect::Sqlite && foreign_keys_must_be_off(work, &losses);
-    let started = Instant::now();
-    let mut pause = Duration::from_millis(100);
+    let needs = prepared.locks_of(members);
+    let cause = Cause { operation: work.operation, version: work.version };
+    let mut patience = Patience::new();
     loop {
+        patience.clear_way(runner, &needs, cause, observer).await?;
         if foreign_keys_off {
             runner.session.execute("PRAGMA foreign_keys = OFF").await?;
         }
-        let result =
-            attempt(runner, work, members, whole, &losses, foreign_keys_off, observer).await;
+        let lookout = Lookout::new(runner);
+        let result = lookout
+            .while_running(attempt(
+                runner,
+                work,
+                members,
+                whole,
+                &losses,
+                foreign_keys_off,
+                observer,
+            ))
+            .await;
         let stop = match result {
             Ok(applied) => {
                 if foreign_keys_off {
@@ -191,21 +227,18 @@ async fn transaction(
         if foreign_keys_off {
             let _ = runner.session.execute("PRAGMA foreign_keys = ON").await;
         }
-        let waited_for_lock = matches!(
-            &stop,
-            Stop::Statement(_, EngineError::LockTimeout(_))
-                | Stop::Engine(EngineError::LockTimeout(_))
-        );
-        if waited_for_lock
-            && started.elapsed() + pause < runner.options.lock_retry
-            && !runner.stop_asked()
-        {
-            let blockers = probe::blockers(&mut *runner.session).await.unwrap_or_default();
-            observer.event(Event::Waiting { blockers: &blockers, pause });
-            tokio::time::sleep(pause).await;
-            pause = next_pause(pause, started);
-            continue;
-        }
+        let stop = match stop.lock_error() {
+            None => stop,
+            Some(_) => {
+                let (journal, options) = (runner.journal, runner.options.clone());
+                let session = &mut *runner.session;
+                let blockers = lookout.blockers(session, &needs).await;
+                if patience.again(session, journal, &options, &blockers, cause, observer).await? {
+                    continue;
+                }
+                stop.blame(&blockers)
+            }
+        };
         return Err(match stop {
             Stop::Statement(index, error) => RunError::Failed {
                 label: prepared.label.clone(),
@@ -236,16 +269,6 @@ async fn transaction(
             },
         });
     }
-}
-
-/// Twice as long, at most five seconds, give or take a quarter so that runners do not march in step.
-pub(crate) fn next_pause(pause: Duration, started: Instant) -> Duration {
-    let doubled = (pause * 2).min(Duration::from_secs(5));
-    let spread = u64::from(started.elapsed().subsec_nanos()) ^ u64::from(std::process::id());
-    let quarter = doubled.as_millis() / 4;
-    let jitter = u128::from(spread) % (2 * quarter + 1);
-    doubled - Duration::from_millis(u64::try_from(quarter).unwrap_or(0))
-        + Duration::from_millis(u64::try_from(jitter).unwrap_or(0))
 }
 
 /// SQLite: `DROP TABLE` with foreign keys on deletes the rows of referencing tables, and the switch
@@ -345,6 +368,7 @@ async fn attempt(
     let mut kept: Vec<Kept> = Vec::new();
     let first = if endangered.is_empty() { 0 } else { journal.next_kept(session).await? };
     for (number, table) in (first..).zip(&endangered) {
+        observer.event(Event::Keeping { table: &table.shape.name.to_string() });
         kept.push(keep::keep(session, table, number).await?);
     }
 
@@ -467,6 +491,10 @@ async fn attempt(
         });
     }
     tracking.end(session, &prepared.label, prepared.direction, &runner.options.who).await?;
+    if prepared.changes_settings && session.server().pooled {
+        // A SET without LOCAL would reach whoever gets this server session next.
+        records.push("RESET ALL".to_owned());
+    }
     // One round trip for all of them.
     if records.is_empty() {
         session.commit().await?;
@@ -751,6 +779,9 @@ async fn in_groups(
             });
         }
     }
+    if earlier.is_empty() {
+        check_singles(runner, prepared)?;
+    }
     let begin = match direction {
         Direction::Up if journal.has(&mut *runner.session, work.version).await? => {
             journal.set_state(work.version, MigrationState::Applying)
@@ -842,11 +873,60 @@ async fn in_groups(
     Ok(applied)
 }
 
+/// Refuses, before anything has run, what would commit by itself and destroy what nobody kept; and
+/// what would hold others up for longer than the budget, which behind a pooler cannot be set.
+fn check_singles(runner: &Runner, prepared: &Prepared) -> Result<(), RunError> {
+    if runner.session.dialect() != Dialect::Postgres {
+        return Ok(());
+    }
+    let protect = runner.options.protect
+        && !prepared.losses(&prepared.statements, Dialect::Postgres).all_given_up;
+    let pooled = runner.session.server().pooled;
+    let singles = prepared.groups.iter().filter_map(|group| match group {
+        Group::Single(index) => Some(&prepared.statements[*index]),
+        Group::Transaction(_) => None,
+    });
+    for statement in singles {
+        let destroys = statement.changes().iter().any(|change| {
+            matches!(change, Change::Call { .. } | Change::Do { .. } | Change::DropDatabase { .. })
+        });
+        let why = if protect && destroys {
+            "a statement that commits by itself may destroy rows, and no restore point can be made for it; write the batches as plain SQL, or say `-- downhaul:protect off` in the file that nothing needs to be kept"
+        } else if pooled && !blocks_nobody(statement) {
+            "a statement outside a transaction would wait for its locks without a limit, for behind a pooler a session cannot be given one; connect to the server itself for this migration"
+        } else {
+            continue;
+        };
+        let first = statement.shown().lines().next().unwrap_or_default();
+        return Err(RunError::Refused {
+            label: prepared.label.clone(),
+            direction: prepared.direction,
+            reason: SnapshotError::CannotRestore(format!("`{first}`: {why}")),
+        });
+    }
+    Ok(())
+}
+
 /// Another session was in the way: a lock was not to be had, or one of two had to give way.
 fn gives_way(error: &EngineError) -> bool {
     // 40P01: deadlock_detected (PostgreSQL manual, appendix A).
     matches!(error, EngineError::LockTimeout(_))
         || error.failure().is_some_and(|failure| failure.code.as_deref() == Some("40P01"))
+}
+
+/// Whether a statement runs beside reads and writes, so that nobody queues behind it however long it
+/// waits itself.
+fn blocks_nobody(statement: &Statement) -> bool {
+    statement.changes().iter().any(|change| {
+        matches!(
+            change,
+            Change::CreateIndex { concurrently: true, .. }
+                | Change::DropIndex { concurrently: true, .. }
+                | Change::Reindex { concurrently: true, .. }
+                | Change::DetachPartition { concurrently: true, .. }
+                | Change::CreateDatabase { .. }
+        ) || matches!(change, Change::Vacuum { full: false, .. })
+    })
 }
 
 /// Runs a statement outside any transaction, within the budget for locks. What runs concurrently
@@ -859,15 +939,11 @@ async fn within_budget(
     if session.dialect() != Dialect::Postgres {
         return session.execute(&statement.text).await.map(drop);
     }
-    let concurrent = statement.changes().iter().any(|change| {
-        matches!(
-            change,
-            Change::CreateIndex { concurrently: true, .. }
-                | Change::DropIndex { concurrently: true, .. }
-                | Change::Reindex { concurrently: true, .. }
-                | Change::DetachPartition { concurrently: true, .. }
-        )
-    });
+    let concurrent = blocks_nobody(statement);
+    if session.server().pooled {
+        // A SET would reach whoever gets this server session next.
+        return session.execute(&statement.text).await.map(drop);
+    }
     let lock = if concurrent { 0 } else { budget.lock_timeout.as_millis() };
     let limit = budget.statement_timeout.map_or(0, |limit| limit.as_millis());
     session.execute(&format!("SET lock_timeout = {lock}; SET statement_timeout = {limit}")).await?;
@@ -891,17 +967,23 @@ async fn single(
     let statement = &prepared.statements[index];
     let ordinal = index + 1;
     let started = Instant::now();
-    let mut pause = Duration::from_millis(100);
-    let session = &mut *runner.session;
+    let options = runner.options.clone();
+    let needs = prepared.locks_of(&[index]);
+    let cause = Cause { operation: work.operation, version: work.version };
+    let mut told = false;
     while was_intended
-        && probe::still_running(session, statement).await?
-        && started.elapsed() < runner.options.lock_retry
+        && probe::still_running(&mut *runner.session, statement).await?
+        && started.elapsed() < options.lock_retry
     {
-        let who = ["the server still works on this statement for a run that was cut off".into()];
-        observer.event(Event::Waiting { blockers: &who, pause });
-        tokio::time::sleep(pause).await;
-        pause = next_pause(pause, started);
+        if !std::mem::replace(&mut told, true) {
+            observer.event(Event::Note(
+                "the server still works on this statement for a run that was cut off; waiting for it",
+            ));
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
+    let lookout = Lookout::new(runner);
+    let session = &mut *runner.session;
     let took_effect = was_intended && probe::took_effect(session, statement).await?;
     if was_intended {
         observer.event(Event::Note(&format!(
@@ -921,27 +1003,32 @@ async fn single(
     session.execute(&intend).await?;
     let begun = Instant::now();
     if !took_effect {
-        let mut pause = Duration::from_millis(100);
+        let invalid = probe::invalid_indexes(session, statement).await?;
+        let mut patience = Patience::new();
         let result = loop {
-            let result = match within_budget(session, statement, runner.options.budget).await {
-                Ok(()) => probe::check_valid(session, statement).await,
+            if !blocks_nobody(statement) {
+                patience.clear_way(runner, &needs, cause, observer).await?;
+            }
+            let session = &mut *runner.session;
+            let run = within_budget(session, statement, options.budget);
+            let result = match lookout.while_told(run, observer).await {
+                Ok(()) => probe::check_valid(session, statement, &invalid).await,
                 Err(error) => Err(error),
             };
-            let again = result.as_ref().is_err_and(gives_way)
-                && begun.elapsed() + pause < runner.options.lock_retry
-                && !runner.options.stop.load(Ordering::Relaxed);
-            if !again {
-                break result;
+            let Err(error) = result else { break Ok(()) };
+            if !gives_way(&error) {
+                break Err(error);
             }
-            probe::clean_up(session, statement).await?;
-            let blockers = probe::blockers(session).await.unwrap_or_default();
-            observer.event(Event::Waiting { blockers: &blockers, pause });
-            tokio::time::sleep(pause).await;
-            pause = next_pause(pause, begun);
+            probe::clean_up(session, statement, &invalid).await?;
+            let blockers = lookout.blockers(session, &needs).await;
+            if !patience.again(session, journal, &options, &blockers, cause, observer).await? {
+                break Err(blame(error, &blockers));
+            }
         };
+        let session = &mut *runner.session;
         if let Err(error) = result {
             if !matches!(error, EngineError::Disconnected(_)) {
-                probe::clean_up(session, statement).await?;
+                probe::clean_up(session, statement, &invalid).await?;
                 session
                     .execute(&journal.finish_step(
                         work.operation,
@@ -957,7 +1044,8 @@ async fn single(
         }
     }
     let took = begun.elapsed();
-    session
+    runner
+        .session
         .execute(&journal.finish_step(
             work.operation,
             work.version,

@@ -10,7 +10,7 @@ use downhaul_plan::{
 use crate::apply::{self, Applied, KeptSummary, Work};
 use crate::journal::{JournalEntry, MigrationState, RestorePoint};
 use crate::up::text_diff;
-use crate::{Observer, Prepared, RunError, Runner};
+use crate::{Event, Observer, Prepared, RunError, Runner};
 
 /// Which applied migrations are taken back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum DownSelection {
     To(Version),
     /// All that are newer than what was applied when this release went out.
     ToRelease(String),
+    /// All that were applied after this time: `2026-01-02T03:04:05.678Z`.
+    ToTime(String),
     /// All.
     All,
 }
@@ -36,6 +38,14 @@ pub struct PlannedDown {
     pub kept: Vec<KeptSummary>,
     entry: JournalEntry,
     points: Vec<RestorePoint>,
+}
+
+impl PlannedDown {
+    /// When it was applied (UTC).
+    #[must_use]
+    pub fn applied_at(&self) -> &str {
+        &self.entry.applied_at
+    }
 }
 
 /// What `down` will do.
@@ -77,8 +87,24 @@ impl Runner {
             DownSelection::All => true,
             DownSelection::Steps(steps) => index < steps,
             DownSelection::To(version) => entry.version > *version,
+            // Both are UTC and written alike, so their texts compare as their times do.
+            DownSelection::ToTime(time) => entry.applied_at > *time,
             DownSelection::ToRelease(_) => false,
         });
+        let chosen: Vec<_> = chosen.collect();
+        // Migrations that stay must not lose the ground that they stand on.
+        if let Some((_, stays)) = applied
+            .iter()
+            .enumerate()
+            .take(chosen.last().map_or(0, |(last, _)| *last))
+            .find(|(index, _)| !chosen.iter().any(|(chosen, _)| chosen == index))
+        {
+            let below = chosen.last().map(|(_, entry)| entry.label()).unwrap_or_default();
+            return Err(RunError::NoDown {
+                label: below,
+                reason: format!("{} comes after it and would stay", stays.label()),
+            });
+        }
         let mut plan = DownPlan::default();
         let journal = self.journal;
         let with_points = journal.with_restore_points(&mut *self.session, Direction::Up).await?;
@@ -175,6 +201,7 @@ impl Runner {
         }
         let versions: Vec<Version> = plan.migrations.iter().map(|m| m.version.clone()).collect();
         let operation = self.begin_operation("down", &versions, observer).await?;
+        observer.event(Event::Planned { migrations: plan.migrations.len() });
         let result = self.revert_all(plan, operation, observer).await;
         self.end_operation(operation, &result).await;
         result
@@ -190,6 +217,7 @@ impl Runner {
         let later = self.return_repeatables(variables, target, operation, observer).await?;
         let mut done = Vec::new();
         for migration in &plan.migrations {
+            self.check_lock().await?;
             if self.stop_asked() {
                 return Err(RunError::Interrupted { completed: done.len() });
             }

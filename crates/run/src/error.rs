@@ -36,6 +36,11 @@ pub enum RunError {
     /// Another runner is at work.
     #[error("another run is going on: {}", .0.description)]
     Locked(LockHolder),
+    /// The lock that keeps other runners out is no longer ours.
+    #[error(
+        "the migration lock was lost: the connection that held it broke, or another runner took it over"
+    )]
+    LockLost,
     /// The text of a migration cannot be read.
     #[error("{}:{line}:{column}: {message}", path.display())]
     Syntax {
@@ -159,6 +164,21 @@ pub enum RunError {
         reason: String,
         /// Migrations that this run had completed before.
         completed: usize,
+    },
+    /// A stop was asked for and happened between two statements of a migration that no transaction
+    /// can hold.
+    #[error(
+        "stopped as asked within {label} ({direction}): {done} of {total} statements are done and recorded"
+    )]
+    Halted {
+        /// The migration.
+        label: String,
+        /// Which way.
+        direction: Direction,
+        /// Statements done.
+        done: usize,
+        /// Statements in all.
+        total: usize,
     },
     /// A stop was asked for and happened at a safe point.
     #[error("stopped as asked after {completed} migrations; the rest is pending")]

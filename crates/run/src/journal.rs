@@ -5,19 +5,19 @@
 
 use std::collections::BTreeSet;
 
-use downhaul_engine::{EngineError, SchemaDump, Session};
-use downhaul_plan::{Checksum, Direction, Version};
+use downhaul_engine::{EngineError, LockBudget, SchemaDump, Session};
+use downhaul_plan::{Checksum, Direction, Phase, Version};
 use downhaul_snapshot::{Kept, sql};
 use downhaul_syntax::Dialect;
 
 use crate::RunError;
+use crate::runner::Options;
 
 /// Columns of an operation, as [`operations`] reads them.
-const OPERATION: &str =
-    "id, verb, versions, started_at, who, state, finished_at, error, release_label, head";
+const OPERATION: &str = "id, verb, versions, started_at, who, state, finished_at, error, release_label, head, git_commit";
 
 /// Format of the journal. Raised whenever a reader of the old one would misunderstand the new one.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// What the journal says of a migration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +72,10 @@ pub struct JournalEntry {
     pub applied_by: String,
     /// Application release that it belongs to.
     pub release: Option<String>,
+    /// The phase that it was applied as.
+    pub phase: Option<Phase>,
+    /// Versions that it stands for since they were folded into it.
+    pub squashed: Vec<Version>,
 }
 
 impl JournalEntry {
@@ -109,6 +113,8 @@ pub struct Operation {
     pub release: Option<String>,
     /// Newest applied version when it ended.
     pub head: Option<Version>,
+    /// Commit of the migration files.
+    pub commit: Option<String>,
 }
 
 /// A restore point as the journal holds it.
@@ -196,6 +202,124 @@ impl Journal {
         Ok(())
     }
 
+    /// Columns that a journal of format 2 has, or what stands for them in an older one, which a
+    /// command that only reads must understand too.
+    async fn since_two(
+        self,
+        session: &mut dyn Session,
+        columns: &'static str,
+        else_: &'static str,
+    ) -> Result<&'static str, EngineError> {
+        let found =
+            session.number(&format!("SELECT max(version) FROM {}", self.table("format"))).await?;
+        Ok(if found >= 2 { columns } else { else_ })
+    }
+
+    async fn operation_columns(self, session: &mut dyn Session) -> Result<String, EngineError> {
+        let commit = self.since_two(session, "git_commit", "NULL").await?;
+        Ok(OPERATION.replace("git_commit", commit))
+    }
+
+    /// Brings the journal of an older Downhaul to the present format. Under the migration lock;
+    /// after a kill the next run does the rest.
+    pub async fn upgrade(
+        self,
+        session: &mut dyn Session,
+        budget: LockBudget,
+    ) -> Result<(), EngineError> {
+        let found =
+            session.number(&format!("SELECT max(version) FROM {}", self.table("format"))).await?;
+        if found >= FORMAT {
+            return Ok(());
+        }
+        session.begin(budget).await?;
+        let done = self.upgrade_from_one(session).await;
+        match done {
+            Ok(()) => session.commit().await,
+            Err(error) => {
+                session.rollback().await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn upgrade_from_one(self, session: &mut dyn Session) -> Result<(), EngineError> {
+        let mysql = self.dialect.is_mysql_family();
+        let text = if mysql { "longtext" } else { "text" };
+        for (table, column) in
+            [("migration", "phase"), ("migration", "squashed"), ("operation", "git_commit")]
+        {
+            if mysql {
+                // Each of these commits by itself, so a kill may have left some.
+                let there = session
+                    .number(&format!(
+                        "SELECT count(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '{}' AND COLUMN_NAME = '{column}'",
+                        self.table(table)
+                    ))
+                    .await?;
+                if there > 0 {
+                    continue;
+                }
+            }
+            session
+                .execute(&format!("ALTER TABLE {} ADD COLUMN {column} {text}", self.table(table)))
+                .await?;
+        }
+        for statement in self.definition() {
+            if statement.contains(&format!("{} (id", self.table("note"))) {
+                session.execute(&statement).await?;
+            }
+        }
+        session
+            .execute(&format!("UPDATE {} SET version = {FORMAT}", self.table("format")))
+            .await
+            .map(drop)
+    }
+
+    /// Writes down something beside the steps: a session that was ended, for example.
+    pub async fn note(
+        self,
+        session: &mut dyn Session,
+        operation: i64,
+        version: Option<&Version>,
+        kind: &str,
+        detail: &str,
+    ) -> Result<(), EngineError> {
+        let table = self.table("note");
+        let id = session.number(&format!("SELECT coalesce(max(id), 0) + 1 FROM {table}")).await?;
+        session
+            .execute(&format!(
+                "INSERT INTO {table} (id, operation, version, at, kind, detail) VALUES ({id}, {operation}, {}, {}, {}, {})",
+                self.opt(version.map(Version::as_str)),
+                self.now(),
+                self.text(kind),
+                self.text(detail),
+            ))
+            .await
+            .map(drop)
+    }
+
+    /// Notes of the newest operations: number of the operation, kind, text.
+    pub async fn notes(
+        self,
+        session: &mut dyn Session,
+        operations: &[Operation],
+    ) -> Result<Vec<(i64, String, String)>, EngineError> {
+        let Some(first) = operations.iter().map(|o| o.id).min() else { return Ok(Vec::new()) };
+        if self.since_two(session, "1", "").await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = session
+            .rows(&format!(
+                "SELECT operation, kind, detail FROM {} WHERE operation >= {first} ORDER BY id",
+                self.table("note")
+            ))
+            .await?;
+        rows.iter()
+            .map(|row| Ok((row.number(0)?, row.text(1).to_owned(), row.text(2).to_owned())))
+            .collect()
+    }
+
     fn definition(self) -> Vec<String> {
         let mut statements = Vec::new();
         if self.dialect == Dialect::Postgres {
@@ -211,19 +335,23 @@ impl Journal {
                  up_tokens text NOT NULL, up_raw text NOT NULL, up_sql text NOT NULL, \
                  down_tokens text, down_raw text, down_sql text, \
                  applied_at text NOT NULL, applied_by text NOT NULL, release_label text, \
-                 operation bigint NOT NULL, duration_ms bigint NOT NULL",
+                 operation bigint NOT NULL, duration_ms bigint NOT NULL, phase text, squashed text",
             ),
             (
                 "operation",
                 "id bigint PRIMARY KEY, verb text NOT NULL, versions text NOT NULL, state text NOT NULL, \
                  started_at text NOT NULL, finished_at text, who text NOT NULL, tool text NOT NULL, error text, \
-                 release_label text, head text, schema_after text",
+                 release_label text, head text, schema_after text, git_commit text",
             ),
             (
                 "step",
                 "operation bigint NOT NULL, version text NOT NULL, direction text NOT NULL, ordinal bigint NOT NULL, \
                  statement text NOT NULL, state text NOT NULL, at text NOT NULL, duration_ms bigint NOT NULL, \
                  PRIMARY KEY (operation, version, direction, ordinal)",
+            ),
+            (
+                "note",
+                "id bigint PRIMARY KEY, operation bigint NOT NULL, version text, at text NOT NULL, kind text NOT NULL, detail text NOT NULL",
             ),
             (
                 "restore_point",
@@ -264,9 +392,10 @@ impl Journal {
         self,
         session: &mut dyn Session,
     ) -> Result<Vec<JournalEntry>, EngineError> {
+        let newer = self.since_two(session, "phase, squashed", "NULL, NULL").await?;
         let rows = session
             .rows(&format!(
-                "SELECT version, name, state, up_tokens, up_raw, up_sql, down_tokens, down_raw, down_sql, applied_at, applied_by, release_label FROM {}",
+                "SELECT version, name, state, up_tokens, up_raw, up_sql, down_tokens, down_raw, down_sql, applied_at, applied_by, release_label, {newer} FROM {}",
                 self.table("migration")
             ))
             .await?;
@@ -286,6 +415,11 @@ impl Journal {
                 applied_at: row.text(9).to_owned(),
                 applied_by: row.text(10).to_owned(),
                 release: row.opt(11).map(str::to_owned),
+                phase: row.opt(12).and_then(Phase::parse),
+                squashed: row
+                    .opt(13)
+                    .and_then(|list| serde_json::from_str(list).ok())
+                    .unwrap_or_default(),
             });
         }
         entries.sort_by(|a, b| a.version.cmp(&b.version));
@@ -315,9 +449,10 @@ impl Journal {
         self,
         session: &mut dyn Session,
     ) -> Result<Vec<Operation>, EngineError> {
+        let columns = self.operation_columns(session).await?;
         let rows = session
             .rows(&format!(
-                "SELECT {OPERATION} FROM {} WHERE state = 'running' ORDER BY id",
+                "SELECT {columns} FROM {} WHERE state = 'running' ORDER BY id",
                 self.table("operation")
             ))
             .await?;
@@ -330,9 +465,10 @@ impl Journal {
         session: &mut dyn Session,
         limit: usize,
     ) -> Result<Vec<Operation>, EngineError> {
+        let columns = self.operation_columns(session).await?;
         let rows = session
             .rows(&format!(
-                "SELECT {OPERATION} FROM {} ORDER BY id DESC LIMIT {limit}",
+                "SELECT {columns} FROM {} ORDER BY id DESC LIMIT {limit}",
                 self.table("operation")
             ))
             .await?;
@@ -355,8 +491,7 @@ impl Journal {
         session: &mut dyn Session,
         verb: &str,
         versions: &[Version],
-        who: &str,
-        release: Option<&str>,
+        options: &Options,
     ) -> Result<i64, EngineError> {
         let table = self.table("operation");
         let id = session.number(&format!("SELECT coalesce(max(id), 0) + 1 FROM {table}")).await?;
@@ -365,13 +500,14 @@ impl Journal {
         session.execute(&self.settle_operations()).await?;
         session
             .execute(&format!(
-                "INSERT INTO {table} (id, verb, versions, state, started_at, who, tool, release_label) VALUES ({id}, {}, {}, 'running', {}, {}, {}, {})",
+                "INSERT INTO {table} (id, verb, versions, state, started_at, who, tool, release_label, git_commit) VALUES ({id}, {}, {}, 'running', {}, {}, {}, {}, {})",
                 self.text(verb),
                 self.text(&versions),
                 self.now(),
-                self.text(who),
+                self.text(&options.who),
                 self.text(concat!("downhaul ", env!("CARGO_PKG_VERSION"))),
-                self.opt(release),
+                self.opt(options.release.as_deref()),
+                self.opt(options.commit.as_deref()),
             ))
             .await?;
         Ok(id)
@@ -493,8 +629,8 @@ impl Journal {
             None => (None, None),
         };
         format!(
-            "INSERT INTO {} (version, name, state, up_tokens, up_raw, up_sql, down_tokens, down_raw, down_sql, applied_at, applied_by, release_label, operation, duration_ms) \
-             VALUES ({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {operation}, {duration_ms})",
+            "INSERT INTO {} (version, name, state, up_tokens, up_raw, up_sql, down_tokens, down_raw, down_sql, applied_at, applied_by, release_label, operation, duration_ms, phase, squashed) \
+             VALUES ({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {operation}, {duration_ms}, {}, {})",
             self.table("migration"),
             self.text(entry.version.as_str()),
             self.text(&entry.name),
@@ -508,6 +644,8 @@ impl Journal {
             self.now(),
             self.text(&entry.applied_by),
             self.opt(entry.release.as_deref()),
+            self.opt(entry.phase.map(Phase::as_str)),
+            self.opt(squashed_text(&entry.squashed).as_deref()),
         )
     }
 
@@ -773,6 +911,14 @@ impl Journal {
     }
 }
 
+/// Versions as the journal writes them; nothing where there are none.
+fn squashed_text(versions: &[Version]) -> Option<String> {
+    if versions.is_empty() {
+        return None;
+    }
+    serde_json::to_string(versions).ok()
+}
+
 /// A `text` of MySQL holds 64 KiB and cannot be a key.
 fn mysql_columns(columns: &str) -> String {
     columns
@@ -796,6 +942,7 @@ fn operations(rows: &[downhaul_engine::Row]) -> Result<Vec<Operation>, EngineErr
                 error: row.opt(7).map(str::to_owned),
                 release: row.opt(8).map(str::to_owned),
                 head: row.opt(9).map(Version::new),
+                commit: row.opt(10).map(str::to_owned),
             })
         })
         .collect()

@@ -13,6 +13,7 @@ pub mod down;
 pub mod error;
 pub mod journal;
 pub mod observer;
+mod patience;
 pub mod prepare;
 pub mod probe;
 pub mod repeatable;

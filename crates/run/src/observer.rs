@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use downhaul_engine::Blocker;
 use downhaul_plan::Direction;
 use downhaul_snapshot::restore::Restored;
 
@@ -10,12 +11,24 @@ use crate::KeptSummary;
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
+    /// So many migrations will run.
+    Planned {
+        /// How many.
+        migrations: usize,
+    },
     /// A migration begins.
     Started {
         /// `0007_slim_customers`.
         label: &'a str,
         /// Which way.
         direction: Direction,
+        /// Statements in its file.
+        statements: usize,
+    },
+    /// What a table is about to lose is being kept.
+    Keeping {
+        /// The table.
+        table: &'a str,
     },
     /// A statement ran.
     Statement {
@@ -35,13 +48,32 @@ pub enum Event<'a> {
     },
     /// Data was put back.
     Restored(&'a Restored),
-    /// A lock was not to be had; the migration was rolled back and waits before the next try.
+    /// How far a long statement is, as the server tells.
+    Progress {
+        /// What is going on: "index: building index: scanning table".
+        what: &'a str,
+        /// Units done.
+        done: u64,
+        /// Units in all; 0 where that is not known.
+        total: u64,
+    },
+    /// A lock was not to be had, or will not be: pause before the next try.
     Waiting {
-        /// Who may be in the way.
-        blockers: &'a [String],
+        /// Who is, or may be, in the way.
+        blockers: &'a [Blocker],
         /// Until the next try.
         pause: Duration,
+        /// True: it was tried, and rolled back. False: it was not even tried, so that nobody
+        /// queues behind it.
+        queued: bool,
     },
+    /// A statement that keeps nobody waiting waits itself, for as long as it takes.
+    Held {
+        /// For whom.
+        blockers: &'a [Blocker],
+    },
+    /// A session that did nothing in an open transaction was ended, as wanted.
+    Ended(&'a Blocker),
     /// A migration is done.
     Done {
         /// `0007_slim_customers`.

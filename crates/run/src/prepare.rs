@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use downhaul_engine::EngineError;
+use downhaul_engine::{EngineError, TableLock};
 use downhaul_plan::{
     Checksum, Direction, SourceFile, SourceMigration, TransactionMode, Variables,
     variables::Expanded,
@@ -58,6 +58,9 @@ pub struct Prepared {
     pub changes_settings: bool,
     /// What the file says about keeping data, in order.
     pub protection: Vec<Protection>,
+    /// Locks that each statement takes on tables in use, as far as they are foreseen: what is looked
+    /// at before anything queues. Empty where nobody has looked.
+    pub locks: Vec<Vec<TableLock>>,
     /// Remarks for the person who runs it.
     pub notes: Vec<String>,
     lines: LineIndex,
@@ -197,6 +200,7 @@ impl Prepared {
             foreign_keys_off,
             changes_settings,
             protection,
+            locks: Vec::new(),
             notes,
             lines,
         })
@@ -224,6 +228,18 @@ impl Prepared {
     #[must_use]
     pub fn is_transactional(&self) -> bool {
         matches!(self.groups.as_slice(), [] | [Group::Transaction(_)])
+    }
+
+    /// Locks that some of its statements take.
+    #[must_use]
+    pub fn locks_of(&self, members: &[usize]) -> Vec<TableLock> {
+        let mut locks: Vec<TableLock> = Vec::new();
+        for lock in members.iter().filter_map(|index| self.locks.get(*index)).flatten() {
+            if !locks.contains(lock) {
+                locks.push(lock.clone());
+            }
+        }
+        locks
     }
 
     /// The place of a failure in the file.

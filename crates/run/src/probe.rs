@@ -102,6 +102,43 @@ pub(crate) async fn took_effect(
     Ok(false)
 }
 
+/// INVALID indexes, quoted, of the tables on which a statement builds indexes concurrently: also
+/// those without a name of their own, and what `REINDEX CONCURRENTLY` leaves.
+pub(crate) async fn invalid_indexes(
+    session: &mut dyn Session,
+    statement: &Statement,
+) -> Result<Vec<String>, EngineError> {
+    if session.dialect() != Dialect::Postgres {
+        return Ok(Vec::new());
+    }
+    let builds = statement.changes().iter().any(|change| {
+        matches!(
+            change,
+            Change::CreateIndex { concurrently: true, .. }
+                | Change::Reindex { concurrently: true, .. }
+        )
+    });
+    if !builds {
+        return Ok(Vec::new());
+    }
+    let on = statement.changes().iter().find_map(|change| match change {
+        Change::CreateIndex { index, concurrently: true, .. } => Some(&index.table),
+        _ => None,
+    });
+    let table = on.map_or_else(String::new, |table| {
+        let literal = Dialect::Postgres.literal(&Dialect::Postgres.quote_name(table));
+        format!(" AND x.indrelid = pg_catalog.to_regclass({literal})")
+    });
+    let rows = session
+        .rows(&format!(
+            "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_catalog.pg_index x \
+             JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE NOT x.indisvalid AND c.relkind = 'i' AND n.nspname NOT LIKE 'pg\\_toast%'{table}"
+        ))
+        .await?;
+    Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
+}
+
 async fn drop_invalid(session: &mut dyn Session, index: &ObjectName) -> Result<(), EngineError> {
     let name = Dialect::Postgres.quote_name(index);
     session.execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS {name}")).await.map(drop)
@@ -111,9 +148,24 @@ async fn drop_invalid(session: &mut dyn Session, index: &ObjectName) -> Result<(
 pub(crate) async fn check_valid(
     session: &mut dyn Session,
     statement: &Statement,
+    before: &[String],
 ) -> Result<(), EngineError> {
     if session.dialect() != Dialect::Postgres {
         return Ok(());
+    }
+    let new: Vec<String> = invalid_indexes(session, statement)
+        .await?
+        .into_iter()
+        .filter(|index| !before.contains(index))
+        .collect();
+    if let Some(index) = new.first() {
+        return Err(EngineError::Statement(StatementFailure {
+            message: format!("index {index} was built and is INVALID"),
+            code: None,
+            detail: Some("it has been removed; run the migration again to build it".into()),
+            position: None,
+            sql: statement.shown().to_owned(),
+        }));
     }
     let Some(index) = built_index(statement) else { return Ok(()) };
     match index_state(session, &index).await? {
@@ -132,9 +184,15 @@ pub(crate) async fn check_valid(
 pub(crate) async fn clean_up(
     session: &mut dyn Session,
     statement: &Statement,
+    before: &[String],
 ) -> Result<(), EngineError> {
     if session.dialect() != Dialect::Postgres {
         return Ok(());
+    }
+    for index in invalid_indexes(session, statement).await? {
+        if !before.contains(&index) {
+            session.execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS {index}")).await?;
+        }
     }
     if let Some(index) = built_index(statement)
         && matches!(index_state(session, &index).await?, IndexState::Invalid)
@@ -142,61 +200,4 @@ pub(crate) async fn clean_up(
         drop_invalid(session, &index).await?;
     }
     Ok(())
-}
-
-/// Sessions with the oldest open transactions: who may hold the lock that is not to be had.
-pub(crate) async fn blockers(session: &mut dyn Session) -> Result<Vec<String>, EngineError> {
-    if session.dialect().is_mysql_family() {
-        return mysql_blockers(session).await;
-    }
-    if session.dialect() != Dialect::Postgres {
-        return Ok(Vec::new());
-    }
-    let rows = session
-        .rows(
-            "SELECT a.pid, a.usename, a.state, date_trunc('second', now() - a.xact_start), left(regexp_replace(a.query, '\\s+', ' ', 'g'), 60) \
-             FROM pg_catalog.pg_stat_activity a \
-             WHERE a.pid <> pg_catalog.pg_backend_pid() AND a.datname = pg_catalog.current_database() AND a.xact_start IS NOT NULL \
-               AND EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.pid = a.pid AND l.locktype = 'relation' AND l.granted \
-                 AND l.relation IN (SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname NOT IN ('pg_catalog', 'information_schema'))) \
-             ORDER BY a.xact_start LIMIT 3",
-        )
-        .await?;
-    Ok(rows
-        .iter()
-        .map(|row| {
-            format!(
-                "pid {} ({}, {}, transaction open for {}): {}",
-                row.text(0),
-                row.text(1),
-                row.text(2),
-                row.text(3),
-                row.text(4)
-            )
-        })
-        .collect())
-}
-
-/// Needs the PROCESS privilege.
-async fn mysql_blockers(session: &mut dyn Session) -> Result<Vec<String>, EngineError> {
-    let rows = session
-        .rows(
-            "SELECT t.trx_mysql_thread_id, p.USER, p.COMMAND, TIMESTAMPDIFF(SECOND, t.trx_started, NOW()), LEFT(COALESCE(t.trx_query, ''), 60) \
-             FROM information_schema.INNODB_TRX t JOIN information_schema.PROCESSLIST p ON p.ID = t.trx_mysql_thread_id \
-             WHERE p.DB = DATABASE() AND p.ID <> CONNECTION_ID() ORDER BY t.trx_started LIMIT 3",
-        )
-        .await?;
-    Ok(rows
-        .iter()
-        .map(|row| {
-            format!(
-                "connection {} ({}, {}, transaction open for {} s): {}",
-                row.text(0),
-                row.text(1),
-                row.text(2),
-                row.text(3),
-                row.text(4)
-            )
-        })
-        .collect())
 }

@@ -322,7 +322,11 @@ impl Runner {
         observer: &mut dyn Observer,
     ) -> Result<(), RunError> {
         let begun = Instant::now();
-        observer.event(Event::Started { label: &prepared.label, direction: Direction::Up });
+        observer.event(Event::Started {
+            label: &prepared.label,
+            direction: Direction::Up,
+            statements: prepared.statements.len(),
+        });
         let mut pause = Duration::from_millis(100);
         loop {
             match self.attempt(prepared, &self.journal.ran(ran, operation)).await {
@@ -330,7 +334,7 @@ impl Runner {
                 Err((_, EngineError::LockTimeout(_)))
                     if begun.elapsed() + pause < self.options.lock_retry =>
                 {
-                    observer.event(Event::Waiting { blockers: &[], pause });
+                    observer.event(Event::Waiting { blockers: &[], pause, queued: true });
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(5));
                 }

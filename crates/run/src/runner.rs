@@ -20,6 +20,8 @@ pub struct Options {
     pub budget: LockBudget,
     /// How long to go on trying when a lock is not to be had.
     pub lock_retry: Duration,
+    /// End sessions that are in the way and have done nothing in their transaction for so long.
+    pub kill_blockers: Option<Duration>,
     /// Keep what destructive statements destroy.
     pub protect: bool,
     /// Apply a pending migration that is older than an applied one.
@@ -30,6 +32,8 @@ pub struct Options {
     pub who: String,
     /// Application release that the migrations belong to.
     pub release: Option<String>,
+    /// Commit of the migration files, for the journal.
+    pub commit: Option<String>,
     /// Set to ask for a stop at the next safe point.
     pub stop: Arc<AtomicBool>,
 }
@@ -40,20 +44,30 @@ impl Default for Options {
             lock_patience: Duration::from_secs(30),
             budget: LockBudget::default(),
             lock_retry: Duration::from_secs(60),
+            kill_blockers: None,
             protect: true,
             out_of_order: false,
             edited_down: false,
             who: String::new(),
             release: None,
+            commit: None,
             stop: Arc::new(AtomicBool::new(false)),
         }
+    }
+}
+
+impl Options {
+    /// Whether a stop was asked for.
+    #[must_use]
+    pub fn stop_asked(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 }
 
 /// The right, and the means, to change one database.
 pub struct Runner {
     pub(crate) session: Box<dyn Session>,
-    lock: MigrationLock,
+    pub(crate) lock: MigrationLock,
     pub(crate) journal: Journal,
     pub(crate) options: Options,
     /// This session may have changed rows in an earlier transaction, which the server counts until
@@ -67,7 +81,8 @@ impl Runner {
     /// Connects, takes the migration lock, and makes the journal if there is none.
     pub async fn open(target: &Target, create: bool, options: Options) -> Result<Self, RunError> {
         let mut session = connect(target, create).await?;
-        let lock = match MigrationLock::acquire(target, options.lock_patience).await? {
+        let lock = match MigrationLock::acquire(target, options.lock_patience, &options.who).await?
+        {
             Ok(lock) => lock,
             Err(holder) => {
                 session.close().await;
@@ -82,6 +97,7 @@ impl Runner {
         let journal = Journal::new(session.dialect());
         if journal.exists(&mut *session).await? {
             journal.check_format(&mut *session).await?;
+            journal.upgrade(&mut *session, options.budget).await?;
         } else {
             session.begin(options.budget).await?;
             let made = journal.ensure(&mut *session).await;
@@ -111,7 +127,7 @@ impl Runner {
     }
 
     pub(crate) fn stop_asked(&self) -> bool {
-        self.options.stop.load(Ordering::Relaxed)
+        self.options.stop_asked()
     }
 
     /// Nothing is left to do: runs that were cut off had done it all or nothing, and are marked so.
@@ -135,11 +151,8 @@ impl Runner {
                 operation.id, operation.verb, operation.started_at, operation.who
             )));
         }
-        let (who, release) = (self.options.who.clone(), self.options.release.clone());
-        Ok(self
-            .journal
-            .begin_operation(&mut *self.session, verb, versions, &who, release.as_deref())
-            .await?)
+        let options = self.options.clone();
+        Ok(self.journal.begin_operation(&mut *self.session, verb, versions, &options).await?)
     }
 
     /// Closes an operation in the journal. A failure to do so does not hide how the run ended: the

@@ -11,8 +11,8 @@ use downhaul_snapshot::track::install::{self, Intent};
 use downhaul_snapshot::track::{Tracked, prune};
 use downhaul_snapshot::{SnapshotError, track};
 
-use crate::apply::next_pause;
-use crate::{Event, Observer, RunError, Runner, probe};
+use crate::patience::next_pause;
+use crate::{Event, Observer, RunError, Runner};
 
 /// What a restore came to.
 #[derive(Debug)]
@@ -90,8 +90,8 @@ macro_rules! in_transaction {
             if !waits || started.elapsed() + pause >= $runner.options.lock_retry || $runner.stop_asked() {
                 break Err(RunError::from(error));
             }
-            let blockers = probe::blockers(&mut *$runner.session).await.unwrap_or_default();
-            $observer.event(Event::Waiting { blockers: &blockers, pause });
+            let blockers = $runner.session.oldest_transactions().await.unwrap_or_default();
+            $observer.event(Event::Waiting { blockers: &blockers, pause, queued: true });
             tokio::time::sleep(pause).await;
             pause = next_pause(pause, started);
         }

@@ -1,13 +1,15 @@
 //! `up`: apply what is pending.
 
 use downhaul_engine::Session;
-use downhaul_plan::{Checksum, Direction, Series, SourceMigration, Version};
+use std::collections::BTreeMap;
+
+use downhaul_plan::{Checksum, Direction, Phase, Series, SourceMigration, Version};
 use downhaul_syntax::Dialect;
 use similar::TextDiff;
 
 use crate::apply::{self, Applied, Work};
 use crate::journal::{JournalEntry, MigrationState};
-use crate::{Observer, PlannedRepeatable, Prepared, RunError, Runner};
+use crate::{Event, Observer, PlannedRepeatable, Prepared, RunError, Runner};
 
 /// Which pending migrations are applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +21,24 @@ pub enum UpSelection {
     Steps(usize),
     /// Up to and with this version.
     To(Version),
+    /// In order, up to the first one of a later phase.
+    Phase {
+        /// The phase.
+        last: Phase,
+        /// The phases of migrations that declare none.
+        unmarked: BTreeMap<Version, Phase>,
+    },
+}
+
+impl UpSelection {
+    /// The phase of a migration, as far as it is known.
+    fn phase(&self, migration: &SourceMigration, dialect: Dialect) -> Option<Phase> {
+        let unmarked = match self {
+            Self::Phase { unmarked, .. } => unmarked.get(&migration.version).copied(),
+            _ => None,
+        };
+        migration.phase(dialect).or(unmarked)
+    }
 }
 
 /// A migration that will be applied.
@@ -33,6 +53,12 @@ pub struct PlannedUp {
 }
 
 impl PlannedUp {
+    /// The phase that it declares, or was found to belong to.
+    #[must_use]
+    pub fn phase(&self) -> Option<Phase> {
+        self.entry.phase
+    }
+
     /// Text of its down, where it has one.
     #[must_use]
     pub fn down(&self) -> Option<&str> {
@@ -45,6 +71,8 @@ impl PlannedUp {
 pub struct UpPlan {
     /// In order.
     pub migrations: Vec<PlannedUp>,
+    /// The migration at which the selection ends because it belongs to a later phase.
+    pub waits_at: Option<(String, Phase)>,
     /// Repeatable migrations that have changed; they run after all others, and only where no other
     /// one is left pending.
     pub repeatables: Vec<PlannedRepeatable>,
@@ -148,6 +176,15 @@ fn plan(
             UpSelection::All => false,
             UpSelection::Steps(steps) => plan.migrations.len() >= *steps,
             UpSelection::To(version) => migration.version > *version,
+            UpSelection::Phase { last, .. } => {
+                // What is half done is finished, whatever it is.
+                let later =
+                    selection.phase(migration, dialect).filter(|phase| phase > last && !half_done);
+                if let Some(phase) = later.filter(|_| plan.waits_at.is_none()) {
+                    plan.waits_at = Some((migration.label(), phase));
+                }
+                plan.waits_at.is_some()
+            }
         };
         if enough {
             continue;
@@ -174,6 +211,8 @@ fn plan(
             applied_at: String::new(),
             applied_by: String::new(),
             release: None,
+            phase: selection.phase(migration, dialect),
+            squashed: Vec::new(),
         };
         plan.migrations.push(PlannedUp { version: migration.version.clone(), up, entry });
     }
@@ -221,6 +260,7 @@ impl Runner {
         }
         let versions: Vec<Version> = plan.migrations.iter().map(|m| m.version.clone()).collect();
         let operation = self.begin_operation("up", &versions, observer).await?;
+        observer.event(Event::Planned { migrations: plan.migrations.len() });
         let result = self.apply_all(plan, operation, observer).await;
         self.end_operation(operation, &result).await;
         result
@@ -236,6 +276,7 @@ impl Runner {
         let journal = self.journal;
         let kept = journal.with_restore_points(&mut *self.session, Direction::Down).await?;
         for migration in &plan.migrations {
+            self.check_lock().await?;
             if self.stop_asked() {
                 return Err(RunError::Interrupted { completed: done.len() });
             }

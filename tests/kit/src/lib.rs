@@ -13,7 +13,9 @@
 //! ```
 
 pub mod fault;
+mod galera;
 mod mariadb;
+mod pgbouncer;
 mod photograph;
 mod postgres;
 mod process;
@@ -23,7 +25,9 @@ mod session;
 mod sqlite;
 
 pub use fault::{LimitedFolder, LockHolder, Proxy};
+pub use galera::Galera;
 pub use mariadb::{MariaDb, MariaDbOptions};
+pub use pgbouncer::PgBouncer;
 pub use photograph::Photograph;
 pub use postgres::{Durability, Postgres, PostgresOptions};
 pub use program::{Outcome, Program, without_what_varies};

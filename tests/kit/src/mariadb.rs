@@ -83,6 +83,12 @@ impl Programs {
     }
 }
 
+/// Where the server and its installer are.
+pub(crate) fn programs() -> (PathBuf, PathBuf) {
+    let found = Programs::find(None);
+    (found.server, found.install)
+}
+
 /// A private MariaDB server on `127.0.0.1` and a unix socket, stopped when dropped.
 #[derive(Debug)]
 pub struct MariaDb {

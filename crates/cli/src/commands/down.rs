@@ -9,24 +9,30 @@ use crate::args::{DownArgs, Global};
 use crate::error::CliError;
 use crate::exit_code::Code;
 use crate::hooks::{Hooked, Hooks};
-use crate::ui::{Progress, Style, Ui, count, duration, paint};
+use crate::progress::Progress;
+use crate::ui::{Style, Ui, count, duration, paint};
 
 /// Takes migrations back.
 pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliError> {
     let site = super::site(global, &args.place)?;
     let mut options = super::options(&args.waiting);
     options.edited_down = args.use_edited_down;
-    let selection = match (&args.to, &args.to_release, args.all) {
+    options.commit = super::commit(&site.dir);
+    let selection = match (&args.to, &args.to_release, &args.to_time) {
         (Some(version), ..) => DownSelection::To(Version::new(version.as_str())),
         (None, Some(release), _) => DownSelection::ToRelease(release.clone()),
-        (None, None, true) => DownSelection::All,
-        (None, None, false) => DownSelection::Steps(args.steps),
+        (None, None, Some(time)) => DownSelection::ToTime(time.clone()),
+        (None, None, None) if args.all => DownSelection::All,
+        (None, None, None) => DownSelection::Steps(args.steps),
     };
     let mut runner = Runner::open(&site.target, false, options).await?;
     let result = async {
-        let plan = runner.plan_down(&site.series, &selection).await?;
+        let mut plan = runner.plan_down(&site.series, &selection).await?;
         if plan.migrations.is_empty() {
-            ui.line(format!("{}: nothing is applied that could be taken back", site.target));
+            ui.line(match &args.to_time {
+                Some(time) => format!("{}: nothing was applied after {time}", site.target),
+                None => format!("{}: nothing is applied that could be taken back", site.target),
+            });
             return Ok(Code::Clean);
         }
         ui.line(format!(
@@ -35,21 +41,22 @@ pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliE
             count(plan.migrations.len() as u64, "migration")
         ));
         if args.preview {
-            preview(&plan, ui);
+            preview(&plan, args.to_time.is_some(), ui);
             return Ok(Code::Clean);
         }
         if !args.yes {
-            preview(&plan, ui);
+            preview(&plan, args.to_time.is_some(), ui);
             if !ui.can_ask() {
                 return Err(CliError::new(Code::Findings, "nobody is there to confirm this")
                     .state("nothing was changed")
                     .hint("add --yes to go ahead"));
             }
-            if !ui.confirm("Take them back?") {
+            if !ui.confirm("Take them back?").await {
                 ui.line("nothing was changed");
                 return Ok(Code::Findings);
             }
         }
+        foresee_locks(&mut plan, site.target.dialect());
         let database = site.target.to_string();
         let mut hooks = Hooks::new(&site.config, args.hooks.no_hooks, "down", &database, None);
         let labels: Vec<&str> = plan.migrations.iter().map(|m| m.down.label.as_str()).collect();
@@ -73,9 +80,21 @@ pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliE
     result
 }
 
-fn preview(plan: &DownPlan, ui: &Ui) {
+/// Works out which locks the statements of a plan take.
+pub(crate) fn foresee_locks(plan: &mut DownPlan, dialect: downhaul_syntax::Dialect) {
+    let mut migrations: Vec<_> =
+        plan.migrations.iter_mut().map(|m| (&m.version, &mut m.down)).collect();
+    super::foresight::locks(&mut migrations, dialect);
+}
+
+fn preview(plan: &DownPlan, with_times: bool, ui: &Ui) {
     for migration in &plan.migrations {
-        ui.line(format!("  {} {}", paint(Style::Warn, "↓"), migration.down.label));
+        let when = if with_times {
+            paint(Style::Dim, format!("  applied {}", migration.applied_at()))
+        } else {
+            String::new()
+        };
+        ui.line(format!("  {} {}{when}", paint(Style::Warn, "↓"), migration.down.label));
         for statement in &migration.down.statements {
             let mut lines = statement.shown().lines();
             let first = lines.next().unwrap_or_default();

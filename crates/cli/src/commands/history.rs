@@ -11,31 +11,36 @@ use crate::ui::{Style, Ui, paint};
 /// Shows what was run on this database, by whom, and how it ended. Needs no right to write.
 pub async fn run(_global: &Global, args: &HistoryArgs, ui: &Ui) -> Result<Code, CliError> {
     let target = super::target(args.database_url.as_deref())?;
-    let operations = match connect(&target, false).await {
+    let (operations, notes) = match connect(&target, false).await {
         Ok(mut session) => {
             let journal = Journal::new(session.dialect());
             let found = async {
                 if journal.exists(&mut *session).await? {
-                    journal.operations(&mut *session, args.limit).await
+                    let operations = journal.operations(&mut *session, args.limit).await?;
+                    let notes = journal.notes(&mut *session, &operations).await?;
+                    Ok((operations, notes))
                 } else {
-                    Ok(Vec::new())
+                    Ok::<_, EngineError>((Vec::new(), Vec::new()))
                 }
             }
             .await;
             session.close().await;
             found?
         }
-        Err(EngineError::NoFile { .. }) => Vec::new(),
+        Err(EngineError::NoFile { .. }) => (Vec::new(), Vec::new()),
         Err(error) => return Err(error.into()),
     };
     match args.format {
-        StatusFormat::Json => ui.line(json(&operations)?),
+        StatusFormat::Json => ui.line(json(&operations, &notes)?),
         StatusFormat::Pretty if operations.is_empty() => {
             ui.line(format!("{target}: nothing was ever run here"));
         }
         StatusFormat::Pretty => {
             for operation in operations.iter().rev() {
                 pretty(operation, ui);
+                for (_, kind, detail) in notes.iter().filter(|(of, ..)| *of == operation.id) {
+                    ui.line(format!("         {kind} {detail}"));
+                }
             }
         }
     }
@@ -58,8 +63,11 @@ fn pretty(operation: &Operation, ui: &Ui) {
         [one] => one.clone(),
         [first, .., last] => format!("{first} … {last} ({})", versions.len()),
     };
-    let release =
+    let mut release =
         operation.release.as_ref().map(|label| format!(" for {label}")).unwrap_or_default();
+    if let Some(commit) = &operation.commit {
+        release.push_str(&format!(" at {}", &commit[..commit.len().min(12)]));
+    }
     ui.line(format!(
         "{:>5}  {:<8} {} {which}{release}  {}",
         operation.id,
@@ -72,7 +80,7 @@ fn pretty(operation: &Operation, ui: &Ui) {
     }
 }
 
-fn json(operations: &[Operation]) -> Result<String, CliError> {
+fn json(operations: &[Operation], notes: &[(i64, String, String)]) -> Result<String, CliError> {
     let list: Vec<_> = operations
         .iter()
         .map(|o| {
@@ -85,6 +93,12 @@ fn json(operations: &[Operation]) -> Result<String, CliError> {
                 "finished_at": o.finished_at,
                 "who": o.who,
                 "release": o.release,
+                "commit": o.commit,
+                "notes": notes
+                    .iter()
+                    .filter(|(of, ..)| *of == o.id)
+                    .map(|(_, kind, text)| serde_json::json!({ "kind": kind, "text": text }))
+                    .collect::<Vec<_>>(),
                 "head": o.head.as_ref().map(ToString::to_string),
                 "error": o.error,
             })

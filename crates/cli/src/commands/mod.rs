@@ -5,6 +5,7 @@ pub mod config_schema;
 pub mod demo;
 pub mod down;
 pub mod explain;
+pub(crate) mod foresight;
 pub mod generate;
 pub mod generate_down;
 pub mod history;
@@ -39,6 +40,7 @@ pub(crate) struct Site {
     pub(crate) config: Config,
     pub(crate) series: Series,
     pub(crate) target: Target,
+    pub(crate) dir: std::path::PathBuf,
 }
 
 /// Reads the migrations and the database URL.
@@ -48,7 +50,7 @@ pub(crate) fn site(global: &Global, place: &Place) -> Result<Site, CliError> {
     let target = target(place.database_url.as_deref())?;
     let mut series = load(&dir)?;
     series.variables = variables(&config, &place.variables)?.map(Arc::new);
-    Ok(Site { config, series, target })
+    Ok(Site { config, series, target, dir })
 }
 
 /// Values of placeholders: the configuration's, then the environment's, then the arguments'. `None`
@@ -98,6 +100,7 @@ pub(crate) fn options(waiting: &Waiting) -> Options {
             statement_timeout: waiting.statement_timeout.map(Duration::from_millis),
         },
         lock_retry: Duration::from_secs(waiting.lock_retry),
+        kill_blockers: waiting.kill_blockers,
         who: who(),
         stop,
         ..Options::default()
@@ -107,12 +110,54 @@ pub(crate) fn options(waiting: &Waiting) -> Options {
 /// `deploy@ci-7 (pid 4711)`.
 pub(crate) fn who() -> String {
     let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let user = var("USER").or_else(|| var("LOGNAME")).unwrap_or_else(|| "unknown".into());
+    let user = var("USER").or_else(|| var("LOGNAME")).unwrap_or_else(account);
     let host = var("HOSTNAME")
         .or_else(|| {
             let name = std::fs::read_to_string("/etc/hostname").ok()?;
             Some(name.trim().to_owned()).filter(|name| !name.is_empty())
         })
+        .or_else(|| said_by("uname", &["-n"]))
         .unwrap_or_else(|| "unknown".into());
     format!("{user}@{host} (pid {})", std::process::id())
+}
+
+/// Name of the account that this process runs as, where the environment does not tell (cron,
+/// containers, services).
+fn account() -> String {
+    use std::os::unix::fs::MetadataExt;
+    let uid = std::fs::metadata("/proc/self").ok().map(|process| process.uid());
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let named = uid.and_then(|uid| {
+        passwd.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+        })
+    });
+    named
+        .or_else(|| said_by("id", &["-un"]))
+        .or_else(|| uid.map(|uid| format!("uid {uid}")))
+        .unwrap_or_else(|| "unknown".into())
+}
+
+/// One line that a program prints.
+fn said_by(program: &str, args: &[&str]) -> Option<String> {
+    let output = std::process::Command::new(program)
+        .args(args)
+        .stdin(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let line = text.lines().next()?.trim();
+    (output.status.success() && !line.is_empty()).then(|| line.to_owned())
+}
+
+/// The commit of the migration files: what CI says, else what git says of their folder.
+pub(crate) fn commit(dir: &std::path::Path) -> Option<String> {
+    let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    var("GITHUB_SHA")
+        .or_else(|| var("CI_COMMIT_SHA"))
+        .or_else(|| said_by("git", &["-C", dir.to_str()?, "rev-parse", "HEAD"]))
+        .filter(|commit| commit.bytes().all(|b| b.is_ascii_hexdigit()))
 }

@@ -5,16 +5,22 @@ use std::path::Path;
 use downhaul_catalog::Catalog;
 use downhaul_engine::{EngineError, SchemaDump, catalog_of, connect};
 use downhaul_lint::{
-    Blocks, LintOptions, LintReport, MigrationInput, SourceText, StatementEffects, lint_series,
+    Blocks, Effects, LintOptions, LintReport, MigrationInput, SourceText, StatementEffects,
+    lint_series,
 };
-use downhaul_plan::Version;
-use downhaul_run::{Group, UpPlan, UpSelection, plan_up};
-use downhaul_syntax::ObjectName;
+use downhaul_plan::{Phase, Version};
+use downhaul_report::plan::{
+    EffectLine, Estimate, PlanDocument, PlannedKeep, PlannedMigration, PlannedStatement, Size,
+    Weight, Work, WorkKind, estimate, page,
+};
+use downhaul_run::{Group, PlannedUp, UpPlan, UpSelection, plan_up};
+use downhaul_syntax::change::RowFilter;
+use downhaul_syntax::{Change, Dialect, ObjectName, Statement, parse_script};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::args::{Global, PlanArgs, StatusFormat};
-use crate::commands::{Site, up::destructive};
+use crate::args::{Global, PlanArgs, PlanFormat};
+use crate::commands::{Site, up::what_is_lost};
 use crate::error::CliError;
 use crate::exit_code::Code;
 use crate::lint::live::server_version;
@@ -81,18 +87,24 @@ pub async fn run(global: &Global, args: &PlanArgs, ui: &Ui) -> Result<Code, CliE
     };
     let foreseen = foresee(&site, &selection, args.allow_out_of_order).await?;
     let document = document(&foreseen, &site);
-    let text = serde_json::to_string_pretty(&document)
-        .map_err(|error| CliError::internal(error.to_string()))?;
+    let text = if args.format == PlanFormat::Html {
+        page(&document)
+    } else {
+        let text = serde_json::to_string_pretty(&document)
+            .map_err(|error| CliError::internal(error.to_string()))?;
+        text + "\n"
+    };
     if let Some(path) = &args.out {
-        std::fs::write(path, format!("{text}\n")).map_err(|error| {
+        std::fs::write(path, &text).map_err(|error| {
             CliError::usage(format!("cannot write `{}`: {error}", path.display()))
         })?;
     }
-    match args.format {
-        StatusFormat::Json => ui.line(text),
-        StatusFormat::Pretty => {
-            pretty(&foreseen, &site, ui);
-            if let Some(path) = &args.out {
+    match (args.format, &args.out) {
+        (PlanFormat::Json, _) | (PlanFormat::Html, None) => ui.text(&text),
+        (PlanFormat::Html, Some(path)) => ui.line(format!("written to {}", path.display())),
+        (PlanFormat::Pretty, out) => {
+            pretty(&document, ui);
+            if let Some(path) = out {
                 let path = path.display();
                 ui.line(format!(
                     "\nwritten to {path}; `downhaul up --plan {path}` applies exactly this"
@@ -197,84 +209,206 @@ fn effects_at<'a>(
     report.effects.iter().find(|e| e.version == version.to_string() && e.span.start == start)
 }
 
-fn document(foreseen: &Foreseen, site: &Site) -> Value {
+fn document(foreseen: &Foreseen, site: &Site) -> PlanDocument {
     let dialect = site.target.dialect();
-    let migrations: Vec<Value> = foreseen
-        .plan
-        .migrations
-        .iter()
-        .map(|migration| {
-            let statements: Vec<Value> = migration
-                .up
-                .statements
-                .iter()
-                .map(|statement| {
-                    let effects =
-                        effects_at(&foreseen.report, &migration.version, statement.span.start);
-                    json!({ "sql": statement.shown(), "effects": effects.map(|e| &e.effects) })
-                })
-                .collect();
-            let one = UpPlan { migrations: vec![migration.clone()], ..UpPlan::default() };
-            json!({
-                "version": migration.version.to_string(),
-                "label": migration.up.label,
-                "file": migration.up.path,
-                "one_transaction": migration.up.is_transactional(),
-                "statements": statements,
-                "keeps": destructive(&one, dialect),
-                "has_down": migration.down().is_some(),
-            })
-        })
-        .collect();
-    json!({
-        "version": 1,
-        "database": site.target.to_string(),
-        "server": foreseen.server,
-        "rests_on": foreseen.fingerprint.json(),
-        "migrations": migrations,
-    })
+    let catalog = foreseen.catalog.as_ref();
+    let migrations: Vec<PlannedMigration> =
+        foreseen.plan.migrations.iter().map(|m| planned(foreseen, m, dialect, catalog)).collect();
+    PlanDocument {
+        version: 1,
+        database: site.target.to_string(),
+        server: foreseen.server.clone(),
+        rests_on: foreseen.fingerprint.json(),
+        estimate: migrations.iter().fold(Estimate::default(), |sum, m| sum.and(m.estimate)),
+        migrations,
+    }
 }
 
-fn pretty(foreseen: &Foreseen, site: &Site, ui: &Ui) {
-    let pending = foreseen.plan.migrations.len() as u64;
+fn planned(
+    foreseen: &Foreseen,
+    migration: &PlannedUp,
+    dialect: Dialect,
+    catalog: Option<&Catalog>,
+) -> PlannedMigration {
+    let statements: Vec<PlannedStatement> = migration
+        .up
+        .statements
+        .iter()
+        .map(|statement| {
+            let found = effects_at(&foreseen.report, &migration.version, statement.span.start);
+            let effects = found.map(|found| &found.effects);
+            PlannedStatement {
+                sql: statement.shown().to_owned(),
+                effects: effects.cloned(),
+                estimate: estimate(dialect, &work(statement, effects, catalog)),
+                lines: effects.map(|effects| describe(effects, catalog)).unwrap_or_default(),
+            }
+        })
+        .collect();
+    let losses = migration.up.losses(&migration.up.statements, dialect);
+    let kept: Vec<PlannedKeep> = losses
+        .tables
+        .iter()
+        .filter(|(_, loss)| loss.destroys())
+        .map(|(table, loss)| {
+            let size = size_of(table, catalog);
+            PlannedKeep {
+                table: table.to_string(),
+                what: what_is_lost(loss),
+                rows: size.map(|size| size.rows),
+                bytes: size.map(|size| size.bytes),
+            }
+        })
+        .collect();
+    let keeping: Vec<Work> = losses
+        .tables
+        .iter()
+        .filter(|(table, loss)| loss.destroys() && !is_made_here(table, &migration.up.statements))
+        .map(|(table, loss)| Work {
+            kind: WorkKind::Keep,
+            size: size_of(table, catalog),
+            whole: loss.dropped || loss.truncated || !loss.columns.is_empty(),
+        })
+        .collect();
+    let keeps = keeping_time(dialect, &keeping);
+    PlannedMigration {
+        version: migration.version.to_string(),
+        label: migration.up.label.clone(),
+        file: migration.up.path.display().to_string(),
+        phase: migration.phase().map(Phase::as_str),
+        one_transaction: migration.up.is_transactional(),
+        runs: how_it_runs(&migration.up.groups),
+        estimate: statements.iter().fold(keeps, |sum, s| sum.and(s.estimate)),
+        statements,
+        keeps: kept.iter().map(|kept| format!("{}: {}", kept.table, kept.what)).collect(),
+        kept,
+        has_down: migration.down().is_some(),
+        undone_by: migration
+            .down()
+            .map(|text| {
+                let script = parse_script(text, dialect);
+                script.statements.into_iter().map(|statement| statement.text).collect()
+            })
+            .unwrap_or_default(),
+    }
+}
+
+fn keeping_time(dialect: Dialect, keeping: &[Work]) -> Estimate {
+    if keeping.is_empty() { Estimate::default() } else { estimate(dialect, keeping) }
+}
+
+/// A table that does not exist before the migration has no rows to keep.
+fn is_made_here(table: &ObjectName, statements: &[Statement]) -> bool {
+    statements.iter().flat_map(Statement::changes).any(
+        |change| matches!(change, Change::CreateTable { def, .. } if def.name.name == table.name),
+    )
+}
+
+fn size_of(table: &ObjectName, catalog: Option<&Catalog>) -> Option<Size> {
+    let stats = catalog?.table(table)?.stats?;
+    Some(Size { rows: stats.rows, bytes: stats.bytes })
+}
+
+/// What of a statement grows with the size of a table.
+fn work(statement: &Statement, effects: Option<&Effects>, catalog: Option<&Catalog>) -> Vec<Work> {
+    let mut work = Vec::new();
+    let mut add = |kind, table: &ObjectName, whole| {
+        work.push(Work { kind, size: size_of(table, catalog), whole });
+    };
+    if let Some(effects) = effects {
+        for (tables, kind) in [
+            (&effects.rewrites, WorkKind::Rewrite),
+            (&effects.scans, WorkKind::Scan),
+            (&effects.builds_indexes, WorkKind::Index),
+        ] {
+            for table in tables {
+                // A rewrite writes its indexes too.
+                if kind == WorkKind::Index && effects.rewrites.contains(table) {
+                    continue;
+                }
+                add(kind, table, true);
+            }
+        }
+    }
+    for change in statement.changes() {
+        let (Change::Update { table, .. } | Change::Delete { table, .. }) = change else {
+            continue;
+        };
+        let whole = matches!(
+            change,
+            Change::Update { rows: RowFilter::All, .. }
+                | Change::Delete { rows: RowFilter::All, .. }
+        );
+        add(WorkKind::Write, table, whole);
+    }
+    work
+}
+
+fn pretty(document: &PlanDocument, ui: &Ui) {
+    let pending = document.migrations.len() as u64;
     ui.line(format!(
         "{} ({}): {}",
-        paint(Style::Bold, &site.target),
-        foreseen.server,
+        paint(Style::Bold, &document.database),
+        document.server,
         if pending == 0 {
             "nothing is pending".into()
         } else {
             count(pending, "pending migration")
         }
     ));
-    for migration in &foreseen.plan.migrations {
+    for migration in &document.migrations {
+        let phase = migration.phase.map(|phase| format!(", phase {phase}")).unwrap_or_default();
         ui.line(format!(
             "\n{} {}",
-            paint(Style::Bold, &migration.up.label),
-            paint(Style::Dim, how_it_runs(&migration.up.groups)),
+            paint(Style::Bold, &migration.label),
+            paint(Style::Dim, format!("{}{phase}", migration.runs)),
         ));
-        for (number, statement) in migration.up.statements.iter().enumerate() {
-            let mut lines = statement.shown().lines();
+        for (number, statement) in migration.statements.iter().enumerate() {
+            let mut lines = statement.sql.lines();
             let first = lines.next().unwrap_or_default();
             let more = if lines.next().is_some() { " …" } else { "" };
             ui.line(format!("  {:>3}  {first}{more}", number + 1));
-            if let Some(found) =
-                effects_at(&foreseen.report, &migration.version, statement.span.start)
-            {
-                for line in describe(found, foreseen.catalog.as_ref()) {
-                    ui.line(format!("         {line}"));
-                }
+            for line in &statement.lines {
+                let style = match line.weight {
+                    Weight::Bad => Style::Bad,
+                    Weight::Mild | Weight::Warn => Style::Warn,
+                };
+                let label = paint(style, format!("{:<6}", line.label));
+                ui.line(format!("         {label} {}", line.text));
+            }
+            if !statement.estimate.at_once() {
+                let takes = paint(Style::Warn, "takes ");
+                ui.line(format!("         {takes} {} (estimate)", statement.estimate));
             }
         }
-        let one = UpPlan { migrations: vec![migration.clone()], ..UpPlan::default() };
-        for line in destructive(&one, site.target.dialect()) {
-            let what = line.split_once(": ").map_or(line.as_str(), |(_, what)| what);
-            ui.line(format!("  {} {what}", paint(Style::Accent, "keeps")));
+        for kept in &migration.kept {
+            let size = match (kept.rows, kept.bytes) {
+                (Some(rows), Some(bytes)) if rows > 0 => format!(
+                    " (at most about {} rows, {} MB)",
+                    thousands(rows),
+                    bytes.div_ceil(1 << 20)
+                ),
+                _ => String::new(),
+            };
+            ui.line(format!(
+                "  {} {}: {}{size}",
+                paint(Style::Accent, "keeps"),
+                kept.table,
+                kept.what
+            ));
         }
-        ui.line(match migration.down() {
-            Some(_) => format!("  {}  its down file, and what is kept", paint(Style::Good, "back")),
-            None => format!("  {}  there is no down file", paint(Style::Bad, "back")),
+        ui.line(if migration.has_down {
+            format!("  {}  its down file, and what is kept", paint(Style::Good, "back"))
+        } else {
+            format!("  {}  there is no down file", paint(Style::Bad, "back"))
         });
+        if !migration.estimate.at_once() {
+            let time = paint(Style::Dim, "time");
+            ui.line(format!(
+                "  {time}  {} in all (estimate; waiting for locks not included)",
+                migration.estimate
+            ));
+        }
     }
 }
 
@@ -297,37 +431,36 @@ fn sized(table: &ObjectName, catalog: Option<&Catalog>) -> String {
     }
 }
 
-fn describe(found: &StatementEffects, catalog: Option<&Catalog>) -> Vec<String> {
-    let effects = &found.effects;
+fn describe(effects: &Effects, catalog: Option<&Catalog>) -> Vec<EffectLine> {
     let mut lines = Vec::new();
+    let mut add = |weight, label, text| lines.push(EffectLine { weight, label, text });
     for lock in effects.locks.iter().filter(|lock| lock.blocks >= Blocks::Writes) {
-        lines.push(format!(
-            "{} {} {}: blocks {}",
-            paint(Style::Warn, "locks "),
-            sized(&lock.table, catalog),
-            lock.mode,
-            lock.blocks.for_people()
-        ));
+        let table = sized(&lock.table, catalog);
+        add(
+            Weight::Warn,
+            "locks",
+            format!("{table} {}: blocks {}", lock.mode, lock.blocks.for_people()),
+        );
     }
-    for (tables, what) in [
-        (&effects.rewrites, "rewrites"),
-        (&effects.scans, "reads all of"),
-        (&effects.builds_indexes, "builds an index over all of"),
-    ] {
-        for table in tables {
-            lines.push(format!("{} {}", paint(Style::Warn, what), sized(table, catalog)));
-        }
+    for table in &effects.rewrites {
+        add(Weight::Warn, "rewrites", sized(table, catalog));
+    }
+    for table in &effects.scans {
+        add(Weight::Mild, "reads", format!("all of {}", sized(table, catalog)));
+    }
+    for table in &effects.builds_indexes {
+        add(Weight::Mild, "builds", format!("an index over all of {}", sized(table, catalog)));
     }
     for broken in &effects.breaks {
-        lines.push(format!("{} {}: {}", paint(Style::Bad, "breaks"), broken.object, broken.reason));
+        add(Weight::Bad, "breaks", format!("{}: {}", broken.object, broken.reason));
     }
     for loss in &effects.loses {
         let column = loss.column.as_ref().map(|c| format!(".{c}")).unwrap_or_default();
         let part = if loss.partial { "some of " } else { "" };
-        lines.push(format!("{} {part}{}{column}", paint(Style::Bad, "loses "), loss.table));
+        add(Weight::Bad, "loses", format!("{part}{}{column}", loss.table));
     }
     for failure in &effects.fails {
-        lines.push(format!("{} {failure}", paint(Style::Bad, "fails ")));
+        add(Weight::Bad, "fails", failure.clone());
     }
     lines
 }

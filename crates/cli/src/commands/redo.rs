@@ -7,7 +7,8 @@ use crate::args::{Global, RedoArgs};
 use crate::error::CliError;
 use crate::exit_code::Code;
 use crate::hooks::{Hooked, Hooks};
-use crate::ui::{Progress, Style, Ui, paint};
+use crate::progress::Progress;
+use crate::ui::{Style, Ui, paint};
 
 /// Takes the last migration back and applies it again: to try a pair while it is written. An edited
 /// file is what one redoes for, so both directions may have changed.
@@ -15,9 +16,10 @@ pub async fn run(global: &Global, args: &RedoArgs, ui: &Ui) -> Result<Code, CliE
     let site = super::site(global, &args.place)?;
     let mut options = super::options(&args.waiting);
     options.edited_down = true;
+    options.commit = super::commit(&site.dir);
     let mut runner = Runner::open(&site.target, false, options).await?;
     let result = async {
-        let down = runner.plan_down(&site.series, &DownSelection::Steps(1)).await?;
+        let mut down = runner.plan_down(&site.series, &DownSelection::Steps(1)).await?;
         let Some(last) = down.migrations.first() else {
             ui.line(format!("{}: nothing is applied that could be done again", site.target));
             return Ok(Code::Clean);
@@ -27,9 +29,11 @@ pub async fn run(global: &Global, args: &RedoArgs, ui: &Ui) -> Result<Code, CliE
         let database = site.target.to_string();
         let mut hooks = Hooks::new(&site.config, args.hooks.no_hooks, "redo", &database, None);
         hooks.before_run(Direction::Down, &[last.down.label.as_str()])?;
+        super::down::foresee_locks(&mut down, site.target.dialect());
         let result = async {
             runner.down(&down, &mut Hooked::new(&hooks, Progress::new(ui, ""))).await?;
-            let up = runner.plan_up(&site.series, &UpSelection::To(version)).await?;
+            let mut up = runner.plan_up(&site.series, &UpSelection::To(version)).await?;
+            super::up::foresee_locks(&mut up, site.target.dialect());
             runner.up(&up, &mut Hooked::new(&hooks, Progress::new(ui, ""))).await
         }
         .await;

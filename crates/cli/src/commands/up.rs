@@ -4,12 +4,14 @@ use std::time::Instant;
 
 use downhaul_plan::{Direction, Version};
 use downhaul_run::{Runner, UpPlan, UpSelection};
+use downhaul_snapshot::loss::TableLoss;
 
 use crate::args::{Global, UpArgs};
 use crate::error::CliError;
 use crate::exit_code::Code;
 use crate::hooks::{Hooked, Hooks};
-use crate::ui::{Progress, Style, Ui, count, duration, paint};
+use crate::progress::Progress;
+use crate::ui::{Style, Ui, count, duration, paint};
 
 /// Applies what is pending.
 pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliError> {
@@ -18,12 +20,17 @@ pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliErr
     options.protect = !args.unprotected;
     options.out_of_order = args.allow_out_of_order;
     options.release.clone_from(&args.release);
-    let selection = match (&args.to, args.steps) {
-        (Some(version), _) => UpSelection::To(Version::new(version.as_str())),
-        (None, Some(steps)) => UpSelection::Steps(steps),
-        (None, None) => UpSelection::All,
-    };
+    options.commit = super::commit(&site.dir);
     let dialect = site.target.dialect();
+    let selection = match (&args.to, args.steps, args.phase) {
+        (Some(version), ..) => UpSelection::To(Version::new(version.as_str())),
+        (None, Some(steps), _) => UpSelection::Steps(steps),
+        (None, None, Some(phase)) => UpSelection::Phase {
+            last: phase.into(),
+            unmarked: super::foresight::phases(&site.series, dialect),
+        },
+        (None, None, None) => UpSelection::All,
+    };
     if let Some(path) = &args.plan {
         let foreseen = super::plan::foresee(&site, &selection, args.allow_out_of_order).await?;
         super::plan::check(path, &foreseen)?;
@@ -41,7 +48,11 @@ pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliErr
         if plan.is_empty() {
             // Marks the release, if one is named.
             runner.up(&plan, &mut Progress::new(ui, "")).await?;
+            let waits = waits(&plan);
             ui.line(match &args.release {
+                _ if !waits.is_empty() => {
+                    format!("{}: nothing to do in this phase{waits}", site.target)
+                }
                 Some(release) => {
                     format!("{}: nothing is pending; {release} is recorded", site.target)
                 }
@@ -68,11 +79,12 @@ pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliErr
             } else {
                 "What they destroy is kept, and `downhaul down` brings it back. Apply?"
             };
-            if !ui.confirm(question) {
+            if !ui.confirm(question).await {
                 ui.line("nothing was changed");
                 return Ok(Code::Findings);
             }
         }
+        foresee_locks(&mut plan, dialect);
         let mut hooks = Hooks::new(
             &site.config,
             args.hooks.no_hooks,
@@ -96,9 +108,10 @@ pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliErr
             n => format!(" and {}", count(n as u64, "repeatable migration")),
         };
         ui.line(format!(
-            "{}{repeated} applied in {}",
+            "{}{repeated} applied in {}{}",
             count(done.len() as u64, "migration"),
-            duration(started.elapsed())
+            duration(started.elapsed()),
+            waits(&plan)
         ));
         Ok(Code::Clean)
     }
@@ -107,26 +120,46 @@ pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliErr
     result
 }
 
+/// Why a plan of one phase ends where it does.
+fn waits(plan: &UpPlan) -> String {
+    plan.waits_at
+        .as_ref()
+        .map(|(label, phase)| format!("; {label} waits for its phase ({phase})"))
+        .unwrap_or_default()
+}
+
+/// Works out which locks the statements of a plan take.
+pub(crate) fn foresee_locks(plan: &mut UpPlan, dialect: downhaul_syntax::Dialect) {
+    let mut migrations: Vec<_> =
+        plan.migrations.iter_mut().map(|m| (&m.version, &mut m.up)).collect();
+    super::foresight::locks(&mut migrations, dialect);
+}
+
 /// What a plan destroys, a line for each table.
 pub(crate) fn destructive(plan: &UpPlan, dialect: downhaul_syntax::Dialect) -> Vec<String> {
     let mut lines = Vec::new();
     for migration in &plan.migrations {
         let losses = migration.up.losses(&migration.up.statements, dialect);
         for (table, loss) in losses.tables.iter().filter(|(_, loss)| loss.destroys()) {
-            let mut what = Vec::new();
-            if loss.dropped {
-                what.push("drops the table".to_owned());
-            }
-            if loss.truncated {
-                what.push("empties the table".to_owned());
-            }
-            what.extend(loss.columns.iter().map(|column| format!("drops column {column}")));
-            what.extend(loss.retyped.iter().map(|column| format!("changes the type of {column}")));
-            if loss.rows {
-                what.push("changes or deletes rows".to_owned());
-            }
-            lines.push(format!("{}: {table}: {}", migration.up.label, what.join(", ")));
+            lines.push(format!("{}: {table}: {}", migration.up.label, what_is_lost(loss)));
         }
     }
     lines
+}
+
+/// What a migration destroys of a table, in words.
+pub(crate) fn what_is_lost(loss: &TableLoss) -> String {
+    let mut what = Vec::new();
+    if loss.dropped {
+        what.push("drops the table".to_owned());
+    }
+    if loss.truncated {
+        what.push("empties the table".to_owned());
+    }
+    what.extend(loss.columns.iter().map(|column| format!("drops column {column}")));
+    what.extend(loss.retyped.iter().map(|column| format!("changes the type of {column}")));
+    if loss.rows {
+        what.push("changes or deletes rows".to_owned());
+    }
+    what.join(", ")
 }

@@ -1,12 +1,15 @@
 //! Connecting to MySQL and MariaDB and running statements.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use downhaul_syntax::{Dialect, ObjectName};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _};
 
-use crate::session::{LockBudget, Row, ServerInfo, Session};
-use crate::{EngineError, SchemaDump, TableShape, Target};
+use super::blockers::{self, MetadataLocks};
+use crate::session::{LockBudget, Row, ServerInfo, Session, WorkDone};
+use crate::{Blocker, EngineError, SchemaDump, TableLock, TableShape, TableSize, Target};
 
 /// A session on MySQL or MariaDB.
 pub(crate) struct MySql {
@@ -16,7 +19,14 @@ pub(crate) struct MySql {
     put_back: String,
     /// The limits of a transaction are in force.
     limited: bool,
+    /// Where metadata locks can be read, once that was asked.
+    metadata_locks: Option<MetadataLocks>,
 }
+
+/// Seconds after which the server takes a silent session for gone: between steps, where a person may
+/// be asked something, and within a transaction, where we never pause.
+const IDLE: u32 = 3600;
+const IDLE_IN_TRANSACTION: u32 = 60;
 
 /// Opens a session.
 pub(crate) async fn connect(
@@ -51,9 +61,12 @@ impl MySql {
                 minor: 0,
                 user: String::new(),
                 cluster: false,
+                pooled: false,
+                session: 0,
             },
             put_back: String::new(),
             limited: false,
+            metadata_locks: None,
         };
         session.greet().await?;
         Ok(session)
@@ -64,7 +77,7 @@ impl MySql {
     async fn greet(&mut self) -> Result<(), EngineError> {
         let rows = self
             .rows(
-                "SELECT VERSION(), CURRENT_USER(), DATABASE(), @@SESSION.lock_wait_timeout, @@SESSION.innodb_lock_wait_timeout",
+                "SELECT VERSION(), CURRENT_USER(), DATABASE(), @@SESSION.lock_wait_timeout, @@SESSION.innodb_lock_wait_timeout, CONNECTION_ID()",
             )
             .await?;
         let row = rows.first().ok_or_else(|| EngineError::Protocol("no version".into()))?;
@@ -81,17 +94,20 @@ impl MySql {
         self.server.version = format!("{name} {number}");
         row.text(1).clone_into(&mut self.server.user);
         self.put_back = format!(
-            "SET SESSION lock_wait_timeout = {}, innodb_lock_wait_timeout = {}",
+            "SET SESSION lock_wait_timeout = {}, innodb_lock_wait_timeout = {}, wait_timeout = {IDLE}",
             row.number(3)?,
             row.number(4)?
         );
+        self.server.session = row.number(5)?;
         let cluster = self.rows("SHOW SESSION VARIABLES LIKE 'wsrep_on'").await?;
         self.server.cluster = cluster.first().is_some_and(|row| row.text(1) == "ON");
         // Texts are cut into statements, and our literals written, with backslash as escape. A
-        // connection that waits while another one works must not be closed for idleness.
-        self.execute(
-            "SET SESSION sql_mode = REPLACE(@@SESSION.sql_mode, 'NO_BACKSLASH_ESCAPES', ''), wait_timeout = 2147483, group_concat_max_len = 1048576",
-        )
+        // connection that waits for a person's answer must not be closed at once for idleness.
+        // On a cluster, what another node has committed must be seen before we go on from it.
+        let sync = if self.server.cluster { ", wsrep_sync_wait = 1" } else { "" };
+        self.execute(&format!(
+            "SET SESSION sql_mode = REPLACE(@@SESSION.sql_mode, 'NO_BACKSLASH_ESCAPES', ''), wait_timeout = {IDLE}, group_concat_max_len = 1048576{sync}"
+        ))
         .await
         .map(drop)
     }
@@ -101,7 +117,7 @@ impl MySql {
         // Whole seconds, at least one (MySQL manual §7.1.8).
         let seconds = budget.lock_timeout.as_millis().div_ceil(1000).max(1);
         let mut limits = format!(
-            "SET SESSION lock_wait_timeout = {seconds}, innodb_lock_wait_timeout = {seconds}"
+            "SET SESSION lock_wait_timeout = {seconds}, innodb_lock_wait_timeout = {seconds}, wait_timeout = {IDLE_IN_TRANSACTION}"
         );
         if self.server.dialect == Dialect::MariaDb {
             let limit = budget.statement_timeout.map_or(0.0, |limit| limit.as_secs_f64());
@@ -119,6 +135,16 @@ impl MySql {
             put_back.push_str(", max_statement_time = DEFAULT");
         }
         put_back
+    }
+
+    /// Where metadata locks can be read.
+    pub(super) async fn metadata_locks(&mut self) -> MetadataLocks {
+        if let Some(known) = self.metadata_locks {
+            return known;
+        }
+        let found = blockers::metadata_locks(self).await;
+        self.metadata_locks = Some(found);
+        found
     }
 
     async fn lift_limits(&mut self) -> Result<(), EngineError> {
@@ -208,6 +234,52 @@ impl Session for MySql {
 
     async fn tables_of_schema(&mut self, schema: &str) -> Result<Vec<ObjectName>, EngineError> {
         super::shape::tables_of_schema(self, schema).await
+    }
+
+    async fn sizes(&mut self) -> Result<Vec<TableSize>, EngineError> {
+        super::shape::sizes(self).await
+    }
+
+    async fn holders(&mut self, needs: &[TableLock]) -> Result<Vec<Blocker>, EngineError> {
+        blockers::holders(self, needs).await
+    }
+
+    async fn blockers_of(&mut self, waiting: i64) -> Result<Vec<Blocker>, EngineError> {
+        blockers::blockers_of(self, waiting).await
+    }
+
+    async fn oldest_transactions(&mut self) -> Result<Vec<Blocker>, EngineError> {
+        blockers::oldest(self).await
+    }
+
+    async fn end_idle(&mut self, id: i64, idle: Duration) -> Result<bool, EngineError> {
+        blockers::end_idle(self, id, idle).await
+    }
+
+    async fn work_done(&mut self, working: i64) -> Result<Option<WorkDone>, EngineError> {
+        // MariaDB counts the stages of ALTER TABLE and its kin, and the share of the present one.
+        if self.server.dialect != Dialect::MariaDb {
+            return Ok(None);
+        }
+        let rows = self
+            .rows(&format!(
+                "SELECT STATE, STAGE, MAX_STAGE, ROUND(PROGRESS * 100) FROM information_schema.PROCESSLIST WHERE ID = {working} AND MAX_STAGE > 0"
+            ))
+            .await?;
+        rows.first()
+            .map(|row| {
+                let part = |column: usize| -> Result<u64, EngineError> {
+                    Ok(u64::try_from(row.number(column)?).unwrap_or(0))
+                };
+                // Each stage counts 10,000.
+                let stage = part(1)?.saturating_sub(1);
+                Ok(WorkDone {
+                    phase: row.text(0).to_owned(),
+                    done: stage * 10_000 + part(3)?.min(10_000),
+                    total: part(2)? * 10_000,
+                })
+            })
+            .transpose()
     }
 
     async fn digest(&mut self, table: &str, columns: &[String]) -> Result<String, EngineError> {

@@ -1,5 +1,6 @@
 //! MySQL and MariaDB.
 
+mod blockers;
 mod connect;
 mod definition;
 mod dump;

@@ -241,3 +241,22 @@ pub(super) async fn tables_of_schema(
         .await?;
     Ok(rows.iter().map(|row| object(row.text(2), row.text(0), row.text(1))).collect())
 }
+
+/// Sizes as the server estimates them.
+pub(super) async fn sizes(session: &mut MySql) -> Result<Vec<crate::TableSize>, EngineError> {
+    let rows = session
+        .rows(
+            "SELECT TABLE_NAME, COALESCE(TABLE_ROWS, 0), COALESCE(DATA_LENGTH, 0) + COALESCE(INDEX_LENGTH, 0) \
+             FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' AND TABLE_NAME NOT LIKE 'downhaul\\_%'",
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(crate::TableSize {
+                name: ObjectName::bare(ident(row.text(0))),
+                rows: u64::try_from(row.number(1)?).unwrap_or(0),
+                bytes: u64::try_from(row.number(2)?).unwrap_or(0),
+            })
+        })
+        .collect()
+}

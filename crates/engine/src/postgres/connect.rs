@@ -1,15 +1,30 @@
 //! Connecting to PostgreSQL and running statements.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use async_trait::async_trait;
 use downhaul_syntax::{Dialect, Ident, ObjectName};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _, ValueRef};
 
-use crate::session::{LockBudget, Row, ServerInfo, Session};
-use crate::{EngineError, SchemaDump, TableShape, TableSize, Target};
+use super::blockers;
+use crate::session::{LockBudget, Row, ServerInfo, Session, WorkDone};
+use crate::{Blocker, EngineError, SchemaDump, TableLock, TableShape, TableSize, Target};
 
 /// Advisory lock of every transaction: the first 63 bits of SHA-256("downhaul transaction").
 const TRANSACTION_KEY: i64 = 0x3c2c_997c_5c51_dd86;
+
+/// Setting by which a session knows that the server itself has read what we sent while connecting.
+const MARK: &str = "downhaul.session";
+
+/// How the server finds out that we are gone without a word: a first question after 20 s, then
+/// every 10 s, and after three without an answer the session ends, and its locks with it. Without
+/// them that takes as long as the kernel's defaults, two hours and more.
+const KEEPALIVE: [(&str, &str); 3] = [
+    ("tcp_keepalives_idle", "20"),
+    ("tcp_keepalives_interval", "10"),
+    ("tcp_keepalives_count", "3"),
+];
 
 /// A session on PostgreSQL.
 pub(crate) struct Postgres {
@@ -32,12 +47,8 @@ impl Postgres {
         target: &Target,
         options: &PgConnectOptions,
     ) -> Result<Self, EngineError> {
-        let connection = options
-            .clone()
-            .disable_statement_logging()
-            .connect()
-            .await
-            .map_err(|error| EngineError::connecting(target, &error))?;
+        let (connection, mark) =
+            dial(options).await.map_err(|error| EngineError::connecting(target, &error))?;
         let mut session = Self {
             connection,
             server: ServerInfo {
@@ -47,11 +58,16 @@ impl Postgres {
                 minor: 0,
                 user: String::new(),
                 cluster: false,
+                pooled: false,
+                session: 0,
             },
             in_transaction: false,
         };
         let rows = session
-            .rows("SELECT current_setting('server_version'), current_setting('server_version_num'), current_user")
+            .rows(&format!(
+                "SELECT current_setting('server_version'), current_setting('server_version_num'), current_user, \
+                        coalesce(current_setting('{MARK}', true), ''), pg_backend_pid()"
+            ))
             .await?;
         let row = rows.first().ok_or_else(|| EngineError::Protocol("no version".into()))?;
         let number = row.number(1)?;
@@ -60,7 +76,66 @@ impl Postgres {
         session.server.major = u32::try_from(number / 10_000).unwrap_or(0);
         session.server.minor = u32::try_from(number % 10_000).unwrap_or(0);
         session.server.user = row.text(2).to_owned();
+        session.server.pooled = row.text(3) != mark;
+        if !session.server.pooled {
+            session.server.session = row.number(4)?;
+        }
+        session.notice_the_gone().await?;
         Ok(session)
+    }
+
+    /// What the server of this version has beside keepalives: a limit for data that is on its way,
+    /// and a look at the connection while a statement runs.
+    async fn notice_the_gone(&mut self) -> Result<(), EngineError> {
+        let mut settings = Vec::new();
+        if self.server.major >= 12 {
+            settings.push("SET tcp_user_timeout = '50s'");
+        }
+        if self.server.major >= 14 {
+            settings.push("SET client_connection_check_interval = '10s'");
+        }
+        if self.server.pooled {
+            return Ok(());
+        }
+        for setting in settings {
+            match self.execute(setting).await {
+                // Not every platform can; then keepalives alone must do.
+                Ok(_) | Err(EngineError::Statement(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Connects, with a mark that only the server itself can show us again. Poolers refuse what they do
+/// not know, or swallow it.
+async fn dial(options: &PgConnectOptions) -> Result<(PgConnection, String), sqlx::Error> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
+    let mark = format!("{}-{now}", std::process::id());
+    let quiet = options.clone().disable_statement_logging();
+    let marked = KEEPALIVE
+        .iter()
+        .fold(quiet.clone().options([(MARK, mark.as_str())]), |options, setting| {
+            options.options([*setting])
+        });
+    let refused = |error: &sqlx::Error, what: &str| {
+        error.as_database_error().is_some_and(|error| {
+            error.message().contains("startup parameter") && error.message().contains(what)
+        })
+    };
+    let error = match marked.connect().await {
+        Ok(connection) => return Ok((connection, mark)),
+        Err(error) => error,
+    };
+    if !refused(&error, "") {
+        return Err(error);
+    }
+    match quiet.connect().await {
+        Err(error) if refused(&error, "extra_float_digits") => {
+            Ok((quiet.extra_float_digits(None).connect().await?, mark))
+        }
+        result => Ok((result?, mark)),
     }
 }
 
@@ -172,6 +247,55 @@ impl Session for Postgres {
             });
         }
         Ok(sizes)
+    }
+
+    async fn holders(&mut self, needs: &[TableLock]) -> Result<Vec<Blocker>, EngineError> {
+        blockers::holders(self, needs).await
+    }
+
+    async fn blockers_of(&mut self, waiting: i64) -> Result<Vec<Blocker>, EngineError> {
+        blockers::blockers_of(self, waiting).await
+    }
+
+    async fn oldest_transactions(&mut self) -> Result<Vec<Blocker>, EngineError> {
+        blockers::oldest(self).await
+    }
+
+    async fn end_idle(&mut self, id: i64, idle: Duration) -> Result<bool, EngineError> {
+        blockers::end_idle(self, id, idle).await
+    }
+
+    async fn work_done(&mut self, working: i64) -> Result<Option<WorkDone>, EngineError> {
+        // Views of progress: PostgreSQL manual §28.4. Index builds since 12, CLUSTER and VACUUM FULL
+        // since 12.
+        if self.server.major < 12 {
+            return Ok(None);
+        }
+        let rows = self
+            .rows(&format!(
+                "SELECT 'index: ' || phase, CASE WHEN blocks_total > 0 THEN blocks_done ELSE tuples_done END, \
+                        CASE WHEN blocks_total > 0 THEN blocks_total ELSE tuples_total END \
+                 FROM pg_catalog.pg_stat_progress_create_index WHERE pid = {working} \
+                 UNION ALL SELECT lower(command) || ': ' || phase, heap_blks_scanned, heap_blks_total \
+                 FROM pg_catalog.pg_stat_progress_cluster WHERE pid = {working} \
+                 UNION ALL SELECT 'vacuum: ' || phase, heap_blks_scanned, heap_blks_total \
+                 FROM pg_catalog.pg_stat_progress_vacuum WHERE pid = {working} LIMIT 1"
+            ))
+            .await?;
+        rows.first()
+            .map(|row| {
+                Ok(WorkDone {
+                    phase: row.text(0).to_owned(),
+                    done: u64::try_from(row.number(1)?).unwrap_or(0),
+                    total: u64::try_from(row.number(2)?).unwrap_or(0),
+                })
+            })
+            .transpose()
+    }
+
+    async fn reset_settings(&mut self) -> Result<(), EngineError> {
+        self.execute("RESET ALL").await?;
+        self.notice_the_gone().await
     }
 
     async fn digest(&mut self, table: &str, columns: &[String]) -> Result<String, EngineError> {

@@ -1,5 +1,6 @@
 //! PostgreSQL.
 
+mod blockers;
 mod connect;
 mod dump;
 mod shape;

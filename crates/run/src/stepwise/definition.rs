@@ -51,7 +51,7 @@ impl Run<'_> {
         }
         if self.runner.session.server().cluster {
             return Err(SnapshotError::CannotRestore(format!(
-                "statement {} destroys data of {}; on a Galera cluster a lock does not keep writers of other nodes out between the copy and the statement: do it on a node while the others take no writes, with `SET SESSION wsrep_on = OFF` out of the question; or say `-- downhaul:protect off` once you have a backup",
+                "statement {} destroys data of {}; on a Galera cluster a lock does not keep writers of other nodes out between the copy and the statement; say `-- downhaul:protect off` in the file once you have a backup",
                 index + 1,
                 tables[0].shape.name
             ))

@@ -16,20 +16,19 @@ mod definition;
 mod record;
 mod rows;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
-
 use downhaul_engine::{EngineError, SchemaDump, StatementFailure};
 use downhaul_plan::Direction;
 use downhaul_snapshot::restore::Held;
 use downhaul_snapshot::{Kept, SnapshotError, stepwise};
 use downhaul_syntax::Change;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::apply::{Applied, Stop, Work, next_pause};
+use crate::apply::{Applied, Stop, Work};
 use crate::error::FailedStatement;
 use crate::journal::MigrationState;
+use crate::patience::{Cause, Lookout, Patience};
 use crate::prepare::Group;
-use crate::{Event, Observer, RunError, Runner, probe};
+use crate::{Event, Observer, RunError, Runner};
 
 pub(crate) use record::clean_up;
 
@@ -179,6 +178,15 @@ impl Run<'_> {
                 self.repeat_settings(&members).await?;
                 continue;
             }
+            self.runner.check_lock().await?;
+            if self.runner.stop_asked() && !self.done.is_empty() {
+                return Err(RunError::Halted {
+                    label: prepared.label.clone(),
+                    direction,
+                    done: self.done.len(),
+                    total: prepared.statements.len(),
+                });
+            }
             let result = self.patiently(group, &members, protect).await;
             if let Err(stop) = result {
                 return Err(self.failed(stop, &members, completed).await);
@@ -211,30 +219,34 @@ impl Run<'_> {
         members: &[usize],
         protect: bool,
     ) -> Result<(), Stop> {
-        let started = Instant::now();
-        let mut pause = Duration::from_millis(100);
+        let needs = self.work.prepared.locks_of(members);
+        let cause = Cause { operation: self.work.operation, version: self.work.version };
+        let options = self.runner.options.clone();
+        let mut patience = Patience::new();
         loop {
-            let result = match group {
-                Group::Transaction(_) => self.rows(members, protect).await,
-                Group::Single(index) => self.definition(*index, protect).await,
-            };
+            patience.clear_way(self.runner, &needs, cause, self.observer).await?;
+            let lookout = Lookout::new(self.runner);
+            let result = lookout
+                .while_running(async {
+                    match group {
+                        Group::Transaction(_) => self.rows(members, protect).await,
+                        Group::Single(index) => self.definition(*index, protect).await,
+                    }
+                })
+                .await;
             let stop = match result {
                 Ok(()) => return Ok(()),
                 Err(stop) => stop,
             };
-            let waited = matches!(
-                &stop,
-                Stop::Statement(_, EngineError::LockTimeout(_))
-                    | Stop::Engine(EngineError::LockTimeout(_))
-            );
-            let enough = started.elapsed() + pause >= self.runner.options.lock_retry;
-            if !waited || enough || self.runner.stop_asked() {
+            if stop.lock_error().is_none() {
                 return Err(stop);
             }
-            let blockers = probe::blockers(&mut *self.runner.session).await.unwrap_or_default();
-            self.observer.event(Event::Waiting { blockers: &blockers, pause });
-            tokio::time::sleep(pause).await;
-            pause = next_pause(pause, started);
+            let journal = self.runner.journal;
+            let session = &mut *self.runner.session;
+            let blockers = lookout.blockers(session, &needs).await;
+            if !patience.again(session, journal, &options, &blockers, cause, self.observer).await? {
+                return Err(stop.blame(&blockers));
+            }
         }
     }
 

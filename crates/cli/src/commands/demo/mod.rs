@@ -16,7 +16,8 @@ use self::proof::Album;
 use crate::args::DemoArgs;
 use crate::error::CliError;
 use crate::exit_code::Code;
-use crate::ui::{Progress, Style, Ui, count, duration, paint, thousands};
+use crate::progress::Progress;
+use crate::ui::{Style, Ui, count, duration, paint, thousands};
 
 /// Tables of the shop, in the order in which they are shown.
 const TABLES: [&str; 7] =

@@ -9,7 +9,8 @@ use super::{bytes, open, snapshot};
 use crate::args::snapshot::PruneArgs;
 use crate::error::CliError;
 use crate::exit_code::Code;
-use crate::ui::{Progress, Ui, thousands};
+use crate::progress::Progress;
+use crate::ui::{Ui, thousands};
 
 /// Drops history that lies before a mark.
 pub(super) async fn run(args: &PruneArgs, ui: &Ui) -> Result<Code, CliError> {
@@ -35,7 +36,7 @@ pub(super) async fn run(args: &PruneArgs, ui: &Ui) -> Result<Code, CliError> {
                 .state("nothing was changed")
                 .hint("add --yes to go ahead"));
         }
-        if !ui.confirm("Drop it?") {
+        if !ui.confirm("Drop it?").await {
             ui.line("nothing was changed");
             return Ok(Code::Findings);
         }

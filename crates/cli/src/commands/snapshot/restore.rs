@@ -17,7 +17,8 @@ use crate::args::StatusFormat;
 use crate::args::snapshot::{Policy, RestoreArgs};
 use crate::error::CliError;
 use crate::exit_code::Code;
-use crate::ui::{Progress, Style, Ui, duration, paint};
+use crate::progress::Progress;
+use crate::ui::{Style, Ui, duration, paint};
 
 /// A plan in a file.
 #[derive(Debug, Serialize, Deserialize)]

@@ -12,7 +12,8 @@ use crate::args::StatusFormat;
 use crate::args::snapshot::{SnapshotStatusArgs, TrackArgs, Triggers, UntrackArgs};
 use crate::error::CliError;
 use crate::exit_code::Code;
-use crate::ui::{Progress, Style, Ui, count, paint};
+use crate::progress::Progress;
+use crate::ui::{Style, Ui, count, paint};
 
 /// Schemas whose tables `--all` means: every one of the user's.
 const SCHEMAS: &str = "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname NOT LIKE 'pg\\_%' \
@@ -101,7 +102,7 @@ pub(super) async fn track(args: &TrackArgs, ui: &Ui) -> Result<Code, CliError> {
                 .state("nothing was changed")
                 .hint("add --yes to go ahead"));
         }
-        if !ui.confirm("Track them?") {
+        if !ui.confirm("Track them?").await {
             ui.line("nothing was changed");
             return Ok(Code::Findings);
         }
@@ -208,7 +209,7 @@ pub(super) async fn untrack(args: &UntrackArgs, ui: &Ui) -> Result<Code, CliErro
                 .state("nothing was changed")
                 .hint("add --yes to go ahead"));
         }
-        if !ui.confirm("Drop their history?") {
+        if !ui.confirm("Drop their history?").await {
             ui.line("nothing was changed");
             return Ok(Code::Findings);
         }

@@ -1,16 +1,40 @@
 //! One runner at a time.
+//!
+//! | engine | what is held | and when its holder vanishes |
+//! | --- | --- | --- |
+//! | PostgreSQL | a session's advisory lock | the session ends, at the latest when keepalives fail |
+//! | PostgreSQL behind a pooler | a transaction's advisory lock, the transaction left open | the same |
+//! | MySQL, MariaDB | `GET_LOCK` | the session ends, at the latest when its heart has not beaten for a minute |
+//! | Galera | `GET_LOCK` of the node, and a row that all nodes certify ([`lease`]) | the row's counter stands still |
+//! | SQLite | the kernel's lock on a file beside the database | the process ends |
+//!
+//! A lock of a session is asked for anew every few seconds (its *heart* beats), so that the server
+//! sees that we live and we see whether we still hold it.
+
+mod lease;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 
 use crate::session::Session;
-use crate::{EngineError, Target};
+use crate::{Blocker, EngineError, Target, WorkDone};
+use lease::Lease;
 
 /// Key of the advisory lock: the first eight bytes of SHA-256("downhaul migration lock").
 const POSTGRES_KEY: i64 = 0x1d0c_5a71_6e3b_92f4;
+
+/// How often the heart beats.
+const BEAT: Duration = Duration::from_secs(15);
+
+/// Seconds of silence after which MySQL and MariaDB end the session that holds the lock.
+const SILENCE: u32 = 60;
 
 /// Who holds the lock, as far as can be told.
 #[derive(Clone, Debug)]
@@ -21,28 +45,55 @@ pub struct LockHolder {
 
 /// The right to run migrations on a database. It dies with the process: an advisory lock of the
 /// server on a connection of its own, a lock on a file beside a SQLite database.
-pub struct MigrationLock(Held);
+pub struct MigrationLock {
+    held: Held,
+    lost: Arc<AtomicBool>,
+    heart: Option<JoinHandle<()>>,
+    lease: Option<Lease>,
+}
 
 enum Held {
     /// Of a server: it dies with this connection.
-    Session(Box<dyn Session>),
+    Session(Watcher),
     File {
         _file: File,
     },
 }
 
+/// The session that holds the lock, which has time to look at what others do.
+#[derive(Clone)]
+pub struct Watcher(Arc<Mutex<Option<Box<dyn Session>>>>);
+
+impl Watcher {
+    /// Sessions that a session (by its number) waits for now.
+    pub async fn blockers_of(&self, waiting: i64) -> Vec<Blocker> {
+        match self.0.lock().await.as_mut() {
+            // What cannot be seen is not told; the wait itself is reported anyway.
+            Some(session) => session.blockers_of(waiting).await.unwrap_or_default(),
+            None => Vec::new(),
+        }
+    }
+
+    /// How far a session (by its number) is with its statement.
+    pub async fn work_done(&self, working: i64) -> Option<WorkDone> {
+        let mut session = self.0.lock().await;
+        session.as_mut()?.work_done(working).await.ok().flatten()
+    }
+}
+
 impl MigrationLock {
-    /// Takes the lock, asking again and again up to `patience`.
+    /// Takes the lock, asking again and again up to `patience`. `who` is told to those who wait.
     ///
     /// It polls: a session that waits inside `pg_advisory_lock()` holds a snapshot, with which the
     /// holder's `CREATE INDEX CONCURRENTLY` deadlocks.
     pub async fn acquire(
         target: &Target,
         patience: Duration,
+        who: &str,
     ) -> Result<Result<Self, LockHolder>, EngineError> {
         let started = Instant::now();
         let mut pause = Duration::from_millis(20);
-        let mut attempt = Attempt::new(target).await?;
+        let mut attempt = Attempt::new(target, who).await?;
         loop {
             if attempt.try_once().await? {
                 return Ok(Ok(attempt.held()));
@@ -55,9 +106,38 @@ impl MigrationLock {
         }
     }
 
+    /// The session that holds it, for looking at others; none for a file.
+    #[must_use]
+    pub fn watcher(&self) -> Option<Watcher> {
+        match &self.held {
+            Held::Session(watcher) => Some(watcher.clone()),
+            Held::File { .. } => None,
+        }
+    }
+
+    /// Whether it is still ours. On a cluster this asks for the row that all nodes certify, on the
+    /// session that is about to work.
+    pub async fn still_held(&self, session: &mut dyn Session) -> Result<bool, EngineError> {
+        if self.lost.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        match &self.lease {
+            Some(lease) => lease.beat(session).await,
+            None => Ok(true),
+        }
+    }
+
     /// Gives the lock back.
     pub async fn release(self) {
-        if let Held::Session(session) = self.0 {
+        if let Some(heart) = &self.heart {
+            heart.abort();
+        }
+        let Held::Session(watcher) = self.held else { return };
+        if let Some(mut session) = watcher.0.lock().await.take() {
+            if let Some(lease) = &self.lease {
+                // If this fails, the others see that its counter stands still.
+                let _ = lease.give_up(&mut *session).await;
+            }
             session.close().await;
         }
     }
@@ -65,18 +145,24 @@ impl MigrationLock {
 
 enum Attempt {
     Postgres(Box<dyn Session>),
-    MySql { session: Box<dyn Session>, name: String },
+    MySql { session: Box<dyn Session>, name: String, lease: Option<Lease> },
     File { file: File, path: PathBuf },
 }
 
 impl Attempt {
-    async fn new(target: &Target) -> Result<Self, EngineError> {
+    async fn new(target: &Target, who: &str) -> Result<Self, EngineError> {
         match target {
             Target::Postgres(_) => Ok(Self::Postgres(crate::connect(target, false).await?)),
             Target::MySql(options) => {
-                let session = crate::connect(target, false).await?;
+                let mut session = crate::connect(target, false).await?;
+                session.execute(&format!("SET SESSION wait_timeout = {SILENCE}")).await?;
                 let name = mysql_name("run", options.get_database().unwrap_or_default());
-                Ok(Self::MySql { session, name })
+                let lease = if session.server().cluster {
+                    Some(Lease::new(&mut *session, who).await?)
+                } else {
+                    None
+                };
+                Ok(Self::MySql { session, name, lease })
             }
             Target::Sqlite { path, .. } => {
                 let path = lock_path(path);
@@ -99,15 +185,41 @@ impl Attempt {
 
     async fn try_once(&mut self) -> Result<bool, EngineError> {
         match self {
+            Self::Postgres(session) if session.server().pooled => {
+                // A session's lock would stay with the pool's session after we are gone, for nobody
+                // to give back. An open transaction keeps its server session to itself; while it
+                // does nothing it holds no snapshot, so nobody waits for it.
+                session
+                    .execute("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL statement_timeout = 0")
+                    .await?;
+                let row = session
+                    .row(&format!("SELECT pg_catalog.pg_try_advisory_xact_lock({POSTGRES_KEY})"))
+                    .await?;
+                let got = row.is_some_and(|row| row.flag(0));
+                if !got {
+                    session.execute("ROLLBACK").await?;
+                }
+                Ok(got)
+            }
             Self::Postgres(session) => {
                 let row = session
                     .row(&format!("SELECT pg_catalog.pg_try_advisory_lock({POSTGRES_KEY})"))
                     .await?;
                 Ok(row.is_some_and(|row| row.flag(0)))
             }
-            Self::MySql { session, name } => {
+            Self::MySql { session, name, lease } => {
                 let row = session.row(&format!("SELECT GET_LOCK('{name}', 0)")).await?;
-                Ok(row.is_some_and(|row| row.flag(0)))
+                let got = row.is_some_and(|row| row.flag(0));
+                match lease {
+                    Some(lease) if got => {
+                        let leased = lease.try_take(&mut **session).await?;
+                        if !leased {
+                            session.execute(&format!("DO RELEASE_LOCK('{name}')")).await?;
+                        }
+                        Ok(leased)
+                    }
+                    _ => Ok(got),
+                }
             }
             Self::File { file, path } => match file.try_lock() {
                 Ok(()) => {
@@ -125,10 +237,22 @@ impl Attempt {
     }
 
     fn held(self) -> MigrationLock {
-        MigrationLock(match self {
-            Self::Postgres(session) | Self::MySql { session, .. } => Held::Session(session),
-            Self::File { file, .. } => Held::File { _file: file },
-        })
+        let lost = Arc::new(AtomicBool::new(false));
+        let (session, lease) = match self {
+            Self::File { file, .. } => {
+                return MigrationLock {
+                    held: Held::File { _file: file },
+                    lost,
+                    heart: None,
+                    lease: None,
+                };
+            }
+            Self::Postgres(session) => (session, None),
+            Self::MySql { session, lease, .. } => (session, lease),
+        };
+        let watcher = Watcher(Arc::new(Mutex::new(Some(session))));
+        let heart = tokio::spawn(beat(watcher.clone(), lease.clone(), Arc::clone(&lost)));
+        MigrationLock { held: Held::Session(watcher), lost, heart: Some(heart), lease }
     }
 
     async fn holder(&mut self) -> Result<LockHolder, EngineError> {
@@ -157,7 +281,15 @@ impl Attempt {
                     },
                 )
             }
-            Self::MySql { session, name } => mysql_holder(&mut **session, name).await?,
+            Self::MySql { session, name, lease } => {
+                match mysql_holder(&mut **session, name).await? {
+                    Some(holder) => holder,
+                    None => match lease {
+                        Some(lease) => lease.holder(&mut **session).await?,
+                        None => "another runner".to_owned(),
+                    },
+                }
+            }
             Self::File { path, .. } => std::fs::read_to_string(path)
                 .ok()
                 .map(|note| note.trim().to_owned())
@@ -165,6 +297,29 @@ impl Attempt {
                 .unwrap_or_else(|| "another runner".to_owned()),
         };
         Ok(LockHolder { description })
+    }
+}
+
+/// Beats until the lock is given back or lost.
+async fn beat(watcher: Watcher, lease: Option<Lease>, lost: Arc<AtomicBool>) {
+    let pause = if lease.is_some() { lease::BEAT } else { BEAT };
+    loop {
+        tokio::time::sleep(pause).await;
+        let mut session = watcher.0.lock().await;
+        let Some(session) = session.as_mut() else { return };
+        let alive = match &lease {
+            Some(lease) => lease.beat(&mut **session).await,
+            None => session.rows("SELECT 1").await.map(|_| true),
+        };
+        match alive {
+            Ok(true) => {}
+            // Another transaction of ours was at the row; the next beat will tell.
+            Err(EngineError::LockTimeout(_)) => {}
+            Ok(false) | Err(_) => {
+                lost.store(true, Ordering::Relaxed);
+                return;
+            }
+        }
     }
 }
 
@@ -177,13 +332,16 @@ fn lock_path(database: &Path) -> PathBuf {
 
 /// Name of a `GET_LOCK` lock. They are the server's, not the database's, and at most 64 characters
 /// long (MySQL manual §14.14).
-fn mysql_name(purpose: &str, database: &str) -> String {
+pub(crate) fn mysql_name(purpose: &str, database: &str) -> String {
     let hash = Sha256::digest(database.as_bytes());
     let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     format!("downhaul-{purpose}-{hex}")
 }
 
-async fn mysql_holder(session: &mut dyn Session, name: &str) -> Result<String, EngineError> {
+async fn mysql_holder(
+    session: &mut dyn Session,
+    name: &str,
+) -> Result<Option<String>, EngineError> {
     // Other users' sessions are shown only to those with the PROCESS privilege.
     let row = session
         .row(&format!(
@@ -192,13 +350,13 @@ async fn mysql_holder(session: &mut dyn Session, name: &str) -> Result<String, E
         ))
         .await?;
     Ok(match row {
-        Some(row) if row.opt(0).is_some() => match row.opt(1) {
+        Some(row) if row.opt(0).is_some() => Some(match row.opt(1) {
             Some(user) => {
                 format!("server connection {} ({user}@{})", row.text(0), row.text(2))
             }
             None => format!("server connection {}", row.text(0)),
-        },
-        _ => "another runner".to_owned(),
+        }),
+        _ => None,
     })
 }
 
@@ -224,6 +382,7 @@ pub async fn claim_session(
         }
         if started.elapsed() >= patience {
             let holder = mysql_holder(session, &name).await?;
+            let holder = holder.unwrap_or_else(|| "another session".to_owned());
             return Ok(Some(LockHolder {
                 description: format!("{holder}, still busy with a statement of an earlier run"),
             }));

@@ -1,0 +1,433 @@
+//! The promise: a migration that cannot have its lock makes nobody else wait, says who is in its way,
+//! ends only whom it may, and leaves by itself when its time is over.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
+use std::time::{Duration, Instant};
+
+use downhaul::exit_code::Code;
+use downhaul_kit::{LockHolder, MariaDb, MariaDbOptions, Outcome, Postgres, Program, Session};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
+
+fn check(outcome: &Outcome, code: Code, wanted: &[&str]) {
+    assert_eq!(outcome.code, Some(code as i32), "{outcome}");
+    for text in wanted {
+        assert!(
+            outcome.stdout.contains(text) || outcome.stderr.contains(text),
+            "`{text}` is missing in\n{}\n{}",
+            outcome.stdout,
+            outcome.stderr
+        );
+    }
+}
+
+/// A table with rows, and a migration that needs all of it for a moment.
+async fn orders(url: &str) -> Program {
+    let mut session = Session::connect(url).await;
+    session.run("CREATE TABLE orders (id int PRIMARY KEY, note varchar(20))").await;
+    session.run("INSERT INTO orders VALUES (1, 'a'), (2, 'b')").await;
+    session.close().await;
+    let program = Program::new(PROGRAM).database(url);
+    program.migration(
+        "0001_total",
+        "ALTER TABLE orders ADD COLUMN total int;\n",
+        "ALTER TABLE orders DROP COLUMN total;\n",
+    );
+    program
+}
+
+/// Runs a statement again and again until told to stop; returns how long the slowest took.
+async fn traffic(url: &str, sql: &str, for_: Duration) -> Duration {
+    let mut session = Session::connect(url).await;
+    let (begun, mut slowest) = (Instant::now(), Duration::ZERO);
+    while begun.elapsed() < for_ {
+        let asked = Instant::now();
+        session.run(sql).await;
+        slowest = slowest.max(asked.elapsed());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    session.close().await;
+    slowest
+}
+
+/// Behind a transaction that is older than the budget nothing queues, so that readers pass freely,
+/// and it is named before any try.
+#[tokio::test]
+async fn nobody_queues_behind_a_long_transaction() {
+    let database = Postgres::shared().fresh_database().await;
+    let program = orders(database.url()).await;
+    let holder = LockHolder::with_statements(
+        database.url(),
+        "SET application_name = 'report'; SELECT count(*) FROM orders",
+    )
+    .await;
+    // Older than the budget that follows, by far.
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let child = program.spawn(&["up", "--yes", "--lock-timeout", "500", "--lock-retry", "6"]);
+    let slowest =
+        traffic(database.url(), "SELECT count(*) FROM orders", Duration::from_secs(3)).await;
+    // Nothing queued but its last try, which comes later: nobody waited for half a second.
+    assert!(slowest < Duration::from_millis(400), "a reader waited {slowest:?}");
+    let outcome = program.wait(child);
+    check(
+        &outcome,
+        Code::Locked,
+        &[
+            "not queueing behind it",
+            "(postgres@127.0.0.1, report): idle in transaction for",
+            "AccessShareLock on orders",
+            "SELECT count(*) FROM orders",
+            "in the way: pid",
+            "the database is as it was",
+        ],
+    );
+    holder.release().await;
+    check(&program.run(&["up", "--yes"]), Code::Clean, &["1 migration applied"]);
+}
+
+/// A reader is no reason to wait for a statement that reads may run beside.
+#[tokio::test]
+async fn who_is_in_the_way_depends_on_the_lock() {
+    let database = Postgres::shared().fresh_database().await;
+    let program = orders(database.url()).await;
+    let holder = LockHolder::reader(database.url(), "orders").await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    program.migration(
+        "0001_total",
+        "CREATE INDEX orders_note ON orders (note);\n",
+        "DROP INDEX orders_note;\n",
+    );
+    let outcome = program.run(&["up", "--yes", "--lock-timeout", "200", "--lock-retry", "2"]);
+    check(&outcome, Code::Clean, &["1 migration applied"]);
+    assert!(!outcome.stdout.contains("waiting"), "{outcome}");
+    holder.release().await;
+}
+
+/// A row that another transaction has changed: found by asking the server while the statement waits.
+#[tokio::test]
+async fn the_holder_of_a_row_is_named() {
+    let database = Postgres::shared().fresh_database().await;
+    let program = orders(database.url()).await;
+    program.migration(
+        "0001_total",
+        "UPDATE orders SET note = 'x' WHERE id = 2;\n",
+        "UPDATE orders SET note = 'b' WHERE id = 2;\n",
+    );
+    let mut idle = LockHolder::reader(database.url(), "orders").await;
+    let holder = LockHolder::with_statements(
+        database.url(),
+        "SET application_name = 'holds row 2'; UPDATE orders SET note = 'y' WHERE id = 2",
+    )
+    .await;
+    // `--unprotected` takes no lock on the table, which would be found first.
+    let outcome = program.run(&[
+        "up",
+        "--yes",
+        "--unprotected",
+        "--lock-timeout",
+        "300",
+        "--lock-retry",
+        "1",
+    ]);
+    check(&outcome, Code::Locked, &["holds row 2"]);
+    idle.session().run("SELECT 1").await;
+    holder.release().await;
+    idle.release().await;
+}
+
+/// What is idle in its transaction for too long is ended if that is wanted, told, and written down;
+/// what works is left alone.
+#[tokio::test]
+async fn idle_holders_are_ended_and_busy_ones_are_not() {
+    let database = Postgres::shared().fresh_database().await;
+    let program = orders(database.url()).await;
+    let mut holder = LockHolder::with_statements(
+        database.url(),
+        "SET application_name = 'forgotten'; SELECT count(*) FROM orders",
+    )
+    .await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let short = ["--lock-timeout", "200", "--lock-retry", "1"];
+    let with = |age: &'static str| {
+        let mut args = vec!["up", "--yes", age];
+        args.extend(short);
+        args
+    };
+    // Not old enough.
+    check(&program.run(&with("--kill-blockers=1h")), Code::Locked, &["forgotten"]);
+    check(
+        &program.run(&with("--kill-blockers=1s")),
+        Code::Clean,
+        &["ended", "forgotten", "1 migration applied"],
+    );
+    assert!(holder.session().try_run("SELECT 1").await.is_err(), "the holder lives");
+    check(&program.run(&["history"]), Code::Clean, &["ended pid", "forgotten"]);
+    let json = program.run(&["history", "--format", "json"]);
+    check(&json, Code::Clean, &["\"kind\": \"ended\""]);
+
+    // One that works, however long, is not ended.
+    let busy = {
+        let url = database.url().to_owned();
+        tokio::spawn(async move {
+            let mut session = Session::connect(&url).await;
+            session.run("BEGIN; SELECT count(*) FROM orders; SELECT pg_sleep(4)").await;
+            session.run("COMMIT").await;
+        })
+    };
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let outcome = program.run(&[
+        "down",
+        "--yes",
+        "--kill-blockers=0s",
+        "--lock-timeout",
+        "200",
+        "--lock-retry",
+        "1",
+    ]);
+    check(&outcome, Code::Locked, &["active"]);
+    busy.await.expect("the busy session was not ended");
+}
+
+/// Without the right to end others, and against a superuser, it is said why, and nothing is ended.
+#[tokio::test]
+async fn whom_it_may_not_end_it_does_not() {
+    let server = Postgres::shared();
+    let database = server.fresh_database().await;
+    let program = orders(database.url()).await;
+    let mut admin = Session::connect(database.url()).await;
+    let name = database.url().rsplit('/').next().unwrap().to_owned();
+    for role in ["mover", "other"] {
+        // Roles are the server's, and its databases come and go.
+        let _ = admin.try_run(&format!("CREATE ROLE {role}_{name} LOGIN")).await;
+    }
+    let (mover, other) = (format!("mover_{name}"), format!("other_{name}"));
+    admin
+        .run(&format!(
+            "GRANT CREATE ON DATABASE {name} TO {mover}; ALTER TABLE orders OWNER TO {mover}; \
+             GRANT CREATE ON SCHEMA public TO {mover}; GRANT SELECT ON orders TO {other}; \
+             GRANT pg_read_all_stats TO {mover}"
+        ))
+        .await;
+    let program = program.database(server.url_as(&mover, "", &name));
+    let args = ["up", "--yes", "--kill-blockers=0s", "--lock-timeout", "200", "--lock-retry", "1"];
+
+    let mut holder = LockHolder::reader(&server.url_as(&other, "", &name), "orders").await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    check(&program.run(&args), Code::Locked, &["cannot be ended", "pg_signal_backend", &other]);
+    holder.session().run("SELECT 1").await;
+    holder.release().await;
+
+    let mut holder = LockHolder::reader(database.url(), "orders").await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    check(&program.run(&args), Code::Locked, &["is not ended", "it is a superuser's"]);
+    holder.session().run("SELECT 1").await;
+    holder.release().await;
+    check(&program.run(&args), Code::Clean, &["1 migration applied"]);
+    admin.run(&format!("DROP OWNED BY {mover}, {other}")).await;
+}
+
+/// A concurrent build waits for old snapshots as long as it takes, says for whom, and leaves no
+/// INVALID index when it fails, also where the index has no name of its own.
+#[tokio::test]
+async fn concurrent_builds_are_patient_and_leave_nothing_invalid() {
+    let database = Postgres::shared().fresh_database().await;
+    let program = orders(database.url()).await;
+    program.migration(
+        "0001_total",
+        "CREATE INDEX CONCURRENTLY ON orders (note);\n",
+        "DROP INDEX orders_note_idx;\n",
+    );
+    let holder = LockHolder::with_statements(
+        database.url(),
+        "SET application_name = 'old snapshot'; INSERT INTO orders VALUES (3, 'c')",
+    )
+    .await;
+    let child = program.spawn(&["up", "--yes", "--lock-timeout", "200", "--lock-retry", "1"]);
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    holder.release().await;
+    check(&program.wait(child), Code::Clean, &["nobody queues", "old snapshot"]);
+
+    let mut session = Session::connect(database.url()).await;
+    session.run("UPDATE orders SET note = 'same'").await;
+    program.migration(
+        "0002_unique",
+        "CREATE UNIQUE INDEX CONCURRENTLY ON orders (note);\n",
+        "DROP INDEX orders_note_idx1;\n",
+    );
+    check(&program.run(&["up", "--yes"]), Code::FailedUnchanged, &["duplicated"]);
+    let invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid";
+    assert_eq!(session.value(invalid).await.as_deref(), Some("0"));
+    session.run("UPDATE orders SET note = id::text").await;
+    check(&program.run(&["up", "--yes"]), Code::Clean, &["1 migration applied"]);
+}
+
+/// A statement that runs for too long is ended, and everything is as it was.
+#[tokio::test]
+async fn a_statement_has_its_time() {
+    let database = Postgres::shared().fresh_database().await;
+    let program = orders(database.url()).await;
+    program.migration(
+        "0001_total",
+        "CREATE TABLE t (a int);\nSELECT pg_sleep(30);\n",
+        "DROP TABLE t;\n",
+    );
+    let begun = Instant::now();
+    let outcome = program.run(&["up", "--yes", "--statement-timeout", "300"]);
+    check(&outcome, Code::FailedUnchanged, &["statement timeout", "pg_sleep"]);
+    assert!(begun.elapsed() < Duration::from_secs(15));
+    let mut session = Session::connect(database.url()).await;
+    assert_eq!(session.value("SELECT to_regclass('t')::text").await, None);
+}
+
+/// A procedure that commits by itself may lose rows, which no restore point could hold.
+#[tokio::test]
+async fn what_commits_by_itself_is_not_run_unprotected_in_silence() {
+    let database = Postgres::shared().fresh_database().await;
+    let program = orders(database.url()).await;
+    let batches = "DO $$ BEGIN UPDATE orders SET note = 'x'; COMMIT; END $$;\n";
+    let down = "SELECT 1;\n";
+    program.migration("0001_total", &format!("-- downhaul:no-transaction\n{batches}"), down);
+    check(
+        &program.run(&["up", "--yes"]),
+        Code::SnapshotNotSound,
+        &["commits by itself", "downhaul:protect off"],
+    );
+    let mut session = Session::connect(database.url()).await;
+    let changed = "SELECT count(*) FROM orders WHERE note = 'x'";
+    assert_eq!(session.value(changed).await.as_deref(), Some("0"));
+    program.migration(
+        "0001_total",
+        &format!("-- downhaul:no-transaction\n-- downhaul:protect off\n{batches}"),
+        down,
+    );
+    check(&program.run(&["up", "--yes"]), Code::Clean, &["1 migration applied"]);
+    assert_eq!(session.value(changed).await.as_deref(), Some("2"));
+}
+
+/// The server asks after a silent client every few seconds, not after two hours.
+#[tokio::test]
+async fn a_host_that_vanishes_is_noticed_soon() {
+    let server = Postgres::shared();
+    let database = server.fresh_database().await;
+    let program = orders(database.url()).await;
+    let holder = LockHolder::reader(database.url(), "orders").await;
+    let child = program.spawn(&["up", "--yes", "--lock-retry", "20"]);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    // The server's ends of the two connections of `up`: a timer of kind 2 is a keepalive, its time
+    // is in hundredths of a second (proc(5), /proc/net/tcp).
+    let port = format!(":{:04X}", server.port());
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let keepalives = table
+        .lines()
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let (kind, left) = fields.get(5)?.split_once(':')?;
+            let left = u64::from_str_radix(left, 16).ok()?;
+            (fields[1].ends_with(&port) && fields[3] == "01" && kind == "02" && left <= 2000)
+                .then_some(left)
+        })
+        .count();
+    let mut session = Session::connect(database.url()).await;
+    let sessions = session
+        .value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'downhaul' AND datname = current_database()")
+        .await;
+    holder.release().await;
+    check(&program.wait(child), Code::Clean, &[]);
+    assert_eq!(sessions.as_deref(), Some("2"));
+    assert!(keepalives >= 2, "{keepalives} of 2 connections are watched\n{table}");
+}
+
+/// MariaDB: with the performance schema, or the plugin, metadata locks have names; without, the
+/// oldest transactions are told. Idle holders are ended either way.
+async fn metadata_locks(server: &MariaDb, queued: bool) {
+    let database = server.fresh_database().await;
+    let program = orders(database.url()).await;
+    let mut holder = LockHolder::reader(database.url(), "orders").await;
+    tokio::time::sleep(Duration::from_millis(2200)).await;
+    let args = ["up", "--yes", "--lock-timeout", "1000", "--lock-retry", "2"];
+    let outcome = program.run(&args);
+    check(&outcome, Code::Locked, &["(root@127.0.0.1): idle in transaction for"]);
+    assert_eq!(outcome.stdout.contains("not queueing behind it"), !queued, "{outcome}");
+    assert_eq!(outcome.stdout.contains("on orders"), !queued, "{outcome}");
+    holder.session().run("SELECT 1").await;
+    tokio::time::sleep(Duration::from_millis(2200)).await;
+    let mut args = args.to_vec();
+    args.push("--kill-blockers=1s");
+    check(&program.run(&args), Code::Clean, &["ended", "1 migration applied"]);
+    assert!(holder.session().try_run("SELECT 1").await.is_err(), "the holder lives");
+    check(&program.run(&["history"]), Code::Clean, &["ended pid"]);
+}
+
+#[tokio::test]
+async fn metadata_locks_without_the_performance_schema() {
+    metadata_locks(MariaDb::shared(), true).await;
+}
+
+#[tokio::test]
+async fn metadata_locks_with_the_performance_schema() {
+    let server = MariaDbOptions::default()
+        .setting("performance-schema=ON")
+        .setting("performance-schema-instrument=wait/lock/metadata/sql/mdl=ON")
+        .start();
+    metadata_locks(&server, false).await;
+}
+
+#[tokio::test]
+async fn metadata_locks_with_the_plugin() {
+    let server = MariaDbOptions::default().start();
+    let mut session = Session::connect(&server.url()).await;
+    session.run("INSTALL SONAME 'metadata_lock_info'").await;
+    metadata_locks(&server, false).await;
+}
+
+/// The holder of a row of MariaDB is named too.
+#[tokio::test]
+async fn the_holder_of_a_row_is_named_on_mariadb() {
+    let database = MariaDb::shared().fresh_database().await;
+    let program = orders(database.url()).await;
+    program.migration(
+        "0001_total",
+        "UPDATE orders SET note = 'x' WHERE id = 2;\n",
+        "UPDATE orders SET note = 'b' WHERE id = 2;\n",
+    );
+    let holder =
+        LockHolder::with_statements(database.url(), "UPDATE orders SET note = 'y' WHERE id = 2")
+            .await;
+    let outcome = program.run(&["up", "--yes", "--lock-timeout", "1000", "--lock-retry", "1"]);
+    check(&outcome, Code::Locked, &["in the way: pid", "holds row locks"]);
+    holder.release().await;
+    check(&program.run(&["up", "--yes"]), Code::Clean, &["1 migration applied"]);
+}
+
+/// A network that goes away without a word: the server gives the lock of a silent runner to the next
+/// one within about a minute.
+#[tokio::test]
+async fn a_silent_runner_loses_its_lock_on_mariadb() {
+    use downhaul_kit::Proxy;
+    use downhaul_kit::fault::Fault;
+    let server = MariaDb::shared();
+    let database = server.fresh_database().await;
+    let program = orders(database.url()).await;
+    let holder = LockHolder::reader(database.url(), "orders").await;
+    let proxy = Proxy::start(server.port());
+    let through =
+        database.url().replace(&format!(":{}", server.port()), &format!(":{}", proxy.port()));
+    let child = program.spawn(&["up", "--yes", "--lock-retry", "100", "--database-url", &through]);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    proxy.set(Fault::Stall);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    holder.release().await;
+    let stalled = Instant::now();
+    check(
+        &program.run(&["up", "--yes", "--wait", "0"]),
+        Code::Locked,
+        &["another run is going on"],
+    );
+    let outcome = program.run(&["up", "--yes", "--wait", "100"]);
+    check(&outcome, Code::Clean, &[]);
+    let took = stalled.elapsed();
+    assert!(took > Duration::from_secs(20) && took < Duration::from_secs(80), "{took:?}");
+    downhaul_kit::fault::kill9(child.id());
+    let _ = child.wait_with_output();
+}
