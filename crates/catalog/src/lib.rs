@@ -17,7 +17,7 @@ mod objects;
 mod render;
 mod text;
 
-pub use apply::{Problem, ScriptProblem};
+pub use apply::{Problem, ScriptProblem, column_def, constraint_def, index_def};
 pub use diff::{DiffOptions, Difference, DifferenceKind, diff};
 pub use inverse::{
     Inverse, InverseScript, InverseStatement, NotInverted, NotInvertedKind, inverse, inverse_script,

@@ -124,6 +124,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Write the exact inverse of an up file
     GenerateDown(GenerateDownArgs),
+    /// Rewrite a migration into phases that ship around a release: expand, backfill, contract
+    Expand(ExpandArgs),
     /// Print the JSON Schema of `downhaul.toml`
     ConfigSchema,
     /// Write what is generated: documentation, man pages, shell completions
@@ -573,6 +575,32 @@ pub struct GenerateDownArgs {
     #[arg(long, requires = "write")]
     pub force: bool,
     /// Folder of the migrations (default: where the file belongs to)
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Dialect (default: found out as `lint` does)
+    #[arg(long, value_enum, value_name = "DIALECT")]
+    pub dialect: Option<DialectName>,
+    /// Layout of the folder (default: found out)
+    #[arg(long, value_name = "LAYOUT", value_parser = layout_parser())]
+    pub layout: Option<LayoutId>,
+    /// Schema that is there before the first migration
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
+}
+
+/// `expand`.
+#[derive(Debug, Args)]
+pub struct ExpandArgs {
+    /// The up file: one of the series, which its phases then replace, or a draft
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Write the phases to this folder, and leave the file alone
+    #[arg(long, value_name = "DIR", conflicts_with = "dry_run")]
+    pub out: Option<PathBuf>,
+    /// Print the phases, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Folder of the migrations (default: where the file belongs to, else the configuration's)
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
     /// Dialect (default: found out as `lint` does)

@@ -58,6 +58,7 @@ fn run(cli: &Cli, ui: &ui::Ui) -> Result<exit_code::Code, CliError> {
         Command::Rules(args) => commands::rules::run(args, ui),
         Command::Explain(args) => commands::explain::run(args, ui),
         Command::GenerateDown(args) => commands::generate_down::run(&cli.global, args, ui),
+        Command::Expand(args) => commands::expand::run(&cli.global, args, ui),
         Command::ConfigSchema => commands::config_schema::run(ui),
         Command::Generate(args) => commands::generate::run(args, ui),
     }

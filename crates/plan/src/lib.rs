@@ -4,12 +4,14 @@
 //! files; it never connects to a database and never prints.
 
 pub mod checksum;
+pub mod op;
 pub mod phase;
 pub mod source;
 pub mod variables;
 pub mod version;
 
 pub use checksum::Checksum;
+pub use op::{Expansion, PhaseFile, Refusal, expand};
 pub use phase::Phase;
 pub use source::{
     Direction, LayoutId, Series, SourceError, SourceFile, SourceMigration, TransactionMode, detect,

@@ -45,8 +45,23 @@ pub enum DirectiveKind {
     },
     /// `-- downhaul:dialect NAME`: what the file, and the series it belongs to, is written for.
     Dialect(Dialect),
+    /// `-- downhaul:forward [COLUMN] "EXPR"`: how `expand` computes a new column from old ones, for
+    /// the statement that follows.
+    Forward(Conversion),
+    /// `-- downhaul:back [COLUMN] "EXPR"`: how `expand` computes an old column from new ones, for
+    /// the statement that follows.
+    Back(Conversion),
     /// Begins with `downhaul:` and is none of these.
     Unknown(String),
+}
+
+/// An expression that computes a column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conversion {
+    /// The column, exactly as the server stores its name; `None` where the statement has but one.
+    pub column: Option<String>,
+    /// The expression, which names columns as a query of the table does.
+    pub expr: String,
 }
 
 /// The directive that a comment holds, if it begins with `downhaul:`.
@@ -82,9 +97,19 @@ pub fn parse_directive(comment: &str, span: Span) -> Option<Directive> {
                 _ => unknown(),
             }
         }
+        "forward" => conversion(arguments).map_or_else(unknown, DirectiveKind::Forward),
+        "back" => conversion(arguments).map_or_else(unknown, DirectiveKind::Back),
         _ => unknown(),
     };
     Some(Directive { kind, span })
+}
+
+/// `[COLUMN] "EXPR"`; the expression ends with the last quote, and may hold others.
+fn conversion(text: &str) -> Option<Conversion> {
+    let (column, rest) = text.split_once('"')?;
+    let expr = rest.strip_suffix('"')?.trim();
+    let column = Some(column.trim()).filter(|c| !c.is_empty()).map(str::to_owned);
+    (!expr.is_empty()).then(|| Conversion { column, expr: expr.to_owned() })
 }
 
 /// `RULE[, RULE…] ["reason"]`; `None` where no rule is named.
@@ -135,6 +160,18 @@ mod tests {
         check("-- downhaul:dialect x", Some(DirectiveKind::Unknown("dialect x".into())));
         check("-- downhaul:allow", Some(DirectiveKind::Unknown("allow".into())));
         check("-- downhaul:alow x", Some(DirectiveKind::Unknown("alow x".into())));
+        check(
+            "-- downhaul:back \"id\"\"::text\"",
+            Some(DirectiveKind::Back(Conversion { column: None, expr: "id\"\"::text".into() })),
+        );
+        check(
+            "-- downhaul:forward First \"split_part(name, ' ', 1)\"",
+            Some(DirectiveKind::Forward(Conversion {
+                column: Some("First".into()),
+                expr: "split_part(name, ' ', 1)".into(),
+            })),
+        );
+        check("-- downhaul:back a + 1", Some(DirectiveKind::Unknown("back a + 1".into())));
         check(
             "-- downhaul:protect copy orders, items",
             Some(DirectiveKind::Protect {

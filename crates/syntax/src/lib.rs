@@ -21,7 +21,7 @@ pub mod split;
 
 pub use change::Change;
 pub use dialect::Dialect;
-pub use directive::{Directive, DirectiveKind};
+pub use directive::{Conversion, Directive, DirectiveKind};
 pub use ident::{Ident, ObjectName};
 pub use object::*;
 pub use parse::{Parsed, Script, Statement, parse_query, parse_script};

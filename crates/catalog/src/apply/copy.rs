@@ -243,7 +243,8 @@ pub(crate) fn is_key(kind: &ConstraintKind) -> bool {
 }
 
 /// A constraint as a statement would define it.
-pub(crate) fn constraint_def(constraint: &Constraint) -> ConstraintDef {
+#[must_use]
+pub fn constraint_def(constraint: &Constraint) -> ConstraintDef {
     ConstraintDef {
         name: constraint.name.clone(),
         kind: constraint.kind.clone(),
@@ -256,7 +257,8 @@ pub(crate) fn constraint_def(constraint: &Constraint) -> ConstraintDef {
 }
 
 /// A column as a statement would define it, the constraints of its table left out.
-pub(crate) fn column_def(column: &Column) -> ColumnDef {
+#[must_use]
+pub fn column_def(column: &Column) -> ColumnDef {
     ColumnDef {
         name: column.name.clone(),
         ty: column.ty.clone(),
@@ -276,7 +278,8 @@ pub(crate) fn column_def(column: &Column) -> ColumnDef {
 }
 
 /// An index as a statement would define it.
-pub(crate) fn index_def(index: &Index, table: &ObjectName) -> IndexDef {
+#[must_use]
+pub fn index_def(index: &Index, table: &ObjectName) -> IndexDef {
     IndexDef {
         name: Some(index.name.clone()),
         table: table.clone(),

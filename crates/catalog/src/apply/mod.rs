@@ -24,7 +24,8 @@ mod view;
 pub(crate) use column::{
     default_storage, has_assignment_cast, owned_sequence_text, plain_type, serial_name,
 };
-pub(crate) use copy::{column_def, constraint_def, index_def, is_key};
+pub(crate) use copy::is_key;
+pub use copy::{column_def, constraint_def, index_def};
 pub(crate) use sequence::{restoring_options, sequence_options_differ};
 
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName, Parsed, Script};

@@ -4,6 +4,7 @@ pub mod baseline;
 pub mod config_schema;
 pub mod demo;
 pub mod down;
+pub mod expand;
 pub mod explain;
 pub(crate) mod foresight;
 pub mod generate;

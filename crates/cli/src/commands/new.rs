@@ -31,7 +31,7 @@ pub fn run(global: &Global, args: &NewArgs, ui: &Ui) -> Result<Code, CliError> {
 }
 
 /// Writes a file that must not be there yet.
-fn write_new(path: &Path, text: &str) -> Result<(), CliError> {
+pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), CliError> {
     use std::io::Write;
     std::fs::File::create_new(path)
         .and_then(|mut file| file.write_all(text.as_bytes()))
@@ -39,7 +39,7 @@ fn write_new(path: &Path, text: &str) -> Result<(), CliError> {
 }
 
 /// `Add customer's phone!` → `add_customer_s_phone`.
-fn slug(name: &str) -> String {
+pub(crate) fn slug(name: &str) -> String {
     let mut slug = String::new();
     for c in name.chars() {
         if c.is_alphanumeric() {
@@ -53,7 +53,7 @@ fn slug(name: &str) -> String {
 
 /// After `0007` comes `0008`; a folder of time stamps goes on with time stamps (UTC), and so does
 /// an empty one begin at `0001`.
-fn next_version(last: Option<&Version>) -> String {
+pub(crate) fn next_version(last: Option<&Version>) -> String {
     let Some(last) = last.map(Version::as_str) else { return "0001".into() };
     if last.len() == 14 && last.chars().all(|c| c.is_ascii_digit()) {
         let now = SystemTime::now()

@@ -1,0 +1,237 @@
+//! `ADD COLUMN`: at once where it touches no row, else empty first and filled afterwards.
+
+use downhaul_catalog::render_type;
+use downhaul_syntax::{Change, ColumnDef, Expr, ObjectName};
+
+use super::as_written::piece;
+use super::conversion::{Conv, directive_for};
+use super::piece::{Piece, Side, Slot};
+use super::rules::Rules;
+use super::sync::Sync;
+use super::{HERE, Made, Refused, Scene, add_constraint, names, refused};
+
+/// Functions that give another value for every row (`pg_proc.provolatile = 'v'`); with one of them
+/// as default the server rewrites the table.
+const VOLATILE: &[&str] = &[
+    "clock_timestamp",
+    "timeofday",
+    "random",
+    "random_normal",
+    "gen_random_uuid",
+    "gen_random_bytes",
+    "uuidv4",
+    "uuidv7",
+    "uuid_generate_v1",
+    "uuid_generate_v1mc",
+    "uuid_generate_v4",
+    "uuid_generate_v7",
+    "nextval",
+];
+
+/// A new column.
+pub(crate) fn add_column(
+    change: &Change,
+    table: &ObjectName,
+    column: &ColumnDef,
+    text: Option<&str>,
+    scene: &Scene<'_>,
+) -> Result<Made, Refused> {
+    let dialect = scene.dialect();
+    let known = scene.table(table)?;
+    let mut made = Made::default();
+    if known.origin == HERE {
+        made.push(Slot::EXPAND, piece(change, text, scene, "")?);
+        return Ok(made);
+    }
+    let type_name = column.ty.as_ref().map(|ty| render_type(ty, dialect)).unwrap_or_default();
+    if column.generated.as_ref().is_some_and(|g| g.stored) {
+        return refused(
+            format!("{table}.{} is computed for every row while the table is locked", column.name),
+            "add a plain column with -- downhaul:forward \"EXPRESSION\" above the statement: it is filled in the background",
+        );
+    }
+    if column.identity.is_some() || type_name.to_lowercase().ends_with("serial") {
+        return refused(
+            format!(
+                "{table}.{} gets a number for every row while the table is locked",
+                column.name
+            ),
+            "CREATE SEQUENCE, then ADD COLUMN … DEFAULT nextval('…'): that is filled in the background",
+        );
+    }
+    if !column.constraints.is_empty() {
+        let bare = ColumnDef { constraints: Vec::new(), ..column.clone() };
+        let add = Change::AddColumn {
+            table: table.clone(),
+            column: bare.clone(),
+            if_not_exists: false,
+            position: None,
+        };
+        made.append(add_column(&add, table, &bare, None, scene)?);
+        let mut met = scene.now.clone();
+        met.apply(&add, HERE);
+        let scene = Scene { now: &met, forward: scene.forward.clone(), back: scene.back.clone() };
+        for constraint in &column.constraints {
+            let add = Change::AddConstraint {
+                table: table.clone(),
+                constraint: constraint.clone(),
+                if_not_exists: false,
+            };
+            made.append(add_constraint::add_constraint(&add, table, constraint, None, &scene)?);
+        }
+        return Ok(made);
+    }
+    let forward = directive_for(&scene.forward, &column.name, true)
+        .map(|directive| Conv::of_directive(directive, known, dialect))
+        .transpose()?;
+    let volatile = column
+        .default
+        .as_ref()
+        .is_some_and(|d| d.functions.iter().any(|f| VOLATILE.contains(&f.as_str())));
+    match forward {
+        None if !volatile && (!column.not_null || column.default.is_some()) => {
+            made.push(Slot::EXPAND, piece(change, text, scene, "")?);
+        }
+        None if !volatile => {
+            return refused(
+                format!(
+                    "{table}.{} is NOT NULL, and nothing says what rows of the old release hold",
+                    column.name
+                ),
+                "give it a DEFAULT, or say how it is computed with -- downhaul:forward \"EXPRESSION\" above the statement",
+            );
+        }
+        forward => filled(known, column, forward, scene, &mut made)?,
+    }
+    Ok(made)
+}
+
+/// The column comes empty, and is filled behind the writers.
+fn filled(
+    known: &downhaul_catalog::Table,
+    column: &ColumnDef,
+    forward: Option<Conv>,
+    scene: &Scene<'_>,
+    made: &mut Made,
+) -> Result<(), Refused> {
+    let dialect = scene.dialect();
+    let table = &known.name;
+    let bare = ColumnDef { not_null: false, not_null_name: None, default: None, ..column.clone() };
+    let base = format!("{}_{}_not_null", table.name, column.name);
+    let rules = Rules {
+        not_null: if column.not_null {
+            vec![(column.name.clone(), names::free_part(scene.now, table, &base))]
+        } else {
+            Vec::new()
+        },
+        constraints: Vec::new(),
+    };
+    let (mut up, mut down) = (Side::default(), Side::default());
+    up.change(
+        "Empty: this touches no row, and holds its lock for an instant.",
+        &Change::AddColumn {
+            table: table.clone(),
+            column: bare,
+            if_not_exists: false,
+            position: None,
+        },
+        dialect,
+    )?;
+    if let Some(default) = &column.default {
+        up.change("New rows get it at once.", &set_default(table, column, default), dialect)?;
+    }
+    let conv = match (forward, &column.default) {
+        (Some(conv), _) => conv,
+        (None, Some(default)) => Conv::of_text(&default.text, known, dialect)?,
+        (None, None) => {
+            return refused(
+                "nothing says what the column holds",
+                "add -- downhaul:forward \"EXPRESSION\"",
+            );
+        }
+    };
+    let (trigger, function) = Sync::named(scene.now, known, column.name.as_str());
+    let first: Vec<_> = conv
+        .columns()
+        .into_iter()
+        .map(|c| {
+            let ty = known.column(&c).and_then(|column| column.ty.clone());
+            (c, ty)
+        })
+        .collect();
+    let computed = !first.is_empty();
+    let sync = Sync {
+        dialect,
+        table: table.clone(),
+        first,
+        second: vec![(column.name.clone(), column.ty.clone())],
+        forward: vec![conv.clone()],
+        back: Vec::new(),
+        required: rules.not_null.iter().map(|(c, _)| c.clone()).collect(),
+        trigger,
+        function,
+        schema: table.schema.clone().or_else(|| scene.now.default_schema.clone()),
+    };
+    // A NOT NULL that unfilled rows would break when somebody else updates them needs the trigger.
+    let trigger = computed || column.not_null;
+    if trigger {
+        let why = "The old release does not know the column: the trigger computes it. What a release writes itself stands.";
+        if computed {
+            sync.create(&mut up, why);
+        } else {
+            sync.fill_only(&mut up, why);
+        }
+        sync.drop(&mut down, "");
+    }
+    rules.add(
+        table,
+        dialect,
+        &mut up,
+        "NOT VALID: rows that are not filled yet are left alone.",
+    )?;
+    down.change(
+        "",
+        &Change::DropColumn {
+            table: table.clone(),
+            column: column.name.clone(),
+            if_exists: false,
+            cascade: false,
+        },
+        dialect,
+    )?;
+    made.push(Slot::EXPAND, Piece::made(up, down));
+
+    let (mut up, mut down) = (Side::default(), Side::default());
+    up.sql(
+        "Downhaul runs this in small batches, by key. Run by another client it is one long UPDATE.",
+        format!(
+            "UPDATE {} SET {q} = {}\nWHERE {q} IS NULL",
+            dialect.quote_name_if_needed(table),
+            conv.plain(dialect),
+            q = dialect.quote_if_needed(&column.name)
+        ),
+    );
+    rules.promote(table, dialect, &mut up)?;
+    rules.demote(table, dialect, &mut down, "")?;
+    made.push(Slot::BACKFILL, Piece::made(up, down));
+
+    if trigger {
+        let (mut up, mut down) = (Side::default(), Side::default());
+        sync.drop(&mut up, "The old release is gone: the new one writes the column itself.");
+        if computed {
+            sync.create(&mut down, "");
+        } else {
+            sync.fill_only(&mut down, "");
+        }
+        made.push(Slot::CONTRACT, Piece::made(up, down));
+    }
+    Ok(())
+}
+
+fn set_default(table: &ObjectName, column: &ColumnDef, default: &Expr) -> Change {
+    Change::SetDefault {
+        table: table.clone(),
+        column: column.name.clone(),
+        default: default.clone(),
+    }
+}

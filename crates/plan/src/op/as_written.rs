@@ -1,0 +1,102 @@
+//! Changes that need no phases of their own: each has one phase in which it is harmless.
+
+use downhaul_catalog::render;
+use downhaul_syntax::{Change, ConstraintKind};
+
+use super::piece::{Piece, Slot};
+use super::{Made, Refused, Scene, refused};
+
+/// A statement as it stands, in the phase in which neither release misses anything.
+pub(crate) fn as_written(
+    change: &Change,
+    text: Option<&str>,
+    scene: &Scene<'_>,
+) -> Result<Made, Refused> {
+    let slot = slot_of(change, scene)?;
+    let mut made = Made::default();
+    if let (Change::Update { table, .. }, Slot::BACKFILL) = (change, slot) {
+        made.note(format!("the UPDATE of {table} runs in the backfill phase; rows that the old release writes afterwards are not seen by it"));
+    }
+    made.push(slot, piece(change, text, scene, "")?);
+    Ok(made)
+}
+
+/// The statement as a piece, with the reason for it.
+pub(crate) fn piece(
+    change: &Change,
+    text: Option<&str>,
+    scene: &Scene<'_>,
+    why: &str,
+) -> Result<Piece, Refused> {
+    let text = match text {
+        Some(text) => text.to_owned(),
+        None => match render(change, scene.dialect()) {
+            Ok(statements) => statements.join(";\n"),
+            Err(error) => {
+                return refused(error.to_string(), "write this action as a statement of its own");
+            }
+        },
+    };
+    Ok(Piece::AsWritten { why: why.to_owned(), text })
+}
+
+/// The phase in which a change takes nothing from a release that runs.
+fn slot_of(change: &Change, scene: &Scene<'_>) -> Result<Slot, Refused> {
+    use Change as C;
+    Ok(match change {
+        // The old release must not miss it.
+        C::DropTable { .. }
+        | C::DropView { .. }
+        | C::DropType { .. }
+        | C::DropSequence { .. }
+        | C::DropRoutine { .. }
+        | C::DropTrigger { .. }
+        | C::DropSchema { .. }
+        | C::DropExtension { .. }
+        | C::DropPolicy { .. }
+        | C::DropOther { .. }
+        | C::DropDefault { .. }
+        | C::Revoke { .. }
+        | C::Truncate { .. }
+        | C::Delete { .. } => Slot::CONTRACT,
+        // A key that goes: ON CONFLICT of the old release needs it. Another rule that goes: the
+        // new release breaks it.
+        C::DropConstraint { table, name, .. } => {
+            let key = scene.now.table(table).and_then(|t| t.constraint(name)).is_some_and(|c| {
+                matches!(
+                    c.kind,
+                    ConstraintKind::PrimaryKey { .. }
+                        | ConstraintKind::Unique { .. }
+                        | ConstraintKind::Exclude { .. }
+                )
+            });
+            if key { Slot::CONTRACT } else { Slot::EXPAND }
+        }
+        C::Update { .. } | C::Merge { .. } => Slot::BACKFILL,
+        C::RenameEnumValue { name, from, .. } => {
+            return refused(
+                format!("both releases cannot name the value '{from}' of {name} in their own way"),
+                "create a new enum type and change the column's type to it: ALTER COLUMN … TYPE … USING …",
+            );
+        }
+        C::DynamicUnknown { .. } | C::Dynamic { .. } | C::Do { .. } | C::Call { .. } => {
+            return refused(
+                "what this statement does is decided when it runs",
+                "put it into a migration of its own, with -- downhaul:phase",
+            );
+        }
+        C::SetSchema { .. }
+        | C::RenameView { .. }
+        | C::AddIdentity { .. }
+        | C::SetExpression { .. } => {
+            return refused(
+                "`expand` does not know how to ship this change around a release",
+                "write the phases by hand, each with -- downhaul:phase, or ship it alone with a pause",
+            );
+        }
+        C::Vacuum { .. } | C::Cluster { .. } | C::LockTable { .. } | C::ClientCommand { .. } => {
+            return refused("this is no change of the schema", "run it apart from migrations");
+        }
+        _ => Slot::EXPAND,
+    })
+}

@@ -1,0 +1,147 @@
+//! How the value of one column follows from others.
+
+use downhaul_catalog::{Table, render_type};
+use downhaul_syntax::{Change, Conversion, Dialect, Ident, ObjectName, SqlType, parse_script};
+
+use super::{Refused, refused};
+
+/// Computes a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Conv {
+    /// The value of another column.
+    Same(Ident),
+    /// The value of another column in this type.
+    Cast(Ident, String),
+    /// An expression over columns of the table.
+    Expr { text: String, columns: Vec<Ident> },
+}
+
+/// Where an expression finds a column: `NEW.a`, or another column under which the value stands
+/// for the time being.
+pub(crate) type Source<'a> = &'a dyn Fn(&Ident) -> String;
+
+impl Conv {
+    /// Reads the expression of a directive. It has to be one expression over the table's columns.
+    pub(crate) fn of_directive(
+        conversion: &Conversion,
+        table: &Table,
+        dialect: Dialect,
+    ) -> Result<Self, Refused> {
+        Self::of_text(&conversion.expr, table, dialect)
+    }
+
+    /// Reads an expression.
+    pub(crate) fn of_text(text: &str, table: &Table, dialect: Dialect) -> Result<Self, Refused> {
+        let script = parse_script(&format!("SELECT ({text})"), dialect);
+        let query = match script.statements.as_slice() {
+            [only] if script.errors.is_empty() => match only.changes() {
+                [Change::Select { query }] if query.tables.is_empty() => Some(query),
+                _ => None,
+            },
+            _ => None,
+        };
+        let Some(query) = query else {
+            return refused(
+                format!("`{text}` is not one expression over the columns of {}", table.name),
+                "write one expression, without subqueries on tables and without a semicolon",
+            );
+        };
+        let columns: Vec<Ident> =
+            query.columns.iter().filter(|c| table.column(c).is_some()).cloned().collect();
+        // A lone name is that column.
+        if let [one] = columns.as_slice()
+            && (text.trim() == one.as_str() || text.trim() == dialect.quote(one))
+        {
+            return Ok(Self::Same(one.clone()));
+        }
+        Ok(Self::Expr { text: text.to_owned(), columns })
+    }
+
+    /// Columns that it reads.
+    pub(crate) fn columns(&self) -> Vec<Ident> {
+        match self {
+            Self::Same(column) | Self::Cast(column, _) => vec![column.clone()],
+            Self::Expr { columns, .. } => columns.clone(),
+        }
+    }
+
+    /// As SQL inside a query of the table, where its columns have their names.
+    pub(crate) fn plain(&self, dialect: Dialect) -> String {
+        match self {
+            Self::Same(column) => dialect.quote_if_needed(column),
+            Self::Cast(column, ty) => format!("CAST({} AS {ty})", dialect.quote_if_needed(column)),
+            Self::Expr { text, .. } => format!("({text})"),
+        }
+    }
+
+    /// As SQL where columns are found elsewhere. The text of an expression is never edited: it runs
+    /// over a row of one that gives the columns their names.
+    pub(crate) fn over(&self, source: Source<'_>, table: &ObjectName, dialect: Dialect) -> String {
+        match self {
+            Self::Same(column) => source(column),
+            Self::Cast(column, ty) => format!("CAST({} AS {ty})", source(column)),
+            Self::Expr { text, columns } if columns.is_empty() => format!("({text})"),
+            Self::Expr { text, columns } => {
+                let row: Vec<String> = columns
+                    .iter()
+                    .map(|c| format!("{} AS {}", source(c), dialect.quote_if_needed(c)))
+                    .collect();
+                format!(
+                    "(SELECT ({text}) FROM (SELECT {}) AS {})",
+                    row.join(", "),
+                    dialect.quote_if_needed(&table.name)
+                )
+            }
+        }
+    }
+}
+
+/// The directive for a column: the one that names it, or the only one that names none.
+pub(crate) fn directive_for<'c>(
+    all: &'c [Conversion],
+    column: &Ident,
+    only: bool,
+) -> Option<&'c Conversion> {
+    all.iter()
+        .find(|c| c.column.as_deref() == Some(column.as_str()))
+        .or_else(|| all.iter().find(|c| only && c.column.is_none()))
+}
+
+/// The type for a cast, without the length that a cast would cut at.
+pub(crate) fn bare_type(ty: &SqlType, dialect: Dialect) -> String {
+    let bare = SqlType { args: Vec::new(), ..ty.clone() };
+    if ty.args.is_empty() { render_type(ty, dialect) } else { render_type(&bare, dialect) }
+}
+
+/// Whether two values of a type differ, as SQL that is never NULL.
+///
+/// `=` takes some values for equal that are not the same (1.0 and 1.00, `'a'` and `'A'` in citext),
+/// and some types have none (json, point): for those the stored images are compared.
+pub(crate) fn differ(left: &str, right: &str, ty: Option<&SqlType>, dialect: Dialect) -> String {
+    let exact = ty.is_some_and(|ty| {
+        ty.dimensions == 0
+            && ty.schema.is_none()
+            && matches!(
+                ty.name.as_str(),
+                "smallint"
+                    | "integer"
+                    | "bigint"
+                    | "boolean"
+                    | "text"
+                    | "varchar"
+                    | "uuid"
+                    | "date"
+                    | "timestamp"
+                    | "timestamptz"
+                    | "bytea"
+                    | "oid"
+            )
+    });
+    match ty {
+        Some(ty) if !exact => {
+            let ty = bare_type(ty, dialect);
+            format!("ROW(CAST({left} AS {ty})) OPERATOR(pg_catalog.*<>) ROW(CAST({right} AS {ty}))")
+        }
+        _ => format!("{left} IS DISTINCT FROM {right}"),
+    }
+}

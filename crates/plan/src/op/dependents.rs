@@ -1,0 +1,182 @@
+//! What stands on a column and has to be made for its successor as well.
+//!
+//! The catalog knows how a rename moves through everything that mentions a column: so the column is
+//! renamed in a copy, and what differs afterwards is what depends on it, already rewritten.
+
+use downhaul_catalog::{Catalog, Constraint, Index, Origin, constraint_def, index_def};
+use downhaul_syntax::{
+    Change, ConstraintDef, ConstraintKind, Ident, IndexDef, ObjectName, Partitioning,
+};
+
+use super::{Refused, Scene, refused};
+
+/// Constraints and indexes of a column.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dependents {
+    /// CHECKs and foreign keys of the table: as they are, and over the successor.
+    pub(crate) rules: Vec<(Constraint, ConstraintDef)>,
+    /// UNIQUE constraints and the primary key.
+    pub(crate) keys: Vec<(Constraint, ConstraintDef)>,
+    /// Indexes that no constraint owns.
+    pub(crate) indexes: Vec<(Index, IndexDef)>,
+    /// Foreign keys of other tables that refer to the column.
+    pub(crate) incoming: Vec<(ObjectName, Constraint, ConstraintDef)>,
+}
+
+impl Dependents {
+    /// Finds them. `to` is the successor, which must not be there yet.
+    pub(crate) fn of(
+        scene: &Scene<'_>,
+        table: &ObjectName,
+        column: &Ident,
+        to: &Ident,
+    ) -> Result<Self, Refused> {
+        let before = scene.now;
+        let known = scene.table(table)?;
+        let name = known.name.clone();
+        if !known.inherits.is_empty() || is_inherited(before, &name) {
+            return refused(
+                format!("{name} is part of an inheritance tree or a partition"),
+                "change the partitioned table itself; with INHERITS, write the phases by hand",
+            );
+        }
+        let mut after = before.clone();
+        let rename =
+            Change::RenameColumn { table: name.clone(), from: column.clone(), to: to.clone() };
+        after.apply(&rename, Origin::Series(usize::MAX));
+        let Some(renamed) = after.table(&name) else {
+            return refused(format!("{name} is not known"), "give the schema with --schema FILE");
+        };
+        if known.partitioning != renamed.partitioning
+            || matches!(&known.partitioning, Some(Partitioning::By(key)) if mentions(key, column))
+        {
+            return refused(
+                format!("{name} is partitioned by {column}"),
+                "a partition key cannot be replaced in place: build a new table beside it",
+            );
+        }
+        if known.policies != renamed.policies {
+            return refused(
+                format!("a policy of {name} reads {column}"),
+                "drop the policy and create it over both columns in a migration before this one",
+            );
+        }
+        for (old, new) in known.columns.iter().zip(&renamed.columns) {
+            if old.name != *column && old.generated != new.generated {
+                return refused(
+                    format!("the generated column {name}.{} is computed from {column}", old.name),
+                    "drop the generated column first, and add it again afterwards",
+                );
+            }
+        }
+        for (view, old) in &before.views {
+            let reads = old.reads.iter().any(|r| r.table == name && r.column == *column)
+                || after.views.get(view).is_some_and(|new| new.query != old.query);
+            if reads {
+                return refused(
+                    format!("the view {view} reads {name}.{column}"),
+                    "drop the view in a migration before this one, and create it over the new column in one behind it; or let it read both for the time being",
+                );
+            }
+        }
+        let mut out = Self::default();
+        for (old, new) in known.constraints.iter().zip(&renamed.constraints) {
+            if let ConstraintKind::ForeignKey { table: target, referred, .. } = &old.kind
+                && *target == name
+                && key_of(known, referred).contains(column)
+            {
+                return refused(
+                    format!("{name} refers to itself through {column}"),
+                    "drop that foreign key in a migration before this one, and add it again afterwards",
+                );
+            }
+            if old.kind == new.kind {
+                continue;
+            }
+            let pair = (old.clone(), constraint_def(new));
+            match &old.kind {
+                ConstraintKind::Check { .. } | ConstraintKind::ForeignKey { .. } => {
+                    out.rules.push(pair);
+                }
+                ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. } => {
+                    out.keys.push(pair);
+                }
+                _ => {
+                    return refused(
+                        format!(
+                            "the constraint {} of {name} cannot be built without locking out writers",
+                            old.name.as_ref().map(Ident::to_string).unwrap_or_default()
+                        ),
+                        "drop it in a migration before this one, and add it again afterwards",
+                    );
+                }
+            }
+        }
+        for (old, new) in known.indexes.iter().zip(&renamed.indexes) {
+            let differs = (&old.parts, &old.predicate, &old.include)
+                != (&new.parts, &new.predicate, &new.include);
+            if differs {
+                out.indexes.push((old.clone(), index_def(new, &name)));
+            }
+        }
+        for other in before.mentioning(&name) {
+            if other == name {
+                continue;
+            }
+            let (Some(old), Some(new)) = (before.table(&other), after.table(&other)) else {
+                continue;
+            };
+            for (old, new) in old.constraints.iter().zip(&new.constraints) {
+                if old.kind != new.kind {
+                    out.incoming.push((other.clone(), old.clone(), constraint_def(new)));
+                    continue;
+                }
+                // REFERENCES t without columns means the key, whatever it is called.
+                if let ConstraintKind::ForeignKey { table: target, referred, .. } = &old.kind
+                    && *target == name
+                    && key_of(known, referred).contains(column)
+                {
+                    let mut def = constraint_def(old);
+                    if let ConstraintKind::ForeignKey { referred, .. } = &mut def.kind {
+                        *referred = key_of(known, &[])
+                            .iter()
+                            .map(|c| if c == column { to.clone() } else { c.clone() })
+                            .collect();
+                    }
+                    out.incoming.push((other.clone(), old.clone(), def));
+                }
+            }
+        }
+        if matches!(known.partitioning, Some(Partitioning::By(_)))
+            && !(out.indexes.is_empty() && out.keys.is_empty() && out.rules.is_empty())
+        {
+            return refused(
+                format!("{column} is indexed or constrained, and {name} is partitioned"),
+                "PostgreSQL builds no index CONCURRENTLY on a partitioned table: drop these first, and build them partition by partition afterwards",
+            );
+        }
+        Ok(out)
+    }
+}
+
+/// The columns that a foreign key refers to.
+fn key_of(table: &downhaul_catalog::Table, referred: &[Ident]) -> Vec<Ident> {
+    if referred.is_empty() { table.primary_key().to_vec() } else { referred.to_vec() }
+}
+
+/// Whether other tables are parts of this one by `INHERITS`, or it is itself a partition.
+fn is_inherited(catalog: &Catalog, name: &ObjectName) -> bool {
+    let partition = catalog
+        .table(name)
+        .is_some_and(|t| matches!(t.partitioning, Some(Partitioning::Of { .. })));
+    partition
+        || catalog
+            .mentioning(name)
+            .iter()
+            .any(|other| catalog.table(other).is_some_and(|t| t.inherits.contains(name)))
+}
+
+/// Whether the key of a partitioned table may name a column; rather too often than too seldom.
+fn mentions(key: &str, column: &Ident) -> bool {
+    key.to_lowercase().contains(&column.as_str().to_lowercase())
+}

@@ -1,0 +1,137 @@
+//! `DROP COLUMN`: first nobody has to write it, then nobody reads it, then it goes.
+
+use downhaul_catalog::render_type;
+use downhaul_syntax::{Change, Ident, ObjectName};
+
+use super::as_written::piece;
+use super::conversion::{Conv, directive_for};
+use super::pair::drop_constraint;
+use super::piece::{Piece, Side, Slot};
+use super::rules::not_null_check;
+use super::sync::Sync;
+use super::{Made, Refused, Scene, names};
+
+/// A column that goes.
+pub(crate) fn drop_column(
+    change: &Change,
+    table: &ObjectName,
+    column: &Ident,
+    text: Option<&str>,
+    scene: &Scene<'_>,
+) -> Result<Made, Refused> {
+    let dialect = scene.dialect();
+    let known = scene.table(table)?;
+    let mut made = Made::default();
+    let Some(found) = known.column(column) else {
+        // IF EXISTS, or a mistake that the server will tell.
+        made.push(Slot::CONTRACT, piece(change, text, scene, "")?);
+        return Ok(made);
+    };
+    let writable = found.generated.is_none() && found.identity.is_none();
+    let needs_value = found.not_null && found.default.is_none() && writable;
+    let in_key = known.primary_key().contains(column);
+    let back = directive_for(&scene.back, column, true)
+        .map(|directive| Conv::of_directive(directive, known, dialect))
+        .transpose()?;
+    if needs_value && !in_key {
+        match &back {
+            Some(back) => fed(known, found, back, scene, &mut made)?,
+            None => {
+                let (mut up, mut down) = (Side::default(), Side::default());
+                up.change(
+                    "The new release leaves it out when it inserts. The old one has to bear NULL in rows of the new one.",
+                    &Change::DropNotNull { table: known.name.clone(), column: column.clone() },
+                    dialect,
+                )?;
+                down.change(
+                    "Fails where the new release has inserted rows: fill them first.",
+                    &Change::SetNotNull { table: known.name.clone(), column: column.clone() },
+                    dialect,
+                )?;
+                made.push(Slot::EXPAND, Piece::made(up, down));
+                made.note(format!(
+                    "rows of the new release have no {table}.{column}, and `down` cannot make it NOT NULL again: say what they get with -- downhaul:back \"EXPRESSION\" above the statement (a value of type {})",
+                    found.ty.as_ref().map(|ty| render_type(ty, dialect)).unwrap_or_default()
+                ));
+            }
+        }
+    }
+    let why = "Neither release uses it. Downhaul keeps its values, and `down` brings them back.";
+    made.push(Slot::CONTRACT, piece(change, text, scene, why)?);
+    Ok(made)
+}
+
+/// The old release goes on finding values: a trigger writes them for the new release.
+fn fed(
+    known: &downhaul_catalog::Table,
+    found: &downhaul_catalog::Column,
+    back: &Conv,
+    scene: &Scene<'_>,
+    made: &mut Made,
+) -> Result<(), Refused> {
+    let dialect = scene.dialect();
+    let (table, column) = (&known.name, &found.name);
+    let (trigger, function) = Sync::named(scene.now, known, column.as_str());
+    let first = back
+        .columns()
+        .into_iter()
+        .filter(|c| c != column)
+        .map(|c| {
+            let ty = known.column(&c).and_then(|column| column.ty.clone());
+            (c, ty)
+        })
+        .collect();
+    let sync = Sync {
+        dialect,
+        table: table.clone(),
+        first,
+        second: vec![(column.clone(), found.ty.clone())],
+        forward: vec![back.clone()],
+        back: Vec::new(),
+        required: vec![column.clone()],
+        trigger,
+        function,
+        schema: table.schema.clone().or_else(|| scene.now.default_schema.clone()),
+    };
+    let check = names::free_part(scene.now, table, &format!("{}_{column}_not_null", table.name));
+    let (mut up, mut down) = (Side::default(), Side::default());
+    sync.fill_only(
+        &mut up,
+        "The new release leaves the column out when it inserts: the trigger gives the old one what it expects.",
+    );
+    sync.drop(&mut down, "");
+    made.push(Slot::EXPAND, Piece::made(up, down));
+
+    let (mut up, mut down) = (Side::default(), Side::default());
+    sync.drop(&mut up, "The old release is gone.");
+    let light = Change::AddConstraint {
+        table: table.clone(),
+        constraint: not_null_check(column, &check, dialect),
+        if_not_exists: false,
+    };
+    up.change("", &Change::DropNotNull { table: table.clone(), column: column.clone() }, dialect)?;
+    down.change(
+        "Proves in the background that no row lacks it, then NOT NULL in an instant.",
+        &light,
+        dialect,
+    )?;
+    down.sql(
+        "What was inserted since has none yet.",
+        format!(
+            "UPDATE {} SET {q} = {}\nWHERE {q} IS NULL",
+            dialect.quote_name_if_needed(table),
+            back.plain(dialect),
+            q = dialect.quote_if_needed(column)
+        ),
+    );
+    down.change(
+        "",
+        &Change::ValidateConstraint { table: table.clone(), name: check.clone() },
+        dialect,
+    )?;
+    down.change("", &Change::SetNotNull { table: table.clone(), column: column.clone() }, dialect)?;
+    down.change("", &drop_constraint(table, &check), dialect)?;
+    sync.fill_only(&mut down, "");
+    made.push(Slot::CONTRACT, Piece::made(up, down));
+    Ok(())
+}

@@ -1,0 +1,312 @@
+//! One change, shipped around a release: expand, backfill, contract.
+//!
+//! Each operation is one file, `<verb>_<object>.rs`. It takes a change and the catalog before it
+//! and gives [`Piece`]s, each in the phase to which it belongs, with its way back. [`expand`] puts
+//! the pieces of a whole file together, replays them, and proves that the way back of every phase
+//! leads to the schema before it, and that the last phase leads where the file itself would have.
+
+mod add_column;
+mod add_constraint;
+mod alter_column_type;
+mod as_written;
+mod conversion;
+mod create_index;
+mod dependents;
+mod drop_column;
+mod drop_index;
+mod names;
+mod pair;
+mod piece;
+mod rename_column;
+mod rename_table;
+mod reshape_columns;
+mod rules;
+mod series;
+mod set_not_null;
+mod sync;
+
+use downhaul_catalog::{Catalog, Origin};
+use downhaul_syntax::{
+    Change, Conversion, Dialect, DirectiveKind, Ident, ObjectName, Parsed, Script, Span, Statement,
+    parse_script,
+};
+
+pub use piece::{PhaseFile, Side};
+pub use series::Expansion;
+
+use piece::{Piece, Slot};
+
+/// When the objects of the file itself come into being: behind all that the series made.
+pub(crate) const HERE: Origin = Origin::Series(usize::MAX - 1);
+
+/// A statement that cannot be expanded. Nothing is guessed: what cannot be derived is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}\n  next: {next}")]
+pub struct Refusal {
+    /// The statement in the file.
+    pub span: Span,
+    /// What stands in the way.
+    pub what: String,
+    /// What to write instead.
+    pub next: String,
+}
+
+/// A refusal without its place.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    what: String,
+    next: String,
+}
+
+/// Refuses.
+fn refused<T>(what: impl Into<String>, next: impl Into<String>) -> Result<T, Refused> {
+    Err(Refused { what: what.into(), next: next.into() })
+}
+
+/// What an operation makes.
+#[derive(Debug, Default)]
+pub(crate) struct Made {
+    /// Pieces and the phase of each, in order.
+    pieces: Vec<(Slot, Piece)>,
+    /// What a person should know before it runs.
+    notes: Vec<String>,
+}
+
+impl Made {
+    fn push(&mut self, slot: Slot, piece: Piece) {
+        self.pieces.push((slot, piece));
+    }
+
+    fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
+    fn append(&mut self, other: Self) {
+        self.pieces.extend(other.pieces);
+        self.notes.extend(other.notes);
+    }
+}
+
+/// What an operation knows.
+pub(crate) struct Scene<'a> {
+    /// The schema that it meets: what the expand phases of earlier statements leave.
+    now: &'a Catalog,
+    /// `-- downhaul:forward` of the statement.
+    forward: Vec<Conversion>,
+    /// `-- downhaul:back` of the statement.
+    back: Vec<Conversion>,
+}
+
+impl Scene<'_> {
+    fn dialect(&self) -> Dialect {
+        self.now.dialect
+    }
+
+    /// The table, which has to be known with all its columns.
+    fn table(&self, name: &ObjectName) -> Result<&downhaul_catalog::Table, Refused> {
+        match self.now.table(name) {
+            Some(table) if !table.columns_unknown && !table.assumed => Ok(table),
+            _ => refused(
+                format!("no migration creates the table {name}"),
+                "give the schema that is there before the first migration with --schema FILE (the output of pg_dump --schema-only)",
+            ),
+        }
+    }
+
+    /// The column.
+    fn column(
+        &self,
+        table: &ObjectName,
+        column: &Ident,
+    ) -> Result<&downhaul_catalog::Column, Refused> {
+        match self.table(table)?.column(column) {
+            Some(found) => Ok(found),
+            None => refused(
+                format!("{table} has no column {column}"),
+                "check the name; the migrations before this file decide what is there",
+            ),
+        }
+    }
+}
+
+/// Rewrites a file into phases, given the schema before it. `name` is the migration's name
+/// without its version.
+pub fn expand(script: &Script, before: &Catalog, name: &str) -> Result<Expansion, Refusal> {
+    let at = |span: Span| {
+        move |refused: Refused| Refusal { span, what: refused.what, next: refused.next }
+    };
+    if let Some(error) = script.errors.first() {
+        return Err(Refusal {
+            span: error.span,
+            what: error.message.clone(),
+            next: "mend the file".into(),
+        });
+    }
+    let mut now = before.clone();
+    let mut all: Vec<Made> = Vec::new();
+    let mut touched: Vec<(ObjectName, Option<Ident>)> = Vec::new();
+    for (index, statement) in script.statements.iter().enumerate() {
+        let made = one_statement(script, index, statement, &now).map_err(at(statement.span))?;
+        claim(statement, &made, &now, &mut touched).map_err(at(statement.span))?;
+        for (slot, piece) in &made.pieces {
+            if *slot == Slot::EXPAND {
+                for sql in piece.up_sql() {
+                    now.apply_script(&parse_script(&sql, before.dialect), HERE);
+                }
+            }
+        }
+        all.push(made);
+    }
+    let whole = script.statements.first().map_or_else(Span::default, |s| s.span);
+    series::assemble(script, before, name, all).map_err(at(whole))
+}
+
+/// Refuses a second change of something that an earlier statement takes through the phases: the
+/// two would meet half done.
+fn claim(
+    statement: &Statement,
+    made: &Made,
+    now: &Catalog,
+    touched: &mut Vec<(ObjectName, Option<Ident>)>,
+) -> Result<(), Refused> {
+    let mut mine = Vec::new();
+    for change in statement.changes() {
+        mine.extend(claims_of(change).into_iter().map(|(t, c)| (now.normalize(t), c.cloned())));
+    }
+    for (table, column) in &mine {
+        let clash = touched.iter().any(|(other, part)| {
+            other == table && (part.is_none() || column.is_none() || part == column)
+        });
+        if clash {
+            let what =
+                column.as_ref().map_or_else(|| table.to_string(), |c| format!("{table}.{c}"));
+            return refused(
+                format!("{what} is changed by an earlier statement of the file, in phases"),
+                "put the second change into a migration of its own, behind this one",
+            );
+        }
+    }
+    if made.pieces.iter().any(|(slot, _)| *slot != Slot::EXPAND) {
+        touched.extend(mine);
+    }
+    Ok(())
+}
+
+/// The parts of the schema that a change is about.
+fn claims_of(change: &Change) -> Vec<(&ObjectName, Option<&Ident>)> {
+    match change {
+        Change::RenameColumn { table, from, to } => vec![(table, Some(from)), (table, Some(to))],
+        Change::AlterColumnType { table, column, .. }
+        | Change::SetNotNull { table, column }
+        | Change::DropNotNull { table, column }
+        | Change::SetDefault { table, column, .. }
+        | Change::DropDefault { table, column }
+        | Change::DropColumn { table, column, .. } => vec![(table, Some(column))],
+        Change::AddColumn { table, column, .. } => vec![(table, Some(&column.name))],
+        Change::RenameTable { from, to } => vec![(from, None), (to, None)],
+        Change::DropTable { name, .. } => vec![(name, None)],
+        _ => Vec::new(),
+    }
+}
+
+/// The pieces of one statement.
+fn one_statement(
+    script: &Script,
+    index: usize,
+    statement: &Statement,
+    now: &Catalog,
+) -> Result<Made, Refused> {
+    if let Parsed::Unparsed(error) = &statement.parsed {
+        return refused(
+            format!("the statement is not understood: {}", error.message),
+            "put it into a migration of its own",
+        );
+    }
+    if statement.copy_data.is_some() {
+        return refused("COPY with its rows in the file", "write them as INSERT");
+    }
+    let from = index.checked_sub(1).map_or(0, |i| script.statements[i].span.end);
+    let mut scene = Scene { now, forward: Vec::new(), back: Vec::new() };
+    for directive in &script.directives {
+        if directive.span.start >= from && directive.span.start < statement.span.end {
+            match &directive.kind {
+                DirectiveKind::Forward(conversion) => scene.forward.push(conversion.clone()),
+                DirectiveKind::Back(conversion) => scene.back.push(conversion.clone()),
+                _ => {}
+            }
+        }
+    }
+    let changes = statement.changes();
+    if reshape_columns::is_meant(changes, &scene) {
+        return reshape_columns::reshape_columns(changes, &scene);
+    }
+    if let [only] = changes {
+        return one_change(only, Some(&statement.text), &scene);
+    }
+    // Several actions of one ALTER TABLE: as they stand where all are safe, else one by one.
+    let mut made = Made::default();
+    let mut met = now.clone();
+    for at in now.statement_order(changes) {
+        let scene = Scene { now: &met, forward: scene.forward.clone(), back: scene.back.clone() };
+        let one = one_change(&changes[at], None, &scene)?;
+        for (slot, piece) in &one.pieces {
+            if *slot == Slot::EXPAND {
+                for sql in piece.up_sql() {
+                    met.apply_script(&parse_script(&sql, now.dialect), HERE);
+                }
+            }
+        }
+        made.append(one);
+    }
+    let plain = |(slot, piece): &(Slot, Piece)| {
+        *slot == Slot::EXPAND && matches!(piece, Piece::AsWritten { .. })
+    };
+    if made.pieces.iter().all(plain) {
+        let notes = std::mem::take(&mut made.notes);
+        made = Made { pieces: Vec::new(), notes };
+        made.push(Slot::EXPAND, Piece::as_written(statement.text.clone()));
+    }
+    Ok(made)
+}
+
+/// The pieces of one change. `text` is the statement, where it makes no other change.
+fn one_change(change: &Change, text: Option<&str>, scene: &Scene<'_>) -> Result<Made, Refused> {
+    if scene.dialect() != Dialect::Postgres {
+        return refused(
+            format!("`expand` does not write phases for {} yet", scene.dialect()),
+            "it covers PostgreSQL; `downhaul lint` and `downhaul explain` say what is safe elsewhere",
+        );
+    }
+    match change {
+        Change::RenameColumn { table, from, to } => {
+            rename_column::rename_column(table, from, to, scene)
+        }
+        Change::RenameTable { from, to } if scene.now.table(from).is_some() => {
+            rename_table::rename_table(from, to, scene)
+        }
+        Change::AlterColumnType { table, column, ty, collation, using } => {
+            let wanted = alter_column_type::Wanted {
+                ty,
+                collation: collation.as_deref(),
+                using: using.as_ref(),
+            };
+            alter_column_type::alter_column_type(change, table, column, &wanted, text, scene)
+        }
+        Change::SetNotNull { table, column } => set_not_null::set_not_null(table, column, scene),
+        Change::DropNotNull { table, column } => {
+            set_not_null::drop_not_null(change, table, column, text, scene)
+        }
+        Change::AddColumn { table, column, .. } => {
+            add_column::add_column(change, table, column, text, scene)
+        }
+        Change::DropColumn { table, column, .. } => {
+            drop_column::drop_column(change, table, column, text, scene)
+        }
+        Change::AddConstraint { table, constraint, .. } => {
+            add_constraint::add_constraint(change, table, constraint, text, scene)
+        }
+        Change::CreateIndex { index, .. } => create_index::create_index(change, index, text, scene),
+        Change::DropIndex { .. } => drop_index::drop_index(change, text, scene),
+        _ => as_written::as_written(change, text, scene),
+    }
+}

@@ -1,0 +1,259 @@
+//! `RENAME COLUMN`: both names at once, kept in step, until nobody uses the old one.
+
+use downhaul_catalog::column_def;
+use downhaul_syntax::{Change, ColumnDef, ConstraintDef, ConstraintKind, Ident, ObjectName};
+
+use super::conversion::Conv;
+use super::dependents::Dependents;
+use super::pair::{Pair, Twin, create, drop_constraint, rename_constraint, trigger_names};
+use super::piece::{Piece, Side, Slot};
+use super::rules::Rules;
+use super::sync::Sync;
+use super::{Made, Refused, Scene, refused};
+
+/// A renamed column.
+pub(crate) fn rename_column(
+    table: &ObjectName,
+    from: &Ident,
+    to: &Ident,
+    scene: &Scene<'_>,
+) -> Result<Made, Refused> {
+    let known = scene.table(table)?;
+    let column = scene.column(table, from)?;
+    if known.column(to).is_some() {
+        return refused(format!("{table} has a column {to} already"), "choose another name");
+    }
+    let pair = Pair { scene, table: known.name.clone(), old: column.clone(), new: to.clone() };
+    phases(&pair)
+}
+
+#[allow(clippy::too_many_lines, reason = "the three phases stand side by side")]
+fn phases(pair: &Pair<'_>) -> Result<Made, Refused> {
+    let Pair { scene, table, old, new } = pair;
+    let (now, dialect) = (scene.now, scene.dialect());
+    let known = scene.table(table)?;
+    if old.generated.is_some() {
+        return refused(
+            format!("{table}.{} is a generated column", old.name),
+            "add a second generated column under the new name, and drop the old one later",
+        );
+    }
+    if old.identity.is_some() {
+        return refused(
+            format!("{table}.{} is an identity column", old.name),
+            "keep the name, or write the phases by hand: numbers would come from two places",
+        );
+    }
+    let parts = Dependents::of(scene, table, &old.name, new)?;
+    let in_primary_key = known.primary_key().contains(&old.name);
+    if in_primary_key || !parts.incoming.is_empty() {
+        return refused(
+            format!("{table}.{} is part of the primary key, or foreign keys refer to it", old.name),
+            "keep the name of the key: a view with the new name serves readers (CREATE VIEW … AS SELECT … AS new_name)",
+        );
+    }
+    let mut made = Made::default();
+    if let Some(name) = trigger_names(known) {
+        made.note(format!(
+                "{table} has triggers ({name}): they fire for every row that the backfill writes, and one that reads or sets {} has to know {new} too",
+                old.name
+            ));
+    }
+    if old.default.is_some() && !old.not_null {
+        made.note(format!(
+                "{table}.{new} may be NULL and {} has a default: until contract, an INSERT that writes NULL to {new} gets that default",
+                old.name
+            ));
+    }
+
+    let rule_twins = parts
+        .rules
+        .iter()
+        .map(|(constraint, def)| pair.twin(constraint.name.as_ref(), def.clone()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let key_twins = parts
+        .keys
+        .iter()
+        .map(|(constraint, def)| pair.twin(constraint.name.as_ref(), def.clone()))
+        .collect::<Result<Vec<_>, _>>()?;
+    for twin in &key_twins {
+        if matches!(twin.def.kind, ConstraintKind::Unique { nulls_not_distinct: true, .. }) {
+            return refused(
+                format!("the constraint {} takes NULLs for equal", twin.old),
+                "drop it in a migration before this one, and add it again afterwards",
+            );
+        }
+    }
+    let index_twins = parts
+        .indexes
+        .iter()
+        .map(|(index, def)| pair.twin(Some(&index.name.name), def.clone()))
+        .collect::<Result<Vec<_>, _>>()?;
+
+    let new_rules = Rules {
+        not_null: pair.not_null_rule(new),
+        constraints: rule_twins
+            .iter()
+            .map(|t| ConstraintDef { name: Some(t.new.clone()), ..t.def.clone() })
+            .collect(),
+    };
+    let old_rules = Rules {
+        not_null: pair.not_null_rule(&old.name),
+        constraints: parts.rules.iter().map(|(c, _)| downhaul_catalog::constraint_def(c)).collect(),
+    };
+    let (trigger, function) = Sync::named(now, known, &format!("{}_{new}", old.name));
+    let sync = Sync {
+        dialect,
+        table: table.clone(),
+        first: vec![(old.name.clone(), old.ty.clone())],
+        second: vec![(new.clone(), old.ty.clone())],
+        forward: vec![Conv::Same(old.name.clone())],
+        back: vec![Conv::Same(new.clone())],
+        required: if old.not_null { vec![new.clone()] } else { Vec::new() },
+        trigger,
+        function,
+        schema: table.schema.clone().or_else(|| now.default_schema.clone()),
+    };
+
+    // Expand: the new name comes, and both follow each other.
+    let (mut up, mut down) = (Side::default(), Side::default());
+    let bare = ColumnDef { name: new.clone(), not_null: false, default: None, ..column_def(old) };
+    let bare = ColumnDef { not_null_name: None, comment: None, ..bare };
+    up.change(
+        "Empty and without a default: this touches no row, and holds its lock for an instant.",
+        &Change::AddColumn {
+            table: table.clone(),
+            column: bare,
+            if_not_exists: false,
+            position: None,
+        },
+        dialect,
+    )?;
+    pair.describe(new, &mut up)?;
+    sync.create(
+            &mut up,
+            "Whoever writes one name, the other follows. The trigger compares values and asks no client who it is; it stands before the first row is copied, so that none is missed.",
+        );
+    new_rules.add(
+            table,
+            dialect,
+            &mut up,
+            "What binds the old name binds the new one. NOT VALID: rows that are not filled yet are left alone.",
+        )?;
+    for (at, twin) in key_twins.iter().enumerate() {
+        let why = if at == 0 {
+            "The new name needs the same keys, for ON CONFLICT and for speed. CONCURRENTLY: writers go on."
+        } else {
+            ""
+        };
+        up.change(why, &create(pair.key_index(twin)?), dialect)?;
+    }
+    for (at, twin) in index_twins.iter().enumerate() {
+        let why = if at == 0 {
+            "The new name needs the same indexes. CONCURRENTLY: writers go on."
+        } else {
+            ""
+        };
+        up.change(why, &create(pair.index(twin)), dialect)?;
+    }
+    sync.drop(&mut down, "Nobody uses the new name yet, or no longer.");
+    down.change("Its indexes and constraints go with it.", &pair.drop_column(new), dialect)?;
+    made.push(Slot::EXPAND, Piece::made(up, down));
+
+    // Backfill: the rows that nobody has written since.
+    let (mut up, mut down) = (Side::default(), Side::default());
+    up.sql(
+        "Downhaul runs this in small batches, by key. Run by another client it is one long UPDATE.",
+        sync.backfill(),
+    );
+    new_rules.promote(table, dialect, &mut up)?;
+    let mut why = "The index is there: the constraint takes it over in an instant.";
+    for twin in &key_twins {
+        up.change(why, &pair.key_over_index(twin), dialect)?;
+        why = "";
+    }
+    old_rules.demote(
+            table,
+            dialect,
+            &mut up,
+            "From here on the rules of the old name bind new rows only: so that the way back from contract, where it comes back empty, takes no scan either.",
+        )?;
+    down.sql(
+            "Fills the old name again with what was written after contract. Nothing to do where contract never ran.",
+            sync.backfill_back(),
+        );
+    old_rules.promote(table, dialect, &mut down)?;
+    for twin in &key_twins {
+        // Dropping the constraint would drop the index: it is built anew.
+        down.change("", &drop_constraint(table, &twin.new), dialect)?;
+    }
+    new_rules.demote(table, dialect, &mut down, "The new name is the half filled one again.")?;
+    for twin in &key_twins {
+        down.change("", &create(pair.key_index(twin)?), dialect)?;
+    }
+    made.push(Slot::BACKFILL, Piece::made(up, down));
+
+    // Contract: the old name goes.
+    let (mut up, mut down) = (Side::default(), Side::default());
+    sync.drop(&mut up, "The old release is gone: nothing has to follow any more.");
+    up.change("The values are all in the new column.", &pair.drop_column(&old.name), dialect)?;
+    if let Some(default) = &old.default {
+        up.change(
+            "",
+            &Change::SetDefault {
+                table: table.clone(),
+                column: new.clone(),
+                default: default.clone(),
+            },
+            dialect,
+        )?;
+        down.change(
+            "",
+            &Change::DropDefault { table: table.clone(), column: new.clone() },
+            dialect,
+        )?;
+    }
+    let mut why = "The successors take the old names.";
+    for twin in rule_twins.iter().chain(&key_twins) {
+        up.change(why, &rename_constraint(table, &twin.new, &twin.old), dialect)?;
+        down.change("", &rename_constraint(table, &twin.old, &twin.new), dialect)?;
+        why = "";
+    }
+    for twin in &index_twins {
+        up.change(why, &pair.rename_index(&twin.new, &twin.old), dialect)?;
+        down.change("", &pair.rename_index(&twin.old, &twin.new), dialect)?;
+        why = "";
+    }
+    let back = ColumnDef { not_null: false, not_null_name: None, comment: None, ..column_def(old) };
+    // With the default in the statement every old row would get it, which is not what it held.
+    let default = back.default.clone();
+    let back = ColumnDef { default: None, ..back };
+    down.change(
+            "The old name comes back empty; `down` of the backfill fills it. Both follow each other again.",
+            &Change::AddColumn { table: table.clone(), column: back, if_not_exists: false, position: None },
+            dialect,
+        )?;
+    if let Some(default) = default {
+        down.change(
+            "",
+            &Change::SetDefault { table: table.clone(), column: old.name.clone(), default },
+            dialect,
+        )?;
+    }
+    pair.describe(&old.name, &mut down)?;
+    sync.create(&mut down, "");
+    old_rules.add(table, dialect, &mut down, "")?;
+    for (constraint, _) in &parts.keys {
+        let twin =
+            pair.twin(constraint.name.as_ref(), downhaul_catalog::constraint_def(constraint))?;
+        let as_before = Twin { new: twin.old.clone(), ..twin };
+        down.change("", &create(pair.key_index(&as_before)?), dialect)?;
+        down.change("", &pair.key_over_index(&as_before), dialect)?;
+    }
+    for (index, _) in &parts.indexes {
+        let def = downhaul_catalog::index_def(index, table);
+        down.change("", &create(def), dialect)?;
+    }
+    made.push(Slot::CONTRACT, Piece::made(up, down));
+    Ok(made)
+}

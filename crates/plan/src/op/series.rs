@@ -1,0 +1,203 @@
+//! Pieces put together to migrations, replayed, and proven to come back.
+
+use downhaul_catalog::{Catalog, DiffOptions, NotInvertedKind, diff, inverse_script, render};
+use downhaul_syntax::{Change, Script, parse_script};
+
+use super::piece::{PhaseFile, Piece, Side, Slot, Step};
+use super::{HERE, Made, Refused, refused};
+use crate::Phase;
+
+/// A file rewritten.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expansion {
+    /// Migrations in the order in which they run; one without a phase where the file was safe.
+    pub files: Vec<PhaseFile>,
+    /// What a person should know before any of them runs.
+    pub notes: Vec<String>,
+    /// How the schema behind the last one differs from the one behind the file itself, the order of
+    /// columns aside.
+    pub remaining: Vec<String>,
+}
+
+/// Puts the pieces of all statements together.
+pub(crate) fn assemble(
+    script: &Script,
+    before: &Catalog,
+    name: &str,
+    all: Vec<Made>,
+) -> Result<Expansion, Refused> {
+    let mut out = Expansion::default();
+    let mut now = before.clone();
+    let mut built: Vec<(Slot, Side, Side)> = Vec::new();
+    let mut plain = true;
+    for slot in Slot::ALL {
+        let (mut up, mut downs) = (Side::default(), Vec::new());
+        let met = now.clone();
+        let mut any = false;
+        for piece in all.iter().flat_map(|made| &made.pieces).filter(|(s, _)| *s == slot) {
+            any = true;
+            plain &= slot == Slot::EXPAND && matches!(piece.1, Piece::AsWritten { .. });
+            let (there, back) = both_ways(&piece.1, &now, &mut out.notes);
+            for step in &there.steps {
+                let problems = now.apply_script(&parse_script(&step.sql, before.dialect), HERE);
+                if let Some((_, _, problem)) = problems.first() {
+                    return refused(
+                        format!(
+                            "the {} step `{}` cannot run: {problem}",
+                            slot.suffix(),
+                            first_line(&step.sql)
+                        ),
+                        "check the names against the migrations before this file; --schema names what was there before them",
+                    );
+                }
+            }
+            up.append(there);
+            downs.push(back);
+        }
+        if !any {
+            continue;
+        }
+        let mut down = Side::default();
+        for back in downs.into_iter().rev() {
+            down.append(back);
+        }
+        let down = indexes_last(down, &now);
+        prove(&met, &now, &down, slot)?;
+        built.push((slot, up, down));
+    }
+    for made in all {
+        out.notes.extend(made.notes);
+    }
+    let mut meant = before.clone();
+    meant.apply_script(script, HERE);
+    out.remaining = diff(&meant, &now, DiffOptions::default())
+        .into_iter()
+        .map(|difference| difference.to_string())
+        .collect();
+    let count = built.len();
+    for (at, (slot, up, down)) in built.into_iter().enumerate() {
+        out.files.push(file(name, (at + 1, count), slot, plain, &up, &down));
+    }
+    Ok(out)
+}
+
+/// A piece as the statements of both directions.
+fn both_ways(piece: &Piece, now: &Catalog, notes: &mut Vec<String>) -> (Side, Side) {
+    match piece {
+        Piece::Made { up, down } => (up.clone(), down.clone()),
+        Piece::AsWritten { why, text } => {
+            let mut up = Side::default();
+            up.sql(why, text.clone());
+            let inverse = inverse_script(&parse_script(text, now.dialect), now);
+            for item in &inverse.not_inverted {
+                if item.kind != NotInvertedKind::Data {
+                    notes.push(format!("down: {}", item.reason));
+                }
+            }
+            let mut down = Side::default();
+            for statement in inverse.statements {
+                down.sql("", statement.sql);
+            }
+            (up, down)
+        }
+    }
+}
+
+/// Indexes that a way back has to build come last, and CONCURRENTLY: the table was in use all the
+/// while. Those of a table that the way back makes itself stay where they are.
+fn indexes_last(down: Side, now: &Catalog) -> Side {
+    let (mut first, mut last) = (Side::default(), Side::default());
+    for step in down.steps {
+        let script = parse_script(&step.sql, now.dialect);
+        let moved = match script.statements.first().map(|s| s.changes()) {
+            Some([Change::CreateIndex { index, concurrently: false, if_not_exists }])
+                if now.table(&index.table).is_some_and(|t| t.partitioning.is_none())
+                    && now.dialect == downhaul_syntax::Dialect::Postgres =>
+            {
+                let change = Change::CreateIndex {
+                    index: index.clone(),
+                    concurrently: true,
+                    if_not_exists: *if_not_exists,
+                };
+                render(&change, now.dialect).ok()
+            }
+            _ => None,
+        };
+        match moved {
+            Some(statements) => {
+                for sql in statements {
+                    last.steps.push(Step { why: step.why.clone(), sql });
+                }
+            }
+            None => first.steps.push(step),
+        }
+    }
+    first.append(last);
+    first
+}
+
+/// Replays a way back; it has to lead to the schema before.
+fn prove(met: &Catalog, after: &Catalog, down: &Side, slot: Slot) -> Result<(), Refused> {
+    let mut back = after.clone();
+    for step in &down.steps {
+        let problems = back.apply_script(&parse_script(&step.sql, met.dialect), HERE);
+        if let Some((_, _, problem)) = problems.first() {
+            return refused(
+                format!(
+                    "the way back of {} would be refused at `{}`: {problem}",
+                    slot.suffix(),
+                    first_line(&step.sql)
+                ),
+                "this is a mistake of Downhaul's: please report it, and write the phases by hand",
+            );
+        }
+    }
+    match diff(met, &back, DiffOptions::default()).first() {
+        None => Ok(()),
+        Some(difference) => refused(
+            format!("the way back of {} is not exact: {difference}", slot.suffix()),
+            "ship this statement in a migration of its own; `downhaul generate-down` says what cannot be undone",
+        ),
+    }
+}
+
+fn first_line(sql: &str) -> &str {
+    sql.lines().next().unwrap_or_default()
+}
+
+/// When a phase runs, for the head of its file.
+fn when(phase: Phase, part: u8) -> &'static str {
+    match (phase, part) {
+        (Phase::Expand, _) => "before the release. The running release does not notice",
+        (Phase::Backfill, 0) => "while the running release works, before the next one reads",
+        (Phase::Backfill, _) => "once the rows are filled; each lock is held for an instant",
+        (Phase::Contract, 0) => "when the old release is gone everywhere",
+        (Phase::Contract, _) => "right behind the contract, in a transaction of its own",
+    }
+}
+
+fn file(
+    name: &str,
+    (number, count): (usize, usize),
+    slot: Slot,
+    plain: bool,
+    up: &Side,
+    down: &Side,
+) -> PhaseFile {
+    if plain {
+        return PhaseFile { phase: None, name: name.to_owned(), up: up.text(), down: down.text() };
+    }
+    let head = format!("-- downhaul:phase {}\n", slot.phase);
+    let title = format!("-- {name}, {number} of {count}: {}.\n\n", when(slot.phase, slot.part));
+    let back = if down.is_empty() {
+        format!("-- Takes back nothing: {}\n", "what this phase wrote goes with the phase before.")
+    } else {
+        String::new()
+    };
+    PhaseFile {
+        phase: Some(slot.phase),
+        name: format!("{name}_{}", slot.suffix()),
+        up: format!("{head}{title}{}", up.text()),
+        down: format!("{head}-- Takes back {name}, {number} of {count}.\n\n{back}{}", down.text()),
+    }
+}
