@@ -27,8 +27,8 @@ mod sync;
 
 use downhaul_catalog::{Catalog, Origin};
 use downhaul_syntax::{
-    Change, Conversion, Dialect, DirectiveKind, Ident, ObjectName, Parsed, Script, Span, Statement,
-    parse_script,
+    Change, ConstraintKind, Conversion, Dialect, DirectiveKind, Ident, ObjectName, Parsed, Script,
+    Span, Statement, parse_script,
 };
 
 pub use piece::{PhaseFile, Side};
@@ -172,6 +172,9 @@ fn claim(
     let mut mine = Vec::new();
     for change in statement.changes() {
         mine.extend(claims_of(change).into_iter().map(|(t, c)| (now.normalize(t), c.cloned())));
+        if let Change::AlterColumnType { table, .. } = change {
+            mine.extend(references_to(&now.normalize(table), now));
+        }
     }
     for (table, column) in &mine {
         let clash = touched.iter().any(|(other, part)| {
@@ -190,6 +193,22 @@ fn claim(
         touched.extend(mine);
     }
     Ok(())
+}
+
+/// Columns of other tables that refer to a table, and columns that a table's own references name:
+/// a change of places moves both ends.
+fn references_to(table: &ObjectName, now: &Catalog) -> Vec<(ObjectName, Option<Ident>)> {
+    let mut out = Vec::new();
+    for other in now.mentioning(table) {
+        for constraint in now.table(&other).map(|t| t.constraints.as_slice()).unwrap_or_default() {
+            if let ConstraintKind::ForeignKey { columns, table: target, .. } = &constraint.kind
+                && target == table
+            {
+                out.extend(columns.iter().map(|c| (other.clone(), Some(c.clone()))));
+            }
+        }
+    }
+    out
 }
 
 /// The parts of the schema that a change is about.

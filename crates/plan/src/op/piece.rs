@@ -1,7 +1,7 @@
 //! What an operation is made of: steps, each with the reason why it is there.
 
 use downhaul_catalog::render;
-use downhaul_syntax::{Change, Dialect};
+use downhaul_syntax::{Change, Dialect, ObjectName};
 
 use super::{Refused, refused};
 use crate::Phase;
@@ -72,6 +72,30 @@ impl Side {
         };
         for (at, sql) in statements.into_iter().enumerate() {
             self.sql(if at == 0 { why } else { "" }, sql);
+        }
+        Ok(self)
+    }
+
+    /// Adds several actions on one table as one `ALTER TABLE`: nobody sees the state between them.
+    pub(crate) fn together(
+        &mut self,
+        why: &str,
+        table: &ObjectName,
+        changes: &[Change],
+        dialect: Dialect,
+    ) -> Result<&mut Self, Refused> {
+        let mut parts = Self::default();
+        for change in changes {
+            parts.change("", change, dialect)?;
+        }
+        let head = format!("ALTER TABLE {} ", dialect.quote_name_if_needed(table));
+        let actions: Option<Vec<&str>> =
+            parts.steps.iter().map(|step| step.sql.strip_prefix(&head)).collect();
+        match actions {
+            Some(actions) => {
+                self.sql(why, format!("{head}{}", actions.join(",\n    ")));
+            }
+            None => self.append(parts),
         }
         Ok(self)
     }

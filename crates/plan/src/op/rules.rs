@@ -110,21 +110,19 @@ impl Rules {
                 if_exists: false,
                 cascade: false,
             };
-            side.change(why, &drop, dialect)?;
-            why = "";
             let constraint = ConstraintDef { not_valid: true, ..constraint.clone() };
             let add =
                 Change::AddConstraint { table: table.clone(), constraint, if_not_exists: false };
-            side.change("", &add, dialect)?;
+            side.together(why, table, &[drop, add], dialect)?;
+            why = "";
         }
         for (column, check) in &self.not_null {
             let constraint = not_null_check(column, check, dialect);
             let add =
                 Change::AddConstraint { table: table.clone(), constraint, if_not_exists: false };
-            side.change(why, &add, dialect)?;
-            why = "";
             let drop = Change::DropNotNull { table: table.clone(), column: column.clone() };
-            side.change("", &drop, dialect)?;
+            side.together(why, table, &[add, drop], dialect)?;
+            why = "";
         }
         Ok(())
     }
