@@ -9,6 +9,7 @@ use super::piece::{Piece, Side, Slot};
 use super::rules::Rules;
 use super::sync::Sync;
 use super::{HERE, Made, Refused, Scene, add_constraint, names, refused};
+use crate::Direction;
 
 /// Functions that give another value for every row (`pg_proc.provolatile = 'v'`); with one of them
 /// as default the server rewrites the table.
@@ -214,6 +215,7 @@ fn filled(
     rules.promote(table, dialect, &mut up)?;
     rules.demote(table, dialect, &mut down, "")?;
     made.push(Slot::BACKFILL, Piece::made(up, down));
+    made.derive(Slot::BACKFILL, &[Direction::Up, Direction::Down]);
 
     if trigger {
         let (mut up, mut down) = (Side::default(), Side::default());

@@ -16,9 +16,10 @@ use super::dependents::Dependents;
 use super::names;
 use super::pair::{Pair, Twin, create, drop_constraint, rename_constraint, trigger_names};
 use super::piece::{Piece, Side, Slot};
-use super::rules::Rules;
+use super::rules::{Rules, lock};
 use super::sync::{Sync, Update};
 use super::{Made, Refused, Scene, refused};
+use crate::Direction;
 
 /// What the statement asks for.
 pub(crate) struct Wanted<'a> {
@@ -465,6 +466,7 @@ impl<'a> Place<'a> {
             dialect,
         )?;
         made.push(Slot::EXPAND, Piece::made(up, down));
+        made.derive(Slot::EXPAND, &[Direction::Down]);
 
         // Backfill: data, and what must be committed before it can be proven.
         let (mut up, mut down) = (Side::default(), Side::default());
@@ -507,6 +509,7 @@ impl<'a> Place<'a> {
             });
         }
         made.push(Slot::BACKFILL, Piece::made(up, down));
+        made.derive(Slot::BACKFILL, &[Direction::Up, Direction::Down]);
 
         // Switch: the places change.
         let (mut up, mut down) = (Side::default(), Side::default());
@@ -519,7 +522,18 @@ impl<'a> Place<'a> {
             )?;
             why = "";
         }
-        new_rules.promote(table, dialect, &mut up)?;
+        new_rules.validate(table, dialect, &mut up)?;
+        let mut tied: Vec<ObjectName> = incoming.iter().map(|i| i.table.clone()).collect();
+        tied.push(table.clone());
+        for rule in &old_rules.constraints {
+            if let ConstraintKind::ForeignKey { table: target, .. } = &rule.kind
+                && !tied.contains(target)
+            {
+                tied.push(target.clone());
+            }
+        }
+        lock(&tied, dialect, &mut up);
+        new_rules.harden(table, dialect, &mut up)?;
         there.drop(
             &mut up,
             "From here to the end nothing is read: the places change in an instant.",
@@ -602,7 +616,9 @@ impl<'a> Place<'a> {
                 dialect,
             )?;
         }
-        old_rules.promote(table, dialect, &mut down)?;
+        old_rules.validate(table, dialect, &mut down)?;
+        lock(&tied, dialect, &mut down);
+        old_rules.harden(table, dialect, &mut down)?;
         back.drop(
             &mut down,
             "From here to the end nothing is read: the places change in an instant.",
@@ -662,11 +678,6 @@ impl<'a> Place<'a> {
                 },
                 dialect,
             )?;
-            down.change(
-                "",
-                &Change::ValidateConstraint { table: i.table.clone(), name: i.name.clone() },
-                dialect,
-            )?;
         }
         there.create(&mut down, "");
         for twin in &unique_twins {
@@ -675,6 +686,14 @@ impl<'a> Place<'a> {
         new_rules.demote(table, dialect, &mut down, "")?;
         for twin in unique_twins.iter().chain(&primary) {
             down.change("", &create(key_index(&pair, twin)), dialect)?;
+        }
+        // Behind the indexes, which end the transaction: the locks are gone by then.
+        for i in &incoming {
+            down.change(
+                "",
+                &Change::ValidateConstraint { table: i.table.clone(), name: i.name.clone() },
+                dialect,
+            )?;
         }
         for i in &incoming {
             let light = ConstraintDef {
@@ -693,9 +712,11 @@ impl<'a> Place<'a> {
             )?;
         }
         made.push(Slot::SWITCH, Piece::made(up, down));
+        made.derive(Slot::SWITCH, &[Direction::Up, Direction::Down]);
 
         // Contract: the old type goes.
         let (mut up, mut down) = (Side::default(), Side::default());
+        old_rules.lock_first(table, dialect, &mut up);
         back.drop(&mut up, "Nobody needs the old type any more.");
         up.change(
             "Downhaul keeps its values until they are purged.",

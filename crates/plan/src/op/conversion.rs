@@ -140,7 +140,9 @@ pub(crate) fn differ(left: &str, right: &str, ty: Option<&SqlType>, dialect: Dia
     match ty {
         Some(ty) if !exact => {
             let ty = bare_type(ty, dialect);
-            format!("ROW(CAST({left} AS {ty})) OPERATOR(pg_catalog.*<>) ROW(CAST({right} AS {ty}))")
+            format!(
+                "pg_catalog.record_image_ne(ROW(CAST({left} AS {ty})), ROW(CAST({right} AS {ty})))"
+            )
         }
         _ => format!("{left} IS DISTINCT FROM {right}"),
     }

@@ -34,6 +34,7 @@ use downhaul_syntax::{
 pub use piece::{PhaseFile, Side};
 pub use series::Expansion;
 
+use crate::Direction;
 use piece::{Piece, Slot};
 
 /// When the objects of the file itself come into being: behind all that the series made.
@@ -70,6 +71,9 @@ pub(crate) struct Made {
     pieces: Vec<(Slot, Piece)>,
     /// What a person should know before it runs.
     notes: Vec<String>,
+    /// Migrations, with their direction, that write or drop only what follows from other columns:
+    /// there is nothing to keep, and an old value put back would undo what followed since.
+    derived: Vec<(Slot, Direction)>,
 }
 
 impl Made {
@@ -81,7 +85,13 @@ impl Made {
         self.notes.push(note.into());
     }
 
+    /// Says that the values in this migration follow from others.
+    fn derive(&mut self, slot: Slot, directions: &[Direction]) {
+        self.derived.extend(directions.iter().map(|d| (slot, *d)));
+    }
+
     fn append(&mut self, other: Self) {
+        self.derived.extend(other.derived);
         self.pieces.extend(other.pieces);
         self.notes.extend(other.notes);
     }
@@ -282,7 +292,7 @@ fn one_statement(
     };
     if made.pieces.iter().all(plain) {
         let notes = std::mem::take(&mut made.notes);
-        made = Made { pieces: Vec::new(), notes };
+        made = Made { notes, ..Made::default() };
         made.push(Slot::EXPAND, Piece::as_written(statement.text.clone()));
     }
     Ok(made)

@@ -10,6 +10,7 @@ use super::piece::{Piece, Side, Slot};
 use super::rules::Rules;
 use super::sync::Sync;
 use super::{Made, Refused, Scene, refused};
+use crate::Direction;
 
 /// A renamed column.
 pub(crate) fn rename_column(
@@ -159,6 +160,7 @@ fn phases(pair: &Pair<'_>) -> Result<Made, Refused> {
     sync.drop(&mut down, "Nobody uses the new name yet, or no longer.");
     down.change("Its indexes and constraints go with it.", &pair.drop_column(new), dialect)?;
     made.push(Slot::EXPAND, Piece::made(up, down));
+    made.derive(Slot::EXPAND, &[Direction::Down]);
 
     // Backfill: the rows that nobody has written since.
     let (mut up, mut down) = (Side::default(), Side::default());
@@ -166,7 +168,9 @@ fn phases(pair: &Pair<'_>) -> Result<Made, Refused> {
         "Downhaul runs this in small batches, by key. Run by another client it is one long UPDATE.",
         sync.backfill(),
     );
-    new_rules.promote(table, dialect, &mut up)?;
+    new_rules.validate(table, dialect, &mut up)?;
+    old_rules.lock_first(table, dialect, &mut up);
+    new_rules.harden(table, dialect, &mut up)?;
     let mut why = "The index is there: the constraint takes it over in an instant.";
     for twin in &key_twins {
         up.change(why, &pair.key_over_index(twin), dialect)?;
@@ -182,7 +186,9 @@ fn phases(pair: &Pair<'_>) -> Result<Made, Refused> {
             "Fills the old name again with what was written after contract. Nothing to do where contract never ran.",
             sync.backfill_back(),
         );
-    old_rules.promote(table, dialect, &mut down)?;
+    old_rules.validate(table, dialect, &mut down)?;
+    old_rules.lock_first(table, dialect, &mut down);
+    old_rules.harden(table, dialect, &mut down)?;
     for twin in &key_twins {
         // Dropping the constraint would drop the index: it is built anew.
         down.change("", &drop_constraint(table, &twin.new), dialect)?;
@@ -192,9 +198,11 @@ fn phases(pair: &Pair<'_>) -> Result<Made, Refused> {
         down.change("", &create(pair.key_index(twin)?), dialect)?;
     }
     made.push(Slot::BACKFILL, Piece::made(up, down));
+    made.derive(Slot::BACKFILL, &[Direction::Up, Direction::Down]);
 
     // Contract: the old name goes.
     let (mut up, mut down) = (Side::default(), Side::default());
+    old_rules.lock_first(table, dialect, &mut up);
     sync.drop(&mut up, "The old release is gone: nothing has to follow any more.");
     up.change("The values are all in the new column.", &pair.drop_column(&old.name), dialect)?;
     if let Some(default) = &old.default {
@@ -255,5 +263,6 @@ fn phases(pair: &Pair<'_>) -> Result<Made, Refused> {
         down.change("", &create(def), dialect)?;
     }
     made.push(Slot::CONTRACT, Piece::made(up, down));
+    made.derive(Slot::CONTRACT, &[Direction::Up]);
     Ok(made)
 }

@@ -10,6 +10,7 @@ use super::piece::{Piece, Side, Slot};
 use super::rules::Rules;
 use super::sync::Sync;
 use super::{HERE, Made, Refused, Scene, refused};
+use crate::Direction;
 
 /// Whether the statement adds and drops columns, and directives tie them together.
 pub(crate) fn is_meant(changes: &[Change], scene: &Scene<'_>) -> bool {
@@ -204,6 +205,7 @@ pub(crate) fn reshape_columns(changes: &[Change], scene: &Scene<'_>) -> Result<M
     old_rules.promote(&known.name, dialect, &mut down)?;
     new_rules.demote(&known.name, dialect, &mut down, "")?;
     made.push(Slot::BACKFILL, Piece::made(up, down));
+    made.derive(Slot::BACKFILL, &[Direction::Up, Direction::Down]);
 
     let (mut up, mut down) = (Side::default(), Side::default());
     sync.drop(&mut up, "The old release is gone: nothing has to follow any more.");

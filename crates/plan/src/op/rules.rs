@@ -38,7 +38,33 @@ pub(crate) fn not_null_check(column: &Ident, name: &Ident, dialect: Dialect) -> 
     }
 }
 
+/// Locks tables for an instant, referring ones first.
+pub(crate) fn lock(tables: &[ObjectName], dialect: Dialect, side: &mut Side) {
+    let names: Vec<String> = tables.iter().map(|t| dialect.quote_name_if_needed(t)).collect();
+    side.sql(
+        "All locks at once, in the order in which writers take them: nobody can be caught in between.",
+        format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", names.join(", ")),
+    );
+}
+
 impl Rules {
+    /// Takes the locks of all tables that foreign keys tie to this one, before anything else does:
+    /// in the order in which an INSERT takes them, so that no writer and this transaction wait for
+    /// each other.
+    pub(crate) fn lock_first(&self, table: &ObjectName, dialect: Dialect, side: &mut Side) {
+        let mut tables = vec![table.clone()];
+        for constraint in &self.constraints {
+            if let ConstraintKind::ForeignKey { table: target, .. } = &constraint.kind
+                && !tables.contains(target)
+            {
+                tables.push(target.clone());
+            }
+        }
+        if tables.len() > 1 {
+            lock(&tables, dialect, side);
+        }
+    }
+
     /// Adds them for new rows only.
     pub(crate) fn add(
         &self,
@@ -66,6 +92,17 @@ impl Rules {
         dialect: Dialect,
         side: &mut Side,
     ) -> Result<(), Refused> {
+        self.validate(table, dialect, side)?;
+        self.harden(table, dialect, side)
+    }
+
+    /// Proves the rules for the rows that are there.
+    pub(crate) fn validate(
+        &self,
+        table: &ObjectName,
+        dialect: Dialect,
+        side: &mut Side,
+    ) -> Result<(), Refused> {
         let mut why = "Every row is filled: prove it. Reads the table while others read and write.";
         let names = self
             .constraints
@@ -77,6 +114,16 @@ impl Rules {
             side.change(why, &change, dialect)?;
             why = "";
         }
+        Ok(())
+    }
+
+    /// NOT NULL in the place of the validated CHECKs.
+    pub(crate) fn harden(
+        &self,
+        table: &ObjectName,
+        dialect: Dialect,
+        side: &mut Side,
+    ) -> Result<(), Refused> {
         let mut why = "The validated CHECK spares SET NOT NULL its scan under a strong lock.";
         for (column, check) in &self.not_null {
             let set = Change::SetNotNull { table: table.clone(), column: column.clone() };

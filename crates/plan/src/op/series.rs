@@ -5,7 +5,7 @@ use downhaul_syntax::{Change, Script, parse_script};
 
 use super::piece::{PhaseFile, Piece, Side, Slot, Step};
 use super::{HERE, Made, Refused, refused};
-use crate::Phase;
+use crate::{Direction, Phase};
 
 /// A file rewritten.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,7 @@ pub(crate) fn assemble(
     let mut built: Vec<(Slot, Side, Side)> = Vec::new();
     let mut plain = true;
     for slot in Slot::ALL {
+        fills_alike(&all, slot)?;
         let (mut up, mut downs) = (Side::default(), Vec::new());
         let met = now.clone();
         let mut any = false;
@@ -65,6 +66,14 @@ pub(crate) fn assemble(
         prove(&met, &now, &down, slot)?;
         built.push((slot, up, down));
     }
+    let derived = |slot: Slot, direction: Direction| {
+        let mut here = all.iter().filter(|made| made.pieces.iter().any(|(s, _)| *s == slot));
+        here.all(|made| made.derived.contains(&(slot, direction)))
+    };
+    let given_up: Vec<[bool; 2]> = built
+        .iter()
+        .map(|(slot, ..)| [derived(*slot, Direction::Up), derived(*slot, Direction::Down)])
+        .collect();
     for made in all {
         out.notes.extend(made.notes);
     }
@@ -76,7 +85,7 @@ pub(crate) fn assemble(
         .collect();
     let count = built.len();
     for (at, (slot, up, down)) in built.into_iter().enumerate() {
-        out.files.push(file(name, (at + 1, count), slot, plain, &up, &down));
+        out.files.push(file(name, (at + 1, count), slot, plain, (&up, &down), given_up[at]));
     }
     Ok(out)
 }
@@ -181,23 +190,50 @@ fn file(
     (number, count): (usize, usize),
     slot: Slot,
     plain: bool,
-    up: &Side,
-    down: &Side,
+    (up, down): (&Side, &Side),
+    given_up: [bool; 2],
 ) -> PhaseFile {
     if plain {
         return PhaseFile { phase: None, name: name.to_owned(), up: up.text(), down: down.text() };
     }
-    let head = format!("-- downhaul:phase {}\n", slot.phase);
+    let head = |given_up: bool| {
+        let mut head = format!("-- downhaul:phase {}\n", slot.phase);
+        if given_up {
+            head.push_str("-- downhaul:protect off\n");
+        }
+        head
+    };
     let title = format!("-- {name}, {number} of {count}: {}.\n\n", when(slot.phase, slot.part));
     let back = if down.is_empty() {
-        format!("-- Takes back nothing: {}\n", "what this phase wrote goes with the phase before.")
+        "-- Nothing to take back here: what was written goes with the phase before, or Downhaul puts\n-- back what it kept.\nSELECT 1;\n"
     } else {
-        String::new()
+        ""
     };
     PhaseFile {
         phase: Some(slot.phase),
         name: format!("{name}_{}", slot.suffix()),
-        up: format!("{head}{title}{}", up.text()),
-        down: format!("{head}-- Takes back {name}, {number} of {count}.\n\n{back}{}", down.text()),
+        up: format!("{}{title}{}", head(given_up[0]), up.text()),
+        down: format!(
+            "{}-- Takes back {name}, {number} of {count}.\n\n{back}{}",
+            head(given_up[1]),
+            down.text()
+        ),
     }
+}
+
+/// A backfill of derived values keeps nothing; one of anything else has to. Both in one file would
+/// lose the one or spoil the other.
+fn fills_alike(all: &[Made], slot: Slot) -> Result<(), Refused> {
+    let here: Vec<bool> = all
+        .iter()
+        .filter(|made| made.pieces.iter().any(|(s, _)| *s == slot))
+        .map(|made| made.derived.contains(&(slot, Direction::Up)))
+        .collect();
+    if slot.phase == Phase::Backfill && here.contains(&true) && here.contains(&false) {
+        return refused(
+            "one statement of the file fills a column that follows from others, and another one writes values of its own",
+            "put the second one into a migration of its own",
+        );
+    }
+    Ok(())
 }

@@ -1,0 +1,258 @@
+//! Changes, and what two releases do meanwhile.
+
+/// A change under load.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    /// The schema before.
+    pub(crate) base: &'static str,
+    /// Its rows: `{rows}` of them, with the keys 1 to `{rows}`.
+    pub(crate) rows: &'static str,
+    /// What the developer wrote.
+    pub(crate) change: &'static str,
+    /// Statements of the release that knows the old side only.
+    pub(crate) old: &'static [&'static str],
+    /// Statements of the release that knows the new side only.
+    pub(crate) new: &'static [&'static str],
+    /// Rows in which both sides are there and do not agree; must be none. May be empty.
+    pub(crate) disagree: &'static str,
+    /// Queries behind the last phase, and what they give.
+    pub(crate) after: &'static [(&'static str, &'static str)],
+}
+
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "rename_column",
+        base: "CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL DEFAULT 'anon' CHECK (name <> ''), tag text UNIQUE, n int DEFAULT 0);\n\
+               CREATE INDEX users_name ON users (lower(name));\n\
+               COMMENT ON COLUMN users.name IS 'spoken';",
+        rows: "INSERT INTO users SELECT g, 'name ' || g, 'tag ' || g FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE users RENAME COLUMN name TO full_name;\nALTER TABLE users RENAME COLUMN tag TO label;",
+        old: &[
+            "INSERT INTO users (id, name, tag) VALUES ({n}, 'old {n}', 't{n}')",
+            "INSERT INTO users (id) VALUES ({n})",
+            "UPDATE users SET name = 'o{n}' WHERE id = {id}",
+            "UPDATE users SET n = n + 1 WHERE id = {id}",
+            "UPDATE users SET tag = NULL WHERE id = {id}",
+            "UPDATE users SET tag = 'to{n}' WHERE id = {id}",
+            "INSERT INTO users (id, name, tag) VALUES ({n}, 'u', 'same') ON CONFLICT (tag) DO UPDATE SET name = EXCLUDED.name",
+            "INSERT INTO users (id, name) VALUES ({id}, 'up {n}') ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name",
+            "DELETE FROM users WHERE id = {n} - 4",
+            "SELECT id, name, tag FROM users WHERE lower(name) = 'name 7'",
+        ],
+        new: &[
+            "INSERT INTO users (id, full_name, label) VALUES ({n}, 'new {n}', 'n{n}')",
+            "INSERT INTO users (id) VALUES ({n})",
+            "UPDATE users SET full_name = 'w{n}' WHERE id = {id}",
+            "UPDATE users SET n = n + 1 WHERE id = {id}",
+            "UPDATE users SET label = NULL WHERE id = {id}",
+            "UPDATE users SET label = 'tn{n}' WHERE id = {id}",
+            "INSERT INTO users (id, full_name, label) VALUES ({n}, 'u', 'same') ON CONFLICT (label) DO UPDATE SET full_name = EXCLUDED.full_name",
+            "SELECT id, full_name, label FROM users WHERE lower(full_name) = 'name 7'",
+        ],
+        disagree: "SELECT id, name, full_name, tag, label FROM users WHERE name IS DISTINCT FROM full_name OR tag IS DISTINCT FROM label",
+        after: &[
+            ("SELECT count(*) FROM users WHERE full_name IS NULL", "0"),
+            (
+                "SELECT string_agg(indexname, ' ' ORDER BY indexname) FROM pg_indexes WHERE tablename = 'users'",
+                "users_name users_pkey users_tag_key",
+            ),
+        ],
+    },
+    Case {
+        name: "rename_odd_column",
+        base: "CREATE TABLE \"Odd Tab\" (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), k int, \"select\" json, \"Num\"\"ber\" numeric NOT NULL);",
+        rows: "INSERT INTO \"Odd Tab\" (k, \"select\", \"Num\"\"ber\") SELECT g, '{\"a\": 1}', g FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE \"Odd Tab\" RENAME COLUMN \"select\" TO \"a'b$sync$c\";\nALTER TABLE \"Odd Tab\" RENAME COLUMN \"Num\"\"ber\" TO nummer_die_einen_namen_hat_der_laenger_ist_als_alle_anderen_namen;",
+        old: &[
+            "INSERT INTO \"Odd Tab\" (\"Num\"\"ber\") VALUES (1.0)",
+            "UPDATE \"Odd Tab\" SET \"Num\"\"ber\" = \"Num\"\"ber\" + 0.00 WHERE k = {id}",
+            "UPDATE \"Odd Tab\" SET \"select\" = '{\"a\":  1}' WHERE k = {id}",
+        ],
+        new: &[
+            "INSERT INTO \"Odd Tab\" (nummer_die_einen_namen_hat_der_laenger_ist_als_alle_anderen_namen) VALUES (2.50)",
+            "UPDATE \"Odd Tab\" SET \"a'b$sync$c\" = '[{n}]' WHERE k = {id}",
+        ],
+        disagree: "SELECT id FROM \"Odd Tab\" WHERE \"select\"::text IS DISTINCT FROM \"a'b$sync$c\"::text OR \"Num\"\"ber\"::text IS DISTINCT FROM nummer_die_einen_namen_hat_der_laenger_ist_als_alle_anderen_namen::text",
+        after: &[],
+    },
+    Case {
+        name: "rename_foreign_key",
+        base: "CREATE TABLE teams (id int PRIMARY KEY); CREATE TABLE players (id int PRIMARY KEY, team int NOT NULL REFERENCES teams ON DELETE CASCADE);",
+        rows: "INSERT INTO teams SELECT g FROM generate_series(1, {rows}) g; INSERT INTO players SELECT g, g FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE players RENAME COLUMN team TO crew",
+        old: &[
+            "INSERT INTO teams VALUES ({n})",
+            "INSERT INTO players VALUES ({n}, {n} - 1)",
+            "UPDATE players SET team = 1 + {n} % 300 WHERE id = {id}",
+        ],
+        new: &[
+            "INSERT INTO players (id, crew) VALUES ({n}, {id})",
+            "UPDATE players SET crew = {id} WHERE id = {id}",
+        ],
+        disagree: "SELECT id FROM players WHERE team IS DISTINCT FROM crew",
+        after: &[(
+            "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'players_team_fkey'",
+            "FOREIGN KEY (crew) REFERENCES teams(id) ON DELETE CASCADE",
+        )],
+    },
+    Case {
+        name: "rename_table",
+        base: "CREATE TABLE users (id serial PRIMARY KEY, name text NOT NULL DEFAULT 'anon', n int DEFAULT 0);",
+        rows: "INSERT INTO users (name) SELECT 'name ' || g FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE users RENAME TO people",
+        old: &[
+            "INSERT INTO users (name) VALUES ('old {n}')",
+            "UPDATE users SET n = n + 1 WHERE id = {id}",
+            "SELECT * FROM users WHERE id = {id}",
+        ],
+        new: &[
+            "INSERT INTO people (name) VALUES ('new {n}')",
+            "INSERT INTO people DEFAULT VALUES",
+            "INSERT INTO people (id, name) VALUES ({id}, 'again') ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name",
+            "UPDATE people SET n = n + 1 WHERE id = {id}",
+            "DELETE FROM people WHERE name = 'new {n}'",
+            "SELECT * FROM people WHERE id = {id}",
+        ],
+        disagree: "",
+        after: &[("SELECT relkind FROM pg_class WHERE relname = 'people'", "r")],
+    },
+    Case {
+        name: "text_to_number",
+        base: "CREATE TABLE items (id int PRIMARY KEY, price text NOT NULL DEFAULT '0', n int DEFAULT 0); CREATE INDEX items_price ON items (price);",
+        rows: "INSERT INTO items SELECT g, CASE g % 3 WHEN 0 THEN '00' ELSE '' END || g FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE items ALTER COLUMN price DROP DEFAULT;\nALTER TABLE items ALTER COLUMN n TYPE bigint;",
+        old: &[
+            "INSERT INTO items (id, price) VALUES ({n}, '1')",
+            "UPDATE items SET n = n + 1 WHERE id = {id}",
+            "UPDATE items SET price = '{n}' WHERE id = {id}",
+            "SELECT id, n FROM items WHERE id = {id}",
+        ],
+        new: &[
+            "INSERT INTO items (id, price, n) VALUES ({n}, '1', {n})",
+            "UPDATE items SET n = n + 1 WHERE id = {id}",
+            "SELECT id, n FROM items WHERE id = {id}",
+        ],
+        disagree: "SELECT id FROM items WHERE n IS DISTINCT FROM n_old",
+        after: &[("SELECT pg_typeof(n)::text FROM items LIMIT 1", "bigint")],
+    },
+    Case {
+        name: "key_to_bigint",
+        base: "CREATE TABLE users (id serial PRIMARY KEY, name text); CREATE TABLE posts (id int PRIMARY KEY, author int NOT NULL REFERENCES users ON DELETE CASCADE);",
+        rows: "INSERT INTO users (name) SELECT 'u' || g FROM generate_series(1, {rows}) g; INSERT INTO posts SELECT g, g FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE users ALTER COLUMN id TYPE bigint",
+        old: &[
+            "INSERT INTO users (name) VALUES ('old')",
+            "INSERT INTO posts VALUES ({n}, {id})",
+            "UPDATE users SET name = 'x{n}' WHERE id = {id}",
+            "SELECT * FROM posts JOIN users ON users.id = author WHERE posts.id = {id}",
+        ],
+        new: &[
+            "INSERT INTO users (name) VALUES ('new')",
+            "INSERT INTO posts VALUES ({n}, {id})",
+            "UPDATE users SET name = 'y{n}' WHERE id = {id}",
+        ],
+        disagree: "SELECT id FROM users WHERE id IS DISTINCT FROM id_old",
+        after: &[
+            ("SELECT pg_typeof(id)::text FROM users LIMIT 1", "bigint"),
+            ("SELECT pg_get_serial_sequence('users', 'id')", "public.users_id_seq"),
+            (
+                "SELECT convalidated::text FROM pg_constraint WHERE conname = 'posts_author_fkey'",
+                "true",
+            ),
+        ],
+    },
+    Case {
+        name: "split_column",
+        base: "CREATE TABLE people (id int PRIMARY KEY, name text NOT NULL);",
+        rows: "INSERT INTO people SELECT g, 'First' || g || ' Last' || g || CASE g % 5 WHEN 0 THEN ' Jr' ELSE '' END FROM generate_series(1, {rows}) g",
+        change: "-- downhaul:forward first \"split_part(name, ' ', 1)\"\n\
+                 -- downhaul:forward last \"split_part(name, ' ', 2)\"\n\
+                 -- downhaul:back name \"first || ' ' || last\"\n\
+                 ALTER TABLE people ADD COLUMN first text NOT NULL, ADD COLUMN last text NOT NULL, DROP COLUMN name;",
+        old: &[
+            "INSERT INTO people VALUES ({n}, 'Ada L{n}')",
+            "UPDATE people SET name = 'Grace H{n}' WHERE id = {id}",
+        ],
+        new: &[
+            "INSERT INTO people (id, first, last) VALUES ({n}, 'New', 'N{n}')",
+            "UPDATE people SET last = 'Married{n}' WHERE id = {id}",
+            "UPDATE people SET first = 'F{n}', last = 'G{n}' WHERE id = {id}",
+        ],
+        disagree: "SELECT id FROM people WHERE first IS DISTINCT FROM split_part(name, ' ', 1) OR last IS DISTINCT FROM split_part(name, ' ', 2)",
+        after: &[("SELECT count(*) FROM people WHERE first IS NULL OR last IS NULL", "0")],
+    },
+    Case {
+        name: "random_default",
+        base: "CREATE TABLE users (id int PRIMARY KEY, n int DEFAULT 0);",
+        rows: "INSERT INTO users SELECT g FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE users ADD COLUMN token uuid NOT NULL DEFAULT gen_random_uuid()",
+        old: &["INSERT INTO users VALUES ({n})", "UPDATE users SET n = n + 1 WHERE id = {id}"],
+        new: &[
+            "INSERT INTO users (id) VALUES ({n})",
+            "INSERT INTO users (id, token) VALUES ({n}, gen_random_uuid())",
+        ],
+        disagree: "SELECT id FROM users WHERE token IS NULL",
+        after: &[("SELECT (count(*) - count(DISTINCT token))::text FROM users", "0")],
+    },
+    Case {
+        name: "computed_column",
+        base: "CREATE TABLE docs (id int PRIMARY KEY, title text NOT NULL);",
+        rows: "INSERT INTO docs SELECT g, 'Title ' || g FROM generate_series(1, {rows}) g",
+        change: "-- downhaul:forward \"lower(replace(title, ' ', '-'))\"\nALTER TABLE docs ADD COLUMN slug text NOT NULL;",
+        old: &[
+            "INSERT INTO docs VALUES ({n}, 'Old {n}')",
+            "UPDATE docs SET title = 'Changed {n}' WHERE id = {id}",
+        ],
+        new: &["INSERT INTO docs VALUES ({n}, 'New {n}', 'own-{n}')"],
+        disagree: "SELECT id FROM docs WHERE slug IS NULL OR slug NOT LIKE 'own%' AND slug <> lower(replace(title, ' ', '-'))",
+        after: &[],
+    },
+    Case {
+        name: "drop_fed_column",
+        base: "CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL, fax text NOT NULL);",
+        rows: "INSERT INTO users SELECT g, 'n' || g, 'fax ' || g FROM generate_series(1, {rows}) g",
+        change: "-- downhaul:back \"'none for ' || name\"\nALTER TABLE users DROP COLUMN fax;",
+        old: &[
+            "INSERT INTO users VALUES ({n}, 'old', '1')",
+            "SELECT id, fax FROM users WHERE id = {id}",
+        ],
+        new: &["INSERT INTO users (id, name) VALUES ({n}, 'new')"],
+        disagree: "SELECT id FROM users WHERE fax IS NULL",
+        after: &[],
+    },
+    Case {
+        name: "set_not_null",
+        base: "CREATE TABLE users (id int PRIMARY KEY, name text, email text);",
+        rows: "INSERT INTO users SELECT g, 'n' || g, CASE g % 2 WHEN 0 THEN 'mail' || g END FROM generate_series(1, {rows}) g",
+        change: "-- downhaul:forward \"name || '@example.org'\"\nALTER TABLE users ALTER COLUMN email SET NOT NULL;",
+        old: &["UPDATE users SET name = 'x{n}' WHERE id = {id}"],
+        new: &["INSERT INTO users VALUES ({n}, 'new', 'new@example.org')"],
+        disagree: "",
+        after: &[(
+            "SELECT attnotnull::text FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname = 'email'",
+            "true",
+        )],
+    },
+    Case {
+        name: "constraints",
+        base: "CREATE TABLE teams (id int PRIMARY KEY); CREATE TABLE users (id int PRIMARY KEY, team int, email text);",
+        rows: "INSERT INTO teams SELECT g FROM generate_series(1, {rows}) g; INSERT INTO users SELECT g, g, 'm' || g FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE users ADD CONSTRAINT team_there FOREIGN KEY (team) REFERENCES teams;\n\
+                 ALTER TABLE users ADD CONSTRAINT mail_not_empty CHECK (email <> '');\n\
+                 ALTER TABLE users ADD CONSTRAINT mail_once UNIQUE (email);\n\
+                 CREATE INDEX users_team ON users (team);",
+        old: &[
+            "INSERT INTO users VALUES ({n}, 1, 'old{n}')",
+            "UPDATE users SET team = {id} WHERE id = {id}",
+        ],
+        new: &[
+            "INSERT INTO users VALUES ({n}, 2, 'new{n}')",
+            "UPDATE users SET team = {id} WHERE id = {id}",
+        ],
+        disagree: "",
+        after: &[(
+            "SELECT count(*) FROM pg_constraint WHERE conrelid = 'users'::regclass AND convalidated",
+            "4",
+        )],
+    },
+];

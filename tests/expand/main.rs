@@ -1,0 +1,294 @@
+//! The promise of `expand`: while the phases go up, and come back down from any of them, the old
+//! and the new release both write and read, no statement of theirs fails, and what one writes the
+//! other finds.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
+mod cases;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use cases::{CASES, Case};
+use downhaul_kit::{Photograph, Postgres, Program, Session};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
+
+/// Rows of every table before the change.
+const ROWS: u64 = 400;
+
+/// What a release's writers have seen.
+#[derive(Debug, Default)]
+struct Told {
+    statements: u64,
+    slowest: Duration,
+    failures: Vec<String>,
+}
+
+/// A release: on or off.
+#[derive(Clone, Default)]
+struct Switch {
+    on: Arc<AtomicBool>,
+    over: Arc<AtomicBool>,
+    /// A statement is under way.
+    busy: Arc<AtomicU64>,
+}
+
+impl Switch {
+    fn turn(&self, on: bool) {
+        self.on.store(on, Ordering::SeqCst);
+    }
+
+    /// Off, and the last statement has ended.
+    async fn off(&self) {
+        self.turn(false);
+        while self.busy.load(Ordering::SeqCst) > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// Fills in `{n}`, a number that nobody else uses, and `{id}`, a row that is there.
+fn filled(sql: &str, n: u64, seed: u64) -> String {
+    let id = 1 + seed.wrapping_mul(2_862_933_555_777_941_757).wrapping_add(n * 7919) % ROWS;
+    sql.replace("{n}", &n.to_string()).replace("{id}", &id.to_string())
+}
+
+/// Sends a release's statements one after the other while it is on.
+async fn release(
+    url: String,
+    statements: &'static [&'static str],
+    seed: u64,
+    switch: Switch,
+) -> Told {
+    let mut session = Session::connect(&url).await;
+    let mut told = Told::default();
+    let mut n = seed * 1_000_000 + 1_000;
+    while !switch.over.load(Ordering::SeqCst) {
+        switch.busy.fetch_add(1, Ordering::SeqCst);
+        if switch.on.load(Ordering::SeqCst) {
+            for sql in statements {
+                n += 1;
+                let sql = filled(sql, n, seed + n);
+                let begun = Instant::now();
+                let done = if sql.starts_with("SELECT") {
+                    session.try_rows(&sql).await.map(|_| ())
+                } else {
+                    session.try_run(&sql).await
+                };
+                told.slowest = told.slowest.max(begun.elapsed());
+                told.statements += 1;
+                if let Err(error) = done
+                    && told.failures.len() < 5
+                {
+                    told.failures.push(format!("{sql}: {error}"));
+                }
+            }
+        }
+        switch.busy.fetch_sub(1, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    session.close().await;
+    told
+}
+
+/// A migration of the expansion.
+struct Stage {
+    label: String,
+    contract: bool,
+}
+
+struct Stand {
+    program: Arc<Program>,
+    stages: Vec<Stage>,
+    url: String,
+    session: Session,
+    _database: downhaul_kit::DatabaseHandle,
+}
+
+impl Stand {
+    async fn new(case: &Case) -> Self {
+        let database = Postgres::shared().fresh_database().await;
+        let url = database.url().to_owned();
+        let program = Program::new(PROGRAM).database(&url);
+        program.migration("0001_base", case.base, "SELECT 1;\n");
+        program.ok(&["up", "--yes"]);
+        let mut session = Session::connect(&url).await;
+        session.run(&case.rows.replace("{rows}", &ROWS.to_string())).await;
+        program.write("drafts/change.sql", case.change);
+        let listed = program.ok(&["expand", "drafts/change.sql", "--dialect", "postgres"]);
+        let stages: Vec<Stage> = listed
+            .stdout
+            .lines()
+            .filter_map(|line| {
+                let name = line.rsplit('/').next()?.strip_suffix(".up.sql")?;
+                let contract = name.ends_with("_contract") || name.ends_with("_validate");
+                Some(Stage { label: name.to_owned(), contract })
+            })
+            .collect();
+        assert!(!stages.is_empty(), "{}: {listed}", case.name);
+        Self { program: Arc::new(program), stages, url, session, _database: database }
+    }
+
+    async fn run(&self, args: &'static [&'static str]) {
+        let program = self.program.clone();
+        let outcome = tokio::task::spawn_blocking(move || program.run(args)).await.unwrap();
+        assert_eq!(outcome.code, Some(0), "{args:?}\n{outcome}");
+    }
+
+    /// Where both sides are there, they say the same.
+    async fn agree(&mut self, case: &Case, when: &str) {
+        if case.disagree.is_empty() {
+            return;
+        }
+        let rows = self.session.rows(case.disagree).await;
+        assert!(rows.is_empty(), "{}, {when}: the sides differ: {:?}", case.name, rows.first());
+    }
+}
+
+/// Both releases work while the phases go up, down again from `top` of them, and up to the end.
+async fn both_releases_work(case: &'static Case) {
+    let mut stand = Stand::new(case).await;
+    let (old, new) = (Switch::default(), Switch::default());
+    let mut writers = Vec::new();
+    for seed in 1..=2 {
+        writers.push(tokio::spawn(release(stand.url.clone(), case.old, seed, old.clone())));
+        writers.push(tokio::spawn(release(stand.url.clone(), case.new, seed + 10, new.clone())));
+    }
+    old.turn(true);
+    let count = stand.stages.len();
+    let contract = stand.stages.iter().position(|s| s.contract).unwrap_or(count);
+    for top in 1..=count {
+        // Up to `top`, one by one: the new release once all but contract is there, the old one
+        // until then.
+        for at in 0..top {
+            if at == contract {
+                old.off().await;
+                stand.agree(case, "before contract").await;
+            }
+            stand.run(&["up", "--yes", "--steps", "1", "--lock-timeout", "800"]).await;
+            if at + 1 == contract {
+                new.turn(true);
+            }
+            tokio::time::sleep(Duration::from_millis(60)).await;
+        }
+        // And all the way back, the same in mirror image.
+        for at in (0..top).rev() {
+            if at < contract {
+                new.off().await;
+            }
+            stand.run(&["down", "--yes", "--steps", "1", "--lock-timeout", "800"]).await;
+            // The old release comes back only when the old side is whole again: behind the backfill.
+            if at < contract || contract == 0 && at == 0 {
+                old.turn(true);
+            }
+            tokio::time::sleep(Duration::from_millis(60)).await;
+        }
+        old.turn(true);
+    }
+    if contract == 0 {
+        old.off().await;
+    }
+    for at in 0..count {
+        if at == contract {
+            old.off().await;
+        }
+        stand.run(&["up", "--yes", "--steps", "1", "--lock-timeout", "800"]).await;
+        if at + 1 == contract || contract == 0 && at + 1 == count {
+            new.turn(true);
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            if contract < count {
+                stand.agree(case, "both at work").await;
+            }
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    for switch in [&old, &new] {
+        switch.off().await;
+        switch.over.store(true, Ordering::SeqCst);
+    }
+    let (mut statements, mut slowest) = (0, Duration::ZERO);
+    for writer in writers {
+        let told = writer.await.unwrap();
+        assert!(told.failures.is_empty(), "{}: {:#?}", case.name, told.failures);
+        statements += told.statements;
+        slowest = slowest.max(told.slowest);
+    }
+    println!("{}: {statements} statements, the slowest {slowest:?}", case.name);
+    assert!(statements > 50, "{}: only {statements} statements", case.name);
+    assert!(slowest < Duration::from_secs(10), "{}: a statement took {slowest:?}", case.name);
+    for (query, wanted) in case.after {
+        assert_eq!(stand.session.value(query).await.as_deref(), Some(*wanted), "{query}");
+    }
+}
+
+/// Without writers: up and down again leaves schema and rows as they were, from every phase.
+async fn every_phase_comes_back(case: &'static Case) {
+    let mut stand = Stand::new(case).await;
+    let mut before = vec![Photograph::of(&mut stand.session).await];
+    for at in 0..stand.stages.len() {
+        stand.run(&["up", "--yes", "--steps", "1"]).await;
+        before.push(Photograph::of(&mut stand.session).await);
+        for back in (0..=at).rev() {
+            stand.run(&["down", "--yes", "--steps", "1"]).await;
+            // Between contract and backfill the old side is empty by design.
+            let filled = back < stand.stages.iter().position(|s| s.contract).unwrap_or(usize::MAX);
+            if filled || back == 0 {
+                let now = Photograph::of(&mut stand.session).await;
+                let differ = before[back].differences(&now);
+                assert!(differ.is_empty(), "{} back to {back}: {differ:#?}", case.name);
+            }
+        }
+        for _ in 0..=at {
+            stand.run(&["up", "--yes", "--steps", "1"]).await;
+        }
+        let label = &stand.stages[at].label;
+        let now = Photograph::of(&mut stand.session).await;
+        let differ = before[at + 1].differences(&now);
+        assert!(differ.is_empty(), "{} again behind {label}: {differ:#?}", case.name);
+    }
+}
+
+macro_rules! each_case {
+    ($($name:ident),* $(,)?) => {
+        $(mod $name {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn comes_back() {
+                super::every_phase_comes_back(super::case(stringify!($name))).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn both_releases_work() {
+                super::both_releases_work(super::case(stringify!($name))).await;
+            }
+        })*
+
+        #[test]
+        fn every_case_has_its_tests() {
+            let tested = [$(stringify!($name)),*];
+            for case in CASES {
+                assert!(tested.contains(&case.name), "{} has no test", case.name);
+            }
+        }
+    };
+}
+
+fn case(name: &str) -> &'static Case {
+    CASES.iter().find(|case| case.name == name).unwrap()
+}
+
+each_case!(
+    rename_column,
+    rename_odd_column,
+    rename_foreign_key,
+    rename_table,
+    text_to_number,
+    key_to_bigint,
+    split_column,
+    random_default,
+    computed_column,
+    drop_fed_column,
+    set_not_null,
+    constraints,
+);
