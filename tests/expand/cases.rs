@@ -144,7 +144,7 @@ pub(crate) const CASES: &[Case] = &[
             "INSERT INTO users (name) VALUES ('old')",
             "INSERT INTO posts VALUES ({n}, {id})",
             "UPDATE users SET name = 'x{n}' WHERE id = {id}",
-            "SELECT * FROM posts JOIN users ON users.id = author WHERE posts.id = {id}",
+            "SELECT posts.id, users.id FROM posts JOIN users ON users.id = author WHERE posts.id = {id}",
         ],
         new: &[
             "INSERT INTO users (name) VALUES ('new')",
@@ -170,7 +170,7 @@ pub(crate) const CASES: &[Case] = &[
                  -- downhaul:back name \"first || ' ' || last\"\n\
                  ALTER TABLE people ADD COLUMN first text NOT NULL, ADD COLUMN last text NOT NULL, DROP COLUMN name;",
         old: &[
-            "INSERT INTO people VALUES ({n}, 'Ada L{n}')",
+            "INSERT INTO people (id, name) VALUES ({n}, 'Ada L{n}')",
             "UPDATE people SET name = 'Grace H{n}' WHERE id = {id}",
         ],
         new: &[
@@ -213,7 +213,7 @@ pub(crate) const CASES: &[Case] = &[
         rows: "INSERT INTO users SELECT g, 'n' || g, 'fax ' || g FROM generate_series(1, {rows}) g",
         change: "-- downhaul:back \"'none for ' || name\"\nALTER TABLE users DROP COLUMN fax;",
         old: &[
-            "INSERT INTO users VALUES ({n}, 'old', '1')",
+            "INSERT INTO users (id, name, fax) VALUES ({n}, 'old', '1')",
             "SELECT id, fax FROM users WHERE id = {id}",
         ],
         new: &["INSERT INTO users (id, name) VALUES ({n}, 'new')"],

@@ -17,7 +17,7 @@ use crate::journal::{JournalEntry, MigrationState, RestorePoint};
 use crate::patience::{Cause, Lookout, Patience, blame};
 use crate::prepare::{Group, Prepared};
 use crate::tracking::Tracking;
-use crate::{Event, Observer, RunError, Runner, probe, stepwise};
+use crate::{Event, Observer, RunError, Runner, backfill, probe, stepwise};
 
 /// What was kept of one table, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -818,6 +818,23 @@ async fn in_groups(
                     Err(error) => return Err(error),
                 }
             }
+            Group::Batched(index) => {
+                let ordinal = index + 1;
+                if done.contains(&ordinal) {
+                    continue;
+                }
+                match batched(runner, work, *index, observer).await {
+                    Ok(backfill::End::Done) => {
+                        done.insert(ordinal);
+                        continue;
+                    }
+                    Ok(backfill::End::Stopped) => return Err(RunError::Interrupted { completed }),
+                    Err(EngineError::Disconnected(reason)) => {
+                        return Err(EngineError::Disconnected(reason).into());
+                    }
+                    Err(error) => (ordinal, prepared.failed(*index, error)),
+                }
+            }
             Group::Single(index) => {
                 let ordinal = index + 1;
                 if done.contains(&ordinal) {
@@ -908,7 +925,7 @@ fn check_singles(runner: &Runner, prepared: &Prepared) -> Result<(), RunError> {
 }
 
 /// Another session was in the way: a lock was not to be had, or one of two had to give way.
-fn gives_way(error: &EngineError) -> bool {
+pub(crate) fn gives_way(error: &EngineError) -> bool {
     // 40P01: deadlock_detected (PostgreSQL manual, appendix A).
     matches!(error, EngineError::LockTimeout(_))
         || error.failure().is_some_and(|failure| failure.code.as_deref() == Some("40P01"))
@@ -952,6 +969,28 @@ async fn within_budget(
         session.execute("RESET lock_timeout; RESET statement_timeout").await?;
     }
     result
+}
+
+/// Runs a backfill's `UPDATE` in batches, and records it as done with the last one.
+async fn batched(
+    runner: &mut Runner,
+    work: &Work<'_>,
+    index: usize,
+    observer: &mut dyn Observer,
+) -> Result<backfill::End, EngineError> {
+    let (journal, prepared) = (runner.journal, work.prepared);
+    let statement = &prepared.statements[index];
+    let begun = Instant::now();
+    let at = (work.version, prepared.direction);
+    let end = backfill::run(runner, at, index, statement, observer).await?;
+    if end == backfill::End::Done {
+        let took = begun.elapsed();
+        let step = [(index + 1, statement.text.as_str(), took.as_millis())];
+        let record = journal.steps(work.operation, work.version, prepared.direction, &step, "done");
+        runner.session.execute(&record.unwrap_or_default()).await?;
+        observer.event(Event::Statement { sql: &statement.text, took });
+    }
+    Ok(end)
 }
 
 /// Runs one statement outside any transaction: recorded as intended before, as done after.

@@ -9,6 +9,7 @@
 
 pub mod adopt;
 pub mod apply;
+mod backfill;
 pub mod down;
 pub mod error;
 pub mod journal;

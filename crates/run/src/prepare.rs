@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use downhaul_engine::{EngineError, TableLock};
 use downhaul_plan::{
-    Checksum, Direction, SourceFile, SourceMigration, TransactionMode, Variables,
+    Checksum, Direction, Phase, SourceFile, SourceMigration, TransactionMode, Variables,
     variables::Expanded,
 };
 use downhaul_snapshot::{Losses, losses};
@@ -13,8 +13,8 @@ use downhaul_syntax::{
     Change, Dialect, DirectiveKind, Ident, LineIndex, ObjectName, Parsed, Statement, parse_script,
 };
 
-use crate::RunError;
 use crate::error::FailedStatement;
+use crate::{RunError, backfill};
 
 /// Statements that run together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum Group {
     Transaction(Vec<usize>),
     /// Alone, outside any transaction.
     Single(usize),
+    /// An `UPDATE` of a backfill, in many small transactions (PostgreSQL).
+    Batched(usize),
 }
 
 /// `-- downhaul:protect …`.
@@ -187,6 +189,10 @@ impl Prepared {
         }
         let no_transaction = file.transaction == TransactionMode::None
             || script.directives.iter().any(|d| d.kind == DirectiveKind::NoTransaction);
+        // Batches keep nothing: where old values are wanted, all is one transaction.
+        let batched = dialect == Dialect::Postgres
+            && Phase::declared(file, dialect) == Some(Phase::Backfill)
+            && protection.iter().any(|p| !p.keep && p.tables.is_empty());
         Ok(Self {
             label: migration.label(),
             direction,
@@ -195,7 +201,7 @@ impl Prepared {
             text: file.text.clone(),
             variables: variables.cloned(),
             expanded,
-            groups: groups(&statements, dialect, no_transaction),
+            groups: groups(&statements, dialect, no_transaction, batched),
             statements,
             foreign_keys_off,
             changes_settings,
@@ -348,10 +354,17 @@ fn may_commit_by_itself(statement: &Statement) -> bool {
     })
 }
 
-fn groups(statements: &[Statement], dialect: Dialect, no_transaction: bool) -> Vec<Group> {
+fn groups(
+    statements: &[Statement],
+    dialect: Dialect,
+    no_transaction: bool,
+    batched: bool,
+) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for (index, statement) in statements.iter().enumerate() {
-        if refuses_transaction(statement, dialect)
+        if batched && backfill::parts(statement).is_some() {
+            groups.push(Group::Batched(index));
+        } else if refuses_transaction(statement, dialect)
             || no_transaction && may_commit_by_itself(statement)
         {
             groups.push(Group::Single(index));

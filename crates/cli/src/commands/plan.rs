@@ -417,6 +417,7 @@ fn how_it_runs(groups: &[Group]) -> String {
         [] => "does nothing".into(),
         [Group::Transaction(_)] => "in one transaction".into(),
         [Group::Single(_)] => "outside a transaction".into(),
+        [Group::Batched(_)] => "in small batches".into(),
         more => format!("in {} steps: not all of it can run in one transaction", more.len()),
     }
 }

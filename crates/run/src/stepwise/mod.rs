@@ -172,7 +172,7 @@ impl Run<'_> {
         for group in &prepared.groups {
             let members = match group {
                 Group::Transaction(members) => members.clone(),
-                Group::Single(index) => vec![*index],
+                Group::Single(index) | Group::Batched(index) => vec![*index],
             };
             if members.iter().all(|index| self.done.contains(&(index + 1))) {
                 self.repeat_settings(&members).await?;
@@ -229,7 +229,9 @@ impl Run<'_> {
             let result = lookout
                 .while_running(async {
                     match group {
-                        Group::Transaction(_) => self.rows(members, protect).await,
+                        Group::Transaction(_) | Group::Batched(_) => {
+                            self.rows(members, protect).await
+                        },
                         Group::Single(index) => self.definition(*index, protect).await,
                     }
                 })
