@@ -270,7 +270,8 @@ impl<'a> Place<'a> {
         let parts = Dependents::of(scene, &table.name, &old.name, &new)?;
         let integers =
             |ty: Option<&SqlType>| ty.is_some_and(|t| INTEGERS.contains(&t.name.as_str()));
-        if !parts.incoming.is_empty() && !(integers(old.ty.as_ref()) && integers(Some(wanted.ty))) {
+        let both_integers = integers(old.ty.as_ref()) && integers(Some(wanted.ty));
+        if !parts.incoming.is_empty() && !both_integers {
             return refused(
                 format!("foreign keys of other tables refer to {}.{}", table.name, old.name),
                 "drop them in a migration before this one, change both sides, and add them again",

@@ -56,13 +56,14 @@ impl Sync {
         self.dialect.quote_if_needed(ident)
     }
 
-    fn new(&self, ident: &Ident) -> String {
+    /// A column of the row that is about to be written.
+    fn incoming(&self, ident: &Ident) -> String {
         format!("NEW.{}", self.q(ident))
     }
 
     /// A conversion inside the trigger.
     fn in_trigger(&self, conv: &Conv) -> String {
-        conv.over(&|c| self.new(c), &self.table, self.dialect)
+        conv.over(&|c| self.incoming(c), &self.table, self.dialect)
     }
 
     /// Some column of a side was changed by this UPDATE.
@@ -70,7 +71,7 @@ impl Sync {
         let all: Vec<String> = side
             .iter()
             .map(|(c, ty)| {
-                differ(&self.new(c), &format!("OLD.{}", self.q(c)), ty.as_ref(), self.dialect)
+                differ(&self.incoming(c), &format!("OLD.{}", self.q(c)), ty.as_ref(), self.dialect)
             })
             .collect();
         all.join(" OR ")
@@ -82,7 +83,7 @@ impl Sync {
             .iter()
             .zip(convs)
             .map(|((c, ty), conv)| {
-                differ(&self.new(c), &self.in_trigger(conv), ty.as_ref(), self.dialect)
+                differ(&self.incoming(c), &self.in_trigger(conv), ty.as_ref(), self.dialect)
             })
             .collect();
         all.join(" OR ")
@@ -90,7 +91,7 @@ impl Sync {
 
     fn all_null(&self, side: &[(Ident, Option<SqlType>)]) -> String {
         side.iter()
-            .map(|(c, _)| format!("{} IS NULL", self.new(c)))
+            .map(|(c, _)| format!("{} IS NULL", self.incoming(c)))
             .collect::<Vec<_>>()
             .join(" AND ")
     }
@@ -99,7 +100,7 @@ impl Sync {
         side.iter()
             .zip(convs)
             .map(|((c, _), conv)| {
-                format!("{indent}{} := {};\n", self.new(c), self.in_trigger(conv))
+                format!("{indent}{} := {};\n", self.incoming(c), self.in_trigger(conv))
             })
             .collect()
     }
@@ -157,7 +158,7 @@ impl Sync {
         let empty = self.all_null(second);
         if !self.required.is_empty() || self.back.is_empty() {
             let required: Vec<String> =
-                self.required.iter().map(|c| format!("{} IS NULL", self.new(c))).collect();
+                self.required.iter().map(|c| format!("{} IS NULL", self.incoming(c))).collect();
             return if required.is_empty() {
                 // A NULL that this statement writes is meant.
                 format!("{empty} AND NOT ({})", self.changed(second))
@@ -181,7 +182,7 @@ impl Sync {
     pub(crate) fn fill_only(&self, side: &mut Side, why: &str) {
         let mut body = String::from("BEGIN\n");
         for ((column, _), conv) in self.second.iter().zip(&self.forward) {
-            let new = self.new(column);
+            let new = self.incoming(column);
             body.push_str(&format!(
                 "    IF {new} IS NULL THEN\n        {new} := {};\n    END IF;\n",
                 self.in_trigger(conv)
