@@ -119,7 +119,7 @@ impl Dependents {
                 out.indexes.push((old.clone(), index_def(new, &name)));
             }
         }
-        for other in before.mentioning(&name) {
+        for other in before.perhaps_referencing(&name).cloned() {
             if other == name {
                 continue;
             }
@@ -171,8 +171,7 @@ fn is_inherited(catalog: &Catalog, name: &ObjectName) -> bool {
         .is_some_and(|t| matches!(t.partitioning, Some(Partitioning::Of { .. })));
     partition
         || catalog
-            .mentioning(name)
-            .iter()
+            .perhaps_children(name)
             .any(|other| catalog.table(other).is_some_and(|t| t.inherits.contains(name)))
 }
 

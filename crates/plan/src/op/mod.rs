@@ -209,7 +209,7 @@ fn claim(
 /// a change of places moves both ends.
 fn references_to(table: &ObjectName, now: &Catalog) -> Vec<(ObjectName, Option<Ident>)> {
     let mut out = Vec::new();
-    for other in now.mentioning(table) {
+    for other in now.perhaps_referencing(table).cloned() {
         for constraint in now.table(&other).map(|t| t.constraints.as_slice()).unwrap_or_default() {
             if let ConstraintKind::ForeignKey { columns, table: target, .. } = &constraint.kind
                 && target == table
