@@ -367,7 +367,7 @@ impl Runner {
         let groups = prepared.groups.len();
         for (at, group) in prepared.groups.iter().enumerate() {
             match group {
-                Group::Single(index) => {
+                Group::Single(index) | Group::Batched(index) => {
                     let sql = &prepared.statements[*index].text;
                     session.execute(sql).await.map_err(|error| (Some(*index), error))?;
                 }
