@@ -215,7 +215,6 @@ async fn both_releases_work(case: &'static Case) {
         statements += told.statements;
         slowest = slowest.max(told.slowest);
     }
-    println!("{}: {statements} statements, the slowest {slowest:?}", case.name);
     assert!(statements > 50, "{}: only {statements} statements", case.name);
     assert!(slowest < Duration::from_secs(10), "{}: a statement took {slowest:?}", case.name);
     for (query, wanted) in case.after {

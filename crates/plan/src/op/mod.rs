@@ -209,8 +209,8 @@ fn claim(
 /// a change of places moves both ends.
 fn references_to(table: &ObjectName, now: &Catalog) -> Vec<(ObjectName, Option<Ident>)> {
     let mut out = Vec::new();
-    for other in now.perhaps_referencing(table).cloned() {
-        for constraint in now.table(&other).map(|t| t.constraints.as_slice()).unwrap_or_default() {
+    for other in now.perhaps_referencing(table) {
+        for constraint in now.table(other).map(|t| t.constraints.as_slice()).unwrap_or_default() {
             if let ConstraintKind::ForeignKey { columns, table: target, .. } = &constraint.kind
                 && target == table
             {
