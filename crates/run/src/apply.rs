@@ -901,7 +901,7 @@ fn check_singles(runner: &Runner, prepared: &Prepared) -> Result<(), RunError> {
     let pooled = runner.session.server().pooled;
     let singles = prepared.groups.iter().filter_map(|group| match group {
         Group::Single(index) => Some(&prepared.statements[*index]),
-        Group::Transaction(_) => None,
+        Group::Transaction(_) | Group::Batched(_) => None,
     });
     for statement in singles {
         let destroys = statement.changes().iter().any(|change| {

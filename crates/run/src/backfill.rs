@@ -13,8 +13,9 @@ use downhaul_plan::{Direction, Version};
 use downhaul_syntax::lexer::{TokenKind, lex};
 use downhaul_syntax::{Change, Dialect, Statement};
 
-use crate::apply::{gives_way, next_pause};
-use crate::{Event, Journal, Observer, Runner, probe};
+use crate::apply::gives_way;
+use crate::patience::next_pause;
+use crate::{Event, Journal, Observer, Runner};
 
 /// What a batch should take: short enough that nobody who waits for one of its rows notices.
 const TARGET: Duration = Duration::from_millis(250);
@@ -287,8 +288,8 @@ async fn passes(
                 if gives_way(&error) && since.elapsed() < runner.options.lock_retry {
                     // A smaller batch holds, and waits for, fewer rows.
                     place.batch = (place.batch / 2).max(BOUNDS.0);
-                    let blockers = probe::blockers(session).await.unwrap_or_default();
-                    observer.event(Event::Waiting { blockers: &blockers, pause });
+                    let blockers = session.oldest_transactions().await.unwrap_or_default();
+                    observer.event(Event::Waiting { blockers: &blockers, pause, queued: true });
                     tokio::time::sleep(pause).await;
                     pause = next_pause(pause, since);
                     continue;

@@ -231,7 +231,7 @@ impl Run<'_> {
                     match group {
                         Group::Transaction(_) | Group::Batched(_) => {
                             self.rows(members, protect).await
-                        },
+                        }
                         Group::Single(index) => self.definition(*index, protect).await,
                     }
                 })
