@@ -361,7 +361,9 @@ async fn attempt(
     }
     let hidden_is_off = !protect || losses.all_given_up;
     let hidden = if !hidden_is_off {
-        Some(hidden::Watch::begin(session, newest, runner.changed_rows).await?)
+        // A server session of a pool may come with the counts of those who had it before.
+        let changed = runner.changed_rows || session.server().pooled;
+        Some(hidden::Watch::begin(session, newest, changed).await?)
     } else {
         None
     };
