@@ -351,12 +351,19 @@ mod tests {
     fn bars_are_drawn() {
         let term = InMemoryTerm::new(10, 100);
         let mut bars = Bars::new();
-        bars.all.set_draw_target(ProgressDrawTarget::term_like(Box::new(term.clone())));
+        bars.all
+            .set_draw_target(ProgressDrawTarget::term_like_with_hz(Box::new(term.clone()), 200));
+        // What comes too soon after the last drawing is not drawn.
+        let wait = || std::thread::sleep(Duration::from_millis(40));
         bars.event(&Event::Planned { migrations: 4 });
         bars.event(&Event::Started { label: "0007_slim", direction: Direction::Up, statements: 2 });
         bars.event(&Event::Keeping { table: "orders" });
         bars.event(&Event::Progress { what: "index: building", done: 0, total: 0 });
+        wait();
         bars.event(&Event::Progress { what: "index: building", done: 25, total: 100 });
+        wait();
+        bars.work.iter().for_each(ProgressBar::tick);
+        wait();
         bars.migrations.tick();
         let shown = term.contents();
         assert!(shown.contains("0/4") && shown.contains("0007_slim"), "{shown}");
@@ -366,6 +373,7 @@ mod tests {
             direction: Direction::Up,
             took: Duration::ZERO,
         });
+        wait();
         bars.migrations.tick();
         assert!(term.contents().contains("1/4"), "{}", term.contents());
         drop(bars);

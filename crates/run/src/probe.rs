@@ -103,7 +103,9 @@ pub(crate) async fn took_effect(
 }
 
 /// INVALID indexes, quoted, of the tables on which a statement builds indexes concurrently: also
-/// those without a name of their own, and what `REINDEX CONCURRENTLY` leaves.
+/// those without a name of their own, and what `REINDEX CONCURRENTLY` leaves. An index that another
+/// session may be building right now is not one of them: all the while its builder holds SHARE
+/// UPDATE EXCLUSIVE on the table (PostgreSQL manual §13.3.1).
 pub(crate) async fn invalid_indexes(
     session: &mut dyn Session,
     statement: &Statement,
@@ -133,7 +135,10 @@ pub(crate) async fn invalid_indexes(
         .rows(&format!(
             "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_catalog.pg_index x \
              JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             WHERE NOT x.indisvalid AND c.relkind = 'i' AND n.nspname NOT LIKE 'pg\\_toast%'{table}"
+             WHERE NOT x.indisvalid AND c.relkind = 'i' AND n.nspname NOT LIKE 'pg\\_toast%'{table} \
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'relation' AND l.relation = x.indrelid \
+               AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) \
+               AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted AND l.pid <> pg_catalog.pg_backend_pid())"
         ))
         .await?;
     Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
