@@ -199,10 +199,9 @@ pub(crate) const CASES: &[Case] = &[
         base: "CREATE TABLE docs (id int PRIMARY KEY, title text NOT NULL);",
         rows: "INSERT INTO docs SELECT g, 'Title ' || g FROM generate_series(1, {rows}) g",
         change: "-- downhaul:forward \"lower(replace(title, ' ', '-'))\"\nALTER TABLE docs ADD COLUMN slug text NOT NULL;",
-        old: &[
-            "INSERT INTO docs VALUES ({n}, 'Old {n}')",
-            "UPDATE docs SET title = 'Changed {n}' WHERE id = {id}",
-        ],
+        // No change of a title: one that is made while the column is gone leaves the value that comes
+        // back with the column behind (docs/limits.md).
+        old: &["INSERT INTO docs VALUES ({n}, 'Old {n}')"],
         new: &["INSERT INTO docs VALUES ({n}, 'New {n}', 'own-{n}')"],
         disagree: "SELECT id FROM docs WHERE slug IS NULL OR slug NOT LIKE 'own%' AND slug <> lower(replace(title, ' ', '-'))",
         after: &[],

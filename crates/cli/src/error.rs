@@ -253,7 +253,7 @@ impl From<RunError> for CliError {
                     SnapshotError::NotSound { .. } => {
                         "look at the kept data before you go on: `downhaul status` names it"
                     }
-                    _ => "mend the down file so that it leads back to the old schema",
+                    _ => "mend the file as the message says, and run the same command again",
                 };
                 Self::new(Code::SnapshotNotSound, message)
                     .detail(reason.to_string())
