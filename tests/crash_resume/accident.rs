@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use downhaul::exit_code::Code;
 use downhaul_kit::fault::{self, Fault};
-use downhaul_kit::{LockHolder, MariaDb, Postgres, PostgresOptions, Program, Proxy};
+use downhaul_kit::{LockHolder, MariaDb, Postgres, PostgresOptions, Program, Proxy, Session};
 
 use crate::stage::{DOWN, PROGRAM, Stage, UP, expect};
 
@@ -22,6 +22,17 @@ fn kill_after(program: &Program, args: &[&str], delay: Duration) -> bool {
     fault::kill9(child.id());
     child.wait().unwrap();
     running
+}
+
+/// Waits until the query says yes, a minute at most.
+async fn until(session: &mut Session, query: &str) {
+    for _ in 0..3000 {
+        if session.value(query).await.as_deref() == Some("t") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("never true: {query}");
 }
 
 /// Goes the other way after a kill. What no transaction holds may be half done: then the other way
@@ -44,9 +55,21 @@ async fn killed_at_many_instants(stage: Stage) {
     let (up, down) = (up.min(up_again), down.min(down_again));
     let kills = kills();
     let (mut met_up, mut met_down) = (0, 0);
+    // A rehearsal on a busy machine may take longer than the runs after it: a kill that came too
+    // late draws the next ones nearer.
+    let (mut pace_up, mut pace_down) = (1.0, 1.0);
+    let mut kill = |args: &[&str], takes: Duration, share: f64| {
+        let (met, pace) =
+            if args == UP { (&mut met_up, &mut pace_up) } else { (&mut met_down, &mut pace_down) };
+        if kill_after(&stage.program, args, takes.mul_f64(share * *pace)) {
+            *met += 1;
+        } else {
+            *pace *= 0.6;
+        }
+    };
     for n in 0..kills {
         let share = f64::from(n) / f64::from(kills);
-        met_up += u32::from(kill_after(&stage.program, UP, up.mul_f64(share)));
+        kill(UP, up, share);
         // Or go back instead of on: a whole `up` is taken back, of half a one nothing is left.
         if n % 4 == 3 && turns_round(&stage, DOWN) {
             let when = format!("up killed at {share:.2} of its way, then down");
@@ -54,7 +77,7 @@ async fn killed_at_many_instants(stage: Stage) {
         }
         expect(&stage.program.run(UP), Code::Clean);
         stage.check(&after, &format!("up killed at {share:.2} of its way, then up")).await;
-        met_down += u32::from(kill_after(&stage.program, DOWN, down.mul_f64(share)));
+        kill(DOWN, down, share);
         if n % 4 == 1 && turns_round(&stage, UP) {
             let when = format!("down killed at {share:.2} of its way, then up");
             stage.check(&after, &when).await;
@@ -64,7 +87,6 @@ async fn killed_at_many_instants(stage: Stage) {
             .check(&stage.before, &format!("down killed at {share:.2} of its way, then down"))
             .await;
     }
-    // A rehearsal on a busy machine may take longer than the runs after it.
     assert!(met_up >= kills / 4 && met_down >= kills / 4, "{met_up} and {met_down} of {kills} met");
 }
 
@@ -145,8 +167,12 @@ async fn killed_while_an_index_is_built_concurrently() {
     let writer =
         LockHolder::with_statements(&stage.url(), "UPDATE orders SET status = status WHERE id = 1")
             .await;
-    assert!(kill_after(&stage.program, UP, Duration::from_millis(700)));
+    let mut child = stage.program.spawn(UP);
     let mut session = stage.session().await;
+    until(&mut session, "SELECT to_regclass('orders_status_idx') IS NOT NULL").await;
+    assert!(child.try_wait().unwrap().is_none());
+    fault::kill9(child.id());
+    child.wait().unwrap();
     let index = "SELECT count(*) FROM pg_index WHERE indexrelid = 'orders_status_idx'::regclass";
     assert_eq!(session.value(index).await.as_deref(), Some("1"));
     let next = stage.program.spawn(UP);
@@ -314,14 +340,20 @@ async fn the_disk_of_a_sqlite_file_is_full() {
 #[tokio::test]
 async fn interrupted_between_migrations() {
     let stage = Stage::postgres().await;
-    stage.program.migration("0007_slow", "SELECT pg_sleep(1);\n", "SELECT 1;\n");
+    stage.program.migration("0007_slow", "SELECT pg_sleep(3);\n", "SELECT 1;\n");
     stage.program.migration(
         "0008_after",
         "CREATE TABLE after_all (x int);\n",
         "DROP TABLE after_all;\n",
     );
     let child = stage.program.spawn(UP);
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    let mut session = stage.session().await;
+    until(
+        &mut session,
+        "SELECT count(*) > 0 FROM pg_stat_activity \
+          WHERE state = 'active' AND query LIKE '%pg_sleep(3)%' AND pid <> pg_backend_pid()",
+    )
+    .await;
     assert!(fault::signal(child.id(), "INT"));
     let outcome = stage.program.wait(child);
     expect(&outcome, Code::Interrupted);

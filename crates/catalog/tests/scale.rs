@@ -1,7 +1,7 @@
 //! Replaying a series costs time in proportion to its length, also where the state before each
 //! migration is kept and compared.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use downhaul_catalog::{Catalog, DiffOptions, Origin, diff};
 use downhaul_syntax::{Dialect, Script, parse_script};
@@ -34,6 +34,17 @@ fn series(length: usize) -> Vec<(Script, Script)> {
         .collect()
 }
 
+/// The CPU time of this thread so far: what else the machine does leaves no mark on it. Where the
+/// system does not tell, the time of day.
+fn clock() -> Duration {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanos = told.and_then(|told| told.split(' ').next()?.parse().ok());
+    nanos.map_or_else(
+        || std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default(),
+        Duration::from_nanos,
+    )
+}
+
 /// The least of three times that replaying takes.
 fn time(series: &[(Script, Script)]) -> Duration {
     (0..3)
@@ -41,7 +52,7 @@ fn time(series: &[(Script, Script)]) -> Duration {
             let mut catalog = Catalog::new(Dialect::Postgres);
             let base = parse_script("CREATE TABLE hub (id bigint PRIMARY KEY);", Dialect::Postgres);
             catalog.apply_script(&base, Origin::Baseline);
-            let started = Instant::now();
+            let started = clock();
             for (at, (up, down)) in series.iter().enumerate() {
                 let before = catalog.clone();
                 assert!(catalog.apply_script(up, Origin::Series(at)).is_empty());
@@ -49,7 +60,7 @@ fn time(series: &[(Script, Script)]) -> Duration {
                 assert!(after.apply_script(down, Origin::Series(at)).is_empty());
                 assert!(diff(&before, &after, DiffOptions::default()).is_empty());
             }
-            started.elapsed()
+            clock().saturating_sub(started)
         })
         .min()
         .expect("three times are measured")

@@ -98,6 +98,12 @@ pub trait Session: Send {
     /// Runs one statement and returns its rows.
     async fn rows(&mut self, sql: &str) -> Result<Vec<Row>, EngineError>;
 
+    /// How long statements outside a transaction wait for whoever writes. Only SQLite heeds it: its
+    /// whole file has one writer, who is asked for again and again, and nobody queues behind that.
+    async fn set_patience(&mut self, _patience: Duration) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Opens a transaction that may write (SQLite: takes the write lock at once) within a budget.
     async fn begin(&mut self, budget: LockBudget) -> Result<(), EngineError>;
 

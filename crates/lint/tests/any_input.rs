@@ -1,6 +1,6 @@
 //! No text makes the analyzer panic, and its time grows with the length of the text.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use downhaul_lint::{LintOptions, MigrationInput, RuleSetting, SourceText, all_rules, lint_series};
 use downhaul_syntax::Dialect;
@@ -136,6 +136,17 @@ proptest! {
 }
 
 /// Ten times the input may take about ten times as long, not a hundred.
+/// The CPU time of this thread so far: what else the machine does leaves no mark on it. Where the
+/// system does not tell, the time of day.
+fn clock() -> Duration {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanos = told.and_then(|told| told.split(' ').next()?.parse().ok());
+    nanos.map_or_else(
+        || std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default(),
+        Duration::from_nanos,
+    )
+}
+
 #[test]
 fn time_is_linear_in_the_number_of_statements_and_of_migrations() {
     let statements = |n: usize| -> String {
@@ -151,9 +162,9 @@ fn time_is_linear_in_the_number_of_statements_and_of_migrations() {
     };
     let one_file = |n: usize| {
         let text = statements(n);
-        let start = Instant::now();
+        let start = clock();
         lint(&[(&text, None)], Dialect::Postgres);
-        start.elapsed()
+        clock().saturating_sub(start)
     };
     let many_files = |n: usize| {
         let texts: Vec<String> = (0..n)
@@ -171,15 +182,16 @@ fn time_is_linear_in_the_number_of_statements_and_of_migrations() {
             .collect();
         let series: Vec<(&str, Option<&str>)> =
             texts.iter().zip(&downs).map(|(u, d)| (u.as_str(), Some(d.as_str()))).collect();
-        let start = Instant::now();
+        let start = clock();
         lint(&series, Dialect::Postgres);
-        start.elapsed()
+        clock().saturating_sub(start)
     };
     for (name, run) in
         [("one file", &one_file as &dyn Fn(usize) -> Duration), ("many files", &many_files)]
     {
         run(50);
-        let (small, large) = (run(200), run(2000));
+        let least = |n: usize| (0..3).map(|_| run(n)).min().unwrap_or_default();
+        let (small, large) = (least(200), least(2000));
         let ratio = large.as_secs_f64() / small.as_secs_f64().max(1e-6);
         assert!(ratio < 50.0, "{name}: {small:?} for 200, {large:?} for 2000: ratio {ratio:.0}");
     }
@@ -203,10 +215,10 @@ fn ten_thousand_migrations_of_history_take_seconds_even_unoptimised() {
             ..MigrationInput::default()
         })
         .collect();
-    let start = Instant::now();
+    let start = clock();
     let report = lint_series(&series, &LintOptions::new(Dialect::Postgres));
     assert_eq!(report.summary.migrations, 1);
-    let took = start.elapsed();
+    let took = clock().saturating_sub(start);
     // Optimised it is below two seconds; this build is some ten times slower.
     assert!(took < Duration::from_secs(40), "{took:?}");
 }

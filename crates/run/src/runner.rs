@@ -7,6 +7,7 @@ use std::time::Duration;
 use downhaul_engine::lock::claim_session;
 use downhaul_engine::{LockBudget, MigrationLock, Session, Target, connect};
 use downhaul_plan::Version;
+use downhaul_syntax::Dialect;
 
 use crate::journal::{Journal, Operation};
 use crate::{Observer, RunError, stepwise};
@@ -94,12 +95,18 @@ impl Runner {
             lock.release().await;
             return Err(RunError::Locked(holder));
         }
+        session.set_patience(options.lock_retry).await?;
+        let mut budget = options.budget;
+        if session.dialect() == Dialect::Sqlite {
+            // The journal's own tables: nobody queues behind who waits for the file.
+            budget.lock_timeout = options.lock_retry;
+        }
         let journal = Journal::new(session.dialect());
         if journal.exists(&mut *session).await? {
             journal.check_format(&mut *session).await?;
-            journal.upgrade(&mut *session, options.budget).await?;
+            journal.upgrade(&mut *session, budget).await?;
         } else {
-            session.begin(options.budget).await?;
+            session.begin(budget).await?;
             let made = journal.ensure(&mut *session).await;
             if let Err(error) = made {
                 session.rollback().await?;

@@ -17,7 +17,12 @@ use crate::{EngineError, SchemaDump, TableShape, TableSize, Target};
 pub(crate) struct Sqlite {
     connection: SqliteConnection,
     server: ServerInfo,
+    /// How long a statement outside a transaction waits for another writer.
+    patience: Duration,
 }
+
+/// Until [`Session::set_patience`] says otherwise.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Opens a session.
 pub(crate) async fn connect(
@@ -34,7 +39,7 @@ pub(crate) async fn connect(
         .create_if_missing(create)
         .read_only(read_only)
         .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(2))
+        .busy_timeout(PATIENCE)
         .disable_statement_logging();
     let connection =
         options.connect().await.map_err(|error| EngineError::connecting(target, &error))?;
@@ -50,6 +55,7 @@ pub(crate) async fn connect(
             pooled: false,
             session: 0,
         },
+        patience: PATIENCE,
     };
     // Reading the schema version also proves that the file is a database.
     let rows = session
@@ -81,6 +87,13 @@ fn text_row(row: &SqliteRow) -> Result<Row, EngineError> {
     Ok(Row(values))
 }
 
+impl Sqlite {
+    /// Lets the statements that follow wait as long as those outside a transaction may.
+    fn waits(&self) -> String {
+        format!("PRAGMA busy_timeout = {}", self.patience.as_millis().min(i32::MAX as u128))
+    }
+}
+
 #[async_trait]
 impl Session for Sqlite {
     fn server(&self) -> &ServerInfo {
@@ -109,18 +122,23 @@ impl Session for Sqlite {
         self.execute(&format!("PRAGMA busy_timeout = {busy}; BEGIN IMMEDIATE")).await.map(drop)
     }
 
+    async fn set_patience(&mut self, patience: Duration) -> Result<(), EngineError> {
+        self.patience = patience;
+        self.execute(&self.waits()).await.map(drop)
+    }
+
     async fn commit(&mut self) -> Result<(), EngineError> {
-        self.execute("COMMIT").await.map(drop)
+        self.execute(&format!("COMMIT; {}", self.waits())).await.map(drop)
     }
 
     async fn commit_with(&mut self, statements: &str) -> Result<(), EngineError> {
-        self.execute(&format!("{statements}; COMMIT")).await.map(drop)
+        self.execute(&format!("{statements}; COMMIT; {}", self.waits())).await.map(drop)
     }
 
     async fn rollback(&mut self) -> Result<(), EngineError> {
         match self.execute("ROLLBACK").await {
             // "cannot rollback - no transaction is active": some errors have rolled back already.
-            Err(EngineError::Statement(_)) | Ok(_) => Ok(()),
+            Err(EngineError::Statement(_)) | Ok(_) => self.execute(&self.waits()).await.map(drop),
             Err(error) => Err(error),
         }
     }
