@@ -1,0 +1,240 @@
+//! The way back: what the file forgot of the schema, and the data that was kept.
+
+use std::collections::BTreeSet;
+
+use downhaul_engine::{SchemaDump, Session};
+use downhaul_plan::Direction;
+use downhaul_snapshot::Kept;
+use downhaul_snapshot::complete::{self, Action, Stage};
+use downhaul_snapshot::restore::{self, Held};
+use downhaul_syntax::{Change, Dialect, Parsed, Statement};
+
+use super::{Applied, Stop, Substitute};
+use crate::journal::RestorePoint;
+use crate::tracking::Tracking;
+use crate::{Event, Observer};
+
+/// Puts back what restore points hold. Returns the numbers of the stores that still hold
+/// something that could not go back.
+pub(super) async fn bring_back(
+    session: &mut dyn Session,
+    direction: Direction,
+    (points, holds): (&[RestorePoint], &[Vec<Held>]),
+    foreign_keys_off: bool,
+    applied: &mut Applied,
+    tracking: &mut Tracking,
+    observer: &mut dyn Observer,
+) -> Result<Vec<i64>, Stop> {
+    let mut remaining = Vec::new();
+    let (Some(newest), Some(oldest)) = (points.first(), points.last()) else {
+        return Ok(remaining);
+    };
+    // Only the way down promises the old schema; the way up brings the new one by itself.
+    let complete = direction == Direction::Down;
+    if complete {
+        if session.dialect() == Dialect::Sqlite {
+            add_missing_columns(session, points).await?;
+        }
+        run_completions(
+            session,
+            (&oldest.before, &newest.after),
+            Stage::Structure,
+            foreign_keys_off,
+            applied,
+            observer,
+        )
+        .await?;
+        tracking.follow(session).await?;
+    }
+    let quiet = quiet(session, points).await?;
+    for (point, held) in points.iter().zip(holds) {
+        let all: Vec<_> = point.kept.iter().zip(held).collect();
+        let restored = restore::restore(session, &all).await?;
+        for (kept, restored) in point.kept.iter().zip(restored) {
+            observer.event(Event::Restored(&restored));
+            if restored.remains_in.is_some() {
+                remaining.push(kept.id);
+            }
+            applied.restored.push(restored);
+        }
+    }
+    for statement in quiet {
+        session.execute(&statement).await?;
+    }
+    if complete {
+        for kept in points.iter().flat_map(|point| &point.kept) {
+            restore::check_filled(session, kept).await?;
+        }
+        run_completions(
+            session,
+            (&oldest.before, &newest.after),
+            Stage::Rest,
+            foreign_keys_off,
+            applied,
+            observer,
+        )
+        .await?;
+        tracking.follow(session).await?;
+    }
+    Ok(remaining)
+}
+
+pub(crate) async fn run_completions(
+    session: &mut dyn Session,
+    (before, after): (&SchemaDump, &SchemaDump),
+    stage: Stage,
+    foreign_keys_off: bool,
+    applied: &mut Applied,
+    observer: &mut dyn Observer,
+) -> Result<(), Stop> {
+    let dialect = session.dialect();
+    // Putting one object back can bring others with it (a table its columns), so look again after
+    // each; every round settles one object, which bounds the loop.
+    let mut seen = BTreeSet::new();
+    if before.differences(after).is_empty() {
+        return Ok(());
+    }
+    loop {
+        let now = session.dump().await?;
+        let next = complete::objects(dialect, before, after, &now, stage)
+            .into_iter()
+            .find(|completion| seen.insert(completion.object.clone()));
+        let Some(completion) = next else { return Ok(()) };
+        let done = match &completion.action {
+            Action::Run(statements) => {
+                for statement in statements {
+                    session.execute(statement).await?;
+                }
+                true
+            }
+            Action::Rebuild { table, create } if foreign_keys_off => {
+                complete::rebuild(session, table, create).await?;
+                true
+            }
+            Action::Rebuild { .. } | Action::Leave => false,
+        };
+        observer.event(Event::Completed { object: &completion.object, done });
+        if done {
+            applied.completed.push(completion.object);
+        } else {
+            applied.left.push(completion.object);
+        }
+    }
+}
+
+/// SQLite: columns that the down did not bring back, added bare so that their values can go in; the
+/// rebuild by the old definition follows.
+async fn add_missing_columns(
+    session: &mut dyn Session,
+    points: &[RestorePoint],
+) -> Result<(), Stop> {
+    for kept in points.iter().flat_map(|point| &point.kept) {
+        let Some(now) = session.table_shape(&kept.table).await? else { continue };
+        for column in kept.lost_columns().filter(|c| now.column(&c.name).is_none()) {
+            if let Some(shape) = kept.shape.column(&column.name) {
+                session.execute(&bare_column(Dialect::Sqlite, kept, shape)).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Turns off the user's triggers and defers foreign keys on the tables that data goes back to.
+/// Returns the statements that undo it, in order.
+async fn quiet(session: &mut dyn Session, points: &[RestorePoint]) -> Result<Vec<String>, Stop> {
+    let dialect = session.dialect();
+    let mut off = Vec::new();
+    let mut check = Vec::new();
+    let mut on = Vec::new();
+    let tables: BTreeSet<_> =
+        points.iter().flat_map(|point| &point.kept).map(|kept| kept.table.clone()).collect();
+    if dialect == Dialect::Sqlite && !tables.is_empty() {
+        off.push("PRAGMA defer_foreign_keys = ON".to_owned());
+    }
+    for name in tables {
+        let Some(shape) = session.table_shape(&name).await? else { continue };
+        let table = dialect.quote_name(&shape.name);
+        for trigger in &shape.triggers {
+            let quoted = dialect.quote(trigger);
+            if dialect == Dialect::Postgres {
+                off.push(format!("ALTER TABLE {table} DISABLE TRIGGER {quoted}"));
+                on.push(format!("ALTER TABLE {table} ENABLE TRIGGER {quoted}"));
+            } else {
+                let literal = dialect.literal(trigger.as_str());
+                let row = session
+                    .row(&format!(
+                        "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name = {literal}"
+                    ))
+                    .await?;
+                if let Some(row) = row {
+                    off.push(format!("DROP TRIGGER {quoted}"));
+                    on.push(row.text(0).to_owned());
+                }
+            }
+        }
+        if dialect == Dialect::Postgres {
+            for key in shape.foreign_keys.iter().filter(|key| !key.deferrable) {
+                let Some(name) = &key.name else { continue };
+                let name = dialect.quote(name);
+                // The owner may do this, and it costs nothing: no row is checked again.
+                off.push(format!(
+                    "ALTER TABLE {table} ALTER CONSTRAINT {name} DEFERRABLE INITIALLY DEFERRED"
+                ));
+                on.push(format!("ALTER TABLE {table} ALTER CONSTRAINT {name} NOT DEFERRABLE"));
+                check = vec!["SET CONSTRAINTS ALL IMMEDIATE".to_owned()];
+            }
+        }
+    }
+    for statement in &off {
+        session.execute(statement).await?;
+    }
+    check.extend(on);
+    Ok(check)
+}
+
+/// `ADD COLUMN c text NOT NULL` cannot run on a table with rows, although we hold a value for each
+/// of them: the column is added bare, filled, and then made as it was.
+pub(crate) fn substitute(
+    dialect: Dialect,
+    statement: &Statement,
+    points: &[RestorePoint],
+) -> Substitute {
+    let Parsed::Changes(changes) = &statement.parsed else { return Substitute::None };
+    let [Change::AddColumn { table, column, .. }] = changes.as_slice() else {
+        return Substitute::None;
+    };
+    // MySQL fills in what the type means by nothing, but for dates and JSON there is no such value.
+    let dates = ["date", "datetime", "timestamp", "json"];
+    let fills = dialect.is_mysql_family()
+        && !column.ty.as_ref().is_some_and(|ty| dates.contains(&ty.name.as_str()));
+    if fills
+        || !column.not_null
+        || column.default.is_some()
+        || column.generated.is_some()
+        || column.identity.is_some()
+    {
+        return Substitute::None;
+    }
+    for kept in points.iter().flat_map(|point| &point.kept) {
+        if kept.table.name != table.name {
+            continue;
+        }
+        let lost = kept.column(&column.name).filter(|c| c.is_lost());
+        if let (Some(_), Some(shape)) = (lost, kept.shape.column(&column.name)) {
+            return Substitute::Instead(vec![bare_column(dialect, kept, shape)]);
+        }
+    }
+    Substitute::None
+}
+
+/// Statement that adds a lost column without what would refuse rows written since.
+fn bare_column(dialect: Dialect, kept: &Kept, shape: &downhaul_engine::ColumnShape) -> String {
+    let default =
+        shape.default.as_ref().map(|default| format!(" DEFAULT {default}")).unwrap_or_default();
+    format!(
+        "ALTER TABLE {} ADD COLUMN {} {}{default}",
+        dialect.quote_name(&kept.table),
+        dialect.quote(&shape.name),
+        shape.ty
+    )
+}

@@ -1,0 +1,181 @@
+//! One migration in one direction: protect, run, restore, record.
+
+mod back;
+mod groups;
+mod transaction;
+
+use std::time::Instant;
+
+use downhaul_engine::{Blocker, EngineError};
+use downhaul_plan::Version;
+use downhaul_snapshot::restore::Restored;
+use downhaul_snapshot::{Kept, SnapshotError};
+use downhaul_syntax::Dialect;
+
+pub(crate) use back::{run_completions, substitute};
+use groups::in_groups;
+use transaction::{Whole, transaction};
+
+use crate::journal::{JournalEntry, RestorePoint};
+use crate::patience::blame;
+use crate::prepare::Prepared;
+use crate::{Event, Observer, RunError, Runner, stepwise};
+
+/// What was kept of one table, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptSummary {
+    /// The table.
+    pub table: String,
+    /// "table", "columns phone, marketing_opt_in", "rows", "rows and changed values of email".
+    pub what: String,
+    /// Rows kept.
+    pub rows: u64,
+}
+
+impl KeptSummary {
+    /// Describes what was kept.
+    #[must_use]
+    pub fn of(kept: &Kept) -> Self {
+        let names = |columns: Vec<&downhaul_snapshot::KeptColumn>| {
+            columns.iter().map(|c| c.name.to_string()).collect::<Vec<_>>().join(", ")
+        };
+        let lost: Vec<_> = kept.lost_columns().collect();
+        let changed: Vec<_> = kept.changed_columns().collect();
+        let what = if kept.after.is_none() {
+            "the whole table".to_owned()
+        } else {
+            let mut parts = Vec::new();
+            match kept.rows_gone {
+                0 => {}
+                gone if gone == kept.rows => parts.push("deleted rows".to_owned()),
+                gone => parts.push(format!("{gone} deleted rows")),
+            }
+            if !lost.is_empty() {
+                parts.push(format!("column {}", names(lost)));
+            }
+            if !changed.is_empty() {
+                parts.push(format!("old values of {}", names(changed)));
+            }
+            parts.join(", ")
+        };
+        Self { table: kept.table.to_string(), what, rows: kept.rows }
+    }
+}
+
+/// What running one migration did.
+#[derive(Clone, Debug, Default)]
+pub struct Applied {
+    /// Kept before it was destroyed.
+    pub kept: Vec<KeptSummary>,
+    /// Put back.
+    pub restored: Vec<Restored>,
+    /// Parts of the schema that Downhaul put back because the file forgot them.
+    pub completed: Vec<String>,
+    /// Parts of the schema that differ from what they were, and were left.
+    pub left: Vec<String>,
+    /// Somebody else had done it already.
+    pub skipped: bool,
+}
+
+/// One direction of one migration, and what the journal needs to know of it.
+pub(crate) struct Work<'a> {
+    pub(crate) version: &'a Version,
+    pub(crate) prepared: &'a Prepared,
+    /// What is recorded once an up is applied.
+    pub(crate) entry: JournalEntry,
+    pub(crate) operation: i64,
+    /// What the run in the other direction kept, newest first.
+    pub(crate) points: Vec<RestorePoint>,
+}
+
+/// What must be put in the place of a statement, or left as it is.
+pub(crate) enum Substitute {
+    None,
+    Instead(Vec<String>),
+}
+
+/// Why an attempt ended.
+pub(crate) enum Stop {
+    /// The server refused statement `index`.
+    Statement(usize, EngineError),
+    /// The restore point is not sound.
+    Snapshot(SnapshotError),
+    /// Anything else of the database.
+    Engine(EngineError),
+}
+
+impl Stop {
+    /// The error, where another session was in the way.
+    pub(crate) fn lock_error(&self) -> Option<&EngineError> {
+        match self {
+            Self::Statement(_, error) | Self::Engine(error) if gives_way(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Adds who was in the way.
+    pub(crate) fn blame(self, blockers: &[Blocker]) -> Self {
+        match self {
+            Self::Statement(index, error) => Self::Statement(index, blame(error, blockers)),
+            Self::Engine(error) => Self::Engine(blame(error, blockers)),
+            other => other,
+        }
+    }
+}
+
+impl From<EngineError> for Stop {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl From<SnapshotError> for Stop {
+    fn from(error: SnapshotError) -> Self {
+        match error {
+            SnapshotError::Engine(error) => Self::Engine(error),
+            error => Self::Snapshot(error),
+        }
+    }
+}
+
+/// Runs one direction of one migration to its end, whatever its groups.
+pub(crate) async fn run(
+    runner: &mut Runner,
+    work: &Work<'_>,
+    completed: usize,
+    observer: &mut dyn Observer,
+) -> Result<Applied, RunError> {
+    let prepared = work.prepared;
+    let started = Instant::now();
+    observer.event(Event::Started {
+        label: &prepared.label,
+        direction: prepared.direction,
+        statements: prepared.statements.len(),
+    });
+    for note in &prepared.notes {
+        observer.event(Event::Note(note));
+    }
+    let applied = if !runner.session.dialect().has_transactional_ddl() {
+        stepwise::run(runner, work, completed, observer).await?
+    } else if prepared.is_transactional() {
+        let members: Vec<usize> = (0..prepared.statements.len()).collect();
+        transaction(runner, work, &members, Whole::Yes, completed, observer).await?
+    } else {
+        in_groups(runner, work, completed, observer).await?
+    };
+    let pooled = runner.session.server().pooled;
+    if prepared.changes_settings && runner.session.dialect() == Dialect::Postgres && !pooled {
+        // A SET without LOCAL would reach the next migration.
+        runner.session.reset_settings().await?;
+    }
+    let took = started.elapsed();
+    observer.event(Event::Done { label: &prepared.label, direction: prepared.direction, took });
+    Ok(applied)
+}
+
+/// Another session was in the way: a lock was not to be had, or one of two had to give way.
+pub(crate) fn gives_way(error: &EngineError) -> bool {
+    // 40P01: deadlock_detected (PostgreSQL manual, appendix A).
+    matches!(error, EngineError::LockTimeout(_))
+        || error.failure().is_some_and(|failure| failure.code.as_deref() == Some("40P01"))
+}

@@ -1,0 +1,384 @@
+//! A transaction: what it will destroy is kept, its statements run, what was lost goes back, and the
+//! journal says so, all of it or nothing.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use downhaul_engine::{EngineError, SchemaDump, Session};
+use downhaul_plan::Direction;
+use downhaul_snapshot::keep::{self, Endangered};
+use downhaul_snapshot::restore::{self, Held};
+use downhaul_snapshot::{Kept, Losses, SnapshotError, empty, hidden, seeded, settle};
+use downhaul_syntax::{Change, Dialect, Statement};
+
+use super::back::{bring_back, substitute};
+use super::{Applied, KeptSummary, Stop, Substitute, Work};
+use crate::error::FailedStatement;
+use crate::journal::RestorePoint;
+use crate::patience::{Cause, Lookout, Patience};
+use crate::tracking::Tracking;
+use crate::{Event, Observer, RunError, Runner};
+
+/// Whether a transaction holds the whole migration, or one group of several.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whole {
+    Yes,
+    Group { last: bool },
+}
+
+/// Runs statements in one transaction, again and again while locks are not to be had.
+pub(super) async fn transaction(
+    runner: &mut Runner,
+    work: &Work<'_>,
+    members: &[usize],
+    whole: Whole,
+    completed: usize,
+    observer: &mut dyn Observer,
+) -> Result<Applied, RunError> {
+    let prepared = work.prepared;
+    let dialect = runner.session.dialect();
+    let losses = prepared.losses(members.iter().map(|i| &prepared.statements[*i]), dialect);
+    let foreign_keys_off = dialect == Dialect::Sqlite && foreign_keys_must_be_off(work, &losses);
+    let needs = prepared.locks_of(members);
+    let cause = Cause { operation: work.operation, version: work.version };
+    let mut patience = Patience::new();
+    loop {
+        patience.clear_way(runner, &needs, cause, observer).await?;
+        if foreign_keys_off {
+            runner.session.execute("PRAGMA foreign_keys = OFF").await?;
+        }
+        let lookout = Lookout::new(runner);
+        let result = lookout
+            .while_running(attempt(
+                runner,
+                work,
+                members,
+                whole,
+                &losses,
+                foreign_keys_off,
+                observer,
+            ))
+            .await;
+        let stop = match result {
+            Ok(applied) => {
+                if foreign_keys_off {
+                    runner.session.execute("PRAGMA foreign_keys = ON").await?;
+                }
+                return Ok(applied);
+            }
+            Err(stop) => stop,
+        };
+        // The server's counts of changed rows know no rollback.
+        runner.changed_rows = true;
+        // After a broken connection there is nothing to roll back: the server does it.
+        let _ = runner.session.rollback().await;
+        if foreign_keys_off {
+            let _ = runner.session.execute("PRAGMA foreign_keys = ON").await;
+        }
+        let stop = match stop.lock_error() {
+            None => stop,
+            Some(_) => {
+                let (journal, options) = (runner.journal, runner.options.clone());
+                let session = &mut *runner.session;
+                let blockers = lookout.blockers(session, &needs).await;
+                if patience.again(session, journal, &options, &blockers, cause, observer).await? {
+                    continue;
+                }
+                stop.blame(&blockers)
+            }
+        };
+        return Err(match stop {
+            Stop::Statement(index, error) => RunError::Failed {
+                label: prepared.label.clone(),
+                direction: prepared.direction,
+                completed,
+                statement: prepared.failed(index, error),
+            },
+            Stop::Snapshot(reason) => RunError::Refused {
+                label: prepared.label.clone(),
+                direction: prepared.direction,
+                reason,
+            },
+            Stop::Engine(error) => match error.failure() {
+                // A statement of Downhaul's own, such as the copy or the lock before it.
+                Some(failure) => RunError::Failed {
+                    label: prepared.label.clone(),
+                    direction: prepared.direction,
+                    completed,
+                    statement: Box::new(FailedStatement {
+                        path: prepared.path.clone(),
+                        line: 1,
+                        column: 1,
+                        sql: failure.sql.clone(),
+                        error,
+                    }),
+                },
+                None => RunError::Engine(error),
+            },
+        });
+    }
+}
+
+/// SQLite: `DROP TABLE` with foreign keys on deletes the rows of referencing tables, and the switch
+/// does nothing inside a transaction. So they are off, and checked before the commit, whenever a
+/// table is rebuilt; but not where the statements count on cascades.
+fn foreign_keys_must_be_off(work: &Work<'_>, losses: &Losses) -> bool {
+    if work.prepared.foreign_keys_off {
+        return true;
+    }
+    let counts_on_cascades = losses.tables.values().any(|loss| loss.acts_on_others);
+    let drops = losses.tables.values().any(|loss| loss.dropped);
+    let rebuilds = drops
+        && work.prepared.statements.iter().flat_map(Statement::changes).any(|change| {
+            matches!(change, Change::RenameTable { to, .. } if losses.tables.get(to).is_some_and(|l| l.dropped))
+        });
+    !counts_on_cascades && (rebuilds || !work.points.is_empty())
+}
+
+async fn foreign_key_violations(
+    session: &mut dyn Session,
+) -> Result<BTreeSet<String>, EngineError> {
+    let rows =
+        session.rows("SELECT \"table\", rowid, parent, fkid FROM pragma_foreign_key_check").await?;
+    Ok(rows
+        .iter()
+        .map(|row| {
+            format!("{} row {} → {} (key {})", row.text(0), row.text(1), row.text(2), row.text(3))
+        })
+        .collect())
+}
+
+/// One try.
+async fn attempt(
+    runner: &mut Runner,
+    work: &Work<'_>,
+    members: &[usize],
+    whole: Whole,
+    losses: &Losses,
+    foreign_keys_off: bool,
+    observer: &mut dyn Observer,
+) -> Result<Applied, Stop> {
+    let (journal, prepared) = (runner.journal, work.prepared);
+    let started = Instant::now();
+    let protect = runner.options.protect;
+    let budget = runner.options.budget;
+    let session = &mut *runner.session;
+    let up = prepared.direction == Direction::Up;
+    session.begin(budget).await?;
+    let mut applied = Applied::default();
+    let newest = hidden::Watch::newest(session.dialect());
+    let questions: Vec<String> =
+        [journal.count(work.version)].into_iter().chain(newest.map(str::to_owned)).collect();
+    let answers = session.rows(&questions.join("; ")).await?;
+    let recorded = answers.first().is_some_and(|row| row.text(0) != "0");
+    let newest = newest.and(answers.get(1)).map(|row| row.number(0)).transpose()?;
+    if whole == Whole::Yes && recorded == up {
+        session.rollback().await?;
+        applied.skipped = true;
+        return Ok(applied);
+    }
+    let mut tracking = Tracking::begin(session).await?;
+    // Restore points belong to the whole way back: they are used with its last group.
+    let points: &[RestorePoint] =
+        if matches!(whole, Whole::Group { last: false }) { &[] } else { &work.points };
+
+    let mut losses = losses.clone();
+    // Where an up takes an empty table away, its down still has the schema to bring back.
+    let empty =
+        if protect && !up { empty::set_aside(session, &mut losses).await? } else { Vec::new() };
+    let endangered = if protect { keep::endangered(session, &losses).await? } else { Vec::new() };
+    // A way forward again does not look at the schema that the way back found.
+    let watch = protect && (up && !endangered.is_empty() || !losses.unreadable.is_empty());
+    let before = if watch { Some(session.dump().await?) } else { None };
+    let violations =
+        if foreign_keys_off { foreign_key_violations(session).await? } else { BTreeSet::new() };
+
+    let mut holds: Vec<Vec<Held>> = Vec::new();
+    for point in points {
+        let mut held = Vec::new();
+        for kept in &point.kept {
+            restore::check_sound(session, kept).await?;
+            held.push(restore::hold(session, kept).await?);
+        }
+        holds.push(held);
+    }
+
+    if losses.replaces && session.dialect() == Dialect::Sqlite {
+        // Without it REPLACE deletes rows behind the back of every trigger.
+        session.execute("PRAGMA recursive_triggers = ON").await?;
+    }
+    let hidden_is_off = !protect || losses.all_given_up;
+    let hidden = if !hidden_is_off {
+        // A server session of a pool may come with the counts of those who had it before.
+        let changed = runner.changed_rows || session.server().pooled;
+        Some(hidden::Watch::begin(session, newest, changed).await?)
+    } else {
+        None
+    };
+    let mut kept: Vec<Kept> = Vec::new();
+    let first = if endangered.is_empty() { 0 } else { journal.next_kept(session).await? };
+    for (number, table) in (first..).zip(&endangered) {
+        observer.event(Event::Keeping { table: &table.shape.name.to_string() });
+        kept.push(keep::keep(session, table, number).await?);
+    }
+
+    let mut steps = Vec::with_capacity(members.len());
+    for index in members {
+        let statement = &prepared.statements[*index];
+        let begun = Instant::now();
+        tracking.before(session, statement).await?;
+        let sql = match substitute(session.dialect(), statement, points) {
+            Substitute::None => {
+                session
+                    .execute(&statement.text)
+                    .await
+                    .map_err(|error| Stop::Statement(*index, error))?;
+                vec![statement.shown().to_owned()]
+            }
+            Substitute::Instead(instead) => {
+                for sql in &instead {
+                    session.execute(sql).await.map_err(|error| Stop::Statement(*index, error))?;
+                }
+                instead
+            }
+        };
+        let took = begun.elapsed();
+        tracking.after(session, statement).await?;
+        for sql in &sql {
+            observer.event(Event::Statement { sql, took });
+        }
+        steps.push((index + 1, statement.shown(), took.as_millis()));
+    }
+
+    if let Some(watch) = hidden {
+        let mut known = losses.given_up.clone();
+        known.extend(empty);
+        runner.changed_rows |= watch.check(session, &endangered, &known).await?;
+    }
+    runner.changed_rows |= !points.is_empty() || hidden_is_off;
+
+    // What an up adds each time is there again before what its down deleted comes back.
+    if up && !points.is_empty() {
+        let inserts = prepared.losses(&prepared.statements, session.dialect()).inserts;
+        for kept in points.iter().flat_map(|point| &point.kept) {
+            seeded::set_aside(session, kept, &inserts).await?;
+        }
+    }
+    let remaining = bring_back(
+        session,
+        prepared.direction,
+        (points, &holds),
+        foreign_keys_off,
+        &mut applied,
+        &mut tracking,
+        observer,
+    )
+    .await?;
+
+    let mut settled = Vec::new();
+    for (table, kept) in endangered.iter().zip(kept) {
+        settled.extend(settle::settle(session, table, kept).await?);
+    }
+    if losses.replaces && session.dialect() == Dialect::Sqlite {
+        session.execute("PRAGMA recursive_triggers = OFF").await?;
+    }
+    let after = if watch { Some(session.dump().await?) } else { None };
+    if let (Some(before), Some(after), false) = (&before, &after, losses.unreadable.is_empty()) {
+        check_foreseen(before, after, &endangered)?;
+    }
+    if !settled.is_empty() || up && watch {
+        let (before, after) = match (&before, &after) {
+            (Some(before), Some(after)) => before.only_differences(after),
+            _ => (SchemaDump::default(), SchemaDump::default()),
+        };
+        journal
+            .add_restore_point(
+                session,
+                work.version,
+                prepared.direction,
+                work.operation,
+                (&before, &after),
+                &settled,
+            )
+            .await?;
+    }
+    if foreign_keys_off {
+        let new: Vec<String> =
+            foreign_key_violations(session).await?.difference(&violations).cloned().collect();
+        if let Some(first) = new.first() {
+            return Err(Stop::Snapshot(SnapshotError::CannotRestore(format!(
+                "{} rows would point to nothing, the first being {first}",
+                new.len()
+            ))));
+        }
+    }
+    for kept in &settled {
+        let summary = KeptSummary::of(kept);
+        observer.event(Event::Kept(&summary));
+        applied.kept.push(summary);
+    }
+    for point in points {
+        journal.close_restore_point(session, point, &remaining).await?;
+    }
+
+    let mut records = Vec::new();
+    records.extend(journal.steps(
+        work.operation,
+        work.version,
+        prepared.direction,
+        &steps,
+        match whole {
+            Whole::Yes => "settled",
+            Whole::Group { .. } => "done",
+        },
+    ));
+    if whole == Whole::Yes {
+        records.push(match prepared.direction {
+            Direction::Up => {
+                journal.record(&work.entry, work.operation, started.elapsed().as_millis())
+            }
+            Direction::Down => journal.forget(work.version),
+        });
+    }
+    tracking.end(session, &prepared.label, prepared.direction, &runner.options.who).await?;
+    if prepared.changes_settings && session.server().pooled {
+        // A SET without LOCAL would reach whoever gets this server session next.
+        records.push("RESET ALL".to_owned());
+    }
+    // One round trip for all of them.
+    if records.is_empty() {
+        session.commit().await?;
+    } else {
+        session.commit_with(&records.join("; ")).await?;
+    }
+    for note in &tracking.notes {
+        observer.event(Event::Note(note));
+    }
+    Ok(applied)
+}
+
+/// A migration with statements that nobody could read must not have destroyed what nobody kept.
+fn check_foreseen(
+    before: &SchemaDump,
+    after: &SchemaDump,
+    endangered: &[Endangered],
+) -> Result<(), SnapshotError> {
+    use downhaul_engine::DumpKind;
+    // Dumps quote names as the server does; here only the names matter.
+    let plain = |name: &str| name.replace('"', "");
+    let known: BTreeSet<String> =
+        endangered.iter().map(|table| plain(&table.shape.name.to_string())).collect();
+    let gone: Vec<String> = before
+        .differences(after)
+        .iter()
+        .filter(|d| d.right.is_none() && matches!(d.id().kind, DumpKind::Table | DumpKind::Column))
+        .map(|d| plain(&d.id().name))
+        .filter(|name| {
+            !known.iter().any(|table| name == table || name.starts_with(&format!("{table}.")))
+        })
+        .collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    Err(SnapshotError::UnforeseenLoss { what: gone.join(", ") })
+}
