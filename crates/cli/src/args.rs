@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use downhaul_plan::{LayoutId, Phase};
+use downhaul_run::GateName;
 use downhaul_syntax::Dialect;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -126,6 +127,10 @@ pub enum Command {
     GenerateDown(GenerateDownArgs),
     /// Rewrite a migration into phases that ship around a release: expand, backfill, contract
     Expand(ExpandArgs),
+    /// Look at backfills that are under way, pause them, let them go on, slow them down
+    Backfill(BackfillArgs),
+    /// Show what has to hold before pending contracts may run, and what was measured of it
+    Gates(GatesArgs),
     /// Print the JSON Schema of `downhaul.toml`
     ConfigSchema,
     /// Write what is generated: documentation, man pages, shell completions
@@ -225,15 +230,30 @@ pub struct UpArgs {
     /// Keep nothing of what destructive statements destroy: what they destroy is gone for good
     #[arg(long)]
     pub unprotected: bool,
-    /// Release of the application that these migrations belong to
+    /// Release of the application that these migrations belong to; with `--phase contract`, the one
+    /// that is live
     #[arg(long, value_name = "NAME")]
     pub release: Option<String>,
+    /// Statements that are sent now, for the gate `unused` of a contract: as `lint --queries`
+    #[arg(long, value_name = "PATH")]
+    pub queries: Vec<PathBuf>,
+    /// Let a contract run though this gate is closed; may be repeated. The journal keeps the reason
+    #[arg(long, value_name = "GATE", requires = "reason", value_parser = gate_parser())]
+    pub override_gate: Vec<GateName>,
+    /// Why a gate is overridden
+    #[arg(long, value_name = "TEXT", requires = "override_gate")]
+    pub reason: Option<String>,
     /// Hooks.
     #[command(flatten)]
     pub hooks: HookArgs,
     /// How to wait.
     #[command(flatten)]
     pub waiting: Waiting,
+}
+
+fn gate_parser() -> impl TypedValueParser<Value = GateName> {
+    PossibleValuesParser::new(GateName::ALL.map(GateName::as_str))
+        .map(|name| GateName::parse(&name).expect("only names of gates are possible values"))
 }
 
 /// Phases as users type them.
@@ -612,6 +632,83 @@ pub struct ExpandArgs {
     /// Schema that is there before the first migration
     #[arg(long, value_name = "FILE")]
     pub schema: Option<PathBuf>,
+}
+
+/// `backfill`.
+#[derive(Debug, Args)]
+pub struct BackfillArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: BackfillCommand,
+}
+
+/// Which backfills, and where.
+#[derive(Clone, Debug, Args)]
+pub struct BackfillPlace {
+    /// Database: `postgres://user@host/db`, `mysql://…` or `sqlite:file.db`
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// Only the backfill of this migration
+    #[arg(long = "of", value_name = "VERSION")]
+    pub of: Option<String>,
+}
+
+/// Commands of `backfill`.
+#[derive(Debug, Subcommand)]
+pub enum BackfillCommand {
+    /// Rows done and left, rate, time left, why it waits
+    Status {
+        /// Where.
+        #[command(flatten)]
+        place: BackfillPlace,
+        /// Finished ones too
+        #[arg(long)]
+        all: bool,
+        /// Output format
+        #[arg(long, value_enum, default_value_t)]
+        format: StatusFormat,
+    },
+    /// Rest behind the present batch
+    Pause {
+        /// Where.
+        #[command(flatten)]
+        place: BackfillPlace,
+    },
+    /// Go on
+    Resume {
+        /// Where.
+        #[command(flatten)]
+        place: BackfillPlace,
+    },
+    /// Work only so many percent of the time
+    Speed {
+        /// Percent
+        #[arg(value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
+        percent: u8,
+        /// Where.
+        #[command(flatten)]
+        place: BackfillPlace,
+    },
+}
+
+/// `gates`.
+#[derive(Debug, Args)]
+pub struct GatesArgs {
+    /// Where migrations and database are.
+    #[command(flatten)]
+    pub place: Place,
+    /// Record that this release is live, and no process of the one before it is left
+    #[arg(long, value_name = "RELEASE")]
+    pub live: Option<String>,
+    /// Statements that are sent now, as for `lint --queries`; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub queries: Vec<PathBuf>,
+    /// Exit with 1 if a gate is closed
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    pub format: StatusFormat,
 }
 
 /// Formats of `rules`.

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use downhaul_lint::DownPolicy;
+use downhaul_run::{GateRules, Throttle, UnusedRule};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -30,6 +32,12 @@ pub struct Config {
     /// Commands that run before and after.
     #[serde(default)]
     pub hooks: HookConfig,
+    /// When a backfill gives way.
+    #[serde(default)]
+    pub backfill: BackfillConfig,
+    /// What has to hold before a contract.
+    #[serde(default)]
+    pub gates: GateConfig,
     /// Where the file stands.
     #[serde(skip)]
     pub root: PathBuf,
@@ -88,6 +96,81 @@ pub struct HookConfig {
     pub after_migration: Vec<String>,
     /// Seconds that each command may take (default: 60).
     pub timeout: Option<u64>,
+}
+
+/// When a backfill gives way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct BackfillConfig {
+    /// A replica is further behind than so many seconds; 0 never waits for replicas (default: 5;
+    /// PostgreSQL, where the role may see replicas).
+    pub replica_lag: Option<u64>,
+    /// More sessions than this are at work (not SQLite).
+    pub active_sessions: Option<u64>,
+    /// A query of one value: anything but NULL, false, 0 and an empty text makes the backfill wait,
+    /// and is shown as the reason. Where it fails, the backfill pauses.
+    pub throttle_query: Option<String>,
+}
+
+impl BackfillConfig {
+    /// For the executor.
+    #[must_use]
+    pub fn throttle(&self) -> Throttle {
+        Throttle {
+            replica_lag: match self.replica_lag {
+                None => Throttle::default().replica_lag,
+                Some(0) => None,
+                Some(seconds) => Some(Duration::from_secs(seconds)),
+            },
+            active_sessions: self.active_sessions,
+            query: self.throttle_query.clone(),
+        }
+    }
+}
+
+/// What has to hold before a contract.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct GateConfig {
+    /// Time between the end of the backfill, or the release being live, and the contract: "36h",
+    /// "2d" (default: none).
+    pub soak: Option<String>,
+    /// The release of the expand phase has to be named and live (default: false: asked only where
+    /// the expand phase was applied with --release).
+    pub release: bool,
+    /// How much has to be known of the uses of what goes (default: known).
+    pub unused: Option<Unused>,
+    /// Asked before every `up` that runs a contract, not only with `--phase contract`.
+    pub always: bool,
+}
+
+/// How much has to be known of the uses of what goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Unused {
+    /// Nothing is asked.
+    Off,
+    /// A statement that is known to need it closes the gate.
+    Known,
+    /// The gate is closed, too, if there was nothing to look at.
+    Proof,
+}
+
+impl GateConfig {
+    /// For the executor.
+    pub fn rules(&self) -> Result<GateRules, CliError> {
+        let soak = match &self.soak {
+            None => Duration::ZERO,
+            Some(text) => crate::moment::span(text)
+                .map_err(|why| CliError::usage(format!("[gates] soak = \"{text}\": {why}")))?,
+        };
+        let unused = match self.unused {
+            Some(Unused::Off) => UnusedRule::Off,
+            Some(Unused::Proof) => UnusedRule::Proof,
+            Some(Unused::Known) | None => UnusedRule::Known,
+        };
+        Ok(GateRules { soak, release: self.release, unused })
+    }
 }
 
 /// What is known of tables.

@@ -59,6 +59,8 @@ fn run(cli: &Cli, ui: &ui::Ui) -> Result<exit_code::Code, CliError> {
         Command::Explain(args) => commands::explain::run(args, ui),
         Command::GenerateDown(args) => commands::generate_down::run(&cli.global, args, ui),
         Command::Expand(args) => commands::expand::run(&cli.global, args, ui),
+        Command::Backfill(args) => block_on(commands::backfill::run(args, ui)),
+        Command::Gates(args) => block_on(commands::gates::run(&cli.global, args, ui)),
         Command::ConfigSchema => commands::config_schema::run(ui),
         Command::Generate(args) => commands::generate::run(args, ui),
     }

@@ -9,9 +9,11 @@
 
 pub mod adopt;
 pub mod apply;
-mod backfill;
+pub mod backfill;
+mod clock;
 pub mod down;
 pub mod error;
+pub mod gate;
 pub mod journal;
 pub mod observer;
 mod patience;
@@ -27,8 +29,10 @@ pub mod up;
 pub mod verify;
 
 pub use apply::{Applied, KeptSummary};
+pub use backfill::{Backfill, Throttle, Want};
 pub use down::{DownPlan, DownSelection, PlannedDown};
 pub use error::RunError;
+pub use gate::{Evidence, Gate, GateName, GateQuestion, GateRules, GateState, UnusedRule, gates};
 pub use journal::{Journal, JournalEntry, MigrationState, Operation};
 pub use observer::{Event, Observer, Silent};
 pub use prepare::{Group, Prepared};

@@ -23,7 +23,7 @@ pub enum Group {
     Transaction(Vec<usize>),
     /// Alone, outside any transaction.
     Single(usize),
-    /// An `UPDATE` of a backfill, in many small transactions (PostgreSQL).
+    /// An `UPDATE` of a backfill, in many small transactions.
     Batched(usize),
 }
 
@@ -190,8 +190,7 @@ impl Prepared {
         let no_transaction = file.transaction == TransactionMode::None
             || script.directives.iter().any(|d| d.kind == DirectiveKind::NoTransaction);
         // Batches keep nothing: where old values are wanted, all is one transaction.
-        let batched = dialect == Dialect::Postgres
-            && Phase::declared(file, dialect) == Some(Phase::Backfill)
+        let batched = Phase::declared(file, dialect) == Some(Phase::Backfill)
             && protection.iter().any(|p| !p.keep && p.tables.is_empty());
         Ok(Self {
             label: migration.label(),
@@ -362,7 +361,7 @@ fn groups(
 ) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for (index, statement) in statements.iter().enumerate() {
-        if batched && backfill::parts(statement).is_some() {
+        if batched && backfill::parts(statement, dialect).is_some() {
             groups.push(Group::Batched(index));
         } else if refuses_transaction(statement, dialect)
             || no_transaction && may_commit_by_itself(statement)

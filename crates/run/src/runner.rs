@@ -10,7 +10,7 @@ use downhaul_plan::Version;
 use downhaul_syntax::Dialect;
 
 use crate::journal::{Journal, Operation};
-use crate::{Observer, RunError, stepwise};
+use crate::{Observer, RunError, Throttle, stepwise};
 
 /// How a runner behaves.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct Options {
     pub protect: bool,
     /// Apply a pending migration that is older than an applied one.
     pub out_of_order: bool,
+    /// When a backfill gives way.
+    pub throttle: Throttle,
     /// Use a down file that was changed after its migration was applied.
     pub edited_down: bool,
     /// Who runs it, for the journal: `deploy@host (pid 4711)`.
@@ -35,6 +37,8 @@ pub struct Options {
     pub release: Option<String>,
     /// Commit of the migration files, for the journal.
     pub commit: Option<String>,
+    /// Gates that a person overrides, with the reason: written to the journal.
+    pub overrides: Vec<String>,
     /// Set to ask for a stop at the next safe point.
     pub stop: Arc<AtomicBool>,
 }
@@ -48,10 +52,12 @@ impl Default for Options {
             kill_blockers: None,
             protect: true,
             out_of_order: false,
+            throttle: Throttle::default(),
             edited_down: false,
             who: String::new(),
             release: None,
             commit: None,
+            overrides: Vec::new(),
             stop: Arc::new(AtomicBool::new(false)),
         }
     }
@@ -127,6 +133,11 @@ impl Runner {
         &mut *self.session
     }
 
+    /// Takes down for the journal that a gate is overridden, and why.
+    pub fn override_gate(&mut self, text: String) {
+        self.options.overrides.push(text);
+    }
+
     /// Gives everything back.
     pub async fn close(self) {
         self.session.close().await;
@@ -159,7 +170,12 @@ impl Runner {
             )));
         }
         let options = self.options.clone();
-        Ok(self.journal.begin_operation(&mut *self.session, verb, versions, &options).await?)
+        let session = &mut *self.session;
+        let id = self.journal.begin_operation(session, verb, versions, &options).await?;
+        for text in &options.overrides {
+            self.journal.note(session, id, None, "override", text).await?;
+        }
+        Ok(id)
     }
 
     /// Closes an operation in the journal. A failure to do so does not hide how the run ended: the

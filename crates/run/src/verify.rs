@@ -1,13 +1,12 @@
 //! `verify`: do the files, the journal, the schema and what is kept still agree? Changes nothing.
 
-use downhaul_engine::{LockBudget, Session};
+use downhaul_engine::Session;
 use downhaul_plan::{Checksum, Series};
-use downhaul_snapshot::{SnapshotError, restore};
 use similar::TextDiff;
 
-use crate::RunError;
 use crate::journal::{Journal, MigrationState};
 use crate::up::{self, text_diff};
+use crate::{RunError, gate};
 
 /// A way in which the schema is not what the last run left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,24 +116,6 @@ pub async fn verify(session: &mut dyn Session, series: &Series) -> Result<Verifi
     }
     let kept = journal.all_kept(session).await?;
     found.kept = (kept.len(), kept.iter().map(|(_, kept)| kept.rows).sum());
-    if !kept.is_empty() {
-        // Digests need fixed settings, which last for a transaction.
-        session.begin(LockBudget::default()).await?;
-        let mut result = Ok(());
-        for (version, kept) in &kept {
-            match restore::check_sound(session, kept).await {
-                Ok(()) => {}
-                Err(error @ SnapshotError::NotSound { .. }) => {
-                    found.unsound.push(format!("{version}: {error}"));
-                }
-                Err(error) => {
-                    result = Err(error);
-                    break;
-                }
-            }
-        }
-        session.rollback().await?;
-        result?;
-    }
+    found.unsound = gate::unsound(session, &kept).await?;
     Ok(found)
 }

@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub mod backfill;
 pub mod baseline;
 pub mod config_schema;
 pub mod demo;
@@ -7,6 +8,7 @@ pub mod down;
 pub mod expand;
 pub mod explain;
 pub(crate) mod foresight;
+pub mod gates;
 pub mod generate;
 pub mod generate_down;
 pub mod history;

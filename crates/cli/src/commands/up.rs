@@ -6,7 +6,7 @@ use downhaul_plan::{Direction, Version};
 use downhaul_run::{Runner, UpPlan, UpSelection};
 use downhaul_snapshot::loss::TableLoss;
 
-use crate::args::{Global, UpArgs};
+use crate::args::{Global, PhaseName, UpArgs};
 use crate::error::CliError;
 use crate::exit_code::Code;
 use crate::hooks::{Hooked, Hooks};
@@ -21,6 +21,7 @@ pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliErr
     options.out_of_order = args.allow_out_of_order;
     options.release.clone_from(&args.release);
     options.commit = super::commit(&site.dir);
+    options.throttle = site.config.backfill.throttle();
     let dialect = site.target.dialect();
     let selection = match (&args.to, args.steps, args.phase) {
         (Some(version), ..) => UpSelection::To(Version::new(version.as_str())),
@@ -68,6 +69,9 @@ pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliErr
         for repeatable in &plan.repeatables {
             let why = if repeatable.again { "has changed" } else { "is new" };
             ui.line(format!("  repeatable {} {why}", repeatable.name));
+        }
+        if args.phase == Some(PhaseName::Contract) || site.config.gates.always {
+            super::gates::pass(&mut runner, &site, &plan, args, ui).await?;
         }
         let destructive = destructive(&plan, dialect);
         if !destructive.is_empty() && !args.yes && ui.can_ask() {

@@ -83,6 +83,33 @@ async fn counted(session: &mut dyn Session) -> Result<Vec<KnownQuery>, CliError>
         .collect())
 }
 
+/// The source of statements that PostgreSQL has counted.
+pub const COUNTED: &str = "pg_stat_statements";
+
+/// What clients have sent, as `pg_stat_statements` counts it, without what Downhaul sent itself, and
+/// since when. `None` where the server does not count.
+pub async fn statements_of_clients(
+    session: &mut dyn Session,
+) -> Result<Option<(Vec<KnownQuery>, String)>, CliError> {
+    if session.dialect() != Dialect::Postgres {
+        return Ok(None);
+    }
+    let installed = session
+        .number("SELECT count(*) FROM pg_extension WHERE extname = 'pg_stat_statements'")
+        .await?;
+    // Installed, but not among the preloaded libraries, it fails when asked.
+    if installed == 0 {
+        return Ok(None);
+    }
+    let Ok(mut queries) = counted(session).await else { return Ok(None) };
+    queries.retain(|query| !query.text.contains("downhaul"));
+    let since = match session.row("SELECT stats_reset FROM pg_stat_statements_info").await {
+        Ok(Some(row)) => format!(" since {}", row.text(0).split('.').next().unwrap_or_default()),
+        _ => String::new(),
+    };
+    Ok(Some((queries, since)))
+}
+
 /// The version by which statements are judged.
 #[must_use]
 pub fn server_version(server: &ServerInfo) -> ServerVersion {

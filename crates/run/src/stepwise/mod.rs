@@ -22,8 +22,10 @@ use downhaul_snapshot::restore::Held;
 use downhaul_snapshot::{Kept, SnapshotError, stepwise};
 use downhaul_syntax::Change;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use crate::apply::{Applied, Stop, Work};
+use crate::backfill::{self, End};
 use crate::error::FailedStatement;
 use crate::journal::MigrationState;
 use crate::patience::{Cause, Lookout, Patience};
@@ -187,7 +189,14 @@ impl Run<'_> {
                     total: prepared.statements.len(),
                 });
             }
-            let result = self.patiently(group, &members, protect).await;
+            let result = match group {
+                Group::Batched(index) => match self.batched(*index).await {
+                    Ok(End::Stopped) => return Err(RunError::Interrupted { completed }),
+                    Ok(End::Done) => Ok(()),
+                    Err(stop) => Err(stop),
+                },
+                _ => self.patiently(group, &members, protect).await,
+            };
             if let Err(stop) = result {
                 return Err(self.failed(stop, &members, completed).await);
             }
@@ -199,6 +208,28 @@ impl Run<'_> {
         }
         let result = self.finish().await;
         result.map_err(|stop| self.stopped(stop, None, completed))
+    }
+
+    /// Runs a backfill's `UPDATE` in batches, and records it as done with the last one.
+    async fn batched(&mut self, index: usize) -> Result<End, Stop> {
+        self.record_beginning().await?;
+        let work = self.work;
+        let statement = &work.prepared.statements[index];
+        let begun = Instant::now();
+        let at = (work.version, work.prepared.direction);
+        let end = backfill::run(self.runner, at, index, statement, self.observer)
+            .await
+            .map_err(|error| Stop::Statement(index, error))?;
+        if end == End::Done {
+            let took = begun.elapsed();
+            let step = [(index + 1, statement.shown(), took.as_millis())];
+            let place = (work.version, work.prepared.direction, work.operation);
+            if let Some(done) = self.runner.journal.done(place, &step) {
+                self.runner.session.execute(&done).await?;
+            }
+            self.observer.event(Event::Statement { sql: statement.shown(), took });
+        }
+        Ok(end)
     }
 
     /// Statements of groups that are done and whose effect ended with the session that ran them.

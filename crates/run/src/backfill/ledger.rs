@@ -1,0 +1,226 @@
+//! A backfill's line in the journal: where it is, how fast it goes, and what others want of it.
+
+use downhaul_engine::{EngineError, Row, Session};
+use downhaul_plan::{Direction, Version};
+use downhaul_syntax::Dialect;
+
+use super::FIRST;
+use crate::Journal;
+
+/// How far a backfill is.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// Values of the key behind which the next batch begins, or the number of a block.
+    pub(crate) cursor: Option<Vec<String>>,
+    /// Rows changed.
+    pub(crate) rows: u64,
+    /// Rows gone over, whether they needed a change or not.
+    pub(crate) passed: u64,
+    /// Rows of the next batch.
+    pub(crate) batch: u64,
+    /// Rows gone over in a second, with the rests.
+    pub(crate) rate: f64,
+}
+
+/// What somebody wants of a backfill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wish {
+    pub(crate) paused: bool,
+    /// Percent of the time at work.
+    pub(crate) speed: u64,
+}
+
+/// A statement's line in the journal's table of backfills.
+pub(crate) struct Ledger<'a> {
+    pub(crate) journal: Journal,
+    pub(crate) dialect: Dialect,
+    pub(crate) version: &'a Version,
+    pub(crate) direction: Direction,
+    pub(crate) ordinal: usize,
+}
+
+/// The table's columns; kept in the words that every engine knows.
+fn definition(dialect: Dialect) -> String {
+    let (word, text, float) = match dialect {
+        Dialect::Postgres => ("text", "text", "double precision"),
+        Dialect::Mysql | Dialect::MariaDb => ("varchar(190)", "text", "double"),
+        Dialect::Sqlite => ("text", "text", "real"),
+    };
+    format!(
+        "version {word} NOT NULL, direction {word} NOT NULL, ordinal bigint NOT NULL, place {text}, row_count bigint NOT NULL, total bigint NOT NULL, batch bigint NOT NULL, paused boolean NOT NULL, speed bigint NOT NULL, done boolean NOT NULL, started_at {word} NOT NULL, at {word} NOT NULL, target {text}, passed bigint NOT NULL DEFAULT 0, rate {float} NOT NULL DEFAULT 0, throttle {text}, PRIMARY KEY (version, direction, ordinal)"
+    )
+}
+
+impl Ledger<'_> {
+    fn table(&self) -> String {
+        self.journal.table("backfill")
+    }
+
+    fn key(&self) -> String {
+        format!(
+            "version = {} AND direction = '{}' AND ordinal = {}",
+            self.journal.text(self.version.as_str()),
+            self.direction,
+            self.ordinal
+        )
+    }
+
+    async fn ensure(&self, session: &mut dyn Session) -> Result<(), EngineError> {
+        let engine = match self.dialect {
+            Dialect::Mysql | Dialect::MariaDb => {
+                " ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+            }
+            _ => "",
+        };
+        session
+            .execute(&format!(
+                "CREATE TABLE IF NOT EXISTS {} ({}){engine}",
+                self.table(),
+                definition(self.dialect)
+            ))
+            .await?;
+        if self.dialect != Dialect::Postgres {
+            return Ok(());
+        }
+        // The table of an earlier Downhaul, which had PostgreSQL only.
+        let columns = session
+            .number(&format!(
+                "SELECT count(*) FROM pg_attribute WHERE attrelid = CAST('{}' AS regclass) AND attname = 'throttle'",
+                self.table()
+            ))
+            .await?;
+        if columns == 0 {
+            session
+                .execute(&format!(
+                    "ALTER TABLE {} ADD COLUMN target text, ADD COLUMN passed bigint NOT NULL DEFAULT 0, ADD COLUMN rate double precision NOT NULL DEFAULT 0, ADD COLUMN throttle text",
+                    self.table()
+                ))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The place at which an earlier run was cut off, or the beginning.
+    pub(crate) async fn open(
+        &self,
+        session: &mut dyn Session,
+        target: &str,
+        total: u64,
+    ) -> Result<Place, EngineError> {
+        self.ensure(session).await?;
+        let rows = session
+            .rows(&format!(
+                "SELECT place, row_count, batch, passed, rate FROM {} WHERE {} AND NOT done",
+                self.table(),
+                self.key()
+            ))
+            .await?;
+        if let Some(row) = rows.first() {
+            return Ok(Place {
+                cursor: row.opt(0).and_then(|text| serde_json::from_str(text).ok()),
+                rows: count(row, 1)?,
+                batch: count(row, 2)?.max(1),
+                passed: count(row, 3)?,
+                rate: row.text(4).parse().unwrap_or(0.0),
+            });
+        }
+        session.execute(&format!("DELETE FROM {} WHERE {}", self.table(), self.key())).await?;
+        session
+            .execute(&format!(
+                "INSERT INTO {table} (version, direction, ordinal, place, row_count, total, batch, paused, speed, done, started_at, at, target) VALUES ({version}, '{direction}', {ordinal}, NULL, 0, {total}, {FIRST}, false, 100, false, {now}, {now}, {target})",
+                table = self.table(),
+                version = self.journal.text(self.version.as_str()),
+                direction = self.direction,
+                ordinal = self.ordinal,
+                now = self.journal.now(),
+                target = self.journal.text(target),
+            ))
+            .await?;
+        Ok(Place { cursor: None, rows: 0, passed: 0, batch: FIRST, rate: 0.0 })
+    }
+
+    /// Statement that records a place.
+    pub(crate) fn reach(&self, place: &Place, done: bool) -> String {
+        let cursor = place.cursor.as_ref().map_or_else(
+            || "NULL".to_owned(),
+            |values| {
+                let text = serde_json::to_string(values).unwrap_or_default();
+                self.journal.text(&text)
+            },
+        );
+        format!(
+            "UPDATE {} SET place = {cursor}, row_count = {}, passed = {}, batch = {}, rate = {:.3}, throttle = NULL, done = {done}, at = {} WHERE {}",
+            self.table(),
+            place.rows,
+            place.passed,
+            place.batch,
+            place.rate,
+            self.journal.now(),
+            self.key()
+        )
+    }
+
+    /// What somebody wants of it.
+    pub(crate) async fn wish(&self, session: &mut dyn Session) -> Result<Wish, EngineError> {
+        let rows = session
+            .rows(&format!("SELECT paused, speed FROM {} WHERE {}", self.table(), self.key()))
+            .await?;
+        match rows.first() {
+            Some(row) => Ok(Wish { paused: row.flag(0), speed: count(row, 1)?.clamp(1, 100) }),
+            None => Ok(Wish { paused: false, speed: 100 }),
+        }
+    }
+
+    /// Tells why it rests, and that it is alive.
+    pub(crate) async fn rests(
+        &self,
+        session: &mut dyn Session,
+        why: &str,
+    ) -> Result<(), EngineError> {
+        session
+            .execute(&format!(
+                "UPDATE {} SET throttle = {}, at = {} WHERE {}",
+                self.table(),
+                self.journal.text(why),
+                self.journal.now(),
+                self.key()
+            ))
+            .await
+            .map(drop)
+    }
+
+    /// Tells that it is alive, and nothing else: why it rests is known.
+    pub(crate) async fn alive(&self, session: &mut dyn Session) -> Result<(), EngineError> {
+        session
+            .execute(&format!(
+                "UPDATE {} SET at = {} WHERE {}",
+                self.table(),
+                self.journal.now(),
+                self.key()
+            ))
+            .await
+            .map(drop)
+    }
+
+    /// Pauses it, as `downhaul backfill pause` would.
+    pub(crate) async fn pause(
+        &self,
+        session: &mut dyn Session,
+        why: &str,
+    ) -> Result<(), EngineError> {
+        session
+            .execute(&format!(
+                "UPDATE {} SET paused = true, throttle = {}, at = {} WHERE {}",
+                self.table(),
+                self.journal.text(why),
+                self.journal.now(),
+                self.key()
+            ))
+            .await
+            .map(drop)
+    }
+}
+
+pub(crate) fn count(row: &Row, column: usize) -> Result<u64, EngineError> {
+    Ok(u64::try_from(row.number(column)?).unwrap_or(0))
+}

@@ -1,0 +1,207 @@
+//! A backfill is looked at, paused, slowed and let go on from another session, and rests by itself
+//! when it is told to by a query.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
+use std::time::{Duration, Instant};
+
+use downhaul_kit::{MariaDb, Postgres, Program, Session, SqliteFile};
+use serde_json::Value;
+
+use crate::PROGRAM;
+
+/// Longest wait for something that has to happen.
+const LIMIT: Duration = Duration::from_secs(60);
+
+const FILL: &str = "-- downhaul:phase backfill\n-- downhaul:protect off\nUPDATE users SET b = a WHERE b IS NULL;\n";
+
+/// MariaDB ends a recursion after 1000 rounds.
+const MANY: &str = "SET SESSION max_recursive_iterations = 100000";
+
+/// The backfills that the program tells.
+fn told(program: &Program, args: &[&str]) -> Vec<Value> {
+    let mut all = vec!["backfill", "status", "--format", "json"];
+    all.extend(args);
+    let outcome = program.ok(&all);
+    let value: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    value["backfills"].as_array().unwrap().clone()
+}
+
+/// Waits until the one backfill is as wanted.
+async fn until(program: &Program, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    let begun = Instant::now();
+    loop {
+        let found = told(program, &[]);
+        if let [one] = found.as_slice()
+            && wanted(one)
+        {
+            return one.clone();
+        }
+        assert!(begun.elapsed() < LIMIT, "never {what}: {found:#?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn reason(backfill: &Value) -> &str {
+    backfill["reason"].as_str().unwrap_or_default()
+}
+
+async fn steered(program: &Program, session: &mut Session, rows: u64) {
+    program.migration(
+        "0001_base",
+        "CREATE TABLE users (id int PRIMARY KEY, a int, b int);\nCREATE TABLE burden (reason varchar(50));",
+        "SELECT 1;\n",
+    );
+    program.ok(&["up", "--yes"]);
+    session
+        .run(&format!(
+            "INSERT INTO users (id, a) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) SELECT i, i FROM n"
+        ))
+        .await;
+    session.run("INSERT INTO burden VALUES ('checkout is slow')").await;
+    program.migration("0002_fill", FILL, "SELECT 1;\n");
+    let config = "[backfill]\nthrottle-query = \"SELECT max(reason) FROM burden\"\n";
+    program.write("downhaul.toml", config);
+    let none = program.run(&["backfill", "pause"]);
+    assert_eq!(none.code, Some(1), "{none}");
+
+    let child = program.spawn(&["up", "--yes"]);
+    let waits = until(program, "throttled", |b| reason(b).contains("checkout is slow")).await;
+    assert_eq!(waits["rows_changed"], 0, "{waits}");
+    program.ok(&["backfill", "speed", "50"]);
+    program.ok(&["backfill", "pause"]);
+    session.run("UPDATE burden SET reason = NULL").await;
+    let paused = until(program, "paused", |b| reason(b) == "paused").await;
+    assert_eq!((&paused["speed"], &paused["paused"]), (&50.into(), &true.into()));
+    assert_eq!(paused["rows_changed"], 0, "a paused backfill works: {paused}");
+
+    // A throttle query that fails pauses, and says so.
+    session.run("ALTER TABLE burden RENAME TO elsewhere").await;
+    program.ok(&["backfill", "resume", "--of", "0002"]);
+    let failed = until(program, "paused by the query", |b| b["paused"] == true).await;
+    assert!(reason(&failed).contains("the throttle query fails"), "{failed}");
+    let pretty = program.ok(&["backfill", "status"]);
+    assert!(pretty.stdout.contains("paused because the throttle query fails"), "{pretty}");
+    session.run("ALTER TABLE elsewhere RENAME TO burden").await;
+    program.ok(&["backfill", "speed", "100"]);
+    program.ok(&["backfill", "resume"]);
+
+    let outcome = program.wait(child);
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    assert!(
+        outcome.stderr.contains("the throttle query fails")
+            || outcome.stdout.contains("the throttle query fails"),
+        "{outcome}"
+    );
+    assert_eq!(told(program, &[]), [] as [Value; 0]);
+    let done = told(program, &["--all"]);
+    assert_eq!(done[0]["rows_changed"], rows, "{done:#?}");
+    assert_eq!((&done[0]["done"], &done[0]["rows_left"]), (&true.into(), &0.into()));
+    assert_eq!(
+        session.value("SELECT count(*) FROM users WHERE b = a").await,
+        Some(rows.to_string())
+    );
+    // One that never worked is told at once, and nothing is changed.
+    program.ok(&["down", "--yes"]);
+    session.run("UPDATE users SET b = NULL").await;
+    program
+        .write("downhaul.toml", "[backfill]\nthrottle-query = \"SELECT nonsense FROM burden\"\n");
+    let refused = program.run(&["up", "--yes"]);
+    assert!(refused.code != Some(0), "{refused}");
+    assert!(refused.stderr.contains("the throttle query of the configuration fails"), "{refused}");
+    assert_eq!(session.value("SELECT count(*) FROM users WHERE b = a").await.as_deref(), Some("0"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_is_steered_on_postgres() {
+    let database = Postgres::shared().fresh_database().await;
+    let mut session = database.session().await;
+    steered(&Program::new(PROGRAM).database(database.url()), &mut session, 6000).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_is_steered_on_mariadb() {
+    let database = MariaDb::shared().fresh_database().await;
+    let mut session = database.session().await;
+    session.run(MANY).await;
+    steered(&Program::new(PROGRAM).database(database.url()), &mut session, 6000).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_is_steered_on_sqlite() {
+    let file = SqliteFile::new();
+    let mut session = file.session().await;
+    steered(&Program::new(PROGRAM).database(file.url()), &mut session, 6000).await;
+}
+
+/// Keys of every kind are walked to the end, none missed, on every engine.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_kind_of_key_is_walked() {
+    let postgres = Postgres::shared().fresh_database().await;
+    let maria = MariaDb::shared().fresh_database().await;
+    let sqlite = SqliteFile::new();
+    let tables: [(&str, &str, &str); 7] = [
+        ("number", "id bigint PRIMARY KEY", "i - 2000"),
+        ("words", "id varchar(60) PRIMARY KEY", "concat('O''Neil \\\\ ', i)"),
+        ("pair", "id int, part varchar(20), PRIMARY KEY (id, part)", "i % 7, concat('p', i)"),
+        ("days", "id date PRIMARY KEY", "DAY"),
+        ("keyless", "id int", "i"),
+        ("bytes", "id BYTES PRIMARY KEY", "RAW"),
+        ("amount", "id decimal(12,3) PRIMARY KEY", "i / 8.0"),
+    ];
+    for (url, mut session, engine) in [
+        (postgres.url().to_owned(), postgres.session().await, "postgres"),
+        (maria.url().to_owned(), maria.session().await, "mariadb"),
+        (sqlite.url(), sqlite.session().await, "sqlite"),
+    ] {
+        if engine == "mariadb" {
+            session.run(MANY).await;
+        }
+        let program = Program::new(PROGRAM).database(url);
+        let mut fill = "-- downhaul:phase backfill\n-- downhaul:protect off\n".to_owned();
+        for (table, columns, key) in tables {
+            let (bytes, raw, day, key) = match engine {
+                "postgres" => (
+                    "uuid",
+                    "md5(i::text)::uuid",
+                    "date '2001-01-01' + i",
+                    key.replace("\\\\", "\\"),
+                ),
+                "mariadb" => (
+                    "binary(16)",
+                    "unhex(md5(i))",
+                    "date_add('2001-01-01', interval i day)",
+                    key.to_owned(),
+                ),
+                _ => (
+                    "blob",
+                    "randomblob(16)",
+                    "date('2001-01-01', i || ' days')",
+                    key.replace("concat('O''Neil \\\\ ', i)", "'O''Neil ' || i")
+                        .replace("concat('p', i)", "'p' || i"),
+                ),
+            };
+            let columns = columns.replace("BYTES", bytes);
+            let key = key.replace("DAY", day).replace("RAW", raw);
+            session.run(&format!("CREATE TABLE {table} (v int, {columns})")).await;
+            let names = if table == "pair" { "id, part" } else { "id" };
+            session
+                .run(&format!(
+                    "INSERT INTO {table} ({names}) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3500) SELECT {key} FROM n"
+                ))
+                .await;
+            fill.push_str(&format!("UPDATE {table} SET v = 1 WHERE v IS NULL;\n"));
+        }
+        program.migration("0001_fill", &fill, "SELECT 1;\n");
+        program.ok(&["up", "--yes"]);
+        for (table, ..) in tables {
+            let unfilled = format!("SELECT count(*) FROM {table} WHERE v IS NULL");
+            assert_eq!(session.value(&unfilled).await.as_deref(), Some("0"), "{engine} {table}");
+        }
+        let done = told(&program, &["--all"]);
+        assert_eq!(done.len(), tables.len(), "{engine}: {done:#?}");
+        for backfill in done {
+            assert_eq!(backfill["rows_changed"], 3500, "{engine}: {backfill}");
+        }
+    }
+}

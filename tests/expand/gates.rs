@@ -1,0 +1,163 @@
+//! A contract runs when its gates hold, or when a person says so; each refusal names the gate, what
+//! was measured, and how to see it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
+use downhaul_kit::{MariaDb, Outcome, Postgres, PostgresOptions, Program, Session, SqliteFile};
+use serde_json::Value;
+
+use crate::PROGRAM;
+
+const BASE: &str = "CREATE TABLE users (id int PRIMARY KEY, name text);";
+
+/// A database on which the phases of a rename are applied but for the contract.
+async fn prepared(url: &str, release: Option<&str>) -> Program {
+    let program = Program::new(PROGRAM).database(url);
+    program.migration("0001_base", BASE, "DROP TABLE users;\n");
+    program.ok(&["up", "--yes"]);
+    let mut session = Session::connect(url).await;
+    session.run("INSERT INTO users VALUES (1, 'a'), (2, 'b')").await;
+    session.close().await;
+    program.write("drafts/full.sql", "ALTER TABLE users RENAME COLUMN name TO full_name;");
+    program.ok(&["expand", "drafts/full.sql", "--dialect", "postgres"]);
+    let mut args = vec!["up", "--yes", "--phase", "backfill"];
+    args.extend(release.iter().flat_map(|release| ["--release", *release]));
+    program.ok(&args);
+    program
+}
+
+fn contract(program: &Program, more: &[&str]) -> Outcome {
+    let mut args = vec!["up", "--yes", "--phase", "contract"];
+    args.extend(more);
+    program.run(&args)
+}
+
+/// It is refused, and says by which gate and what was measured.
+fn refused(outcome: &Outcome, gate: &str, measured: &str) {
+    assert_eq!(outcome.code, Some(1), "{outcome}");
+    for part in
+        [&format!("the gate {gate} is closed"), measured, "--override-gate", "nothing was changed"]
+    {
+        assert!(outcome.stderr.contains(part), "{part}\n{outcome}");
+    }
+}
+
+/// The state of a gate, as `gates` tells it.
+fn state(program: &Program, gate: &str, more: &[&str]) -> String {
+    let mut args = vec!["gates", "--format", "json"];
+    args.extend(more);
+    let value: Value = serde_json::from_str(&program.ok(&args).stdout).unwrap();
+    let found = value["gates"].as_array().unwrap().iter().find(|g| g["gate"] == gate).unwrap();
+    found["state"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_gate_closes_and_opens() {
+    let database = Postgres::shared().fresh_database().await;
+    let program = prepared(database.url(), Some("r2")).await;
+    let mut session = database.session().await;
+
+    refused(&contract(&program, &[]), "release", "nobody has said that r2 is live");
+    program.ok(&["up", "--release", "r3", "--phase", "backfill"]);
+    program.ok(&["gates", "--live", "r2"]);
+    assert_eq!(state(&program, "release", &[]), "open");
+
+    // One row that nobody filled.
+    session
+        .run("ALTER TABLE users DISABLE TRIGGER ALL; INSERT INTO users VALUES (3, 'c'); ALTER TABLE users ENABLE TRIGGER ALL")
+        .await;
+    refused(&contract(&program, &[]), "backfill", "1 rows of users are not filled");
+    session.run("UPDATE users SET full_name = name WHERE full_name IS NULL").await;
+    assert_eq!(state(&program, "backfill", &[]), "open");
+
+    program.write("old.sql", "SELECT id, name FROM users WHERE id = $1;\n");
+    program.write("new.sql", "SELECT id, full_name FROM users WHERE id = $1;\n");
+    assert_eq!(state(&program, "unused", &["--queries", "new.sql"]), "open");
+    let outcome = contract(&program, &["--queries", "old.sql", "--queries", "new.sql"]);
+    refused(&outcome, "unused", "SELECT id, name FROM users");
+    assert_eq!(state(&program, "unused", &[]), "not_asked");
+    program.write("downhaul.toml", "[gates]\nunused = \"proof\"\n");
+    refused(&contract(&program, &[]), "unused", "nothing to look at");
+
+    program.write("downhaul.toml", "[gates]\nsoak = \"2d\"\n");
+    refused(&contract(&program, &["--queries", "new.sql"]), "soak", "of 2 d 0 h");
+    let through = ["--override-gate", "soak", "--reason", "a table of three rows"];
+    let other = ["--override-gate", "unused", "--reason", "not that one"];
+    refused(&contract(&program, &other), "soak", "of 2 d 0 h");
+    let outcome = contract(&program, &through);
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    let history = program.ok(&["history"]);
+    assert!(history.stdout.contains("soak: a table of three rows"), "{history}");
+    assert!(program.ok(&["gates"]).stdout.contains("no contract is pending"));
+    let gone = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'users' AND column_name = 'name'";
+    assert_eq!(session.value(gone).await.as_deref(), Some("0"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_server_has_counted_closes_the_gate() {
+    let server = PostgresOptions::default()
+        .setting("shared_preload_libraries", "pg_stat_statements")
+        .start();
+    let database = server.fresh_database().await;
+    let mut session = database.session().await;
+    session.run("CREATE EXTENSION pg_stat_statements").await;
+    let program = prepared(database.url(), None).await;
+    session.run("SELECT pg_stat_statements_reset()").await;
+    assert_eq!(state(&program, "unused", &[]), "open", "Downhaul's own statements count");
+    session.rows("SELECT name FROM users WHERE id = 2").await;
+    refused(&contract(&program, &[]), "unused", "pg_stat_statements: SELECT name FROM users");
+    session.run("SELECT pg_stat_statements_reset()").await;
+    session.rows("SELECT full_name FROM users WHERE id = 2").await;
+    let outcome = contract(&program, &[]);
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+}
+
+/// Phases written by hand, on the other engines; and a database without a release has no gates.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn gates_of_the_other_engines() {
+    let maria = MariaDb::shared().fresh_database().await;
+    let sqlite = SqliteFile::new();
+    let fresh = SqliteFile::new();
+    for (url, new) in [(maria.url().to_owned(), false), (sqlite.url(), false), (fresh.url(), true)]
+    {
+        let program = Program::new(PROGRAM).database(&url);
+        program.migration("0001_base", BASE, "DROP TABLE users;\n");
+        program.write("downhaul.toml", "[gates]\nsoak = \"1d\"\n");
+        if !new {
+            program.ok(&["up", "--yes"]);
+        }
+        program.migration(
+            "0002_tag_expand",
+            "ALTER TABLE users ADD COLUMN tag int;",
+            "ALTER TABLE users DROP COLUMN tag;\n",
+        );
+        program.migration(
+            "0003_tag_backfill",
+            "-- downhaul:phase backfill\n-- downhaul:protect off\nUPDATE users SET tag = 1 WHERE tag IS NULL;",
+            "SELECT 1;\n",
+        );
+        program.migration(
+            "0004_tag_contract",
+            "ALTER TABLE users DROP COLUMN name;",
+            "ALTER TABLE users ADD COLUMN name text;\n",
+        );
+        if new {
+            assert_eq!(contract(&program, &[]).code, Some(0));
+            continue;
+        }
+        let outcome = contract(&program, &[]);
+        assert_eq!(outcome.code, Some(1), "{outcome}");
+        assert!(
+            outcome.stderr.contains("0002_tag_expand, 0003_tag_backfill are not applied"),
+            "{outcome}"
+        );
+        program.ok(&["up", "--yes", "--phase", "backfill"]);
+        refused(&contract(&program, &[]), "soak", "of 1 d 0 h");
+        let mut session = Session::connect(&url).await;
+        session.run("INSERT INTO users (id, name) VALUES (9, 'x')").await;
+        assert_eq!(state(&program, "backfill", &[]), "closed");
+        session.run("UPDATE users SET tag = 1").await;
+        program.write("downhaul.toml", "");
+        assert_eq!(contract(&program, &[]).code, Some(0));
+    }
+}
