@@ -107,6 +107,29 @@ pub trait Session: Send {
     /// Opens a transaction that may write (SQLite: takes the write lock at once) within a budget.
     async fn begin(&mut self, budget: LockBudget) -> Result<(), EngineError>;
 
+    /// Asks what is asked again and again: queries in which `$1` stands for the same text. Returns the
+    /// rows of all of them, in order; a server that can keeps their plans.
+    async fn ask(&mut self, queries: &[&str], about: &str) -> Result<Vec<Row>, EngineError> {
+        let about = self.dialect().literal(about);
+        let mut rows = Vec::new();
+        for query in queries {
+            rows.extend(self.rows(&query.replace("$1", &about)).await?);
+        }
+        Ok(rows)
+    }
+
+    /// Opens a transaction as [`Self::begin`] does and asks its first questions as [`Self::ask`] does,
+    /// where the server allows in the same message.
+    async fn begin_with(
+        &mut self,
+        budget: LockBudget,
+        queries: &[&str],
+        about: &str,
+    ) -> Result<Vec<Row>, EngineError> {
+        self.begin(budget).await?;
+        self.ask(queries, about).await
+    }
+
     /// Commits.
     async fn commit(&mut self) -> Result<(), EngineError>;
 

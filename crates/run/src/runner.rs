@@ -7,6 +7,7 @@ use std::time::Duration;
 use downhaul_engine::lock::claim_session;
 use downhaul_engine::{LockBudget, MigrationLock, Session, Target, connect};
 use downhaul_plan::Version;
+use downhaul_snapshot::hidden::Counted;
 use downhaul_syntax::Dialect;
 
 use crate::journal::{Journal, Operation};
@@ -77,9 +78,8 @@ pub struct Runner {
     pub(crate) lock: MigrationLock,
     pub(crate) journal: Journal,
     pub(crate) options: Options,
-    /// This session may have changed rows in an earlier transaction, which the server counts until
-    /// it has reported them.
-    pub(crate) changed_rows: bool,
+    /// What earlier transactions of this session are still counted for.
+    pub(crate) counted: Counted,
     /// Runs that ended without saying so, found at the start.
     pub interrupted: Vec<Operation>,
 }
@@ -121,7 +121,8 @@ impl Runner {
             session.commit().await?;
         }
         let interrupted = journal.interrupted(&mut *session).await?;
-        let mut runner = Self { session, lock, journal, options, changed_rows: false, interrupted };
+        let mut runner =
+            Self { session, lock, journal, options, counted: Counted::nothing(), interrupted };
         if !runner.interrupted.is_empty() && !runner.session.dialect().has_transactional_ddl() {
             stepwise::clean_up(&mut runner).await?;
         }

@@ -17,9 +17,12 @@ pub(crate) struct Tracking {
 }
 
 impl Tracking {
-    /// Begins, within the transaction.
-    pub(crate) async fn begin(session: &mut dyn Session) -> Result<Self, SnapshotError> {
-        if track::all(session).await?.is_empty() {
+    /// Begins, within the transaction. `there` says that tables have been tracked in this database.
+    pub(crate) async fn begin(
+        session: &mut dyn Session,
+        there: bool,
+    ) -> Result<Self, SnapshotError> {
+        if !there || track::all(session).await?.is_empty() {
             return Ok(Self { versions: None, notes: Vec::new() });
         }
         let notes = install::resync(session, Origin::Outside).await?;

@@ -47,23 +47,22 @@ async fn are_empty_on_postgres(
     names: &[ObjectName],
 ) -> Result<bool, SnapshotError> {
     let d = Dialect::Postgres;
-    let values: Vec<String> = names
-        .iter()
-        .map(|name| format!("(pg_catalog.to_regclass({}))", d.literal(&d.quote_name(name))))
-        .collect();
+    let quoted: Vec<String> = names.iter().map(|name| d.quote_name(name)).collect();
     // Row security may hide rows from us; what is divided has its rows elsewhere.
     let plain = session
-        .rows(&format!(
-            "SELECT n.nspname, c.relname FROM (VALUES {}) v (oid) \
-             JOIN pg_catalog.pg_class c ON c.oid = v.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+        .ask(
+            &["SELECT n.nspname, c.relname FROM unnest(string_to_array($1, chr(1))) v (name) \
+             JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(v.name) \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              WHERE c.relkind = 'r' AND NOT c.relispartition AND NOT c.relrowsecurity \
-               AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)) \
+               AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid) \
+               AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid) \
                AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class s ON s.oid = d.objid \
                  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass \
                    AND d.refobjid = c.oid AND d.deptype IN ('a', 'i') \
-                   AND CASE WHEN s.relkind = 'S' THEN pg_catalog.pg_sequence_last_value(s.oid) END IS NOT NULL)",
-            values.join(", ")
-        ))
+                   AND CASE WHEN s.relkind = 'S' THEN pg_catalog.pg_sequence_last_value(s.oid) END IS NOT NULL)"],
+            &quoted.join("\u{1}"),
+        )
         .await?;
     if plain.len() != names.len() {
         return Ok(false);

@@ -9,6 +9,9 @@ use crate::loss::{Losses, TableLoss};
 use crate::sql;
 use crate::store::{Kept, KeptColumn, KeptMode, SnapshotError, store_name};
 
+/// Bytes up to which a table is copied although only some of its rows change (PostgreSQL).
+const SMALL: u32 = 128 * 1024;
+
 /// A table that loses something, and what.
 #[derive(Clone, Debug)]
 pub struct Endangered {
@@ -112,7 +115,7 @@ pub async fn keep(
     let dialect = session.dialect();
     let Endangered { shape, loss } = table;
     let key = surviving_key(shape, loss);
-    let mode = mode(shape, loss, &key);
+    let mut mode = mode(shape, loss, &key);
     if dialect == Dialect::Postgres {
         // The lock that the migration's own statement will take, taken first: the copy and the
         // statement then see the same rows (each statement of READ COMMITTED sees what is
@@ -121,9 +124,19 @@ pub async fn keep(
             KeptMode::Capture => "SHARE ROW EXCLUSIVE",
             KeptMode::Copy | KeptMode::Columns => "ACCESS EXCLUSIVE",
         };
-        session
-            .execute(&format!("LOCK TABLE {} IN {strength} MODE", sql::table(dialect, &shape.name)))
+        let name = sql::table(dialect, &shape.name);
+        let small = session
+            .row(&format!(
+                "LOCK TABLE {name} IN {strength} MODE; \
+                 SELECT pg_catalog.pg_table_size(oid) <= {SMALL} AND NOT relrowsecurity FROM pg_catalog.pg_class \
+                 WHERE oid = {}::pg_catalog.regclass",
+                dialect.literal(&name)
+            ))
             .await?;
+        // A copy of few rows takes the server a fraction of what triggers take.
+        if mode == KeptMode::Capture && small.is_some_and(|row| row.flag(0)) {
+            mode = KeptMode::Copy;
+        }
     }
     let columns: Vec<&ColumnShape> = shape
         .writable()
@@ -206,32 +219,29 @@ async fn copy(
     let values: Vec<String> =
         columns.iter().zip(&names).map(|(c, name)| sql::to_store(dialect, name, c)).collect();
     let comma = if names.is_empty() { "" } else { ", " };
+    let make;
     match dialect {
         Dialect::Postgres => {
             let select: Vec<String> =
                 values.iter().zip(&names).map(|(v, n)| format!("{v} AS {n}")).collect();
-            session
-                .execute(&format!(
-                    "CREATE TABLE {store} AS SELECT '{op}'::text AS downhaul_op{comma}{} FROM {table}",
-                    select.join(", ")
-                ))
-                .await?;
+            make = format!(
+                "CREATE TABLE {store} AS SELECT '{op}'::text AS downhaul_op{comma}{} FROM {table}; ",
+                select.join(", ")
+            );
         }
         _ => {
             // Columns without a type hold every value exactly as it is.
-            session
-                .execute(&format!("CREATE TABLE {store} (downhaul_op{comma}{})", names.join(", ")))
-                .await?;
-            session
-                .execute(&format!(
-                    "INSERT INTO {store} SELECT '{op}'{comma}{} FROM {table}",
-                    values.join(", ")
-                ))
-                .await?;
+            make = format!(
+                "CREATE TABLE {store} (downhaul_op{comma}{}); INSERT INTO {store} SELECT '{op}'{comma}{} FROM {table}; ",
+                names.join(", "),
+                values.join(", ")
+            );
         }
     }
     let counts = session
-        .row(&format!("SELECT (SELECT count(*) FROM {store}), (SELECT count(*) FROM {table})"))
+        .row(&format!(
+            "{make}SELECT (SELECT count(*) FROM {store}), (SELECT count(*) FROM {table})"
+        ))
         .await?;
     let (kept, live) = match counts {
         Some(row) => (row.number(0)?, row.number(1)?),
@@ -254,12 +264,11 @@ async fn capture(
     id: i64,
 ) -> Result<(), SnapshotError> {
     let dialect = session.dialect();
-    for statement in match dialect {
+    let statements = match dialect {
         Dialect::Postgres => capture_postgres(shape, columns, id),
         _ => capture_sqlite(shape, columns, id),
-    } {
-        session.execute(&statement).await?;
-    }
+    };
+    session.execute(&statements.join("; ")).await?;
     Ok(())
 }
 

@@ -7,6 +7,10 @@ use crate::keep::{Endangered, end_capture, keys_may_change};
 use crate::sql;
 use crate::store::{Kept, KeptMode, SnapshotError};
 
+/// Rows up to which a copy is reduced where it lies; a longer one is written anew, which costs no more
+/// than what stays in it.
+const FEW: u64 = 10_000;
+
 /// Compares what was kept of a table with what the migration left of it, and keeps the net
 /// difference. Afterwards every row of the store is marked: `D`, the row is gone; `U`, the row is
 /// there but lost columns or had values changed. Returns `None` where nothing was lost after all
@@ -18,9 +22,7 @@ pub async fn settle(
 ) -> Result<Option<Kept>, SnapshotError> {
     let dialect = session.dialect();
     if kept.mode == KeptMode::Capture {
-        for statement in end_capture(dialect, &kept) {
-            session.execute(&statement).await?;
-        }
+        session.execute(&end_capture(dialect, &kept).join("; ")).await?;
     }
     let after_name = table.loss.renamed_to.clone().unwrap_or_else(|| kept.table.clone());
     let after = session.table_shape(&after_name).await?;
@@ -193,6 +195,19 @@ async fn settle_by_key(
                 }
             }
         }
+    }
+    if dialect == Dialect::Postgres
+        && kept.mode == KeptMode::Copy
+        && kept.rows <= FEW
+        && any_changed.is_empty()
+        && kept.lost_columns().next().is_none()
+    {
+        // Nothing but rows went: of a short copy, those that are still there are taken out.
+        session.execute(&format!("DELETE FROM {store} k USING {live} p WHERE {join}")).await?;
+        kept.rows_gone =
+            u64::try_from(session.number(&format!("SELECT count(*) FROM {store}")).await?)
+                .unwrap_or(0);
+        return Ok(());
     }
     let mut left_columns = Vec::new();
     for (number, (index, _)) in any_changed.iter().enumerate() {

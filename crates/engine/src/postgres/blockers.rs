@@ -122,30 +122,25 @@ pub(super) async fn holders(
     session: &mut Postgres,
     needs: &[TableLock],
 ) -> Result<Vec<Blocker>, EngineError> {
-    let d = Dialect::Postgres;
-    let wanted: Vec<String> = needs
-        .iter()
-        .map(|need| {
-            let modes: Vec<String> =
-                conflicts(&need.mode).iter().map(|mode| format!("'{mode}'")).collect();
-            format!(
-                "(l.relation = to_regclass({}) AND l.mode IN ({}))",
-                d.literal(&d.quote_name(&need.table)),
-                modes.join(", ")
-            )
-        })
-        .collect();
-    if wanted.is_empty() {
+    if needs.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = session
-        .rows(&format!(
-            "SELECT {ABOUT}, {HOLDS} {FROM} WHERE l.locktype = 'relation' AND l.granted AND a.pid <> pg_backend_pid() \
-               AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) \
-               AND ({}) {GROUP}",
-            wanted.join(" OR ")
-        ))
-        .await?;
+    // Asked before each try, so the text of the query is always the same, and what it is about a list.
+    let d = Dialect::Postgres;
+    let mut wanted = Vec::new();
+    for need in needs {
+        for mode in conflicts(&need.mode) {
+            wanted.push(format!("{mode} {}", d.quote_name(&need.table)));
+        }
+    }
+    let query = format!(
+        "SELECT {ABOUT}, {HOLDS} {FROM} WHERE l.locktype = 'relation' AND l.granted AND a.pid <> pg_backend_pid() \
+           AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) \
+           AND (l.relation, l.mode) IN ( \
+             SELECT to_regclass(substr(line, strpos(line, ' ') + 1)), split_part(line, ' ', 1) \
+             FROM unnest(string_to_array($1, chr(1))) w(line)) {GROUP}"
+    );
+    let rows = session.ask(&[&query], &wanted.join("\u{1}")).await?;
     rows.iter().map(blocker).collect()
 }
 

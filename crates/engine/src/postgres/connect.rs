@@ -1,5 +1,6 @@
 //! Connecting to PostgreSQL and running statements.
 
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -31,6 +32,11 @@ pub(crate) struct Postgres {
     connection: PgConnection,
     server: ServerInfo,
     pub(super) in_transaction: bool,
+    /// Queries whose plans the server keeps for this session, and the numbers in their names.
+    plans: HashMap<String, u32>,
+    /// Number for the next plan: none is used twice, since nobody can know which are still there after
+    /// a failure.
+    next_plan: u32,
 }
 
 /// Opens a session.
@@ -62,6 +68,8 @@ impl Postgres {
                 session: 0,
             },
             in_transaction: false,
+            plans: HashMap::new(),
+            next_plan: 1,
         };
         let rows = session
             .rows(&format!(
@@ -82,6 +90,44 @@ impl Postgres {
         }
         session.notice_the_gone().await?;
         Ok(session)
+    }
+
+    /// The message that asks queries about a text; those that it makes plans for are added to `new`.
+    /// Planning a query over the catalog takes the server several times as long as answering it.
+    fn questions(&mut self, queries: &[&str], about: &str, new: &mut Vec<String>) -> String {
+        let about = Dialect::Postgres.literal(about);
+        let mut parts = Vec::with_capacity(queries.len());
+        for query in queries {
+            if self.server.pooled {
+                // A plan would stay with a server session that others use.
+                parts.push(query.replace("$1", &about));
+                continue;
+            }
+            let number = match self.plans.get(*query) {
+                Some(number) => *number,
+                None => {
+                    let number = self.next_plan;
+                    self.next_plan += 1;
+                    parts.push(format!("PREPARE downhaul_{number} (text) AS {query}"));
+                    self.plans.insert((*query).to_owned(), number);
+                    new.push((*query).to_owned());
+                    number
+                }
+            };
+            parts.push(format!("EXECUTE downhaul_{number} ({about})"));
+        }
+        parts.join("; ")
+    }
+
+    /// Sends what [`Self::questions`] wrote.
+    async fn answers(&mut self, message: &str, new: &[String]) -> Result<Vec<Row>, EngineError> {
+        let result = self.rows(message).await;
+        if result.is_err() {
+            for query in new {
+                self.plans.remove(query);
+            }
+        }
+        result
     }
 
     /// What the server of this version has beside keepalives: a limit for data that is on its way,
@@ -139,6 +185,13 @@ async fn dial(options: &PgConnectOptions) -> Result<(PgConnection, String), sqlx
     }
 }
 
+/// Whether a statement makes the server forget the plans of the session.
+fn forgets_plans(sql: &str) -> bool {
+    ["deallocate", "discard"].iter().any(|word| {
+        sql.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+    })
+}
+
 fn text_row(row: &PgRow) -> Result<Row, EngineError> {
     let mut values = Vec::with_capacity(row.len());
     for column in 0..row.len() {
@@ -160,6 +213,9 @@ impl Session for Postgres {
     }
 
     async fn execute(&mut self, sql: &str) -> Result<u64, EngineError> {
+        if forgets_plans(sql) {
+            self.plans.clear();
+        }
         sqlx::raw_sql(AssertSqlSafe(sql))
             .execute(&mut self.connection)
             .await
@@ -176,6 +232,21 @@ impl Session for Postgres {
     }
 
     async fn begin(&mut self, budget: LockBudget) -> Result<(), EngineError> {
+        self.begin_with(budget, &[], "").await.map(drop)
+    }
+
+    async fn ask(&mut self, queries: &[&str], about: &str) -> Result<Vec<Row>, EngineError> {
+        let mut new = Vec::new();
+        let message = self.questions(queries, about, &mut new);
+        self.answers(&message, &new).await
+    }
+
+    async fn begin_with(
+        &mut self,
+        budget: LockBudget,
+        queries: &[&str],
+        about: &str,
+    ) -> Result<Vec<Row>, EngineError> {
         // SET LOCAL: nothing leaks to the next client of a pooled connection.
         let statement = budget.statement_timeout.map_or(0, |limit| limit.as_millis());
         // Capture needs each statement to see what is committed when it starts, so a default of
@@ -183,17 +254,25 @@ impl Session for Postgres {
         // The server goes on with the statement of a run that was killed, whose migration lock is
         // free by then: the lock at the end is free only when that transaction has ended. One
         // message: each of its statements is run on its own, after the one before it.
+        let mut new = Vec::new();
+        let questions = self.questions(queries, about, &mut new);
         let opening = format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {statement}; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL client_min_messages = warning; \
-             SELECT pg_catalog.pg_advisory_xact_lock({TRANSACTION_KEY})",
+             SELECT pg_catalog.pg_advisory_xact_lock({TRANSACTION_KEY}); {questions}",
             budget.lock_timeout.as_millis(),
         );
-        if let Err(error) = self.execute(&opening).await {
-            let _ = self.execute("ROLLBACK").await;
-            return Err(error);
+        match self.answers(&opening, &new).await {
+            Ok(mut rows) => {
+                self.in_transaction = true;
+                // The first row is that of the lock.
+                rows.drain(..rows.len().min(1));
+                Ok(rows)
+            }
+            Err(error) => {
+                let _ = self.execute("ROLLBACK").await;
+                Err(error)
+            }
         }
-        self.in_transaction = true;
-        Ok(())
     }
 
     async fn commit(&mut self) -> Result<(), EngineError> {
@@ -309,7 +388,7 @@ impl Session for Postgres {
             ("extra_float_digits", "1"),
         ];
         let list = FIXED.map(|(name, _)| format!("current_setting('{name}')")).join(", ");
-        let before = self.rows(&format!("SELECT {list}")).await?;
+        let before = self.ask(&[&format!("SELECT {list}")], "").await?;
         let set = |values: Vec<String>| {
             let calls: Vec<String> = FIXED
                 .iter()
@@ -320,19 +399,21 @@ impl Session for Postgres {
                 .collect();
             format!("SELECT {}", calls.join(", "))
         };
-        self.execute(&set(FIXED.iter().map(|(_, value)| (*value).to_owned()).collect())).await?;
-        let columns = if columns.is_empty() { "1".to_owned() } else { columns.join(", ") };
-        // The sum does not depend on the order of the rows; 60 bits of MD5 each.
-        let digest = self
-            .rows(&format!(
-                "SELECT count(*) || ':' || coalesce(sum(('x' || substr(md5(r::text), 1, 15))::bit(60)::bigint), 0) \
-                 FROM (SELECT {columns} FROM {table}) r"
-            ))
-            .await?;
+        let fixed = set(FIXED.iter().map(|(_, value)| (*value).to_owned()).collect());
         let before =
             before.first().map(|row| (0..FIXED.len()).map(|i| row.text(i).to_owned()).collect());
-        self.execute(&set(before.unwrap_or_default())).await?;
-        Ok(digest.first().map(|row| row.text(0).to_owned()).unwrap_or_default())
+        let back = set(before.unwrap_or_default());
+        let columns = if columns.is_empty() { "1".to_owned() } else { columns.join(", ") };
+        // The sum does not depend on the order of the rows; 60 bits of MD5 each. One message: where it
+        // fails, the transaction and its settings are over.
+        let answers = self
+            .rows(&format!(
+                "{fixed}; \
+                 SELECT count(*) || ':' || coalesce(sum(('x' || substr(md5(r::text), 1, 15))::bit(60)::bigint), 0) \
+                 FROM (SELECT {columns} FROM {table}) r; {back}"
+            ))
+            .await?;
+        Ok(answers.get(1).map(|row| row.text(0).to_owned()).unwrap_or_default())
     }
 
     async fn close(self: Box<Self>) {

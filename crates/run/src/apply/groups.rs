@@ -232,6 +232,7 @@ async fn batched(
     let statement = &prepared.statements[index];
     let begun = Instant::now();
     let at = (work.version, prepared.direction);
+    runner.counted.anything();
     let end = backfill::run(runner, at, index, statement, observer).await?;
     if end == backfill::End::Done {
         let took = begun.elapsed();
@@ -252,7 +253,7 @@ async fn single(
     observer: &mut dyn Observer,
 ) -> Result<(), EngineError> {
     let (journal, prepared) = (runner.journal, work.prepared);
-    runner.changed_rows = true;
+    runner.counted.anything();
     let statement = &prepared.statements[index];
     let ordinal = index + 1;
     let started = Instant::now();

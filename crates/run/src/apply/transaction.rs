@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use downhaul_engine::{EngineError, SchemaDump, Session};
+use downhaul_engine::{EngineError, Row, SchemaDump, Session};
 use downhaul_plan::Direction;
 use downhaul_snapshot::keep::{self, Endangered};
 use downhaul_snapshot::restore::{self, Held};
@@ -14,7 +14,7 @@ use downhaul_syntax::{Change, Dialect, Statement};
 use super::back::{bring_back, substitute};
 use super::{Applied, KeptSummary, Stop, Substitute, Work};
 use crate::error::FailedStatement;
-use crate::journal::RestorePoint;
+use crate::journal::{Journal, RestorePoint};
 use crate::patience::{Cause, Lookout, Patience};
 use crate::tracking::Tracking;
 use crate::{Event, Observer, RunError, Runner};
@@ -69,7 +69,7 @@ pub(super) async fn transaction(
             Err(stop) => stop,
         };
         // The server's counts of changed rows know no rollback.
-        runner.changed_rows = true;
+        runner.counted.anything();
         // After a broken connection there is nothing to roll back: the server does it.
         let _ = runner.session.rollback().await;
         if foreign_keys_off {
@@ -148,6 +148,21 @@ async fn foreign_key_violations(
         .collect())
 }
 
+/// What is asked when a transaction begins, of `$1`, a version: is it recorded, which table is the
+/// newest, may event triggers fire, have tables been tracked? Only the first where no server counts.
+fn first_question(journal: Journal, newest: Option<&str>) -> String {
+    let recorded =
+        format!("SELECT count(*) FROM {} WHERE version = $1", journal.table("migration"));
+    match newest {
+        None => recorded,
+        Some(newest) => format!(
+            "SELECT ({recorded}), ({newest}), \
+             EXISTS (SELECT FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D'), \
+             pg_catalog.to_regclass('downhaul.tracked') IS NOT NULL"
+        ),
+    }
+}
+
 /// One try.
 async fn attempt(
     runner: &mut Runner,
@@ -164,20 +179,19 @@ async fn attempt(
     let budget = runner.options.budget;
     let session = &mut *runner.session;
     let up = prepared.direction == Direction::Up;
-    session.begin(budget).await?;
     let mut applied = Applied::default();
     let newest = hidden::Watch::newest(session.dialect());
-    let questions: Vec<String> =
-        [journal.count(work.version)].into_iter().chain(newest.map(str::to_owned)).collect();
-    let answers = session.rows(&questions.join("; ")).await?;
-    let recorded = answers.first().is_some_and(|row| row.text(0) != "0");
-    let newest = newest.and(answers.get(1)).map(|row| row.number(0)).transpose()?;
+    let first = first_question(journal, newest);
+    let answers = session.begin_with(budget, &[&first], work.version.as_str()).await?;
+    let answer = answers.into_iter().next().unwrap_or(Row(Vec::new()));
+    let recorded = answer.text(0) != "0";
+    let newest = newest.map(|_| answer.number(1)).transpose()?;
     if whole == Whole::Yes && recorded == up {
         session.rollback().await?;
         applied.skipped = true;
         return Ok(applied);
     }
-    let mut tracking = Tracking::begin(session).await?;
+    let mut tracking = Tracking::begin(session, answer.flag(3)).await?;
     // Restore points belong to the whole way back: they are used with its last group.
     let points: &[RestorePoint] =
         if matches!(whole, Whole::Group { last: false }) { &[] } else { &work.points };
@@ -208,12 +222,14 @@ async fn attempt(
         session.execute("PRAGMA recursive_triggers = ON").await?;
     }
     let hidden_is_off = !protect || losses.all_given_up;
-    let hidden = if !hidden_is_off {
-        // A server session of a pool may come with the counts of those who had it before.
-        let changed = runner.changed_rows || session.server().pooled;
-        Some(hidden::Watch::begin(session, newest, changed).await?)
-    } else {
+    // Event triggers run with statements that run no other code.
+    let nothing_hides = newest.is_none()
+        || !answer.flag(2)
+            && members.iter().all(|index| hidden::runs_no_code(&prepared.statements[*index]));
+    let hidden = if hidden_is_off || nothing_hides {
         None
+    } else {
+        Some(hidden::Watch::begin(session, newest, &mut runner.counted).await?)
     };
     let mut kept: Vec<Kept> = Vec::new();
     let first = if endangered.is_empty() { 0 } else { journal.next_kept(session).await? };
@@ -253,9 +269,11 @@ async fn attempt(
     if let Some(watch) = hidden {
         let mut known = losses.given_up.clone();
         known.extend(empty);
-        runner.changed_rows |= watch.check(session, &endangered, &known).await?;
+        watch.check(session, &endangered, &known, &mut runner.counted).await?;
     }
-    runner.changed_rows |= !points.is_empty() || hidden_is_off;
+    if !points.is_empty() || hidden_is_off {
+        runner.counted.anything();
+    }
 
     // What an up adds each time is there again before what its down deleted comes back.
     if up && !points.is_empty() {
@@ -286,21 +304,19 @@ async fn attempt(
     if let (Some(before), Some(after), false) = (&before, &after, losses.unreadable.is_empty()) {
         check_foreseen(before, after, &endangered)?;
     }
+    let mut records = Vec::new();
     if !settled.is_empty() || up && watch {
         let (before, after) = match (&before, &after) {
             (Some(before), Some(after)) => before.only_differences(after),
             _ => (SchemaDump::default(), SchemaDump::default()),
         };
-        journal
-            .add_restore_point(
-                session,
-                work.version,
-                prepared.direction,
-                work.operation,
-                (&before, &after),
-                &settled,
-            )
-            .await?;
+        records.extend(journal.add_restore_point(
+            work.version,
+            prepared.direction,
+            work.operation,
+            (&before, &after),
+            &settled,
+        )?);
     }
     if foreign_keys_off {
         let new: Vec<String> =
@@ -321,7 +337,6 @@ async fn attempt(
         journal.close_restore_point(session, point, &remaining).await?;
     }
 
-    let mut records = Vec::new();
     records.extend(journal.steps(
         work.operation,
         work.version,

@@ -32,50 +32,44 @@ impl Journal {
 
     /// Number for the next store.
     pub async fn next_kept(self, session: &mut dyn Session) -> Result<i64, EngineError> {
-        session
-            .number(&format!("SELECT coalesce(max(id), 0) + 1 FROM {}", self.table("kept")))
-            .await
+        let query = format!("SELECT coalesce(max(id), 0) + 1 FROM {}", self.table("kept"));
+        session.ask(&[&query], "").await?.first().map_or(Ok(1), |row| row.number(0))
     }
 
-    /// Records a restore point.
-    pub async fn add_restore_point(
+    /// Statements that record a restore point, within its transaction.
+    pub fn add_restore_point(
         self,
-        session: &mut dyn Session,
         version: &Version,
         direction: Direction,
         operation: i64,
         schemas: (&SchemaDump, &SchemaDump),
         kept: &[Kept],
-    ) -> Result<(), EngineError> {
+    ) -> Result<Vec<String>, EngineError> {
         let table = self.table("restore_point");
-        let id = session.number(&format!("SELECT coalesce(max(id), 0) + 1 FROM {table}")).await?;
         let json = |value: &SchemaDump| {
             serde_json::to_string(value).map_err(|error| EngineError::Protocol(error.to_string()))
         };
-        session
-            .execute(&format!(
-                "INSERT INTO {table} (id, version, direction, operation, created_at, state, schema_before, schema_after) VALUES ({id}, {}, '{direction}', {operation}, {}, 'held', {}, {})",
-                self.text(version.as_str()),
-                self.now(),
-                self.text(&json(schemas.0)?),
-                self.text(&json(schemas.1)?),
-            ))
-            .await?;
+        let mut statements = vec![format!(
+            "INSERT INTO {table} (id, version, direction, operation, created_at, state, schema_before, schema_after) \
+             SELECT coalesce(max(id), 0) + 1, {}, '{direction}', {operation}, {}, 'held', {}, {} FROM {table}",
+            self.text(version.as_str()),
+            self.now(),
+            self.text(&json(schemas.0)?),
+            self.text(&json(schemas.1)?),
+        )];
         for kept in kept {
             let detail = serde_json::to_string(kept)
                 .map_err(|error| EngineError::Protocol(error.to_string()))?;
-            session
-                .execute(&format!(
-                    "INSERT INTO {} (id, restore_point, table_name, rows_kept, detail) VALUES ({}, {id}, {}, {}, {})",
-                    self.table("kept"),
-                    kept.id,
-                    self.text(&kept.table.to_string()),
-                    kept.rows,
-                    self.text(&detail),
-                ))
-                .await?;
+            statements.push(format!(
+                "INSERT INTO {} (id, restore_point, table_name, rows_kept, detail) SELECT {}, max(id), {}, {}, {} FROM {table}",
+                self.table("kept"),
+                kept.id,
+                self.text(&kept.table.to_string()),
+                kept.rows,
+                self.text(&detail),
+            ));
         }
-        Ok(())
+        Ok(statements)
     }
 
     /// Migrations of which [`Self::restore_points`] has something, all at once.
