@@ -7,6 +7,7 @@ pub mod checksum;
 pub mod op;
 pub mod phase;
 pub mod source;
+pub mod squash;
 pub mod variables;
 pub mod version;
 
@@ -17,5 +18,6 @@ pub use source::{
     Direction, LayoutId, Series, SourceError, SourceFile, SourceMigration, TransactionMode, detect,
     load, load_known, load_lenient, load_with_layout,
 };
+pub use squash::{Member, SquashRefusal, Squashed, members, squash};
 pub use variables::{UnknownVariable, Variables};
 pub use version::Version;

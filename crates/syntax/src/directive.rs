@@ -51,6 +51,16 @@ pub enum DirectiveKind {
     /// `-- downhaul:back [COLUMN] "EXPR"`: how `expand` computes an old column from new ones, for
     /// the statement that follows.
     Back(Conversion),
+    /// `-- downhaul:squashed VERSION HASH [NAME]`: a migration that this file stands for since
+    /// `squash` wrote it.
+    Squashed {
+        /// Its version.
+        version: String,
+        /// Hash over the tokens of its up.
+        hash: String,
+        /// Its name, for people.
+        name: String,
+    },
     /// Begins with `downhaul:` and is none of these.
     Unknown(String),
 }
@@ -99,9 +109,22 @@ pub fn parse_directive(comment: &str, span: Span) -> Option<Directive> {
         }
         "forward" => conversion(arguments).map_or_else(unknown, DirectiveKind::Forward),
         "back" => conversion(arguments).map_or_else(unknown, DirectiveKind::Back),
+        "squashed" => squashed(arguments).unwrap_or_else(unknown),
         _ => unknown(),
     };
     Some(Directive { kind, span })
+}
+
+/// `VERSION HASH [NAME]`.
+fn squashed(text: &str) -> Option<DirectiveKind> {
+    let mut words = text.split_whitespace();
+    let (version, hash) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let name = words.collect::<Vec<_>>().join(" ");
+    hash.bytes().all(|b| b.is_ascii_hexdigit()).then_some(DirectiveKind::Squashed {
+        version,
+        hash,
+        name,
+    })
 }
 
 /// `[COLUMN] "EXPR"`; the expression ends with the last quote, and may hold others.
@@ -171,6 +194,15 @@ mod tests {
                 expr: "split_part(name, ' ', 1)".into(),
             })),
         );
+        check(
+            "-- downhaul:squashed 0001 0a1b first people",
+            Some(DirectiveKind::Squashed {
+                version: "0001".into(),
+                hash: "0a1b".into(),
+                name: "first people".into(),
+            }),
+        );
+        check("-- downhaul:squashed 0001", Some(DirectiveKind::Unknown("squashed 0001".into())));
         check("-- downhaul:back a + 1", Some(DirectiveKind::Unknown("back a + 1".into())));
         check(
             "-- downhaul:protect copy orders, items",

@@ -19,15 +19,16 @@ use crate::{Catalog, View};
 
 /// A way from one catalog to another.
 #[derive(Debug, Default)]
-pub(crate) struct Way {
+pub struct Way {
     /// Changes in the order in which they run.
-    pub(crate) changes: Vec<Change>,
+    pub changes: Vec<Change>,
     /// What has no statement, and why.
-    pub(crate) blocked: Vec<String>,
+    pub blocked: Vec<String>,
 }
 
 /// The changes that make `from` like `to`. What both share costs no more than its comparison.
-pub(crate) fn changes_between(from: &Catalog, to: &Catalog) -> Way {
+#[must_use]
+pub fn changes_between(from: &Catalog, to: &Catalog) -> Way {
     let mut builder = Builder { from, to, steps: BTreeMap::new(), blocked: Vec::new() };
     builder.schemas();
     builder.types();
