@@ -131,6 +131,8 @@ pub enum Command {
     Backfill(BackfillArgs),
     /// Show what has to hold before pending contracts may run, and what was measured of it
     Gates(GatesArgs),
+    /// Write the migrations up to a version as one pair; databases that have applied them are known
+    Squash(SquashArgs),
     /// Print the JSON Schema of `downhaul.toml`
     ConfigSchema,
     /// Write what is generated: documentation, man pages, shell completions
@@ -709,6 +711,35 @@ pub struct GatesArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub format: StatusFormat,
+}
+
+/// `squash`.
+#[derive(Debug, Args)]
+pub struct SquashArgs {
+    /// The newest version that becomes part of it, and the version that it gets
+    #[arg(value_name = "VERSION")]
+    pub newest: String,
+    /// Name of the new migration
+    #[arg(long, value_name = "NAME", default_value = "squashed")]
+    pub name: String,
+    /// Print the pair, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Write the pair to this folder, and leave the migrations alone
+    #[arg(long, value_name = "DIR", conflicts_with = "dry_run")]
+    pub out: Option<PathBuf>,
+    /// Folder of the migrations (default: the configuration's, else `migrations`)
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Dialect (default: found out as `lint` does)
+    #[arg(long, value_enum, value_name = "DIALECT")]
+    pub dialect: Option<DialectName>,
+    /// Layout of the folder (default: found out)
+    #[arg(long, value_name = "LAYOUT", value_parser = layout_parser())]
+    pub layout: Option<LayoutId>,
+    /// Schema that is there before the first migration
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
 }
 
 /// Formats of `rules`.

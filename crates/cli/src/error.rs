@@ -215,6 +215,28 @@ impl From<RunError> for CliError {
             RunError::UnknownRelease(_) => {
                 Self::usage(message).hint("`downhaul history` lists the runs and their releases")
             }
+            RunError::HalfSquashed { ref version, ref archive, .. } => {
+                Self::new(Code::Findings, message).state("nothing was changed").hint(if archive.is_dir() {
+                    format!(
+                        "apply the rest of them one by one: downhaul up --dir {} --to {version}; then run this command again",
+                        crate::lint::shown(archive)
+                    )
+                } else {
+                    format!(
+                        "bring the old files back into a folder of their own (git has them), run `downhaul up --dir FOLDER --to {version}` there, then this command again"
+                    )
+                })
+            }
+            RunError::SquashedOtherwise { ref archive, .. } => Self::new(Code::Drift, message)
+                .state("nothing was changed")
+                .hint(format!(
+                    "compare the two: downhaul verify --dir {}; if the difference is meant, downhaul repair --accept VERSION --dir {}",
+                    crate::lint::shown(archive),
+                    crate::lint::shown(archive)
+                )),
+            RunError::WithinSquash { .. } => Self::new(Code::Findings, message)
+                .state("nothing was changed")
+                .hint("it can be taken back as a whole only: name a version before or behind it"),
             RunError::UnknownVersion(_) => {
                 Self::usage(message).hint("`downhaul status` lists the versions")
             }

@@ -3,7 +3,7 @@
 use downhaul_plan::{Checksum, Series, Version};
 
 use crate::journal::{JournalEntry, MigrationState};
-use crate::{RunError, Runner, Silent};
+use crate::{RunError, Runner, Silent, squash};
 
 impl Runner {
     /// Records every migration up to and with a version as applied, for a database that was built
@@ -38,7 +38,7 @@ impl Runner {
                 applied_by: self.options.who.clone(),
                 release: self.options.release.clone(),
                 phase: migration.phase(dialect),
-                squashed: Vec::new(),
+                squashed: squash::versions(&squash::of(migration, dialect)),
             });
         }
         let versions: Vec<Version> = entries.iter().map(|e| e.version.clone()).collect();
@@ -77,6 +77,10 @@ impl Runner {
             let Some(on_disk) = series.migrations.iter().find(|m| m.version == *version) else {
                 return Err(RunError::UnknownVersion(version.clone()));
             };
+            if squash::is_stood_for(entry, on_disk, dialect) {
+                // What ran is what the journal says; its file stands for it, and was not edited.
+                continue;
+            }
             let mut entry = entry.clone();
             if let Some(up) = &on_disk.up {
                 entry.up = Checksum::of(&up.text, dialect);
@@ -104,7 +108,7 @@ impl Runner {
         Ok(())
     }
 
-    async fn in_transaction(&mut self, statements: &[String]) -> Result<(), RunError> {
+    pub(crate) async fn in_transaction(&mut self, statements: &[String]) -> Result<(), RunError> {
         if statements.is_empty() {
             return Ok(());
         }

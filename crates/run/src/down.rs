@@ -10,7 +10,7 @@ use downhaul_plan::{
 use crate::apply::{self, Applied, KeptSummary, Work};
 use crate::journal::{JournalEntry, MigrationState, RestorePoint};
 use crate::up::text_diff;
-use crate::{Event, Observer, Prepared, RunError, Runner};
+use crate::{Event, Observer, Prepared, RunError, Runner, squash};
 
 /// Which applied migrations are taken back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct PlannedDown {
     pub down: Prepared,
     /// What its up kept and its down brings back.
     pub kept: Vec<KeptSummary>,
+    /// A file of the series stands for it, which has no up of its own any more.
+    pub squashed: Option<String>,
     entry: JournalEntry,
     points: Vec<RestorePoint>,
 }
@@ -81,7 +83,13 @@ impl Runner {
         if let DownSelection::To(version) = selection
             && !entries.iter().any(|e| e.version == *version)
         {
-            return Err(RunError::UnknownVersion(version.clone()));
+            let within = |e: &&JournalEntry| e.squashed.contains(version);
+            return Err(match entries.iter().find(within) {
+                Some(entry) => {
+                    RunError::WithinSquash { version: version.clone(), squash: entry.label() }
+                }
+                None => RunError::UnknownVersion(version.clone()),
+            });
         }
         let chosen = applied.iter().enumerate().filter(|(index, entry)| match selection {
             DownSelection::All => true,
@@ -107,6 +115,7 @@ impl Runner {
         }
         let mut plan = DownPlan::default();
         let journal = self.journal;
+        let dialect = self.session.dialect();
         let with_points = journal.with_restore_points(&mut *self.session, Direction::Up).await?;
         for (_, entry) in chosen {
             if entry.state == MigrationState::Applying {
@@ -118,11 +127,18 @@ impl Runner {
             } else {
                 Vec::new()
             };
+            let squashed = series
+                .migrations
+                .iter()
+                .find(|m| m.version == entry.version && squash::is_stood_for(entry, m, dialect))
+                .map(SourceMigration::label)
+                .or_else(|| squash::stands_for(series, &entry.version, dialect));
             let kept = points.iter().flat_map(|point| &point.kept).map(KeptSummary::of).collect();
             plan.migrations.push(PlannedDown {
                 version: entry.version.clone(),
                 down,
                 kept,
+                squashed,
                 entry: (*entry).clone(),
                 points,
             });
@@ -141,7 +157,12 @@ impl Runner {
     fn down_of(&self, series: &Series, entry: &JournalEntry) -> Result<Prepared, RunError> {
         let dialect = self.session.dialect();
         let variables = series.variables.as_deref();
-        let on_disk = series.migrations.iter().find(|m| m.version == entry.version);
+        // A file that only stands for what ran has another way back.
+        let on_disk = series
+            .migrations
+            .iter()
+            .find(|m| m.version == entry.version)
+            .filter(|m| !squash::is_stood_for(entry, m, dialect));
         let file = match (on_disk.and_then(|m| m.down.as_ref()), &entry.down_sql) {
             (Some(file), recorded) => {
                 let edited = entry

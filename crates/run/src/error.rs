@@ -89,6 +89,38 @@ pub enum RunError {
         /// The direction that was cut off.
         direction: Direction,
     },
+    /// Of what a squash stands for, this database has a part.
+    #[error("{label} stands for migrations of which {} missing here: {}", if missing.len() == 1 { "1 is".to_owned() } else { format!("{} are", missing.len()) }, missing.join(", "))]
+    HalfSquashed {
+        /// The squash.
+        label: String,
+        /// Its version.
+        version: Version,
+        /// How many are applied.
+        there: usize,
+        /// Those that are not, or not wholly.
+        missing: Vec<String>,
+        /// Where `squash` has put their files.
+        archive: PathBuf,
+    },
+    /// What was applied is not what was squashed.
+    #[error("{label} was applied with another text than the one that {squash} stands for")]
+    SquashedOtherwise {
+        /// The migration.
+        label: String,
+        /// The squash.
+        squash: String,
+        /// Where `squash` has put the files.
+        archive: PathBuf,
+    },
+    /// There is no way to the middle of a squash that ran as one.
+    #[error("{version} lies within {squash}, which ran here as one migration")]
+    WithinSquash {
+        /// The version.
+        version: Version,
+        /// The squash.
+        squash: String,
+    },
     /// No such version.
     #[error("there is no migration {0}")]
     UnknownVersion(Version),

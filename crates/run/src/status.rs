@@ -4,7 +4,7 @@ use downhaul_engine::Session;
 use downhaul_plan::{Checksum, Direction, Series, Version};
 
 use crate::journal::{Journal, JournalEntry, MigrationState, Operation};
-use crate::{RepeatableStatus, RunError, repeatable, up};
+use crate::{RepeatableStatus, RunError, repeatable, squash, up};
 
 /// State of one migration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum StatusState {
     Edited,
     /// Applied, and its file is not on disk.
     FileMissing,
+    /// Applied; a later file stands for it.
+    Squashed,
     /// Not applied.
     Pending,
     /// Not applied, although a later one is.
@@ -81,7 +83,8 @@ impl Status {
     fn add_pending(&mut self, series: &Series, entries: &[JournalEntry]) {
         let last = entries.iter().rfind(|e| e.state == MigrationState::Applied);
         for migration in series.migrations.iter().filter(|m| !m.repeatable) {
-            if entries.iter().any(|e| e.version == migration.version) {
+            let within = |e: &JournalEntry| e.squashed.contains(&migration.version);
+            if entries.iter().any(|e| e.version == migration.version || within(e)) {
                 continue;
             }
             let late = last.is_some_and(|last| last.version > migration.version);
@@ -121,6 +124,13 @@ pub async fn status(session: &mut dyn Session, series: &Series) -> Result<Status
         let state = match (entry.state, on_disk.and_then(|m| m.up.as_ref())) {
             (MigrationState::Applying, _) => StatusState::Applying,
             (MigrationState::Reverting, _) => StatusState::Reverting,
+            (MigrationState::Applied, file)
+                if on_disk.is_some_and(|m| squash::is_stood_for(entry, m, dialect))
+                    || file.is_none()
+                        && squash::stands_for(series, &entry.version, dialect).is_some() =>
+            {
+                StatusState::Squashed
+            }
             (MigrationState::Applied, None) => StatusState::FileMissing,
             (MigrationState::Applied, Some(file))
                 if Checksum::of(&file.text, dialect).tokens != entry.up.tokens =>

@@ -9,6 +9,7 @@ use similar::TextDiff;
 
 use crate::apply::{self, Applied, Work};
 use crate::journal::{JournalEntry, MigrationState};
+use crate::squash::{self, Recognised, Standing};
 use crate::{Event, Observer, PlannedRepeatable, Prepared, RunError, Runner};
 
 /// Which pending migrations are applied.
@@ -76,6 +77,8 @@ pub struct UpPlan {
     /// Repeatable migrations that have changed; they run after all others, and only where no other
     /// one is left pending.
     pub repeatables: Vec<PlannedRepeatable>,
+    /// Files that stand for what was applied here one by one.
+    pub recognised: Vec<Recognised>,
 }
 
 impl UpPlan {
@@ -161,8 +164,18 @@ fn plan(
     let mut plan = UpPlan::default();
     for migration in series.migrations.iter().filter(|m| !m.repeatable) {
         let Some(file) = &migration.up else { continue };
+        if let Standing::Recognised(found) = squash::standing(migration, entries, dialect)? {
+            plan.recognised.push(found);
+            continue;
+        }
+        if known(&migration.version).is_none() && squash::is_within(migration, entries, dialect)? {
+            continue;
+        }
         let half_done = match known(&migration.version) {
             Some(entry) if entry.state == MigrationState::Applied => {
+                if squash::is_stood_for(entry, migration, dialect) {
+                    continue;
+                }
                 check_unedited(entry, migration, dialect)?;
                 continue;
             }
@@ -212,7 +225,7 @@ fn plan(
             applied_by: String::new(),
             release: None,
             phase: selection.phase(migration, dialect),
-            squashed: Vec::new(),
+            squashed: squash::versions(&squash::of(migration, dialect)),
         };
         plan.migrations.push(PlannedUp { version: migration.version.clone(), up, entry });
     }
@@ -254,6 +267,7 @@ impl Runner {
         plan: &UpPlan,
         observer: &mut dyn Observer,
     ) -> Result<Vec<Applied>, RunError> {
+        self.mark_squashed(&plan.recognised, observer).await?;
         // A release without migrations of its own is still one to which one can go back.
         if plan.is_empty() && self.options.release.is_none() {
             return Ok(Vec::new());

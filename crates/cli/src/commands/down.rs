@@ -95,6 +95,15 @@ fn preview(plan: &DownPlan, with_times: bool, ui: &Ui) {
             String::new()
         };
         ui.line(format!("  {} {}{when}", paint(Style::Warn, "↓"), migration.down.label));
+        if let Some(squash) = &migration.squashed {
+            ui.line(format!(
+                "      {}",
+                paint(
+                    Style::Dim,
+                    format!("squashed into {squash} since; its own down is in the journal")
+                )
+            ));
+        }
         for statement in &migration.down.statements {
             let mut lines = statement.shown().lines();
             let first = lines.next().unwrap_or_default();

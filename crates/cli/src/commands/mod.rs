@@ -21,6 +21,7 @@ pub mod repair;
 pub mod rules;
 pub mod schema;
 pub mod snapshot;
+pub mod squash;
 pub mod status;
 pub mod up;
 pub mod verify;

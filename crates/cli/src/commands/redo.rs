@@ -24,6 +24,14 @@ pub async fn run(global: &Global, args: &RedoArgs, ui: &Ui) -> Result<Code, CliE
             ui.line(format!("{}: nothing is applied that could be done again", site.target));
             return Ok(Code::Clean);
         };
+        if let Some(squash) = &last.squashed {
+            return Err(CliError::new(
+                Code::Findings,
+                format!("{} was squashed into {squash}, which stands for others too", last.down.label),
+            )
+            .state("nothing was changed")
+            .hint("`downhaul down` takes it back as it was applied; --dir names the folder of the old files"));
+        }
         ui.line(paint(Style::Bold, &site.target));
         let version = last.version.clone();
         let database = site.target.to_string();

@@ -37,7 +37,13 @@ pub async fn run(global: &Global, args: &RepairArgs, ui: &Ui) -> Result<Code, Cl
     }
     .await;
     runner.close().await;
-    for label in result? {
+    let accepted = result?;
+    if accepted.is_empty() && !versions.is_empty() {
+        ui.line(
+            "  nothing to accept: what was applied is in the journal, and a squash stands for it",
+        );
+    }
+    for label in accepted {
         ui.line(format!("  {label}: its files are now what the journal says was applied"));
     }
     if args.accept_drift {

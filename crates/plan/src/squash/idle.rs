@@ -156,6 +156,10 @@ impl Filled {
             && ["union", "values", "with", "lateral", "table"].iter().all(|w| word(w) == 0)
     }
 
+    fn holds(&self, name: &ObjectName, met: &Catalog) -> bool {
+        self.names.contains(&met.normalize(name))
+    }
+
     fn note(&mut self, change: &Change, met: &Catalog) {
         match change {
             Change::Insert { table, .. }
@@ -171,21 +175,18 @@ impl Filled {
             Change::CreateTable { def, .. } if def.as_query.is_some() => {
                 self.names.insert(met.normalize(&def.name));
             }
-            Change::RenameTable { from, to } => {
-                if self.names.remove(&met.normalize(from)) {
-                    self.names.insert(met.normalize(to));
-                }
+            Change::RenameTable { from, to } if self.holds(from, met) => {
+                self.names.remove(&met.normalize(from));
+                self.names.insert(met.normalize(to));
             }
-            Change::SetSchema { name, .. } | Change::AttachPartition { table: name, .. } => {
-                // Where it is then is not worth finding out.
-                if self.names.contains(&met.normalize(name)) {
-                    self.all = true;
-                }
+            // Where they are then is not worth finding out.
+            Change::SetSchema { name, .. } | Change::AttachPartition { partition: name, .. }
+                if self.holds(name, met) =>
+            {
+                self.all = true;
             }
-            Change::Inherit { parent, table, .. } => {
-                if self.names.contains(&met.normalize(table)) {
-                    self.names.insert(met.normalize(parent));
-                }
+            Change::Inherit { parent, table, .. } if self.holds(table, met) => {
+                self.names.insert(met.normalize(parent));
             }
             Change::DropTable { name, .. } => {
                 self.names.remove(&met.normalize(name));
@@ -195,7 +196,6 @@ impl Filled {
                     self.note(change, met);
                 }
             }
-            Change::DropSchema { .. } | Change::CreateView { .. } => {}
             Change::DynamicUnknown { .. } | Change::Call { .. } => self.all = true,
             _ => {}
         }

@@ -71,7 +71,7 @@ pub struct JournalEntry {
     pub release: Option<String>,
     /// The phase that it was applied as.
     pub phase: Option<Phase>,
-    /// Versions that it stands for since they were folded into it.
+    /// Versions that its file stands for: it was written by `squash`.
     pub squashed: Vec<Version>,
 }
 
@@ -277,6 +277,17 @@ impl Journal {
             self.opt(entry.release.as_deref()),
             self.opt(entry.phase.map(Phase::as_str)),
             self.opt(squashed_text(&entry.squashed).as_deref()),
+        )
+    }
+
+    /// Statement that notes what a file in the place of a migration stands for.
+    #[must_use]
+    pub fn mark_squashed(self, version: &Version, squashed: &[Version]) -> String {
+        format!(
+            "UPDATE {} SET squashed = {} WHERE version = {}",
+            self.table("migration"),
+            self.opt(squashed_text(squashed).as_deref()),
+            self.text(version.as_str())
         )
     }
 
