@@ -14,6 +14,7 @@ mod inverse;
 mod lookup;
 mod model;
 mod objects;
+mod parts;
 mod render;
 mod text;
 
@@ -25,4 +26,5 @@ pub use inverse::{
 };
 pub use model::*;
 pub use objects::{Iter, Objects};
+pub use parts::{Iter as PartsIter, Part, Parts};
 pub use render::{RenderError, render, render_type};

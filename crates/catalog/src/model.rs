@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lookup::Lookup;
 use crate::objects::Objects;
+use crate::parts::{Part, Parts};
 
 /// A whole schema: all that one database holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -113,12 +114,12 @@ pub struct Table {
     /// Name, default schema left out.
     pub name: ObjectName,
     /// Columns in order.
-    pub columns: Vec<Column>,
+    pub columns: Parts<Column>,
     /// Constraints, primary key and those written behind columns included. NOT NULL lies in the
     /// column.
-    pub constraints: Vec<Constraint>,
+    pub constraints: Parts<Constraint>,
     /// Indexes that no constraint owns.
-    pub indexes: Vec<Index>,
+    pub indexes: Parts<Index>,
     /// Triggers.
     pub triggers: Vec<TriggerDef>,
     /// Names of triggers that are disabled.
@@ -305,7 +306,7 @@ pub struct View {
     pub comment: Option<String>,
     /// Indexes (materialized views).
     #[serde(default)]
-    pub indexes: Vec<Index>,
+    pub indexes: Parts<Index>,
     /// Triggers (`INSTEAD OF`).
     #[serde(default)]
     pub triggers: Vec<TriggerDef>,
@@ -470,12 +471,12 @@ impl Table {
     /// The column of this name.
     #[must_use]
     pub fn column(&self, name: &Ident) -> Option<&Column> {
-        self.columns.iter().find(|c| c.name == *name)
+        self.columns.named(name)
     }
 
     /// The column of this name, to change it.
     pub fn column_mut(&mut self, name: &Ident) -> Option<&mut Column> {
-        self.columns.iter_mut().find(|c| c.name == *name)
+        self.columns.named_mut(name)
     }
 
     /// Columns of the primary key, in key order; empty without one.
@@ -493,6 +494,54 @@ impl Table {
     /// The constraint of this name.
     #[must_use]
     pub fn constraint(&self, name: &Ident) -> Option<&Constraint> {
-        self.constraints.iter().find(|c| c.name.as_ref() == Some(name))
+        self.constraints.named(name)
+    }
+}
+
+impl Part for Column {
+    fn name(&self) -> Option<&Ident> {
+        Some(&self.name)
+    }
+
+    /// Those of its generation expression.
+    fn each_column<'p>(&'p self, see: &mut dyn FnMut(&'p Ident)) {
+        if let Some(generated) = &self.generated {
+            generated.expr.columns.iter().for_each(see);
+        }
+    }
+}
+
+impl Part for Constraint {
+    fn name(&self) -> Option<&Ident> {
+        self.name.as_ref()
+    }
+
+    fn each_column<'p>(&'p self, see: &mut dyn FnMut(&'p Ident)) {
+        match &self.kind {
+            ConstraintKind::PrimaryKey { columns, .. }
+            | ConstraintKind::Unique { columns, .. }
+            | ConstraintKind::Exclude { columns, .. }
+            | ConstraintKind::ForeignKey { columns, .. } => {
+                columns.iter().chain(&self.include).for_each(see);
+            }
+            ConstraintKind::Check { expr, .. } => expr.columns.iter().for_each(see),
+            ConstraintKind::NotNull { column } => see(column),
+        }
+    }
+}
+
+impl Part for Index {
+    fn name(&self) -> Option<&Ident> {
+        Some(&self.name.name)
+    }
+
+    /// By key, expression, predicate or `INCLUDE`.
+    fn each_column<'p>(&'p self, see: &mut dyn FnMut(&'p Ident)) {
+        for part in &self.parts {
+            part.column.iter().for_each(&mut *see);
+            part.expr.iter().flat_map(|e| &e.columns).for_each(&mut *see);
+        }
+        self.include.iter().for_each(&mut *see);
+        self.predicate.iter().flat_map(|e| &e.columns).for_each(see);
     }
 }

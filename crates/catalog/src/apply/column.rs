@@ -10,7 +10,7 @@ use downhaul_syntax::{
 use super::dependents::Dependent;
 use super::{Applier, names};
 use crate::text::mentions_ident;
-use crate::{Column, Sequence};
+use crate::{Column, Index, Sequence};
 
 impl Column {
     /// A nullable column without anything else.
@@ -211,8 +211,7 @@ impl Applier<'_> {
             Some(ColumnPosition::First) => 0,
             Some(ColumnPosition::After(other)) => table
                 .columns
-                .iter()
-                .position(|c| c.name == *other)
+                .position(other)
                 .map_or(table.columns.len(), |i| i + 1),
             None => table.columns.len(),
         };
@@ -327,7 +326,7 @@ impl Applier<'_> {
         if t.columns.len() == 1 && !t.columns_unknown {
             reasons.push(format!("cannot drop column {table}.{column}: no other columns exist"));
         }
-        for c in t.constraints.iter().filter(|c| c.uses(column)) {
+        for c in t.constraints.reading(column) {
             match &c.kind {
                 ConstraintKind::PrimaryKey { .. } => {
                     reasons.push(format!("cannot drop PRIMARY KEY column {table}.{column}"));
@@ -351,7 +350,7 @@ impl Applier<'_> {
                 _ => {}
             }
         }
-        for index in t.indexes.iter().filter(|i| i.uses(column)) {
+        for index in t.indexes.reading(column) {
             reasons
                 .push(format!("cannot drop column {table}.{column}: index {} uses it", index.name));
         }
@@ -378,35 +377,30 @@ impl Applier<'_> {
         let mysql = self.is_mysql();
         let mut freed: Vec<Ident> = Vec::new();
         let Some(table) = self.table(name) else { return };
-        table.columns.retain(|c| c.name != *column);
+        table.columns.remove_named(column);
         if mysql {
             // MySQL manual, ALTER TABLE: the column leaves the indexes that it is part of; an
             // index without columns left is dropped.
-            for index in &mut table.indexes {
+            let alone = |i: &Index| i.parts.iter().all(|p| p.column.as_ref() == Some(column));
+            table.indexes.retain_reading(column, |i| !alone(i));
+            table.indexes.change_reading(column, |index| {
                 index.parts.retain(|p| p.column.as_ref() != Some(column));
-            }
-            table.indexes.retain(|i| !i.parts.is_empty());
-            for constraint in &mut table.constraints {
-                match &mut constraint.kind {
-                    ConstraintKind::PrimaryKey { columns, .. }
-                    | ConstraintKind::Unique { columns, .. } => columns.retain(|c| c != column),
-                    _ => {}
-                }
-            }
-            table.constraints.retain(|c| match &c.kind {
+            });
+            table.constraints.retain_reading(column, |c| match &c.kind {
                 ConstraintKind::PrimaryKey { columns, .. }
-                | ConstraintKind::Unique { columns, .. } => !columns.is_empty(),
-                _ => !c.uses(column),
+                | ConstraintKind::Unique { columns, .. } => columns.iter().any(|c| c != column),
+                _ => false,
+            });
+            table.constraints.change_reading(column, |c| match &mut c.kind {
+                ConstraintKind::PrimaryKey { columns, .. }
+                | ConstraintKind::Unique { columns, .. } => columns.retain(|c| c != column),
+                _ => {}
             });
         } else {
-            for constraint in table.constraints.iter().filter(|c| c.uses(column)) {
-                freed.extend(constraint.name.clone());
-            }
-            for index in table.indexes.iter().filter(|i| i.uses(column)) {
-                freed.push(index.name.name.clone());
-            }
-            table.constraints.retain(|c| !c.uses(column));
-            table.indexes.retain(|i| !i.uses(column));
+            freed.extend(table.constraints.reading(column).filter_map(|c| c.name.clone()));
+            freed.extend(table.indexes.reading(column).map(|i| i.name.name.clone()));
+            table.constraints.retain_reading(column, |_| false);
+            table.indexes.retain_reading(column, |_| false);
         }
         for index in freed {
             self.forget_index_name(name, &index);

@@ -146,7 +146,7 @@ impl Applier<'_> {
             .catalog
             .tables
             .get(table)
-            .and_then(|t| t.indexes.iter().position(|i| i.name.name == wanted));
+            .and_then(|t| t.indexes.position(&wanted));
         let Some(at) = found else {
             let full = ObjectName { schema: table.schema.clone(), name: wanted };
             if self.catalog.tables.get(table).is_none_or(|t| !t.assumed) {
@@ -154,7 +154,7 @@ impl Applier<'_> {
             }
             return None;
         };
-        let index = self.catalog.tables.get_mut(table)?.indexes.remove(at);
+        let index = self.catalog.tables.get_mut(table)?.indexes.remove(at)?;
         if !index.unique {
             self.refuse(format!("{} is not a unique index", index.name));
         }
@@ -230,11 +230,10 @@ impl Applier<'_> {
             // Each kind has a name space of its own there.
             Dialect::Mysql | Dialect::MariaDb => {
                 !is_primary(kind)
-                    && (t.constraints.iter().any(|c| {
-                        c.name.as_ref() == Some(name)
-                            && std::mem::discriminant(&c.kind) == std::mem::discriminant(kind)
+                    && (t.constraints.all_named(name).any(|c| {
+                        std::mem::discriminant(&c.kind) == std::mem::discriminant(kind)
                     }) || matches!(kind, ConstraintKind::Unique { .. })
-                        && t.indexes.iter().any(|i| i.name.name == *name && !i.implied))
+                        && t.indexes.all_named(name).any(|i| !i.implied))
             }
             Dialect::Sqlite => false,
         }
@@ -396,7 +395,7 @@ impl Applier<'_> {
         }
         for table in &all {
             if let Some(t) = self.table(table) {
-                t.constraints.retain(|c| c.name.as_ref() != Some(wanted));
+                t.constraints.retain_named(wanted, |_| false);
             }
             if is_key(&constraint.kind) && !self.is_mysql() {
                 self.forget_index_name(table, wanted);
@@ -421,7 +420,7 @@ impl Applier<'_> {
             });
             if let Some(found) = found {
                 if let Some(t) = self.table(&child) {
-                    t.constraints.retain(|c| c.name.as_ref() != Some(&found));
+                    t.constraints.retain_named(&found, |_| false);
                 }
                 self.forget_index_name(&child, &found);
             }
@@ -441,26 +440,18 @@ impl Applier<'_> {
     fn drop_not_null_constraint(&mut self, table: &ObjectName, wanted: &Ident) -> bool {
         let Some(t) = self.table(table) else { return false };
         let table_name = table.name.as_str();
-        for column in &mut t.columns {
-            let hit = match &column.not_null_name {
-                Some(name) => name == wanted,
-                None => {
-                    column.not_null
-                        && wanted.as_str()
-                            == names::object_name(
-                                table_name,
-                                Some(column.name.as_str()),
-                                "not_null",
-                            )
-                }
-            };
-            if hit {
-                column.not_null = false;
-                column.not_null_name = None;
-                return true;
+        let hit = t.columns.iter().position(|column| match &column.not_null_name {
+            Some(name) => name == wanted,
+            None => {
+                column.not_null
+                    && wanted.as_str()
+                        == names::object_name(table_name, Some(column.name.as_str()), "not_null")
             }
-        }
-        false
+        });
+        let Some(column) = hit.and_then(|at| t.columns.get_mut(at)) else { return false };
+        column.not_null = false;
+        column.not_null_name = None;
+        true
     }
 
     pub(super) fn drop_primary_key(&mut self, table: &ObjectName) {
@@ -498,10 +489,7 @@ impl Applier<'_> {
         all.extend(self.children(&name));
         let mut found = false;
         for table in &all {
-            if let Some(c) = self
-                .table(table)
-                .and_then(|t| t.constraints.iter_mut().find(|c| c.name.as_ref() == Some(wanted)))
-            {
+            if let Some(c) = self.table(table).and_then(|t| t.constraints.named_mut(wanted)) {
                 change(c);
                 found = true;
             }

@@ -91,27 +91,14 @@ impl fmt::Display for Dependent {
 impl Index {
     /// Whether the index covers a column, by key, expression, predicate or `INCLUDE`.
     pub(crate) fn uses(&self, column: &Ident) -> bool {
-        self.parts.iter().any(|p| {
-            p.column.as_ref() == Some(column)
-                || p.expr.as_ref().is_some_and(|e| e.columns.contains(column))
-        }) || self.include.contains(column)
-            || self.predicate.as_ref().is_some_and(|e| e.columns.contains(column))
+        crate::Part::reads(self, column)
     }
 }
 
 impl Constraint {
     /// Whether the constraint mentions a column of its own table.
     pub(crate) fn uses(&self, column: &Ident) -> bool {
-        match &self.kind {
-            ConstraintKind::PrimaryKey { columns, .. }
-            | ConstraintKind::Unique { columns, .. }
-            | ConstraintKind::Exclude { columns, .. }
-            | ConstraintKind::ForeignKey { columns, .. } => {
-                columns.contains(column) || self.include.contains(column)
-            }
-            ConstraintKind::Check { expr, .. } => expr.columns.contains(column),
-            ConstraintKind::NotNull { column: other } => other == column,
-        }
+        crate::Part::reads(self, column)
     }
 
     /// Columns of a key or foreign key.
@@ -187,8 +174,8 @@ impl Catalog {
         self.dialect != Dialect::Postgres
             || self.tables.get(name).is_none_or(|t| {
                 t.columns_unknown
-                    || t.constraints.iter().any(|c| c.uses(column))
-                    || t.indexes.iter().any(|i| i.uses(column))
+                    || t.constraints.reading(column).next().is_some()
+                    || t.indexes.reading(column).next().is_some()
             })
     }
 
@@ -247,13 +234,11 @@ impl Catalog {
         }
         let Some(table) = self.tables.get(name) else { return out };
         // A key of the table itself that falls takes the foreign keys of the table with it.
-        for other in &table.columns {
-            if other.generated.as_ref().is_some_and(|g| g.expr.columns.contains(column)) {
-                out.push(Dependent::GeneratedColumn {
-                    table: name.clone(),
-                    column: other.name.clone(),
-                });
-            }
+        for other in table.columns.reading(column) {
+            out.push(Dependent::GeneratedColumn {
+                table: name.clone(),
+                column: other.name.clone(),
+            });
         }
         for (policy, text) in &table.policies {
             if mentions_ident(text, self.dialect, column) {

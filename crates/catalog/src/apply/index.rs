@@ -8,7 +8,7 @@ use downhaul_syntax::{
 use super::copy::is_key;
 use super::dependents::Dependent;
 use super::{Applier, names};
-use crate::{Index, Problem};
+use crate::{Constraint, Index, Problem};
 
 /// Columns that every table of PostgreSQL has.
 const SYSTEM_COLUMNS: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "oid"];
@@ -190,7 +190,7 @@ impl Applier<'_> {
                 return;
             }
             let key =
-                t.indexes.iter().find(|i| i.name == name).filter(|i| i.unique).map(|i| {
+                t.indexes.named(&name.name).filter(|i| i.unique).map(|i| {
                     i.parts.iter().filter_map(|p| p.column.clone()).collect::<Vec<Ident>>()
                 });
             let unique_once = key.filter(|key| {
@@ -225,9 +225,9 @@ impl Applier<'_> {
         let Some(owner) = self.catalog.lookup.index_owner.remove(name) else { return };
         let mut removed = None;
         if let Some(t) = self.catalog.tables.get_mut(&owner) {
-            removed = t.indexes.iter().position(|i| i.name == *name).map(|at| t.indexes.remove(at));
+            removed = t.indexes.remove_named(&name.name);
         } else if let Some(v) = self.catalog.views.get_mut(&owner) {
-            v.indexes.retain(|i| i.name != *name);
+            v.indexes.remove_named(&name.name);
         }
         // The indexes of partitions that belong to this one go too.
         let Some(removed) = removed else { return };
@@ -265,7 +265,7 @@ impl Applier<'_> {
         } else {
             return false;
         };
-        match indexes.iter_mut().find(|i| i.name == *name) {
+        match indexes.named_mut(&name.name) {
             Some(index) => {
                 change(index);
                 true
@@ -289,20 +289,18 @@ impl Applier<'_> {
             }
             let Some(t) = self.table(&table) else { return };
             let mut found = false;
-            for index in t.indexes.iter_mut().filter(|i| i.name.name == from.name) {
+            t.indexes.change_named(&from.name, |_| true, |index| {
                 index.name.name = to.clone();
                 index.name_generated = false;
                 index.implied = false;
                 found = true;
-            }
-            for c in t.constraints.iter_mut().filter(|c| {
-                matches!(c.kind, ConstraintKind::Unique { .. })
-                    && c.name.as_ref() == Some(&from.name)
-            }) {
+            });
+            let unique = |c: &Constraint| matches!(c.kind, ConstraintKind::Unique { .. });
+            t.constraints.change_named(&from.name, unique, |c| {
                 c.name = Some(to.clone());
                 c.name_generated = false;
                 found = true;
-            }
+            });
             if !found {
                 self.missing_part("index", &table, &from.name);
             }
@@ -323,13 +321,11 @@ impl Applier<'_> {
             index.name_generated = false;
         });
         // The index of a constraint carries the constraint's name along.
-        if let Some(c) = self.catalog.tables.get_mut(&owner).and_then(|t| {
-            t.constraints
-                .iter_mut()
-                .find(|c| is_key(&c.kind) && c.name.as_ref() == Some(&from.name))
-        }) {
-            c.name = Some(to.clone());
-            c.name_generated = false;
+        if let Some(t) = self.catalog.tables.get_mut(&owner) {
+            t.constraints.change_named(&from.name, |c| is_key(&c.kind), |c| {
+                c.name = Some(to.clone());
+                c.name_generated = false;
+            });
         }
         self.catalog.lookup.index_owner.remove(&from);
         self.catalog.lookup.index_owner.insert(target, owner);
@@ -366,9 +362,7 @@ impl Applier<'_> {
                 return;
             }
             if let (Some(invisible), Some(t)) = (invisible, self.table(&table)) {
-                for i in t.indexes.iter_mut().filter(|i| i.name.name == index.name) {
-                    i.invisible = invisible;
-                }
+                t.indexes.change_named(&index.name, |_| true, |i| i.invisible = invisible);
             }
             return;
         }

@@ -8,7 +8,7 @@ use downhaul_syntax::{
 
 use super::Applier;
 use super::dependents::Dependent;
-use crate::{Constraint, Index};
+use crate::{Column, Constraint, Index};
 
 impl Applier<'_> {
     fn ident(&self, text: &str) -> Ident {
@@ -33,12 +33,12 @@ impl Applier<'_> {
     /// Whether a table has a key of this name: primary, unique or plain.
     pub(super) fn mysql_key_exists(&self, table: &ObjectName, name: &Ident) -> bool {
         self.catalog.tables.get(table).is_some_and(|t| {
-            t.indexes.iter().any(|i| i.name.name == *name)
-                || t.constraints.iter().any(|c| {
+            t.indexes.named(name).is_some()
+                || t.constraints.all_named(name).any(|c| {
                     matches!(
                         c.kind,
                         ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. }
-                    ) && c.name.as_ref() == Some(name)
+                    )
                 })
         })
     }
@@ -139,8 +139,9 @@ impl Applier<'_> {
     }
 
     fn drop_implied_indexes_for(&mut self, table: &ObjectName, key: &[Ident]) {
+        let Some(first) = key.first() else { return };
         let Some(t) = self.table(table) else { return };
-        t.indexes.retain(|i| {
+        t.indexes.retain_reading(first, |i| {
             let served = i.parts.len() <= key.len()
                 && i.parts.iter().zip(key).all(|(p, c)| p.column.as_ref() == Some(c));
             !(i.implied && served)
@@ -155,20 +156,17 @@ impl Applier<'_> {
         let Some(t) = self.table(table) else { return false };
         let removed: Vec<Ident> = t
             .indexes
-            .iter()
-            .filter(|i| i.name.name == *name)
+            .all_named(name)
             .flat_map(|i| i.parts.iter().filter_map(|p| p.column.clone()))
             .chain(
                 t.constraints
-                    .iter()
-                    .filter(|c| c.name.as_ref() == Some(name))
+                    .all_named(name)
                     .flat_map(|c| c.key_columns().iter().cloned()),
             )
             .collect();
-        t.indexes.retain(|i| i.name.name != *name);
-        t.constraints.retain(|c| {
-            !(matches!(c.kind, ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. })
-                && c.name.as_ref() == Some(name))
+        t.indexes.retain_named(name, |_| false);
+        t.constraints.retain_named(name, |c| {
+            !matches!(c.kind, ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. })
         });
         self.foreign_keys_still_served(table, name, &removed);
         true
@@ -222,13 +220,13 @@ impl Applier<'_> {
         let mut column = self.column_of(&name, def);
         let Some(t) = self.table(&name) else { return };
         column.not_null |= t.primary_key().contains(&def.name);
-        let Some(at) = t.columns.iter().position(|c| c.name == def.name) else { return };
+        let Some(at) = t.columns.position(&def.name) else { return };
         column.origin = t.columns[at].origin;
         if position.is_some() {
             t.columns.remove(at);
             self.place_column(&name, column, position);
-        } else {
-            t.columns[at] = column;
+        } else if let Some(old) = t.columns.get_mut(at) {
+            *old = column;
         }
         if self.dialect() == Dialect::MariaDb
             && let Some(t) = self.table(&name)
@@ -272,7 +270,7 @@ impl Applier<'_> {
     ) {
         let Some(t) = self.catalog.tables.get(table) else { return };
         let mut reasons = Vec::new();
-        for c in t.constraints.iter().filter(|c| c.uses(column)) {
+        for c in t.constraints.reading(column) {
             match &c.kind {
                 ConstraintKind::ForeignKey { .. } => reasons.push(format!(
                     "cannot drop column {table}.{column}: needed in a foreign key constraint{}",
@@ -317,8 +315,8 @@ impl Applier<'_> {
                 Some(collation) => t.options.insert("collate".into(), collation.to_owned()),
                 None => t.options.remove("collate"),
             };
-            for column in &mut t.columns {
-                let text = column.ty.as_ref().is_some_and(|ty| {
+            let text = |column: &Column| {
+                column.ty.as_ref().is_some_and(|ty| {
                     matches!(
                         ty.name.as_str(),
                         "char"
@@ -330,15 +328,15 @@ impl Applier<'_> {
                             | "enum"
                             | "set"
                     )
-                });
-                if text {
-                    // Every text column now has the table's own character set.
-                    if let Some(ty) = &mut column.ty {
-                        ty.charset = None;
-                    }
-                    column.collation = None;
+                })
+            };
+            // Every text column now has the table's own character set.
+            t.columns.change_where(text, |column| {
+                if let Some(ty) = &mut column.ty {
+                    ty.charset = None;
                 }
-            }
+                column.collation = None;
+            });
         });
     }
 

@@ -228,9 +228,8 @@ impl Applier<'_> {
             }
             (ObjectKind::Constraint, Some(table)) => {
                 let Some(table) = self.altered_table(table) else { return };
-                let found = self.table(&table).and_then(|t| {
-                    t.constraints.iter_mut().find(|c| c.name.as_ref() == Some(&name.name))
-                });
+                let found =
+                    self.table(&table).and_then(|t| t.constraints.named_mut(&name.name));
                 match found {
                     Some(constraint) => constraint.comment = text,
                     None => self.missing_part("constraint", &table, &name.name),

@@ -5,6 +5,7 @@ use downhaul_syntax::{ConstraintKind, Ident, ObjectKind, ObjectName, Partitionin
 use super::Applier;
 use super::constraint::rename_in_constraint;
 use crate::text::{mentions_ident, rename_ident, rename_in_expr, rename_in_query};
+use crate::{Constraint, Index, Parts};
 
 impl Applier<'_> {
     pub(super) fn rename_table(&mut self, from: &ObjectName, to: &ObjectName) {
@@ -68,34 +69,27 @@ impl Applier<'_> {
                 }
             }
             if self.is_postgres() {
-                for index in &mut table.indexes {
-                    index.name.schema.clone_from(&schema);
-                }
+                let moves = |index: &Index| index.name.schema != schema;
+                table.indexes.change_where(moves, |index| index.name.schema.clone_from(&schema));
             }
         } else if from.name != to.name {
             // InnoDB renames the constraints that it had named after the table.
             for prefix in ["_ibfk_", "_chk_"] {
                 let old = format!("{}{prefix}", from.name.key());
-                for constraint in &mut table.constraints {
-                    let number = constraint
-                        .name
-                        .as_ref()
-                        .and_then(|n| n.key().strip_prefix(&old))
-                        .map(str::to_owned);
-                    if let Some(number) = number {
+                let number = |c: &Constraint| {
+                    c.name.as_ref().and_then(|n| n.key().strip_prefix(&old)).map(str::to_owned)
+                };
+                table.constraints.change_where(
+                    |c| number(c).is_some(),
+                    |c| {
+                        let number = number(c).unwrap_or_default();
                         let name = format!("{}{prefix}{number}", to.name);
-                        constraint.name = Some(Ident::stored(self.catalog.dialect, &name));
-                    }
-                }
+                        c.name = Some(Ident::stored(self.catalog.dialect, &name));
+                    },
+                );
             }
         }
-        for constraint in &mut table.constraints {
-            if let ConstraintKind::ForeignKey { table: target, .. } = &mut constraint.kind
-                && target == from
-            {
-                *target = to.clone();
-            }
-        }
+        retarget(&mut table.constraints, from, to);
         self.catalog.tables.insert(to.clone(), table);
         for by in self.catalog.lookup.rename_target(from, to) {
             self.follow_table(&by, from, to);
@@ -142,13 +136,7 @@ impl Applier<'_> {
     fn follow_table(&mut self, by: &ObjectName, from: &ObjectName, to: &ObjectName) {
         let dialect = self.dialect();
         if let Some(table) = self.catalog.tables.get_mut(by) {
-            for constraint in &mut table.constraints {
-                if let ConstraintKind::ForeignKey { table: target, .. } = &mut constraint.kind
-                    && target == from
-                {
-                    *target = to.clone();
-                }
-            }
+            retarget(&mut table.constraints, from, to);
             if let Some(Partitioning::Of { parent, .. }) = &mut table.partitioning
                 && parent == from
             {
@@ -251,27 +239,20 @@ impl Applier<'_> {
     fn rename_in_own_table(&mut self, name: &ObjectName, from: &Ident, to: &Ident) {
         let dialect = self.dialect();
         let Some(table) = self.catalog.tables.get_mut(name) else { return };
-        for column in &mut table.columns {
-            if column.name == *from {
-                column.name = to.clone();
-            }
-            if let Some(generated) = &mut column.generated {
-                rename_in_expr(&mut generated.expr, dialect, from, to);
-            }
+        if let Some(column) = table.columns.named_mut(from) {
+            column.name = to.clone();
         }
-        for constraint in &mut table.constraints {
-            rename_in_constraint(constraint, dialect, from, to);
-            if let ConstraintKind::ForeignKey { table: target, referred, .. } = &mut constraint.kind
-                && target == name
-            {
-                for column in referred {
-                    if column == from {
-                        *column = to.clone();
-                    }
+        table.columns.change_where(
+            |c| c.generated.is_some(),
+            |column| {
+                if let Some(generated) = &mut column.generated {
+                    rename_in_expr(&mut generated.expr, dialect, from, to);
                 }
-            }
-        }
-        for index in &mut table.indexes {
+            },
+        );
+        table.constraints.change_reading(from, |c| rename_in_constraint(c, dialect, from, to));
+        rename_referred(&mut table.constraints, name, from, to);
+        table.indexes.change_reading(from, |index| {
             for part in &mut index.parts {
                 let plain = part.column.as_ref() == Some(from);
                 if plain {
@@ -291,7 +272,7 @@ impl Applier<'_> {
             if let Some(predicate) = &mut index.predicate {
                 rename_in_expr(predicate, dialect, from, to);
             }
-        }
+        });
         for policy in table.policies.values_mut() {
             if mentions_ident(policy, dialect, from) {
                 *policy = rename_ident(policy, dialect, from, to);
@@ -321,18 +302,8 @@ impl Applier<'_> {
     fn follow_column(&mut self, by: &ObjectName, table: &ObjectName, from: &Ident, to: &Ident) {
         let dialect = self.dialect();
         if let Some(other) = self.catalog.tables.get_mut(by) {
-            for constraint in &mut other.constraints {
-                if let ConstraintKind::ForeignKey { table: target, referred, .. } =
-                    &mut constraint.kind
-                    && target == table
-                    && by != table
-                {
-                    for column in referred {
-                        if column == from {
-                            *column = to.clone();
-                        }
-                    }
-                }
+            if by != table {
+                rename_referred(&mut other.constraints, table, from, to);
             }
         }
         if dialect.is_mysql_family() {
@@ -489,4 +460,38 @@ impl Applier<'_> {
             self.move_routines(&name, &moved(&name));
         }
     }
+}
+
+/// Foreign keys to `from` refer to `to` from now on.
+fn retarget(constraints: &mut Parts<Constraint>, from: &ObjectName, to: &ObjectName) {
+    constraints.change_where(
+        |c| matches!(&c.kind, ConstraintKind::ForeignKey { table, .. } if table == from),
+        |c| {
+            if let ConstraintKind::ForeignKey { table, .. } = &mut c.kind {
+                *table = to.clone();
+            }
+        },
+    );
+}
+
+/// Foreign keys to a column of `table` follow its new name.
+fn rename_referred(
+    constraints: &mut Parts<Constraint>,
+    table: &ObjectName,
+    from: &Ident,
+    to: &Ident,
+) {
+    constraints.change_where(
+        |c| {
+            matches!(&c.kind, ConstraintKind::ForeignKey { table: target, referred, .. }
+                if target == table && referred.contains(from))
+        },
+        |c| {
+            if let ConstraintKind::ForeignKey { referred, .. } = &mut c.kind {
+                for column in referred.iter_mut().filter(|c| *c == from) {
+                    *column = to.clone();
+                }
+            }
+        },
+    );
 }

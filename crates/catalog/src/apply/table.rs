@@ -6,16 +6,16 @@ use downhaul_syntax::{
 
 use super::{Applier, known, names};
 use crate::lookup::Tie;
-use crate::{Column, Origin, Table};
+use crate::{Column, Origin, Parts, Table};
 
 impl Table {
     /// A table without columns.
     pub(crate) fn new(name: ObjectName, origin: Origin) -> Self {
         Self {
             name,
-            columns: Vec::new(),
-            constraints: Vec::new(),
-            indexes: Vec::new(),
+            columns: Parts::new(),
+            constraints: Parts::new(),
+            indexes: Parts::new(),
             triggers: Vec::new(),
             disabled_triggers: Vec::new(),
             partitioning: None,
@@ -121,7 +121,7 @@ impl Applier<'_> {
                 .catalog
                 .tables
                 .get(name)
-                .and_then(|t| t.columns.iter().position(|c| c.name == column.name));
+                .and_then(|t| t.columns.position(&column.name));
             match inherited {
                 // PARTITION OF and INHERITS: a column stated again adds to the inherited one.
                 Some(at) => {
@@ -130,7 +130,7 @@ impl Applier<'_> {
                             || matches!(t.partitioning, Some(Partitioning::Of { .. }))
                     });
                     if merges {
-                        if let Some(old) = self.table(name).map(|t| &mut t.columns[at]) {
+                        if let Some(old) = self.table(name).and_then(|t| t.columns.get_mut(at)) {
                             old.not_null |= column.not_null;
                             if column.default.is_some() {
                                 old.default = column.default;

@@ -69,7 +69,7 @@ impl Applier<'_> {
             star,
             no_data: *no_data,
             comment: old.as_ref().and_then(|v| v.comment.clone()),
-            indexes: Vec::new(),
+            indexes: crate::Parts::new(),
             triggers: old.as_ref().map(|v| v.triggers.clone()).unwrap_or_default(),
             grants: old.as_ref().map(|v| v.grants.clone()).unwrap_or_default(),
             origin: old.map_or(self.origin, |v| v.origin),
@@ -118,7 +118,7 @@ impl Applier<'_> {
                 .collect();
             self.depends(format!("view {name}"), views);
             if let Some(view) = self.catalog.views.remove(&name) {
-                for index in view.indexes {
+                for index in &view.indexes {
                     self.catalog.lookup.index_owner.remove(&index.name);
                 }
             }
@@ -132,7 +132,7 @@ impl Applier<'_> {
     /// Takes a view away with the views that read it.
     pub(super) fn remove_view(&mut self, name: &ObjectName) {
         let Some(view) = self.catalog.views.remove(name) else { return };
-        for index in view.indexes {
+        for index in &view.indexes {
             self.catalog.lookup.index_owner.remove(&index.name);
         }
         let readers: Vec<ObjectName> =
@@ -164,11 +164,11 @@ impl Applier<'_> {
     pub(super) fn move_view(&mut self, from: &ObjectName, to: &ObjectName) {
         let Some(mut view) = self.catalog.views.remove(from) else { return };
         view.name = to.clone();
-        for index in &mut view.indexes {
+        view.indexes.change_where(|_| true, |index| {
             self.catalog.lookup.index_owner.remove(&index.name);
             index.name.schema.clone_from(&to.schema);
             self.catalog.lookup.index_owner.insert(index.name.clone(), to.clone());
-        }
+        });
         for trigger in &mut view.triggers {
             trigger.table = to.clone();
         }

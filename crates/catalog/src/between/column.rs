@@ -68,7 +68,8 @@ impl Builder<'_> {
 
     pub(super) fn columns(&mut self, from: &Table, to: &Table) {
         let name = &to.name;
-        for column in &from.columns {
+        let (gone, come) = from.columns.unshared(&to.columns);
+        for column in gone {
             if to.column(&column.name).is_none() && !to.columns_unknown {
                 if self.is_sqlite() && self.sqlite_keeps(from, &column.name) {
                     continue;
@@ -84,23 +85,21 @@ impl Builder<'_> {
                 );
             }
         }
-        for (at, column) in to.columns.iter().enumerate() {
-            match from.column(&column.name) {
-                Some(old) => self.column_change(to, old, column),
-                None => self.add_column(from, to, at),
+        for column in come {
+            match (from.column(&column.name), to.columns.position(&column.name)) {
+                (Some(old), _) => self.column_change(to, old, column),
+                (None, Some(at)) => self.add_column(from, to, at),
+                (None, None) => {}
             }
         }
     }
 
     /// SQLite refuses to drop a column that a key or constraint of the table uses.
     fn sqlite_keeps(&mut self, table: &Table, column: &Ident) -> bool {
-        let used = table.constraints.iter().any(|c| {
-            c.uses(column)
-                && match &c.kind {
-                    ConstraintKind::ForeignKey { columns, .. } => columns.len() > 1,
-                    ConstraintKind::Check { expr, .. } => expr.columns.iter().any(|o| o != column),
-                    _ => true,
-                }
+        let used = table.constraints.reading(column).any(|c| match &c.kind {
+            ConstraintKind::ForeignKey { columns, .. } => columns.len() > 1,
+            ConstraintKind::Check { expr, .. } => expr.columns.iter().any(|o| o != column),
+            _ => true,
         });
         if used {
             self.blocked(format!(

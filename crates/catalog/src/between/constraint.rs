@@ -4,7 +4,7 @@ use super::table::parent_of;
 use super::{Builder, Step};
 use crate::apply::{constraint_def, is_key};
 use crate::diff::same_constraint;
-use crate::{Constraint, Table};
+use crate::{Constraint, Part, Table};
 use downhaul_syntax::{
     Change, ConstraintKind, Ident, IndexDef, ObjectKind, ObjectName, Partitioning,
 };
@@ -27,32 +27,37 @@ impl Builder<'_> {
         };
         let mysql = self.is_mysql();
         let gone_with_column = |c: &Constraint| {
-            from.columns
-                .iter()
-                .any(|column| c.uses(&column.name) && to.column(&column.name).is_none())
-                && !mysql
-        };
-        let mut changed: Vec<&Constraint> = Vec::new();
-        for old in &from.constraints {
-            let twin = to.constraints.iter().find(|c| match &old.name {
-                Some(name) => c.name.as_ref() == Some(name),
-                None => same_constraint(old, c, self.from, self.to),
+            let mut gone = false;
+            c.each_column(&mut |column| {
+                gone |= from.column(column).is_some() && to.column(column).is_none();
             });
+            gone && !mysql
+        };
+        let (only_from, only_to) = from.constraints.unshared(&to.constraints);
+        let mut changed: Vec<&Constraint> = Vec::new();
+        for old in only_from {
+            let twin = match &old.name {
+                Some(name) => to.constraints.named(name),
+                None => {
+                    to.constraints.iter().find(|c| same_constraint(old, c, self.from, self.to))
+                }
+            };
             if twin.is_some_and(|t| same_constraint(old, t, self.from, self.to)) {
                 continue;
             }
             changed.push(old);
         }
-        let missing: Vec<&Constraint> = to
-            .constraints
-            .iter()
-            .filter(|c| {
-                !from
-                    .constraints
-                    .iter()
-                    .any(|o| o.name == c.name && same_constraint(o, c, self.from, self.to))
-            })
-            .collect();
+        let there = |c: &Constraint| match &c.name {
+            Some(name) => {
+                let mut twins = from.constraints.all_named(name);
+                twins.any(|o| same_constraint(o, c, self.from, self.to))
+            }
+            None => from
+                .constraints
+                .iter()
+                .any(|o| o.name.is_none() && same_constraint(o, c, self.from, self.to)),
+        };
+        let missing: Vec<&Constraint> = only_to.iter().copied().filter(|c| !there(c)).collect();
         let mut renamed: Vec<&Constraint> = Vec::new();
         let with_parent = |parent: Option<&Table>, c: &Constraint| {
             parent.is_some_and(|p| p.constraints.iter().any(|o| o.kind == c.kind))
@@ -113,8 +118,8 @@ impl Builder<'_> {
             }
         }
         if !self.is_mysql() {
-            for new in to.constraints.iter().filter(|c| c.name.is_some()) {
-                let old = from.constraints.iter().find(|o| o.name == new.name);
+            for new in only_to {
+                let old = new.name.as_ref().and_then(|name| from.constraints.named(name));
                 if let (true, Some(name)) =
                     (old.and_then(|o| o.comment.as_ref()) != new.comment.as_ref(), &new.name)
                 {

@@ -4,11 +4,11 @@ use super::table::parent_of;
 use super::{Builder, Step};
 use crate::apply::index_def;
 use crate::diff::same_index;
-use crate::{Index, Table};
+use crate::{Index, Parts, Table};
 use downhaul_syntax::{Change, ObjectKind, ObjectName};
 
 impl Builder<'_> {
-    pub(super) fn indexes(&mut self, table: &ObjectName, from: &[Index], to: &[Index]) {
+    pub(super) fn indexes(&mut self, table: &ObjectName, from: &Parts<Index>, to: &Parts<Index>) {
         let dialect = self.dialect();
         let (parent_from, parent_to) = (parent_of(self.from, table), parent_of(self.to, table));
         // The index of a partition comes and goes with its parent's.
@@ -21,8 +21,9 @@ impl Builder<'_> {
                 })
             })
         };
-        for old in from.iter().filter(|i| !i.implied) {
-            let twin = to.iter().find(|i| i.name == old.name);
+        let (only_from, only_to) = from.unshared(to);
+        for old in only_from.into_iter().filter(|i| !i.implied) {
+            let twin = to.named(&old.name.name).filter(|i| i.name == old.name);
             if twin.is_some_and(|t| same_index(old, t, dialect))
                 || of_parent(parent_from, old) && !of_parent(parent_to, old)
             {
@@ -50,8 +51,8 @@ impl Builder<'_> {
                 );
             }
         }
-        for new in to.iter().filter(|i| !i.implied) {
-            let twin = from.iter().find(|i| i.name == new.name);
+        for new in only_to.into_iter().filter(|i| !i.implied) {
+            let twin = from.named(&new.name.name).filter(|i| i.name == new.name);
             let inherited = of_parent(parent_to, new) && !of_parent(parent_from, new);
             if !inherited && !twin.is_some_and(|t| same_index(new, t, dialect)) {
                 self.push(
@@ -79,7 +80,7 @@ impl Builder<'_> {
 }
 
 /// Indexes that a partition gets from its parent.
-pub(super) fn inherited_indexes(table: &Table, parent: &Table) -> Vec<Index> {
+pub(super) fn inherited_indexes(table: &Table, parent: &Table) -> Parts<Index> {
     table
         .indexes
         .iter()

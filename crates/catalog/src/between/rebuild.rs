@@ -10,7 +10,7 @@ use downhaul_syntax::{Change, ConstraintKind, Ident, ObjectName, Query, Span};
 
 use super::{Builder, Step, in_order_of_reading};
 use crate::text::{mentions_ident, same_text};
-use crate::{DiffOptions, Origin, Table, View, diff};
+use crate::{DiffOptions, Origin, Parts, Table, View, diff};
 
 impl Builder<'_> {
     /// Makes a table of SQLite like another: by plain statements where they lead there, otherwise
@@ -89,7 +89,7 @@ impl Builder<'_> {
         };
         self.views_around(name);
 
-        let mut bare = Table { indexes: Vec::new(), triggers: Vec::new(), ..to.clone() };
+        let mut bare = Table { indexes: Parts::new(), triggers: Vec::new(), ..to.clone() };
         bare.name = aside.clone();
         let mut scratch =
             Builder { from: self.from, to: self.to, steps: BTreeMap::new(), blocked: Vec::new() };
@@ -136,7 +136,7 @@ impl Builder<'_> {
         );
         self.push(Step::AlterColumns, Change::RenameTable { from: aside, to: name.clone() });
         // The old ones went with the old table.
-        self.indexes(name, &[], &to.indexes);
+        self.indexes(name, &Parts::new(), &to.indexes);
         self.triggers(name, &[], &to.triggers);
     }
 

@@ -10,7 +10,7 @@ use super::{Compare, DifferenceKind, matched};
 use crate::apply::{column_def, constraint_def, index_def};
 use crate::render::{column_sql, constraint_sql, identity_sql, index_sql, render_type};
 use crate::text::{same_expr, same_list, same_text, same_type};
-use crate::{Column, Constraint, Index, Table};
+use crate::{Column, Constraint, Index, Part, Parts, Table};
 
 impl Compare<'_> {
     pub(super) fn tables(&mut self) {
@@ -94,32 +94,35 @@ impl Compare<'_> {
     fn columns(&mut self, left: &Table, right: &Table) {
         let full = |c: &Ident| format!("{}.{c}", left.name);
         let (dialect, unknown) = (self.dialect(), left.columns_unknown || right.columns_unknown);
-        for column in &left.columns {
+        let (only_left, only_right) = left.columns.unshared(&right.columns);
+        for column in only_left {
             match right.column(&column.name) {
                 Some(other) => self.column(&full(&column.name), column, other),
                 None if unknown => {}
                 None => self.only_left("column", full(&column.name), column_text(column, dialect)),
             }
         }
-        for column in right.columns.iter().filter(|c| left.column(&c.name).is_none()) {
+        for column in only_right.into_iter().filter(|c| left.column(&c.name).is_none()) {
             if !unknown {
                 self.only_right("column", full(&column.name), column_text(column, dialect));
             }
         }
-        let names = |t: &Table| t.columns.iter().map(|c| c.name.clone()).collect::<Vec<_>>();
-        let (l, r) = (names(left), names(right));
-        let same_set = l.len() == r.len() && l.iter().all(|c| r.contains(c));
-        if self.options.column_order && !unknown && same_set && l != r {
-            let listed = |names: &[Ident]| {
-                Some(names.iter().map(Ident::as_str).collect::<Vec<_>>().join(", "))
-            };
-            self.push(
-                DifferenceKind::Changed,
-                "column order",
-                left.name.to_string(),
-                listed(&l),
-                listed(&r),
-            );
+        if self.options.column_order && !unknown {
+            let names = |t: &'_ Table| t.columns.iter().map(|c| c.name.clone()).collect();
+            let (l, r): (Vec<Ident>, Vec<Ident>) = (names(left), names(right));
+            let set = |names: &[Ident]| names.iter().cloned().collect::<BTreeSet<_>>();
+            if l != r && l.len() == r.len() && set(&l) == set(&r) {
+                let listed = |names: &[Ident]| {
+                    Some(names.iter().map(Ident::as_str).collect::<Vec<_>>().join(", "))
+                };
+                self.push(
+                    DifferenceKind::Changed,
+                    "column order",
+                    left.name.to_string(),
+                    listed(&l),
+                    listed(&r),
+                );
+            }
         }
     }
 
@@ -187,16 +190,16 @@ impl Compare<'_> {
         // Those without a partner of the same name are matched by what they demand: then only the
         // name differs.
         let mut unmatched: Vec<&Constraint> = Vec::new();
-        let mut spare: Vec<&Constraint> = right.constraints.iter().collect();
+        let (only_left, only_right) = left.constraints.unshared(&right.constraints);
+        let mut spare = Spare::new(only_right);
         let mut anonymous: Vec<&Constraint> = Vec::new();
-        for constraint in &left.constraints {
+        for constraint in only_left {
             let Some(name) = &constraint.name else {
                 anonymous.push(constraint);
                 continue;
             };
-            match spare.iter().position(|c| c.name.as_ref() == Some(name)) {
-                Some(at) => {
-                    let other = spare.swap_remove(at);
+            match spare.take_named(name, |_| true) {
+                Some(other) => {
                     if !same_constraint(constraint, other, self.left, self.right) {
                         self.push(
                             DifferenceKind::Changed,
@@ -218,11 +221,8 @@ impl Compare<'_> {
             }
         }
         for constraint in anonymous.into_iter().chain(unmatched) {
-            let twin =
-                spare.iter().position(|c| same_constraint(constraint, c, self.left, self.right));
-            match twin {
-                Some(at) => {
-                    let other = spare.swap_remove(at);
+            match spare.take(|c| same_constraint(constraint, c, self.left, self.right)) {
+                Some(other) => {
                     if constraint.name != other.name {
                         self.property(
                             "constraint name",
@@ -237,7 +237,7 @@ impl Compare<'_> {
                 None => self.only_left("constraint", full(constraint), shown(constraint)),
             }
         }
-        for constraint in spare {
+        for constraint in spare.rest() {
             if !partly {
                 self.only_right("constraint", full(constraint), shown(constraint));
             }
@@ -247,18 +247,18 @@ impl Compare<'_> {
     pub(super) fn indexes(
         &mut self,
         table: &ObjectName,
-        left: &[Index],
-        right: &[Index],
+        left: &Parts<Index>,
+        right: &Parts<Index>,
         partly: bool,
     ) {
         let dialect = self.dialect();
         let shown = |i: &Index| index_sql(&index_def(i, table), dialect);
-        let mut spare: Vec<&Index> = right.iter().collect();
+        let (only_left, only_right) = left.unshared(right);
+        let mut spare = Spare::new(only_right);
         let mut unmatched = Vec::new();
-        for index in left {
-            match spare.iter().position(|i| i.name == index.name) {
-                Some(at) => {
-                    let other = spare.swap_remove(at);
+        for index in only_left {
+            match spare.take_named(&index.name.name, |i| i.name == index.name) {
+                Some(other) => {
                     if !same_index(index, other, dialect) {
                         self.push(
                             DifferenceKind::Changed,
@@ -282,9 +282,8 @@ impl Compare<'_> {
             }
         }
         for index in unmatched {
-            match spare.iter().position(|i| same_index(index, i, dialect)) {
-                Some(at) => {
-                    let other = spare.swap_remove(at);
+            match spare.take(|i| same_index(index, i, dialect)) {
+                Some(other) => {
                     self.push(
                         DifferenceKind::Changed,
                         "index name",
@@ -297,7 +296,7 @@ impl Compare<'_> {
                 None => self.only_left("index", index.name.to_string(), shown(index)),
             }
         }
-        for index in spare {
+        for index in spare.rest() {
             if !partly {
                 self.only_right("index", index.name.to_string(), shown(index));
             }
@@ -395,6 +394,38 @@ impl Compare<'_> {
         for (who, what) in r.difference(&l).filter(|(who, _)| !covered(&l, who)) {
             self.only_right("privilege", format!("{name} for {who}"), what.to_uppercase());
         }
+    }
+}
+
+/// Parts of one side that have no partner yet.
+struct Spare<'p, T> {
+    parts: Vec<Option<&'p T>>,
+    by_name: BTreeMap<&'p Ident, Vec<usize>>,
+}
+
+impl<'p, T: Part> Spare<'p, T> {
+    fn new(parts: Vec<&'p T>) -> Self {
+        let mut by_name: BTreeMap<&Ident, Vec<usize>> = BTreeMap::new();
+        for (at, part) in parts.iter().enumerate() {
+            if let Some(name) = part.name() {
+                by_name.entry(name).or_default().push(at);
+            }
+        }
+        Self { parts: parts.into_iter().map(Some).collect(), by_name }
+    }
+
+    fn take_named(&mut self, name: &Ident, fits: impl Fn(&T) -> bool) -> Option<&'p T> {
+        let places = self.by_name.get(name)?;
+        let at = places.iter().copied().find(|at| self.parts[*at].is_some_and(&fits))?;
+        self.parts[at].take()
+    }
+
+    fn take(&mut self, fits: impl Fn(&T) -> bool) -> Option<&'p T> {
+        self.parts.iter_mut().find(|p| p.is_some_and(&fits))?.take()
+    }
+
+    fn rest(self) -> impl Iterator<Item = &'p T> {
+        self.parts.into_iter().flatten()
     }
 }
 

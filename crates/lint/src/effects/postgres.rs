@@ -417,9 +417,10 @@ impl Stage<'_, '_> {
 
     /// Tables that foreign keys on this column reference.
     fn referenced_by(&self, table: &ObjectName, column: &Ident) -> Vec<ObjectName> {
-        let constraints = self.table(table).map(|t| t.constraints.as_slice()).unwrap_or_default();
-        constraints
-            .iter()
+        let Some(table) = self.table(table) else { return Vec::new() };
+        table
+            .constraints
+            .reading(column)
             .filter_map(|c| match &c.kind {
                 ConstraintKind::ForeignKey { columns, table: to, .. }
                     if columns.contains(column) =>

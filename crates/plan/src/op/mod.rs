@@ -210,7 +210,7 @@ fn claim(
 fn references_to(table: &ObjectName, now: &Catalog) -> Vec<(ObjectName, Option<Ident>)> {
     let mut out = Vec::new();
     for other in now.perhaps_referencing(table) {
-        for constraint in now.table(other).map(|t| t.constraints.as_slice()).unwrap_or_default() {
+        for constraint in now.table(other).into_iter().flat_map(|t| &t.constraints) {
             if let ConstraintKind::ForeignKey { columns, table: target, .. } = &constraint.kind
                 && target == table
             {

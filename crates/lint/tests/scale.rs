@@ -1,0 +1,104 @@
+//! Judging a series costs time in proportion to its length, also where all of it changes one table:
+//! each migration is judged, and its down replayed and compared.
+
+use std::time::{Duration, Instant};
+
+use downhaul_lint::{LintOptions, MigrationInput, SourceText, lint_series};
+use downhaul_syntax::Dialect;
+
+type Shape = fn(usize) -> (String, String);
+
+/// A first migration, and what each later one does.
+const SHAPES: &[(&str, &str, Shape)] = &[
+    ("columns", "CREATE TABLE hub (id bigint PRIMARY KEY, k int);", |n| {
+        (
+            format!("ALTER TABLE hub ADD COLUMN c{n} int;"),
+            format!("ALTER TABLE hub DROP COLUMN c{n};"),
+        )
+    }),
+    ("partitions", "CREATE TABLE hub (id bigint, k int) PARTITION BY LIST (k);", |n| {
+        (
+            format!("CREATE TABLE p{n} PARTITION OF hub FOR VALUES IN ({n});"),
+            format!("DROP TABLE p{n};"),
+        )
+    }),
+    ("indexes", "CREATE TABLE hub (id bigint PRIMARY KEY, k int);", |n| {
+        (format!("CREATE INDEX i{n} ON hub (k);"), format!("DROP INDEX i{n};"))
+    }),
+    ("checks", "CREATE TABLE hub (id bigint PRIMARY KEY, k int);", |n| {
+        (
+            format!("ALTER TABLE hub ADD CONSTRAINT k{n} CHECK (k > {n});"),
+            format!("ALTER TABLE hub DROP CONSTRAINT k{n};"),
+        )
+    }),
+    ("all at once", "CREATE TABLE hub (id bigint PRIMARY KEY, k int);", |n| {
+        (
+            format!(
+                "CREATE TABLE t{n} (id bigint PRIMARY KEY, hub bigint REFERENCES hub (id));
+                 ALTER TABLE hub ADD COLUMN c{n} int;
+                 CREATE INDEX i{n} ON hub (c{n});"
+            ),
+            format!(
+                "DROP INDEX i{n};
+                 ALTER TABLE hub DROP COLUMN c{n};
+                 DROP TABLE t{n};"
+            ),
+        )
+    }),
+];
+
+fn series(first: &str, shape: Shape, length: usize) -> Vec<MigrationInput> {
+    let migration = |n: usize, up: String, down: String| MigrationInput {
+        version: n.to_string(),
+        up: Some(SourceText::new(format!("{n}.up.sql"), up)),
+        down: Some(SourceText::new(format!("{n}.down.sql"), down)),
+        ..MigrationInput::default()
+    };
+    let mut all = vec![migration(0, first.to_owned(), "DROP TABLE hub;".to_owned())];
+    all.extend((1..=length).map(|n| {
+        let (up, down) = shape(n);
+        migration(n, up, down)
+    }));
+    all
+}
+
+/// The least of some times that judging takes.
+fn time(series: &[MigrationInput], times: usize) -> Duration {
+    (0..times)
+        .map(|_| {
+            let started = Instant::now();
+            let report = lint_series(series, &LintOptions::new(Dialect::Postgres));
+            let took = started.elapsed();
+            let left: Vec<_> = report.findings.iter().filter(|f| f.code == "RV02").collect();
+            assert!(left.is_empty(), "each down takes its up back: {left:?}");
+            assert_eq!(report.summary.migrations, series.len());
+            took
+        })
+        .min()
+        .expect("it is measured at least once")
+}
+
+#[test]
+fn time_grows_with_what_is_done_to_one_table_not_with_its_square() {
+    for (name, first, shape) in SHAPES {
+        let long = series(first, *shape, 2000);
+        let short = time(&long[..501], 3);
+        let long = time(&long, 2);
+        // Four times as many: 4 is linear, 16 quadratic. Rules that look at all parts of a table
+        // cost a little with its size, and so do caches and a busy machine.
+        let ratio = long.as_secs_f64() / short.as_secs_f64();
+        assert!(ratio < 10.0, "{name}: 500 take {short:?}, 2,000 take {long:?}: {ratio:.1} times");
+    }
+}
+
+/// `cargo test --release -p downhaul-lint --test scale -- --ignored --nocapture`
+#[test]
+#[ignore = "prints a table of times; asserts nothing"]
+#[allow(clippy::print_stdout, reason = "its result is what it prints")]
+fn times_of_longer_series() {
+    println!("| shape | 2,500 | 10,000 |");
+    for (name, first, shape) in SHAPES {
+        let all = series(first, *shape, 10_000);
+        println!("| {name} | {:.2?} | {:.2?} |", time(&all[..2501], 1), time(&all, 1));
+    }
+}
