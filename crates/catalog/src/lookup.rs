@@ -17,10 +17,52 @@ pub(crate) enum Tie {
     ForeignKey,
     /// By the query of a view.
     Query,
+    /// It is the DEFAULT partition.
+    Default,
 }
 
 impl Tie {
-    const ALL: [Self; 3] = [Self::Child, Self::ForeignKey, Self::Query];
+    const ALL: [Self; 4] = [Self::Child, Self::ForeignKey, Self::Query, Self::Default];
+}
+
+/// Ends of `FROM (a) TO (b)` with one constant each.
+#[must_use]
+pub fn range_ends(bounds: &str) -> Option<(&str, &str)> {
+    let (from, to) = bounds.split_once(" TO ").or_else(|| bounds.split_once(" to "))?;
+    let inside = |text: &str| -> Option<(usize, usize)> {
+        let (a, b) = (text.find('(')?, text.rfind(')')?);
+        (a < b && !text[a..b].contains(',')).then_some((a + 1, b))
+    };
+    let (a, b) = inside(from)?;
+    let (c, d) = inside(to)?;
+    Some((from[a..b].trim(), to[c..d].trim()))
+}
+
+/// Where a range starts, in the order of the values: numbers, and quoted constants of one length
+/// (dates).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum RangeKey {
+    /// Bits of the number, turned so that they sort as it does.
+    Number(u64),
+    Text(usize, String),
+}
+
+impl RangeKey {
+    fn of(constant: &str) -> Option<Self> {
+        if let Ok(number) = constant.parse::<f64>() {
+            let bits = number.to_bits();
+            return Some(Self::Number(if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }));
+        }
+        constant.starts_with('\'').then(|| Self::Text(constant.len(), constant.to_owned()))
+    }
+
+    /// Keys of one kind are compared by value.
+    fn kind(&self) -> usize {
+        match self {
+            Self::Number(_) => 0,
+            Self::Text(len, _) => *len,
+        }
+    }
 }
 
 /// Derived maps and the session's state. Never compared, never stored.
@@ -33,7 +75,9 @@ pub(crate) struct Lookup {
     pub(crate) index_owner: Objects<ObjectName, ObjectName>,
     /// Tables and views that may mention a table, for each [`Tie`]: thousands may refer to a table
     /// that has no child. A superset: entries are checked where they are used, and not removed.
-    mentions: [Objects<ObjectName, Names>; 3],
+    mentions: [Objects<ObjectName, Names>; 4],
+    /// Range partitions by where they start; a superset too.
+    ranges: Objects<ObjectName, Objects<RangeKey, ObjectName>>,
     /// Sequences that may be owned by a column of a table; a superset too.
     pub(crate) owned: Objects<ObjectName, Names>,
     /// Schemas that the session searches, where it set them; `public` in its place.
@@ -69,6 +113,9 @@ impl Lookup {
     /// `from` is called `to` from now on. Returns what may mention it.
     pub(crate) fn rename_target(&mut self, from: &ObjectName, to: &ObjectName) -> Vec<ObjectName> {
         let all = self.mentioning(from);
+        if let Some(ranges) = self.ranges.remove(from) {
+            self.ranges.insert(to.clone(), ranges);
+        }
         for tie in Tie::ALL {
             let moved = self.mentions[tie as usize].remove(from).unwrap_or_default();
             for by in moved.keys() {
@@ -108,6 +155,7 @@ impl Catalog {
         let mut lookup = std::mem::take(&mut self.lookup);
         lookup.index_owner.clear();
         lookup.mentions = Default::default();
+        lookup.ranges.clear();
         lookup.owned.clear();
         for table in self.tables.values() {
             note_table(&mut lookup, table, !self.dialect.is_mysql_family());
@@ -133,6 +181,40 @@ impl Catalog {
     /// for what is asked; so also below.
     pub fn perhaps_children(&self, name: &ObjectName) -> impl Iterator<Item = &ObjectName> {
         self.lookup.tied(Tie::Child, &self.normalize(name)).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Tables that may be the DEFAULT partition of this one.
+    pub fn perhaps_default_partition(&self, name: &ObjectName) -> impl Iterator<Item = &ObjectName> {
+        self.lookup.tied(Tie::Default, &self.normalize(name)).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Range partitions of a table that may reach into these bounds: those that start within
+    /// them, and the last that starts before. The others do not, where no two of them overlap.
+    #[must_use]
+    pub fn perhaps_overlapping(&self, parent: &ObjectName, bounds: &str) -> Vec<&ObjectName> {
+        let parent = self.normalize(parent);
+        let ends = range_ends(bounds).and_then(|(from, to)| Some((RangeKey::of(from)?, to)));
+        let (Some((from, to)), Some(ranges)) = (ends, self.lookup.ranges.get(&parent)) else {
+            return Vec::new();
+        };
+        let is_partition = |name: &ObjectName| {
+            self.tables.get(name).is_some_and(|t| {
+                matches!(&t.partitioning, Some(Partitioning::Of { parent: p, .. })
+                    if self.normalize(p) == parent)
+            })
+        };
+        let to = RangeKey::of(to);
+        let within = ranges
+            .range(from.clone()..)
+            .take_while(|(key, _)| to.as_ref().is_none_or(|to| *key < to))
+            .map(|(_, name)| name)
+            .filter(|name| is_partition(name));
+        let before = ranges
+            .before(&from)
+            .take_while(|(key, _)| key.kind() == from.kind())
+            .map(|(_, name)| name)
+            .find(|name| is_partition(name));
+        within.chain(before).collect()
     }
 
     /// Tables that may have a foreign key to this one, in order of name.
@@ -195,8 +277,17 @@ fn note_table(lookup: &mut Lookup, table: &Table, global_indexes: bool) {
             lookup.index_owner.insert(index.name.clone(), table.name.clone());
         }
     }
-    if let Some(Partitioning::Of { parent, .. }) = &table.partitioning {
+    if let Some(Partitioning::Of { parent, bounds }) = &table.partitioning {
         lookup.mention(Tie::Child, parent, &table.name);
+        match bounds.as_deref().map(range_ends) {
+            None => lookup.mention(Tie::Default, parent, &table.name),
+            Some(Some((from, _))) => {
+                if let Some(key) = RangeKey::of(from) {
+                    lookup.ranges.or_default(parent).insert(key, table.name.clone());
+                }
+            }
+            Some(None) => {}
+        }
     }
     for parent in &table.inherits {
         lookup.mention(Tie::Child, parent, &table.name);

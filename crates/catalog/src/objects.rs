@@ -149,6 +149,19 @@ impl<K: Ord, V> Objects<K, V> {
         Iter { chunks: rest.iter(), entries: entries.iter() }
     }
 
+    /// Entries before a key, the nearest first.
+    pub fn before(&self, key: &K) -> impl Iterator<Item = (&K, &V)> {
+        let (chunk, place) = self.find(key);
+        let at = place.unwrap_or_else(|at| at);
+        let entries = self.chunks.get(chunk).map_or(&[][..], |c| &c[..at.min(c.len())]);
+        let rest = self.chunks.get(..chunk).unwrap_or(&[]);
+        entries
+            .iter()
+            .rev()
+            .chain(rest.iter().rev().flat_map(|chunk| chunk.iter().rev()))
+            .map(|(key, value)| (&**key, &**value))
+    }
+
     /// The value of a key, to change it.
     pub fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
     where
@@ -391,6 +404,7 @@ mod tests {
         }
         assert!(map.iter().eq(model.iter()));
         assert!(map.range(350..).eq(model.range(350..)));
+        assert!(map.before(&350).eq(model.range(..350).rev()));
         map.retain(|key, _| key % 3 == 0);
         model.retain(|key, _| key % 3 == 0);
         assert!(map.iter().eq(model.iter()) && map.len() == model.len());

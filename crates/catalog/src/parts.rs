@@ -6,7 +6,6 @@
 //! them: so a table of ten thousand columns is changed about as fast as one of ten.
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use downhaul_syntax::Ident;
@@ -60,9 +59,12 @@ struct Filter([u64; 16]);
 impl Filter {
     /// The word and the bit of a name.
     fn place(name: &Ident) -> (usize, u64) {
-        let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
-        name.hash(&mut hasher);
-        let hash = hasher.0 ^ (hasher.0 >> 32);
+        // FNV-1a without case: short names, no enemy.
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for byte in name.key().bytes() {
+            hash = (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        hash ^= hash >> 32;
         ((hash as usize >> 6) & 15, 1 << (hash & 63))
     }
 
@@ -73,21 +75,6 @@ impl Filter {
 
     fn has(&self, (word, bit): (usize, u64)) -> bool {
         self.0[word] & bit != 0
-    }
-}
-
-/// FNV-1a: short names, no enemy.
-struct Fnv(u64);
-
-impl Hasher for Fnv {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 
@@ -284,6 +271,21 @@ impl<T: Part> Parts<T> {
             .flat_map(|chunk| chunk.parts.iter())
             .map(|part| &**part)
             .filter(move |part| part.reads(column))
+    }
+
+    /// Parts whose name differs from this one in nothing but the case of ASCII letters, in order.
+    pub fn alike<'p>(&'p self, name: &'p Ident) -> impl Iterator<Item = &'p T> {
+        let place = Filter::place(name);
+        self.chunks
+            .iter()
+            .filter(move |chunk| chunk.marks().names.has(place))
+            .flat_map(|chunk| chunk.parts.iter())
+            .map(|part| &**part)
+            .filter(move |part| {
+                part.name().is_some_and(|n| {
+                    n != name && n.as_str().eq_ignore_ascii_case(name.as_str())
+                })
+            })
     }
 
     /// Parts of this name, in order.
@@ -691,5 +693,9 @@ mod tests {
         assert_eq!(old, [&Named(ident(7), 7), &Named(ident(4000), 4000)]);
         assert_eq!(new, [&Named(ident(9000), 1), &Named(ident(7), 8)]);
         assert_ne!(list, copy);
+        let upper = Ident::stored(Dialect::Postgres, "C77");
+        assert!(list.named(&upper).is_none());
+        assert!(list.alike(&upper).eq([&Named(ident(77), 77)]));
+        assert_eq!(list.alike(&ident(77)).count(), 0, "it is the same name");
     }
 }

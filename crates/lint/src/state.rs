@@ -150,21 +150,6 @@ impl<'a> State<'a> {
         table.indexes.iter().find(|i| i.name.name == name.name).map(|i| (table, i))
     }
 
-    /// Partitions of a table.
-    pub(crate) fn partitions(&self, parent: &ObjectName) -> Vec<ObjectName> {
-        let parent = self.catalog.normalize(parent);
-        self.catalog
-            .perhaps_children(&parent)
-            .filter(|name| {
-                self.catalog.tables.get(*name).is_some_and(|t| {
-                    matches!(&t.partitioning, Some(Partitioning::Of { parent: p, .. })
-                        if self.catalog.normalize(p) == parent)
-                })
-            })
-            .cloned()
-            .collect()
-    }
-
     /// Partitions and heirs of a table, direct ones.
     pub(crate) fn children(&self, parent: &ObjectName) -> Vec<ObjectName> {
         let parent = self.catalog.normalize(parent);
@@ -396,7 +381,7 @@ impl<'a> State<'a> {
     pub(crate) fn default_partition(&self, parent: &ObjectName) -> Option<&'a Table> {
         let parent = self.catalog.normalize(parent);
         self.catalog
-            .perhaps_children(&parent)
+            .perhaps_default_partition(&parent)
             .filter_map(|name| self.catalog.tables.get(name))
             .find(|t| {
                 matches!(&t.partitioning, Some(Partitioning::Of { parent: p, bounds: None, .. })

@@ -1,5 +1,7 @@
 //! Which measured operation of PostgreSQL a change is, and on which tables it plays.
 
+use std::collections::BTreeSet;
+
 use downhaul_catalog::{Constraint, Table};
 use downhaul_syntax::change::{DomainAction, ReindexTarget, RowFilter};
 use downhaul_syntax::{
@@ -106,10 +108,11 @@ impl Stage<'_, '_> {
 
     fn family(&self, table: &ObjectName) -> Vec<ObjectName> {
         let mut family = vec![table.clone()];
+        let mut seen: BTreeSet<ObjectName> = family.iter().cloned().collect();
         let mut at = 0;
         while let Some(parent) = family.get(at) {
             for child in self.scene.state.children(parent) {
-                if !family.contains(&child) {
+                if seen.insert(child.clone()) {
                     family.push(child);
                 }
             }

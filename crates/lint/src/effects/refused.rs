@@ -1,7 +1,7 @@
 //! What PostgreSQL refuses beyond what the catalog says of missing, existing and dependent
 //! objects: casts, partition keys, inherited columns, defaults. Each case was run on a server.
 
-use downhaul_catalog::Table;
+use downhaul_catalog::{Table, range_ends};
 use downhaul_syntax::{
     Change, ColumnDef, ConstraintDef, ConstraintKind, Dialect, Expr, Ident, IndexPart, ObjectName,
     Partitioning, Query, RoutineDef, SqlType, TypeDef,
@@ -243,11 +243,11 @@ impl Judge<'_, '_> {
 
     /// The bounds of a range partition reach into those of another.
     fn overlaps(&mut self, parent: &ObjectName, partition: &ObjectName, bounds: &str) {
-        let Some((from, to)) = range(bounds) else { return };
-        for other in self.scene.state.partitions(parent) {
-            let known = self.scene.state.table(&other).and_then(|t| t.partitioning.as_ref());
+        let Some((from, to)) = range_ends(bounds) else { return };
+        for other in self.scene.state.catalog.perhaps_overlapping(parent, bounds) {
+            let known = self.scene.state.table(other).and_then(|t| t.partitioning.as_ref());
             let Some(Partitioning::Of { bounds: Some(text), .. }) = known else { continue };
-            let Some((low, high)) = range(text) else { continue };
+            let Some((low, high)) = range_ends(text) else { continue };
             if less(from, high) == Some(true) && less(low, to) == Some(true) {
                 self.say(format!("partition \"{partition}\" would overlap partition \"{other}\""));
                 return;
@@ -530,18 +530,6 @@ fn arguments(definition: &str) -> Vec<Argument> {
             Argument { name, default }
         })
         .collect()
-}
-
-/// Ends of `FROM (a) TO (b)` with one constant each.
-fn range(bounds: &str) -> Option<(&str, &str)> {
-    let (from, to) = bounds.split_once(" TO ").or_else(|| bounds.split_once(" to "))?;
-    let inside = |text: &str| -> Option<(usize, usize)> {
-        let (a, b) = (text.find('(')?, text.rfind(')')?);
-        (!text[a..b].contains(',')).then_some((a + 1, b))
-    };
-    let (a, b) = inside(from)?;
-    let (c, d) = inside(to)?;
-    Some((from[a..b].trim(), to[c..d].trim()))
 }
 
 /// Numbers by value, quoted constants of one length (dates) as text; `None` for others.

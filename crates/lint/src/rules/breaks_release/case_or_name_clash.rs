@@ -99,7 +99,6 @@ fn clash(cx: &ChangeContext<'_>) -> Option<(String, String)> {
     if cx.dialect() != Dialect::Postgres {
         return None;
     }
-    let same = |a: &Ident, b: &Ident| a != b && a.as_str().eq_ignore_ascii_case(b.as_str());
     match cx.change {
         Change::CreateTable { def, .. } => {
             let name = &def.name.name;
@@ -113,8 +112,8 @@ fn clash(cx: &ChangeContext<'_>) -> Option<(String, String)> {
         Change::AddColumn { table, column, .. } => cx
             .table(table)?
             .columns
-            .iter()
-            .find(|c| same(&c.name, &column.name))
+            .alike(&column.name)
+            .next()
             .map(|c| (column.name.to_string(), c.name.to_string())),
         _ => None,
     }
