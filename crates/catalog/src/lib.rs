@@ -21,10 +21,10 @@ mod text;
 pub use apply::{Problem, ScriptProblem, column_def, constraint_def, index_def};
 pub use between::{Way, changes_between};
 pub use diff::{DiffOptions, Difference, DifferenceKind, diff};
-pub use lookup::range_ends;
 pub use inverse::{
     Inverse, InverseScript, InverseStatement, NotInverted, NotInvertedKind, inverse, inverse_script,
 };
+pub use lookup::range_ends;
 pub use model::*;
 pub use objects::{Iter, Objects};
 pub use parts::{Iter as PartsIter, Part, Parts};

@@ -184,7 +184,10 @@ impl Catalog {
     }
 
     /// Tables that may be the DEFAULT partition of this one.
-    pub fn perhaps_default_partition(&self, name: &ObjectName) -> impl Iterator<Item = &ObjectName> {
+    pub fn perhaps_default_partition(
+        &self,
+        name: &ObjectName,
+    ) -> impl Iterator<Item = &ObjectName> {
         self.lookup.tied(Tie::Default, &self.normalize(name)).collect::<Vec<_>>().into_iter()
     }
 
@@ -291,5 +294,39 @@ fn note_table(lookup: &mut Lookup, table: &Table, global_indexes: bool) {
     }
     for parent in &table.inherits {
         lookup.mention(Tie::Child, parent, &table.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use downhaul_syntax::{Dialect, Ident, ObjectName, parse_script};
+
+    use crate::{Catalog, Origin};
+
+    #[test]
+    fn partitions_that_a_range_may_reach_into() {
+        let mut catalog = Catalog::new(Dialect::Postgres);
+        let script = "CREATE TABLE t (id int, k int) PARTITION BY RANGE (k);
+            CREATE TABLE low PARTITION OF t FOR VALUES FROM (-20) TO (-3);
+            CREATE TABLE a PARTITION OF t FOR VALUES FROM (-3) TO (9);
+            CREATE TABLE gone PARTITION OF t FOR VALUES FROM (9) TO (10);
+            CREATE TABLE b PARTITION OF t FOR VALUES FROM (10) TO (100);
+            CREATE TABLE c PARTITION OF t FOR VALUES FROM (100) TO (200);
+            CREATE TABLE rest PARTITION OF t DEFAULT;
+            DROP TABLE gone;
+            ALTER TABLE t RENAME TO u;";
+        catalog.apply_script(&parse_script(script, Dialect::Postgres), Origin::Baseline);
+        let name = |n: &str| ObjectName::bare(Ident::stored(Dialect::Postgres, n));
+        let reached = |bounds: &str| -> Vec<String> {
+            let found = catalog.perhaps_overlapping(&name("u"), bounds);
+            found.into_iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(reached("FROM (11) TO (12)"), ["b"]);
+        assert_eq!(reached("FROM (9) TO (11)"), ["b", "a"], "what is gone hides nothing");
+        assert_eq!(reached("FROM (-30) TO (101)"), ["low", "a", "b", "c"]);
+        assert_eq!(reached("FROM (-4) TO (-3)"), ["low"], "numbers, not texts");
+        assert!(reached("FROM ('2024-01-01') TO ('2024-02-01')").is_empty());
+        let default: Vec<_> = catalog.perhaps_default_partition(&name("u")).collect();
+        assert_eq!(default, [&name("rest")]);
     }
 }

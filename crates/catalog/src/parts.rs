@@ -62,7 +62,8 @@ impl Filter {
         // FNV-1a without case: short names, no enemy.
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         for byte in name.key().bytes() {
-            hash = (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x0000_0100_0000_01b3);
+            hash =
+                (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x0000_0100_0000_01b3);
         }
         hash ^= hash >> 32;
         ((hash as usize >> 6) & 15, 1 << (hash & 63))
@@ -282,9 +283,8 @@ impl<T: Part> Parts<T> {
             .flat_map(|chunk| chunk.parts.iter())
             .map(|part| &**part)
             .filter(move |part| {
-                part.name().is_some_and(|n| {
-                    n != name && n.as_str().eq_ignore_ascii_case(name.as_str())
-                })
+                part.name()
+                    .is_some_and(|n| n != name && n.as_str().eq_ignore_ascii_case(name.as_str()))
             })
     }
 
@@ -375,25 +375,23 @@ impl<T: Part> Parts<T> {
     /// Takes out the parts that read a column and do not pass.
     pub fn retain_reading(&mut self, column: &Ident, mut keep: impl FnMut(&T) -> bool) {
         let place = Filter::place(column);
-        self.retain_where(|chunk| chunk.marks().columns.has(place), |part| {
-            !part.reads(column) || keep(part)
-        });
+        self.retain_where(
+            |chunk| chunk.marks().columns.has(place),
+            |part| !part.reads(column) || keep(part),
+        );
     }
 
     /// Takes out the parts of a name that do not pass.
     pub fn retain_named(&mut self, name: &Ident, mut keep: impl FnMut(&T) -> bool) {
         let place = Filter::place(name);
-        self.retain_where(|chunk| chunk.marks().names.has(place), |part| {
-            part.name() != Some(name) || keep(part)
-        });
+        self.retain_where(
+            |chunk| chunk.marks().names.has(place),
+            |part| part.name() != Some(name) || keep(part),
+        );
     }
 
     /// Keeps the parts that pass, those of other chunks unseen.
-    fn retain_where(
-        &mut self,
-        look: impl Fn(&Chunk<T>) -> bool,
-        mut keep: impl FnMut(&T) -> bool,
-    ) {
+    fn retain_where(&mut self, look: impl Fn(&Chunk<T>) -> bool, mut keep: impl FnMut(&T) -> bool) {
         let kept: Vec<(usize, Vec<Arc<T>>)> = self
             .chunks
             .iter()
@@ -637,10 +635,10 @@ mod tests {
                     assert_eq!(list.remove(at), there.then(|| model.remove(at)));
                 }
                 5 if step % 2 == 0 => {
-                    list.retain_named(&name, |p| p.1 % 2 == 0);
-                    model.retain(|p| p.0 != name || p.1 % 2 == 0);
-                    list.change_named(&name, |p| p.1 % 3 == 0, |p| p.1 += 2);
-                    let hit = |p: &&mut Named| p.0 == name && p.1 % 3 == 0;
+                    list.retain_named(&name, |p| p.1.is_multiple_of(2));
+                    model.retain(|p| p.0 != name || p.1.is_multiple_of(2));
+                    list.change_named(&name, |p| p.1.is_multiple_of(3), |p| p.1 += 2);
+                    let hit = |p: &&mut Named| p.0 == name && p.1.is_multiple_of(3);
                     model.iter_mut().filter(hit).for_each(|p| p.1 += 2);
                 }
                 5 => {
@@ -650,16 +648,19 @@ mod tests {
                     assert_eq!(changed, model.map(|p| p.0 = ident(1000 + number % 50)));
                 }
                 6 => {
-                    list.retain_reading(&name, |p| p.1 % 2 == 0);
-                    model.retain(|p| p.0 != name || p.1 % 2 == 0);
+                    list.retain_reading(&name, |p| p.1.is_multiple_of(2));
+                    model.retain(|p| p.0 != name || p.1.is_multiple_of(2));
                 }
                 7 => {
                     list.change_reading(&name, |p| p.1 += 1);
                     model.iter_mut().filter(|p| p.0 == name).for_each(|p| p.1 += 1);
                 }
                 _ => {
-                    list.change_where(|p| p.1 % 97 == 0, |p| p.0 = ident(2000));
-                    model.iter_mut().filter(|p| p.1 % 97 == 0).for_each(|p| p.0 = ident(2000));
+                    list.change_where(|p| p.1.is_multiple_of(97), |p| p.0 = ident(2000));
+                    model
+                        .iter_mut()
+                        .filter(|p| p.1.is_multiple_of(97))
+                        .for_each(|p| p.0 = ident(2000));
                 }
             }
             assert_eq!(list.len(), model.len());
@@ -669,8 +670,8 @@ mod tests {
         }
         assert!(list.iter().eq(model.iter()) && list.iter().rev().eq(model.iter().rev()));
         assert_eq!(list, Parts::from(model.clone()));
-        list.retain(|p| p.1 % 3 == 0);
-        model.retain(|p| p.1 % 3 == 0);
+        list.retain(|p| p.1.is_multiple_of(3));
+        model.retain(|p| p.1.is_multiple_of(3));
         assert!(list.iter().eq(model.iter()));
         assert!(list.len() > 100, "the list was long enough to be cut in pieces");
         let (mut from, mut to) = (list.iter(), model.iter());

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use downhaul_catalog::{Catalog, DiffOptions, Origin, diff};
+use downhaul_catalog::{Catalog, DiffOptions, Origin, diff, inverse_script};
 use downhaul_syntax::{Dialect, Script, parse_script};
 
 /// Ups and downs of a series that keeps adding tables, columns, indexes and foreign keys to one
@@ -29,6 +29,27 @@ fn series(length: usize) -> Vec<(Script, Script)> {
             _ => (
                 parse(&format!("CREATE VIEW v{n} AS SELECT id, note FROM t{};", n - 3)),
                 parse(&format!("DROP VIEW v{n};")),
+            ),
+        })
+        .collect()
+}
+
+/// Ups and downs of a series that adds nothing but columns, keys and indexes to one table.
+fn one_table(length: usize) -> Vec<(Script, Script)> {
+    let parse = |text: &str| parse_script(text, Dialect::Postgres);
+    (0..length)
+        .map(|n| match n % 3 {
+            0 => (
+                parse(&format!("ALTER TABLE hub ADD COLUMN c{n} int NOT NULL DEFAULT 0;")),
+                parse(&format!("ALTER TABLE hub DROP COLUMN c{n};")),
+            ),
+            1 => (
+                parse(&format!("CREATE INDEX i{n} ON hub (c{});", n - 1)),
+                parse(&format!("DROP INDEX i{n};")),
+            ),
+            _ => (
+                parse(&format!("ALTER TABLE hub ADD CONSTRAINT k{n} CHECK (c{} > 0);", n - 2)),
+                parse(&format!("ALTER TABLE hub DROP CONSTRAINT k{n};")),
             ),
         })
         .collect()
@@ -68,11 +89,44 @@ fn time(series: &[(Script, Script)]) -> Duration {
 
 #[test]
 fn time_grows_with_the_series_not_with_its_square() {
-    let all = series(6000);
-    let short = time(&all[..1500]);
-    let long = time(&all);
-    // Four times as many: 4 is linear, 16 quadratic. Pointers to chunks, caches and a busy machine
-    // cost something.
+    grows_evenly("many tables", &series(4000));
+    grows_evenly("one table", &one_table(4000));
+}
+
+/// Four times as many: 4 is linear, 16 quadratic. Pointers to chunks, caches and a busy machine
+/// cost something.
+fn grows_evenly(name: &str, all: &[(Script, Script)]) {
+    let quarter = all.len() / 4;
+    let (short, long) = (time(&all[..quarter]), time(all));
     let ratio = long.as_secs_f64() / short.as_secs_f64();
-    assert!(ratio < 9.0, "1,500 migrations take {short:?}, 6,000 take {long:?}: {ratio:.1} times");
+    assert!(
+        ratio < 10.0,
+        "{name}: {quarter} migrations take {short:?}, {} take {long:?}: {ratio:.1} times",
+        all.len()
+    );
+}
+
+#[test]
+fn the_way_back_of_a_change_costs_no_more_on_a_large_table() {
+    let time = |columns: usize| -> Duration {
+        let mut catalog = Catalog::new(Dialect::Postgres);
+        let columns: Vec<String> = (0..columns).map(|n| format!("c{n} int")).collect();
+        let base = format!("CREATE TABLE hub (id bigint PRIMARY KEY, {});", columns.join(", "));
+        catalog.apply_script(&parse_script(&base, Dialect::Postgres), Origin::Baseline);
+        let up = "ALTER TABLE hub ADD COLUMN new int; CREATE INDEX i ON hub (new);
+                  ALTER TABLE hub ADD CONSTRAINT k CHECK (new > 0); ALTER TABLE hub DROP COLUMN c7;
+                  ALTER TABLE hub RENAME COLUMN c8 TO other;";
+        let up = parse_script(up, Dialect::Postgres);
+        let times = (0..3).map(|_| {
+            let started = clock();
+            for _ in 0..20 {
+                assert_eq!(inverse_script(&up, &catalog).statements.len(), 5);
+            }
+            clock() - started
+        });
+        times.min().expect("three times are measured")
+    };
+    let (short, long) = (time(100), time(5000));
+    let ratio = long.as_secs_f64() / short.as_secs_f64();
+    assert!(ratio < 20.0, "100 columns take {short:?}, 5,000 take {long:?}: {ratio:.1} times");
 }

@@ -130,11 +130,7 @@ impl<'a> State<'a> {
     ) -> Option<ObjectName> {
         if self.dialect().is_mysql_family() {
             let table = self.table(table?)?;
-            return table
-                .indexes
-                .iter()
-                .any(|i| i.name.name == name.name)
-                .then(|| table.name.clone());
+            return table.indexes.named(&name.name).map(|_| table.name.clone());
         }
         self.catalog.index_owner(name).cloned()
     }
@@ -147,7 +143,7 @@ impl<'a> State<'a> {
     ) -> Option<(&'a Table, &'a downhaul_catalog::Index)> {
         let owner = self.index_table(name, table)?;
         let table = self.catalog.tables.get(&owner)?;
-        table.indexes.iter().find(|i| i.name.name == name.name).map(|i| (table, i))
+        table.indexes.named(&name.name).map(|i| (table, i))
     }
 
     /// Partitions and heirs of a table, direct ones.
@@ -206,14 +202,14 @@ impl<'a> State<'a> {
     /// Whether an index, unique constraint or primary key has the column as a key.
     pub(crate) fn is_indexed(&self, table: &ObjectName, column: &Ident) -> bool {
         let Some(table) = self.table(table) else { return false };
-        let in_constraint = table.constraints.iter().any(|c| match &c.kind {
+        let in_constraint = table.constraints.reading(column).any(|c| match &c.kind {
             ConstraintKind::PrimaryKey { columns, .. }
             | ConstraintKind::Unique { columns, .. }
             | ConstraintKind::Exclude { columns, .. } => columns.contains(column),
             _ => false,
         });
         in_constraint
-            || table.indexes.iter().any(|i| {
+            || table.indexes.reading(column).any(|i| {
                 i.parts.iter().any(|p| {
                     p.column.as_ref() == Some(column)
                         || p.expr.as_ref().is_some_and(|e| e.columns.contains(column))
@@ -224,16 +220,14 @@ impl<'a> State<'a> {
     /// Whether a CHECK constraint reads the column.
     pub(crate) fn is_checked(&self, table: &ObjectName, column: &Ident) -> bool {
         self.table(table).is_some_and(|t| {
-            t.constraints.iter().any(|c| {
-                matches!(&c.kind, ConstraintKind::Check { expr, .. } if expr.columns.contains(column))
-            })
+            t.constraints.reading(column).any(|c| matches!(&c.kind, ConstraintKind::Check { .. }))
         })
     }
 
     /// Whether a key column of the index may hold NULL, as far as known.
     pub(crate) fn index_has_nullable_column(&self, table: &ObjectName, index: &Ident) -> bool {
         let Some(table) = self.table(table) else { return false };
-        let Some(index) = table.indexes.iter().find(|i| i.name.name == *index) else {
+        let Some(index) = table.indexes.named(index) else {
             return false;
         };
         index.parts.iter().filter_map(|p| p.column.as_ref()).any(|c| {
@@ -355,7 +349,7 @@ impl<'a> State<'a> {
     /// A valid CHECK proves that the column is never NULL.
     pub(crate) fn not_null_proven(&self, table: &ObjectName, column: &Ident) -> bool {
         let Some(table) = self.table(table) else { return false };
-        table.constraints.iter().any(|c| match &c.kind {
+        table.constraints.reading(column).any(|c| match &c.kind {
             ConstraintKind::Check { expr, .. } => {
                 !c.not_valid && !c.not_enforced && check_proves_not_null(&expr.text, column)
             }
@@ -367,7 +361,7 @@ impl<'a> State<'a> {
     /// A CHECK, valid for old rows or not, already refuses NULL in new writes.
     pub(crate) fn null_refused(&self, table: &ObjectName, column: &Ident) -> bool {
         let Some(table) = self.table(table) else { return false };
-        table.constraints.iter().any(|c| match &c.kind {
+        table.constraints.reading(column).any(|c| match &c.kind {
             ConstraintKind::Check { expr, .. } => {
                 !c.not_enforced
                     && self.existed(c.origin)

@@ -209,10 +209,9 @@ impl Applier<'_> {
         let Some(table) = self.table(table) else { return };
         let at = match position {
             Some(ColumnPosition::First) => 0,
-            Some(ColumnPosition::After(other)) => table
-                .columns
-                .position(other)
-                .map_or(table.columns.len(), |i| i + 1),
+            Some(ColumnPosition::After(other)) => {
+                table.columns.position(other).map_or(table.columns.len(), |i| i + 1)
+            }
             None => table.columns.len(),
         };
         table.columns.insert(at, column);

@@ -142,11 +142,7 @@ impl Applier<'_> {
             _ => return Some(None),
         };
         let Some(wanted) = using.take() else { return Some(None) };
-        let found = self
-            .catalog
-            .tables
-            .get(table)
-            .and_then(|t| t.indexes.position(&wanted));
+        let found = self.catalog.tables.get(table).and_then(|t| t.indexes.position(&wanted));
         let Some(at) = found else {
             let full = ObjectName { schema: table.schema.clone(), name: wanted };
             if self.catalog.tables.get(table).is_none_or(|t| !t.assumed) {
@@ -230,10 +226,12 @@ impl Applier<'_> {
             // Each kind has a name space of its own there.
             Dialect::Mysql | Dialect::MariaDb => {
                 !is_primary(kind)
-                    && (t.constraints.all_named(name).any(|c| {
-                        std::mem::discriminant(&c.kind) == std::mem::discriminant(kind)
-                    }) || matches!(kind, ConstraintKind::Unique { .. })
-                        && t.indexes.all_named(name).any(|i| !i.implied))
+                    && (t
+                        .constraints
+                        .all_named(name)
+                        .any(|c| std::mem::discriminant(&c.kind) == std::mem::discriminant(kind))
+                        || matches!(kind, ConstraintKind::Unique { .. })
+                            && t.indexes.all_named(name).any(|i| !i.implied))
             }
             Dialect::Sqlite => false,
         }

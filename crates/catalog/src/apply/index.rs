@@ -289,12 +289,16 @@ impl Applier<'_> {
             }
             let Some(t) = self.table(&table) else { return };
             let mut found = false;
-            t.indexes.change_named(&from.name, |_| true, |index| {
-                index.name.name = to.clone();
-                index.name_generated = false;
-                index.implied = false;
-                found = true;
-            });
+            t.indexes.change_named(
+                &from.name,
+                |_| true,
+                |index| {
+                    index.name.name = to.clone();
+                    index.name_generated = false;
+                    index.implied = false;
+                    found = true;
+                },
+            );
             let unique = |c: &Constraint| matches!(c.kind, ConstraintKind::Unique { .. });
             t.constraints.change_named(&from.name, unique, |c| {
                 c.name = Some(to.clone());
@@ -322,10 +326,14 @@ impl Applier<'_> {
         });
         // The index of a constraint carries the constraint's name along.
         if let Some(t) = self.catalog.tables.get_mut(&owner) {
-            t.constraints.change_named(&from.name, |c| is_key(&c.kind), |c| {
-                c.name = Some(to.clone());
-                c.name_generated = false;
-            });
+            t.constraints.change_named(
+                &from.name,
+                |c| is_key(&c.kind),
+                |c| {
+                    c.name = Some(to.clone());
+                    c.name_generated = false;
+                },
+            );
         }
         self.catalog.lookup.index_owner.remove(&from);
         self.catalog.lookup.index_owner.insert(target, owner);

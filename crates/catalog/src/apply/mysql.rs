@@ -158,11 +158,7 @@ impl Applier<'_> {
             .indexes
             .all_named(name)
             .flat_map(|i| i.parts.iter().filter_map(|p| p.column.clone()))
-            .chain(
-                t.constraints
-                    .all_named(name)
-                    .flat_map(|c| c.key_columns().iter().cloned()),
-            )
+            .chain(t.constraints.all_named(name).flat_map(|c| c.key_columns().iter().cloned()))
             .collect();
         t.indexes.retain_named(name, |_| false);
         t.constraints.retain_named(name, |c| {

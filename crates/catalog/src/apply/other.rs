@@ -228,8 +228,7 @@ impl Applier<'_> {
             }
             (ObjectKind::Constraint, Some(table)) => {
                 let Some(table) = self.altered_table(table) else { return };
-                let found =
-                    self.table(&table).and_then(|t| t.constraints.named_mut(&name.name));
+                let found = self.table(&table).and_then(|t| t.constraints.named_mut(&name.name));
                 match found {
                     Some(constraint) => constraint.comment = text,
                     None => self.missing_part("constraint", &table, &name.name),

@@ -301,10 +301,10 @@ impl Applier<'_> {
     /// A table or view that may mention a renamed column.
     fn follow_column(&mut self, by: &ObjectName, table: &ObjectName, from: &Ident, to: &Ident) {
         let dialect = self.dialect();
-        if let Some(other) = self.catalog.tables.get_mut(by) {
-            if by != table {
-                rename_referred(&mut other.constraints, table, from, to);
-            }
+        if by != table
+            && let Some(other) = self.catalog.tables.get_mut(by)
+        {
+            rename_referred(&mut other.constraints, table, from, to);
         }
         if dialect.is_mysql_family() {
             return;

@@ -117,11 +117,8 @@ impl Applier<'_> {
     fn define_columns(&mut self, name: &ObjectName, columns: &[ColumnDef]) {
         for def in columns {
             let column = self.column_of(name, def);
-            let inherited = self
-                .catalog
-                .tables
-                .get(name)
-                .and_then(|t| t.columns.position(&column.name));
+            let inherited =
+                self.catalog.tables.get(name).and_then(|t| t.columns.position(&column.name));
             match inherited {
                 // PARTITION OF and INHERITS: a column stated again adds to the inherited one.
                 Some(at) => {

@@ -164,11 +164,14 @@ impl Applier<'_> {
     pub(super) fn move_view(&mut self, from: &ObjectName, to: &ObjectName) {
         let Some(mut view) = self.catalog.views.remove(from) else { return };
         view.name = to.clone();
-        view.indexes.change_where(|_| true, |index| {
-            self.catalog.lookup.index_owner.remove(&index.name);
-            index.name.schema.clone_from(&to.schema);
-            self.catalog.lookup.index_owner.insert(index.name.clone(), to.clone());
-        });
+        view.indexes.change_where(
+            |_| true,
+            |index| {
+                self.catalog.lookup.index_owner.remove(&index.name);
+                index.name.schema.clone_from(&to.schema);
+                self.catalog.lookup.index_owner.insert(index.name.clone(), to.clone());
+            },
+        );
         for trigger in &mut view.triggers {
             trigger.table = to.clone();
         }

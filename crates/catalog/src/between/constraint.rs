@@ -38,9 +38,7 @@ impl Builder<'_> {
         for old in only_from {
             let twin = match &old.name {
                 Some(name) => to.constraints.named(name),
-                None => {
-                    to.constraints.iter().find(|c| same_constraint(old, c, self.from, self.to))
-                }
+                None => to.constraints.iter().find(|c| same_constraint(old, c, self.from, self.to)),
             };
             if twin.is_some_and(|t| same_constraint(old, t, self.from, self.to)) {
                 continue;

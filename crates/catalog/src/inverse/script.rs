@@ -8,7 +8,7 @@ use downhaul_syntax::{
 
 use super::{ORIGIN, changes_of, way_back};
 use crate::between::changes_between;
-use crate::{Catalog, DiffOptions, Difference, diff, render};
+use crate::{Catalog, DiffOptions, Difference, Table, diff, render};
 
 /// The down of an up file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -327,11 +327,8 @@ fn part_of(change: &Change, after: &Catalog) -> Option<(ObjectName, Option<Objec
             Some((table, target))
         }
         Change::DropIndex { name, .. } => {
-            let owner = after
-                .tables
-                .values()
-                .find(|t| t.indexes.iter().any(|i| i.name == *name))
-                .map(|t| t.name.clone())?;
+            let on_table = |t: &Table| t.indexes.named(&name.name).is_some_and(|i| i.name == *name);
+            let owner = after.tables.values().find(|t| on_table(t)).map(|t| t.name.clone())?;
             Some((owner, None))
         }
         // A sequence goes with the table whose column owns it.

@@ -609,13 +609,14 @@ fn bare(table: &Table) -> Table {
     bare.owner = None;
     bare.replica_identity = None;
     bare.stats = None;
-    for column in &mut bare.columns {
-        column.comment = None;
-        column.options.clear();
-    }
-    for constraint in &mut bare.constraints {
-        constraint.comment = None;
-    }
+    bare.columns.change_where(
+        |c| c.comment.is_some() || !c.options.is_empty(),
+        |column| {
+            column.comment = None;
+            column.options.clear();
+        },
+    );
+    bare.constraints.change_where(|c| c.comment.is_some(), |c| c.comment = None);
     bare
 }
 
