@@ -10,6 +10,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
+mod sqlite;
 mod world;
 mod writer;
 
@@ -110,6 +111,11 @@ async fn migrate(target: &Target, dir: &std::path::Path, up: bool) -> Result<(),
     result.map_err(|error| format!("migration (up: {up}): {error:?}"))
 }
 
+/// Everything as it was at a mark.
+fn reset(target: Mark) -> Request {
+    Request { target, until: None, on_conflict: OnConflict::Fail, scope: Scope::default() }
+}
+
 async fn play(seed: u64, url: &str) -> Result<(), String> {
     let mut rng = Rng::new(seed);
     let world = World::new(&mut rng);
@@ -158,12 +164,6 @@ async fn play(seed: u64, url: &str) -> Result<(), String> {
     tokio::join!(write(url, &world, &mut w0[0], 6), write(url, &world, &mut w3[0], 6));
 
     let before = export_plain(&mut db, &world).await;
-    let reset = |target: Mark| Request {
-        target,
-        until: None,
-        on_conflict: OnConflict::Fail,
-        scope: Scope::default(),
-    };
     restore(&target, &reset(mark)).await?;
     compare("restored", &export, &export_plain(&mut db, &world).await)?;
     // The way back of the way back.

@@ -3,13 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use downhaul_engine::{EngineError, Session};
+use downhaul_engine::{EngineError, LockBudget, Session};
 use downhaul_snapshot::mark::{self, Mark, Origin, Own};
 use downhaul_snapshot::restore_to::apply::Context;
 use downhaul_snapshot::restore_to::{self, Done, Plan, Request};
 use downhaul_snapshot::track::install::{self, Intent};
 use downhaul_snapshot::track::{Tracked, prune};
 use downhaul_snapshot::{SnapshotError, track};
+use downhaul_syntax::Dialect;
 
 use crate::patience::next_pause;
 use crate::{Event, Observer, RunError, Runner};
@@ -35,6 +36,23 @@ pub async fn mark(
             "no table is tracked, so there is nothing that could go back to a mark".into(),
         )
         .into());
+    }
+    if session.dialect() == Dialect::Sqlite {
+        // Beside a writer it waits: which events come before is known when nobody writes.
+        session
+            .begin(LockBudget { lock_timeout: Duration::from_secs(10), ..LockBudget::default() })
+            .await?;
+        let made = mark::make(session, name, Origin::Person, Own::After, who).await;
+        match made {
+            Ok(mark) => {
+                session.commit().await?;
+                return Ok(mark);
+            }
+            Err(error) => {
+                session.rollback().await?;
+                return Err(error.into());
+            }
+        }
     }
     loop {
         match mark::make(session, name, Origin::Person, Own::After, who).await {
@@ -123,7 +141,7 @@ impl Runner {
 
     /// Makes the history of tables fit whose form was changed by hand.
     pub async fn resync(&mut self, observer: &mut dyn Observer) -> Result<Vec<String>, RunError> {
-        in_transaction!(self, observer, session => install::resync(session, install::Origin::Outside).await?)
+        in_transaction!(self, observer, session => install::resync(session, install::Origin::Outside, &[]).await?)
     }
 
     /// Ends the tracking of tables; their history goes.
@@ -156,6 +174,11 @@ impl Runner {
         let verb = if undoes.is_some() { "snapshot restore --undo" } else { "snapshot restore" };
         let operation = self.begin_operation(verb, &[], observer).await?;
         let who = self.options.who.clone();
+        let sqlite = self.session.dialect() == Dialect::Sqlite;
+        if sqlite {
+            // Nothing may cascade; what would point to nothing is looked for before the commit.
+            self.session.execute("PRAGMA foreign_keys = OFF").await?;
+        }
         let result = in_transaction!(self, observer, session => {
             let mut plan = restore_to::plan(session, request, true).await?;
             if let Some(expected) = expected {
@@ -171,6 +194,9 @@ impl Runner {
             };
             Outcome { plan, done }
         });
+        if sqlite {
+            let _ = self.session.execute("PRAGMA foreign_keys = ON").await;
+        }
         self.end_operation(operation, &result).await;
         result
     }

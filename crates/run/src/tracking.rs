@@ -25,7 +25,7 @@ impl Tracking {
         if !there || track::all(session).await?.is_empty() {
             return Ok(Self { versions: None, notes: Vec::new() });
         }
-        let notes = install::resync(session, Origin::Outside).await?;
+        let notes = install::resync(session, Origin::Outside, &[]).await?;
         let versions = Some(mark::versions(session).await?);
         Ok(Self { versions, notes })
     }
@@ -54,13 +54,21 @@ impl Tracking {
         if self.versions.is_none() || only_rows(statement) {
             return Ok(());
         }
-        self.follow(session).await
+        self.resync(session, statement.changes()).await
     }
 
     /// After statements of our own.
     pub(crate) async fn follow(&mut self, session: &mut dyn Session) -> Result<(), SnapshotError> {
+        self.resync(session, &[]).await
+    }
+
+    async fn resync(
+        &mut self,
+        session: &mut dyn Session,
+        changes: &[Change],
+    ) -> Result<(), SnapshotError> {
         if self.versions.is_some() {
-            self.notes.extend(install::resync(session, Origin::Migration).await?);
+            self.notes.extend(install::resync(session, Origin::Migration, changes).await?);
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use downhaul_syntax::{Dialect, Ident, ObjectName};
 
 use crate::history::Past;
 use crate::mark::Mark;
+use crate::numbered;
 use crate::restore_to::plan::tables;
 use crate::sql;
 use crate::store::SnapshotError;
@@ -108,6 +109,9 @@ async fn table(
     to: Option<&Mark>,
     page: (u64, u64),
 ) -> Result<TableDifference, SnapshotError> {
+    if numbered::is(session.dialect()) {
+        return numbered::difference::table(session, tracked, from, to, page).await;
+    }
     let id = tracked.id;
     let past = Past::new(tracked, from);
     let later = to.map(|mark| (Past::new(tracked, mark), mark));
@@ -329,6 +333,9 @@ pub async fn show(
     filter: Option<&str>,
     limit: u64,
 ) -> Result<(Vec<String>, Vec<downhaul_engine::Row>), SnapshotError> {
+    if numbered::is(session.dialect()) {
+        return numbered::difference::show(session, name, mark, filter, limit).await;
+    }
     let names = std::slice::from_ref(name);
     let (found, _) = tables(session, names, &[mark]).await?;
     let tracked = found
@@ -362,6 +369,9 @@ pub async fn view(
     let tracked = found
         .first()
         .ok_or_else(|| SnapshotError::CannotTrack(format!("{name} is not tracked")))?;
+    if numbered::is(session.dialect()) {
+        return Ok(numbered::difference::view(tracked, mark));
+    }
     let past = Past::new(tracked, mark);
     // A name holds 63 bytes; the mark's number tells views apart.
     let local: String = tracked.name.name.as_str().chars().take(15).collect();

@@ -11,7 +11,7 @@ const D: Dialect = Dialect::Postgres;
 /// Reads the past of one table.
 #[derive(Clone, Debug)]
 pub struct Past<'a> {
-    tracked: &'a Tracked,
+    pub(crate) tracked: &'a Tracked,
     /// Columns that the table had at the mark and has now, as they are now.
     pub columns: Vec<&'a TrackedColumn>,
     /// Names, as they were at the mark, of columns that are gone or of another kind now.
@@ -21,7 +21,7 @@ pub struct Past<'a> {
 }
 
 /// The column of an older form that became a column of the newest one.
-fn ancestor<'a>(
+pub(crate) fn ancestor<'a>(
     version: &'a Version,
     newest: &Version,
     column: &TrackedColumn,
@@ -197,6 +197,9 @@ impl<'a> Past<'a> {
     /// A query for all rows as they were at the mark.
     #[must_use]
     pub fn rows(&self, mark: &Mark) -> String {
+        if crate::numbered::is(self.tracked.dialect) {
+            return self.numbered_rows(mark);
+        }
         let list = |row: &str| {
             self.columns
                 .iter()
@@ -260,6 +263,8 @@ mod tests {
             versions,
             triggers: Vec::new(),
             kept_whole: false,
+            dialect: D,
+            former: None,
         }
     }
 
@@ -274,6 +279,7 @@ mod tests {
             lsn: String::new(),
             who: String::new(),
             versions: BTreeMap::from([(1, version)]),
+            positions: BTreeMap::new(),
         }
     }
 

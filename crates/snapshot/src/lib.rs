@@ -30,6 +30,7 @@ pub mod keep;
 pub mod loss;
 pub mod mark;
 pub mod merge;
+pub mod numbered;
 pub mod references;
 pub mod restore;
 pub mod restore_to;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use downhaul_engine::{EngineError, Row, Session};
 use downhaul_syntax::Dialect;
 
+use crate::numbered;
 use crate::store::SnapshotError;
 use crate::track;
 
@@ -67,6 +68,8 @@ pub struct Mark {
     pub who: String,
     /// Form that each tracked table had, by its number.
     pub versions: BTreeMap<i64, i64>,
+    /// Number of the newest event of each tracked table, where events are numbered.
+    pub positions: BTreeMap<i64, i64>,
 }
 
 impl Mark {
@@ -99,6 +102,7 @@ fn read(row: &Row) -> Result<Mark, EngineError> {
         who: row.text(7).to_owned(),
         versions: serde_json::from_str(row.text(8))
             .map_err(|error| EngineError::Protocol(error.to_string()))?,
+        positions: BTreeMap::new(),
     })
 }
 
@@ -111,6 +115,11 @@ pub async fn make(
     own: Own,
     who: &str,
 ) -> Result<Option<Mark>, SnapshotError> {
+    if numbered::is(session.dialect()) {
+        // Whoever writes waits for the transaction in which this is asked, so both sides are one.
+        let (versions, positions) = numbered::moment::here(session).await?;
+        return numbered::moment::make(session, name, origin, (&versions, &positions), who).await;
+    }
     let name = D.literal(name);
     // A snapshot leaves its own transaction out of those that run, and may be older than its
     // number: both sides have to be said.
@@ -147,6 +156,11 @@ pub async fn make(
 
 /// The forms of all tracked tables, as a mark notes them.
 pub async fn versions(session: &mut dyn Session) -> Result<String, SnapshotError> {
+    if numbered::is(session.dialect()) {
+        let here = numbered::moment::here(session).await?;
+        return serde_json::to_string(&here)
+            .map_err(|error| SnapshotError::CannotTrack(error.to_string()));
+    }
     let row = session
         .row("SELECT coalesce(jsonb_object_agg(id::text, version), '{}')::text FROM downhaul.tracked")
         .await?;
@@ -162,6 +176,9 @@ pub async fn around(
     versions: &str,
     who: &str,
 ) -> Result<(), SnapshotError> {
+    if numbered::is(session.dialect()) {
+        return around_numbered(session, (before, after), versions, who).await;
+    }
     let (before, after) = (free(session, before).await?, free(session, after).await?);
     let Some(first) = make(session, &before, Origin::Migration, Own::After, who).await? else {
         return Err(SnapshotError::CannotTrack(format!("there is a mark `{before}` already")));
@@ -186,6 +203,24 @@ pub async fn around(
     Ok(())
 }
 
+/// The same where events are numbered: `versions` is the moment before.
+async fn around_numbered(
+    session: &mut dyn Session,
+    (before, after): (&str, &str),
+    versions: &str,
+    who: &str,
+) -> Result<(), SnapshotError> {
+    let (forms, positions): (BTreeMap<i64, i64>, BTreeMap<i64, i64>) =
+        serde_json::from_str(versions)
+            .map_err(|error| SnapshotError::CannotTrack(error.to_string()))?;
+    let now = numbered::moment::here(session).await?;
+    for (name, forms, positions) in [(before, &forms, &positions), (after, &now.0, &now.1)] {
+        let name = numbered::moment::free(session, name).await?;
+        numbered::moment::make(session, &name, Origin::Migration, (forms, positions), who).await?;
+    }
+    Ok(())
+}
+
 async fn free(session: &mut dyn Session, name: &str) -> Result<String, SnapshotError> {
     let like = D.literal(name);
     let taken = session
@@ -201,6 +236,9 @@ pub async fn all(session: &mut dyn Session) -> Result<Vec<Mark>, SnapshotError> 
     if !track::exists(session).await? {
         return Ok(Vec::new());
     }
+    if numbered::is(session.dialect()) {
+        return numbered::moment::all(session).await;
+    }
     let rows = session.rows(&format!("SELECT {COLUMNS} FROM downhaul.mark ORDER BY id")).await?;
     Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
 }
@@ -215,9 +253,16 @@ pub async fn named(session: &mut dyn Session, name: &str) -> Result<Mark, Snapsh
     })
 }
 
-/// The newest mark that was made at or before a time, which the server reads.
+/// The newest mark that was made at or before a time: on PostgreSQL one that the server reads, else
+/// one in UTC as marks have it.
 pub async fn at_time(session: &mut dyn Session, time: &str) -> Result<Mark, SnapshotError> {
     track::check_engine(session)?;
+    if numbered::is(session.dialect()) {
+        let found = all(session).await?.into_iter().rfind(|mark| mark.at.as_str() <= time);
+        return found.ok_or_else(|| {
+            SnapshotError::CannotTrack(format!("no mark was made at or before {time}"))
+        });
+    }
     let row = if track::exists(session).await? {
         session
             .row(&format!(
@@ -239,8 +284,13 @@ pub async fn remove(session: &mut dyn Session, name: &str) -> Result<bool, Snaps
     if !track::exists(session).await? {
         return Ok(false);
     }
+    let d = session.dialect();
     let removed = session
-        .execute(&format!("DELETE FROM downhaul.mark WHERE name = {}", D.literal(name)))
+        .execute(&format!(
+            "DELETE FROM {} WHERE name = {}",
+            crate::sql::own(d, "mark"),
+            d.literal(name)
+        ))
         .await?;
     Ok(removed > 0)
 }
@@ -251,6 +301,9 @@ pub async fn check_reachable(
     tracked: &track::Tracked,
     mark: &Mark,
 ) -> Result<(), SnapshotError> {
+    if numbered::is(session.dialect()) {
+        return numbered::moment::check_reachable(session, tracked, mark).await;
+    }
     let too_old = session
         .row(&format!(
             "SELECT {}, to_char(since_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS \"UTC\"') FROM downhaul.tracked WHERE id = {}",
@@ -285,6 +338,7 @@ mod tests {
             lsn: String::new(),
             who: String::new(),
             versions: BTreeMap::new(),
+            positions: BTreeMap::new(),
         };
         assert_eq!(mark.after("x"), "x >= '9'::xid8");
         mark.running = vec!["5".into(), "7".into()];

@@ -67,7 +67,8 @@ pub(super) async fn table_shape(
     };
     let triggers = session
         .rows(&format!(
-            "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = {literal} COLLATE NOCASE ORDER BY name"
+            "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = {literal} COLLATE NOCASE \
+             AND name NOT LIKE 'downhaul\\_%' ESCAPE '\\' ORDER BY name"
         ))
         .await?
         .iter()

@@ -45,7 +45,7 @@ pub struct Context<'a> {
     pub undoes: Option<i64>,
 }
 
-fn failed(table: &TablePlan, what: impl Into<String>) -> SnapshotError {
+pub(crate) fn failed(table: &TablePlan, what: impl Into<String>) -> SnapshotError {
     SnapshotError::CannotRestore(format!("{}: {}", table.tracked.label(), what.into()))
 }
 
@@ -70,6 +70,9 @@ pub async fn apply(
     plan: &Plan,
     context: &Context<'_>,
 ) -> Result<Done, SnapshotError> {
+    if crate::numbered::is(session.dialect()) {
+        return crate::numbered::apply::apply(session, plan, context).await;
+    }
     if plan.request.on_conflict == OnConflict::Fail && plan.conflicts() > 0 {
         return Err(conflicts(plan));
     }
@@ -128,7 +131,7 @@ pub async fn apply(
     Ok(Done { id, before, after, verified: applied.values().sum(), sequences })
 }
 
-fn conflicts(plan: &Plan) -> SnapshotError {
+pub(crate) fn conflicts(plan: &Plan) -> SnapshotError {
     let which = plan
         .tables
         .iter()

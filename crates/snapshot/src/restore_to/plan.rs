@@ -7,6 +7,7 @@ use super::statement::{self, Query};
 use crate::history::Past;
 use crate::mark::{self, Mark};
 use crate::merge::OnConflict;
+use crate::numbered;
 use crate::store::SnapshotError;
 use crate::track::{self, Tracked, TrackedColumn, install};
 
@@ -85,7 +86,7 @@ pub struct Plan {
     /// Tracked tables that the mark does not reach, with the reason.
     pub unreachable: Vec<String>,
     /// Tables, quoted, whose row security does not bind their owner until the plan is applied.
-    pub(super) forced: Vec<String>,
+    pub(crate) forced: Vec<String>,
 }
 
 impl Plan {
@@ -118,7 +119,9 @@ pub async fn tables(
     marks: &[&Mark],
 ) -> Result<(Vec<Tracked>, Vec<String>), SnapshotError> {
     // A policy that hides rows from us makes reading fail, instead of the past look wrong.
-    session.execute("SET LOCAL row_security = off").await?;
+    if session.dialect() == Dialect::Postgres {
+        session.execute("SET LOCAL row_security = off").await?;
+    }
     let all = track::all(session).await?;
     let (mut found, mut unreachable) = (Vec::new(), Vec::new());
     let wanted: Vec<Tracked> = if names.is_empty() {
@@ -182,6 +185,9 @@ pub async fn plan(
     lock: bool,
 ) -> Result<Plan, SnapshotError> {
     track::check_engine(session)?;
+    if numbered::is(session.dialect()) {
+        return numbered::plan::plan(session, request).await;
+    }
     let mut marks = vec![&request.target];
     marks.extend(&request.until);
     let (mut found, unreachable) = tables(session, &request.scope.tables, &marks).await?;
@@ -440,6 +446,9 @@ async fn count(
 
 /// Fills in the fingerprints of a plan: only where it is compared with another one.
 pub async fn fingerprint(session: &mut dyn Session, plan: &mut Plan) -> Result<(), SnapshotError> {
+    if numbered::is(session.dialect()) {
+        return numbered::plan::fingerprint(session, plan).await;
+    }
     for table in &mut plan.tables {
         let past = Past::new(&table.tracked, &plan.request.target);
         let mut columns: Vec<String> = if table.tracked.has_key() {

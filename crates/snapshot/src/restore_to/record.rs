@@ -32,12 +32,13 @@ pub struct Restoration {
     pub undone_by: Option<i64>,
 }
 
-pub(super) fn mark_name(id: i64, side: &str) -> String {
+pub(crate) fn mark_name(id: i64, side: &str) -> String {
     format!("{side} restore {id}")
 }
 
-pub(super) async fn next(session: &mut dyn Session) -> Result<i64, SnapshotError> {
-    Ok(session.number("SELECT coalesce(max(id), 0) + 1 FROM downhaul.restoration").await?)
+pub(crate) async fn next(session: &mut dyn Session) -> Result<i64, SnapshotError> {
+    let table = crate::sql::own(session.dialect(), "restoration");
+    Ok(session.number(&format!("SELECT coalesce(max(id), 0) + 1 FROM {table}")).await?)
 }
 
 pub(super) async fn write(
@@ -76,6 +77,9 @@ pub(super) async fn write(
 pub async fn restorations(session: &mut dyn Session) -> Result<Vec<Restoration>, SnapshotError> {
     if !track::exists(session).await? {
         return Ok(Vec::new());
+    }
+    if crate::numbered::is(session.dialect()) {
+        return crate::numbered::moment::restorations(session).await;
     }
     let rows = session
         .rows(

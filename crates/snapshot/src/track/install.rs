@@ -1,10 +1,11 @@
 //! Switching tracking on and off, and keeping it in step with the table.
 
 use downhaul_engine::{Session, TableShape};
-use downhaul_syntax::{Dialect, Ident, ObjectName};
+use downhaul_syntax::{Change, Dialect, Ident, ObjectName};
 
 use super::choose::{self, Facts};
 use super::{Capture, Event, Tracked, TrackedColumn, Version, postgres, record};
+use crate::numbered;
 use crate::sql;
 use crate::store::SnapshotError;
 
@@ -36,6 +37,9 @@ fn refused(name: &ObjectName, reason: &str) -> SnapshotError {
 
 /// What the server knows of a table.
 pub async fn facts(session: &mut dyn Session, name: &ObjectName) -> Result<Facts, SnapshotError> {
+    if numbered::is(session.dialect()) {
+        return numbered::install::facts(session, name).await;
+    }
     let literal = D.literal(&D.quote_name(name));
     let row = session
         .row(&format!(
@@ -90,6 +94,9 @@ pub async fn intend(
     wish: Option<Capture>,
 ) -> Result<Intent, SnapshotError> {
     super::check_engine(session)?;
+    if numbered::is(session.dialect()) {
+        return numbered::install::intend(session, name, wish).await;
+    }
     let facts = facts(session, name).await?;
     match facts.kind.as_str() {
         "r" | "p" => {}
@@ -275,6 +282,9 @@ async fn hand_over(
 /// Begins to track a table. Within a transaction, under the migration lock; from its commit on
 /// every change is kept.
 pub async fn track(session: &mut dyn Session, intent: &Intent) -> Result<Tracked, SnapshotError> {
+    if numbered::is(session.dialect()) {
+        return numbered::install::track(session, intent).await;
+    }
     super::ensure(session).await?;
     let name = &intent.shape.name;
     // Waits until whoever has written has ended: from here on every writer meets the triggers.
@@ -307,6 +317,8 @@ pub async fn track(session: &mut dyn Session, intent: &Intent) -> Result<Tracked
         versions: vec![version],
         triggers: Vec::new(),
         kept_whole: false,
+        dialect: D,
+        former: None,
     };
     // CACHE 1: numbers must follow the order in which they are drawn.
     session.execute(&format!("CREATE SEQUENCE downhaul.log_{id}_seq CACHE 1")).await?;
@@ -321,6 +333,9 @@ pub async fn track(session: &mut dyn Session, intent: &Intent) -> Result<Tracked
 
 /// Ends the tracking of a table and drops its history.
 pub async fn untrack(session: &mut dyn Session, tracked: &Tracked) -> Result<(), SnapshotError> {
+    if numbered::is(session.dialect()) {
+        return numbered::install::untrack(session, tracked).await;
+    }
     if tracked.relation != 0 && session.table_shape(&tracked.name).await?.is_some() {
         remove_triggers(session, tracked.relation).await?;
     }
@@ -354,6 +369,9 @@ pub async fn drift(
     session: &mut dyn Session,
     tracked: &Tracked,
 ) -> Result<Option<Drift>, SnapshotError> {
+    if numbered::is(session.dialect()) {
+        return numbered::install::drift(session, tracked).await;
+    }
     let Some(name) = name_of(session, tracked.relation).await? else {
         return Ok(Some(Drift::Gone));
     };
@@ -420,6 +438,9 @@ pub async fn before(
     session: &mut dyn Session,
     endangering: &Endangering,
 ) -> Result<(), SnapshotError> {
+    if numbered::is(session.dialect()) {
+        return numbered::install::before(session, endangering).await;
+    }
     let name = match endangering {
         Endangering::Drop(name) | Endangering::Reshape(name, _) => name,
     };
@@ -464,11 +485,16 @@ pub enum Origin {
 
 /// Brings tracking back into step with the tables: after each statement of a migration, so that
 /// nobody meets a table whose form and triggers do not fit, and before its first one. Within a
-/// transaction. Returns what a person should know.
+/// transaction. `changes`: what that statement does, which says what got another name where the
+/// server does not number tables and columns. Returns what a person should know.
 pub async fn resync(
     session: &mut dyn Session,
     origin: Origin,
+    changes: &[Change],
 ) -> Result<Vec<String>, SnapshotError> {
+    if numbered::is(session.dialect()) {
+        return numbered::install::resync(session, origin, changes).await;
+    }
     let mut notes = Vec::new();
     for mut tracked in super::all(session).await? {
         let broken = if tracked.relation == 0 {

@@ -22,6 +22,7 @@ use downhaul_engine::Session;
 use downhaul_syntax::{Dialect, Ident, ObjectName};
 use serde::{Deserialize, Serialize};
 
+use crate::numbered;
 use crate::store::SnapshotError;
 
 /// What an event says, as written in `downhaul_op`.
@@ -135,6 +136,17 @@ pub struct Tracked {
     /// A migration wrote down all rows before it took the table, or its form, away.
     #[serde(default)]
     pub kept_whole: bool,
+    /// Engine.
+    #[serde(default = "postgres")]
+    pub dialect: Dialect,
+    /// The name that it had before a migration renamed it, perhaps to make room for another.
+    #[serde(default)]
+    pub former: Option<ObjectName>,
+}
+
+/// The only engine when the first histories were written.
+fn postgres() -> Dialect {
+    Dialect::Postgres
 }
 
 impl Tracked {
@@ -153,14 +165,18 @@ impl Tracked {
     /// Quoted name, as rows are read and written: without the rows of inheriting tables.
     #[must_use]
     pub fn live(&self) -> String {
-        let name = Dialect::Postgres.quote_name(&self.name);
-        if self.partitioned { name } else { format!("ONLY {name}") }
+        let name = self.dialect.quote_name(&self.name);
+        if self.partitioned || self.dialect != Dialect::Postgres {
+            name
+        } else {
+            format!("ONLY {name}")
+        }
     }
 
     /// Name for people.
     #[must_use]
     pub fn label(&self) -> String {
-        let d = Dialect::Postgres;
+        let d = self.dialect;
         match &self.name.schema {
             Some(schema) if schema.as_str() == "public" => d.quote_if_needed(&self.name.name),
             _ => d.quote_name_if_needed(&self.name),
@@ -176,6 +192,9 @@ pub fn history(id: i64, version: i64) -> String {
 
 /// Whether this database has anything of tracking.
 pub async fn exists(session: &mut dyn Session) -> Result<bool, SnapshotError> {
+    if numbered::is(session.dialect()) {
+        return numbered::exists(session).await;
+    }
     if session.dialect() != Dialect::Postgres {
         return Ok(false);
     }
@@ -191,8 +210,9 @@ pub fn check_engine(session: &dyn Session) -> Result<(), SnapshotError> {
             "{} is too old: tracking needs PostgreSQL 13 (64-bit transaction numbers)",
             session.server().version
         ))),
+        Dialect::Sqlite => Ok(()),
         dialect => Err(SnapshotError::CannotTrack(format!(
-            "tracking works on PostgreSQL only, not yet on {}",
+            "tracking works on PostgreSQL and SQLite, not yet on {}",
             dialect.as_str()
         ))),
     }
@@ -201,6 +221,9 @@ pub fn check_engine(session: &dyn Session) -> Result<(), SnapshotError> {
 /// Makes what tracking needs beside the journal. Within a transaction.
 pub async fn ensure(session: &mut dyn Session) -> Result<(), SnapshotError> {
     check_engine(session)?;
+    if numbered::is(session.dialect()) {
+        return numbered::ensure(session).await;
+    }
     if exists(session).await? {
         return Ok(());
     }
@@ -223,6 +246,9 @@ pub async fn ensure(session: &mut dyn Session) -> Result<(), SnapshotError> {
 
 /// Every tracked table.
 pub async fn all(session: &mut dyn Session) -> Result<Vec<Tracked>, SnapshotError> {
+    if numbered::is(session.dialect()) {
+        return numbered::all(session).await;
+    }
     if !exists(session).await? {
         return Ok(Vec::new());
     }

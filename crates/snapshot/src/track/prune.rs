@@ -5,6 +5,7 @@ use downhaul_syntax::Dialect;
 
 use super::{Tracked, history};
 use crate::mark::Mark;
+use crate::numbered;
 use crate::store::SnapshotError;
 
 /// Rows deleted in one transaction.
@@ -20,6 +21,9 @@ pub async fn step(
     tracked: &Tracked,
     mark: &Mark,
 ) -> Result<u64, SnapshotError> {
+    if numbered::is(session.dialect()) {
+        return numbered::report::prune(session, tracked, mark).await;
+    }
     for version in &tracked.versions {
         let table = history(tracked.id, version.number);
         let gone = session
@@ -38,6 +42,9 @@ pub async fn step(
 /// Notes that marks from before this one can no longer be reached, and removes them. Within a
 /// transaction, before the first [`step`].
 pub async fn forget_before(session: &mut dyn Session, mark: &Mark) -> Result<u64, SnapshotError> {
+    if numbered::is(session.dialect()) {
+        return numbered::report::forget_before(session, mark).await;
+    }
     let removed =
         session.execute(&format!("DELETE FROM downhaul.mark WHERE id < {}", mark.id)).await?;
     // The history of each table begins with the last transaction that the mark holds.
@@ -48,4 +55,30 @@ pub async fn forget_before(session: &mut dyn Session, mark: &Mark) -> Result<u64
         ))
         .await?;
     Ok(removed)
+}
+
+/// How many of a table's events lie before a mark, and how many there are.
+pub async fn share(
+    session: &mut dyn Session,
+    tracked: &Tracked,
+    mark: &Mark,
+) -> Result<(i64, i64), SnapshotError> {
+    if numbered::is(session.dialect()) {
+        return numbered::report::share(session, tracked, mark).await;
+    }
+    let (mut gone, mut events) = (0, 0);
+    for version in &tracked.versions {
+        let table = history(tracked.id, version.number);
+        let row = session
+            .row(&format!(
+                "SELECT count(*) FILTER (WHERE NOT ({})), count(*) FROM {table}",
+                mark.after("downhaul_xid")
+            ))
+            .await?;
+        if let Some(row) = row {
+            gone += row.number(0)?;
+            events += row.number(1)?;
+        }
+    }
+    Ok((gone, events))
 }

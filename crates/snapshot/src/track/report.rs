@@ -28,6 +28,9 @@ pub struct Standing {
 
 /// Looks at every tracked table.
 pub async fn standing(session: &mut dyn Session) -> Result<Vec<Standing>, SnapshotError> {
+    if crate::numbered::is(session.dialect()) {
+        return crate::numbered::report::standing(session).await;
+    }
     let marks = crate::mark::all(session).await?;
     let mut found = Vec::new();
     for tracked in super::all(session).await? {

@@ -12,7 +12,7 @@ use downhaul_run::RunError;
 use downhaul_snapshot::SnapshotError;
 use downhaul_snapshot::mark::{self as marks, Mark};
 use downhaul_snapshot::track::install::parse_name;
-use downhaul_syntax::ObjectName;
+use downhaul_syntax::{Dialect, ObjectName};
 
 use crate::args::snapshot::{Database, SnapshotArgs, SnapshotCommand};
 use crate::error::CliError;
@@ -59,7 +59,11 @@ async fn moment(
     match (name, time) {
         (Some(name), _) => marks::named(session, name).await.map_err(snapshot),
         (None, Some(time)) => {
-            let mark = marks::at_time(session, time).await.map_err(snapshot)?;
+            let utc = match session.dialect() {
+                Dialect::Postgres => time.to_owned(),
+                _ => crate::moment::utc(time).map_err(CliError::usage)?,
+            };
+            let mark = marks::at_time(session, &utc).await.map_err(snapshot)?;
             ui.remark(format!(
                 "the newest mark at or before {time} is `{}`, made at {}",
                 mark.name, mark.at

@@ -3,7 +3,8 @@
 use downhaul_engine::Session;
 use downhaul_run::Runner;
 use downhaul_snapshot::mark::{self as marks, Mark};
-use downhaul_snapshot::track::report;
+use downhaul_snapshot::track::{prune, report};
+use downhaul_syntax::Dialect;
 
 use super::{bytes, open, snapshot};
 use crate::args::snapshot::PruneArgs;
@@ -55,11 +56,16 @@ async fn choose(session: &mut dyn Session, args: &PruneArgs) -> Result<Option<Ma
     let all = marks::all(session).await.map_err(snapshot)?;
     if let Some(age) = &args.older_than {
         let seconds = parse_age(age)?;
-        let row = session
-            .row(&format!(
+        // By the clock that made the marks.
+        let sql = match session.dialect() {
+            Dialect::Sqlite => {
+                format!("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-{seconds} seconds')")
+            }
+            _ => format!(
                 "SELECT to_char((clock_timestamp() - interval '{seconds} seconds') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
-            ))
-            .await?;
+            ),
+        };
+        let row = session.row(&sql).await?;
         let limit = row.map(|row| row.text(0).to_owned()).unwrap_or_default();
         // The newest one that is that old: what came after it is all younger, or needed by it.
         return Ok(all.into_iter().rfind(|m| m.at <= limit));
@@ -78,20 +84,8 @@ async fn choose(session: &mut dyn Session, args: &PruneArgs) -> Result<Option<Ma
     for mark in &all {
         let mut freed = 0.0;
         for standing in &standing {
-            let (mut gone, mut events) = (0, 0);
-            for version in &standing.tracked.versions {
-                let table = downhaul_snapshot::track::history(standing.tracked.id, version.number);
-                let row = session
-                    .row(&format!(
-                        "SELECT count(*) FILTER (WHERE NOT ({})), count(*) FROM {table}",
-                        mark.after("downhaul_xid")
-                    ))
-                    .await?;
-                if let Some(row) = row {
-                    gone += row.number(0)?;
-                    events += row.number(1)?;
-                }
-            }
+            let (gone, events) =
+                prune::share(session, &standing.tracked, mark).await.map_err(snapshot)?;
             if events > 0 {
                 freed += standing.bytes as f64 * gone as f64 / events as f64;
             }

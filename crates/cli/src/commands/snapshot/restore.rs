@@ -139,7 +139,7 @@ async fn ask(
             scope: Scope {
                 tables: names(&plan.tables)?,
                 filter: plan.r#where.clone(),
-                columns: columns(&plan.columns),
+                columns: columns(session.dialect(), &plan.columns),
             },
         };
         return Ok((request, None));
@@ -169,13 +169,13 @@ async fn ask(
     let scope = Scope {
         tables: names(&args.table)?,
         filter: args.r#where.clone(),
-        columns: columns(&args.columns),
+        columns: columns(session.dialect(), &args.columns),
     };
     Ok((Request { target, until, on_conflict, scope }, None))
 }
 
-fn columns(names: &[String]) -> Vec<Ident> {
-    names.iter().map(|name| Ident::stored(Dialect::Postgres, name)).collect()
+fn columns(dialect: Dialect, names: &[String]) -> Vec<Ident> {
+    names.iter().map(|name| Ident::stored(dialect, name)).collect()
 }
 
 /// The mark after a mark.
@@ -311,9 +311,9 @@ fn as_json(plan: &Plan) -> serde_json::Value {
 
 fn write_plan(path: &Path, plan: &Plan) -> Result<(), CliError> {
     let request = &plan.request;
-    let d = Dialect::Postgres;
     // All tables by name: one that is tracked later is not part of the plan.
-    let tables = plan.tables.iter().map(|t| d.quote_name(&t.tracked.name)).collect();
+    let tables =
+        plan.tables.iter().map(|t| t.tracked.dialect.quote_name(&t.tracked.name)).collect();
     let file = PlanFile {
         version: 1,
         to: request.target.name.clone(),

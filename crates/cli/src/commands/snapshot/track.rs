@@ -5,7 +5,7 @@ use downhaul_run::Runner;
 use downhaul_snapshot::track::install::{self, Drift, Intent};
 use downhaul_snapshot::track::report::{self, Standing};
 use downhaul_snapshot::track::{self, Capture, Tracked};
-use downhaul_syntax::ObjectName;
+use downhaul_syntax::{Dialect, ObjectName};
 
 use super::{bytes, json, names, open, rows, snapshot};
 use crate::args::StatusFormat;
@@ -23,8 +23,14 @@ async fn every_table(session: &mut dyn Session) -> Result<Vec<ObjectName>, CliEr
     track::check_engine(session).map_err(snapshot)?;
     let tracked = track::all(session).await.map_err(snapshot)?;
     let mut found = Vec::new();
-    for schema in session.rows(SCHEMAS).await? {
-        for name in session.tables_of_schema(schema.text(0)).await? {
+    let schemas: Vec<String> = match session.dialect() {
+        Dialect::Postgres => {
+            session.rows(SCHEMAS).await?.iter().map(|row| row.text(0).to_owned()).collect()
+        }
+        _ => vec!["main".to_owned()],
+    };
+    for schema in schemas {
+        for name in session.tables_of_schema(&schema).await? {
             let facts = install::facts(session, &name).await.map_err(snapshot)?;
             if !facts.is_partition && !tracked.iter().any(|t| t.relation == facts.relation) {
                 found.push(name);

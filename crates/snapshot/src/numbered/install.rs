@@ -1,0 +1,498 @@
+//! Switching tracking on and off, and keeping it in step with the table.
+
+use downhaul_engine::{Session, TableShape};
+use downhaul_syntax::{Change, Ident, ObjectName};
+
+use super::sqlite::{self, Unique};
+use super::{history, moment, write};
+use crate::store::SnapshotError;
+use crate::track::choose::Facts;
+use crate::track::install::{Drift, Endangering, Intent, Origin};
+use crate::track::{self, Capture, Event, Tracked, TrackedColumn, Version};
+
+fn refused(name: &ObjectName, reason: &str) -> SnapshotError {
+    SnapshotError::CannotTrack(format!("{name} cannot be tracked: {reason}"))
+}
+
+/// What is known of a table. Its number is that of its tracking; -1: it is not tracked.
+pub(crate) async fn facts(
+    session: &mut dyn Session,
+    name: &ObjectName,
+) -> Result<Facts, SnapshotError> {
+    let shape =
+        session.table_shape(name).await?.ok_or_else(|| refused(name, "there is no such table"))?;
+    let mut relation = -1;
+    for tracked in track::all(session).await? {
+        let live = name_of(session, tracked.id).await?.unwrap_or_else(|| tracked.name.clone());
+        if live == shape.name {
+            relation = tracked.id;
+        }
+    }
+    let size = session.sizes().await?.into_iter().find(|s| s.name == shape.name);
+    let (rows, bytes) = size.map_or((0, 0), |s| (s.rows, s.bytes));
+    Ok(Facts {
+        relation,
+        kind: "r".into(),
+        owned: true,
+        rows: i64::try_from(rows).unwrap_or(i64::MAX),
+        bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
+        ..Facts::default()
+    })
+}
+
+/// Rules by which two rows may not be the same; and names of those over expressions.
+pub(super) async fn uniques(
+    session: &mut dyn Session,
+    shape: &TableShape,
+) -> Result<(Vec<Unique>, Vec<String>), SnapshotError> {
+    let d = session.dialect();
+    let table = d.literal(shape.name.name.as_str());
+    let rows = session
+        .rows(&format!(
+            "SELECT l.name, x.name, x.coll FROM pragma_index_list({table}) l, pragma_index_xinfo(l.name) x \
+             WHERE l.\"unique\" = 1 AND x.key = 1 ORDER BY l.name, x.seqno"
+        ))
+        .await?;
+    let (mut found, mut expressions): (Vec<(String, Unique)>, Vec<String>) =
+        (Vec::new(), Vec::new());
+    for row in &rows {
+        let index = row.text(0);
+        if found.last().is_none_or(|(name, _)| name != index) {
+            found.push((index.to_owned(), Vec::new()));
+        }
+        match row.opt(1) {
+            None => expressions.push(index.to_owned()),
+            Some(column) => {
+                if let Some((_, unique)) = found.last_mut() {
+                    unique.push((Ident::stored(d, column), row.text(2).to_owned()));
+                }
+            }
+        }
+    }
+    expressions.dedup();
+    found.retain(|(name, _)| !expressions.contains(name));
+    let mut uniques: Vec<Unique> = found.into_iter().map(|(_, unique)| unique).collect();
+    // An INTEGER PRIMARY KEY has no index of its own.
+    let same = |unique: &Unique| unique.iter().map(|(c, _)| c).eq(shape.key.iter());
+    if !shape.key.is_empty() && !uniques.iter().any(same) {
+        uniques.push(shape.key.iter().map(|k| (k.clone(), "BINARY".to_owned())).collect());
+    }
+    uniques.sort();
+    uniques.dedup();
+    Ok((uniques, expressions))
+}
+
+/// Works out how a table would be tracked; refuses those that cannot be.
+pub(crate) async fn intend(
+    session: &mut dyn Session,
+    name: &ObjectName,
+    wish: Option<Capture>,
+) -> Result<Intent, SnapshotError> {
+    let d = session.dialect();
+    if wish == Some(Capture::Statement) {
+        return Err(refused(name, "SQLite has no statement triggers: leave out --triggers"));
+    }
+    let literal = d.literal(name.name.as_str());
+    let kind = session
+        .row(&format!(
+            "SELECT type, sql LIKE 'CREATE VIRTUAL %' FROM sqlite_schema WHERE type IN ('table', 'view') AND name = {literal} COLLATE NOCASE"
+        ))
+        .await?
+        .ok_or_else(|| refused(name, "there is no such table"))?;
+    if kind.text(0) == "view" {
+        return Err(refused(name, "it is a view: track the tables that it reads"));
+    }
+    if kind.flag(1) {
+        return Err(refused(name, "it is virtual: triggers cannot stand on it"));
+    }
+    let lower = name.name.as_str().to_ascii_lowercase();
+    if lower.starts_with("sqlite_") || lower.starts_with("downhaul_") {
+        return Err(refused(name, "it is no table of yours"));
+    }
+    let facts = facts(session, name).await?;
+    let shape =
+        session.table_shape(name).await?.ok_or_else(|| refused(name, "there is no such table"))?;
+    let columns = shape.writable().count();
+    if columns == 0 {
+        return Err(refused(name, "it has no column that could be kept"));
+    }
+    if columns > sqlite::MOST_COLUMNS {
+        return Err(refused(
+            name,
+            &format!("it has {columns} columns; history has room for {}", sqlite::MOST_COLUMNS),
+        ));
+    }
+    let mut warnings = Vec::new();
+    if shape.key.is_empty() {
+        warnings.push("it has no key without NULLs: rows are told apart by their whole content, and both what a row was and what it became are kept".to_owned());
+    }
+    for index in uniques(session, &shape).await?.1 {
+        warnings.push(format!(
+            "rows that INSERT OR REPLACE removes because of {index}, which is over an expression, are kept only while PRAGMA recursive_triggers is ON"
+        ));
+    }
+    Ok(Intent {
+        shape,
+        facts,
+        capture: Capture::Row,
+        chosen: false,
+        reason: "the only ones that SQLite has".into(),
+        warnings,
+    })
+}
+
+/// The form that a table has now. Columns keep their numbers by name; `renamed` says which names
+/// were others before.
+fn version_of(
+    shape: &TableShape,
+    (tracked, relation): (Option<&Tracked>, i64),
+    renamed: &[(Ident, Ident)],
+) -> Version {
+    let current = tracked.map(Tracked::current);
+    let mut next = tracked.map_or(0, |t| {
+        t.versions.iter().flat_map(|v| &v.columns).map(|c| c.number).max().unwrap_or(0)
+    });
+    let mut columns = Vec::new();
+    for column in shape.writable() {
+        let before = renamed
+            .iter()
+            .rev()
+            .find(|(_, to)| *to == column.name)
+            .map_or(&column.name, |(from, _)| from);
+        let known = current.and_then(|v| v.column(before)).filter(|c| {
+            // Its name may have passed to another one.
+            *before != column.name || !renamed.iter().any(|(from, _)| *from == c.name)
+        });
+        let number = known.map_or_else(
+            || {
+                next += 1;
+                next
+            },
+            |c| c.number,
+        );
+        columns.push(TrackedColumn {
+            name: column.name.clone(),
+            ty: column.ty.clone(),
+            user_type: false,
+            number,
+        });
+    }
+    // A generated column in the key is not kept, so it cannot tell rows of the history apart.
+    let key = if shape.key.iter().all(|k| columns.iter().any(|c| c.name == *k)) {
+        shape.key.clone()
+    } else {
+        Vec::new()
+    };
+    let number = current.map_or(1, |v| v.number + 1);
+    Version { number, relation, columns, key, nested: false }
+}
+
+/// Where our triggers stand, whatever the table's name is by now.
+async fn name_of(session: &mut dyn Session, id: i64) -> Result<Option<ObjectName>, SnapshotError> {
+    let d = session.dialect();
+    let row = session
+        .row(&format!(
+            "SELECT t.name FROM sqlite_schema g JOIN sqlite_schema t ON t.type = 'table' AND t.name = g.tbl_name COLLATE NOCASE \
+             WHERE g.type = 'trigger' AND g.name = 'downhaul_track_{id}_i'"
+        ))
+        .await?;
+    Ok(row.map(|row| ObjectName::bare(Ident::stored(d, row.text(0)))))
+}
+
+async fn remove_triggers(session: &mut dyn Session, id: i64) -> Result<(), SnapshotError> {
+    let found = session
+        .rows(&format!(
+            "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name GLOB 'downhaul_track_{id}_*'"
+        ))
+        .await?;
+    for row in &found {
+        session.execute(&format!("DROP TRIGGER {}", row.text(0))).await?;
+    }
+    Ok(())
+}
+
+/// Makes the triggers of the current version, in place of those that are there. They are then the
+/// newest of their table, and the newest ones fire first.
+pub(super) async fn install(
+    session: &mut dyn Session,
+    tracked: &mut Tracked,
+    shape: &TableShape,
+) -> Result<(), SnapshotError> {
+    remove_triggers(session, tracked.id).await?;
+    let (uniques, _) = uniques(session, shape).await?;
+    let triggers = sqlite::triggers(tracked, &uniques);
+    for (_, statement) in &triggers {
+        session.execute(statement).await?;
+    }
+    tracked.triggers = triggers.into_iter().map(|(name, _)| name).collect();
+    Ok(())
+}
+
+/// Begins to track a table. Within a transaction.
+pub(crate) async fn track(
+    session: &mut dyn Session,
+    intent: &Intent,
+) -> Result<Tracked, SnapshotError> {
+    super::ensure(session).await?;
+    let d = session.dialect();
+    let name = &intent.shape.name;
+    let shape =
+        session.table_shape(name).await?.ok_or_else(|| refused(name, "there is no such table"))?;
+    if facts(session, name).await?.relation >= 0 {
+        return Err(refused(name, "it is tracked already"));
+    }
+    let id = session
+        .number("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'downhaul_tracked'), 0) + 1")
+        .await?;
+    let mut tracked = Tracked {
+        id,
+        relation: id,
+        name: shape.name.clone(),
+        capture: Capture::Row,
+        chosen: false,
+        partitioned: false,
+        versions: vec![version_of(&shape, (None, id), &[])],
+        triggers: Vec::new(),
+        kept_whole: false,
+        dialect: d,
+        former: None,
+    };
+    for statement in sqlite::create_history(&tracked, 0) {
+        session.execute(&statement).await?;
+    }
+    install(session, &mut tracked, &shape).await?;
+    write(session, &tracked, true).await?;
+    Ok(tracked)
+}
+
+/// Ends the tracking of a table and drops its history.
+pub(crate) async fn untrack(
+    session: &mut dyn Session,
+    tracked: &Tracked,
+) -> Result<(), SnapshotError> {
+    let d = session.dialect();
+    remove_triggers(session, tracked.id).await?;
+    for version in &tracked.versions {
+        let table = history(d, tracked.id, version.number);
+        session.execute(&format!("DROP TABLE IF EXISTS {table}")).await?;
+    }
+    session.execute(&format!("DELETE FROM downhaul_tracked WHERE id = {}", tracked.id)).await?;
+    Ok(())
+}
+
+fn same_form(a: &Version, b: &Version) -> bool {
+    let columns = |v: &Version| -> Vec<(Ident, String)> {
+        v.columns.iter().map(|c| (c.name.clone(), c.ty.clone())).collect()
+    };
+    columns(a) == columns(b) && a.key == b.key
+}
+
+/// Looks whether tracking still fits the table. Reads only.
+pub(crate) async fn drift(
+    session: &mut dyn Session,
+    tracked: &Tracked,
+) -> Result<Option<Drift>, SnapshotError> {
+    let stands_on = name_of(session, tracked.id).await?;
+    let name = stands_on.clone().unwrap_or_else(|| tracked.name.clone());
+    let Some(shape) = session.table_shape(&name).await? else { return Ok(Some(Drift::Gone)) };
+    if !same_form(&version_of(&shape, (Some(tracked), tracked.id), &[]), tracked.current()) {
+        return Ok(Some(Drift::Reshaped));
+    }
+    if stands_on.is_none() {
+        return Ok(Some(Drift::Triggers));
+    }
+    if shape.name != tracked.name {
+        return Ok(Some(Drift::Renamed));
+    }
+    let d = session.dialect();
+    let rows = session
+        .rows(&format!(
+            "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = {} COLLATE NOCASE ORDER BY rowid",
+            d.literal(shape.name.name.as_str())
+        ))
+        .await?;
+    let (uniques, _) = uniques(session, &shape).await?;
+    let wanted = sqlite::triggers(tracked, &uniques);
+    // Ours alone, all of them, and after every other one.
+    let ours = rows.iter().skip(rows.len().saturating_sub(wanted.len()));
+    let fits = rows.len() >= wanted.len()
+        && ours.zip(&wanted).all(|(row, (name, sql))| row.text(0) == name && row.text(1) == sql);
+    Ok((!fits).then_some(Drift::Triggers))
+}
+
+/// Before a statement of a migration: writes down what its triggers would not see, and takes them
+/// away where they would forbid the statement. Within the migration's transaction.
+pub(crate) async fn before(
+    session: &mut dyn Session,
+    endangering: &Endangering,
+) -> Result<(), SnapshotError> {
+    let name = match endangering {
+        Endangering::Drop(name) | Endangering::Reshape(name, _) => name,
+    };
+    let Some(shape) = session.table_shape(name).await? else { return Ok(()) };
+    let found = track::all(session).await?.into_iter().find(|t| t.name == shape.name);
+    let Some(mut tracked) = found.filter(|t| t.relation != 0) else { return Ok(()) };
+    let current = tracked.current().clone();
+    let keyed = tracked.has_key();
+    let event = match endangering {
+        Endangering::Reshape(..) if keyed => Event::Reshaped,
+        _ => Event::Truncated,
+    };
+    session.execute(&sqlite::copy_all(&tracked, &current, event)).await?;
+    if event == Event::Truncated {
+        tracked.kept_whole = true;
+        write(session, &tracked, false).await?;
+    }
+    if matches!(endangering, Endangering::Reshape(..)) {
+        // A trigger that names a column forbids to drop it.
+        remove_triggers(session, tracked.id).await?;
+    }
+    Ok(())
+}
+
+/// New names of columns and tables, in the order in which the statement gives them.
+fn renamed(changes: &[Change], table: &ObjectName) -> Vec<(Ident, Ident)> {
+    changes
+        .iter()
+        .filter_map(|change| match change {
+            Change::RenameColumn { table: of, from, to } if of.name == table.name => {
+                Some((from.clone(), to.clone()))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// Brings tracking back into step with the tables. Within a transaction. Returns what a person
+/// should know.
+pub(crate) async fn resync(
+    session: &mut dyn Session,
+    origin: Origin,
+    changes: &[Change],
+) -> Result<Vec<String>, SnapshotError> {
+    let mut notes = Vec::new();
+    for mut tracked in track::all(session).await? {
+        let broken = if tracked.relation == 0 {
+            let Some(shape) = heir(session, &tracked).await? else { continue };
+            come_back(session, &mut tracked, &shape).await?
+        } else {
+            match drift(session, &tracked).await? {
+                None => continue,
+                Some(Drift::Gone) => {
+                    tracked.relation = 0;
+                    false
+                }
+                Some(drift) => follow(session, &mut tracked, drift, origin, changes).await?,
+            }
+        };
+        write(session, &tracked, false).await?;
+        if broken {
+            notes.push(format!(
+                "the history of {} begins anew: marks from before cannot be reached for it",
+                tracked.label()
+            ));
+            moment::begin_anew(session, &tracked).await?;
+        }
+    }
+    Ok(notes)
+}
+
+/// The table that took the place of one that is gone: under its name, or under the one that it had
+/// before it was renamed to make room.
+async fn heir(
+    session: &mut dyn Session,
+    tracked: &Tracked,
+) -> Result<Option<TableShape>, SnapshotError> {
+    for name in [Some(&tracked.name), tracked.former.as_ref()].into_iter().flatten() {
+        if let Some(shape) = session.table_shape(name).await?
+            && !track::all(session).await?.iter().any(|t| t.relation != 0 && t.name == shape.name)
+        {
+            return Ok(Some(shape));
+        }
+    }
+    Ok(None)
+}
+
+/// A table that was dropped is there again. Returns whether the history has a hole.
+async fn come_back(
+    session: &mut dyn Session,
+    tracked: &mut Tracked,
+    shape: &TableShape,
+) -> Result<bool, SnapshotError> {
+    let before = tracked.current().clone();
+    tracked.relation = tracked.id;
+    tracked.name = shape.name.clone();
+    tracked.former = None;
+    new_version(session, tracked, shape, &[]).await?;
+    let current = tracked.current().clone();
+    session.execute(&sqlite::copy_all(tracked, &current, Event::Born)).await?;
+    let whole = std::mem::take(&mut tracked.kept_whole);
+    Ok(!whole || keys(&before) != keys(&current))
+}
+
+/// The key by column and type: values of another type are not the same keys.
+fn keys(version: &Version) -> Vec<(i64, String)> {
+    version
+        .key
+        .iter()
+        .filter_map(|k| version.column(k))
+        .map(|c| (c.number, c.ty.to_ascii_lowercase()))
+        .collect()
+}
+
+/// The form or the name of a table changed. Returns whether the history has a hole.
+async fn follow(
+    session: &mut dyn Session,
+    tracked: &mut Tracked,
+    drift: Drift,
+    origin: Origin,
+    changes: &[Change],
+) -> Result<bool, SnapshotError> {
+    let stands_on = name_of(session, tracked.id).await?;
+    let rebuilt = stands_on.is_none() && origin == Origin::Outside;
+    let name = stands_on.unwrap_or_else(|| tracked.name.clone());
+    let Some(shape) = session.table_shape(&name).await? else { return Ok(false) };
+    if shape.name != tracked.name {
+        tracked.former = Some(tracked.name.clone());
+        tracked.name = shape.name.clone();
+    }
+    if matches!(drift, Drift::Renamed | Drift::Triggers) {
+        // Renaming writes the new name into the triggers, in its own way.
+        install(session, tracked, &shape).await?;
+        return Ok(rebuilt || drift == Drift::Triggers && origin == Origin::Outside);
+    }
+    let before = tracked.current().clone();
+    new_version(session, tracked, &shape, &renamed(changes, &tracked.name.clone())).await?;
+    let now = tracked.current().clone();
+    if keys(&before) != keys(&now) {
+        tracked.kept_whole = false;
+        return Ok(true);
+    }
+    let still_there =
+        |old: &TrackedColumn| now.columns.iter().any(|c| c.number == old.number && c.ty == old.ty);
+    if origin == Origin::Outside && (rebuilt || !before.columns.iter().all(still_there)) {
+        return Ok(true);
+    }
+    if now.key.is_empty() {
+        if !std::mem::take(&mut tracked.kept_whole) {
+            session.execute(&sqlite::copy_all(tracked, &before, Event::Truncated)).await?;
+        }
+        session.execute(&sqlite::copy_all(tracked, &now, Event::Born)).await?;
+    }
+    Ok(false)
+}
+
+async fn new_version(
+    session: &mut dyn Session,
+    tracked: &mut Tracked,
+    shape: &TableShape,
+    renamed: &[(Ident, Ident)],
+) -> Result<(), SnapshotError> {
+    let from = moment::newest(session, tracked).await?;
+    let version = version_of(shape, (Some(tracked), tracked.id), renamed);
+    tracked.versions.push(version);
+    for statement in sqlite::create_history(tracked, from) {
+        session.execute(&statement).await?;
+    }
+    install(session, tracked, shape).await
+}

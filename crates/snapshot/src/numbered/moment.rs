@@ -1,0 +1,223 @@
+//! Marks and restores, as they are written down.
+
+use std::collections::BTreeMap;
+
+use downhaul_engine::{EngineError, Row, Session};
+
+use super::{history, now};
+use crate::mark::{Mark, Origin};
+use crate::restore_to::Restoration;
+use crate::store::SnapshotError;
+use crate::track::{self, Tracked};
+
+const COLUMNS: &str = "id, name, origin, at, versions, positions, who";
+
+fn read(row: &Row) -> Result<Mark, EngineError> {
+    let map = |column: usize| {
+        serde_json::from_str::<BTreeMap<i64, i64>>(row.text(column))
+            .map_err(|error| EngineError::Protocol(error.to_string()))
+    };
+    Ok(Mark {
+        id: row.number(0)?,
+        name: row.text(1).to_owned(),
+        origin: row.text(2).to_owned(),
+        at: row.text(3).to_owned(),
+        xmax: String::new(),
+        running: Vec::new(),
+        lsn: String::new(),
+        who: row.text(6).to_owned(),
+        versions: map(4)?,
+        positions: map(5)?,
+    })
+}
+
+fn json(map: &BTreeMap<i64, i64>) -> Result<String, SnapshotError> {
+    serde_json::to_string(map).map_err(|error| SnapshotError::CannotTrack(error.to_string()))
+}
+
+/// The number of the newest event of a table. Within a transaction that may write.
+pub(super) async fn newest(
+    session: &mut dyn Session,
+    tracked: &Tracked,
+) -> Result<i64, SnapshotError> {
+    let d = session.dialect();
+    let table = history(d, tracked.id, tracked.current().number);
+    let name = d.literal(&table);
+    let row = session
+        .row(&format!(
+            "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = {name}), 0), coalesce(max(downhaul_pos), 0) FROM {table}"
+        ))
+        .await?;
+    let Some(row) = row else { return Ok(0) };
+    let (given, there) = (row.number(0)?, row.number(1)?);
+    if there > given {
+        // A statement that fails half way (OR FAIL) keeps its rows, but the highest number given is
+        // not written down then: it would be given again once those rows are pruned.
+        session
+            .execute(&format!("UPDATE sqlite_sequence SET seq = {there} WHERE name = {name}"))
+            .await?;
+    }
+    Ok(given.max(there))
+}
+
+/// This moment: the forms of all tracked tables, and the numbers of their newest events.
+pub(crate) async fn here(
+    session: &mut dyn Session,
+) -> Result<(BTreeMap<i64, i64>, BTreeMap<i64, i64>), SnapshotError> {
+    let (mut versions, mut positions) = (BTreeMap::new(), BTreeMap::new());
+    for tracked in track::all(session).await? {
+        versions.insert(tracked.id, tracked.current().number);
+        positions.insert(tracked.id, newest(session, &tracked).await?);
+    }
+    Ok((versions, positions))
+}
+
+/// Makes a mark of a moment. `None`: there is one of this name.
+pub(crate) async fn make(
+    session: &mut dyn Session,
+    name: &str,
+    origin: Origin,
+    (versions, positions): (&BTreeMap<i64, i64>, &BTreeMap<i64, i64>),
+    who: &str,
+) -> Result<Option<Mark>, SnapshotError> {
+    let d = session.dialect();
+    let name = d.literal(name);
+    let taken =
+        session.number(&format!("SELECT count(*) FROM downhaul_mark WHERE name = {name}")).await?;
+    if taken > 0 {
+        return Ok(None);
+    }
+    session
+        .execute(&format!(
+            "INSERT INTO downhaul_mark (name, origin, at, versions, positions, who) VALUES ({name}, {}, {}, {}, {}, {})",
+            d.literal(origin.as_str()),
+            now(d),
+            d.literal(&json(versions)?),
+            d.literal(&json(positions)?),
+            d.literal(who)
+        ))
+        .await?;
+    let row =
+        session.row(&format!("SELECT {COLUMNS} FROM downhaul_mark WHERE name = {name}")).await?;
+    Ok(row.as_ref().map(read).transpose()?)
+}
+
+/// The mark's name, or the next one that is free.
+pub(crate) async fn free(session: &mut dyn Session, name: &str) -> Result<String, SnapshotError> {
+    let d = session.dialect();
+    let start = format!("{name} #");
+    let taken = session
+        .number(&format!(
+            "SELECT count(*) FROM downhaul_mark WHERE name = {} OR substr(name, 1, {}) = {}",
+            d.literal(name),
+            start.chars().count(),
+            d.literal(&start)
+        ))
+        .await?;
+    Ok(if taken == 0 { name.to_owned() } else { format!("{name} #{}", taken + 1) })
+}
+
+/// All marks, oldest first.
+pub(crate) async fn all(session: &mut dyn Session) -> Result<Vec<Mark>, SnapshotError> {
+    let rows = session.rows(&format!("SELECT {COLUMNS} FROM downhaul_mark ORDER BY id")).await?;
+    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+/// Refuses a mark from before the tracking of a table began.
+pub(crate) async fn check_reachable(
+    session: &mut dyn Session,
+    tracked: &Tracked,
+    mark: &Mark,
+) -> Result<(), SnapshotError> {
+    let row = session
+        .row(&format!(
+            "SELECT since_mark, since_at FROM downhaul_tracked WHERE id = {}",
+            tracked.id
+        ))
+        .await?
+        .ok_or_else(|| SnapshotError::CannotTrack(format!("{} is not tracked", tracked.label())))?;
+    if mark.id >= row.number(0)? && mark.positions.contains_key(&tracked.id) {
+        return Ok(());
+    }
+    Err(SnapshotError::OutOfReach {
+        table: tracked.label(),
+        mark: mark.name.clone(),
+        since: row.text(1).to_owned(),
+    })
+}
+
+/// Notes that the history of a table begins now.
+pub(super) async fn begin_anew(
+    session: &mut dyn Session,
+    tracked: &Tracked,
+) -> Result<(), SnapshotError> {
+    let d = session.dialect();
+    session
+        .execute(&format!(
+            "UPDATE downhaul_tracked SET since_mark = (SELECT coalesce(max(id), 0) + 1 FROM downhaul_mark), since_at = {} WHERE id = {}",
+            now(d),
+            tracked.id
+        ))
+        .await?;
+    Ok(())
+}
+
+/// Writes down a restore.
+pub(crate) async fn record(
+    session: &mut dyn Session,
+    id: i64,
+    (target, tables): (&str, &str),
+    (before, after): (&Mark, &Mark),
+    who: &str,
+    undoes: Option<i64>,
+) -> Result<(), SnapshotError> {
+    let d = session.dialect();
+    let undone = undoes.map_or_else(|| "NULL".to_owned(), |id| id.to_string());
+    session
+        .execute(&format!(
+            "INSERT INTO downhaul_restoration (id, at, who, target, before_mark, after_mark, tables, undoes) \
+             VALUES ({id}, {}, {}, {}, {}, {}, {}, {undone})",
+            now(d),
+            d.literal(who),
+            d.literal(target),
+            before.id,
+            after.id,
+            d.literal(tables)
+        ))
+        .await?;
+    if let Some(undone) = undoes {
+        session
+            .execute(&format!(
+                "UPDATE downhaul_restoration SET undone_by = {id} WHERE id = {undone}"
+            ))
+            .await?;
+    }
+    Ok(())
+}
+
+/// Every restore, oldest first.
+pub(crate) async fn restorations(
+    session: &mut dyn Session,
+) -> Result<Vec<Restoration>, SnapshotError> {
+    let rows = session
+        .rows(
+            "SELECT r.id, r.at, r.who, r.target, coalesce(b.name, ''), coalesce(a.name, ''), r.tables, r.undone_by \
+             FROM downhaul_restoration r LEFT JOIN downhaul_mark b ON b.id = r.before_mark \
+             LEFT JOIN downhaul_mark a ON a.id = r.after_mark ORDER BY r.id",
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Restoration {
+                id: row.number(0)?,
+                at: row.text(1).to_owned(),
+                who: row.text(2).to_owned(),
+                target: row.text(3).to_owned(),
+                before: row.text(4).to_owned(),
+                after: row.text(5).to_owned(),
+                tables: serde_json::from_str(row.text(6)).unwrap_or_default(),
+                undone_by: row.opt(7).and_then(|id| id.parse().ok()),
+            })
+        })
+        .collect()
+}

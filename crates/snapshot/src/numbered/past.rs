@@ -1,0 +1,161 @@
+//! What tables were at a mark, as queries over their history. Pure.
+
+use downhaul_syntax::Dialect;
+
+use super::history;
+use crate::history::{Past, ancestor};
+use crate::mark::Mark;
+use crate::track::{self, TrackedColumn};
+
+/// A test that two values differ in any way: by type, or in a byte.
+pub(super) fn differs(left: &str, right: &str) -> String {
+    // `IS NOT` finds 1 and 1.0 to be the same; no collation makes two texts equal.
+    format!("({left} IS NOT {right} COLLATE BINARY OR typeof({left}) <> typeof({right}))")
+}
+
+impl Past<'_> {
+    fn d(&self) -> Dialect {
+        self.tracked.dialect
+    }
+
+    pub(super) fn quoted(&self, column: &TrackedColumn) -> String {
+        self.d().quote(&column.name)
+    }
+
+    /// Quoted key columns.
+    pub(super) fn keys(&self) -> Vec<String> {
+        self.tracked.current().key.iter().map(|k| self.d().quote(k)).collect()
+    }
+
+    /// Rows of the live table against rows of another: by bytes, and so that an index of the live
+    /// table serves, which may have another collation.
+    pub(super) fn match_live(&self, live: &str, other: &str) -> String {
+        self.keys()
+            .iter()
+            .map(|k| {
+                format!("{live}.{k} = {other}.{k} AND {live}.{k} = {other}.{k} COLLATE BINARY")
+            })
+            .collect::<Vec<_>>()
+            .join(" AND ")
+    }
+
+    /// Rows of two tables of ours.
+    pub(super) fn match_own(&self, left: &str, right: &str) -> String {
+        self.keys()
+            .iter()
+            .map(|k| format!("{left}.{k} = {right}.{k}"))
+            .collect::<Vec<_>>()
+            .join(" AND ")
+    }
+
+    /// Events after a mark, in the columns of now.
+    fn numbered_events(&self, mark: &Mark) -> String {
+        let newest = self.tracked.current();
+        let position = mark.positions.get(&self.tracked.id).copied().unwrap_or(0);
+        let branches: Vec<String> = self
+            .tracked
+            .versions
+            .iter()
+            .map(|version| {
+                let columns: String = self
+                    .columns
+                    .iter()
+                    .map(|column| {
+                        let value = ancestor(version, newest, column).map_or_else(
+                            || "NULL".to_owned(),
+                            |old| format!("h.{}", self.d().quote(&old.name)),
+                        );
+                        format!(", {value} AS {}", self.quoted(column))
+                    })
+                    .collect();
+                format!(
+                    "SELECT h.downhaul_pos, h.downhaul_op{columns} FROM {} AS h WHERE h.downhaul_pos > {position}",
+                    history(self.d(), self.tracked.id, version.number),
+                )
+            })
+            .collect();
+        branches.join(" UNION ALL ")
+    }
+
+    /// As [`Past::touched`].
+    pub(super) fn numbered_touched(&self, mark: &Mark) -> String {
+        let columns: String =
+            self.columns.iter().map(|c| format!("{}, ", self.quoted(c))).collect();
+        format!(
+            "SELECT {columns}downhaul_op IN ({images}) AS downhaul_was FROM (SELECT e.*, row_number() OVER (PARTITION BY {keys} ORDER BY downhaul_pos) AS downhaul_nth \
+             FROM ({events}) AS e WHERE downhaul_op IN ({images}, {births})) AS f WHERE downhaul_nth = 1",
+            images = track::IMAGES,
+            births = track::BIRTHS,
+            keys = self.keys().join(", "),
+            events = self.numbered_events(mark),
+        )
+    }
+
+    /// One text for the whole content of a row.
+    pub(super) fn numbered_content(&self, row: &str) -> String {
+        let parts: Vec<String> = self
+            .columns
+            .iter()
+            .map(|c| {
+                let value = format!("{row}.{}", self.quoted(c));
+                // quote() ends a text at its first NUL.
+                format!(
+                    "CASE typeof({value}) WHEN 'text' THEN 't' || hex({value}) WHEN 'blob' THEN 'b' || hex({value}) ELSE quote({value}) END"
+                )
+            })
+            .collect();
+        format!("({})", parts.join(" || ',' || "))
+    }
+
+    /// As [`Past::balance`].
+    pub(super) fn numbered_balance(&self, mark: &Mark) -> String {
+        let columns: String =
+            self.columns.iter().map(|c| format!(", x.{}", self.quoted(c))).collect();
+        format!(
+            "SELECT x.downhaul_content, x.downhaul_net{columns} FROM (SELECT y.*, \
+               sum(CASE WHEN downhaul_op IN ({births}) THEN -1 ELSE 1 END) OVER (PARTITION BY downhaul_content) AS downhaul_net, \
+               row_number() OVER (PARTITION BY downhaul_content) AS downhaul_copy \
+               FROM (SELECT e.*, {content} AS downhaul_content FROM ({events}) AS e WHERE downhaul_op IN ({births}, {deaths})) AS y) AS x \
+             WHERE x.downhaul_copy = 1 AND x.downhaul_net <> 0",
+            content = self.numbered_content("e"),
+            events = self.numbered_events(mark),
+            births = track::BIRTHS,
+            deaths = track::DEATHS,
+        )
+    }
+
+    /// As [`Past::rows`].
+    pub(crate) fn numbered_rows(&self, mark: &Mark) -> String {
+        let list = |row: &str| {
+            self.columns
+                .iter()
+                .map(|c| format!("{row}.{0} AS {0}", self.quoted(c)))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let live = self.tracked.live();
+        if self.tracked.has_key() {
+            return format!(
+                "WITH t AS ({}) SELECT {} FROM {live} AS l WHERE NOT EXISTS (SELECT 1 FROM t WHERE {}) \
+                 UNION ALL SELECT {} FROM t WHERE t.downhaul_was",
+                self.numbered_touched(mark),
+                list("l"),
+                self.match_live("l", "t"),
+                list("t"),
+            );
+        }
+        let content = self.numbered_content("l");
+        format!(
+            "WITH RECURSIVE t AS ({balance}), \
+             n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < (SELECT coalesce(max(downhaul_net), 0) FROM t)) \
+             SELECT {l} FROM (SELECT l.*, {content} AS downhaul_content, \
+               row_number() OVER (PARTITION BY {content}) AS downhaul_copy FROM {live} AS l) AS l \
+             LEFT JOIN t ON t.downhaul_content = l.downhaul_content AND t.downhaul_net < 0 \
+             WHERE t.downhaul_net IS NULL OR l.downhaul_copy > -t.downhaul_net \
+             UNION ALL SELECT {t} FROM t JOIN n ON n.i <= t.downhaul_net WHERE t.downhaul_net > 0",
+            balance = self.numbered_balance(mark),
+            l = list("l"),
+            t = list("t"),
+        )
+    }
+}

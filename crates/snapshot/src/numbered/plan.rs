@@ -1,0 +1,478 @@
+//! What has to change so that tables are again what they were.
+
+use downhaul_engine::Session;
+use downhaul_syntax::{Dialect, Ident};
+
+use super::past::differs;
+use super::{install, sqlite};
+use crate::history::{Past, ancestor};
+use crate::mark::Mark;
+use crate::merge::OnConflict;
+use crate::restore_to::plan::{Plan, Request, TablePlan, tables};
+use crate::store::SnapshotError;
+use crate::track::{Tracked, TrackedColumn};
+
+/// Name of a temporary table about a tracked one.
+pub(super) fn temporary(what: &str, id: i64) -> String {
+    crate::sql::temporary(Dialect::Sqlite, &format!("{what}_{id}"))
+}
+
+/// A value as people read it.
+pub(super) fn text(value: &str) -> String {
+    format!(
+        "CASE WHEN typeof({value}) IN ('blob', 'real') THEN quote({value}) ELSE CAST({value} AS TEXT) END"
+    )
+}
+
+/// Works out what has to change. Within a transaction, which holds the plan.
+pub(crate) async fn plan(
+    session: &mut dyn Session,
+    request: &Request,
+) -> Result<Plan, SnapshotError> {
+    let mut marks = vec![&request.target];
+    marks.extend(&request.until);
+    let (found, unreachable) = tables(session, &request.scope.tables, &marks).await?;
+    let mut plan =
+        Plan { request: request.clone(), tables: Vec::new(), unreachable, forced: Vec::new() };
+    for tracked in found {
+        plan.tables.push(table(session, request, tracked).await?);
+    }
+    Ok(plan)
+}
+
+/// Makes a temporary table of what a table was at a mark: [`Past::touched`] or [`Past::balance`].
+pub(super) async fn read_past(
+    session: &mut dyn Session,
+    name: &str,
+    past: &Past<'_>,
+    mark: &Mark,
+) -> Result<(), SnapshotError> {
+    let keyed = past.tracked.has_key();
+    let newest = past.tracked.current();
+    let mut columns = Vec::new();
+    let mut list = Vec::new();
+    for column in &past.columns {
+        // A value that came from a column of another type becomes what the live one makes of it;
+        // all others stay what they are.
+        let retyped = past.tracked.versions.iter().any(|version| {
+            ancestor(version, newest, column)
+                .is_some_and(|old| !old.ty.eq_ignore_ascii_case(&column.ty))
+        });
+        let ty = if retyped { sqlite::affinity(&column.ty) } else { "BLOB" };
+        columns.push(format!("{} {ty}", past.quoted(column)));
+        list.push(past.quoted(column));
+    }
+    let (own, query, index) = if keyed {
+        (vec!["downhaul_was"], past.numbered_touched(mark), past.keys().join(", "))
+    } else {
+        let own = vec!["downhaul_content", "downhaul_net"];
+        (own, past.numbered_balance(mark), "downhaul_content".to_owned())
+    };
+    columns.extend(own.iter().map(|name| (*name).to_owned()));
+    list.extend(own.iter().map(|name| (*name).to_owned()));
+    session.execute(&format!("DROP TABLE IF EXISTS {name}")).await?;
+    session.execute(&format!("CREATE TABLE {name} ({})", columns.join(", "))).await?;
+    session
+        .execute(&format!(
+            "INSERT INTO {name} ({list}) SELECT {list} FROM ({query})",
+            list = list.join(", ")
+        ))
+        .await?;
+    let local = name.rsplit('.').next().unwrap_or(name);
+    session.execute(&format!("CREATE INDEX {name}_key ON {local} ({index})")).await?;
+    Ok(())
+}
+
+/// Columns on which rows must differ.
+async fn unique_columns(
+    session: &mut dyn Session,
+    tracked: &Tracked,
+) -> Result<Vec<Ident>, SnapshotError> {
+    let Some(shape) = session.table_shape(&tracked.name).await? else { return Ok(Vec::new()) };
+    let (uniques, expressions) = install::uniques(session, &shape).await?;
+    if !expressions.is_empty() {
+        return Ok(tracked.current().columns.iter().map(|c| c.name.clone()).collect());
+    }
+    Ok(uniques.into_iter().flatten().map(|(column, _)| column).collect())
+}
+
+async fn table(
+    session: &mut dyn Session,
+    request: &Request,
+    tracked: Tracked,
+) -> Result<TablePlan, SnapshotError> {
+    let id = tracked.id;
+    let past = Past::new(&tracked, &request.target);
+    let scope = &request.scope;
+    let only_columns = !scope.columns.is_empty();
+    if only_columns && !tracked.has_key() {
+        return Err(SnapshotError::CannotRestore(format!(
+            "{} has no key, so single columns of its rows cannot go back",
+            tracked.label()
+        )));
+    }
+    if let Some(unknown) =
+        scope.columns.iter().find(|name| !past.columns.iter().any(|c| c.name == **name))
+    {
+        return Err(SnapshotError::CannotRestore(format!(
+            "{} has no column {unknown} both at `{}` and now",
+            tracked.label(),
+            request.target.name
+        )));
+    }
+    let wanted: Vec<&TrackedColumn> = past
+        .columns
+        .iter()
+        .copied()
+        .filter(|c| !only_columns || scope.columns.contains(&c.name))
+        .collect();
+    read_past(session, &temporary("was", id), &past, &request.target).await?;
+    let known_until = match &request.until {
+        None => None,
+        Some(mark) => {
+            let later = Past::new(&tracked, mark);
+            read_past(session, &temporary("until", id), &later, mark).await?;
+            Some(later.columns.iter().map(|c| c.name.clone()).collect())
+        }
+    };
+    let unique = unique_columns(session, &tracked).await?;
+    let query = Query {
+        past: &past,
+        id,
+        wanted: wanted.clone(),
+        known_until,
+        policy: request.on_conflict,
+        only_columns,
+        filter: scope.filter.as_deref(),
+        unique: &unique,
+    };
+    let name = temporary("plan", id);
+    session.execute(&format!("DROP TABLE IF EXISTS {name}")).await?;
+    let body = if tracked.has_key() { query.keyed() } else { query.keyless() };
+    session.execute(&format!("CREATE TABLE {name} AS {body}")).await?;
+    let local = name.rsplit('.').next().unwrap_or(&name);
+    let index = if tracked.has_key() { past.keys().join(", ") } else { "downhaul_content".into() };
+    session.execute(&format!("CREATE INDEX {name}_key ON {local} ({index})")).await?;
+    let mut found = TablePlan {
+        columns: wanted.into_iter().cloned().collect(),
+        inserts: 0,
+        updates: 0,
+        deletes: 0,
+        conflicts: 0,
+        moves: 0,
+        changed: Vec::new(),
+        examples: Vec::new(),
+        lost: past.lost.clone(),
+        fixed: Vec::new(),
+        rows: 0,
+        digest: String::new(),
+        tracked: tracked.clone(),
+    };
+    count(session, &mut found, &past).await?;
+    Ok(found)
+}
+
+/// `sum` of a test, 0 over no rows.
+fn times(test: &str) -> String {
+    format!("coalesce(sum(CASE WHEN {test} THEN 1 ELSE 0 END), 0)")
+}
+
+async fn count(
+    session: &mut dyn Session,
+    found: &mut TablePlan,
+    past: &Past<'_>,
+) -> Result<(), SnapshotError> {
+    let name = temporary("plan", found.tracked.id);
+    let counts = if found.tracked.has_key() {
+        format!(
+            "SELECT {}, {}, {}, {}, {} FROM {name}",
+            times("downhaul_action = 'I'"),
+            times("downhaul_action = 'U'"),
+            times("downhaul_action = 'D'"),
+            times("downhaul_conflict"),
+            times("downhaul_action = 'U' AND downhaul_moves")
+        )
+    } else {
+        format!(
+            "SELECT coalesce(sum(CASE WHEN downhaul_net > 0 THEN downhaul_net ELSE 0 END), 0), 0, \
+               coalesce(sum(CASE WHEN downhaul_net < 0 THEN -downhaul_net ELSE 0 END), 0), {}, 0 FROM {name}",
+            times("downhaul_conflict")
+        )
+    };
+    if let Some(row) = session.row(&counts).await? {
+        found.inserts = row.number(0)?;
+        found.updates = row.number(1)?;
+        found.deletes = row.number(2)?;
+        found.conflicts = row.number(3)?;
+        found.moves = row.number(4)?;
+    }
+    if found.tracked.has_key() && found.updates > 0 {
+        let tests: Vec<String> = (0..found.columns.len())
+            .map(|at| times(&format!("instr(downhaul_changed, ',{at},') > 0")))
+            .collect();
+        let row = session
+            .row(&format!("SELECT {} FROM {name} WHERE downhaul_action = 'U'", tests.join(", ")))
+            .await?;
+        if let Some(row) = row {
+            for (at, column) in found.columns.iter().enumerate() {
+                let rows = row.number(at)?;
+                if rows > 0 {
+                    found.changed.push((column.name.to_string(), rows));
+                }
+            }
+        }
+    }
+    if found.conflicts > 0 {
+        let shown =
+            if found.tracked.has_key() { past.keys() } else { vec!["downhaul_content".into()] };
+        let texts: Vec<String> = shown.iter().map(|k| format!("({})", text(k))).collect();
+        let rows = session
+            .rows(&format!(
+                "SELECT {} FROM {name} WHERE downhaul_conflict ORDER BY 1 LIMIT 5",
+                texts.join(" || ', ' || ")
+            ))
+            .await?;
+        found.examples = rows.iter().map(|row| row.text(0).to_owned()).collect();
+    }
+    Ok(())
+}
+
+/// Fills in the fingerprints of a plan.
+pub(crate) async fn fingerprint(
+    session: &mut dyn Session,
+    plan: &mut Plan,
+) -> Result<(), SnapshotError> {
+    for table in &mut plan.tables {
+        let past = Past::new(&table.tracked, &plan.request.target);
+        let mut columns: Vec<String> = if table.tracked.has_key() {
+            vec!["downhaul_action".into(), "downhaul_conflict".into()]
+        } else {
+            vec!["downhaul_net".into()]
+        };
+        columns.extend(past.columns.iter().map(|c| past.quoted(c)));
+        table.digest = session.digest(&temporary("plan", table.tracked.id), &columns).await?;
+    }
+    Ok(())
+}
+
+/// The plan of one table as a query.
+struct Query<'a> {
+    past: &'a Past<'a>,
+    id: i64,
+    /// Columns that come back.
+    wanted: Vec<&'a TrackedColumn>,
+    /// Columns that the past of the second mark has.
+    known_until: Option<Vec<Ident>>,
+    policy: OnConflict,
+    /// Only some columns come back, so no row comes or goes.
+    only_columns: bool,
+    filter: Option<&'a str>,
+    unique: &'a [Ident],
+}
+
+fn any(tests: Vec<String>) -> String {
+    if tests.is_empty() { "0".to_owned() } else { format!("({})", tests.join(" OR ")) }
+}
+
+impl Query<'_> {
+    fn live(&self) -> String {
+        self.past.tracked.live()
+    }
+
+    /// Actions and conflicts by case, as in `merge::row`: condition, action, conflict.
+    fn cases(
+        &self,
+        (base_there, bad_there, now_there): (&str, &str, &str),
+        (take_any, conflict_any): (&str, &str),
+        rows_differ: &dyn Fn(char, char) -> String,
+    ) -> Vec<(String, String, String)> {
+        let left = |otherwise: &str| {
+            if self.policy == OnConflict::RestoreOld {
+                otherwise.to_owned()
+            } else {
+                "'-'".to_owned()
+            }
+        };
+        let mut cases = vec![(
+            format!("{base_there} AND {bad_there} AND {now_there}"),
+            format!("CASE WHEN {take_any} THEN 'U' WHEN {conflict_any} THEN '-' END"),
+            conflict_any.to_owned(),
+        )];
+        if self.only_columns {
+            return cases;
+        }
+        let mut case = |when: String, then: String, conflict: &str| {
+            cases.push((when, then, conflict.to_owned()));
+        };
+        let since = self.known_until.is_some();
+        if since {
+            let touched = rows_differ('w', 'b');
+            case(format!("{base_there} AND {bad_there} AND NOT {touched}"), "NULL".into(), "0");
+            case(format!("{base_there} AND {bad_there}"), left("'I'"), "1");
+            let again = rows_differ('w', 'l');
+            case(format!("{base_there} AND {now_there} AND NOT {again}"), "NULL".into(), "0");
+            case(format!("{base_there} AND {now_there}"), left("'U'"), "1");
+        }
+        case(base_there.to_owned(), "'I'".into(), "0");
+        if since {
+            let written = rows_differ('b', 'l');
+            case(format!("{bad_there} AND {now_there} AND {written}"), left("'D'"), "1");
+        }
+        case(format!("{bad_there} AND {now_there}"), "'D'".into(), "0");
+        cases
+    }
+
+    /// What has to change, of a table with a key: as of PostgreSQL, but `downhaul_changed` is a
+    /// text `,0,2,` of the numbers of changed columns.
+    fn keyed(&self) -> String {
+        let key = self.past.keys();
+        let one = &key[0];
+        let bad_known = format!("m.{one} IS NULL");
+        let bad = |column: &TrackedColumn| {
+            let name = self.past.quoted(column);
+            match &self.known_until {
+                Some(known) if known.contains(&column.name) => {
+                    format!("CASE WHEN {bad_known} THEN l.{name} ELSE m.{name} END")
+                }
+                _ => format!("l.{name}"),
+            }
+        };
+        let (base_there, now_there) = ("w.downhaul_was", format!("l.{one} IS NOT NULL"));
+        let bad_there = if self.known_until.is_some() {
+            format!("(CASE WHEN {bad_known} THEN {now_there} ELSE m.downhaul_was END)")
+        } else {
+            // A reset: whatever is there now is to be undone.
+            now_there.clone()
+        };
+        let restore_old = self.policy == OnConflict::RestoreOld;
+        let mut takes = Vec::new();
+        let mut conflicts = Vec::new();
+        for column in &self.wanted {
+            let name = self.past.quoted(column);
+            let (base, now) = (format!("w.{name}"), format!("l.{name}"));
+            let base_now = differs(&base, &now);
+            if self.known_until.is_none() {
+                takes.push((*column, base_now));
+                continue;
+            }
+            let bad = format!("({})", bad(column));
+            let (base_bad, bad_now) = (differs(&base, &bad), differs(&bad, &now));
+            // As in `merge::column`.
+            conflicts.push(format!("({base_bad} AND {bad_now} AND {base_now})"));
+            takes.push((
+                *column,
+                if restore_old {
+                    format!("({base_bad} AND {base_now})")
+                } else {
+                    format!("({base_bad} AND NOT {bad_now})")
+                },
+            ));
+        }
+        let take_any = any(takes.iter().map(|(_, test)| test.clone()).collect());
+        let conflict_any = any(conflicts);
+        let all = &self.past.columns;
+        let value = |state: char, column: &TrackedColumn| match state {
+            'b' => format!("({})", bad(column)),
+            state => format!("{state}.{}", self.past.quoted(column)),
+        };
+        let rows_differ = |left: char, right: char| {
+            any(all.iter().map(|c| differs(&value(left, c), &value(right, c))).collect())
+        };
+        let cases = self.cases(
+            (base_there, &bad_there, &now_there),
+            (&take_any, &conflict_any),
+            &rows_differ,
+        );
+        let action: String =
+            cases.iter().map(|(when, then, _)| format!(" WHEN {when} THEN {then}")).collect();
+        let conflict: String =
+            cases.iter().map(|(when, _, yes)| format!(" WHEN {when} THEN {yes}")).collect();
+        let whole_base = format!("NOT {bad_there} OR NOT ({now_there})");
+        let targets: String = all
+            .iter()
+            .filter(|c| !key.contains(&self.past.quoted(c)))
+            .map(|column| {
+                let name = self.past.quoted(column);
+                match takes.iter().find(|(c, _)| c.name == column.name) {
+                    // A reset takes every value, whether it differs or not.
+                    Some(_) if self.known_until.is_none() => format!(", w.{name} AS {name}"),
+                    Some((_, take)) => format!(
+                        ", CASE WHEN {whole_base} OR {take} THEN w.{name} ELSE l.{name} END AS {name}"
+                    ),
+                    None => {
+                        format!(", CASE WHEN {now_there} THEN l.{name} ELSE w.{name} END AS {name}")
+                    }
+                }
+            })
+            .collect();
+        let changed: Vec<String> = takes
+            .iter()
+            .enumerate()
+            .map(|(at, (_, take))| format!("CASE WHEN {take} THEN '{at},' ELSE '' END"))
+            .collect();
+        let moves = any(takes
+            .iter()
+            .filter(|(c, _)| self.unique.contains(&c.name))
+            .map(|(_, take)| take.clone())
+            .collect());
+        let keys: Vec<String> = key.iter().map(|k| format!("w.{k} AS {k}")).collect();
+        let middle = if self.known_until.is_some() {
+            let until = temporary("until", self.id);
+            format!(" LEFT JOIN {until} AS m ON {}", self.past.match_own("m", "w"))
+        } else {
+            String::new()
+        };
+        let was = temporary("was", self.id);
+        let filter = self.filter.map_or_else(String::new, |filter| {
+            // On lines of its own: the condition may end with a comment.
+            format!(
+                " AND (w.downhaul_was AND EXISTS (SELECT 1 FROM {was} AS downhaul_row WHERE {} AND (\n{filter}\n)) \
+                 OR {now_there} AND EXISTS (SELECT 1 FROM {} AS downhaul_row WHERE {} AND (\n{filter}\n)))",
+                self.past.match_own("downhaul_row", "w"),
+                self.live(),
+                self.past.match_live("downhaul_row", "w"),
+            )
+        });
+        format!(
+            "SELECT * FROM (SELECT {keys}, CASE{action} END AS downhaul_action, CASE{conflict} ELSE 0 END AS downhaul_conflict, \
+               {base_there} AND {now_there} AND {moves} AS downhaul_moves, ',' || {changed} AS downhaul_changed{targets} \
+             FROM {was} AS w LEFT JOIN {live} AS l ON {join}{middle} WHERE 1{filter}) AS p WHERE downhaul_action IS NOT NULL",
+            keys = keys.join(", "),
+            changed = changed.join(" || "),
+            live = self.live(),
+            join = self.past.match_live("l", "w"),
+        )
+    }
+
+    /// The same for a table without a key, as of PostgreSQL.
+    fn keyless(&self) -> String {
+        let names: Vec<String> = self.past.columns.iter().map(|c| self.past.quoted(c)).collect();
+        let (was, until) = (temporary("was", self.id), temporary("until", self.id));
+        let content = self.past.numbered_content("l");
+        let plain = names.join(", ");
+        let source = if self.known_until.is_some() {
+            format!(
+                "SELECT downhaul_content, sum(n) AS downhaul_net, {plain} FROM \
+                 (SELECT downhaul_content, downhaul_net AS n, {plain} FROM {was} UNION ALL SELECT downhaul_content, -downhaul_net AS n, {plain} FROM {until}) AS u \
+                 GROUP BY downhaul_content"
+            )
+        } else {
+            format!("SELECT downhaul_content, downhaul_net, {plain} FROM {was}")
+        };
+        let columns: Vec<String> = names.iter().map(|n| format!("s.{n} AS {n}")).collect();
+        let filter = self.filter.map_or_else(String::new, |filter| {
+            format!(
+                " AND EXISTS (SELECT 1 FROM ({source}) AS downhaul_row WHERE downhaul_row.downhaul_content = s.downhaul_content AND (\n{filter}\n))"
+            )
+        });
+        format!(
+            "SELECT s.downhaul_content AS downhaul_content, max(s.downhaul_net, -coalesce(n.copies, 0)) AS downhaul_net, coalesce(n.copies, 0) AS downhaul_now, \
+               (-s.downhaul_net - coalesce(n.copies, 0) > 0) AS downhaul_conflict, {columns} \
+             FROM ({source}) AS s LEFT JOIN (SELECT {content} AS content, count(*) AS copies FROM {live} AS l \
+               WHERE {content} IN (SELECT downhaul_content FROM ({source}) AS c) GROUP BY 1) AS n ON n.content = s.downhaul_content \
+             WHERE s.downhaul_net <> 0{filter}",
+            columns = columns.join(", "),
+            live = self.live(),
+        )
+    }
+}

@@ -1,0 +1,241 @@
+//! Tracking on SQLite, as statements. Pure.
+//!
+//! One writer at a time makes the order of events the order of their numbers. What triggers of
+//! SQLite do not show is written down beforehand: rows that `OR REPLACE` removes fire no trigger
+//! (unless `recursive_triggers` is on), so each row that an insert may replace is kept before it.
+//! Cascades of foreign keys do fire triggers; `DELETE` without a condition does too.
+//!
+//! Columns of the history have no type: without an affinity a value stays what it is, text, number
+//! or bytes.
+
+use downhaul_syntax::{Dialect, Ident};
+
+use super::history;
+use crate::track::{Event, Tracked, Version};
+
+const D: Dialect = Dialect::Sqlite;
+
+/// Columns that one statement can carry: expressions grow with them, and have a depth of 1,000
+/// at most (limits.html §4).
+pub const MOST_COLUMNS: usize = 400;
+
+/// What tracking needs beside the history.
+pub const TABLES: [&str; 3] = [
+    "CREATE TABLE downhaul_tracked (id INTEGER PRIMARY KEY AUTOINCREMENT, table_name TEXT NOT NULL, since_mark INTEGER NOT NULL, \
+     since_at TEXT NOT NULL, detail TEXT NOT NULL)",
+    "CREATE TABLE downhaul_mark (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, origin TEXT NOT NULL, at TEXT NOT NULL, \
+     versions TEXT NOT NULL, positions TEXT NOT NULL, who TEXT NOT NULL)",
+    "CREATE TABLE downhaul_restoration (id INTEGER PRIMARY KEY, at TEXT NOT NULL, who TEXT NOT NULL, target TEXT NOT NULL, \
+     before_mark INTEGER NOT NULL, after_mark INTEGER NOT NULL, tables TEXT NOT NULL, undoes INTEGER, undone_by INTEGER)",
+];
+
+/// A rule by which two rows may not be the same: columns with their collations.
+pub type Unique = Vec<(Ident, String)>;
+
+/// Event of a row that an insert may replace, where rows are counted: it counts once it is known
+/// that the row went.
+const PROBE: char = 'P';
+
+/// Statements that make the history table of the current version. `from`: the last number given to
+/// an event of an older one.
+#[must_use]
+pub fn create_history(tracked: &Tracked, from: i64) -> Vec<String> {
+    let version = tracked.current();
+    let table = history(D, tracked.id, version.number);
+    let columns: String =
+        version.columns.iter().map(|c| format!(", {}", D.quote(&c.name))).collect();
+    let mut statements = vec![
+        format!(
+            "CREATE TABLE {table} (downhaul_pos INTEGER PRIMARY KEY AUTOINCREMENT, downhaul_op TEXT NOT NULL, downhaul_row INTEGER{columns})"
+        ),
+        format!("INSERT INTO sqlite_sequence (name, seq) VALUES ('{table}', {from})"),
+    ];
+    if version.key.is_empty() {
+        statements.push(format!(
+            "CREATE INDEX {table}_probe ON {table} (downhaul_row) WHERE downhaul_op = '{PROBE}'"
+        ));
+    }
+    statements
+}
+
+/// Name of the column that numbers the rows, hidden by none of the table's own.
+pub(super) fn row_number(version: &Version) -> &'static str {
+    ["rowid", "_rowid_", "oid"]
+        .into_iter()
+        .find(|name| !version.columns.iter().any(|c| c.name.as_str().eq_ignore_ascii_case(name)))
+        .unwrap_or("rowid")
+}
+
+fn names(version: &Version, only_key: bool) -> (String, impl Fn(&str) -> String) {
+    let columns: Vec<String> = version
+        .columns
+        .iter()
+        .filter(|c| !only_key || version.key.contains(&c.name))
+        .map(|c| D.quote(&c.name))
+        .collect();
+    let list: String = columns.iter().map(|c| format!(", {c}")).collect();
+    (list, move |row: &str| columns.iter().map(|c| format!(", {row}.{c}")).collect())
+}
+
+/// The triggers of the current version: name and definition.
+#[must_use]
+pub fn triggers(tracked: &Tracked, uniques: &[Unique]) -> Vec<(String, String)> {
+    let version = tracked.current();
+    let keyed = !version.key.is_empty();
+    let table = D.quote_name(&tracked.name);
+    let log = history(D, tracked.id, version.number);
+    let (all, values) = names(version, false);
+    let (keys, key_values) = names(version, true);
+    let mut triggers = Vec::new();
+    let mut trigger = |letter: &str, when: &str, condition: &str, body: String| {
+        let name = format!("downhaul_track_{}_{letter}", tracked.id);
+        let condition =
+            if condition.is_empty() { String::new() } else { format!(" WHEN {condition}") };
+        triggers.push((
+            name.clone(),
+            format!(
+                "CREATE TRIGGER {name} {when} ON {table} FOR EACH ROW{condition} BEGIN {body} END"
+            ),
+        ));
+    };
+    let image = |event: Event| {
+        format!(
+            "INSERT INTO {log} (downhaul_op{all}) VALUES ('{}'{});",
+            event.letter(),
+            values("OLD")
+        )
+    };
+    let row = row_number(version);
+    // Rows that would break a rule if the new one came.
+    let in_the_way = |unique: &Unique| {
+        let same: Vec<String> = unique
+            .iter()
+            .map(|(column, collation)| {
+                let name = D.quote(column);
+                format!("o.{name} COLLATE {} = NEW.{name}", D.quote_str(collation))
+            })
+            .collect();
+        let (op, number) = if keyed {
+            (Event::Updated.letter(), "NULL".to_owned())
+        } else {
+            (PROBE, format!("o.{row}"))
+        };
+        format!(
+            "INSERT INTO {log} (downhaul_op, downhaul_row{all}) SELECT '{op}', {number}{} FROM {table} AS o WHERE {};",
+            values("o"),
+            same.join(" AND ")
+        )
+    };
+    let differs = |column: &Ident| {
+        let name = D.quote(column);
+        format!(
+            "NEW.{name} IS NOT OLD.{name} COLLATE BINARY OR typeof(NEW.{name}) <> typeof(OLD.{name})"
+        )
+    };
+    if !uniques.is_empty() {
+        trigger("bi", "BEFORE INSERT", "", uniques.iter().map(in_the_way).collect());
+    }
+    for (number, unique) in uniques.iter().enumerate() {
+        let changed: Vec<String> = unique.iter().map(|(column, _)| differs(column)).collect();
+        trigger(&format!("bu{number}"), "BEFORE UPDATE", &changed.join(" OR "), in_the_way(unique));
+    }
+    let born = |event: Event, list: &str, values: String| {
+        format!("INSERT INTO {log} (downhaul_op{list}) VALUES ('{}'{values});", event.letter())
+    };
+    if keyed {
+        // Before, so that what nested statements do comes after it.
+        trigger("u", "BEFORE UPDATE", "", image(Event::Updated));
+        trigger("d", "BEFORE DELETE", "", image(Event::Deleted));
+        let changed: Vec<String> = version.key.iter().map(differs).collect();
+        trigger(
+            "k",
+            "AFTER UPDATE",
+            &changed.join(" OR "),
+            born(Event::KeyBorn, &keys, key_values("NEW")),
+        );
+        trigger("i", "AFTER INSERT", "", born(Event::Born, &keys, key_values("NEW")));
+    } else {
+        let settle = if uniques.is_empty() {
+            String::new()
+        } else {
+            format!(
+                " UPDATE {log} SET downhaul_op = '{0}' WHERE downhaul_op = '{PROBE}' AND (downhaul_row = NEW.{row} \
+                 OR NOT EXISTS (SELECT 1 FROM {table} AS o WHERE o.{row} = downhaul_row)); \
+                 DELETE FROM {log} WHERE downhaul_op = '{PROBE}';",
+                Event::Deleted.letter()
+            )
+        };
+        let fresh = born(Event::Born, &all, values("NEW"));
+        // The row itself is in its own way where it changes: what it was is written below.
+        let own = if uniques.is_empty() {
+            String::new()
+        } else {
+            format!(
+                "DELETE FROM {log} WHERE downhaul_op = '{PROBE}' AND downhaul_row = OLD.{row}; "
+            )
+        };
+        trigger("u", "AFTER UPDATE", "", format!("{own}{} {fresh}{settle}", image(Event::Deleted)));
+        trigger("d", "AFTER DELETE", "", format!("{own}{}", image(Event::Deleted)));
+        trigger("i", "AFTER INSERT", "", format!("{fresh}{settle}"));
+    }
+    triggers
+}
+
+/// Statement that writes down every row of the table in one of its forms.
+#[must_use]
+pub fn copy_all(tracked: &Tracked, version: &Version, event: Event) -> String {
+    let only_key = event == Event::Born && !version.key.is_empty();
+    let (mut names, mut values) = (String::new(), String::new());
+    for column in &version.columns {
+        if only_key && !version.key.contains(&column.name) {
+            continue;
+        }
+        let now = tracked.current().columns.iter().find(|c| c.number == column.number);
+        names.push_str(&format!(", {}", D.quote(&column.name)));
+        values.push_str(&format!(", t.{}", D.quote(&now.unwrap_or(column).name)));
+    }
+    format!(
+        "INSERT INTO {} (downhaul_op{names}) SELECT '{}'{values} FROM {} AS t",
+        history(D, tracked.id, version.number),
+        event.letter(),
+        D.quote_name(&tracked.name)
+    )
+}
+
+/// The affinity of a column of this type (datatype3.html §3.1).
+#[must_use]
+pub fn affinity(ty: &str) -> &'static str {
+    let ty = ty.to_ascii_uppercase();
+    let has = |part: &str| ty.contains(part);
+    if has("INT") {
+        "INTEGER"
+    } else if has("CHAR") || has("CLOB") || has("TEXT") {
+        "TEXT"
+    } else if has("BLOB") || ty.is_empty() {
+        "BLOB"
+    } else if has("REAL") || has("FLOA") || has("DOUB") {
+        "REAL"
+    } else {
+        "NUMERIC"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn affinities() {
+        for (ty, expect) in [
+            ("INT", "INTEGER"),
+            ("CHARINT", "INTEGER"),
+            ("varchar(9)", "TEXT"),
+            ("", "BLOB"),
+            ("double precision", "REAL"),
+            ("decimal(10,2)", "NUMERIC"),
+            ("DATETIME", "NUMERIC"),
+        ] {
+            assert_eq!(affinity(ty), expect, "{ty}");
+        }
+    }
+}
