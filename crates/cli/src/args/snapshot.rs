@@ -40,7 +40,7 @@ pub enum SnapshotCommand {
 /// The database.
 #[derive(Clone, Debug, Args)]
 pub struct Database {
-    /// Database: `postgres://user@host/db`. Prefer the environment variable: arguments are visible
+    /// Database: `postgres://user@host/db` or `sqlite:path`. Prefer the environment variable: arguments are visible
     /// to every user of the machine
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,

@@ -132,6 +132,7 @@ pub(crate) async fn intend(
         ));
     }
     Ok(Intent {
+        dialect: d,
         shape,
         facts,
         capture: Capture::Row,

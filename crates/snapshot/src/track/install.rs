@@ -17,6 +17,8 @@ const MOST_COLUMNS: usize = 1596;
 /// What a table will cost, before it is tracked.
 #[derive(Clone, Debug)]
 pub struct Intent {
+    /// Engine.
+    pub dialect: Dialect,
     /// The table.
     pub shape: TableShape,
     /// What is known of it.
@@ -150,7 +152,7 @@ pub async fn intend(
         );
     }
     let chosen = wish == Some(capture);
-    Ok(Intent { shape, facts, capture, chosen, reason, warnings })
+    Ok(Intent { dialect: D, shape, facts, capture, chosen, reason, warnings })
 }
 
 /// The form that a table has now.

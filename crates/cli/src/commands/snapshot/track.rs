@@ -95,10 +95,7 @@ pub(super) async fn track(args: &TrackArgs, ui: &Ui) -> Result<Code, CliError> {
         return Ok(Code::Clean);
     }
     if !intents.is_empty() {
-        for note in [
-            "TRUNCATE copies the rows first, and is refused in REPEATABLE READ and SERIALIZABLE transactions",
-            "change columns with `downhaul up` alone: after a column is dropped or renamed by hand every write to its table fails, until `downhaul snapshot track TABLE` is run again",
-        ] {
+        for note in notes(intents[0].dialect) {
             ui.line(format!("  {} {note}", paint(Style::Warn, "note")));
         }
     }
@@ -135,6 +132,19 @@ pub(super) async fn track(args: &TrackArgs, ui: &Ui) -> Result<Code, CliError> {
     result
 }
 
+/// What to know before any table of this engine is tracked.
+fn notes(dialect: Dialect) -> &'static [&'static str] {
+    match dialect {
+        Dialect::Sqlite => &[
+            "change columns with `downhaul up` alone: while a table is tracked SQLite refuses to drop a column by hand, and a table rebuilt by hand loses its triggers, until `downhaul snapshot track TABLE` is run again",
+        ],
+        _ => &[
+            "TRUNCATE copies the rows first, and is refused in REPEATABLE READ and SERIALIZABLE transactions",
+            "change columns with `downhaul up` alone: after a column is dropped or renamed by hand every write to its table fails, until `downhaul snapshot track TABLE` is run again",
+        ],
+    }
+}
+
 /// What tracking a table will cost, from what was measured (docs/benchmarks.md).
 fn cost(intent: &Intent, ui: &Ui) {
     let facts = &intent.facts;
@@ -149,9 +159,10 @@ fn cost(intent: &Intent, ui: &Ui) {
         bytes(facts.bytes),
         intent.reason
     ));
-    let (bulk, single) = match intent.capture {
-        Capture::Statement => ("1.3", "1.5"),
-        Capture::Row => ("2.1", "1.3"),
+    let (bulk, single) = match (intent.dialect, intent.capture) {
+        (Dialect::Sqlite, _) => ("3", "2"),
+        (_, Capture::Statement) => ("1.3", "1.5"),
+        (_, Capture::Row) => ("2.1", "1.3"),
     };
     // A tuple header, and what we add to each row.
     let each = if facts.rows > 0 { facts.bytes / facts.rows + 24 } else { 100 };

@@ -1,0 +1,271 @@
+//! The promise: on SQLite too, tracked tables come back to any mark, in the way a person asks for.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
+use downhaul::exit_code::Code;
+use downhaul_kit::{Outcome, Program, Session, SqliteFile};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
+
+fn check(outcome: &Outcome, code: Code, wanted: &[&str]) {
+    assert_eq!(outcome.code, Some(code as i32), "{outcome}");
+    for text in wanted {
+        assert!(
+            outcome.stdout.contains(text) || outcome.stderr.contains(text),
+            "`{text}` is missing in\n{outcome}"
+        );
+    }
+}
+
+/// Every value of a table, with its type.
+async fn rows(session: &mut Session, table: &str, columns: &[&str]) -> Vec<String> {
+    let texts: Vec<String> =
+        columns.iter().map(|c| format!("typeof({c}) || ' ' || quote({c})")).collect();
+    let found = session
+        .rows(&format!("SELECT {} AS r FROM {table} ORDER BY 1", texts.join(" || ', ' || ")))
+        .await;
+    found.into_iter().map(|row| row[0].clone().unwrap()).collect()
+}
+
+const CUSTOMERS: [&str; 4] = ["id", "name", "email", "credit"];
+const ORDERS: [&str; 3] = ["id", "customer", "note"];
+const LOG: [&str; 2] = ["at", "what"];
+
+async fn shop(file: &SqliteFile) -> (Program, Session) {
+    let program = Program::new(PROGRAM).database(file.url());
+    let mut session = Session::connect(&file.url()).await;
+    session
+        .run(
+            "PRAGMA foreign_keys = ON; \
+             CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL, email TEXT UNIQUE, credit NUMERIC); \
+             CREATE TABLE orders (id INTEGER PRIMARY KEY AUTOINCREMENT, customer INT NOT NULL REFERENCES customers ON DELETE CASCADE, note TEXT); \
+             CREATE TABLE log (at INT, what); \
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9) \
+               INSERT INTO customers SELECT i, 'c' || i, 'c' || i || '@x', i FROM n; \
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20) \
+               INSERT INTO orders (customer, note) SELECT 1 + i % 9, 'n' || i FROM n; \
+             INSERT INTO log VALUES (1, 'a'), (1, 'a'), (2, NULL);",
+        )
+        .await;
+    (program, session)
+}
+
+#[tokio::test]
+async fn a_day_with_a_bad_release() {
+    let file = SqliteFile::new();
+    let (program, mut db) = shop(&file).await;
+    check(&program.run(&["snapshot", "status"]), Code::Clean, &["no table is tracked"]);
+    check(
+        &program.run(&["snapshot", "track", "--all"]),
+        Code::Findings,
+        &[
+            "customers",
+            "row triggers",
+            "history grows",
+            "SQLite refuses to drop a column",
+            "add --yes",
+        ],
+    );
+    check(
+        &program.run(&["snapshot", "track", "--all", "--yes"]),
+        Code::Clean,
+        &["3 tables tracked"],
+    );
+    check(&program.run(&["snapshot", "mark", "lunch"]), Code::Clean, &["mark `lunch` made"]);
+    check(&program.run(&["snapshot", "mark", "lunch"]), Code::Usage, &["already"]);
+    let customers = rows(&mut db, "customers", &CUSTOMERS).await;
+    let orders = rows(&mut db, "orders", &ORDERS).await;
+    let log = rows(&mut db, "log", &LOG).await;
+
+    // Cascades, unique values that change places, and one that a REPLACE takes.
+    db.run(
+        "UPDATE customers SET credit = 0; DELETE FROM customers WHERE id = 3; \
+         UPDATE customers SET email = NULL WHERE id = 1; UPDATE customers SET email = 'c1@x' WHERE id = 2; \
+         UPDATE customers SET email = 'c2@x' WHERE id = 1; \
+         DELETE FROM orders WHERE customer = 9; INSERT OR REPLACE INTO customers VALUES (12, 'new', 'c9@x', 1); \
+         INSERT INTO orders (customer, note) VALUES (1, 'new'); UPDATE log SET what = 'b' WHERE at = 1; \
+         INSERT INTO log VALUES (3, x'00')",
+    )
+    .await;
+    let bad = rows(&mut db, "customers", &CUSTOMERS).await;
+
+    check(
+        &program.run(&["snapshot", "diff", "lunch"]),
+        Code::Clean,
+        &[
+            "customers: 1 row inserted, 7 rows updated, 2 rows deleted",
+            "credit in 7 rows",
+            "orders: 1 row inserted, 5 rows deleted",
+            "~ id=1  email: c1@x → c2@x",
+            "X'00'",
+        ],
+    );
+    check(
+        &program.run(&["snapshot", "show", "customers", "--as-of", "lunch", "--where", "id = 3"]),
+        Code::Clean,
+        &["c3@x"],
+    );
+    check(
+        &program.run(&["snapshot", "show", "customers", "--as-of", "lunch", "--view"]),
+        Code::Clean,
+        &["downhaul_customers_at_1"],
+    );
+    assert_eq!(rows(&mut db, "downhaul_customers_at_1", &CUSTOMERS).await, customers);
+    db.run("DROP VIEW downhaul_customers_at_1").await;
+    check(
+        &program.run(&["snapshot", "restore", "--to", "lunch"]),
+        Code::Clean,
+        &[
+            "customers: 7 rows changed, 2 rows put back, 1 row taken out",
+            "preview: nothing was changed",
+        ],
+    );
+    assert_eq!(rows(&mut db, "customers", &CUSTOMERS).await, bad);
+    // Its orders would point to nothing.
+    check(
+        &program.run(&["snapshot", "restore", "--to", "lunch", "--table", "orders", "--yes"]),
+        Code::SnapshotNotSound,
+        &["would point to nothing"],
+    );
+    check(
+        &program.run(&["snapshot", "restore", "--to", "lunch", "--yes"]),
+        Code::Clean,
+        &["restored to `lunch`", "all as they should be", "this is restore 1"],
+    );
+    assert_eq!(rows(&mut db, "customers", &CUSTOMERS).await, customers);
+    assert_eq!(rows(&mut db, "orders", &ORDERS).await, orders);
+    assert_eq!(rows(&mut db, "log", &LOG).await, log);
+    check(&program.run(&["snapshot", "restore", "--undo", "--yes"]), Code::Clean, &["restore 2"]);
+    assert_eq!(rows(&mut db, "customers", &CUSTOMERS).await, bad);
+    check(&program.run(&["snapshot", "restore", "--undo", "--yes"]), Code::Clean, &["restore 3"]);
+    assert_eq!(rows(&mut db, "customers", &CUSTOMERS).await, customers);
+    check(
+        &program.run(&["snapshot", "status"]),
+        Code::Clean,
+        &["customers", "reaches back to mark `lunch`"],
+    );
+    check(
+        &program.run(&["snapshot", "prune", "--before", "after restore 2", "--yes"]),
+        Code::Clean,
+        &["events dropped"],
+    );
+    check(
+        &program.run(&["snapshot", "restore", "--to", "lunch"]),
+        Code::Usage,
+        &["no mark `lunch`"],
+    );
+    check(
+        &program.run(&["snapshot", "restore", "--to", "after restore 2", "--yes"]),
+        Code::Clean,
+        &["restored"],
+    );
+    assert_eq!(rows(&mut db, "customers", &CUSTOMERS).await, bad);
+    check(
+        &program.run(&["snapshot", "untrack", "--all", "--yes"]),
+        Code::Clean,
+        &["3 tables no longer tracked"],
+    );
+    assert_eq!(
+        db.value("SELECT count(*) FROM sqlite_schema WHERE name GLOB 'downhaul_track_*' OR name GLOB 'downhaul_log_*'").await.as_deref(),
+        Some("0")
+    );
+}
+
+#[tokio::test]
+async fn what_was_written_since_is_kept() {
+    let file = SqliteFile::new();
+    let (program, mut db) = shop(&file).await;
+    check(&program.run(&["snapshot", "track", "customers", "--yes"]), Code::Clean, &["1 table"]);
+    check(&program.run(&["snapshot", "mark", "a"]), Code::Clean, &[]);
+    db.run("UPDATE customers SET credit = 100; DELETE FROM customers WHERE id = 9").await;
+    check(&program.run(&["snapshot", "mark", "b"]), Code::Clean, &[]);
+    // Another column; the same column; a new row.
+    db.run(
+        "UPDATE customers SET name = 'later' WHERE id = 1; UPDATE customers SET credit = 7 WHERE id = 2; \
+         INSERT INTO customers VALUES (20, 'kept', NULL, 1)",
+    )
+    .await;
+    let restore = ["snapshot", "restore", "--to", "a", "--keep-since", "b"];
+    check(&program.run(&restore), Code::Clean, &["1 row changed again since", "(2)"]);
+    let mut refused = restore.to_vec();
+    refused.push("--yes");
+    check(&program.run(&refused), Code::Findings, &["customers: (2)"]);
+    let mut kept = refused.clone();
+    kept.extend(["--on-conflict", "keep-new"]);
+    check(&program.run(&kept), Code::Clean, &["restored"]);
+    let now = rows(&mut db, "customers", &["id", "name", "credit"]).await;
+    for row in [
+        "integer 1, text 'later', integer 1",
+        "integer 2, text 'c2', integer 7",
+        "integer 3, text 'c3', integer 3",
+        "integer 9, text 'c9', integer 9",
+        "integer 20, text 'kept', integer 1",
+    ] {
+        assert!(now.contains(&row.to_owned()), "{row} is missing in {now:#?}");
+    }
+    // Some rows, some columns.
+    db.run("UPDATE customers SET credit = -1, name = 'x'").await;
+    check(
+        &program.run(&[
+            "snapshot",
+            "restore",
+            "--to",
+            "a",
+            "--where",
+            "id = 4 -- one",
+            "--columns",
+            "credit",
+            "--yes",
+        ]),
+        Code::Clean,
+        &["1 row changed"],
+    );
+    let now = rows(&mut db, "customers", &["id", "name", "credit"]).await;
+    assert!(now.contains(&"integer 4, text 'x', integer 4".to_owned()), "{now:#?}");
+    assert!(now.contains(&"integer 5, text 'x', integer -1".to_owned()), "{now:#?}");
+}
+
+#[tokio::test]
+async fn what_is_done_by_hand_is_told() {
+    let file = SqliteFile::new();
+    let (program, mut db) = shop(&file).await;
+    check(&program.run(&["snapshot", "track", "--all", "--yes"]), Code::Clean, &[]);
+    check(&program.run(&["snapshot", "mark", "m"]), Code::Clean, &[]);
+    assert!(db.try_run("ALTER TABLE customers DROP COLUMN credit").await.is_err());
+    // Renaming by hand is followed; the history stays.
+    db.run("ALTER TABLE log RENAME TO diary; INSERT INTO diary VALUES (9, 'z')").await;
+    check(&program.run(&["snapshot", "status"]), Code::Drift, &["renamed by hand"]);
+    check(&program.run(&["snapshot", "track", "diary", "--yes"]), Code::Clean, &[]);
+    check(&program.run(&["snapshot", "diff", "m"]), Code::Clean, &["diary: 1 row inserted"]);
+    // A rebuild by hand loses the triggers, and nobody knows what was written then.
+    db.run(
+        "CREATE TABLE n (at INT, what); INSERT INTO n SELECT * FROM diary; DROP TABLE diary; ALTER TABLE n RENAME TO diary",
+    )
+    .await;
+    check(&program.run(&["snapshot", "status"]), Code::Drift, &["triggers are missing"]);
+    check(
+        &program.run(&["snapshot", "restore", "--to", "m", "--table", "diary"]),
+        Code::Findings,
+        &["changed by hand"],
+    );
+    check(
+        &program.run(&["snapshot", "track", "diary", "--yes"]),
+        Code::Clean,
+        &["the history of diary begins anew"],
+    );
+    check(
+        &program.run(&["snapshot", "restore", "--to", "m", "--table", "diary"]),
+        Code::SnapshotNotSound,
+        &["begins at"],
+    );
+    // A rule over an expression: what a REPLACE takes because of it is not seen, and that is said.
+    db.run("CREATE TABLE e (id INTEGER PRIMARY KEY, t TEXT); CREATE UNIQUE INDEX lower_t ON e (lower(t))")
+        .await;
+    check(
+        &program.run(&["snapshot", "track", "e"]),
+        Code::Findings,
+        &["lower_t, which is over an expression", "recursive_triggers"],
+    );
+    db.run("CREATE VIRTUAL TABLE f USING fts5(a)").await;
+    check(&program.run(&["snapshot", "track", "f"]), Code::Findings, &["it is virtual"]);
+}
