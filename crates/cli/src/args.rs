@@ -99,6 +99,8 @@ pub enum Command {
     Up(UpArgs),
     /// Take migrations back, with the data that they destroyed
     Down(DownArgs),
+    /// Go back to what a release of the application ran on: schema and data, new rows kept
+    Revert(RevertArgs),
     /// Show what `up` would do: statements, locks, what breaks, what is lost and kept
     Plan(PlanArgs),
     /// Take the last migration back and apply it again
@@ -305,6 +307,32 @@ pub struct DownArgs {
     #[arg(long, short)]
     pub yes: bool,
     /// Show what would be done, and stop
+    #[arg(long)]
+    pub preview: bool,
+    /// Use down files that were changed after their migration was applied
+    #[arg(long)]
+    pub use_edited_down: bool,
+    /// Hooks.
+    #[command(flatten)]
+    pub hooks: HookArgs,
+    /// How to wait.
+    #[command(flatten)]
+    pub waiting: Waiting,
+}
+
+/// `revert`.
+#[derive(Debug, Args)]
+pub struct RevertArgs {
+    /// Where migrations and database are.
+    #[command(flatten)]
+    pub place: Place,
+    /// The release, as it was named with `up --release`
+    #[arg(long, value_name = "NAME")]
+    pub to_release: String,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Say whether the release can live with the result, show what would be done, and stop
     #[arg(long)]
     pub preview: bool,
     /// Use down files that were changed after their migration was applied

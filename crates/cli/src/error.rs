@@ -234,6 +234,9 @@ impl From<RunError> for CliError {
                     crate::lint::shown(archive),
                     crate::lint::shown(archive)
                 )),
+            RunError::BehindRelease { ref head, .. } => Self::new(Code::Findings, message)
+                .state("nothing was changed")
+                .hint(format!("`downhaul up --to {head}` brings the schema there")),
             RunError::WithinSquash { .. } => Self::new(Code::Findings, message)
                 .state("nothing was changed")
                 .hint("it can be taken back as a whole only: name a version before or behind it"),

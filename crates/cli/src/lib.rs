@@ -45,6 +45,7 @@ fn run(cli: &Cli, ui: &ui::Ui) -> Result<exit_code::Code, CliError> {
         Command::Status(args) => block_on(commands::status::run(&cli.global, args, ui)),
         Command::Up(args) => block_on(commands::up::run(&cli.global, args, ui)),
         Command::Down(args) => block_on(commands::down::run(&cli.global, args, ui)),
+        Command::Revert(args) => block_on(commands::revert::run(&cli.global, args, ui)),
         Command::Plan(args) => block_on(commands::plan::run(&cli.global, args, ui)),
         Command::Redo(args) => block_on(commands::redo::run(&cli.global, args, ui)),
         Command::Snapshot(args) => block_on(commands::snapshot::run(args, ui)),

@@ -13,7 +13,7 @@ use crate::error::CliError;
 use crate::ui::{Style, Ui, count, duration, paint, thousands};
 
 /// What could not go back, and why.
-fn left_behind(restored: &Restored) -> Vec<String> {
+pub(crate) fn left_behind(restored: &Restored) -> Vec<String> {
     let reasons = [
         (restored.orphans, "deleted since"),
         (restored.conflicts, "replaced or changed since"),

@@ -10,7 +10,7 @@ use downhaul_plan::{
 use crate::apply::{self, Applied, KeptSummary, Work};
 use crate::journal::{JournalEntry, MigrationState, RestorePoint};
 use crate::up::text_diff;
-use crate::{Event, Observer, Prepared, RunError, Runner, squash};
+use crate::{Event, Observer, Prepared, RunError, Runner, footing, squash};
 
 /// Which applied migrations are taken back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,12 @@ pub struct PlannedDown {
 }
 
 impl PlannedDown {
+    /// Text of its up as it ran.
+    #[must_use]
+    pub fn up_sql(&self) -> &str {
+        &self.entry.up_sql
+    }
+
     /// When it was applied (UTC).
     #[must_use]
     pub fn applied_at(&self) -> &str {
@@ -69,6 +75,10 @@ impl Runner {
         series: &Series,
         selection: &DownSelection,
     ) -> Result<DownPlan, RunError> {
+        let release = match selection {
+            DownSelection::ToRelease(release) => Some(release.as_str()),
+            _ => None,
+        };
         let selection = &match selection {
             DownSelection::ToRelease(release) => DownSelection::To(
                 self.journal
@@ -83,6 +93,10 @@ impl Runner {
         if let DownSelection::To(version) = selection
             && !entries.iter().any(|e| e.version == *version)
         {
+            if let Some(release) = release {
+                let newest = entries.last().map(|e| &e.version);
+                return Err(footing::behind(release, version, newest));
+            }
             let within = |e: &&JournalEntry| e.squashed.contains(version);
             return Err(match entries.iter().find(within) {
                 Some(entry) => {

@@ -121,6 +121,16 @@ pub enum RunError {
         /// The squash.
         squash: String,
     },
+    /// What a release ran on is not applied any more.
+    #[error("{release} ran on {head}, which is not applied here: the newest is {newest}")]
+    BehindRelease {
+        /// The release.
+        release: String,
+        /// What it ran on.
+        head: Version,
+        /// What is the newest now.
+        newest: String,
+    },
     /// No such version.
     #[error("there is no migration {0}")]
     UnknownVersion(Version),

@@ -30,6 +30,11 @@ pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliE
         let mut plan = runner.plan_down(&site.series, &selection).await?;
         if plan.migrations.is_empty() {
             ui.line(match &args.to_time {
+                None if args.to_release.is_some() => format!(
+                    "{}: {} ran on what is applied now; nothing is applied that could be taken back",
+                    site.target,
+                    args.to_release.as_deref().unwrap_or_default()
+                ),
                 Some(time) => format!("{}: nothing was applied after {time}", site.target),
                 None => format!("{}: nothing is applied that could be taken back", site.target),
             });
@@ -40,6 +45,14 @@ pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliE
             paint(Style::Bold, &site.target),
             count(plan.migrations.len() as u64, "migration")
         ));
+        let footing = match &args.to_release {
+            Some(release) => {
+                let footing = runner.footing(release, &plan).await?;
+                super::revert::verdict(release, &footing, &plan, ui);
+                Some((release.as_str(), footing))
+            }
+            None => None,
+        };
         if args.preview {
             preview(&plan, args.to_time.is_some(), ui);
             return Ok(Code::Clean);
@@ -73,6 +86,9 @@ pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliE
             count(done.len() as u64, "migration"),
             duration(started.elapsed())
         ));
+        if let Some((release, footing)) = &footing {
+            super::revert::report(release, footing, &done, ui);
+        }
         Ok(Code::Clean)
     }
     .await;

@@ -18,6 +18,7 @@ pub mod new;
 pub mod plan;
 pub mod redo;
 pub mod repair;
+pub mod revert;
 pub mod rules;
 pub mod schema;
 pub mod snapshot;

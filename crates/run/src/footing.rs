@@ -1,0 +1,115 @@
+//! What a release of the application ran on, and what stands between that and what going back
+//! leaves.
+
+use downhaul_plan::Version;
+use downhaul_snapshot::losses;
+use downhaul_syntax::{DirectiveKind, parse_script};
+
+use crate::{DownPlan, Operation, RunError, Runner};
+
+/// What a release ran on, seen from now.
+#[derive(Clone, Debug)]
+pub struct Footing {
+    /// The newest migration that was applied when it went out: `0007_slim_customers`.
+    pub head: String,
+    /// The run that says so.
+    pub run: Operation,
+    /// Releases that went out later, oldest first: they need what goes.
+    pub later: Vec<String>,
+    /// Migrations that were applied since, below the head: the release never saw them, and they stay.
+    pub strangers: Vec<String>,
+    /// Parts of the schema that somebody changed behind the journal's back.
+    pub drift: Vec<String>,
+    /// What was destroyed since and is not kept: migration and table.
+    pub not_kept: Vec<(String, String)>,
+}
+
+impl Footing {
+    /// The schema that comes out is the one that the release knew.
+    #[must_use]
+    pub fn is_the_same(&self) -> bool {
+        self.strangers.is_empty() && self.drift.is_empty()
+    }
+}
+
+impl Runner {
+    /// What a release ran on, given the way back to it.
+    pub async fn footing(&mut self, release: &str, plan: &DownPlan) -> Result<Footing, RunError> {
+        let journal = self.journal;
+        let dialect = self.session.dialect();
+        let runs = journal.operations(&mut *self.session, usize::from(u16::MAX)).await?;
+        let unknown = || RunError::UnknownRelease(release.to_owned());
+        let run = runs
+            .iter()
+            .find(|run| {
+                run.release.as_deref() == Some(release) && run.state == "done" && run.head.is_some()
+            })
+            .ok_or_else(unknown)?
+            .clone();
+        let head = run.head.clone().ok_or_else(unknown)?;
+        let mut later: Vec<String> = Vec::new();
+        for other in runs.iter().rev().filter(|r| r.id > run.id && r.state == "done") {
+            if let Some(label) = other.release.as_ref().filter(|l| *l != release)
+                && !later.contains(label)
+            {
+                later.push(label.clone());
+            }
+        }
+        let entries = journal.entries(&mut *self.session).await?;
+        let ended = run.finished_at.as_deref().unwrap_or(&run.started_at);
+        // Both are UTC and written alike, so their texts compare as their times do.
+        let strangers = entries
+            .iter()
+            .filter(|e| e.version <= head && e.applied_at.as_str() > ended)
+            .map(crate::JournalEntry::label)
+            .collect();
+        let label = entries.iter().find(|e| e.version == head).map(crate::JournalEntry::label);
+        let drift = match journal.schema_left(&mut *self.session).await? {
+            None => Vec::new(),
+            Some(left) => {
+                let now = self.session.dump().await?;
+                let differences = left.differences(&now);
+                differences
+                    .iter()
+                    .map(|d| format!("{} {}", d.id().kind.as_str(), d.id().name))
+                    .collect()
+            }
+        };
+        let mut not_kept = Vec::new();
+        for migration in &plan.migrations {
+            let script = parse_script(migration.up_sql(), dialect);
+            let gives_up = script.directives.iter().any(
+                |d| matches!(&d.kind, DirectiveKind::Protect { policy, .. } if policy == "off"),
+            );
+            for (table, loss) in &losses(&script.statements, dialect).tables {
+                let bare = table.name.as_str();
+                let kept = migration
+                    .kept
+                    .iter()
+                    .any(|k| k.table == bare || k.table.ends_with(&format!(".{bare}")));
+                // Rows that a statement would change may have been none.
+                let destroyed = loss.dropped || loss.truncated || !loss.columns.is_empty();
+                if (destroyed || loss.destroys() && gives_up) && !kept {
+                    not_kept.push((migration.down.label.clone(), table.to_string()));
+                }
+            }
+        }
+        Ok(Footing {
+            head: label.unwrap_or_else(|| head.to_string()),
+            run,
+            later,
+            strangers,
+            drift,
+            not_kept,
+        })
+    }
+}
+
+/// The version that a release ran on has to be applied for there to be a way back to it.
+pub(crate) fn behind(release: &str, head: &Version, newest: Option<&Version>) -> RunError {
+    RunError::BehindRelease {
+        release: release.to_owned(),
+        head: head.clone(),
+        newest: newest.map_or_else(|| "nothing".to_owned(), ToString::to_string),
+    }
+}
