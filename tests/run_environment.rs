@@ -120,11 +120,17 @@ async fn repeatables_run_when_they_change_and_go_back_with_down(url: &str) {
     };
     program.write("migrations/R__order_list.sql", view("id, total"));
     check(&program.run(&["status"]), Code::Clean, &["order_list", "repeatable, pending"]);
+    // A plan shows it, and holds only as long as it stays the same.
     check(
-        &program.run(&["up", "--yes"]),
+        &program.run(&["plan", "--out", "plan.json"]),
         Code::Clean,
-        &["1 migration and 1 repeatable migration applied"],
+        &["1 pending migration and 1 repeatable migration", "CREATE VIEW order_list"],
     );
+    let up = ["up", "--yes", "--plan", "plan.json"];
+    program.write("migrations/R__order_list.sql", view("id"));
+    check(&program.run(&up), Code::Drift, &["the migration files have changed"]);
+    program.write("migrations/R__order_list.sql", view("id, total"));
+    check(&program.run(&up), Code::Clean, &["1 migration and 1 repeatable migration applied"]);
     let mut session = Session::connect(url).await;
     session.run("SELECT total FROM order_list").await;
     check(&program.run(&["status"]), Code::Clean, &["repeatable, as it ran last"]);

@@ -50,7 +50,10 @@ async fn a_second_run_leaves(stage: Stage) {
         "LOCK TABLE customers IN SHARE MODE"
     };
     let holder = LockHolder::with_statements(&stage.url(), statements).await;
-    let first = stage.program.spawn(UP);
+    // However long it takes until the others have left the right to run to it.
+    let mut patient = UP.to_vec();
+    patient.extend(["--wait", "600", "--lock-retry", "600"]);
+    let first = stage.program.spawn(&patient);
     let outcome = second_run(&stage, first.id());
     expect(&outcome, Code::Locked);
     assert!(outcome.stderr.contains("--wait"), "{outcome}");
@@ -70,6 +73,8 @@ fn second_run(stage: &Stage, first: u32) -> Outcome {
         }
         expect(&outcome, Code::Locked);
         assert!(downhaul_kit::fault::is_running(first), "the first run ended: {outcome}");
+        // Room for the first one, which asks twice a second.
+        std::thread::sleep(Duration::from_secs(2));
     }
     panic!("the first run never came to work");
 }

@@ -89,11 +89,23 @@ impl From<EngineError> for CliError {
                 };
                 Self::new(Code::Unreachable, message).state("nothing was changed").hint(hint)
             }
+            EngineError::Untrusted { .. } => {
+                Self::new(Code::Unreachable, message).state("nothing was changed").hint(
+                    "name the root certificate with sslrootcert=/path (mysql: ssl-ca=/path) in the URL, use the host name that the certificate is for, or ask for less with sslmode (ssl-mode)",
+                )
+            }
             EngineError::NoFile { .. } => Self::new(Code::Unreachable, message)
                 .hint("check the path; `downhaul up` makes the file"),
-            EngineError::LoginRefused { .. } => Self::new(Code::Unreachable, message)
-                .state("nothing was changed")
-                .hint("check user and password; the password may also come from PGPASSWORD or ~/.pgpass"),
+            EngineError::LoginRefused { target, .. } => {
+                let elsewhere = if target.starts_with("mysql ") {
+                    "MYSQL_PWD"
+                } else {
+                    "PGPASSWORD or ~/.pgpass"
+                };
+                Self::new(Code::Unreachable, message).state("nothing was changed").hint(format!(
+                    "check user and password; the password may also come from {elsewhere}"
+                ))
+            }
             EngineError::ReadOnly(_) => Self::new(Code::FailedUnchanged, message)
                 .state("nothing was changed")
                 .hint("connect to the primary, or give the user the right to write"),

@@ -32,6 +32,15 @@ pub enum EngineError {
         /// Why.
         cause: String,
     },
+    /// The connection is not as safe as it must be: no encryption, or a certificate that nobody vouches
+    /// for.
+    #[error("no safe connection to {target}: {cause}")]
+    Untrusted {
+        /// Which database.
+        target: String,
+        /// Why.
+        cause: String,
+    },
     /// There is no such SQLite file.
     #[error("{target} does not exist")]
     NoFile {
@@ -103,7 +112,15 @@ impl EngineError {
                 Self::Unreachable { target, cause }
             };
         }
-        Self::Unreachable { target, cause: error.to_string() }
+        if let Some(cause) = crate::tls::cause(error) {
+            return Self::Untrusted { target, cause };
+        }
+        let cause = match error {
+            // Without the driver's "error communicating with database".
+            sqlx::Error::Io(broken) => broken.to_string(),
+            other => other.to_string(),
+        };
+        Self::Unreachable { target, cause }
     }
 
     /// Translates an error of the driver met while running a statement.
@@ -168,6 +185,14 @@ impl EngineError {
             sqlx::Error::WorkerCrashed => Self::Disconnected("the driver's thread died".into()),
             other => Self::Protocol(other.to_string()),
         }
+    }
+
+    /// Somebody ended the statement while it ran.
+    #[must_use]
+    pub fn was_cancelled(&self) -> bool {
+        // PostgreSQL manual, appendix A: query_canceled. MySQL error reference: ER_QUERY_INTERRUPTED.
+        let code = self.failure().and_then(|failure| failure.code.as_deref());
+        matches!(code, Some("57014" | "1317"))
     }
 
     /// The refused statement, where that is what happened.

@@ -18,6 +18,7 @@ pub mod session;
 pub mod shape;
 mod sqlite;
 pub mod target;
+mod tls;
 
 pub use blocker::{Blocker, TableLock};
 pub use dump::{DumpKind, DumpObject, ObjectId, SchemaDump};

@@ -192,6 +192,11 @@ pub trait Session: Send {
         Ok(false)
     }
 
+    /// Ends what another session (by its number) is doing now, not the session.
+    async fn cancel(&mut self, _working: i64) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// How far another session (by its number) is with its statement, where the server tells.
     async fn work_done(&mut self, _working: i64) -> Result<Option<WorkDone>, EngineError> {
         Ok(None)

@@ -33,6 +33,7 @@ impl Target {
     pub fn parse(url: &str) -> Result<Self, EngineError> {
         let bad = |message: &str| EngineError::BadUrl { message: message.to_owned() };
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            crate::tls::check(url)?;
             let options = PgConnectOptions::from_str(url)
                 // The driver's own message may quote parts of the URL, the password among them.
                 .map_err(|_| bad("this is not a valid postgres:// URL"))?
@@ -40,6 +41,7 @@ impl Target {
             return Ok(Self::Postgres(Box::new(options)));
         }
         if let Some(("mysql" | "mariadb", rest)) = url.split_once("://") {
+            crate::tls::check(url)?;
             let options = MySqlConnectOptions::from_str(&format!("mysql://{rest}"))
                 .map_err(|_| bad("this is not a valid mysql:// URL"))?;
             if options.get_database().is_none_or(str::is_empty) {
@@ -75,6 +77,19 @@ impl Target {
             Self::Postgres(options) => Self::Postgres(Box::new((**options).clone().database(name))),
             Self::MySql(options) => Self::MySql(Box::new((**options).clone().database(name))),
             Self::Sqlite { .. } => self.clone(),
+        }
+    }
+
+    /// The same with this password, where it is a MySQL or MariaDB server and its URL holds none. (What
+    /// stands for a missing one of PostgreSQL, `PGPASSWORD` and `~/.pgpass`, the driver reads.)
+    #[must_use]
+    pub fn or_mysql_password(self, url: &str, password: &str) -> Self {
+        let authority = url.split_once("://").map_or("", |(_, rest)| rest);
+        let authority = authority.split(['/', '?']).next().unwrap_or("");
+        let has_one = authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+        match self {
+            Self::MySql(options) if !has_one => Self::MySql(Box::new(options.password(password))),
+            other => other,
         }
     }
 

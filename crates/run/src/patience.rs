@@ -6,6 +6,8 @@
 //! rolled back, and tried again after a growing pause, until the time for it is over.
 
 use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use downhaul_engine::{Blocker, EngineError, Session, TableLock, Watcher};
@@ -192,6 +194,8 @@ pub(crate) struct Lookout {
     every: Duration,
     /// Whom it waited for when we last saw it wait.
     seen: RefCell<Vec<Blocker>>,
+    /// Its statement is to be ended.
+    cancel: Arc<AtomicBool>,
 }
 
 impl Lookout {
@@ -203,6 +207,16 @@ impl Lookout {
             session,
             every: limit.clamp(Duration::from_millis(25), Duration::from_millis(500)),
             seen: RefCell::new(Vec::new()),
+            cancel: Arc::clone(&runner.options.cancel),
+        }
+    }
+
+    /// Ends the statement once that is asked for. Again at each look: between two statements there is
+    /// nothing to end.
+    async fn cancel_if_asked(&self, watcher: &Watcher) {
+        if self.cancel.load(Ordering::Relaxed) {
+            // Where it cannot be ended, it goes on to its end, as it would have.
+            let _ = watcher.cancel(self.session).await;
         }
     }
 
@@ -212,6 +226,7 @@ impl Lookout {
         let look = async {
             loop {
                 tokio::time::sleep(self.every).await;
+                self.cancel_if_asked(watcher).await;
                 let found = watcher.blockers_of(self.session).await;
                 if !found.is_empty() {
                     *self.seen.borrow_mut() = found;
@@ -240,6 +255,7 @@ impl Lookout {
             loop {
                 tokio::time::sleep(every).await;
                 every = Duration::from_millis(500);
+                self.cancel_if_asked(watcher).await;
                 let found = watcher.blockers_of(self.session).await;
                 let ids: Vec<i64> = found.iter().map(|blocker| blocker.id).collect();
                 if !found.is_empty() {

@@ -7,8 +7,16 @@ use downhaul_syntax::{Change, Dialect, ObjectName, Statement};
 enum IndexState {
     Absent,
     Invalid,
+    /// Another session may be building it right now.
+    Building,
     Valid,
 }
+
+/// A condition: another session holds what the builder of an index of table `x.indrelid` holds all the
+/// while, SHARE UPDATE EXCLUSIVE (PostgreSQL manual §13.3.1).
+const BUSY: &str = "EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'relation' AND l.relation = x.indrelid \
+     AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) \
+     AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted AND l.pid <> pg_catalog.pg_backend_pid())";
 
 async fn index_state(
     session: &mut dyn Session,
@@ -17,12 +25,13 @@ async fn index_state(
     let literal = Dialect::Postgres.literal(&Dialect::Postgres.quote_name(name));
     let row = session
         .row(&format!(
-            "SELECT indisvalid FROM pg_catalog.pg_index WHERE indexrelid = pg_catalog.to_regclass({literal})"
+            "SELECT x.indisvalid, {BUSY} FROM pg_catalog.pg_index x WHERE x.indexrelid = pg_catalog.to_regclass({literal})"
         ))
         .await?;
     Ok(match row {
         None => IndexState::Absent,
         Some(row) if row.flag(0) => IndexState::Valid,
+        Some(row) if row.flag(1) => IndexState::Building,
         Some(_) => IndexState::Invalid,
     })
 }
@@ -73,7 +82,7 @@ pub(crate) async fn took_effect(
     if let Some(index) = built_index(statement) {
         return Ok(match index_state(session, &index).await? {
             IndexState::Valid => true,
-            IndexState::Absent => false,
+            IndexState::Absent | IndexState::Building => false,
             IndexState::Invalid => {
                 drop_invalid(session, &index).await?;
                 false
@@ -104,8 +113,7 @@ pub(crate) async fn took_effect(
 
 /// INVALID indexes, quoted, of the tables on which a statement builds indexes concurrently: also
 /// those without a name of their own, and what `REINDEX CONCURRENTLY` leaves. An index that another
-/// session may be building right now is not one of them: all the while its builder holds SHARE
-/// UPDATE EXCLUSIVE on the table (PostgreSQL manual §13.3.1).
+/// session may be building right now is not one of them.
 pub(crate) async fn invalid_indexes(
     session: &mut dyn Session,
     statement: &Statement,
@@ -136,9 +144,7 @@ pub(crate) async fn invalid_indexes(
             "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_catalog.pg_index x \
              JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              WHERE NOT x.indisvalid AND c.relkind = 'i' AND n.nspname NOT LIKE 'pg\\_toast%'{table} \
-             AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'relation' AND l.relation = x.indrelid \
-               AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) \
-               AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted AND l.pid <> pg_catalog.pg_backend_pid())"
+             AND NOT {BUSY}"
         ))
         .await?;
     Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
@@ -178,6 +184,16 @@ pub(crate) async fn check_valid(
             message: format!("index {index} is there but INVALID: an earlier build failed"),
             code: None,
             detail: Some("it has been removed; run the migration again to build it".into()),
+            position: None,
+            sql: statement.shown().to_owned(),
+        })),
+        IndexState::Building => Err(EngineError::Statement(StatementFailure {
+            message: format!("index {index} is there but not valid yet"),
+            code: None,
+            detail: Some(
+                "another session is at work on its table; run the migration again when it is done"
+                    .into(),
+            ),
             position: None,
             sql: statement.shown().to_owned(),
         })),

@@ -161,24 +161,39 @@ fn of_text(name: &str, text: &str) -> (SourceMigration, SourceFile) {
     (migration, file)
 }
 
-/// Repeatable migrations whose text is not what ran last. Reads only.
-async fn pending(
+/// Repeatable migrations whose text is not what ran last. Reads only; without a journal none ever ran.
+pub(crate) async fn pending(
     session: &mut dyn Session,
     series: &Series,
+    journal: bool,
 ) -> Result<Vec<PlannedRepeatable>, RunError> {
     let dialect = session.dialect();
-    let journal = Journal::new(dialect);
-    let repeatables = series.migrations.iter().filter(|m| m.repeatable);
-    if repeatables.clone().next().is_none() {
-        return Ok(Vec::new());
+    if !journal || !series.migrations.iter().any(|m| m.repeatable) {
+        return never_run(series, dialect);
     }
-    let runs = journal.repeatables(session).await?;
+    let runs = Journal::new(dialect).repeatables(session).await?;
+    not_as_last(series, &runs, dialect)
+}
+
+/// Repeatable migrations, where none ever ran.
+pub(crate) fn never_run(
+    series: &Series,
+    dialect: Dialect,
+) -> Result<Vec<PlannedRepeatable>, RunError> {
+    not_as_last(series, &[], dialect)
+}
+
+fn not_as_last(
+    series: &Series,
+    runs: &[Ran],
+    dialect: Dialect,
+) -> Result<Vec<PlannedRepeatable>, RunError> {
     let mut found = Vec::new();
-    for migration in repeatables {
+    for migration in series.migrations.iter().filter(|m| m.repeatable) {
         let Some(file) = &migration.up else { continue };
         let variables = series.variables.as_deref();
         let up = Prepared::new(migration, Direction::Up, file, dialect, variables)?;
-        let before = last(&runs, migration.version.as_str());
+        let before = last(runs, migration.version.as_str());
         if !before.is_some_and(|ran| ran.is(&up)) {
             refuse_losses(&up, dialect)?;
             let name = migration.version.to_string();
@@ -265,14 +280,6 @@ pub async fn status(
 }
 
 impl Runner {
-    /// Repeatable migrations that have changed since they ran.
-    pub(crate) async fn plan_repeatables(
-        &mut self,
-        series: &Series,
-    ) -> Result<Vec<PlannedRepeatable>, RunError> {
-        pending(&mut *self.session, series).await
-    }
-
     /// Runs repeatable migrations, in order.
     pub(crate) async fn run_repeatables(
         &mut self,

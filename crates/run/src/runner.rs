@@ -42,6 +42,8 @@ pub struct Options {
     pub overrides: Vec<String>,
     /// Set to ask for a stop at the next safe point.
     pub stop: Arc<AtomicBool>,
+    /// Set to ask that the statement which the server works on be ended too.
+    pub cancel: Arc<AtomicBool>,
 }
 
 impl Default for Options {
@@ -60,6 +62,7 @@ impl Default for Options {
             commit: None,
             overrides: Vec::new(),
             stop: Arc::new(AtomicBool::new(false)),
+            cancel: Arc::new(AtomicBool::new(false)),
         }
     }
 }

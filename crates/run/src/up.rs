@@ -10,7 +10,7 @@ use similar::TextDiff;
 use crate::apply::{self, Applied, Work};
 use crate::journal::{JournalEntry, MigrationState};
 use crate::squash::{self, Recognised, Standing};
-use crate::{Event, Observer, PlannedRepeatable, Prepared, RunError, Runner};
+use crate::{Event, Observer, PlannedRepeatable, Prepared, RunError, Runner, repeatable};
 
 /// Which pending migrations are applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -125,8 +125,31 @@ pub async fn plan_up(
     out_of_order: bool,
 ) -> Result<UpPlan, RunError> {
     let dialect = session.dialect();
-    let entries = entries_if_any(session).await?.unwrap_or_default();
-    plan(series, selection, &entries, dialect, out_of_order)
+    let entries = entries_if_any(session).await?;
+    let applied = entries.as_deref().unwrap_or_default();
+    let mut found = plan(series, selection, applied, dialect, out_of_order)?;
+    if takes_all(series, selection, &found, applied, dialect, out_of_order)? {
+        found.repeatables = repeatable::pending(session, series, entries.is_some()).await?;
+    }
+    Ok(found)
+}
+
+/// Whether a selection leaves nothing pending.
+fn takes_all(
+    series: &Series,
+    selection: &UpSelection,
+    found: &UpPlan,
+    applied: &[JournalEntry],
+    dialect: Dialect,
+    out_of_order: bool,
+) -> Result<bool, RunError> {
+    Ok(match selection {
+        UpSelection::All => true,
+        _ => {
+            let all = plan(series, &UpSelection::All, applied, dialect, out_of_order)?;
+            all.migrations.len() == found.migrations.len()
+        }
+    })
 }
 
 /// What `up` would do on a database that does not exist yet.
@@ -135,7 +158,11 @@ pub fn plan_up_of_nothing(
     selection: &UpSelection,
     dialect: Dialect,
 ) -> Result<UpPlan, RunError> {
-    plan(series, selection, &[], dialect, false)
+    let mut found = plan(series, selection, &[], dialect, false)?;
+    if takes_all(series, selection, &found, &[], dialect, false)? {
+        found.repeatables = repeatable::never_run(series, dialect)?;
+    }
+    Ok(found)
 }
 
 /// Versions that are applied, oldest first; none where there is no journal.
@@ -241,16 +268,6 @@ impl Runner {
     ) -> Result<UpPlan, RunError> {
         let out_of_order = self.options.out_of_order;
         let mut found = plan_up(&mut *self.session, series, selection, out_of_order).await?;
-        let all = match selection {
-            UpSelection::All => found.migrations.len(),
-            _ => {
-                let all = &UpSelection::All;
-                plan_up(&mut *self.session, series, all, out_of_order).await?.migrations.len()
-            }
-        };
-        if all == found.migrations.len() {
-            found.repeatables = self.plan_repeatables(series).await?;
-        }
         if found.is_empty() {
             self.nothing_to_do().await?;
         }

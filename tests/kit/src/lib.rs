@@ -12,6 +12,7 @@
 //! # }
 //! ```
 
+mod certificates;
 pub mod fault;
 mod galera;
 mod mariadb;
@@ -24,6 +25,7 @@ pub mod random;
 mod session;
 mod sqlite;
 
+pub use certificates::{Certificates, ServerCertificate};
 pub use fault::{LimitedFolder, LockHolder, Proxy};
 pub use galera::Galera;
 pub use mariadb::{MariaDb, MariaDbOptions};

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::certificates::ServerCertificate;
 use crate::process::{self, ServerFolder, ServerProcess};
 use crate::session::{DatabaseHandle, Session};
 
@@ -14,6 +15,7 @@ pub struct MariaDbOptions {
     bin: Option<PathBuf>,
     password: Option<String>,
     settings: Vec<String>,
+    certificate: Option<ServerCertificate>,
 }
 
 impl MariaDbOptions {
@@ -28,6 +30,13 @@ impl MariaDbOptions {
     #[must_use]
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(password.into());
+        self
+    }
+
+    /// Encrypted connections, with this certificate.
+    #[must_use]
+    pub fn certificate(mut self, certificate: ServerCertificate) -> Self {
+        self.certificate = Some(certificate);
         self
     }
 
@@ -128,7 +137,7 @@ impl MariaDb {
         SHARED.get_or_init(Self::start)
     }
 
-    fn launch(options: MariaDbOptions) -> Self {
+    fn launch(mut options: MariaDbOptions) -> Self {
         let programs = Programs::find(options.bin.as_deref());
         let folder = ServerFolder::new("mariadb", "mysql");
         // Runs at every start: `root` over TCP, with the password asked for (none is empty).
@@ -140,6 +149,12 @@ impl MariaDb {
                  GRANT ALL PRIVILEGES ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n"
             ),
         );
+        if let Some(ServerCertificate { certificate, key }) = &options.certificate {
+            let certificate = folder.write("server.pem", certificate);
+            let key = folder.write_secret("server.key", key);
+            options.settings.push(format!("ssl-cert={}", certificate.display()));
+            options.settings.push(format!("ssl-key={}", key.display()));
+        }
         let mut install = folder.command(&programs.install);
         install
             .arg("--no-defaults")

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::certificates::ServerCertificate;
 use crate::process::{self, ServerFolder, ServerProcess};
 use crate::session::{DatabaseHandle, Session};
 
@@ -26,6 +27,7 @@ pub struct PostgresOptions {
     password: Option<String>,
     settings: Vec<(String, String)>,
     data_parent: Option<PathBuf>,
+    certificate: Option<ServerCertificate>,
 }
 
 impl Default for PostgresOptions {
@@ -36,6 +38,7 @@ impl Default for PostgresOptions {
             password: None,
             settings: Vec::new(),
             data_parent: None,
+            certificate: None,
         }
     }
 }
@@ -66,6 +69,13 @@ impl PostgresOptions {
     #[must_use]
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.push((name.into(), value.into()));
+        self
+    }
+
+    /// Encrypted connections, with this certificate.
+    #[must_use]
+    pub fn certificate(mut self, certificate: ServerCertificate) -> Self {
+        self.certificate = Some(certificate);
         self
     }
 
@@ -159,7 +169,7 @@ impl Postgres {
         SHARED.get_or_init(Self::start)
     }
 
-    fn launch(options: PostgresOptions) -> Self {
+    fn launch(mut options: PostgresOptions) -> Self {
         let bin = options.bin.clone().unwrap_or_else(find_bin);
         let folder = ServerFolder::new("pg", "postgres");
         let data = options.data_parent.as_deref().unwrap_or(folder.path()).join("data");
@@ -173,6 +183,14 @@ impl Postgres {
             }
         };
         folder.run(&mut initdb);
+        if let Some(ServerCertificate { certificate, key }) = &options.certificate {
+            let certificate = folder.write("server.pem", certificate);
+            let key = folder.write_secret("server.key", key);
+            let setting = |name: &str, path: &Path| (name.to_owned(), path.display().to_string());
+            options.settings.push(("ssl".to_owned(), "on".to_owned()));
+            options.settings.push(setting("ssl_cert_file", &certificate));
+            options.settings.push(setting("ssl_key_file", &key));
+        }
         let mut server = Self { options, bin, data, port: 0, process: None, folder };
         server.start_process();
         server

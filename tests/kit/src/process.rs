@@ -128,6 +128,14 @@ impl ServerFolder {
         path
     }
 
+    /// A file as [`Self::write`] makes it, which nobody but the server may read.
+    pub(crate) fn write_secret(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.write(name, content);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))
+            .unwrap_or_else(|e| panic!("cannot chmod `{}`: {e}", path.display()));
+        path
+    }
+
     /// A command under the server's account, with an environment that says nothing of this one's.
     pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);

@@ -28,6 +28,7 @@ pub mod up;
 pub mod verify;
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -35,6 +36,7 @@ use std::time::Duration;
 use downhaul_engine::{LockBudget, Target};
 use downhaul_plan::{Series, Variables, load};
 use downhaul_run::Options;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::{Global, Place, Waiting};
 use crate::config::Config;
@@ -86,16 +88,32 @@ pub(crate) fn target(url: Option<&str>) -> Result<Target, CliError> {
         CliError::usage("no database is named")
             .hint("set DATABASE_URL=postgres://user@host/database (or sqlite:file.db), or use --database-url")
     })?;
-    Ok(Target::parse(url)?)
+    let target = Target::parse(url)?;
+    // As the clients of MySQL and MariaDB do.
+    Ok(match std::env::var("MYSQL_PWD") {
+        Ok(password) if !password.is_empty() => target.or_mysql_password(url, &password),
+        _ => target,
+    })
 }
 
-/// Runner options from the arguments; Ctrl-C asks for a stop at the next safe point.
+/// Runner options from the arguments. Ctrl-C, or SIGTERM, asks for a stop at the next safe point; once
+/// more, it asks that the server end the statement that it works on.
 pub(crate) fn options(waiting: &Waiting) -> Options {
     let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
+    let cancel = Arc::new(AtomicBool::new(false));
+    let flags = (Arc::clone(&stop), Arc::clone(&cancel));
     tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
-            flag.store(true, Ordering::Relaxed);
+        let mut terminate = signal(SignalKind::terminate()).ok();
+        while signalled(&mut terminate).await {
+            if flags.0.swap(true, Ordering::Relaxed) {
+                flags.1.store(true, Ordering::Relaxed);
+            } else {
+                // Not through the progress: a bar that is being drawn is redrawn below it.
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "\nstopping at the next safe point; once more (Ctrl-C) ends the running statement too"
+                );
+            }
         }
     });
     Options {
@@ -108,7 +126,22 @@ pub(crate) fn options(waiting: &Waiting) -> Options {
         kill_blockers: waiting.kill_blockers,
         who: who(),
         stop,
+        cancel,
         ..Options::default()
+    }
+}
+
+/// Waits for Ctrl-C or SIGTERM; false where neither can be waited for.
+async fn signalled(terminate: &mut Option<Signal>) -> bool {
+    let terminated = async {
+        match terminate {
+            Some(terminate) => terminate.recv().await.is_some(),
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.is_ok(),
+        terminated = terminated => terminated,
     }
 }
 

@@ -13,7 +13,7 @@ use downhaul_report::plan::{
     EffectLine, Estimate, PlanDocument, PlannedKeep, PlannedMigration, PlannedStatement, Size,
     Weight, Work, WorkKind, estimate, page,
 };
-use downhaul_run::{Group, PlannedUp, UpPlan, UpSelection, plan_up};
+use downhaul_run::{Group, PlannedRepeatable, PlannedUp, Prepared, UpPlan, UpSelection, plan_up};
 use downhaul_syntax::change::RowFilter;
 use downhaul_syntax::{Change, Dialect, ObjectName, Statement, parse_script};
 use serde_json::{Value, json};
@@ -164,13 +164,36 @@ pub(crate) async fn foresee(
                 ..MigrationInput::default()
             }
         })
+        .chain(plan.repeatables.iter().map(|repeatable| {
+            let path = repeatable.up.path.display().to_string();
+            MigrationInput {
+                path: path.clone(),
+                version: repeatable.name.clone(),
+                name: repeatable.up.label.clone(),
+                up: Some(SourceText::new(path, repeatable.up.text.clone())),
+                ..MigrationInput::default()
+            }
+        }))
         .collect();
     let report = lint_series(&inputs, &options);
     let fingerprint = Fingerprint {
         journal: hash(versions.iter().map(ToString::to_string)),
-        files: hash(plan.migrations.iter().flat_map(|m| {
-            [m.version.to_string(), m.up.checksum.raw.clone(), m.down().unwrap_or("").to_owned()]
-        })),
+        files: hash(
+            plan.migrations
+                .iter()
+                .flat_map(|m| {
+                    [
+                        m.version.to_string(),
+                        m.up.checksum.raw.clone(),
+                        m.down().unwrap_or("").to_owned(),
+                    ]
+                })
+                .chain(
+                    plan.repeatables
+                        .iter()
+                        .flat_map(|r| [r.name.clone(), r.up.checksum.raw.clone()]),
+                ),
+        ),
         schema: hash(
             dump.objects.iter().flat_map(|o| [format!("{:?}", o.id), o.fingerprint.clone()]),
         ),
@@ -212,8 +235,11 @@ fn effects_at<'a>(
 fn document(foreseen: &Foreseen, site: &Site) -> PlanDocument {
     let dialect = site.target.dialect();
     let catalog = foreseen.catalog.as_ref();
-    let migrations: Vec<PlannedMigration> =
-        foreseen.plan.migrations.iter().map(|m| planned(foreseen, m, dialect, catalog)).collect();
+    let plan = &foreseen.plan;
+    let versioned = plan.migrations.iter().map(|m| planned(foreseen, &m.into(), dialect, catalog));
+    let repeatable =
+        plan.repeatables.iter().map(|r| planned(foreseen, &r.into(), dialect, catalog));
+    let migrations: Vec<PlannedMigration> = versioned.chain(repeatable).collect();
     PlanDocument {
         version: 1,
         database: site.target.to_string(),
@@ -224,9 +250,42 @@ fn document(foreseen: &Foreseen, site: &Site) -> PlanDocument {
     }
 }
 
+/// What a plan tells of: a versioned migration, or a repeatable one, whose version is its name.
+struct Item<'a> {
+    version: Version,
+    up: &'a Prepared,
+    phase: Option<Phase>,
+    down: Option<&'a str>,
+    repeatable: bool,
+}
+
+impl<'a> From<&'a PlannedUp> for Item<'a> {
+    fn from(migration: &'a PlannedUp) -> Self {
+        Self {
+            version: migration.version.clone(),
+            up: &migration.up,
+            phase: migration.phase(),
+            down: migration.down(),
+            repeatable: false,
+        }
+    }
+}
+
+impl<'a> From<&'a PlannedRepeatable> for Item<'a> {
+    fn from(repeatable: &'a PlannedRepeatable) -> Self {
+        Self {
+            version: Version::new(repeatable.name.as_str()),
+            up: &repeatable.up,
+            phase: None,
+            down: None,
+            repeatable: true,
+        }
+    }
+}
+
 fn planned(
     foreseen: &Foreseen,
-    migration: &PlannedUp,
+    migration: &Item<'_>,
     dialect: Dialect,
     catalog: Option<&Catalog>,
 ) -> PlannedMigration {
@@ -275,16 +334,17 @@ fn planned(
         version: migration.version.to_string(),
         label: migration.up.label.clone(),
         file: migration.up.path.display().to_string(),
-        phase: migration.phase().map(Phase::as_str),
+        phase: migration.phase.map(Phase::as_str),
         one_transaction: migration.up.is_transactional(),
         runs: how_it_runs(&migration.up.groups),
         estimate: statements.iter().fold(keeps, |sum, s| sum.and(s.estimate)),
         statements,
         keeps: kept.iter().map(|kept| format!("{}: {}", kept.table, kept.what)).collect(),
         kept,
-        has_down: migration.down().is_some(),
+        repeatable: migration.repeatable,
+        has_down: migration.down.is_some(),
         undone_by: migration
-            .down()
+            .down
             .map(|text| {
                 let script = parse_script(text, dialect);
                 script.statements.into_iter().map(|statement| statement.text).collect()
@@ -345,15 +405,18 @@ fn work(statement: &Statement, effects: Option<&Effects>, catalog: Option<&Catal
 }
 
 fn pretty(document: &PlanDocument, ui: &Ui) {
-    let pending = document.migrations.len() as u64;
+    let repeatable = document.migrations.iter().filter(|m| m.repeatable).count() as u64;
+    let pending = document.migrations.len() as u64 - repeatable;
+    let also = count(repeatable, "repeatable migration");
     ui.line(format!(
         "{} ({}): {}",
         paint(Style::Bold, &document.database),
         document.server,
-        if pending == 0 {
-            "nothing is pending".into()
-        } else {
-            count(pending, "pending migration")
+        match (pending, repeatable) {
+            (0, 0) => "nothing is pending".into(),
+            (0, _) => also,
+            (_, 0) => count(pending, "pending migration"),
+            (_, _) => format!("{} and {also}", count(pending, "pending migration")),
         }
     ));
     for migration in &document.migrations {
@@ -397,7 +460,10 @@ fn pretty(document: &PlanDocument, ui: &Ui) {
                 kept.what
             ));
         }
-        ui.line(if migration.has_down {
+        ui.line(if migration.repeatable {
+            let back = paint(Style::Good, "back");
+            format!("  {back}  the text that was stated before, or what it makes is dropped")
+        } else if migration.has_down {
             format!("  {}  its down file, and what is kept", paint(Style::Good, "back"))
         } else {
             format!("  {}  there is no down file", paint(Style::Bad, "back"))

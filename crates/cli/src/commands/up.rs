@@ -39,13 +39,6 @@ pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliErr
     let mut runner = Runner::open(&site.target, true, options).await?;
     let result = async {
         let mut plan = runner.plan_up(&site.series, &selection).await?;
-        if args.plan.is_some() && !plan.repeatables.is_empty() {
-            // A plan file says nothing of them, and exactly what it says is done.
-            ui.line(
-                "  note repeatable migrations have changed; `downhaul up` without --plan runs them",
-            );
-            plan.repeatables.clear();
-        }
         if plan.is_empty() {
             // Marks the release, if one is named.
             runner.up(&plan, &mut Progress::new(ui, "")).await?;

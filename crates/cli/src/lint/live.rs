@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use downhaul_catalog::Catalog;
-use downhaul_engine::{ServerInfo, Session, Target, connect, live_catalog};
+use downhaul_engine::{ServerInfo, Session, connect, live_catalog};
 use downhaul_lint::{KnownQuery, ServerVersion};
 use downhaul_plan::Version;
 use downhaul_run::Journal;
@@ -27,7 +27,7 @@ pub struct Live {
 
 /// Reads a database, and with `queries` the statements that it has counted. Changes nothing in it.
 pub async fn read(url: &str, queries: bool) -> Result<Live, CliError> {
-    let target = Target::parse(url)?;
+    let target = crate::commands::target(Some(url))?;
     let mut session = connect(&target, false).await?;
     let journal = Journal::new(session.dialect());
     let found = async {

@@ -74,6 +74,14 @@ impl Watcher {
         }
     }
 
+    /// Ends what a session (by its number) is doing now.
+    pub async fn cancel(&self, working: i64) -> Result<(), EngineError> {
+        match self.0.lock().await.as_mut() {
+            Some(session) => session.cancel(working).await,
+            None => Ok(()),
+        }
+    }
+
     /// How far a session (by its number) is with its statement.
     pub async fn work_done(&self, working: i64) -> Option<WorkDone> {
         let mut session = self.0.lock().await;

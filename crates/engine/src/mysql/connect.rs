@@ -256,6 +256,10 @@ impl Session for MySql {
         blockers::end_idle(self, id, idle).await
     }
 
+    async fn cancel(&mut self, working: i64) -> Result<(), EngineError> {
+        self.execute(&format!("KILL QUERY {working}")).await.map(drop)
+    }
+
     async fn work_done(&mut self, working: i64) -> Result<Option<WorkDone>, EngineError> {
         // MariaDB counts the stages of ALTER TABLE and its kin, and the share of the present one.
         if self.server.dialect != Dialect::MariaDb {

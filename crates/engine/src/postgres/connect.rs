@@ -344,6 +344,10 @@ impl Session for Postgres {
         blockers::end_idle(self, id, idle).await
     }
 
+    async fn cancel(&mut self, working: i64) -> Result<(), EngineError> {
+        self.rows(&format!("SELECT pg_catalog.pg_cancel_backend({working})")).await.map(drop)
+    }
+
     async fn work_done(&mut self, working: i64) -> Result<Option<WorkDone>, EngineError> {
         // Views of progress: PostgreSQL manual §28.4. Index builds since 12, CLUSTER and VACUUM FULL
         // since 12.

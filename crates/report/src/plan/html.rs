@@ -93,7 +93,7 @@ pub fn page(plan: &PlanDocument) -> String {
             .count()
     };
     let losses: usize = plan.migrations.iter().map(|m| m.kept.len()).sum();
-    let no_way_back = plan.migrations.iter().filter(|m| !m.has_down).count();
+    let no_way_back = plan.migrations.iter().filter(|m| !m.has_down && !m.repeatable).count();
     let _ = write!(
         out,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -195,7 +195,11 @@ fn article(out: &mut String, number: usize, migration: &PlannedMigration) {
         out.push_str("</ul>\n");
     }
     out.push_str("<h3>How it is undone</h3>\n");
-    if migration.has_down {
+    if migration.repeatable {
+        out.push_str(
+            "<p>The text that was stated before is stated again, or what it makes is dropped.</p>\n",
+        );
+    } else if migration.has_down {
         let _ = writeln!(
             out,
             "<details open><summary>{} of its down file{}</summary>",
@@ -271,6 +275,7 @@ mod tests {
                 rows: Some(1_234_567),
                 bytes: Some(98_000_000),
             }],
+            repeatable: false,
             has_down: true,
             undone_by: vec![evil.into()],
         };

@@ -50,6 +50,8 @@ pub struct PlannedMigration {
     pub keeps: Vec<String>,
     /// The same by table.
     pub kept: Vec<PlannedKeep>,
+    /// It is stated again whenever its text has changed, and has no down of its own.
+    pub repeatable: bool,
     /// Whether it has a down file.
     pub has_down: bool,
     /// Statements of the way back.

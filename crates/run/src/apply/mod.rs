@@ -4,6 +4,7 @@ mod back;
 mod groups;
 mod transaction;
 
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use downhaul_engine::{Blocker, EngineError};
@@ -155,13 +156,19 @@ pub(crate) async fn run(
     for note in &prepared.notes {
         observer.event(Event::Note(note));
     }
-    let applied = if !runner.session.dialect().has_transactional_ddl() {
-        stepwise::run(runner, work, completed, observer).await?
+    let result = if !runner.session.dialect().has_transactional_ddl() {
+        stepwise::run(runner, work, completed, observer).await
     } else if prepared.is_transactional() {
         let members: Vec<usize> = (0..prepared.statements.len()).collect();
-        transaction(runner, work, &members, Whole::Yes, completed, observer).await?
+        transaction(runner, work, &members, Whole::Yes, completed, observer).await
     } else {
-        in_groups(runner, work, completed, observer).await?
+        in_groups(runner, work, completed, observer).await
+    };
+    let applied = match result {
+        Err(error) if runner.options.cancel.load(Ordering::Relaxed) => {
+            return Err(cancelled(error, prepared.statements.len()));
+        }
+        result => result?,
     };
     let pooled = runner.session.server().pooled;
     if prepared.changes_settings && runner.session.dialect() == Dialect::Postgres && !pooled {
@@ -171,6 +178,21 @@ pub(crate) async fn run(
     let took = started.elapsed();
     observer.event(Event::Done { label: &prepared.label, direction: prepared.direction, took });
     Ok(applied)
+}
+
+/// A statement that was ended because that was asked for has not failed.
+fn cancelled(error: RunError, total: usize) -> RunError {
+    match error {
+        RunError::Failed { completed, statement, .. } if statement.error.was_cancelled() => {
+            RunError::Interrupted { completed }
+        }
+        RunError::Partial { label, direction, ordinal, statement }
+            if statement.error.was_cancelled() =>
+        {
+            RunError::Halted { label, direction, done: ordinal.saturating_sub(1), total }
+        }
+        error => error,
+    }
 }
 
 /// Another session was in the way: a lock was not to be had, or one of two had to give way.
