@@ -122,6 +122,27 @@ impl Session for Sqlite {
         self.execute(&format!("PRAGMA busy_timeout = {busy}; BEGIN IMMEDIATE")).await.map(drop)
     }
 
+    async fn begin_with(
+        &mut self,
+        budget: LockBudget,
+        queries: &[&str],
+        about: &str,
+    ) -> Result<Vec<Row>, EngineError> {
+        let busy = budget.lock_timeout.as_millis();
+        let about = Dialect::Sqlite.literal(about);
+        let questions: Vec<String> =
+            queries.iter().map(|query| query.replace("$1", &about)).collect();
+        let mut rows = self
+            .rows(&format!(
+                "PRAGMA busy_timeout = {busy}; BEGIN IMMEDIATE; {}",
+                questions.join("; ")
+            ))
+            .await?;
+        // The first row is the pragma's.
+        rows.drain(..rows.len().min(1));
+        Ok(rows)
+    }
+
     async fn set_patience(&mut self, patience: Duration) -> Result<(), EngineError> {
         self.patience = patience;
         self.execute(&self.waits()).await.map(drop)

@@ -222,9 +222,11 @@ async fn attempt(
         session.execute("PRAGMA recursive_triggers = ON").await?;
     }
     let hidden_is_off = !protect || losses.all_given_up;
-    // Event triggers run with statements that run no other code.
+    // Event triggers run with statements that run no other code; what is put in the place of one on a
+    // way back may have a default.
     let nothing_hides = newest.is_none()
         || !answer.flag(2)
+            && points.is_empty()
             && members.iter().all(|index| hidden::runs_no_code(&prepared.statements[*index]));
     let hidden = if hidden_is_off || nothing_hides {
         None

@@ -7,7 +7,7 @@ use downhaul_engine::{EngineError, Session};
 use downhaul_plan::Direction;
 use downhaul_snapshot::keep::Endangered;
 use downhaul_snapshot::stepwise::{self, GroupKind};
-use downhaul_snapshot::{Kept, Losses, Names, SnapshotError};
+use downhaul_snapshot::{Kept, Losses, Names, SnapshotError, empty};
 use downhaul_syntax::{Change, Ident, ObjectName, Parsed, RoutineKind, Statement};
 
 use super::Run;
@@ -37,6 +37,18 @@ impl Run<'_> {
         if self.may_hold {
             self.discard_making().await?;
         }
+        if protect && prepared.direction == Direction::Down {
+            let mut rest = losses.clone();
+            let session = &mut *self.runner.session;
+            let empty = if session.server().cluster || losses.makes_triggers {
+                Vec::new()
+            } else {
+                empty::set_aside(session, &mut rest).await?
+            };
+            if !empty.is_empty() && self.on_empty_tables(index, &empty).await? {
+                return Ok(());
+            }
+        }
         let tables = if protect {
             let session = &mut *self.runner.session;
             stepwise::endangered(session, &losses, &names, GroupKind::Definition).await?
@@ -45,9 +57,6 @@ impl Run<'_> {
         };
         if tables.is_empty() {
             return self.plain(index).await;
-        }
-        if prepared.direction == Direction::Down && self.on_empty_tables(index, &tables).await? {
-            return Ok(());
         }
         if self.runner.session.server().cluster {
             return Err(SnapshotError::CannotRestore(format!(
@@ -176,20 +185,12 @@ impl Run<'_> {
 
     /// On the way back a statement that takes tables or columns without a single row loses nothing.
     /// Whether it is one, and was run.
-    async fn on_empty_tables(&mut self, index: usize, tables: &[Endangered]) -> Result<bool, Stop> {
-        let used = |table: &Endangered| table.shape.sequences.iter().any(|s| s.last_value > 0);
-        if self.runner.session.server().cluster || tables.iter().any(used) {
-            return Ok(false);
-        }
+    async fn on_empty_tables(&mut self, index: usize, tables: &[ObjectName]) -> Result<bool, Stop> {
         let dialect = self.runner.session.dialect();
-        let names: Vec<String> =
-            tables.iter().map(|table| dialect.quote_name(&table.shape.name)).collect();
+        let names: Vec<String> = tables.iter().map(|table| dialect.quote_name(table)).collect();
         let tests: Vec<String> =
             names.iter().map(|name| format!("EXISTS (SELECT 1 FROM {name})")).collect();
         let has_rows = format!("SELECT {}", tests.join(" OR "));
-        if self.runner.session.number(&has_rows).await? != 0 {
-            return Ok(false);
-        }
         self.start(index).await?;
         let texts = self.texts(index);
         let begun = Instant::now();

@@ -285,13 +285,30 @@ impl Run<'_> {
         if let Some(newest) = open.last() {
             if holds_data || direction == Direction::Up {
                 if direction == Direction::Up {
+                    // Of both schemas, which were needed whole until now, what differs is kept.
+                    let oldest = open.first().map_or(newest.text(0), |row| row.text(0));
+                    let table = journal.table("restore_point");
                     let after = self.runner.session.dump().await?;
-                    statements.push(format!(
-                        "UPDATE {} SET schema_after = {} WHERE id = {}",
-                        journal.table("restore_point"),
-                        journal.text(&json(&after)?),
-                        newest.text(0)
-                    ));
+                    let before = self
+                        .runner
+                        .session
+                        .row(&format!("SELECT schema_before FROM {table} WHERE id = {oldest}"))
+                        .await?
+                        .unwrap_or(downhaul_engine::Row(Vec::new()));
+                    let before: SchemaDump =
+                        serde_json::from_str(before.text(0)).map_err(|error| {
+                            EngineError::Protocol(format!("restore point: {error}"))
+                        })?;
+                    let (before, after) = before.only_differences(&after);
+                    for (column, schema, id) in [
+                        ("schema_before", &before, oldest),
+                        ("schema_after", &after, newest.text(0)),
+                    ] {
+                        statements.push(format!(
+                            "UPDATE {table} SET {column} = {} WHERE id = {id}",
+                            journal.text(&json(schema)?)
+                        ));
+                    }
                 }
                 statements.push(format!(
                     "UPDATE {} SET state = 'held' WHERE version = {} AND direction = '{direction}' AND state = 'open'",
