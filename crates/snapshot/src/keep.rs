@@ -219,25 +219,24 @@ async fn copy(
     let values: Vec<String> =
         columns.iter().zip(&names).map(|(c, name)| sql::to_store(dialect, name, c)).collect();
     let comma = if names.is_empty() { "" } else { ", " };
-    let make;
-    match dialect {
+    let make = match dialect {
         Dialect::Postgres => {
             let select: Vec<String> =
                 values.iter().zip(&names).map(|(v, n)| format!("{v} AS {n}")).collect();
-            make = format!(
+            format!(
                 "CREATE TABLE {store} AS SELECT '{op}'::text AS downhaul_op{comma}{} FROM {table}; ",
                 select.join(", ")
-            );
+            )
         }
         _ => {
             // Columns without a type hold every value exactly as it is.
-            make = format!(
+            format!(
                 "CREATE TABLE {store} (downhaul_op{comma}{}); INSERT INTO {store} SELECT '{op}'{comma}{} FROM {table}; ",
                 names.join(", "),
                 values.join(", ")
-            );
+            )
         }
-    }
+    };
     let counts = session
         .row(&format!(
             "{make}SELECT (SELECT count(*) FROM {store}), (SELECT count(*) FROM {table})"
