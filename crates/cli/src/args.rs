@@ -234,6 +234,10 @@ pub struct UpArgs {
     /// Keep nothing of what destructive statements destroy: what they destroy is gone for good
     #[arg(long)]
     pub unprotected: bool,
+    /// How to keep what destructive statements destroy, where a migration does not say so itself
+    /// (default: auto, or what downhaul.toml says)
+    #[arg(long, value_enum, value_name = "HOW", conflicts_with = "unprotected")]
+    pub protect: Option<Protect>,
     /// Release of the application that these migrations belong to; with `--phase contract`, the one
     /// that is live
     #[arg(long, value_name = "NAME")]
@@ -258,6 +262,19 @@ pub struct UpArgs {
 fn gate_parser() -> impl TypedValueParser<Value = GateName> {
     PossibleValuesParser::new(GateName::ALL.map(GateName::as_str))
         .map(|name| GateName::parse(&name).expect("only names of gates are possible values"))
+}
+
+/// How what statements destroy is kept, as users type it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Protect {
+    /// Small tables are copied, large ones that are dropped are set aside
+    Auto,
+    /// Everything is copied
+    Copy,
+    /// Tables that are dropped are set aside wherever that can be done, whatever their size
+    Tombstone,
+    /// Nothing is kept: what they destroy is gone for good
+    Off,
 }
 
 /// Phases as users type them.
@@ -312,6 +329,10 @@ pub struct DownArgs {
     /// Use down files that were changed after their migration was applied
     #[arg(long)]
     pub use_edited_down: bool,
+    /// How to keep what destructive statements destroy, where a migration does not say so itself
+    /// (default: auto, or what downhaul.toml says)
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub protect: Option<Protect>,
     /// Hooks.
     #[command(flatten)]
     pub hooks: HookArgs,
@@ -361,6 +382,10 @@ pub struct PlanArgs {
     /// With a pending migration that is older than an applied one
     #[arg(long)]
     pub allow_out_of_order: bool,
+    /// How to keep what destructive statements destroy, where a migration does not say so itself
+    /// (default: auto, or what downhaul.toml says)
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub protect: Option<Protect>,
     /// Write the plan to a file, for `up --plan`; with `--format html`, the page
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

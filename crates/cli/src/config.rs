@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use downhaul_lint::DownPolicy;
 use downhaul_run::{GateRules, Throttle, UnusedRule};
+use downhaul_snapshot::tombstone::Policy;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -29,6 +30,9 @@ pub struct Config {
     /// What stands for `${name}` in migration files. Where this section is, even empty, or --var is
     /// given, placeholders are replaced; else the files go to the server as they are.
     pub variables: Option<BTreeMap<String, String>>,
+    /// How what migrations destroy is kept, where they do not say so themselves.
+    #[serde(default)]
+    pub protect: ProtectConfig,
     /// Commands that run before and after.
     #[serde(default)]
     pub hooks: HookConfig,
@@ -79,6 +83,38 @@ pub struct LintConfig {
     pub tables: TableHints,
     /// Settings for some files; where several match, the last one wins.
     pub path: Vec<PathConfig>,
+}
+
+/// How what migrations destroy is kept, where they do not say so themselves.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ProtectConfig {
+    /// Of all tables (default: auto).
+    pub policy: Option<Keeping>,
+    /// Of single tables: `orders = "tombstone"`.
+    pub tables: BTreeMap<String, Keeping>,
+}
+
+/// How what is destroyed is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Keeping {
+    /// Small tables are copied, large ones that are dropped are set aside.
+    Auto,
+    /// Everything is copied.
+    Copy,
+    /// Tables that are dropped are set aside wherever that can be done.
+    Tombstone,
+}
+
+impl From<Keeping> for Policy {
+    fn from(keeping: Keeping) -> Self {
+        match keeping {
+            Keeping::Auto => Self::Auto,
+            Keeping::Copy => Self::Copy,
+            Keeping::Tombstone => Self::Tombstone,
+        }
+    }
 }
 
 /// Commands that run before and after `up`, `down` and `redo`, in the folder of this file, with what

@@ -38,7 +38,7 @@ pub use footing::Footing;
 pub use gate::{Evidence, Gate, GateName, GateQuestion, GateRules, GateState, UnusedRule, gates};
 pub use journal::{Journal, JournalEntry, MigrationState, Operation};
 pub use observer::{Event, Observer, Silent};
-pub use prepare::{Group, Prepared};
+pub use prepare::{Group, Prepared, keeping, table_name};
 pub use repeatable::{PlannedRepeatable, RepeatableStatus};
 pub use runner::{Options, Runner};
 pub use squash::Recognised;

@@ -1,12 +1,15 @@
 //! A migration file made ready to run.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use downhaul_engine::{EngineError, TableLock};
+use downhaul_engine::{EngineError, Session, TableLock};
 use downhaul_plan::{
     Checksum, Direction, Phase, SourceFile, SourceMigration, TransactionMode, Variables,
     variables::Expanded,
 };
+use downhaul_snapshot::keep::Endangered;
+use downhaul_snapshot::tombstone::{self, Choice, Policy};
 use downhaul_snapshot::{Losses, losses};
 use downhaul_syntax::change::{ReindexTarget, TransactionControl};
 use downhaul_syntax::{
@@ -14,7 +17,7 @@ use downhaul_syntax::{
 };
 
 use crate::error::FailedStatement;
-use crate::{RunError, backfill};
+use crate::{Options, RunError, backfill};
 
 /// Statements that run together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub enum Group {
 pub struct Protection {
     /// Keep, or not.
     pub keep: bool,
+    /// How, where it says so.
+    pub policy: Option<Policy>,
     /// Tables it holds for; empty = all.
     pub tables: Vec<ObjectName>,
 }
@@ -171,21 +176,16 @@ impl Prepared {
         let mut protection = Vec::new();
         for directive in &script.directives {
             let DirectiveKind::Protect { policy, tables } = &directive.kind else { continue };
-            if policy == "tombstone" {
-                return Err(refuse(
-                    directive.span.start,
-                    "`downhaul:protect tombstone` is not built yet; `copy` keeps the data".into(),
-                ));
-            }
             let tables: Vec<ObjectName> =
-                tables.iter().map(|table| object_name(table, dialect)).collect();
-            if policy == "copy" && tables.is_empty() {
-                return Err(refuse(
-                    directive.span.start,
-                    "`downhaul:protect copy` needs the names of tables".into(),
-                ));
-            }
-            protection.push(Protection { keep: policy != "off", tables });
+                tables.iter().map(|table| table_name(table, dialect)).collect();
+            let keep = policy != "off";
+            let policy = match policy.as_str() {
+                "copy" => Some(Policy::Copy),
+                "tombstone" => Some(Policy::Tombstone),
+                "auto" => Some(Policy::Auto),
+                _ => None,
+            };
+            protection.push(Protection { keep, policy, tables });
         }
         let no_transaction = file.transaction == TransactionMode::None
             || script.directives.iter().any(|d| d.kind == DirectiveKind::NoTransaction);
@@ -221,12 +221,36 @@ impl Prepared {
         let mut losses = losses(statements, dialect);
         for protection in &self.protection {
             if protection.keep {
-                losses.keep(&protection.tables);
+                if protection.policy != Some(Policy::Tombstone) {
+                    losses.keep(&protection.tables);
+                }
             } else {
                 losses.give_up(&protection.tables);
             }
         }
         losses
+    }
+
+    /// How a live table is kept: what the file says of it, else of all tables, else what the run was
+    /// told.
+    #[must_use]
+    pub fn policy(&self, table: &ObjectName, options: &Options) -> Policy {
+        let names = |written: &ObjectName| {
+            written.name == table.name
+                && (written.schema.is_none() || written.schema == table.schema)
+        };
+        let of_file = |named: bool| {
+            self.protection.iter().rev().find_map(|protection| {
+                let fits = if named {
+                    protection.tables.iter().any(names)
+                } else {
+                    protection.tables.is_empty()
+                };
+                protection.policy.filter(|_| fits)
+            })
+        };
+        let of_run = || options.policies.iter().find(|(name, _)| names(name)).map(|(_, p)| *p);
+        of_file(true).or_else(|| of_file(false)).or_else(of_run).unwrap_or(options.policy)
     }
 
     /// Whether one transaction holds all of it.
@@ -273,6 +297,26 @@ impl Prepared {
     }
 }
 
+/// How each table of which the migration destroys something is kept; those that are not there yet
+/// are left out. Reads only.
+pub async fn keeping(
+    session: &mut dyn Session,
+    prepared: &Prepared,
+    options: &Options,
+) -> Result<BTreeMap<ObjectName, Choice>, RunError> {
+    let losses = prepared.losses(&prepared.statements, session.dialect());
+    let statements: Vec<&Statement> = prepared.statements.iter().collect();
+    let mut found = BTreeMap::new();
+    for (name, loss) in losses.tables.iter().filter(|(_, loss)| loss.destroys()) {
+        let Some(shape) = session.table_shape(name).await? else { continue };
+        let policy = prepared.policy(&shape.name, options);
+        let table = Endangered { shape, loss: loss.clone() };
+        let choice = tombstone::choose(session, &table, policy, &statements).await?;
+        found.insert(name.clone(), choice);
+    }
+    Ok(found)
+}
+
 /// `COPY … FROM stdin` and `COPY … TO stdout`, for which the server would wait forever.
 fn copies_through_client(statement: &Statement) -> bool {
     let mut words = statement.text.split_whitespace();
@@ -284,7 +328,8 @@ fn copies_through_client(statement: &Statement) -> bool {
 }
 
 /// `orders`, `shop.orders`, `"Order"` as written in a directive.
-fn object_name(written: &str, dialect: Dialect) -> ObjectName {
+#[must_use]
+pub fn table_name(written: &str, dialect: Dialect) -> ObjectName {
     let ident = |part: &str| match part.strip_prefix('"').and_then(|p| p.strip_suffix('"')) {
         Some(quoted) => Ident::new(dialect, quoted, true),
         None => Ident::new(dialect, part, false),

@@ -8,7 +8,9 @@ use downhaul_engine::lock::claim_session;
 use downhaul_engine::{LockBudget, MigrationLock, Session, Target, connect};
 use downhaul_plan::Version;
 use downhaul_snapshot::hidden::Counted;
+use downhaul_snapshot::tombstone::Policy;
 use downhaul_syntax::Dialect;
+use downhaul_syntax::ObjectName;
 
 use crate::journal::{Journal, Operation};
 use crate::{Observer, RunError, Throttle, stepwise};
@@ -26,6 +28,10 @@ pub struct Options {
     pub kill_blockers: Option<Duration>,
     /// Keep what destructive statements destroy.
     pub protect: bool,
+    /// How it is kept, where a migration does not say so itself.
+    pub policy: Policy,
+    /// The same for single tables.
+    pub policies: Vec<(ObjectName, Policy)>,
     /// Apply a pending migration that is older than an applied one.
     pub out_of_order: bool,
     /// When a backfill gives way.
@@ -54,6 +60,8 @@ impl Default for Options {
             lock_retry: Duration::from_secs(60),
             kill_blockers: None,
             protect: true,
+            policy: Policy::Auto,
+            policies: Vec::new(),
             out_of_order: false,
             throttle: Throttle::default(),
             edited_down: false,

@@ -122,7 +122,7 @@ pub async fn keep(
         // committed when it starts).
         let strength = match mode {
             KeptMode::Capture => "SHARE ROW EXCLUSIVE",
-            KeptMode::Copy | KeptMode::Columns => "ACCESS EXCLUSIVE",
+            KeptMode::Copy | KeptMode::Columns | KeptMode::Tombstone => "ACCESS EXCLUSIVE",
         };
         let name = sql::table(dialect, &shape.name);
         let small = session
@@ -148,14 +148,27 @@ pub async fn keep(
         })
         .collect();
     let rows = match mode {
-        KeptMode::Copy => copy(session, shape, &columns, id, "D").await?,
+        KeptMode::Copy | KeptMode::Tombstone => copy(session, shape, &columns, id, "D").await?,
         KeptMode::Columns => copy(session, shape, &columns, id, "U").await?,
         KeptMode::Capture => {
             capture(session, shape, &columns, id).await?;
             0
         }
     };
-    Ok(Kept {
+    Ok(described(table, id, mode, key, &columns, rows))
+}
+
+/// What is known of a store before the migration runs.
+pub(crate) fn described(
+    table: &Endangered,
+    id: i64,
+    mode: KeptMode,
+    key: Vec<Ident>,
+    columns: &[&ColumnShape],
+    rows: u64,
+) -> Kept {
+    let shape = &table.shape;
+    Kept {
         id,
         mode,
         table: shape.name.clone(),
@@ -178,7 +191,8 @@ pub async fn keep(
         keyless_after: None,
         digest: String::new(),
         shape: shape.clone(),
-    })
+        tombstone: None,
+    }
 }
 
 /// The key, if the migration does not take a part of it away.

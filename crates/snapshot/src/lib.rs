@@ -4,7 +4,8 @@
 //!
 //! 1. [`loss::losses`] reads from the statements which tables lose what (pure).
 //! 2. [`keep::keep`] locks those tables and copies what they would lose, or sets triggers that
-//!    record the rows that change, and counts what it copied.
+//!    record the rows that change, and counts what it copied. Large tables that are dropped become
+//!    [`tombstone`]s instead.
 //! 3. The migration runs.
 //! 4. [`settle::settle`] compares what was kept with what is there now and keeps the net
 //!    difference: lost rows, lost columns, changed values with the value they were changed to.
@@ -39,6 +40,7 @@ pub mod settle;
 pub mod sql;
 pub mod stepwise;
 pub mod store;
+pub mod tombstone;
 pub mod track;
 
 pub use loss::{Losses, Names, TableLoss, losses};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::references;
 use crate::settle::{content, digest, join_after};
 use crate::sql;
-use crate::store::{Kept, SnapshotError};
+use crate::store::{Kept, KeptMode, SnapshotError};
 
 /// What was noted of one table before the way back began.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub struct Held {
     pub(crate) flags: bool,
     /// Rows that cannot be told apart: nobody has written to the table since.
     pub(crate) keyless_untouched: bool,
+    /// A table of that name stood there, which the way back did not make.
+    pub(crate) stood: bool,
 }
 
 impl Held {
@@ -69,7 +71,10 @@ pub async fn check_sound(session: &mut dyn Session, kept: &Kept) -> Result<(), S
 /// migration left them.
 pub async fn hold(session: &mut dyn Session, kept: &Kept) -> Result<Held, SnapshotError> {
     let dialect = session.dialect();
-    let mut held = Held { flags: false, keyless_untouched: false };
+    let mut held = Held { flags: false, keyless_untouched: false, stood: false };
+    if kept.mode == KeptMode::Tombstone {
+        held.stood = session.table_shape(&kept.table).await?.is_some();
+    }
     let Some(after_name) = &kept.after else { return Ok(held) };
     let Some(after) = session.table_shape(after_name).await? else { return Ok(held) };
     let live = sql::table(dialect, &after.name);

@@ -6,6 +6,7 @@ use downhaul_syntax::{Dialect, Ident};
 use crate::keep::{Endangered, end_capture, keys_may_change};
 use crate::sql;
 use crate::store::{Kept, KeptMode, SnapshotError};
+use crate::tombstone;
 
 /// Rows up to which a copy is reduced where it lies; a longer one is written anew, which costs no more
 /// than what stays in it.
@@ -26,6 +27,22 @@ pub async fn settle(
     }
     let after_name = table.loss.renamed_to.clone().unwrap_or_else(|| kept.table.clone());
     let after = session.table_shape(&after_name).await?;
+    if kept.mode == KeptMode::Tombstone {
+        if kept.tombstone.is_none() {
+            return Err(SnapshotError::NotSound {
+                table: kept.table.to_string(),
+                reason: "no statement of the migration dropped it".into(),
+            });
+        }
+        if after.is_none() {
+            map_columns(&mut kept, table, None);
+            kept.rows_gone = kept.rows;
+            kept.digest = tombstone::postgres::signature(session, &kept).await?;
+            return Ok(Some(kept));
+        }
+        // Another table stands in its place: what differs between them is what is lost.
+        tombstone::back::into_copies(session, std::slice::from_mut(&mut kept)).await?;
+    }
     map_columns(&mut kept, table, after.as_ref());
     match &after {
         None => kept.rows_gone = kept.rows,
@@ -68,6 +85,9 @@ pub async fn settle(
 
 /// Fingerprint of a store.
 pub async fn digest(session: &mut dyn Session, kept: &Kept) -> Result<String, SnapshotError> {
+    if kept.mode == KeptMode::Tombstone {
+        return tombstone::postgres::signature(session, kept).await;
+    }
     let dialect = session.dialect();
     let mut columns = vec!["downhaul_op".to_owned()];
     for column in &kept.columns {

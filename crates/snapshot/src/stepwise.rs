@@ -116,6 +116,7 @@ pub fn describe(table: &Endangered, names: &Names, kind: GroupKind, id: i64) -> 
         digest: String::new(),
         shape: as_it_was(shape, names, &table_was),
         table: table_was,
+        tombstone: None,
     }
 }
 
@@ -606,7 +607,7 @@ pub async fn held_before(session: &mut dyn Session, kept: &Kept) -> Result<Held,
         ))
         .await?;
     let keyless = kept.keyless_after.is_some();
-    Ok(Held { flags: there > 0 && !keyless, keyless_untouched: there > 0 && keyless })
+    Ok(Held { flags: there > 0 && !keyless, keyless_untouched: there > 0 && keyless, stood: false })
 }
 
 /// Forgets what [`restore::hold`] noted.

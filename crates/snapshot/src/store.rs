@@ -4,6 +4,8 @@ use downhaul_engine::{EngineError, SequenceState, TableShape};
 use downhaul_syntax::{Ident, ObjectName};
 use serde::{Deserialize, Serialize};
 
+use crate::tombstone::Tombstone;
+
 /// What can go wrong with a restore point.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
@@ -119,6 +121,8 @@ pub enum KeptMode {
     Columns,
     /// The rows that triggers saw change.
     Capture,
+    /// The table itself, moved out of sight.
+    Tombstone,
 }
 
 /// One table's kept data.
@@ -149,13 +153,25 @@ pub struct Kept {
     pub digest: String,
     /// The table as it was.
     pub shape: TableShape,
+    /// What was moved out of sight, and has not gone back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tombstone: Option<Tombstone>,
 }
 
 impl Kept {
     /// Local name of the store.
     #[must_use]
     pub fn store(&self) -> String {
-        store_name(self.id)
+        match self.mode {
+            KeptMode::Tombstone => format!("tomb_{}", self.id),
+            _ => store_name(self.id),
+        }
+    }
+
+    /// Whether there is a store: a tombstone that went back as it was has left none.
+    #[must_use]
+    pub fn has_store(&self) -> bool {
+        self.mode != KeptMode::Tombstone || self.tombstone.is_some()
     }
 
     /// The column of this name before the migration.

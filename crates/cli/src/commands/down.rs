@@ -16,6 +16,7 @@ use crate::ui::{Style, Ui, count, duration, paint};
 pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliError> {
     let site = super::site(global, &args.place)?;
     let mut options = super::options(&args.waiting);
+    super::protect(&mut options, &site, args.protect);
     options.edited_down = args.use_edited_down;
     options.commit = super::commit(&site.dir);
     let selection = match (&args.to, &args.to_release, &args.to_time) {

@@ -36,9 +36,10 @@ use std::time::Duration;
 use downhaul_engine::{LockBudget, Target};
 use downhaul_plan::{Series, Variables, load};
 use downhaul_run::Options;
+use downhaul_snapshot::tombstone::Policy;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::args::{Global, Place, Waiting};
+use crate::args::{Global, Place, Protect, Waiting};
 use crate::config::Config;
 use crate::error::CliError;
 
@@ -143,6 +144,30 @@ async fn signalled(terminate: &mut Option<Signal>) -> bool {
         interrupted = tokio::signal::ctrl_c() => interrupted.is_ok(),
         terminated = terminated => terminated,
     }
+}
+
+/// Says how what is destroyed is kept: as the flag says, else as `downhaul.toml` does.
+pub(crate) fn protect(options: &mut Options, site: &Site, flag: Option<Protect>) {
+    let config = &site.config.protect;
+    let dialect = site.target.dialect();
+    let policy = match flag {
+        Some(Protect::Off) => {
+            options.protect = false;
+            return;
+        }
+        Some(Protect::Auto) => Policy::Auto,
+        Some(Protect::Copy) => Policy::Copy,
+        Some(Protect::Tombstone) => Policy::Tombstone,
+        None => {
+            options.policies = config
+                .tables
+                .iter()
+                .map(|(name, keeping)| (downhaul_run::table_name(name, dialect), (*keeping).into()))
+                .collect();
+            config.policy.map(Policy::from).unwrap_or_default()
+        }
+    };
+    options.policy = policy;
 }
 
 /// `deploy@ci-7 (pid 4711)`.

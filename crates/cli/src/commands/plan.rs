@@ -1,5 +1,6 @@
 //! `downhaul plan`: what `up` will do, before it does it. Changes nothing.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use downhaul_catalog::Catalog;
@@ -13,7 +14,10 @@ use downhaul_report::plan::{
     EffectLine, Estimate, PlanDocument, PlannedKeep, PlannedMigration, PlannedStatement, Size,
     Weight, Work, WorkKind, estimate, page,
 };
-use downhaul_run::{Group, PlannedRepeatable, PlannedUp, Prepared, UpPlan, UpSelection, plan_up};
+use downhaul_run::{
+    Group, Options, PlannedRepeatable, PlannedUp, Prepared, UpPlan, UpSelection, keeping, plan_up,
+};
+use downhaul_snapshot::tombstone::Choice;
 use downhaul_syntax::change::RowFilter;
 use downhaul_syntax::{Change, Dialect, ObjectName, Statement, parse_script};
 use serde_json::{Value, json};
@@ -33,6 +37,10 @@ pub(crate) struct Foreseen {
     server: String,
     /// The schema as it is, with sizes.
     catalog: Option<Catalog>,
+    /// How the tables of each migration are kept, as far as they are there already.
+    keeping: BTreeMap<Version, BTreeMap<ObjectName, Choice>>,
+    /// Anything is kept at all.
+    protected: bool,
     /// What must not change between the plan and the run: journal, files, schema.
     pub(crate) fingerprint: Fingerprint,
 }
@@ -85,7 +93,9 @@ pub async fn run(global: &Global, args: &PlanArgs, ui: &Ui) -> Result<Code, CliE
         (None, Some(steps)) => UpSelection::Steps(steps),
         (None, None) => UpSelection::All,
     };
-    let foreseen = foresee(&site, &selection, args.allow_out_of_order).await?;
+    let mut options = Options::default();
+    super::protect(&mut options, &site, args.protect);
+    let foreseen = foresee(&site, &selection, args.allow_out_of_order, &options).await?;
     let document = document(&foreseen, &site);
     let text = if args.format == PlanFormat::Html {
         page(&document)
@@ -120,31 +130,43 @@ pub(crate) async fn foresee(
     site: &Site,
     selection: &UpSelection,
     out_of_order: bool,
+    run: &Options,
 ) -> Result<Foreseen, CliError> {
     let dialect = site.target.dialect();
     let mut options = LintOptions::new(dialect);
     options.one_deployment = true;
-    let (plan, versions, dump, server) = match connect(&site.target, false).await {
+    let (plan, versions, dump, server, keeping) = match connect(&site.target, false).await {
         Ok(mut session) => {
             let found = async {
                 let plan = plan_up(&mut *session, &site.series, selection, out_of_order).await?;
                 let versions = downhaul_run::applied(&mut *session).await?;
                 let dump = session.dump().await?;
                 let catalog = catalog_of(&mut *session, &dump).await?;
-                Ok::<_, downhaul_run::RunError>((plan, versions, dump, catalog))
+                let mut kept = BTreeMap::new();
+                for migration in &plan.migrations {
+                    let found = keeping(&mut *session, &migration.up, run).await?;
+                    kept.insert(migration.version.clone(), found);
+                }
+                Ok::<_, downhaul_run::RunError>((plan, versions, dump, catalog, kept))
             }
             .await;
             let server = session.server().clone();
             session.close().await;
-            let (plan, versions, dump, catalog) = found?;
+            let (plan, versions, dump, catalog, kept) = found?;
             options.baseline = Some(catalog);
             options.server_version = Some(server_version(&server));
-            (plan, versions, dump, server.version)
+            (plan, versions, dump, server.version, kept)
         }
         // `up` makes the file, so everything is pending.
         Err(EngineError::NoFile { .. }) => {
             let plan = downhaul_run::plan_up_of_nothing(&site.series, selection, dialect)?;
-            (plan, Vec::new(), SchemaDump::default(), "no such file yet".to_owned())
+            (
+                plan,
+                Vec::new(),
+                SchemaDump::default(),
+                "no such file yet".to_owned(),
+                BTreeMap::new(),
+            )
         }
         Err(error) => return Err(error.into()),
     };
@@ -198,7 +220,9 @@ pub(crate) async fn foresee(
             dump.objects.iter().flat_map(|o| [format!("{:?}", o.id), o.fingerprint.clone()]),
         ),
     };
-    Ok(Foreseen { plan, report, server, catalog: options.baseline, fingerprint })
+    let catalog = options.baseline;
+    let protected = run.protect;
+    Ok(Foreseen { plan, report, server, catalog, keeping, protected, fingerprint })
 }
 
 /// Refuses to go on where a written plan is no longer what would happen.
@@ -308,12 +332,14 @@ fn planned(
     let kept: Vec<PlannedKeep> = losses
         .tables
         .iter()
-        .filter(|(_, loss)| loss.destroys())
+        .filter(|(_, loss)| foreseen.protected && loss.destroys())
         .map(|(table, loss)| {
             let size = size_of(table, catalog);
+            let choice = foreseen.keeping.get(&migration.version).and_then(|of| of.get(table));
             PlannedKeep {
                 table: table.to_string(),
                 what: what_is_lost(loss),
+                how: choice.map(how_it_is_kept),
                 rows: size.map(|size| size.rows),
                 bytes: size.map(|size| size.bytes),
             }
@@ -322,7 +348,14 @@ fn planned(
     let keeping: Vec<Work> = losses
         .tables
         .iter()
-        .filter(|(table, loss)| loss.destroys() && !is_made_here(table, &migration.up.statements))
+        .filter(|(table, loss)| {
+            let aside = foreseen
+                .keeping
+                .get(&migration.version)
+                .is_some_and(|of| of.get(table) == Some(&Choice::Tombstone));
+            let here = is_made_here(table, &migration.up.statements);
+            foreseen.protected && loss.destroys() && !here && !aside
+        })
         .map(|(table, loss)| Work {
             kind: WorkKind::Keep,
             size: size_of(table, catalog),
@@ -355,6 +388,15 @@ fn planned(
 
 fn keeping_time(dialect: Dialect, keeping: &[Work]) -> Estimate {
     if keeping.is_empty() { Estimate::default() } else { estimate(dialect, keeping) }
+}
+
+/// How a table is kept, for people.
+fn how_it_is_kept(choice: &Choice) -> String {
+    match choice {
+        Choice::Tombstone => "set aside, not copied".into(),
+        Choice::Copy { why: None } => "copied".into(),
+        Choice::Copy { why: Some(why) } => format!("copied, not set aside: {why}"),
+    }
 }
 
 /// A table that does not exist before the migration has no rows to keep.
@@ -453,8 +495,9 @@ fn pretty(document: &PlanDocument, ui: &Ui) {
                 ),
                 _ => String::new(),
             };
+            let how = kept.how.as_ref().map(|how| format!(", {how}")).unwrap_or_default();
             ui.line(format!(
-                "  {} {}: {}{size}",
+                "  {} {}: {}{how}{size}",
                 paint(Style::Accent, "keeps"),
                 kept.table,
                 kept.what

@@ -21,6 +21,7 @@ pub async fn run(global: &Global, args: &RevertArgs, ui: &Ui) -> Result<Code, Cl
         yes: args.yes,
         preview: args.preview,
         use_edited_down: args.use_edited_down,
+        protect: None,
         hooks: args.hooks.clone(),
         waiting: args.waiting.clone(),
     };

@@ -17,7 +17,9 @@ use crate::ui::{Style, Ui, count, duration, paint};
 pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliError> {
     let site = super::site(global, &args.place)?;
     let mut options = super::options(&args.waiting);
-    options.protect = !args.unprotected;
+    super::protect(&mut options, &site, args.protect);
+    options.protect &= !args.unprotected;
+    let unprotected = !options.protect;
     options.out_of_order = args.allow_out_of_order;
     options.release.clone_from(&args.release);
     options.commit = super::commit(&site.dir);
@@ -33,7 +35,8 @@ pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliErr
         (None, None, None) => UpSelection::All,
     };
     if let Some(path) = &args.plan {
-        let foreseen = super::plan::foresee(&site, &selection, args.allow_out_of_order).await?;
+        let foreseen =
+            super::plan::foresee(&site, &selection, args.allow_out_of_order, &options).await?;
         super::plan::check(path, &foreseen)?;
     }
     let mut runner = Runner::open(&site.target, true, options).await?;
@@ -71,7 +74,7 @@ pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliErr
             for line in &destructive {
                 ui.line(format!("  {line}"));
             }
-            let question = if args.unprotected {
+            let question = if unprotected {
                 "Nothing of this will be kept. Apply?"
             } else {
                 "What they destroy is kept, and `downhaul down` brings it back. Apply?"

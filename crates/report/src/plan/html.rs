@@ -179,7 +179,7 @@ fn article(out: &mut String, number: usize, migration: &PlannedMigration) {
     } else {
         out.push_str("<ul class=\"effects\">\n");
         for kept in &migration.kept {
-            let mut size = Vec::new();
+            let mut size: Vec<String> = kept.how.iter().cloned().collect();
             size.extend(kept.rows.map(|rows| format!("up to {} rows", thousands(rows))));
             size.extend(kept.bytes.map(|n| format!("at most {}", bytes(n))));
             let size =
@@ -272,6 +272,7 @@ mod tests {
             kept: vec![PlannedKeep {
                 table: evil.into(),
                 what: evil.into(),
+                how: Some(evil.into()),
                 rows: Some(1_234_567),
                 bytes: Some(98_000_000),
             }],

@@ -79,6 +79,8 @@ pub struct PlannedKeep {
     pub table: String,
     /// "drops column fax".
     pub what: String,
+    /// "copied", "set aside, not copied"; `None` where the table is not there yet.
+    pub how: Option<String>,
     /// At most so many rows, as the server estimates; `None` where nobody knows.
     pub rows: Option<u64>,
     /// At most so many bytes.

@@ -7,6 +7,7 @@ use downhaul_plan::Direction;
 use downhaul_snapshot::Kept;
 use downhaul_snapshot::complete::{self, Action, Stage};
 use downhaul_snapshot::restore::{self, Held};
+use downhaul_snapshot::tombstone;
 use downhaul_syntax::{Change, Dialect, Parsed, Statement};
 
 use super::{Applied, Stop, Substitute};
@@ -19,7 +20,7 @@ use crate::{Event, Observer};
 pub(super) async fn bring_back(
     session: &mut dyn Session,
     direction: Direction,
-    (points, holds): (&[RestorePoint], &[Vec<Held>]),
+    (points, holds): (&mut [RestorePoint], &[Vec<Held>]),
     foreign_keys_off: bool,
     applied: &mut Applied,
     tracking: &mut Tracking,
@@ -29,28 +30,36 @@ pub(super) async fn bring_back(
     let (Some(newest), Some(oldest)) = (points.first(), points.last()) else {
         return Ok(remaining);
     };
+    let schemas = (oldest.before.clone(), newest.after.clone());
+    let schemas = (&schemas.0, &schemas.1);
     // Only the way down promises the old schema; the way up brings the new one by itself.
     let complete = direction == Direction::Down;
     if complete {
         if session.dialect() == Dialect::Sqlite {
             add_missing_columns(session, points).await?;
         }
-        run_completions(
-            session,
-            (&oldest.before, &newest.after),
-            Stage::Structure,
-            foreign_keys_off,
-            applied,
-            observer,
-        )
-        .await?;
+        run_completions(session, schemas, Stage::Structure, foreign_keys_off, applied, observer)
+            .await?;
         tracking.follow(session).await?;
+    }
+    let mut built_upon = Vec::new();
+    for (point, held) in points.iter_mut().zip(holds) {
+        if !complete {
+            tombstone::back::into_copies(session, &mut point.kept).await?;
+            continue;
+        }
+        let returned = tombstone::back::bring_back(session, &mut point.kept, held).await?;
+        for restored in returned.restored {
+            observer.event(Event::Restored(&restored));
+            applied.restored.push(restored);
+        }
+        built_upon.extend(returned.built_upon);
     }
     let quiet = quiet(session, points).await?;
     for (point, held) in points.iter().zip(holds) {
-        let all: Vec<_> = point.kept.iter().zip(held).collect();
+        let all: Vec<_> = point.kept.iter().zip(held).filter(|(k, _)| k.has_store()).collect();
         let restored = restore::restore(session, &all).await?;
-        for (kept, restored) in point.kept.iter().zip(restored) {
+        for ((kept, _), restored) in all.into_iter().zip(restored) {
             observer.event(Event::Restored(&restored));
             if restored.remains_in.is_some() {
                 remaining.push(kept.id);
@@ -65,15 +74,8 @@ pub(super) async fn bring_back(
         for kept in points.iter().flat_map(|point| &point.kept) {
             restore::check_filled(session, kept).await?;
         }
-        run_completions(
-            session,
-            (&oldest.before, &newest.after),
-            Stage::Rest,
-            foreign_keys_off,
-            applied,
-            observer,
-        )
-        .await?;
+        run_completions(session, schemas, Stage::Rest, foreign_keys_off, applied, observer).await?;
+        tombstone::back::rebuild(session, &built_upon).await?;
         tracking.follow(session).await?;
     }
     Ok(remaining)

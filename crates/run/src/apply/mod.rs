@@ -10,7 +10,7 @@ use std::time::Instant;
 use downhaul_engine::{Blocker, EngineError};
 use downhaul_plan::Version;
 use downhaul_snapshot::restore::Restored;
-use downhaul_snapshot::{Kept, SnapshotError};
+use downhaul_snapshot::{Kept, KeptMode, SnapshotError};
 use downhaul_syntax::Dialect;
 
 pub(crate) use back::{run_completions, substitute};
@@ -42,7 +42,9 @@ impl KeptSummary {
         };
         let lost: Vec<_> = kept.lost_columns().collect();
         let changed: Vec<_> = kept.changed_columns().collect();
-        let what = if kept.after.is_none() {
+        let what = if kept.mode == KeptMode::Tombstone {
+            "the whole table, set aside".to_owned()
+        } else if kept.after.is_none() {
             "the whole table".to_owned()
         } else {
             let mut parts = Vec::new();

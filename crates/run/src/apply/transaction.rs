@@ -8,6 +8,7 @@ use downhaul_engine::{EngineError, Row, SchemaDump, Session};
 use downhaul_plan::Direction;
 use downhaul_snapshot::keep::{self, Endangered};
 use downhaul_snapshot::restore::{self, Held};
+use downhaul_snapshot::tombstone::{self, Choice};
 use downhaul_snapshot::{Kept, Losses, SnapshotError, empty, hidden, seeded, settle};
 use downhaul_syntax::{Change, Dialect, Statement};
 
@@ -193,8 +194,10 @@ async fn attempt(
     }
     let mut tracking = Tracking::begin(session, answer.flag(3)).await?;
     // Restore points belong to the whole way back: they are used with its last group.
-    let points: &[RestorePoint] =
-        if matches!(whole, Whole::Group { last: false }) { &[] } else { &work.points };
+    let mut points: Vec<RestorePoint> = match whole {
+        Whole::Group { last: false } => Vec::new(),
+        _ => work.points.clone(),
+    };
 
     let mut losses = losses.clone();
     // Where an up takes an empty table away, its down still has the schema to bring back.
@@ -208,7 +211,7 @@ async fn attempt(
         if foreign_keys_off { foreign_key_violations(session).await? } else { BTreeSet::new() };
 
     let mut holds: Vec<Vec<Held>> = Vec::new();
-    for point in points {
+    for point in &points {
         let mut held = Vec::new();
         for kept in &point.kept {
             restore::check_sound(session, kept).await?;
@@ -234,18 +237,45 @@ async fn attempt(
         Some(hidden::Watch::begin(session, newest, &mut runner.counted).await?)
     };
     let mut kept: Vec<Kept> = Vec::new();
+    let statements: Vec<&Statement> = prepared.statements.iter().collect();
     let first = if endangered.is_empty() { 0 } else { journal.next_kept(session).await? };
     for (number, table) in (first..).zip(&endangered) {
         observer.event(Event::Keeping { table: &table.shape.name.to_string() });
-        kept.push(keep::keep(session, table, number).await?);
+        let policy = prepared.policy(&table.shape.name, &runner.options);
+        kept.push(match tombstone::choose(session, table, policy, &statements).await? {
+            Choice::Tombstone => tombstone::postgres::announce(session, table, number).await?,
+            Choice::Copy { why } => {
+                if let Some(why) = why {
+                    let note = format!("{} is copied, not set aside: {why}", table.shape.name);
+                    observer.event(Event::Note(&note));
+                }
+                keep::keep(session, table, number).await?
+            }
+        });
     }
+    let takes_others =
+        session.dialect() == Dialect::Postgres && tombstone::takes_other_objects(&statements);
+    let tombstones =
+        if takes_others { tombstone::postgres::all(session).await? } else { BTreeSet::new() };
 
     let mut steps = Vec::with_capacity(members.len());
     for index in members {
         let statement = &prepared.statements[*index];
         let begun = Instant::now();
         tracking.before(session, statement).await?;
-        let sql = match substitute(session.dialect(), statement, points) {
+        let dropped = tombstone::postgres::drop_tables(session, statement, &mut kept).await;
+        let dropped = dropped.map_err(|error| match error {
+            SnapshotError::Engine(error) => Stop::Statement(*index, error),
+            error => Stop::Snapshot(error),
+        })?;
+        let sql = match substitute(session.dialect(), statement, &points) {
+            Substitute::None if dropped.is_some() => {
+                let (instead, note) = dropped.unwrap_or_default();
+                if let Some(note) = note {
+                    observer.event(Event::Note(&note));
+                }
+                instead
+            }
             Substitute::None => {
                 session
                     .execute(&statement.text)
@@ -268,6 +298,14 @@ async fn attempt(
         steps.push((index + 1, statement.shown(), took.as_millis()));
     }
 
+    if !tombstones.is_empty() {
+        let now = tombstone::postgres::all(session).await?;
+        let hurt = tombstones.difference(&now).filter_map(|found| found.split(' ').next());
+        let hurt: Vec<String> = hurt.map(|name| format!("downhaul.{name}")).collect();
+        if !hurt.is_empty() {
+            return Err(Stop::Snapshot(SnapshotError::UnforeseenLoss { what: hurt.join(", ") }));
+        }
+    }
     if let Some(watch) = hidden {
         let mut known = losses.given_up.clone();
         known.extend(empty);
@@ -280,6 +318,9 @@ async fn attempt(
     // What an up adds each time is there again before what its down deleted comes back.
     if up && !points.is_empty() {
         let inserts = prepared.losses(&prepared.statements, session.dialect()).inserts;
+        for point in &mut points {
+            tombstone::back::into_copies(session, &mut point.kept).await?;
+        }
         for kept in points.iter().flat_map(|point| &point.kept) {
             seeded::set_aside(session, kept, &inserts).await?;
         }
@@ -287,7 +328,7 @@ async fn attempt(
     let remaining = bring_back(
         session,
         prepared.direction,
-        (points, &holds),
+        (&mut points, &holds),
         foreign_keys_off,
         &mut applied,
         &mut tracking,
@@ -335,7 +376,7 @@ async fn attempt(
         observer.event(Event::Kept(&summary));
         applied.kept.push(summary);
     }
-    for point in points {
+    for point in &points {
         journal.close_restore_point(session, point, &remaining).await?;
     }
 

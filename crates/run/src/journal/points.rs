@@ -143,7 +143,9 @@ impl Journal {
             ))
             .await?;
         for kept in point.kept.iter().filter(|kept| !remaining.contains(&kept.id)) {
-            session.execute(&format!("DROP TABLE {}", self.table(&kept.store()))).await?;
+            if kept.has_store() {
+                session.execute(&format!("DROP TABLE {}", self.table(&kept.store()))).await?;
+            }
             session
                 .execute(&format!(
                     "UPDATE {} SET rows_kept = 0 WHERE id = {}",
