@@ -362,6 +362,85 @@ fn changed_reports_new_and_edited_files_only() {
 }
 
 #[test]
+fn what_another_branch_brought_in_meanwhile_is_seen() {
+    let shop = Folder::shop();
+    let commit = |message: &str| {
+        shop.git(&["add", "."]);
+        shop.git(&["commit", "--quiet", "--message", message]);
+    };
+    shop.git(&["init", "--quiet", "--initial-branch=main"]);
+    commit("one");
+    shop.git(&["checkout", "--quiet", "-b", "feature"]);
+    for name in ["0003_mine", "0005_late"] {
+        shop.write(&format!("migrations/{name}.up.sql"), "CREATE TABLE a (id int PRIMARY KEY);\n");
+        shop.write(&format!("migrations/{name}.down.sql"), "DROP TABLE a;\n");
+    }
+    commit("mine");
+    let clashes = || -> Vec<(String, String)> {
+        let report = shop.json(&["--changed", "--since", "main"]);
+        let found = report["findings"].as_array().unwrap().iter().filter(|f| f["code"] == "RV08");
+        found
+            .filter(|f| !f["message"].as_str().unwrap().contains("number before"))
+            .map(|f| {
+                let text = |key: &str| f[key].as_str().unwrap().to_owned();
+                (text("file"), text("message"))
+            })
+            .collect()
+    };
+    assert_eq!(clashes(), [], "main has not moved");
+    shop.git(&["checkout", "--quiet", "main"]);
+    for name in ["0003_theirs", "0007_theirs"] {
+        shop.write(&format!("migrations/{name}.up.sql"), "CREATE TABLE b (id int PRIMARY KEY);\n");
+    }
+    commit("theirs");
+    shop.git(&["checkout", "--quiet", "feature"]);
+    let found = clashes();
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].0.contains("0003_mine") && found[0].1.contains("taken by"), "{found:?}");
+    assert!(found[0].1.contains("migrations/0003_theirs.up.sql` of main"), "{found:?}");
+    assert!(found[1].0.contains("0005_late") && found[1].1.contains("0007_theirs"), "{found:?}");
+}
+
+#[test]
+fn placeholders_have_the_values_that_the_runner_would_give_them() {
+    let up = "CREATE TABLE ${schema}.orders (id bigint PRIMARY KEY, ${column} text);\n\
+              ALTER TABLE ${schema}.orders ALTER COLUMN ${column} TYPE ${type};\n";
+    let folder = Folder::new(&[
+        ("downhaul.toml", "[variables]\nschema = \"app_of_the_shop\"\ncolumn = \"note\"\n"),
+        ("migrations/0001_schema.up.sql", "CREATE SCHEMA app_of_the_shop;\n"),
+        ("migrations/0001_schema.down.sql", "DROP SCHEMA app_of_the_shop;\n"),
+        ("migrations/0002_orders.up.sql", up),
+        ("migrations/0002_orders.down.sql", "DROP TABLE ${schema}.items;\n"),
+    ]);
+    // One without a value is named where it stands.
+    let outcome = folder.run(&["lint", "--dialect", "postgres"]);
+    assert_eq!(outcome.code, 2, "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("`${type}` has no value"), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("migrations/0002_orders.up.sql:2:"), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("DOWNHAUL_VAR_type"), "{}", outcome.stdout);
+    // The values decide, and places are those of the file, whatever the length of the values.
+    let report = folder.json(&["--dialect", "postgres", "--var", "type=varchar(20)"]);
+    let left = report["findings"].as_array().unwrap().iter().find(|f| f["code"] == "RV02");
+    let left = left.unwrap_or_else(|| panic!("{report:#}"));
+    assert_eq!((&left["line"], &left["end_byte"]), (&1.into(), &26.into()));
+    assert!(left["message"].as_str().unwrap().contains("`${schema}.orders` is left"), "{left:#}");
+    let text = folder.run(&["lint", "--dialect", "postgres", "--var", "type=varchar(20)"]).stdout;
+    assert!(text.contains("DROP TABLE ${schema}.items;"), "{text}");
+    assert!(!text.contains("app_of_the_shop"), "{text}");
+}
+
+#[test]
+fn a_down_without_its_up_is_told() {
+    let folder = Folder::new(&[("sql/drop.down.sql", DROP)]);
+    let outcome = folder.run(&["lint", "--dialect", "postgres", "sql/drop.down.sql"]);
+    assert_eq!(outcome.code, 2);
+    assert!(outcome.stdout.contains("has no up file beside it"), "{}", outcome.stdout);
+    folder.write("sql/drop.up.sql", CREATE);
+    let outcome = folder.run(&["lint", "--dialect", "postgres", "sql/drop.down.sql"]);
+    assert!(!outcome.stdout.contains("no up file"), "{}", outcome.stdout);
+}
+
+#[test]
 fn a_baseline_holds_what_is_known_and_lets_through_what_is_new() {
     let shop = Folder::shop();
     let before = shop.findings(&[]);

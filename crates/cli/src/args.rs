@@ -635,6 +635,10 @@ pub struct LintArgs {
     /// Name of standard input in the report
     #[arg(long, value_name = "NAME", default_value = "<stdin>")]
     pub stdin_name: String,
+    /// Value of a placeholder `${NAME}` in migration files; may be repeated. Beats DOWNHAUL_VAR_NAME
+    /// and [variables] of the configuration
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub variables: Vec<String>,
 }
 
 /// `generate-down`.

@@ -66,6 +66,10 @@ pub struct MigrationInput {
     pub after_gap: bool,
     /// Newer than one that was applied already, yet older in version (RV08).
     pub out_of_order: bool,
+    /// A file of this version that another branch has brought in meanwhile (RV08).
+    pub clashes_with: Option<String>,
+    /// A file of a later version that another branch has brought in meanwhile (RV08).
+    pub overtaken_by: Option<String>,
 }
 
 impl Default for MigrationInput {
@@ -82,6 +86,8 @@ impl Default for MigrationInput {
             repeatable: false,
             after_gap: false,
             out_of_order: false,
+            clashes_with: None,
+            overtaken_by: None,
         }
     }
 }

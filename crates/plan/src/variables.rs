@@ -67,10 +67,17 @@ impl Expanded {
     /// The part of the file that a part of the expanded text was made of.
     #[must_use]
     pub fn source<'f>(&self, file: &'f str, span: Span) -> &'f str {
+        let span = self.span_in_file(span);
+        file.get(span.start..span.end).unwrap_or_default()
+    }
+
+    /// The place in the file of a part of the expanded text: placeholders are taken whole.
+    #[must_use]
+    pub fn span_in_file(&self, span: Span) -> Span {
         let start = self.in_file(span.start);
         let inside = self.places.iter().find(|(_, a)| a.start < span.end && span.end <= a.end);
         let end = inside.map_or_else(|| self.in_file(span.end), |(before, _)| before.end);
-        file.get(start..end.max(start)).unwrap_or_default()
+        Span::new(start, end.max(start))
     }
 }
 

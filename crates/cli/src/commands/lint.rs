@@ -10,8 +10,8 @@ use downhaul_lint::{
     SourceText, TransactionMode, lint_series,
 };
 use downhaul_plan::source::read_text;
-use downhaul_plan::{LayoutId, SourceFile};
-use downhaul_report::{Document, Format, JudgedSeries, Look, render, write};
+use downhaul_plan::{LayoutId, SourceFile, Version};
+use downhaul_report::{Document, Format, JudgedSeries, Look, Problem, render, write};
 use downhaul_syntax::{Dialect, Ident, parse_script};
 
 use crate::args::{FailOn, Global, LintArgs, LintFormat};
@@ -23,6 +23,7 @@ use crate::lint::dialect::{self, Found};
 use crate::lint::live::{self, Live};
 use crate::lint::select::{self, Group, Selection, Stdin};
 use crate::lint::settings::Settings;
+use crate::lint::values::Values;
 use crate::lint::{baseline, queries, shown};
 use crate::ui::{Style, Ui, count, paint};
 
@@ -64,9 +65,11 @@ pub fn run(global: &Global, args: &LintArgs, ui: &Ui) -> Result<Code, CliError> 
         ));
     }
     let mut work = Work::new(&config, args, &settings, &selection.groups);
+    work.values = Values::new(super::variables(&config, &args.variables)?);
     work.live = live;
     work.judge(&mut selection.groups, ui)?;
-    let Work { mut findings, report, files, series, .. } = work;
+    let Work { mut findings, report, files, series, problems, .. } = work;
+    selection.problems.extend(problems);
 
     let known = baseline_file(&config, args);
     if args.write_baseline {
@@ -216,6 +219,9 @@ struct Work<'a> {
     report: LintReport,
     files: BTreeMap<String, String>,
     series: Vec<JudgedSeries>,
+    /// What the files lack, beside what could not be read.
+    problems: Vec<Problem>,
+    values: Values,
 }
 
 impl<'a> Work<'a> {
@@ -246,6 +252,8 @@ impl<'a> Work<'a> {
             report: LintReport::default(),
             files: BTreeMap::new(),
             series: Vec::new(),
+            problems: Vec::new(),
+            values: Values::default(),
         }
     }
 
@@ -275,7 +283,8 @@ impl<'a> Work<'a> {
                     entry.insert(self.options(found.dialect)?)
                 }
             };
-            let inputs = self.inputs(group);
+            let mut inputs = self.inputs(group);
+            self.values.expand(&mut inputs, found.dialect, &mut self.problems);
             if self.args.changed && !inputs.iter().any(|input| input.judged) {
                 continue;
             }
@@ -356,6 +365,13 @@ impl<'a> Work<'a> {
                 .rposition(|(m, _)| !m.repeatable && of(m.up.as_ref()) != Some(Change::New))
         });
         let gaps = gaps(group);
+        let elsewhere: Vec<(Version, String)> = changes.map_or_else(Vec::new, |changes| {
+            let came = changes.elsewhere.iter();
+            let version = |path: &PathBuf| version_below(&group.home, path);
+            let shown = |path: &Path| format!("`{}` of {}", shown(path), changes.base);
+            came.filter_map(|path| Some((version(path)?, shown(path)))).collect()
+        });
+        let home = group.home.clone();
         let Group { migrations, path, .. } = group;
         migrations
             .iter_mut()
@@ -371,6 +387,13 @@ impl<'a> Work<'a> {
                 let down_change = of(migration.down.as_ref());
                 let touched = changes.is_none() || up_change.is_some() || down_change.is_some();
                 let first = migration.up.as_ref().or(migration.down.as_ref());
+                let own = first
+                    .filter(|_| up_change == Some(Change::New) && !migration.repeatable)
+                    .and_then(|file| version_below(&home, &file.path));
+                let meets = |is: fn(&Version, &Version) -> bool| {
+                    let own = own.as_ref()?;
+                    elsewhere.iter().find(|(other, _)| is(other, own)).map(|(_, path)| path.clone())
+                };
                 MigrationInput {
                     path: first.map_or_else(|| path.clone(), |file| shown(&file.path)),
                     version: migration.version.to_string(),
@@ -384,6 +407,8 @@ impl<'a> Work<'a> {
                     edited: up_change == Some(Change::Edited) && !migration.repeatable,
                     out_of_order: up_change == Some(Change::New)
                         && newest_old.is_some_and(|newest| at < newest),
+                    clashes_with: meets(Version::eq),
+                    overtaken_by: meets(Version::gt),
                 }
             })
             .collect()
@@ -397,6 +422,7 @@ impl<'a> Work<'a> {
         inputs: Vec<MigrationInput>,
         mut report: LintReport,
     ) {
+        self.values.to_files(&mut report);
         let root = std::fs::canonicalize(&self.config.root).unwrap_or_default();
         let relative = |file: &str| {
             let full = std::fs::canonicalize(file).unwrap_or_else(|_| PathBuf::from(file));
@@ -414,7 +440,8 @@ impl<'a> Work<'a> {
         for input in inputs {
             if input.judged {
                 for source in [input.up, input.down].into_iter().flatten() {
-                    self.files.insert(source.path, source.text);
+                    let text = self.values.own_text(&source.path).unwrap_or(source.text);
+                    self.files.insert(source.path, text);
                 }
             }
         }
@@ -457,6 +484,21 @@ fn gaps(group: &Group) -> BTreeSet<usize> {
     }
     let behind = numbers.iter().skip(1).zip(&steps);
     behind.filter(|(_, step)| **step > 1).map(|((at, _), _)| *at).collect()
+}
+
+/// The version in the name of a file below a folder of migrations, or in that of its own folder.
+fn version_below(home: &Path, file: &Path) -> Option<Version> {
+    let full = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let home = if home.as_os_str().is_empty() { Path::new(".") } else { home };
+    // A file of another branch is not there: only its folder may be.
+    let file = match file.parent() {
+        Some(parent) => full(parent).join(file.file_name()?),
+        None => file.to_owned(),
+    };
+    let inside = file.strip_prefix(full(home)).ok()?;
+    let name = inside.components().next()?.as_os_str().to_str()?;
+    let version = name.split_once('_').map_or(name, |(version, _)| version);
+    version.contains(|c: char| c.is_ascii_digit()).then(|| Version::new(version))
 }
 
 /// Takes the text of a file.

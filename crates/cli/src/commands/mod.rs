@@ -63,7 +63,10 @@ pub(crate) fn site(global: &Global, place: &Place) -> Result<Site, CliError> {
 
 /// Values of placeholders: the configuration's, then the environment's, then the arguments'. `None`
 /// where neither configuration nor arguments speak of any: then nothing is replaced.
-fn variables(config: &Config, arguments: &[String]) -> Result<Option<Variables>, CliError> {
+pub(crate) fn variables(
+    config: &Config,
+    arguments: &[String],
+) -> Result<Option<Variables>, CliError> {
     if config.variables.is_none() && arguments.is_empty() {
         return Ok(None);
     }

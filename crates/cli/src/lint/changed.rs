@@ -24,6 +24,8 @@ pub struct Changes {
     pub base: String,
     /// Absolute paths.
     pub files: BTreeMap<PathBuf, Change>,
+    /// What was compared with has gone on since, and brought these files in: absolute paths.
+    pub elsewhere: Vec<PathBuf>,
 }
 
 impl Changes {
@@ -44,7 +46,7 @@ pub fn changes(dir: &Path, since: Option<&str>) -> Result<Changes, CliError> {
             .hint("run it inside of the repository, or leave --changed out")
     })?;
     let top = PathBuf::from(top.trim_end_matches('\n'));
-    let (name, base) = base(&top, since)?;
+    let (name, tip, base) = base(&top, since)?;
     let mut files = BTreeMap::new();
     let diff = git(&top, &["diff", "--name-status", "--no-renames", "-z", &base, "--"])
         .map_err(|error| CliError::usage(format!("cannot compare with `{name}`: {error}")))?;
@@ -62,12 +64,20 @@ pub fn changes(dir: &Path, since: Option<&str>) -> Result<Changes, CliError> {
     for path in untracked.split('\0').filter(|path| !path.is_empty()) {
         files.insert(top.join(path), Change::New);
     }
+    let mut elsewhere = Vec::new();
+    if tip != base {
+        let came =
+            ["diff", "--name-only", "--no-renames", "--diff-filter=A", "-z", &base, &tip, "--"];
+        let came = git(&top, &came)
+            .map_err(|error| CliError::usage(format!("cannot read `{name}`: {error}")))?;
+        elsewhere.extend(came.split('\0').filter(|path| !path.is_empty()).map(|p| top.join(p)));
+    }
     let short = base.get(..7).unwrap_or(&base);
-    Ok(Changes { base: format!("{name} ({short})"), files })
+    Ok(Changes { base: format!("{name} ({short})"), files, elsewhere })
 }
 
-/// What to compare with: its name, and the commit.
-fn base(top: &Path, since: Option<&str>) -> Result<(String, String), CliError> {
+/// What to compare with: its name, its commit, and the commit where the working tree left it.
+fn base(top: &Path, since: Option<&str>) -> Result<(String, String, String), CliError> {
     let commit = |name: &str| -> Option<String> {
         let spec = format!("{name}^{{commit}}");
         let full =
@@ -75,12 +85,14 @@ fn base(top: &Path, since: Option<&str>) -> Result<(String, String), CliError> {
         Some(full.trim().to_owned())
     };
     // Without a common ancestor (a shallow clone) the commit itself is the best there is.
-    let fork = |full: String| {
-        git(top, &["merge-base", &full, "HEAD"]).map_or(full, |base| base.trim().to_owned())
+    let fork = |name: String, full: String| {
+        let base = git(top, &["merge-base", &full, "HEAD"]);
+        let base = base.map_or_else(|_| full.clone(), |base| base.trim().to_owned());
+        (name, full, base)
     };
     if let Some(name) = since {
         return match commit(name) {
-            Some(full) => Ok((name.to_owned(), fork(full))),
+            Some(full) => Ok(fork(name.to_owned(), full)),
             None => Err(CliError::usage(format!("git knows no commit `{name}`"))
                 .hint("fetch it (`git fetch origin`), or name another with --since")),
         };
@@ -94,14 +106,17 @@ fn base(top: &Path, since: Option<&str>) -> Result<(String, String), CliError> {
     );
     for name in candidates {
         if let Some(full) = commit(&name) {
-            return Ok((name, fork(full)));
+            return Ok(fork(name, full));
         }
     }
     match commit("HEAD") {
-        Some(full) => Ok(("HEAD".into(), full)),
+        Some(full) => Ok(("HEAD".into(), full.clone(), full)),
         // Before the first commit everything is new: compared with the tree that holds nothing.
         None => git(top, &["hash-object", "-t", "tree", "/dev/null"])
-            .map(|empty| ("nothing".to_owned(), empty.trim().to_owned()))
+            .map(|empty| {
+                let empty = empty.trim().to_owned();
+                ("nothing".to_owned(), empty.clone(), empty)
+            })
             .map_err(|error| {
                 CliError::usage(format!("the repository has no commit to compare with: {error}"))
                     .hint("commit first, or leave --changed out")

@@ -9,6 +9,7 @@ pub mod live;
 pub mod queries;
 pub mod select;
 pub mod settings;
+pub mod values;
 
 use std::path::Path;
 

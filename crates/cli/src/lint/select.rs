@@ -173,6 +173,16 @@ fn loose(dir: &Path, files: &[PathBuf], wanted: impl Fn(&Path) -> bool, selectio
         let name = file.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
         if (name.ends_with(".down.sql") || name == "down.sql") && migration.down.is_none() {
             migration.down = migration.up.take();
+            let up = name_of(file).replace(".down.", ".up.").replace("down.sql", "up.sql");
+            if judged && !file.with_file_name(&up).exists() {
+                selection.problems.push(Problem {
+                    file: shown(file),
+                    line: 1,
+                    column: 1,
+                    message: "has no up file beside it".into(),
+                    help: format!("add `{up}`, or delete the down"),
+                });
+            }
         }
         if is_versioned(file) {
             numbered.push((migration, judged));

@@ -11,6 +11,8 @@ declare_rule! {
     ///
     /// Reports two migrations with the same version, one that sorts before another which was
     /// applied already (warning), and one behind a gap in versions that count 1, 2, 3 … (warning).
+    /// With `--changed` also what the branch that is compared with has brought in meanwhile: a
+    /// migration of the same version, or (warning) of a later one.
     ///
     /// ## Why is this bad
     ///
@@ -60,6 +62,22 @@ fn check(cx: &MigrationContext<'_>) -> Vec<Draft> {
                 .severity(Severity::Warning)
                 .help("give it a new version behind all others")
                 .whole_file(),
+        );
+    }
+    if let Some(other) = &cx.input.clashes_with {
+        drafts.push(
+            Draft::new(format!("version {version} is taken by {other}"))
+                .help("give it a new version behind all others before the branches are merged")
+                .whole_file(),
+        );
+    } else if let Some(other) = &cx.input.overtaken_by {
+        drafts.push(
+            Draft::new(format!(
+                "{other} has a later version: where that one was applied, this one comes late"
+            ))
+            .severity(Severity::Warning)
+            .help("give it a new version behind all others before the branches are merged")
+            .whole_file(),
         );
     }
     if cx.input.after_gap {
