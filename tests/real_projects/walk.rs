@@ -13,15 +13,13 @@ use downhaul_syntax::{Change, Dialect, parse_script};
 use crate::place::Place;
 use crate::project::{Pair, Project};
 
-/// Rules that say that a way back is missing, fails, or does not lead back.
+/// Rules that say that a way back is missing, fails, or does not lead back; as a warning or an error.
+/// One that speaks of most downs (what users wrote since is lost) or of the up does not count.
 const NAMING: &[&str] = &[
     "down-fails",
     "down-does-not-invert",
-    "down-loses-data",
-    "fails-outright",
     "irreversible-by-engine",
     "missing-down",
-    "up-not-recoverable",
     "unparsed-statement",
 ];
 
@@ -35,6 +33,9 @@ pub(crate) struct Tally {
     bare_fail_named: usize,
     bare_differ: usize,
     bare_differ_named: usize,
+    bare_restore: usize,
+    /// Downs that restore all, and were named: false alarms.
+    bare_restore_named: usize,
     /// Of the downs that will not do: how often the catalog was asked, how often its way restores.
     generated_tried: usize,
     generated_good: usize,
@@ -46,7 +47,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) const HEAD: &'static str = "| project | engine | migrations | ups that fail | without a down | bare downs that fail | named before | bare downs that restore another state | named before | generated down restores | our downs: refused | another state | up again: fails | another state |";
+    pub(crate) const HEAD: &'static str = "| project | engine | migrations | ups that fail | without a down | bare downs that fail | named before | bare downs that restore another state | named before | bare downs that restore | named before | generated down restores | our downs: refused | another state | up again: fails | another state |";
 
     fn cells(&self) -> String {
         [
@@ -57,6 +58,8 @@ impl Tally {
             self.bare_fail_named,
             self.bare_differ,
             self.bare_differ_named,
+            self.bare_restore,
+            self.bare_restore_named,
             self.generated_good,
             self.ours_refused,
             self.ours_differ,
@@ -84,6 +87,8 @@ impl Tally {
         self.bare_fail_named += other.bare_fail_named;
         self.bare_differ += other.bare_differ;
         self.bare_differ_named += other.bare_differ_named;
+        self.bare_restore += other.bare_restore;
+        self.bare_restore_named += other.bare_restore_named;
         self.generated_tried += other.generated_tried;
         self.generated_good += other.generated_good;
         self.ours_refused += other.ours_refused;
@@ -109,7 +114,7 @@ fn lint(program: &Program, project: &Project) -> BTreeMap<String, BTreeSet<Strin
     for finding in report["findings"].as_array().unwrap() {
         let rule = finding["name"].as_str().unwrap();
         let file = finding["file"].as_str().unwrap().rsplit('/').next().unwrap();
-        if NAMING.contains(&rule) {
+        if NAMING.contains(&rule) && finding["severity"] != "info" {
             named.entry(file[..5].to_owned()).or_default().insert(rule.to_owned());
         }
     }
@@ -292,7 +297,13 @@ pub(crate) async fn walk(project: &Project, pairs: &[Pair], place: &Place) -> Ta
         let bare = alone(place, &mut ours, (down, dialect), &before).await;
         let good = matches!(bare, Bare::Restores);
         match bare {
-            Bare::Restores => {}
+            Bare::Restores => {
+                tally.bare_restore += 1;
+                tally.bare_restore_named += usize::from(named);
+                if named {
+                    step.say("false alarm", "the bare down restores all");
+                }
+            }
             Bare::Fails(why) => {
                 tally.bare_fail += 1;
                 tally.bare_fail_named += usize::from(named);
