@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
 mod cases;
+mod cases_mariadb;
 mod control;
 mod gates;
 
@@ -13,7 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cases::{CASES, Case};
-use downhaul_kit::{Photograph, Postgres, Program, Session};
+use cases_mariadb::MARIADB_CASES;
+use downhaul_kit::{MariaDb, Photograph, Postgres, Program, Session};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
 
@@ -111,7 +113,11 @@ struct Stand {
 
 impl Stand {
     async fn new(case: &Case) -> Self {
-        let database = Postgres::shared().fresh_database().await;
+        let (dialect, database) = if case.mariadb {
+            ("mariadb", MariaDb::shared().fresh_database().await)
+        } else {
+            ("postgres", Postgres::shared().fresh_database().await)
+        };
         let url = database.url().to_owned();
         let program = Program::new(PROGRAM).database(&url);
         program.migration("0001_base", case.base, "SELECT 1;\n");
@@ -119,7 +125,7 @@ impl Stand {
         let mut session = Session::connect(&url).await;
         session.run(&case.rows.replace("{rows}", &ROWS.to_string())).await;
         program.write("drafts/change.sql", case.change);
-        let listed = program.ok(&["expand", "drafts/change.sql", "--dialect", "postgres"]);
+        let listed = program.ok(&["expand", "drafts/change.sql", "--dialect", dialect]);
         let stages: Vec<Stage> = listed
             .stdout
             .lines()
@@ -272,7 +278,7 @@ macro_rules! each_case {
         #[test]
         fn every_case_has_its_tests() {
             let tested = [$(stringify!($name)),*];
-            for case in CASES {
+            for case in CASES.iter().chain(MARIADB_CASES) {
                 assert!(tested.contains(&case.name), "{} has no test", case.name);
             }
         }
@@ -280,7 +286,7 @@ macro_rules! each_case {
 }
 
 fn case(name: &str) -> &'static Case {
-    CASES.iter().find(|case| case.name == name).unwrap()
+    CASES.iter().chain(MARIADB_CASES).find(|case| case.name == name).unwrap()
 }
 
 each_case!(
@@ -296,4 +302,10 @@ each_case!(
     drop_fed_column,
     set_not_null,
     constraints,
+    mariadb_rename_column,
+    mariadb_split_column,
+    mariadb_computed_column,
+    mariadb_drop_fed_column,
+    mariadb_set_not_null,
+    mariadb_indexes,
 );

@@ -562,6 +562,13 @@ impl Run<'_> {
             _ => draft.severity.unwrap_or(rule.severity),
         };
         let text = statement.map_or("", |s| s.text.as_str());
+        let in_phases = facts.is_some_and(|f| !draft.in_down && f.phase.is_none());
+        let help = match expand_carries(rule, self.options.dialect) && in_phases {
+            true if file.ends_with(".sql") => {
+                format!("{} (`downhaul expand {file}` writes it in phases)", draft.help)
+            }
+            _ => draft.help,
+        };
         Finding {
             code: rule.code,
             name: rule.name,
@@ -572,7 +579,7 @@ impl Run<'_> {
             end: lines.position(source, span.end),
             fingerprint: fingerprint(&[rule.code, file, text, span.text(source)]),
             message: draft.message,
-            help: draft.help,
+            help,
             rewrite: draft.rewrite,
             fix: draft.fix,
             queries: draft.queries,
@@ -667,4 +674,13 @@ fn fingerprint(parts: &[&str]) -> String {
         eat(0);
     }
     format!("{hash:016x}")
+}
+
+/// Whether `downhaul expand` writes phases for what a rule finds.
+fn expand_carries(rule: &Rule, dialect: Dialect) -> bool {
+    match rule.code {
+        "BC01" | "BC03" | "BC06" | "BC07" | "LK05" | "LK06" | "LK08" => dialect != Dialect::Sqlite,
+        "BC04" | "BC05" | "LK04" | "LK07" => dialect == Dialect::Postgres,
+        _ => false,
+    }
 }

@@ -118,6 +118,9 @@ pub(crate) fn bare_type(ty: &SqlType, dialect: Dialect) -> String {
 /// `=` takes some values for equal that are not the same (1.0 and 1.00, `'a'` and `'A'` in citext),
 /// and some types have none (json, point): for those the stored images are compared.
 pub(crate) fn differ(left: &str, right: &str, ty: Option<&SqlType>, dialect: Dialect) -> String {
+    if dialect.is_mysql_family() {
+        return differ_in_mysql(left, right, ty);
+    }
     let exact = ty.is_some_and(|ty| {
         ty.dimensions == 0
             && ty.schema.is_none()
@@ -145,5 +148,32 @@ pub(crate) fn differ(left: &str, right: &str, ty: Option<&SqlType>, dialect: Dia
             )
         }
         _ => format!("{left} IS DISTINCT FROM {right}"),
+    }
+}
+
+/// The same in MySQL, where most collations take `'a'` and `'A'` for equal.
+fn differ_in_mysql(left: &str, right: &str, ty: Option<&SqlType>) -> String {
+    const EXACT: [&str; 16] = [
+        "tinyint",
+        "smallint",
+        "mediumint",
+        "int",
+        "integer",
+        "bigint",
+        "decimal",
+        "numeric",
+        "date",
+        "datetime",
+        "timestamp",
+        "time",
+        "year",
+        "boolean",
+        "float",
+        "double",
+    ];
+    if ty.is_some_and(|ty| EXACT.contains(&ty.name.as_str())) {
+        format!("NOT ({left} <=> {right})")
+    } else {
+        format!("NOT (BINARY {left} <=> BINARY {right})")
     }
 }

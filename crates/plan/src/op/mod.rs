@@ -14,6 +14,7 @@ mod create_index;
 mod dependents;
 mod drop_column;
 mod drop_index;
+mod mysql;
 mod names;
 mod pair;
 mod piece;
@@ -225,6 +226,9 @@ fn references_to(table: &ObjectName, now: &Catalog) -> Vec<(ObjectName, Option<I
 fn claims_of(change: &Change) -> Vec<(&ObjectName, Option<&Ident>)> {
     match change {
         Change::RenameColumn { table, from, to } => vec![(table, Some(from)), (table, Some(to))],
+        Change::ModifyColumn { table, from, column, .. } => {
+            vec![(table, Some(from)), (table, Some(&column.name))]
+        }
         Change::AlterColumnType { table, column, .. }
         | Change::SetNotNull { table, column }
         | Change::DropNotNull { table, column }
@@ -267,6 +271,9 @@ fn one_statement(
     }
     let changes = statement.changes();
     if reshape_columns::is_meant(changes, &scene) {
+        if scene.dialect().is_mysql_family() {
+            return mysql::reshape_columns(changes, &scene);
+        }
         return reshape_columns::reshape_columns(changes, &scene);
     }
     if let [only] = changes {
@@ -300,10 +307,13 @@ fn one_statement(
 
 /// The pieces of one change. `text` is the statement, where it makes no other change.
 fn one_change(change: &Change, text: Option<&str>, scene: &Scene<'_>) -> Result<Made, Refused> {
+    if scene.dialect().is_mysql_family() {
+        return mysql::one_change(change, text, scene);
+    }
     if scene.dialect() != Dialect::Postgres {
         return refused(
             format!("`expand` does not write phases for {} yet", scene.dialect()),
-            "it covers PostgreSQL; `downhaul lint` and `downhaul explain` say what is safe elsewhere",
+            "it covers PostgreSQL, MariaDB and MySQL; `downhaul lint` and `downhaul explain` say what is safe elsewhere",
         );
     }
     match change {

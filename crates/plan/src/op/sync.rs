@@ -57,17 +57,17 @@ impl Sync {
     }
 
     /// A column of the row that is about to be written.
-    fn incoming(&self, ident: &Ident) -> String {
+    pub(crate) fn incoming(&self, ident: &Ident) -> String {
         format!("NEW.{}", self.q(ident))
     }
 
     /// A conversion inside the trigger.
-    fn in_trigger(&self, conv: &Conv) -> String {
+    pub(crate) fn in_trigger(&self, conv: &Conv) -> String {
         conv.over(&|c| self.incoming(c), &self.table, self.dialect)
     }
 
     /// Some column of a side was changed by this UPDATE.
-    fn changed(&self, side: &[(Ident, Option<SqlType>)]) -> String {
+    pub(crate) fn changed(&self, side: &[(Ident, Option<SqlType>)]) -> String {
         let all: Vec<String> = side
             .iter()
             .map(|(c, ty)| {
@@ -78,7 +78,7 @@ impl Sync {
     }
 
     /// Some column of a side is not what the other side says.
-    fn off(&self, side: &[(Ident, Option<SqlType>)], convs: &[Conv]) -> String {
+    pub(crate) fn off(&self, side: &[(Ident, Option<SqlType>)], convs: &[Conv]) -> String {
         let all: Vec<String> = side
             .iter()
             .zip(convs)
@@ -89,7 +89,7 @@ impl Sync {
         all.join(" OR ")
     }
 
-    fn all_null(&self, side: &[(Ident, Option<SqlType>)]) -> String {
+    pub(crate) fn all_null(&self, side: &[(Ident, Option<SqlType>)]) -> String {
         side.iter()
             .map(|(c, _)| format!("{} IS NULL", self.incoming(c)))
             .collect::<Vec<_>>()
@@ -153,7 +153,7 @@ impl Sync {
     }
 
     /// A row whose second side is still empty, though the first side has something for it.
-    fn unfilled(&self) -> String {
+    pub(crate) fn unfilled(&self) -> String {
         let (first, second) = (&self.first, &self.second);
         let empty = self.all_null(second);
         if !self.required.is_empty() || self.back.is_empty() {

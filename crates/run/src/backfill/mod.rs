@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use downhaul_engine::{EngineError, Session};
 use downhaul_plan::{Direction, Version};
-use downhaul_syntax::{Change, Statement};
+use downhaul_syntax::{Change, Dialect, Statement};
 
 use crate::apply::gives_way;
 use crate::patience::next_pause;
@@ -59,6 +59,8 @@ struct Work<'a> {
     told: Option<String>,
     /// When the last batch ended.
     last: Instant,
+    /// Begins the transaction of a batch anew, as it has to be beside writers (MySQL).
+    anew: Option<String>,
 }
 
 /// Runs an `UPDATE` in batches to its end, from where an earlier run left it.
@@ -94,7 +96,8 @@ pub(crate) async fn run(
         )));
     }
     let begun = Instant::now();
-    let mut work = Work { ledger, parts, walk, watch, told: None, last: begun };
+    let anew = gently(&mut *runner.session).await?;
+    let mut work = Work { ledger, parts, walk, watch, told: None, last: begun, anew };
     let mut pass = 1;
     loop {
         if work.pass(runner, &mut place, observer).await? == End::Stopped {
@@ -116,6 +119,24 @@ pub(crate) async fn run(
         place.rows as f64 / begun.elapsed().as_secs_f64().max(0.001)
     )));
     Ok(End::Done)
+}
+
+/// A transaction of MySQL that no writer can be caught with in a deadlock, of which the server would
+/// end the writer, who has done less. It locks no gaps between keys (not where the binary log holds
+/// statements, which need them), and on MariaDB it never waits for a row: the batch is rolled back
+/// and tried again.
+async fn gently(session: &mut dyn Session) -> Result<Option<String>, EngineError> {
+    if !session.dialect().is_mysql_family() {
+        return Ok(None);
+    }
+    let free = session
+        .number("SELECT @@global.log_bin = 0 OR @@session.binlog_format <> 'STATEMENT'")
+        .await?;
+    let level = if free == 0 { "REPEATABLE READ" } else { "READ COMMITTED" };
+    let wait = u8::from(session.dialect() == Dialect::Mysql);
+    Ok(Some(format!(
+        "ROLLBACK; SET SESSION innodb_lock_wait_timeout = {wait}; SET TRANSACTION ISOLATION LEVEL {level}; START TRANSACTION"
+    )))
 }
 
 fn unfit() -> EngineError {
@@ -145,6 +166,9 @@ impl Work<'_> {
             let budget = runner.options.budget;
             let session = &mut *runner.session;
             session.begin(budget).await?;
+            if let Some(anew) = &self.anew {
+                session.execute(anew).await?;
+            }
             let more = match self.one(session, place).await {
                 Ok(more) => {
                     session.commit().await?;
