@@ -8,6 +8,7 @@ mod cases;
 mod cases_mariadb;
 mod control;
 mod gates;
+mod prove;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

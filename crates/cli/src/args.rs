@@ -135,6 +135,8 @@ pub enum Command {
     Gates(GatesArgs),
     /// Write the migrations up to a version as one pair; databases that have applied them are known
     Squash(SquashArgs),
+    /// Rehearse pending migrations on a database of its own: up, down, up, with rows and queries
+    Prove(ProveArgs),
     /// Print the JSON Schema of `downhaul.toml`
     ConfigSchema,
     /// Write what is generated: documentation, man pages, shell completions
@@ -245,6 +247,9 @@ pub struct UpArgs {
     /// Statements that are sent now, for the gate `unused` of a contract: as `lint --queries`
     #[arg(long, value_name = "PATH")]
     pub queries: Vec<PathBuf>,
+    /// Refuse what a certificate of `downhaul prove` does not prove
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = PROOF)]
+    pub require_proof: Option<PathBuf>,
     /// Let a contract run though this gate is closed; may be repeated. The journal keeps the reason
     #[arg(long, value_name = "GATE", requires = "reason", value_parser = gate_parser())]
     pub override_gate: Vec<GateName>,
@@ -748,6 +753,39 @@ pub enum BackfillCommand {
         #[command(flatten)]
         place: BackfillPlace,
     },
+}
+
+/// Where a certificate lies unless another place is named.
+pub const PROOF: &str = "downhaul-proof.json";
+
+/// `prove`.
+#[derive(Debug, Args)]
+pub struct ProveArgs {
+    /// Where migrations and database are: on a server, a database is made beside the given one and
+    /// dropped afterwards; of SQLite a temporary file. The given one is only read
+    #[command(flatten)]
+    pub place: Place,
+    /// Rows to make in each table
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub rows: u64,
+    /// SQL that fills the tables, run before the first migration that is proven
+    #[arg(long, value_name = "FILE")]
+    pub fill: Option<PathBuf>,
+    /// Queries of the release that runs, as for `lint --queries`; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub old_queries: Vec<PathBuf>,
+    /// Queries of the next release; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub new_queries: Vec<PathBuf>,
+    /// Write the certificate to this file
+    #[arg(long, value_name = "FILE", default_value = PROOF)]
+    pub out: PathBuf,
+    /// Leave the database of the rehearsal where it is, and name it
+    #[arg(long)]
+    pub keep: bool,
+    /// How to wait.
+    #[command(flatten)]
+    pub waiting: Waiting,
 }
 
 /// `gates`.

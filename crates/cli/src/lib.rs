@@ -63,6 +63,7 @@ fn run(cli: &Cli, ui: &ui::Ui) -> Result<exit_code::Code, CliError> {
         Command::Backfill(args) => block_on(commands::backfill::run(args, ui)),
         Command::Gates(args) => block_on(commands::gates::run(&cli.global, args, ui)),
         Command::Squash(args) => commands::squash::run(&cli.global, args, ui),
+        Command::Prove(args) => block_on(commands::prove::run(&cli.global, args, ui)),
         Command::ConfigSchema => commands::config_schema::run(ui),
         Command::Generate(args) => commands::generate::run(args, ui),
     }

@@ -20,6 +20,7 @@ pub mod observer;
 mod patience;
 pub mod prepare;
 pub mod probe;
+pub mod prove;
 pub mod repeatable;
 pub mod runner;
 pub mod snapshot;

@@ -16,6 +16,7 @@ pub mod init;
 pub mod lint;
 pub mod new;
 pub mod plan;
+pub mod prove;
 pub mod redo;
 pub mod repair;
 pub mod revert;

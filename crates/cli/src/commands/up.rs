@@ -66,6 +66,9 @@ pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliErr
             let why = if repeatable.again { "has changed" } else { "is new" };
             ui.line(format!("  repeatable {} {why}", repeatable.name));
         }
+        if let Some(file) = &args.require_proof {
+            super::prove::demand(file, &plan, &mut runner)?;
+        }
         if args.phase == Some(PhaseName::Contract) || site.config.gates.always {
             super::gates::pass(&mut runner, &site, &plan, args, ui).await?;
         }

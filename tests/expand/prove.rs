@@ -1,0 +1,153 @@
+//! `prove` rehearses on a database of its own, tells what does not come back and which release breaks
+//! where, and its certificate is what `up --require-proof` demands.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
+use std::fs;
+
+use downhaul_kit::{MariaDb, Outcome, Postgres, Program, Session, SqliteFile};
+use serde_json::Value;
+
+use crate::PROGRAM;
+
+fn certificate(program: &Program) -> Value {
+    let text = fs::read_to_string(program.dir().join("downhaul-proof.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn proof_refused(outcome: &Outcome, why: &str) {
+    assert_eq!(outcome.code, Some(1), "{outcome}");
+    assert!(outcome.stderr.contains("does not prove this run"), "{outcome}");
+    assert!(outcome.stderr.contains(why), "{why}\n{outcome}");
+}
+
+const SHOP: &str = "CREATE TABLE teams (id int PRIMARY KEY, title varchar(20) NOT NULL UNIQUE);
+CREATE TABLE users (id int PRIMARY KEY, name varchar(40) NOT NULL, team int, born date, score decimal(6,2) DEFAULT 1.5, CONSTRAINT in_team FOREIGN KEY (team) REFERENCES teams (id));";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_expansion_is_proven_on_postgres() {
+    let database = Postgres::shared().fresh_database().await;
+    let program = Program::new(PROGRAM).database(database.url());
+    let down = "DROP TABLE users;\nDROP TABLE teams;\n";
+    program.migration("0001_base", SHOP, down);
+    program.ok(&["up", "--yes"]);
+    let mut session = Session::connect(database.url()).await;
+    let databases = "SELECT count(*) FROM pg_database WHERE datname LIKE 'downhaul_prove%'";
+    program.write("drafts/full.sql", "ALTER TABLE users RENAME COLUMN name TO full_name;");
+    program.ok(&["expand", "drafts/full.sql", "--dialect", "postgres"]);
+    program.write("old.sql", "SELECT id, name FROM users;\nINSERT INTO users (id, name) VALUES (900, 'x');\nSELECT name FROM users WHERE id = $1;\n");
+    program.write(
+        "new.sql",
+        "SELECT full_name FROM users WHERE full_name = $1 OR full_name = 'a$1';\n",
+    );
+    let args = ["prove", "--old-queries", "old.sql", "--new-queries", "new.sql"];
+    let outcome = program.ok(&args);
+    assert!(outcome.stdout.contains("proven: 3 migrations"), "{outcome}");
+    let made = certificate(&program);
+    assert_eq!(made["result"], "proven");
+    assert_eq!(made["migrations"].as_array().unwrap().len(), 3);
+    for table in made["tables"].as_array().unwrap() {
+        assert_eq!(table["rows"], 50, "{table}");
+    }
+    let text = made.to_string();
+    assert!(text.contains("users AccessExclusiveLock"), "{text}");
+    assert_eq!(session.value("SELECT count(*) FROM users").await.as_deref(), Some("0"));
+    assert_eq!(
+        session.value(databases).await.as_deref(),
+        Some("0"),
+        "the rehearsal's database stays"
+    );
+
+    let up = ["up", "--yes", "--phase", "expand", "--require-proof"];
+    let path = program.dir().join("downhaul-proof.json");
+    let good = fs::read_to_string(&path).unwrap();
+    fs::write(&path, good.replace("\"rows\": 50", "\"rows\": 51")).unwrap();
+    proof_refused(&program.run(&up), "it was edited");
+    fs::write(&path, &good).unwrap();
+    let expand = program.dir().join("migrations/0002_full_expand.down.sql");
+    let text = fs::read_to_string(&expand).unwrap();
+    fs::write(&expand, format!("{text}SELECT 1;\n")).unwrap();
+    proof_refused(&program.run(&up), "the down file of 0002_full_expand has changed");
+    fs::write(&expand, text).unwrap();
+    program.ok(&up);
+    program.migration("0009_later", "CREATE TABLE later (id int);", "DROP TABLE later;\n");
+    let all = ["up", "--yes", "--require-proof=downhaul-proof.json"];
+    proof_refused(&program.run(&all), "it says nothing of 0009_later");
+}
+
+/// What does not come back, and what breaks a release, is named; a rewrite is seen.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_hold_is_told() {
+    let database = Postgres::shared().fresh_database().await;
+    let program = Program::new(PROGRAM).database(database.url());
+    program.migration("0001_base", SHOP, "DROP TABLE users;\nDROP TABLE teams;\n");
+    program.ok(&["up", "--yes"]);
+    program.migration(
+        "0002_wider",
+        "ALTER TABLE users ALTER COLUMN id TYPE bigint;",
+        "ALTER TABLE users ALTER COLUMN id TYPE int;\n",
+    );
+    program.migration(
+        "0003_lossy",
+        "-- downhaul:protect off\nUPDATE users SET score = 0;",
+        "SELECT 1;\n",
+    );
+    program.migration(
+        "0004_gone_contract",
+        "ALTER TABLE users DROP COLUMN born;",
+        "ALTER TABLE users ADD COLUMN born date;\n",
+    );
+    program.write("old.sql", "SELECT born, nothing FROM users;\n");
+    let outcome = program.run(&["prove", "--old-queries", "old.sql"]);
+    assert_eq!(outcome.code, Some(1), "{outcome}");
+    let made = certificate(&program);
+    assert_eq!(made["result"], "failed");
+    let problems = made["problems"].to_string();
+    for part in [
+        "old.sql:1 of the old release fails",
+        "nothing",
+        "the whole series, behind all downs: the rows of users differ",
+    ] {
+        assert!(problems.contains(part), "{part}\n{problems}");
+    }
+    let wider = &made["migrations"][0];
+    assert_eq!(
+        (&wider["data_comes_back"], &wider["schema_comes_back"]),
+        (&true.into(), &true.into())
+    );
+    assert_eq!(wider["statements"][0]["rewrites"][0], "users", "{wider}");
+    assert_eq!(made["migrations"][1]["data_comes_back"], false);
+    let up = program.run(&["up", "--yes", "--require-proof"]);
+    proof_refused(&up, "the rehearsal failed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_and_mariadb_are_rehearsed_too() {
+    let file = SqliteFile::new();
+    let maria = MariaDb::shared().fresh_database().await;
+    for url in [file.url(), maria.url().to_owned()] {
+        let program = Program::new(PROGRAM).database(&url);
+        program.migration("0001_base", SHOP, "DROP TABLE users;\nDROP TABLE teams;\n");
+        program.migration(
+            "0002_note",
+            "ALTER TABLE users ADD COLUMN note varchar(30) DEFAULT 'none';",
+            "ALTER TABLE users DROP COLUMN note;\n",
+        );
+        program.migration(
+            "0003_born_contract",
+            "ALTER TABLE users DROP COLUMN born;",
+            "ALTER TABLE users ADD COLUMN born date;\n",
+        );
+        program.write("new.sql", "SELECT note FROM users WHERE id = ?;\n");
+        program.write("old.sql", "SELECT count(*) FROM users WHERE id = ?;\n");
+        let outcome = program.run(&["prove", "--new-queries", "new.sql", "--rows", "20"]);
+        assert_eq!(outcome.code, Some(0), "{outcome}");
+        let made = certificate(&program);
+        assert_eq!(made["result"], "proven", "{made}");
+        assert!(made["tables"].as_array().unwrap().iter().all(|t| t["rows"] == 20), "{made}");
+        program.ok(&["up", "--yes", "--require-proof"]);
+    }
+    let mut session = Session::connect(&MariaDb::shared().url()).await;
+    let left = session.rows("SHOW DATABASES LIKE 'downhaul_prove%'").await;
+    assert!(left.is_empty(), "{left:?}");
+}
