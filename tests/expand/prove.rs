@@ -33,8 +33,8 @@ async fn an_expansion_is_proven_on_postgres() {
     program.ok(&["up", "--yes"]);
     let mut session = Session::connect(database.url()).await;
     let databases = "SELECT count(*) FROM pg_database WHERE datname LIKE 'downhaul_prove%'";
-    program.write("drafts/full.sql", "ALTER TABLE users RENAME COLUMN name TO full_name;");
-    program.ok(&["expand", "drafts/full.sql", "--dialect", "postgres"]);
+    program.write("drafts/change.sql", "ALTER TABLE users RENAME COLUMN name TO full_name;");
+    program.ok(&["expand", "drafts/change.sql", "--dialect", "postgres"]);
     program.write("old.sql", "SELECT id, name FROM users;\nINSERT INTO users (id, name) VALUES (900, 'x');\nSELECT name FROM users WHERE id = $1;\n");
     program.write(
         "new.sql",
@@ -64,10 +64,10 @@ async fn an_expansion_is_proven_on_postgres() {
     fs::write(&path, good.replace("\"rows\": 50", "\"rows\": 51")).unwrap();
     proof_refused(&program.run(&up), "it was edited");
     fs::write(&path, &good).unwrap();
-    let expand = program.dir().join("migrations/0002_full_expand.down.sql");
+    let expand = program.dir().join("migrations/0002_change_expand.down.sql");
     let text = fs::read_to_string(&expand).unwrap();
     fs::write(&expand, format!("{text}SELECT 1;\n")).unwrap();
-    proof_refused(&program.run(&up), "the down file of 0002_full_expand has changed");
+    proof_refused(&program.run(&up), "the down file of 0002_change_expand has changed");
     fs::write(&expand, text).unwrap();
     program.ok(&up);
     program.migration("0009_later", "CREATE TABLE later (id int);", "DROP TABLE later;\n");

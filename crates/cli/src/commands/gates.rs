@@ -138,7 +138,8 @@ async fn evidence(
     Ok(out)
 }
 
-fn count_queries(n: usize) -> String {
+/// `1 query`, `2 queries`.
+pub(crate) fn count_queries(n: usize) -> String {
     if n == 1 { "1 query".into() } else { format!("{n} queries") }
 }
 

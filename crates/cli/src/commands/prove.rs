@@ -208,11 +208,12 @@ fn tell(certificate: &Certificate, out: &Path, ui: &Ui) {
     }
     let (old, new) = certificate.queries;
     ui.line(format!(
-        "{}: {} on {}, {} of the old and {new} of the new release, run {} times; certificate in {}",
+        "{}: {} on {}, {} of the old and {} of the new release, run {} times; certificate in {}",
         if certificate.holds() { "proven" } else { "not proven" },
         count(certificate.migrations.len() as u64, "migration"),
         certificate.server,
-        if old == 1 { "1 query".to_owned() } else { format!("{old} queries") },
+        super::gates::count_queries(old),
+        super::gates::count_queries(new),
         certificate.queries_run,
         out.display()
     ));

@@ -85,7 +85,7 @@ fn row(table: &Table, catalog: &Catalog, number: u64, plain: bool) -> String {
         }
         let key = table.primary_key().contains(&column.name);
         let serial = column.default.as_ref().is_some_and(|d| d.text.contains("nextval"));
-        if serial || (column.default.is_some() && number % 2 == 0) {
+        if serial || (column.default.is_some() && number.is_multiple_of(2)) {
             continue;
         }
         let value = if let Some(parent) = referred(table, &column.name, catalog) {
@@ -95,7 +95,7 @@ fn row(table: &Table, catalog: &Catalog, number: u64, plain: bool) -> String {
                 c = dialect.quote(&parent.1),
                 t = dialect.quote_name(&parent.0)
             )
-        } else if !column.not_null && !key && !plain && number % 5 == 0 {
+        } else if !column.not_null && !key && !plain && number.is_multiple_of(5) {
             "NULL".to_owned()
         } else {
             match value(column, catalog, number, plain || key) {
@@ -154,7 +154,7 @@ fn value(column: &Column, catalog: &Catalog, number: u64, plain: bool) -> Option
             _ => number.to_string(),
         },
         "real" | "double precision" | "double" | "float" => format!("{number}.25"),
-        "boolean" | "bool" => if number % 2 == 0 { "true" } else { "false" }.into(),
+        "boolean" | "bool" => if number.is_multiple_of(2) { "true" } else { "false" }.into(),
         "text" | "varchar" | "bpchar" | "char" | "character" | "citext" | "name" | "clob"
         | "tinytext" | "mediumtext" | "longtext" | "nvarchar" => {
             let made = match number % 4 {
