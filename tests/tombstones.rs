@@ -355,3 +355,42 @@ async fn up_down_up_down_again() {
         assert_eq!((site.tombstones().await, site.copies().await), (0, 0));
     }
 }
+
+/// Prints how long it takes to drop a table and to bring it back:
+/// `DOWNHAUL_ROWS=10000,1000000 cargo test --test tombstones -- --ignored --nocapture`.
+#[tokio::test]
+#[ignore = "measures; asked for by name"]
+#[allow(clippy::print_stderr, reason = "the measurement is for its reader")]
+async fn how_long_it_takes() {
+    let sizes = std::env::var("DOWNHAUL_ROWS").unwrap_or_else(|_| "10000,100000".into());
+    for rows in sizes.split(',') {
+        for policy in [Policy::Tombstone, Policy::Copy] {
+            // A copy takes as long as it takes; a million rows are enough to see that.
+            if policy == Policy::Copy && rows.parse::<u64>().unwrap() > 1_000_000 {
+                continue;
+            }
+            let table = "CREATE TABLE acct (id bigint PRIMARY KEY, grp int, bal numeric(12, 2) NOT NULL DEFAULT 0, name text, payload text, at timestamptz)";
+            let index = "CREATE INDEX acct_grp ON acct (grp)";
+            let site = Site::new(&format!(
+                "{table}; INSERT INTO acct SELECT g, g % 1000, g / 100.0, 'name ' || g, repeat(md5(g::text), 3), now() FROM generate_series(1, {rows}) g; {index}; ANALYZE acct"
+            ))
+            .await;
+            site.migration(1, "DROP TABLE acct;", &format!("{table}; {index};"));
+            let size = site.value("SELECT pg_total_relation_size('acct')::text").await.unwrap();
+            let begun = std::time::Instant::now();
+            site.up_as(policy).await.unwrap();
+            let up = begun.elapsed();
+            let begun = std::time::Instant::now();
+            site.down().await.unwrap();
+            let down = begun.elapsed();
+            let count = site.value("SELECT count(*)::text FROM acct").await.unwrap();
+            assert_eq!(count, rows);
+            eprintln!(
+                "{rows} rows, {} MB, {policy:?}: up {} ms, down {} ms",
+                size.parse::<u64>().unwrap() / 1_000_000,
+                up.as_millis(),
+                down.as_millis()
+            );
+        }
+    }
+}

@@ -97,7 +97,10 @@ async fn killed_at_many_instants_on_sqlite() {
 
 #[tokio::test]
 async fn killed_at_many_instants_on_postgres() {
-    killed_at_many_instants(Stage::postgres().await).await;
+    let stage = Stage::postgres().await;
+    // The table that goes is set aside, however small.
+    stage.program.write("downhaul.toml", "[protect]\npolicy = \"tombstone\"\n");
+    killed_at_many_instants(stage).await;
 }
 
 #[tokio::test]
