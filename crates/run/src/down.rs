@@ -36,6 +36,8 @@ pub struct PlannedDown {
     pub down: Prepared,
     /// What its up kept and its down brings back.
     pub kept: Vec<KeptSummary>,
+    /// Tables of which data was kept until somebody gave it up, and when.
+    pub pruned: Vec<(String, String)>,
     /// A file of the series stands for it, which has no up of its own any more.
     pub squashed: Option<String>,
     entry: JournalEntry,
@@ -148,10 +150,12 @@ impl Runner {
                 .map(SourceMigration::label)
                 .or_else(|| squash::stands_for(series, &entry.version, dialect));
             let kept = points.iter().flat_map(|point| &point.kept).map(KeptSummary::of).collect();
+            let pruned = points.iter().flat_map(|point| point.pruned.clone()).collect();
             plan.migrations.push(PlannedDown {
                 version: entry.version.clone(),
                 down,
                 kept,
+                pruned,
                 squashed,
                 entry: (*entry).clone(),
                 points,

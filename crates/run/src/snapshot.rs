@@ -12,6 +12,7 @@ use downhaul_snapshot::track::{Tracked, prune};
 use downhaul_snapshot::{SnapshotError, track};
 use downhaul_syntax::Dialect;
 
+use crate::journal::Holding;
 use crate::patience::next_pause;
 use crate::{Event, Observer, RunError, Runner};
 
@@ -197,6 +198,43 @@ impl Runner {
         if sqlite {
             let _ = self.session.execute("PRAGMA foreign_keys = ON").await;
         }
+        self.end_operation(operation, &result).await;
+        result
+    }
+
+    /// What migrations kept until now and more than so many seconds ago.
+    pub async fn kept_before(&mut self, seconds: u64) -> Result<Vec<Holding>, RunError> {
+        let limit = self.journal.ago(&mut *self.session, seconds).await?;
+        let mut found = self.journal.holdings(&mut *self.session).await?;
+        // Both are UTC and written alike, so their texts compare as their times do.
+        found.retain(|holding| holding.since <= limit);
+        Ok(found)
+    }
+
+    /// Gives up what migrations kept, each table in a transaction of its own: their way back then
+    /// brings the schema back without these rows, and says so.
+    pub async fn give_up(
+        &mut self,
+        holdings: &[Holding],
+        observer: &mut dyn Observer,
+    ) -> Result<(), RunError> {
+        let operation = self.begin_operation("snapshot prune --kept", &[], observer).await?;
+        let journal = self.journal;
+        let result = async {
+            for (done, holding) in holdings.iter().enumerate() {
+                if self.stop_asked() {
+                    return Err(RunError::Interrupted { completed: done });
+                }
+                in_transaction!(self, observer, session => {
+                    let now = journal.ago(session, 0).await?;
+                    for statement in journal.give_up(holding, &now)? {
+                        session.execute(&statement).await?;
+                    }
+                })?;
+            }
+            Ok(())
+        }
+        .await;
         self.end_operation(operation, &result).await;
         result
     }

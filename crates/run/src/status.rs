@@ -2,6 +2,7 @@
 
 use downhaul_engine::Session;
 use downhaul_plan::{Checksum, Direction, Series, Version};
+use downhaul_snapshot::KeptMode;
 
 use crate::journal::{Journal, JournalEntry, MigrationState, Operation};
 use crate::{RepeatableStatus, RunError, repeatable, squash, up};
@@ -42,8 +43,21 @@ pub struct StatusRow {
     pub applied_by: Option<String>,
     /// Whether it can be taken back at all.
     pub has_down: bool,
-    /// What is kept of it: (table, rows).
-    pub held: Vec<(String, u64)>,
+    /// What is kept of it.
+    pub held: Vec<HeldTable>,
+}
+
+/// What is kept of one table.
+#[derive(Clone, Debug)]
+pub struct HeldTable {
+    /// The table.
+    pub table: String,
+    /// Rows; as the server estimates, where the table was set aside.
+    pub rows: u64,
+    /// The table itself was set aside.
+    pub set_aside: bool,
+    /// Bytes that it takes, where the server tells.
+    pub bytes: Option<u64>,
 }
 
 /// The whole picture.
@@ -115,7 +129,7 @@ pub async fn status(session: &mut dyn Session, series: &Series) -> Result<Status
     let found = up::entries_if_any(session).await?;
     let mut status = Status { journal: found.is_some(), ..Status::default() };
     let entries = found.unwrap_or_default();
-    let held = if status.journal { journal.held(session).await? } else { Vec::new() };
+    let held = if status.journal { journal.holdings(session).await? } else { Vec::new() };
     if status.journal {
         status.running = journal.interrupted(session).await?;
     }
@@ -148,10 +162,13 @@ pub async fn status(session: &mut dyn Session, series: &Series) -> Result<Status
             has_down: entry.down_sql.is_some() || on_disk.is_some_and(|m| m.down.is_some()),
             held: held
                 .iter()
-                .filter(|(version, direction, ..)| {
-                    *version == entry.version && *direction == Direction::Up
+                .filter(|h| h.version == entry.version && h.direction == Direction::Up)
+                .map(|h| HeldTable {
+                    table: h.kept.table.to_string(),
+                    rows: h.kept.rows,
+                    set_aside: h.kept.mode == KeptMode::Tombstone,
+                    bytes: h.bytes,
                 })
-                .map(|(_, _, table, rows)| (table.clone(), *rows))
                 .collect(),
         });
     }

@@ -192,6 +192,7 @@ pub(crate) fn described(
         digest: String::new(),
         shape: shape.clone(),
         tombstone: None,
+        pruned: None,
     }
 }
 

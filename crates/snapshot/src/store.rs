@@ -156,6 +156,9 @@ pub struct Kept {
     /// What was moved out of sight, and has not gone back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tombstone: Option<Tombstone>,
+    /// When somebody gave it up (UTC): there is no store any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pruned: Option<String>,
 }
 
 impl Kept {

@@ -33,7 +33,7 @@ pub enum SnapshotCommand {
     Diff(DiffArgs),
     /// Bring tables back to what they were at a mark; shows what would change, --yes does it
     Restore(Box<RestoreArgs>),
-    /// Drop history that lies before a mark
+    /// Drop history that lies before a mark, or what migrations kept and is old
     Prune(PruneArgs),
 }
 
@@ -276,6 +276,10 @@ pub struct RestoreArgs {
 /// `snapshot prune`.
 #[derive(Debug, Args)]
 pub struct PruneArgs {
+    /// Instead of history, give up what migrations kept and that is older than --older-than: they
+    /// can then be taken back without these rows only
+    #[arg(long, requires = "older_than", conflicts_with_all = ["before", "keep_size"])]
+    pub kept: bool,
     /// Drop what lies before this mark
     #[arg(long, value_name = "MARK", required_unless_present_any = ["older_than", "keep_size"])]
     pub before: Option<String>,

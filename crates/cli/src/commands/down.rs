@@ -136,7 +136,13 @@ fn preview(plan: &DownPlan, with_times: bool, ui: &Ui) {
                 count(kept.rows, "row")
             ));
         }
-        if migration.kept.is_empty() {
+        for (table, when) in &migration.pruned {
+            ui.line(format!(
+                "      {} what was kept of {table} was given up on {when}: it does not come back",
+                paint(Style::Bad, "gone")
+            ));
+        }
+        if migration.kept.is_empty() && migration.pruned.is_empty() {
             ui.line(format!("      {}", paint(Style::Dim, "no data was destroyed by its up")));
         }
     }

@@ -69,8 +69,12 @@ fn pretty(status: &Status, database: &str, ui: &Ui) {
             line.push_str(&paint(Style::Warn, " no down"));
         }
         ui.line(line);
-        for (table, rows) in &row.held {
-            ui.line(format!("      held: {} of {table}", count(*rows, "row")));
+        for held in &row.held {
+            let size = held.bytes.and_then(|n| i64::try_from(n).ok()).map(super::snapshot::bytes);
+            let size = size.map(|size| format!(", {size}")).unwrap_or_default();
+            let how = if held.set_aside { ", set aside" } else { "" };
+            let rows = count(held.rows, "row");
+            ui.line(format!("      held: {rows} of {}{how}{size}", held.table));
         }
     }
     for row in &status.repeatables {
@@ -125,7 +129,12 @@ fn json(status: &Status) -> Result<String, CliError> {
                 "applied_at": row.applied_at,
                 "applied_by": row.applied_by,
                 "has_down": row.has_down,
-                "held": row.held.iter().map(|(table, rows)| serde_json::json!({"table": table, "rows": rows})).collect::<Vec<_>>(),
+                "held": row.held.iter().map(|held| serde_json::json!({
+                    "table": held.table,
+                    "rows": held.rows,
+                    "set_aside": held.set_aside,
+                    "bytes": held.bytes,
+                })).collect::<Vec<_>>(),
             })
         })
         .collect();

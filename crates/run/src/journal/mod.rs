@@ -9,7 +9,7 @@ mod points;
 mod steps;
 
 use downhaul_engine::{EngineError, SchemaDump, Session};
-use downhaul_plan::{Checksum, Phase, Version};
+use downhaul_plan::{Checksum, Direction, Phase, Version};
 use downhaul_snapshot::{Kept, sql};
 use downhaul_syntax::Dialect;
 
@@ -114,6 +114,21 @@ pub struct Operation {
     pub commit: Option<String>,
 }
 
+/// What is kept of one table.
+#[derive(Clone, Debug)]
+pub struct Holding {
+    /// The migration that destroyed it.
+    pub version: Version,
+    /// The way in which it ran.
+    pub direction: Direction,
+    /// When (UTC): `2026-01-02T03:04:05.678Z`.
+    pub since: String,
+    /// Bytes that it takes, where the server tells.
+    pub bytes: Option<u64>,
+    /// What it is.
+    pub kept: Kept,
+}
+
 /// A restore point as the journal holds it.
 #[derive(Clone, Debug)]
 pub struct RestorePoint {
@@ -125,6 +140,8 @@ pub struct RestorePoint {
     pub after: SchemaDump,
     /// Data kept.
     pub kept: Vec<Kept>,
+    /// Tables of which data was kept until somebody gave it up, and when.
+    pub pruned: Vec<(String, String)>,
     /// Its data has gone back already, in a way back that was cut off afterwards (MySQL).
     pub returned: bool,
 }

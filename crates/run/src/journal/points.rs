@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use downhaul_engine::{EngineError, SchemaDump, Session};
 use downhaul_plan::{Direction, Version};
 use downhaul_snapshot::Kept;
+use downhaul_syntax::Dialect;
 
-use super::{Journal, RestorePoint};
+use super::{Holding, Journal, RestorePoint};
 
 impl Journal {
     /// Every restore point that is still held, newest first, with the migration it belongs to.
@@ -21,13 +22,14 @@ impl Journal {
                 self.table("kept")
             ))
             .await?;
-        rows.iter()
-            .map(|row| {
-                let kept = serde_json::from_str(row.text(1))
-                    .map_err(|error| EngineError::Protocol(format!("restore point: {error}")))?;
-                Ok((Version::new(row.text(0)), kept))
-            })
-            .collect()
+        let mut found = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let kept = parse(row.text(1))?;
+            if kept.pruned.is_none() {
+                found.push((Version::new(row.text(0)), kept));
+            }
+        }
+        Ok(found)
     }
 
     /// Number for the next store.
@@ -113,14 +115,21 @@ impl Journal {
                     self.table("kept")
                 ))
                 .await?;
+            let mut kept = Vec::with_capacity(details.len());
+            let mut pruned = Vec::new();
+            for row in &details {
+                let one = parse(row.text(0))?;
+                match &one.pruned {
+                    Some(when) => pruned.push((one.table.to_string(), when.clone())),
+                    None => kept.push(one),
+                }
+            }
             points.push(RestorePoint {
                 id,
                 before: serde_json::from_str(row.text(1)).map_err(bad)?,
                 after: serde_json::from_str(row.text(2)).map_err(bad)?,
-                kept: details
-                    .iter()
-                    .map(|row| serde_json::from_str(row.text(0)).map_err(bad))
-                    .collect::<Result<_, _>>()?,
+                kept,
+                pruned,
                 returned: row.text(3) == "returned",
             });
         }
@@ -157,24 +166,85 @@ impl Journal {
         Ok(())
     }
 
-    /// Rows kept for each migration (version, table, rows), for `status`.
-    pub async fn held(
-        self,
-        session: &mut dyn Session,
-    ) -> Result<Vec<(Version, Direction, String, u64)>, EngineError> {
+    /// What is kept, oldest first, and how much room it takes.
+    pub async fn holdings(self, session: &mut dyn Session) -> Result<Vec<Holding>, EngineError> {
         let rows = session
             .rows(&format!(
-                "SELECT r.version, r.direction, k.table_name, k.rows_kept FROM {} r JOIN {} k ON k.restore_point = r.id WHERE r.state = 'held' ORDER BY k.id",
+                "SELECT r.version, r.direction, r.created_at, k.detail FROM {} r JOIN {} k ON k.restore_point = r.id WHERE r.state = 'held' ORDER BY k.id",
                 self.table("restore_point"),
                 self.table("kept")
             ))
             .await?;
-        rows.iter()
-            .map(|row| {
-                let direction = if row.text(1) == "down" { Direction::Down } else { Direction::Up };
-                let rows = u64::try_from(row.number(3)?).unwrap_or(0);
-                Ok((Version::new(row.text(0)), direction, row.text(2).to_owned(), rows))
-            })
-            .collect()
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sizes = match self.dialect {
+            Dialect::Postgres => {
+                "SELECT 'downhaul.' || c.relname, pg_catalog.pg_total_relation_size(c.oid) FROM pg_catalog.pg_class c \
+                 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                 WHERE n.nspname = 'downhaul' AND c.relkind = 'r' AND c.relname ~ '^(kept|tomb)_[0-9]+$'"
+            }
+            Dialect::Mysql | Dialect::MariaDb => {
+                "SELECT TABLE_NAME, coalesce(DATA_LENGTH + INDEX_LENGTH, 0) FROM information_schema.TABLES \
+                 WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'downhaul\\_kept\\_%'"
+            }
+            Dialect::Sqlite => "SELECT '', 0",
+        };
+        let sizes = session.rows(sizes).await?;
+        let mut holdings = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let kept = parse(row.text(3))?;
+            if kept.pruned.is_some() {
+                continue;
+            }
+            let store = self.table(&kept.store());
+            let size = sizes.iter().find(|size| size.text(0) == store);
+            holdings.push(Holding {
+                version: Version::new(row.text(0)),
+                direction: if row.text(1) == "down" { Direction::Down } else { Direction::Up },
+                since: row.text(2).to_owned(),
+                bytes: size.and_then(|size| size.text(1).parse().ok()),
+                kept,
+            });
+        }
+        Ok(holdings)
     }
+
+    /// The server's time (UTC) so many seconds ago, written as the journal writes times.
+    pub async fn ago(self, session: &mut dyn Session, seconds: u64) -> Result<String, EngineError> {
+        let sql = match self.dialect {
+            Dialect::Postgres => self.now().replace(
+                "clock_timestamp()",
+                &format!("(clock_timestamp() - interval '{seconds} seconds')"),
+            ),
+            Dialect::Mysql | Dialect::MariaDb => self.now().replace(
+                "UTC_TIMESTAMP(3)",
+                &format!("UTC_TIMESTAMP(3) - INTERVAL {seconds} SECOND"),
+            ),
+            Dialect::Sqlite => self.now().replace("'now'", &format!("'now', '-{seconds} seconds'")),
+        };
+        let row = session.row(&format!("SELECT {sql}")).await?;
+        Ok(row.map(|row| row.text(0).to_owned()).unwrap_or_default())
+    }
+
+    /// Statements that give up what was kept: what is known of it stays, its store goes.
+    pub(crate) fn give_up(self, holding: &Holding, now: &str) -> Result<[String; 2], EngineError> {
+        let kept = Kept { pruned: Some(now.to_owned()), ..holding.kept.clone() };
+        let detail = serde_json::to_string(&kept)
+            .map_err(|error| EngineError::Protocol(error.to_string()))?;
+        Ok([
+            format!(
+                "UPDATE {} SET rows_kept = 0, detail = {} WHERE id = {}",
+                self.table("kept"),
+                self.text(&detail),
+                kept.id
+            ),
+            format!("DROP TABLE {}", self.table(&kept.store())),
+        ])
+    }
+}
+
+fn parse(detail: &str) -> Result<Kept, EngineError> {
+    serde_json::from_str(detail)
+        .map_err(|error| EngineError::Protocol(format!("restore point: {error}")))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use downhaul_engine::{DumpKind, EngineError, SchemaDump, Session};
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName, Statement};
 
-use super::{Part, PartKind, Tombstone};
+use super::{LARGE, Part, PartKind, Tombstone};
 use crate::keep::{self, Endangered};
 use crate::sql;
 use crate::store::{Kept, KeptMode, SnapshotError};
@@ -89,14 +89,20 @@ pub async fn announce(
 ) -> Result<Kept, SnapshotError> {
     let name = sql::table(D, &table.shape.name);
     session.execute(&format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")).await?;
-    // The planner's estimate is fresh, and costs the same whatever the size.
-    let plan = session.row(&format!("EXPLAIN SELECT FROM ONLY {name}")).await?;
-    let rows = plan
-        .as_ref()
-        .and_then(|row| row.text(0).split("rows=").nth(1))
-        .and_then(|rest| rest.split(' ').next())
-        .and_then(|rows| rows.parse().ok())
-        .unwrap_or(0);
+    let literal = D.literal(&name);
+    let size = session.number(&format!("SELECT pg_catalog.pg_table_size({literal})")).await?;
+    let rows = if u64::try_from(size).is_ok_and(|size| size < LARGE) {
+        session.number(&format!("SELECT count(*) FROM ONLY {name}")).await?
+    } else {
+        // The planner looks at the present size, and that takes no longer on a larger table.
+        let plan = session.row(&format!("EXPLAIN SELECT FROM ONLY {name}")).await?;
+        plan.as_ref()
+            .and_then(|row| row.text(0).split("rows=").nth(1))
+            .and_then(|rest| rest.split(' ').next())
+            .and_then(|rows| rows.parse().ok())
+            .unwrap_or(0)
+    };
+    let rows = u64::try_from(rows).unwrap_or(0);
     let columns: Vec<_> = table.shape.writable().collect();
     let key = table.shape.key.clone();
     Ok(keep::described(table, id, KeptMode::Tombstone, key, &columns, rows))

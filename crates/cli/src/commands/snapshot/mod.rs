@@ -80,7 +80,7 @@ async fn begin(session: &mut dyn Session) -> Result<(), CliError> {
 }
 
 /// `1.5 MB`.
-fn bytes(n: i64) -> String {
+pub(crate) fn bytes(n: i64) -> String {
     let units = ["B", "kB", "MB", "GB", "TB"];
     let mut value = n as f64;
     let mut unit = 0;

@@ -16,6 +16,14 @@ use crate::ui::{Ui, thousands};
 /// Drops history that lies before a mark.
 pub(super) async fn run(args: &PruneArgs, ui: &Ui) -> Result<Code, CliError> {
     let target = crate::commands::target(args.database.database_url.as_deref())?;
+    if let (true, Some(age)) = (args.kept, &args.older_than) {
+        let seconds = parse_age(age)?;
+        let options = crate::commands::options(&args.waiting);
+        let mut runner = Runner::open(&target, false, options).await?;
+        let result = give_up(&mut runner, seconds, args.yes, ui).await;
+        runner.close().await;
+        return result;
+    }
     let mut session = open(&args.database).await?;
     let chosen = choose(&mut *session, args).await;
     let all = marks::all(&mut *session).await;
@@ -46,6 +54,45 @@ pub(super) async fn run(args: &PruneArgs, ui: &Ui) -> Result<Code, CliError> {
     let result = runner.prune(&mark, &mut Progress::new(ui, "")).await;
     runner.close().await;
     ui.line(format!("{} events dropped", thousands(result?)));
+    Ok(Code::Clean)
+}
+
+/// Gives up what migrations kept and that is old, once somebody has seen what that is.
+async fn give_up(runner: &mut Runner, seconds: u64, yes: bool, ui: &Ui) -> Result<Code, CliError> {
+    let holdings = runner.kept_before(seconds).await?;
+    if holdings.is_empty() {
+        ui.line("nothing that is kept is that old");
+        return Ok(Code::Clean);
+    }
+    for holding in &holdings {
+        let size = holding.bytes.and_then(|n| i64::try_from(n).ok()).map(bytes);
+        let size = size.map(|size| format!(", {size}")).unwrap_or_default();
+        ui.line(format!(
+            "  {} ({}, {}): {} of {}{size}",
+            holding.version,
+            holding.direction,
+            holding.since,
+            crate::ui::count(holding.kept.rows, "row"),
+            holding.kept.table
+        ));
+    }
+    let what = crate::ui::count(holdings.len() as u64, "table");
+    if !yes {
+        if !ui.can_ask() {
+            return Err(CliError::new(Code::Findings, "nobody is there to confirm this")
+                .state("nothing was changed")
+                .hint("add --yes to go ahead"));
+        }
+        let question = format!(
+            "What was kept of {what} is then gone for good, and no `down` brings it back. Give it up?"
+        );
+        if !ui.confirm(&question).await {
+            ui.line("nothing was changed");
+            return Ok(Code::Findings);
+        }
+    }
+    runner.give_up(&holdings, &mut Progress::new(ui, "")).await?;
+    ui.line(format!("what was kept of {what} is gone"));
     Ok(Code::Clean)
 }
 
