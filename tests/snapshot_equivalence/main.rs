@@ -10,6 +10,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
+mod mariadb;
 mod sqlite;
 mod world;
 mod writer;

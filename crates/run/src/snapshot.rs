@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use downhaul_engine::{EngineError, LockBudget, Session};
-use downhaul_snapshot::mark::{self, Mark, Origin, Own};
+use downhaul_snapshot::mark::{self, Mark, Origin};
 use downhaul_snapshot::restore_to::apply::Context;
 use downhaul_snapshot::restore_to::{self, Done, Plan, Request};
 use downhaul_snapshot::track::install::{self, Intent};
@@ -38,25 +38,9 @@ pub async fn mark(
         )
         .into());
     }
-    if session.dialect() == Dialect::Sqlite {
-        // Beside a writer it waits: which events come before is known when nobody writes.
-        session
-            .begin(LockBudget { lock_timeout: Duration::from_secs(10), ..LockBudget::default() })
-            .await?;
-        let made = mark::make(session, name, Origin::Person, Own::After, who).await;
-        match made {
-            Ok(mark) => {
-                session.commit().await?;
-                return Ok(mark);
-            }
-            Err(error) => {
-                session.rollback().await?;
-                return Err(error.into());
-            }
-        }
-    }
+    let budget = LockBudget { lock_timeout: Duration::from_secs(10), ..LockBudget::default() };
     loop {
-        match mark::make(session, name, Origin::Person, Own::After, who).await {
+        match mark::alone(session, budget, name, Origin::Person, who).await {
             // Somebody else has taken the same number at the same moment.
             Err(SnapshotError::Engine(EngineError::Statement(failure)))
                 if failure.code.as_deref() == Some("23505") => {}
@@ -175,8 +159,8 @@ impl Runner {
         let verb = if undoes.is_some() { "snapshot restore --undo" } else { "snapshot restore" };
         let operation = self.begin_operation(verb, &[], observer).await?;
         let who = self.options.who.clone();
-        let sqlite = self.session.dialect() == Dialect::Sqlite;
-        if sqlite {
+        let dialect = self.session.dialect();
+        if dialect == Dialect::Sqlite {
             // Nothing may cascade; what would point to nothing is looked for before the commit.
             self.session.execute("PRAGMA foreign_keys = OFF").await?;
         }
@@ -195,9 +179,13 @@ impl Runner {
             };
             Outcome { plan, done }
         });
-        if sqlite {
-            let _ = self.session.execute("PRAGMA foreign_keys = ON").await;
-        }
+        // What was set up for the restore ends with it.
+        let back = match dialect {
+            Dialect::Sqlite => "PRAGMA foreign_keys = ON",
+            Dialect::MariaDb => "UNLOCK TABLES; SET SESSION autocommit = 1",
+            _ => "SELECT 1",
+        };
+        let _ = self.session.execute(back).await;
         self.end_operation(operation, &result).await;
         result
     }

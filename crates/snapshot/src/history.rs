@@ -265,6 +265,7 @@ mod tests {
             kept_whole: false,
             dialect: D,
             former: None,
+            built: None,
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use downhaul_engine::{EngineError, Row, Session};
+use downhaul_engine::{EngineError, LockBudget, Row, Session};
 use downhaul_syntax::Dialect;
 
 use crate::numbered;
@@ -152,6 +152,45 @@ pub async fn make(
     );
     let row = session.row(&sql).await?;
     Ok(row.as_ref().map(read).transpose()?)
+}
+
+/// Makes a mark of its own, outside of any transaction: beside whatever runs on PostgreSQL, where
+/// neither waits for the other; else when nobody writes to the tracked tables, for an instant.
+pub async fn alone(
+    session: &mut dyn Session,
+    budget: LockBudget,
+    name: &str,
+    origin: Origin,
+    who: &str,
+) -> Result<Option<Mark>, SnapshotError> {
+    if session.dialect() == Dialect::Postgres {
+        return make(session, name, origin, Own::After, who).await;
+    }
+    session.begin(budget).await?;
+    let locks = session.dialect() != Dialect::Sqlite;
+    let made = async {
+        if locks {
+            numbered::moment::lock(session).await?;
+        }
+        make(session, name, origin, Own::After, who).await
+    }
+    .await;
+    if made.is_err() {
+        session.rollback().await?;
+    }
+    if locks {
+        numbered::moment::unlock(session).await?;
+    }
+    session.commit().await.or_else(|error| if made.is_err() { Ok(()) } else { Err(error) })?;
+    made
+}
+
+/// The mark's name where that is free, else with a number.
+pub async fn free_name(session: &mut dyn Session, name: &str) -> Result<String, SnapshotError> {
+    if numbered::is(session.dialect()) {
+        return numbered::moment::free(session, name).await;
+    }
+    free(session, name).await
 }
 
 /// The forms of all tracked tables, as a mark notes them.

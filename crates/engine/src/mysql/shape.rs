@@ -75,7 +75,7 @@ pub(super) async fn table_shape(
     };
     let triggers = session
         .rows(&format!(
-            "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = {} AND EVENT_OBJECT_TABLE = {} ORDER BY ACTION_ORDER, TRIGGER_NAME",
+            "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = {} AND EVENT_OBJECT_TABLE = {} AND TRIGGER_NAME NOT LIKE 'downhaul\\_track\\_%' ORDER BY ACTION_ORDER, TRIGGER_NAME",
             d.literal(&own_schema),
             d.literal(&name)
         ))

@@ -15,6 +15,7 @@ mod back;
 mod definition;
 mod record;
 mod rows;
+mod tracked;
 
 use downhaul_engine::{EngineError, SchemaDump, StatementFailure};
 use downhaul_plan::Direction;
@@ -167,6 +168,7 @@ impl Run<'_> {
             let watch = protect
                 && direction == Direction::Up
                 && (!losses.is_empty() || losses.makes_triggers || !losses.inserts.is_empty());
+            self.check_tracked().await.map_err(|stop| self.stopped(stop, None, completed))?;
             self.begin(watch).await.map_err(|stop| self.stopped(stop, None, completed))?;
         } else {
             self.resume().await.map_err(|stop| self.stopped(stop, None, completed))?;
@@ -207,6 +209,8 @@ impl Run<'_> {
             return Err(self.failed(stop, &[], completed).await);
         }
         let result = self.finish().await;
+        result.map_err(|stop| self.stopped(stop, None, completed))?;
+        let result = self.follow_tracked().await;
         result.map_err(|stop| self.stopped(stop, None, completed))
     }
 

@@ -8,17 +8,19 @@
 use std::collections::BTreeSet;
 
 use downhaul_engine::Session;
+use downhaul_syntax::{Dialect, Ident, ObjectName};
 
-use super::past::differs;
-use super::plan::temporary;
-use super::{install, moment};
+use super::plan::{drop_temporary, make_plain, temporary};
+use super::{differs, history, install, moment};
 use crate::history::Past;
 use crate::mark::{self, Origin, Own};
 use crate::merge::OnConflict;
 use crate::restore_to::apply::{Context, Done, conflicts, failed};
 use crate::restore_to::plan::{Plan, TablePlan};
 use crate::restore_to::record;
+use crate::stepwise;
 use crate::store::SnapshotError;
+use crate::track::Tracked;
 
 /// Applies; the caller commits. Nothing is left of it if it fails.
 pub(crate) async fn apply(
@@ -34,7 +36,12 @@ pub(crate) async fn apply(
     let before =
         mark::make(session, &before_name, Origin::Restore, Own::After, context.who).await?;
     let tables: Vec<&TablePlan> = plan.tables.iter().filter(|t| !t.is_empty()).collect();
-    let dangling = dangling(session).await?;
+    let references = references(session, &tables).await?;
+    let dangling = dangling(session, &references).await?;
+    let modes = match session.dialect() {
+        Dialect::Sqlite => None,
+        _ => Some(stepwise::own_modes(session).await?),
+    };
     let triggers = quiet(session, &tables).await?;
     let mut verified = 0;
     for table in &tables {
@@ -53,7 +60,10 @@ pub(crate) async fn apply(
             }
         }
     }
-    check_references(session, plan, &dangling).await?;
+    check_references(session, plan, &references, &dangling).await?;
+    if let Some(modes) = modes {
+        session.execute(&modes).await?;
+    }
     let after_name = record::mark_name(id, "after");
     let after = mark::make(session, &after_name, Origin::Restore, Own::Before, context.who).await?;
     let (Some(before), Some(after)) = (before, after) else {
@@ -76,17 +86,139 @@ pub(crate) async fn apply(
     .await?;
     for table in &plan.tables {
         for what in ["was", "until", "plan", "moving"] {
-            let name = temporary(what, table.tracked.id);
-            session.execute(&format!("DROP TABLE IF EXISTS {name}")).await?;
+            drop_temporary(session, &temporary(d, what, table.tracked.id)).await?;
         }
     }
     Ok(Done { id, before, after, verified, sequences: Vec::new() })
 }
 
-/// Rows that point to nothing: child table, row, parent table, number of the key.
+/// A foreign key that touches a table that changes: child, parent, pairs of columns.
+struct Reference {
+    child: ObjectName,
+    parent: ObjectName,
+    columns: Vec<(Ident, Ident)>,
+}
+
+/// Foreign keys from and to tables, where the server does not check them all at once for us.
+async fn references_of(
+    session: &mut dyn Session,
+    tables: &[&Tracked],
+) -> Result<Vec<Reference>, SnapshotError> {
+    let mut found: Vec<Reference> = Vec::new();
+    if session.dialect() == Dialect::Sqlite {
+        return Ok(found);
+    }
+    let mut children: Vec<ObjectName> = Vec::new();
+    for tracked in tables {
+        let Some(shape) = session.table_shape(&tracked.name).await? else { continue };
+        children.push(shape.name);
+        children.extend(shape.referenced_by);
+    }
+    children.sort();
+    children.dedup();
+    for child in children {
+        let Some(shape) = session.table_shape(&child).await? else { continue };
+        for key in shape.foreign_keys {
+            if !tables.iter().any(|t| t.name == child || t.name == key.table) {
+                continue;
+            }
+            found.push(Reference {
+                child: child.clone(),
+                parent: key.table,
+                columns: key.columns.into_iter().zip(key.references).collect(),
+            });
+        }
+    }
+    Ok(found)
+}
+
+async fn references(
+    session: &mut dyn Session,
+    tables: &[&TablePlan],
+) -> Result<Vec<Reference>, SnapshotError> {
+    let tracked: Vec<&Tracked> = tables.iter().map(|t| &t.tracked).collect();
+    references_of(session, &tracked).await
+}
+
+/// Locks the tables of a restore against everybody (MariaDB): until `UNLOCK TABLES`, which the
+/// caller sees to. Ends the transaction that was begun; what follows is one again.
+pub(super) async fn lock(
+    session: &mut dyn Session,
+    tables: &[Tracked],
+) -> Result<(), SnapshotError> {
+    let d = session.dialect();
+    let all: Vec<&Tracked> = tables.iter().collect();
+    let mut locks: Vec<String> = Vec::new();
+    for reference in references_of(session, &all).await? {
+        for (name, alias) in [(&reference.child, "c"), (&reference.parent, "q")] {
+            locks.push(format!("{} AS {alias} READ", d.quote_name(name)));
+        }
+    }
+    // A mark names every tracked table.
+    for tracked in crate::track::all(session).await?.iter().filter(|t| t.relation != 0) {
+        let restored = tables.iter().any(|t| t.id == tracked.id);
+        if restored {
+            let live = tracked.live();
+            for alias in ["", " AS l", " AS downhaul_row"] {
+                locks.push(format!("{live}{alias} WRITE"));
+            }
+        }
+        for version in &tracked.versions {
+            let log = history(d, tracked.id, version.number);
+            let how = if restored { "WRITE" } else { "READ" };
+            locks.push(format!("{log} {how}"));
+            locks.push(format!("{log} AS h READ"));
+        }
+    }
+    for own in ["tracked", "mark", "restoration"] {
+        locks.push(format!("{} WRITE", crate::sql::own(d, own)));
+    }
+    locks.sort();
+    locks.dedup();
+    session.execute("SET SESSION autocommit = 0").await?;
+    session.execute(&format!("LOCK TABLES {}", locks.join(", "))).await?;
+    Ok(())
+}
+
+/// Rows that point to nothing: child table, row, parent table, number of the key. Or, where the
+/// server has no list of them: how many there are of each foreign key.
 async fn dangling(
     session: &mut dyn Session,
+    references: &[Reference],
 ) -> Result<BTreeSet<Vec<Option<String>>>, SnapshotError> {
+    let d = session.dialect();
+    if d != Dialect::Sqlite {
+        let mut found = BTreeSet::new();
+        for (number, reference) in references.iter().enumerate() {
+            let tests = |test: &dyn Fn(&(Ident, Ident)) -> String| {
+                reference.columns.iter().map(test).collect::<Vec<_>>().join(" AND ")
+            };
+            let rows = session
+                .number(&format!(
+                    "SELECT count(*) FROM {} AS c WHERE {} AND NOT EXISTS (SELECT 1 FROM {} AS q WHERE {})",
+                    d.quote_name(&reference.child),
+                    tests(&|(own, _)| format!("c.{} IS NOT NULL", d.quote(own))),
+                    d.quote_name(&reference.parent),
+                    tests(&|(own, other)| format!("c.{} = q.{}", d.quote(own), d.quote(other))),
+                ))
+                .await?;
+            for row in 0..rows {
+                found.insert(
+                    [
+                        reference.child.name.as_str().to_owned(),
+                        row.to_string(),
+                        reference.parent.name.as_str().to_owned(),
+                        number.to_string(),
+                    ]
+                    .into_iter()
+                    .map(Some)
+                    .collect(),
+                );
+            }
+        }
+        return Ok(found);
+    }
+
     let rows =
         session.rows("SELECT \"table\", rowid, parent, fkid FROM pragma_foreign_key_check").await?;
     Ok(rows.into_iter().map(|row| row.0).collect())
@@ -95,9 +227,10 @@ async fn dangling(
 async fn check_references(
     session: &mut dyn Session,
     plan: &Plan,
+    references: &[Reference],
     before: &BTreeSet<Vec<Option<String>>>,
 ) -> Result<(), SnapshotError> {
-    let now = dangling(session).await?;
+    let now = dangling(session, references).await?;
     // Rows without a number of their own (WITHOUT ROWID) are told by how many there are.
     let scope = &plan.request.scope;
     let whole = plan.request.until.is_none() && scope.filter.is_none() && scope.columns.is_empty();
@@ -135,6 +268,28 @@ async fn quiet(
     if names.is_empty() {
         return Ok(Vec::new());
     }
+    if d != Dialect::Sqlite {
+        // To take them away would end the transaction.
+        for table in tables {
+            let Some(shape) = session.table_shape(&table.tracked.name).await? else { continue };
+            let own: Vec<String> = shape
+                .triggers
+                .iter()
+                .map(ToString::to_string)
+                .filter(|name| !name.starts_with("downhaul_"))
+                .collect();
+            if !own.is_empty() {
+                return Err(failed(
+                    table,
+                    format!(
+                        "its triggers would fire during the restore, and this server cannot switch them off: drop them before and make them again afterwards ({})",
+                        own.join(", ")
+                    ),
+                ));
+            }
+        }
+        return Ok(Vec::new());
+    }
     let rows = session
         .rows(&format!(
             "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name COLLATE NOCASE IN ({}) \
@@ -155,8 +310,8 @@ async fn change(
     table: &TablePlan,
     past: &Past<'_>,
 ) -> Result<(), SnapshotError> {
-    let (id, live) = (table.tracked.id, table.tracked.live());
-    let plan = temporary("plan", id);
+    let (d, id, live) = (table.tracked.dialect, table.tracked.id, table.tracked.live());
+    let plan = temporary(d, "plan", id);
     let names: Vec<String> = past.columns.iter().map(|c| past.quoted(c)).collect();
     let list = names.join(", ");
     if !table.tracked.has_key() {
@@ -165,6 +320,9 @@ async fn change(
     let key = past.keys();
     let join = past.match_live("l", "p");
     let remove = |which: &str| {
+        if d != Dialect::Sqlite {
+            return format!("DELETE l FROM {live} AS l JOIN {plan} AS p ON {join} WHERE {which}");
+        }
         let live_keys: Vec<String> = key.iter().map(|k| format!("l.{k}")).collect();
         format!(
             "DELETE FROM {live} WHERE ({}) IN (SELECT {} FROM {plan} AS p JOIN {live} AS l ON {join} WHERE {which})",
@@ -172,7 +330,7 @@ async fn change(
             live_keys.join(", ")
         )
     };
-    let moving = temporary("moving", id);
+    let moving = temporary(d, "moving", id);
     if table.moves > 0 {
         // Rows with other unique values step aside: they may change places.
         let current = &table.tracked.current().columns;
@@ -185,27 +343,36 @@ async fn change(
             })
             .collect();
         let which = "p.downhaul_action = 'U' AND p.downhaul_moves";
-        session.execute(&format!("DROP TABLE IF EXISTS {moving}")).await?;
-        session
-            .execute(&format!(
-                "CREATE TABLE {moving} AS SELECT {} FROM {plan} AS p JOIN {live} AS l ON {join} WHERE {which}",
-                all.join(", ")
-            ))
-            .await?;
+        let rows = format!(
+            "SELECT {} FROM {plan} AS p JOIN {live} AS l ON {join} WHERE {which}",
+            all.join(", ")
+        );
+        make_plain(session, &moving, &rows).await?;
         session.execute(&remove(which)).await?;
     }
     let sets: Vec<String> = past
         .columns
         .iter()
         .filter(|c| table.changed.iter().any(|(name, _)| *name == c.name.to_string()))
-        .map(|c| format!("{0} = p.{0}", past.quoted(c)))
+        .map(|c| match d {
+            Dialect::Sqlite => format!("{0} = p.{0}", past.quoted(c)),
+            _ => format!("l.{0} = p.{0}", past.quoted(c)),
+        })
         .collect();
     if table.updates > table.moves && !sets.is_empty() {
+        let sets = sets.join(", ");
+        let which = "p.downhaul_action = 'U' AND NOT p.downhaul_moves";
         session
-            .execute(&format!(
-                "UPDATE {live} AS l SET {} FROM {plan} AS p WHERE {join} AND p.downhaul_action = 'U' AND NOT p.downhaul_moves",
-                sets.join(", ")
-            ))
+            .execute(&match d {
+                Dialect::Sqlite => {
+                    format!(
+                        "UPDATE {live} AS l SET {sets} FROM {plan} AS p WHERE {join} AND {which}"
+                    )
+                }
+                _ => format!(
+                    "UPDATE {live} AS l JOIN {plan} AS p ON {join} SET {sets} WHERE {which}"
+                ),
+            })
             .await?;
     }
     if table.deletes > 0 {
@@ -235,8 +402,11 @@ async fn change_counted(
     past: &Past<'_>,
     list: &str,
 ) -> Result<(), SnapshotError> {
-    let live = table.tracked.live();
-    let plan = temporary("plan", table.tracked.id);
+    let (d, live) = (table.tracked.dialect, table.tracked.live());
+    let plan = temporary(d, "plan", table.tracked.id);
+    if d != Dialect::Sqlite {
+        return change_one_by_one(session, past, list, (&live, &plan)).await;
+    }
     let row = super::sqlite::row_number(table.tracked.current());
     if table.deletes > 0 {
         session
@@ -260,14 +430,49 @@ async fn change_counted(
     Ok(())
 }
 
+/// The same where rows without a key have no number: a content at a time.
+async fn change_one_by_one(
+    session: &mut dyn Session,
+    past: &Past<'_>,
+    list: &str,
+    (live, plan): (&str, &str),
+) -> Result<(), SnapshotError> {
+    let d = session.dialect();
+    let going = session
+        .rows(&format!(
+            "SELECT downhaul_content, -downhaul_net FROM {plan} AS p WHERE downhaul_net < 0"
+        ))
+        .await?;
+    for row in &going {
+        session
+            .execute(&format!(
+                "DELETE FROM {live} WHERE {} = {} LIMIT {}",
+                past.numbered_content(live),
+                d.literal(row.text(0)),
+                row.number(1)?
+            ))
+            .await?;
+    }
+    let most =
+        session.number(&format!("SELECT coalesce(max(downhaul_net), 0) FROM {plan}")).await?;
+    for copy in 1..=most {
+        session
+            .execute(&format!(
+                "INSERT INTO {live} ({list}) SELECT {list} FROM {plan} WHERE downhaul_net >= {copy}"
+            ))
+            .await?;
+    }
+    Ok(())
+}
+
 /// Compares every row of the plan with the table. Returns how many.
 async fn verify(
     session: &mut dyn Session,
     table: &TablePlan,
     past: &Past<'_>,
 ) -> Result<i64, SnapshotError> {
-    let live = table.tracked.live();
-    let plan = temporary("plan", table.tracked.id);
+    let (d, live) = (table.tracked.dialect, table.tracked.live());
+    let plan = temporary(d, "plan", table.tracked.id);
     let sql = if table.tracked.has_key() {
         let one = &past.keys()[0];
         let tests: Vec<String> = past
@@ -275,7 +480,7 @@ async fn verify(
             .iter()
             .map(|c| {
                 let name = past.quoted(c);
-                differs(&format!("l.{name}"), &format!("p.{name}"))
+                differs(d, c, &format!("l.{name}"), &format!("p.{name}"))
             })
             .collect();
         format!(

@@ -3,8 +3,8 @@
 use downhaul_engine::{Row, Session};
 use downhaul_syntax::{Ident, ObjectName};
 
-use super::past::differs;
-use super::plan::{read_past, temporary, text};
+use super::plan::{make_plain, read_past, temporary};
+use super::{concat, differs, text};
 use crate::difference::{RowChange, RowDifference, TableDifference, ValueChange};
 use crate::history::Past;
 use crate::mark::Mark;
@@ -20,7 +20,8 @@ pub(crate) async fn table(
     to: Option<&Mark>,
     page: (u64, u64),
 ) -> Result<TableDifference, SnapshotError> {
-    let id = tracked.id;
+    let (d, id) = (tracked.dialect, tracked.id);
+    super::begin_reading(session).await?;
     let past = Past::new(tracked, from);
     let later = to.map(|mark| (Past::new(tracked, mark), mark));
     let both: Vec<&TrackedColumn> = past
@@ -33,18 +34,17 @@ pub(crate) async fn table(
         .collect();
     let mut incomparable: Vec<String> = past.lost.iter().map(Ident::to_string).collect();
     incomparable.extend(past.new.iter().map(|c| c.name.to_string()));
-    read_past(session, &temporary("was", id), &past, from).await?;
+    read_past(session, &temporary(d, "was", id), &past, from).await?;
     if let Some((later, mark)) = &later {
-        read_past(session, &temporary("until", id), later, mark).await?;
+        read_past(session, &temporary(d, "until", id), later, mark).await?;
     }
     let body = if tracked.has_key() {
         by_key(&past, &both, later.is_some())
     } else {
         by_content(&past, &both, later.is_some())
     };
-    let name = temporary("diff", id);
-    session.execute(&format!("DROP TABLE IF EXISTS {name}")).await?;
-    session.execute(&format!("CREATE TABLE {name} AS {body}")).await?;
+    let name = temporary(d, "diff", id);
+    make_plain(session, &name, &body).await?;
     let mut found = TableDifference {
         table: tracked.label(),
         inserted: 0,
@@ -60,7 +60,7 @@ pub(crate) async fn table(
 
 /// As of PostgreSQL; `changed` is a text `,0,2,`.
 fn by_key(past: &Past<'_>, both: &[&TrackedColumn], later: bool) -> String {
-    let (id, key) = (past.tracked.id, past.keys());
+    let (d, id, key) = (past.d(), past.tracked.id, past.keys());
     let one = &key[0];
     let there_now = format!("l.{one} IS NOT NULL");
     let new = |column: &TrackedColumn| {
@@ -76,54 +76,54 @@ fn by_key(past: &Past<'_>, both: &[&TrackedColumn], later: bool) -> String {
     } else {
         there_now
     };
-    let mut tests = Vec::new();
+    let mut tests = vec!["','".to_owned()];
     let mut texts = String::new();
     for (at, column) in both.iter().enumerate() {
         let old = format!("f.{}", past.quoted(column));
-        let test = differs(&old, &new(column));
+        let test = differs(d, column, &old, &new(column));
         tests.push(format!("CASE WHEN {test} THEN '{at},' ELSE '' END"));
         texts.push_str(&format!(
             ", CASE WHEN f.downhaul_was THEN {} END AS o{at}, CASE WHEN {there} THEN {} END AS n{at}",
-            text(&old),
-            text(&new(column))
+            text(d, column, &old),
+            text(d, column, &new(column))
         ));
     }
     let keys: String = key.iter().enumerate().map(|(at, k)| format!("f.{k} AS k{at}, ")).collect();
     let middle = if later {
-        format!(" LEFT JOIN {} AS t ON {}", temporary("until", id), past.match_own("t", "f"))
+        format!(" LEFT JOIN {} AS t ON {}", temporary(d, "until", id), past.match_own("t", "f"))
     } else {
         String::new()
     };
     format!(
         "SELECT * FROM (SELECT {keys}CASE WHEN f.downhaul_was AND {there} THEN 'U' WHEN f.downhaul_was THEN 'D' WHEN {there} THEN 'I' END AS change, \
-           1 AS copies, ',' || {tests} AS changed{texts} FROM {was} AS f LEFT JOIN {live} AS l ON {join}{middle}) AS d \
+           1 AS copies, {tests} AS changed{texts} FROM {was} AS f LEFT JOIN {live} AS l ON {join}{middle}) AS d \
          WHERE change IS NOT NULL AND (change <> 'U' OR changed <> ',')",
-        tests = tests.join(" || "),
-        was = temporary("was", id),
+        tests = concat(d, &tests),
+        was = temporary(d, "was", id),
         live = past.tracked.live(),
         join = past.match_live("l", "f"),
     )
 }
 
 fn by_content(past: &Past<'_>, both: &[&TrackedColumn], later: bool) -> String {
-    let id = past.tracked.id;
+    let (d, id) = (past.d(), past.tracked.id);
     let names: Vec<String> = both.iter().map(|c| past.quoted(c)).collect();
     let plain = names.join(", ");
-    let was = temporary("was", id);
+    let was = temporary(d, "was", id);
     let source = if later {
         format!(
             "SELECT downhaul_content, sum(n) AS downhaul_net, {plain} FROM (SELECT downhaul_content, downhaul_net AS n, {plain} FROM {was} \
              UNION ALL SELECT downhaul_content, -downhaul_net AS n, {plain} FROM {}) AS u GROUP BY downhaul_content",
-            temporary("until", id)
+            temporary(d, "until", id)
         )
     } else {
         format!("SELECT * FROM {was}")
     };
-    let texts: String = names
+    let texts: String = both
         .iter()
         .enumerate()
-        .map(|(at, name)| {
-            let shown = text(&format!("s.{name}"));
+        .map(|(at, column)| {
+            let shown = text(d, column, &format!("s.{}", past.quoted(column)));
             format!(
                 ", CASE WHEN s.downhaul_net > 0 THEN {shown} END AS o{at}, CASE WHEN s.downhaul_net < 0 THEN {shown} END AS n{at}"
             )
@@ -142,7 +142,7 @@ async fn read_out(
     (offset, limit): (u64, u64),
     found: &mut TableDifference,
 ) -> Result<(), SnapshotError> {
-    let name = temporary("diff", tracked.id);
+    let name = temporary(tracked.dialect, "diff", tracked.id);
     let sum = |change: &str| {
         format!("coalesce(sum(CASE WHEN change = '{change}' THEN copies ELSE 0 END), 0)")
     };
@@ -171,7 +171,13 @@ async fn read_out(
         return Ok(());
     }
     let key = &tracked.current().key;
-    let keys: String = (0..key.len()).map(|at| format!(", {}", text(&format!("k{at}")))).collect();
+    let current = tracked.current();
+    let keys: String = key
+        .iter()
+        .filter_map(|k| current.column(k))
+        .enumerate()
+        .map(|(at, column)| format!(", {}", text(tracked.dialect, column, &format!("k{at}"))))
+        .collect();
     let values: String = (0..both.len()).map(|at| format!(", o{at}, n{at}")).collect();
     let order: Vec<String> = if key.is_empty() {
         (1..=both.len() * 2 + 3).map(|at| at.to_string()).collect()
@@ -233,13 +239,15 @@ pub(crate) async fn show(
     filter: Option<&str>,
     limit: u64,
 ) -> Result<(Vec<String>, Vec<Row>), SnapshotError> {
+    super::begin_reading(session).await?;
     let (found, _) = tables(session, std::slice::from_ref(name), &[mark]).await?;
     let tracked = found
         .first()
         .ok_or_else(|| SnapshotError::CannotTrack(format!("{name} is not tracked")))?;
     let past = Past::new(tracked, mark);
     let columns: Vec<String> = past.columns.iter().map(|c| c.name.to_string()).collect();
-    let texts: Vec<String> = past.columns.iter().map(|c| text(&past.quoted(c))).collect();
+    let texts: Vec<String> =
+        past.columns.iter().map(|c| text(tracked.dialect, c, &past.quoted(c))).collect();
     let order = if tracked.has_key() { past.keys().join(", ") } else { "1".to_owned() };
     let filter = filter.map_or_else(|| "1".to_owned(), |filter| format!("(\n{filter}\n)"));
     let rows = session

@@ -1,10 +1,11 @@
 //! Switching tracking on and off, and keeping it in step with the table.
 
 use downhaul_engine::{Session, TableShape};
-use downhaul_syntax::{Change, Ident, ObjectName};
+use downhaul_syntax::{Change, Dialect, Ident, ObjectName};
 
 use super::sqlite::{self, Unique};
-use super::{history, moment, write};
+use super::{history, moment, mysql, write};
+use crate::stepwise;
 use crate::store::SnapshotError;
 use crate::track::choose::Facts;
 use crate::track::install::{Drift, Endangering, Intent, Origin};
@@ -89,6 +90,9 @@ pub(crate) async fn intend(
     wish: Option<Capture>,
 ) -> Result<Intent, SnapshotError> {
     let d = session.dialect();
+    if d != Dialect::Sqlite {
+        return intend_mysql(session, name, wish).await;
+    }
     if wish == Some(Capture::Statement) {
         return Err(refused(name, "SQLite has no statement triggers: leave out --triggers"));
     }
@@ -142,6 +146,112 @@ pub(crate) async fn intend(
     })
 }
 
+/// As [`intend`], on MariaDB.
+async fn intend_mysql(
+    session: &mut dyn Session,
+    name: &ObjectName,
+    wish: Option<Capture>,
+) -> Result<Intent, SnapshotError> {
+    let d = session.dialect();
+    if wish == Some(Capture::Statement) {
+        return Err(refused(name, "MariaDB has no statement triggers: leave out --triggers"));
+    }
+    if session.server().cluster {
+        return Err(refused(
+            name,
+            "on a cluster no lock keeps the other nodes from writing while a mark is made",
+        ));
+    }
+    let literal = d.literal(name.name.as_str());
+    let kind = session
+        .row(&format!(
+            "SELECT TABLE_TYPE, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = {literal}"
+        ))
+        .await?
+        .filter(|_| name.schema.is_none())
+        .ok_or_else(|| refused(name, "there is no such table in this database"))?;
+    match (kind.text(0), kind.text(1)) {
+        ("BASE TABLE", "InnoDB") => {}
+        ("BASE TABLE", engine) => {
+            return Err(refused(
+                name,
+                &format!(
+                    "its engine {engine} knows no transactions, so what is rolled back would be kept as done"
+                ),
+            ));
+        }
+        ("SYSTEM VERSIONED", _) => {
+            return Err(refused(name, "the server keeps its history itself (SYSTEM VERSIONING)"));
+        }
+        ("VIEW", _) => return Err(refused(name, "it is a view: track the tables that it reads")),
+        _ => return Err(refused(name, "it is no table")),
+    }
+    if name.name.as_str().to_ascii_lowercase().starts_with("downhaul_") {
+        return Err(refused(name, "it is no table of yours"));
+    }
+    let facts = facts(session, name).await?;
+    let shape =
+        session.table_shape(name).await?.ok_or_else(|| refused(name, "there is no such table"))?;
+    let columns = shape.writable().count();
+    if columns == 0 || columns > mysql::MOST_COLUMNS {
+        return Err(refused(
+            name,
+            &format!("it has {columns} columns; history has room for 1 to {}", mysql::MOST_COLUMNS),
+        ));
+    }
+    if let Some(key) = shape.foreign_keys.iter().find(|key| key.acts) {
+        return Err(refused(
+            name,
+            &format!(
+                "its rows change with those of {} (ON DELETE or ON UPDATE with CASCADE or SET NULL), which fires no trigger on this server, so its history would lie",
+                key.table
+            ),
+        ));
+    }
+    let mut warnings = Vec::new();
+    if shape.key.is_empty() {
+        warnings.push("it has no key without NULLs: rows are told apart by their whole content, and both what a row was and what it became are kept".to_owned());
+    }
+    if built(session, &shape.name).await?.is_none() {
+        warnings.push("without the PROCESS privilege nobody can see that it was emptied by TRUNCATE, which fires no trigger: use DELETE".to_owned());
+    }
+    let own: Vec<String> = shape.triggers.iter().map(ToString::to_string).collect();
+    if own.iter().any(|name| !name.starts_with("downhaul_")) {
+        warnings.push(format!(
+            "a restore is refused while it has triggers of its own, which cannot be switched off here: {}",
+            own.join(", ")
+        ));
+    }
+    Ok(Intent {
+        dialect: d,
+        shape,
+        facts,
+        capture: Capture::Row,
+        chosen: false,
+        reason: "the only ones that MariaDB has".into(),
+        warnings,
+    })
+}
+
+/// The number that InnoDB gave to the table when it was built: TRUNCATE gives it another one. `None`
+/// without the right to see it.
+async fn built(session: &mut dyn Session, name: &ObjectName) -> Result<Option<i64>, SnapshotError> {
+    if session.dialect() == Dialect::Sqlite {
+        return Ok(None);
+    }
+    let table = session.dialect().literal(name.name.as_str());
+    // Names of files: what is no letter or digit is written in another way there.
+    let row = session
+        .row(&format!(
+            "SELECT TABLE_ID FROM information_schema.INNODB_SYS_TABLES WHERE NAME = CONCAT(CONVERT(DATABASE() USING filename), '/', CONVERT({table} USING filename))"
+        ))
+        .await;
+    Ok(match row {
+        Ok(Some(row)) => Some(row.number(0)?),
+        _ => None,
+    })
+}
+
 /// The form that a table has now. Columns keep their numbers by name; `renamed` says which names
 /// were others before.
 fn version_of(
@@ -191,6 +301,14 @@ fn version_of(
 /// Where our triggers stand, whatever the table's name is by now.
 async fn name_of(session: &mut dyn Session, id: i64) -> Result<Option<ObjectName>, SnapshotError> {
     let d = session.dialect();
+    if d != Dialect::Sqlite {
+        let row = session
+            .row(&format!(
+                "SELECT EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND TRIGGER_NAME = 'downhaul_track_{id}_i'"
+            ))
+            .await?;
+        return Ok(row.map(|row| ObjectName::bare(Ident::stored(d, row.text(0)))));
+    }
     let row = session
         .row(&format!(
             "SELECT t.name FROM sqlite_schema g JOIN sqlite_schema t ON t.type = 'table' AND t.name = g.tbl_name COLLATE NOCASE \
@@ -202,9 +320,14 @@ async fn name_of(session: &mut dyn Session, id: i64) -> Result<Option<ObjectName
 
 async fn remove_triggers(session: &mut dyn Session, id: i64) -> Result<(), SnapshotError> {
     let found = session
-        .rows(&format!(
-            "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name GLOB 'downhaul_track_{id}_*'"
-        ))
+        .rows(&match session.dialect() {
+            Dialect::Sqlite => format!(
+                "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name GLOB 'downhaul_track_{id}_*'"
+            ),
+            _ => format!(
+                "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND TRIGGER_NAME LIKE 'downhaul\\\\_track\\\\_{id}\\\\_%'"
+            ),
+        })
         .await?;
     for row in &found {
         session.execute(&format!("DROP TRIGGER {}", row.text(0))).await?;
@@ -220,6 +343,18 @@ pub(super) async fn install(
     shape: &TableShape,
 ) -> Result<(), SnapshotError> {
     remove_triggers(session, tracked.id).await?;
+    if session.dialect() != Dialect::Sqlite {
+        // A trigger runs in the modes in which it was made.
+        let modes = stepwise::own_modes(session).await?;
+        let triggers = mysql::triggers(tracked);
+        for trigger in &triggers {
+            session.execute(&mysql::create_trigger(tracked, trigger)).await?;
+        }
+        session.execute(&modes).await?;
+        tracked.triggers = triggers.into_iter().map(|(name, ..)| name).collect();
+        tracked.built = built(session, &shape.name).await?;
+        return Ok(());
+    }
     let (uniques, _) = uniques(session, shape).await?;
     let triggers = sqlite::triggers(tracked, &uniques);
     for (_, statement) in &triggers {
@@ -243,7 +378,12 @@ pub(crate) async fn track(
         return Err(refused(name, "it is tracked already"));
     }
     let id = session
-        .number("SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'downhaul_tracked'), 0) + 1")
+        .number(match d {
+            Dialect::Sqlite => "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'downhaul_tracked'), 0) + 1",
+            // Also past what was left of one that was cut off.
+            _ => "SELECT greatest((SELECT coalesce(max(id), 0) FROM downhaul_tracked), (SELECT coalesce(max(CAST(substring_index(substr(TABLE_NAME, 14), '_', 1) AS SIGNED)), 0) \
+                  FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'downhaul\\\\_log\\\\_%')) + 1",
+        })
         .await?;
     let mut tracked = Tracked {
         id,
@@ -257,8 +397,9 @@ pub(crate) async fn track(
         kept_whole: false,
         dialect: d,
         former: None,
+        built: None,
     };
-    for statement in sqlite::create_history(&tracked, 0) {
+    for statement in super::create_history(&tracked, 0) {
         session.execute(&statement).await?;
     }
     install(session, &mut tracked, &shape).await?;
@@ -306,6 +447,24 @@ pub(crate) async fn drift(
         return Ok(Some(Drift::Renamed));
     }
     let d = session.dialect();
+    if d != Dialect::Sqlite {
+        if built(session, &shape.name)
+            .await?
+            .is_some_and(|now| tracked.built.is_some_and(|b| b != now))
+        {
+            return Ok(Some(Drift::Emptied));
+        }
+        let rows = session
+            .rows(&format!(
+                "SELECT TRIGGER_NAME, ACTION_STATEMENT FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = {}",
+                d.literal(shape.name.name.as_str())
+            ))
+            .await?;
+        let fits = mysql::triggers(tracked)
+            .iter()
+            .all(|(name, _, body)| rows.iter().any(|r| r.text(0) == name && r.text(1) == body));
+        return Ok((!fits).then_some(Drift::Triggers));
+    }
     let rows = session
         .rows(&format!(
             "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = {} COLLATE NOCASE ORDER BY rowid",
@@ -457,10 +616,10 @@ async fn follow(
         tracked.former = Some(tracked.name.clone());
         tracked.name = shape.name.clone();
     }
-    if matches!(drift, Drift::Renamed | Drift::Triggers) {
+    if matches!(drift, Drift::Renamed | Drift::Triggers | Drift::Emptied) {
         // Renaming writes the new name into the triggers, in its own way.
         install(session, tracked, &shape).await?;
-        return Ok(rebuilt || drift == Drift::Triggers && origin == Origin::Outside);
+        return Ok(rebuilt || drift != Drift::Renamed && origin == Origin::Outside);
     }
     let before = tracked.current().clone();
     new_version(session, tracked, &shape, &renamed(changes, &tracked.name.clone())).await?;
@@ -471,7 +630,9 @@ async fn follow(
     }
     let still_there =
         |old: &TrackedColumn| now.columns.iter().any(|c| c.number == old.number && c.ty == old.ty);
-    if origin == Origin::Outside && (rebuilt || !before.columns.iter().all(still_there)) {
+    if (origin == Origin::Outside || tracked.dialect != Dialect::Sqlite)
+        && (rebuilt || !before.columns.iter().all(still_there))
+    {
         return Ok(true);
     }
     if now.key.is_empty() {
@@ -492,7 +653,7 @@ async fn new_version(
     let from = moment::newest(session, tracked).await?;
     let version = version_of(shape, (Some(tracked), tracked.id), renamed);
     tracked.versions.push(version);
-    for statement in sqlite::create_history(tracked, from) {
+    for statement in super::create_history(tracked, from) {
         session.execute(&statement).await?;
     }
     install(session, tracked, shape).await

@@ -1,4 +1,5 @@
-//! Tracking where events of a table are numbered in the order in which they happened: SQLite.
+//! Tracking where events of a table are numbered in the order in which they happened: SQLite and
+//! MariaDB.
 //!
 //! A mark is then a number for each tracked table: all events up to it come before the mark. The
 //! first event of a key after the mark says what the row was: an image carries what it was, a birth
@@ -11,6 +12,7 @@ pub mod apply;
 pub mod difference;
 pub mod install;
 pub mod moment;
+pub mod mysql;
 pub mod past;
 pub mod plan;
 pub mod report;
@@ -21,12 +23,12 @@ use downhaul_syntax::Dialect;
 
 use crate::sql;
 use crate::store::SnapshotError;
-use crate::track::Tracked;
+use crate::track::{Tracked, TrackedColumn};
 
 /// Whether tracking is by numbers on this engine.
 #[must_use]
 pub fn is(dialect: Dialect) -> bool {
-    dialect == Dialect::Sqlite
+    matches!(dialect, Dialect::Sqlite | Dialect::MariaDb)
 }
 
 /// Name of a history table.
@@ -37,16 +39,23 @@ pub fn history(dialect: Dialect, id: i64, version: i64) -> String {
 
 /// Now, as a text that sorts by time.
 pub(crate) fn now(dialect: Dialect) -> &'static str {
-    debug_assert!(is(dialect));
-    "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
+    match dialect {
+        Dialect::Sqlite => "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
+        _ => "CONCAT(LEFT(DATE_FORMAT(UTC_TIMESTAMP(3), '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z')",
+    }
 }
 
 /// Whether this database has anything of tracking.
 pub(crate) async fn exists(session: &mut dyn Session) -> Result<bool, SnapshotError> {
     let found = session
-        .number(
-            "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'downhaul_tracked'",
-        )
+        .number(match session.dialect() {
+            Dialect::Sqlite => {
+                "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'downhaul_tracked'"
+            }
+            _ => {
+                "SELECT count(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'downhaul_tracked'"
+            }
+        })
         .await?;
     Ok(found > 0)
 }
@@ -56,7 +65,11 @@ pub(crate) async fn ensure(session: &mut dyn Session) -> Result<(), SnapshotErro
     if exists(session).await? {
         return Ok(());
     }
-    for statement in sqlite::TABLES {
+    let tables = match session.dialect() {
+        Dialect::Sqlite => sqlite::TABLES,
+        _ => mysql::TABLES,
+    };
+    for statement in tables {
         session.execute(statement).await?;
     }
     Ok(())
@@ -101,5 +114,48 @@ pub(crate) async fn write(
         )
     };
     session.execute(&sql).await?;
+    Ok(())
+}
+
+/// Statements that make the history table of the current version.
+fn create_history(tracked: &Tracked, from: i64) -> Vec<String> {
+    match tracked.dialect {
+        Dialect::Sqlite => sqlite::create_history(tracked, from),
+        _ => mysql::create_history(tracked, from),
+    }
+}
+
+/// A test that two values differ in any way: by type, or in a byte.
+fn differs(dialect: Dialect, column: &TrackedColumn, left: &str, right: &str) -> String {
+    match dialect {
+        Dialect::Sqlite => sqlite::differs(left, right),
+        _ => mysql::differs(column, left, right),
+    }
+}
+
+/// A value as people read it.
+fn text(dialect: Dialect, column: &TrackedColumn, value: &str) -> String {
+    match dialect {
+        Dialect::Sqlite => sqlite::text(value),
+        _ => mysql::text(column, value),
+    }
+}
+
+/// Texts one after the other.
+fn concat(dialect: Dialect, parts: &[String]) -> String {
+    match dialect {
+        Dialect::Sqlite => parts.join(" || "),
+        _ => format!("CONCAT({})", parts.join(", ")),
+    }
+}
+
+/// Begins to read for a person: nobody waits for that. In place of the transaction that was begun.
+async fn begin_reading(session: &mut dyn Session) -> Result<(), SnapshotError> {
+    if session.dialect() != Dialect::Sqlite {
+        // A copy of rows locks them in every other isolation.
+        session
+            .execute("ROLLBACK; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION")
+            .await?;
+    }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use downhaul_engine::{EngineError, Row, Session};
+use downhaul_syntax::Dialect;
 
 use super::{history, now};
 use crate::mark::{Mark, Origin};
@@ -41,6 +42,16 @@ pub(super) async fn newest(
     tracked: &Tracked,
 ) -> Result<i64, SnapshotError> {
     let d = session.dialect();
+    if d != Dialect::Sqlite {
+        // Pruning leaves the newest one there.
+        let mut newest = 0;
+        for version in &tracked.versions {
+            let table = history(d, tracked.id, version.number);
+            let sql = format!("SELECT coalesce(max(downhaul_pos), 0) FROM {table}");
+            newest = newest.max(session.number(&sql).await?);
+        }
+        return Ok(newest);
+    }
     let table = history(d, tracked.id, tracked.current().number);
     let name = d.literal(&table);
     let row = session
@@ -58,6 +69,41 @@ pub(super) async fn newest(
             .await?;
     }
     Ok(given.max(there))
+}
+
+/// Waits until nobody has an open transaction that wrote to a tracked table, and lets nobody write
+/// until [`unlock`]. Ends the transaction that was begun; its time limits hold.
+pub(crate) async fn lock(session: &mut dyn Session) -> Result<(), SnapshotError> {
+    let d = session.dialect();
+    let mut locks = Vec::new();
+    for tracked in track::all(session).await? {
+        if tracked.relation == 0 {
+            continue;
+        }
+        locks.push(format!("{} READ", tracked.live()));
+        for version in &tracked.versions {
+            locks.push(format!("{} READ", history(d, tracked.id, version.number)));
+        }
+    }
+    for own in ["tracked", "mark"] {
+        locks.push(format!("{} WRITE", crate::sql::own(d, own)));
+    }
+    // InnoDB heeds LOCK TABLES only where nothing commits by itself (manual, innodb_table_locks).
+    session.execute("SET SESSION autocommit = 0").await?;
+    let locked = session.execute(&format!("LOCK TABLES {}", locks.join(", "))).await;
+    if let Err(error) = locked {
+        let _ = unlock(session).await;
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+/// Commits, and lets others write again.
+pub(crate) async fn unlock(session: &mut dyn Session) -> Result<(), SnapshotError> {
+    session.execute("COMMIT").await?;
+    session.execute("UNLOCK TABLES").await?;
+    session.execute("SET SESSION autocommit = 1").await?;
+    Ok(())
 }
 
 /// This moment: the forms of all tracked tables, and the numbers of their newest events.

@@ -2,19 +2,13 @@
 
 use downhaul_syntax::Dialect;
 
-use super::history;
+use super::{history, mysql};
 use crate::history::{Past, ancestor};
 use crate::mark::Mark;
 use crate::track::{self, TrackedColumn};
 
-/// A test that two values differ in any way: by type, or in a byte.
-pub(super) fn differs(left: &str, right: &str) -> String {
-    // `IS NOT` finds 1 and 1.0 to be the same; no collation makes two texts equal.
-    format!("({left} IS NOT {right} COLLATE BINARY OR typeof({left}) <> typeof({right}))")
-}
-
 impl Past<'_> {
-    fn d(&self) -> Dialect {
+    pub(super) fn d(&self) -> Dialect {
         self.tracked.dialect
     }
 
@@ -30,6 +24,9 @@ impl Past<'_> {
     /// Rows of the live table against rows of another: by bytes, and so that an index of the live
     /// table serves, which may have another collation.
     pub(super) fn match_live(&self, live: &str, other: &str) -> String {
+        if self.d() != Dialect::Sqlite {
+            return self.match_own(live, other);
+        }
         self.keys()
             .iter()
             .map(|k| {
@@ -93,6 +90,9 @@ impl Past<'_> {
 
     /// One text for the whole content of a row.
     pub(super) fn numbered_content(&self, row: &str) -> String {
+        if self.d() != Dialect::Sqlite {
+            return mysql::content(&self.columns, row);
+        }
         let parts: Vec<String> = self
             .columns
             .iter()

@@ -3,8 +3,7 @@
 use downhaul_engine::Session;
 use downhaul_syntax::{Dialect, Ident};
 
-use super::past::differs;
-use super::{install, sqlite};
+use super::{concat, differs, install, mysql, sqlite, text};
 use crate::history::{Past, ancestor};
 use crate::mark::Mark;
 use crate::merge::OnConflict;
@@ -12,28 +11,75 @@ use crate::restore_to::plan::{Plan, Request, TablePlan, tables};
 use crate::store::SnapshotError;
 use crate::track::{Tracked, TrackedColumn};
 
-/// Name of a temporary table about a tracked one.
-pub(super) fn temporary(what: &str, id: i64) -> String {
-    crate::sql::temporary(Dialect::Sqlite, &format!("{what}_{id}"))
+/// `DROP` and `CREATE` of a temporary table.
+pub(super) async fn drop_temporary(
+    session: &mut dyn Session,
+    name: &str,
+) -> Result<(), SnapshotError> {
+    let word = if session.dialect() == Dialect::Sqlite { "" } else { "TEMPORARY " };
+    session.execute(&format!("DROP {word}TABLE IF EXISTS {name}")).await?;
+    Ok(())
 }
 
-/// A value as people read it.
-pub(super) fn text(value: &str) -> String {
-    format!(
-        "CASE WHEN typeof({value}) IN ('blob', 'real') THEN quote({value}) ELSE CAST({value} AS TEXT) END"
-    )
+/// Makes a temporary table of a query, in place of one that is there. `index`: columns by which it
+/// is searched.
+pub(super) async fn make_temporary(
+    session: &mut dyn Session,
+    name: &str,
+    query: &str,
+    past: &Past<'_>,
+) -> Result<(), SnapshotError> {
+    drop_temporary(session, name).await?;
+    let keyed = past.tracked.has_key();
+    if session.dialect() == Dialect::Sqlite {
+        session.execute(&format!("CREATE TABLE {name} AS {query}")).await?;
+        let index = if keyed { past.keys().join(", ") } else { "downhaul_content".into() };
+        let local = name.rsplit('.').next().unwrap_or(name);
+        session.execute(&format!("CREATE INDEX {name}_key ON {local} ({index})")).await?;
+        return Ok(());
+    }
+    let current = past.tracked.current();
+    let index =
+        if keyed { mysql::index(current, &current.key) } else { "KEY (downhaul_content)".into() };
+    let index = if index.is_empty() { index } else { format!("({index}) ") };
+    session.execute(&format!("CREATE TEMPORARY TABLE {name} {index}AS {query}")).await?;
+    Ok(())
+}
+
+/// The same without an index.
+pub(super) async fn make_plain(
+    session: &mut dyn Session,
+    name: &str,
+    query: &str,
+) -> Result<(), SnapshotError> {
+    drop_temporary(session, name).await?;
+    let word = if session.dialect() == Dialect::Sqlite { "" } else { "TEMPORARY " };
+    session.execute(&format!("CREATE {word}TABLE {name} AS {query}")).await?;
+    Ok(())
+}
+
+/// Name of a temporary table about a tracked one.
+pub(super) fn temporary(d: Dialect, what: &str, id: i64) -> String {
+    crate::sql::temporary(d, &format!("{what}_{id}"))
 }
 
 /// Works out what has to change. Within a transaction, which holds the plan.
 pub(crate) async fn plan(
     session: &mut dyn Session,
     request: &Request,
+    lock: bool,
 ) -> Result<Plan, SnapshotError> {
+    if !lock {
+        super::begin_reading(session).await?;
+    }
     let mut marks = vec![&request.target];
     marks.extend(&request.until);
     let (found, unreachable) = tables(session, &request.scope.tables, &marks).await?;
     let mut plan =
         Plan { request: request.clone(), tables: Vec::new(), unreachable, forced: Vec::new() };
+    if lock && session.dialect() != Dialect::Sqlite {
+        super::apply::lock(session, &found).await?;
+    }
     for tracked in found {
         plan.tables.push(table(session, request, tracked).await?);
     }
@@ -48,6 +94,10 @@ pub(super) async fn read_past(
     mark: &Mark,
 ) -> Result<(), SnapshotError> {
     let keyed = past.tracked.has_key();
+    if session.dialect() != Dialect::Sqlite {
+        let query = if keyed { past.numbered_touched(mark) } else { past.numbered_balance(mark) };
+        return make_temporary(session, name, &query, past).await;
+    }
     let newest = past.tracked.current();
     let mut columns = Vec::new();
     let mut list = Vec::new();
@@ -88,6 +138,22 @@ async fn unique_columns(
     session: &mut dyn Session,
     tracked: &Tracked,
 ) -> Result<Vec<Ident>, SnapshotError> {
+    let d = session.dialect();
+    if d != Dialect::Sqlite {
+        let rows = session
+            .rows(&format!(
+                "SELECT DISTINCT COLUMN_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = {} AND NON_UNIQUE = 0",
+                d.literal(tracked.name.name.as_str())
+            ))
+            .await?;
+        let columns: Vec<Ident> = rows.iter().map(|row| Ident::stored(d, row.text(0))).collect();
+        // One that is computed depends on any other.
+        let current = tracked.current();
+        if columns.iter().any(|c| current.column(c).is_none()) {
+            return Ok(current.columns.iter().map(|c| c.name.clone()).collect());
+        }
+        return Ok(columns);
+    }
     let Some(shape) = session.table_shape(&tracked.name).await? else { return Ok(Vec::new()) };
     let (uniques, expressions) = install::uniques(session, &shape).await?;
     if !expressions.is_empty() {
@@ -101,7 +167,7 @@ async fn table(
     request: &Request,
     tracked: Tracked,
 ) -> Result<TablePlan, SnapshotError> {
-    let id = tracked.id;
+    let (d, id) = (tracked.dialect, tracked.id);
     let past = Past::new(&tracked, &request.target);
     let scope = &request.scope;
     let only_columns = !scope.columns.is_empty();
@@ -126,12 +192,12 @@ async fn table(
         .copied()
         .filter(|c| !only_columns || scope.columns.contains(&c.name))
         .collect();
-    read_past(session, &temporary("was", id), &past, &request.target).await?;
+    read_past(session, &temporary(d, "was", id), &past, &request.target).await?;
     let known_until = match &request.until {
         None => None,
         Some(mark) => {
             let later = Past::new(&tracked, mark);
-            read_past(session, &temporary("until", id), &later, mark).await?;
+            read_past(session, &temporary(d, "until", id), &later, mark).await?;
             Some(later.columns.iter().map(|c| c.name.clone()).collect())
         }
     };
@@ -146,13 +212,9 @@ async fn table(
         filter: scope.filter.as_deref(),
         unique: &unique,
     };
-    let name = temporary("plan", id);
-    session.execute(&format!("DROP TABLE IF EXISTS {name}")).await?;
+    let name = temporary(d, "plan", id);
     let body = if tracked.has_key() { query.keyed() } else { query.keyless() };
-    session.execute(&format!("CREATE TABLE {name} AS {body}")).await?;
-    let local = name.rsplit('.').next().unwrap_or(&name);
-    let index = if tracked.has_key() { past.keys().join(", ") } else { "downhaul_content".into() };
-    session.execute(&format!("CREATE INDEX {name}_key ON {local} ({index})")).await?;
+    make_temporary(session, &name, &body, &past).await?;
     let mut found = TablePlan {
         columns: wanted.into_iter().cloned().collect(),
         inserts: 0,
@@ -182,7 +244,8 @@ async fn count(
     found: &mut TablePlan,
     past: &Past<'_>,
 ) -> Result<(), SnapshotError> {
-    let name = temporary("plan", found.tracked.id);
+    let d = found.tracked.dialect;
+    let name = temporary(d, "plan", found.tracked.id);
     let counts = if found.tracked.has_key() {
         format!(
             "SELECT {}, {}, {}, {}, {} FROM {name}",
@@ -223,13 +286,21 @@ async fn count(
         }
     }
     if found.conflicts > 0 {
-        let shown =
-            if found.tracked.has_key() { past.keys() } else { vec!["downhaul_content".into()] };
-        let texts: Vec<String> = shown.iter().map(|k| format!("({})", text(k))).collect();
+        let current = found.tracked.current();
+        let mut texts = Vec::new();
+        for column in current.key.iter().filter_map(|k| current.column(k)) {
+            if !texts.is_empty() {
+                texts.push("', '".to_owned());
+            }
+            texts.push(format!("({})", text(d, column, &past.quoted(column))));
+        }
+        if texts.is_empty() {
+            texts.push("downhaul_content".to_owned());
+        }
         let rows = session
             .rows(&format!(
                 "SELECT {} FROM {name} WHERE downhaul_conflict ORDER BY 1 LIMIT 5",
-                texts.join(" || ', ' || ")
+                concat(d, &texts)
             ))
             .await?;
         found.examples = rows.iter().map(|row| row.text(0).to_owned()).collect();
@@ -242,6 +313,7 @@ pub(crate) async fn fingerprint(
     session: &mut dyn Session,
     plan: &mut Plan,
 ) -> Result<(), SnapshotError> {
+    let d = session.dialect();
     for table in &mut plan.tables {
         let past = Past::new(&table.tracked, &plan.request.target);
         let mut columns: Vec<String> = if table.tracked.has_key() {
@@ -250,7 +322,7 @@ pub(crate) async fn fingerprint(
             vec!["downhaul_net".into()]
         };
         columns.extend(past.columns.iter().map(|c| past.quoted(c)));
-        table.digest = session.digest(&temporary("plan", table.tracked.id), &columns).await?;
+        table.digest = session.digest(&temporary(d, "plan", table.tracked.id), &columns).await?;
     }
     Ok(())
 }
@@ -350,13 +422,15 @@ impl Query<'_> {
         for column in &self.wanted {
             let name = self.past.quoted(column);
             let (base, now) = (format!("w.{name}"), format!("l.{name}"));
-            let base_now = differs(&base, &now);
+            let base_now = differs(self.past.d(), column, &base, &now);
             if self.known_until.is_none() {
                 takes.push((*column, base_now));
                 continue;
             }
+            let d = self.past.d();
             let bad = format!("({})", bad(column));
-            let (base_bad, bad_now) = (differs(&base, &bad), differs(&bad, &now));
+            let (base_bad, bad_now) =
+                (differs(d, column, &base, &bad), differs(d, column, &bad, &now));
             // As in `merge::column`.
             conflicts.push(format!("({base_bad} AND {bad_now} AND {base_now})"));
             takes.push((
@@ -376,7 +450,10 @@ impl Query<'_> {
             state => format!("{state}.{}", self.past.quoted(column)),
         };
         let rows_differ = |left: char, right: char| {
-            any(all.iter().map(|c| differs(&value(left, c), &value(right, c))).collect())
+            any(all
+                .iter()
+                .map(|c| differs(self.past.d(), c, &value(left, c), &value(right, c)))
+                .collect())
         };
         let cases = self.cases(
             (base_there, &bad_there, &now_there),
@@ -405,11 +482,13 @@ impl Query<'_> {
                 }
             })
             .collect();
-        let changed: Vec<String> = takes
-            .iter()
-            .enumerate()
-            .map(|(at, (_, take))| format!("CASE WHEN {take} THEN '{at},' ELSE '' END"))
-            .collect();
+        let mut changed = vec!["','".to_owned()];
+        changed.extend(
+            takes
+                .iter()
+                .enumerate()
+                .map(|(at, (_, take))| format!("CASE WHEN {take} THEN '{at},' ELSE '' END")),
+        );
         let moves = any(takes
             .iter()
             .filter(|(c, _)| self.unique.contains(&c.name))
@@ -417,12 +496,12 @@ impl Query<'_> {
             .collect());
         let keys: Vec<String> = key.iter().map(|k| format!("w.{k} AS {k}")).collect();
         let middle = if self.known_until.is_some() {
-            let until = temporary("until", self.id);
+            let until = temporary(self.past.d(), "until", self.id);
             format!(" LEFT JOIN {until} AS m ON {}", self.past.match_own("m", "w"))
         } else {
             String::new()
         };
-        let was = temporary("was", self.id);
+        let was = temporary(self.past.d(), "was", self.id);
         let filter = self.filter.map_or_else(String::new, |filter| {
             // On lines of its own: the condition may end with a comment.
             format!(
@@ -435,10 +514,10 @@ impl Query<'_> {
         });
         format!(
             "SELECT * FROM (SELECT {keys}, CASE{action} END AS downhaul_action, CASE{conflict} ELSE 0 END AS downhaul_conflict, \
-               {base_there} AND {now_there} AND {moves} AS downhaul_moves, ',' || {changed} AS downhaul_changed{targets} \
+               {base_there} AND {now_there} AND {moves} AS downhaul_moves, {changed} AS downhaul_changed{targets} \
              FROM {was} AS w LEFT JOIN {live} AS l ON {join}{middle} WHERE 1{filter}) AS p WHERE downhaul_action IS NOT NULL",
             keys = keys.join(", "),
-            changed = changed.join(" || "),
+            changed = concat(self.past.d(), &changed),
             live = self.live(),
             join = self.past.match_live("l", "w"),
         )
@@ -447,7 +526,8 @@ impl Query<'_> {
     /// The same for a table without a key, as of PostgreSQL.
     fn keyless(&self) -> String {
         let names: Vec<String> = self.past.columns.iter().map(|c| self.past.quoted(c)).collect();
-        let (was, until) = (temporary("was", self.id), temporary("until", self.id));
+        let (was, until) =
+            (temporary(self.past.d(), "was", self.id), temporary(self.past.d(), "until", self.id));
         let content = self.past.numbered_content("l");
         let plain = names.join(", ");
         let source = if self.known_until.is_some() {
@@ -466,11 +546,12 @@ impl Query<'_> {
             )
         });
         format!(
-            "SELECT s.downhaul_content AS downhaul_content, max(s.downhaul_net, -coalesce(n.copies, 0)) AS downhaul_net, coalesce(n.copies, 0) AS downhaul_now, \
+            "SELECT s.downhaul_content AS downhaul_content, {greatest}(s.downhaul_net, -coalesce(n.copies, 0)) AS downhaul_net, coalesce(n.copies, 0) AS downhaul_now, \
                (-s.downhaul_net - coalesce(n.copies, 0) > 0) AS downhaul_conflict, {columns} \
              FROM ({source}) AS s LEFT JOIN (SELECT {content} AS content, count(*) AS copies FROM {live} AS l \
                WHERE {content} IN (SELECT downhaul_content FROM ({source}) AS c) GROUP BY 1) AS n ON n.content = s.downhaul_content \
              WHERE s.downhaul_net <> 0{filter}",
+            greatest = if self.past.d() == Dialect::Sqlite { "max" } else { "greatest" },
             columns = columns.join(", "),
             live = self.live(),
         )

@@ -29,8 +29,13 @@ pub(crate) async fn standing(session: &mut dyn Session) -> Result<Vec<Standing>,
         }
         let row = session
             .row(&format!(
-                "SELECT since_at, CAST((julianday('now') - julianday(since_at)) * 86400 AS INTEGER) \
-                 FROM downhaul_tracked WHERE id = {}",
+                "SELECT since_at, {} FROM downhaul_tracked WHERE id = {}",
+                match d {
+                    Dialect::Sqlite =>
+                        "CAST((julianday('now') - julianday(since_at)) * 86400 AS INTEGER)",
+                    _ =>
+                        "TIMESTAMPDIFF(SECOND, STR_TO_DATE(LEFT(since_at, 19), '%Y-%m-%dT%H:%i:%s'), UTC_TIMESTAMP())",
+                },
                 tracked.id
             ))
             .await?;
@@ -61,8 +66,14 @@ pub(crate) async fn standing(session: &mut dyn Session) -> Result<Vec<Standing>,
 }
 
 async fn size(session: &mut dyn Session, table: &str) -> Result<i64, SnapshotError> {
-    debug_assert_eq!(session.dialect(), Dialect::Sqlite);
     let name = session.dialect().literal(table);
+    if session.dialect() != Dialect::Sqlite {
+        return Ok(session
+            .number(&format!(
+                "SELECT coalesce(sum(DATA_LENGTH + INDEX_LENGTH), 0) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = {name}"
+            ))
+            .await?);
+    }
     Ok(session
         .number(&format!("SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE name = {name}"))
         .await?)
@@ -76,13 +87,19 @@ pub(crate) async fn prune(
 ) -> Result<u64, SnapshotError> {
     let d = session.dialect();
     let Some(position) = mark.positions.get(&tracked.id) else { return Ok(0) };
+    let newest =
+        if d == Dialect::Sqlite { i64::MAX } else { moment::newest(session, tracked).await? };
     for version in &tracked.versions {
         let table = history(d, tracked.id, version.number);
-        let gone = session
-            .execute(&format!(
+        let sql = match d {
+            Dialect::Sqlite => format!(
                 "DELETE FROM {table} WHERE downhaul_pos IN (SELECT downhaul_pos FROM {table} WHERE downhaul_pos <= {position} ORDER BY downhaul_pos LIMIT {BATCH})"
-            ))
-            .await?;
+            ),
+            _ => format!(
+                "DELETE FROM {table} WHERE downhaul_pos <= {position} AND downhaul_pos < {newest} ORDER BY downhaul_pos LIMIT {BATCH}"
+            ),
+        };
+        let gone = session.execute(&sql).await?;
         if gone > 0 {
             return Ok(gone);
         }

@@ -191,14 +191,29 @@ pub fn copy_all(tracked: &Tracked, version: &Version, event: Event) -> String {
             continue;
         }
         let now = tracked.current().columns.iter().find(|c| c.number == column.number);
-        names.push_str(&format!(", {}", D.quote(&column.name)));
-        values.push_str(&format!(", t.{}", D.quote(&now.unwrap_or(column).name)));
+        names.push_str(&format!(", {}", tracked.dialect.quote(&column.name)));
+        values.push_str(&format!(", t.{}", tracked.dialect.quote(&now.unwrap_or(column).name)));
     }
     format!(
         "INSERT INTO {} (downhaul_op{names}) SELECT '{}'{values} FROM {} AS t",
-        history(D, tracked.id, version.number),
+        history(tracked.dialect, tracked.id, version.number),
         event.letter(),
-        D.quote_name(&tracked.name)
+        tracked.dialect.quote_name(&tracked.name)
+    )
+}
+
+/// A test that two values differ in any way.
+#[must_use]
+pub fn differs(left: &str, right: &str) -> String {
+    // `IS NOT` finds 1 and 1.0 to be the same; no collation makes two texts equal.
+    format!("({left} IS NOT {right} COLLATE BINARY OR typeof({left}) <> typeof({right}))")
+}
+
+/// A value as people read it.
+#[must_use]
+pub fn text(value: &str) -> String {
+    format!(
+        "CASE WHEN typeof({value}) IN ('blob', 'real') THEN quote({value}) ELSE CAST({value} AS TEXT) END"
     )
 }
 

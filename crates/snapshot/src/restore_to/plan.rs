@@ -186,7 +186,7 @@ pub async fn plan(
 ) -> Result<Plan, SnapshotError> {
     track::check_engine(session)?;
     if numbered::is(session.dialect()) {
-        return numbered::plan::plan(session, request).await;
+        return numbered::plan::plan(session, request, lock).await;
     }
     let mut marks = vec![&request.target];
     marks.extend(&request.until);

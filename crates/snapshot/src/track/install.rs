@@ -321,6 +321,7 @@ pub async fn track(session: &mut dyn Session, intent: &Intent) -> Result<Tracked
         kept_whole: false,
         dialect: D,
         former: None,
+        built: None,
     };
     // CACHE 1: numbers must follow the order in which they are drawn.
     session.execute(&format!("CREATE SEQUENCE downhaul.log_{id}_seq CACHE 1")).await?;
@@ -364,6 +365,8 @@ pub enum Drift {
     Reshaped,
     /// Triggers are missing, switched off, or no longer suffice.
     Triggers,
+    /// It was emptied or built anew behind the triggers.
+    Emptied,
 }
 
 /// Looks whether tracking still fits the table. Reads only.
@@ -516,7 +519,7 @@ pub async fn resync(
                     tracked.name = name;
                     false
                 }
-                Some(drift @ (Drift::Reshaped | Drift::Triggers)) => {
+                Some(drift @ (Drift::Reshaped | Drift::Triggers | Drift::Emptied)) => {
                     follow(session, &mut tracked, drift, origin).await?
                 }
             }
@@ -615,6 +618,20 @@ async fn new_version(
     }
     install(session, tracked).await?;
     hand_over(session, tracked, facts).await
+}
+
+/// As [`parse_name`], for any engine.
+pub fn parse_name_in(dialect: Dialect, text: &str) -> Result<ObjectName, SnapshotError> {
+    if !dialect.is_mysql_family() {
+        return parse_name(text);
+    }
+    // Names keep their case: on some systems it tells tables apart.
+    let bare = text.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'));
+    let name = bare.map_or_else(|| text.to_owned(), |name| name.replace("``", "`"));
+    if name.is_empty() {
+        return Err(SnapshotError::CannotTrack(format!("`{text}` is no name of a table")));
+    }
+    Ok(ObjectName::bare(Ident::stored(dialect, &name)))
 }
 
 /// How a live table's name is written by a person: `orders`, `shop.orders`, `"Odd name"`.

@@ -142,6 +142,9 @@ pub struct Tracked {
     /// The name that it had before a migration renamed it, perhaps to make room for another.
     #[serde(default)]
     pub former: Option<ObjectName>,
+    /// Number that the server gives a table anew when it is emptied at once, where it tells.
+    #[serde(default)]
+    pub built: Option<i64>,
 }
 
 /// The only engine when the first histories were written.
@@ -210,9 +213,9 @@ pub fn check_engine(session: &dyn Session) -> Result<(), SnapshotError> {
             "{} is too old: tracking needs PostgreSQL 13 (64-bit transaction numbers)",
             session.server().version
         ))),
-        Dialect::Sqlite => Ok(()),
-        dialect => Err(SnapshotError::CannotTrack(format!(
-            "tracking works on PostgreSQL and SQLite, not yet on {}",
+        Dialect::Sqlite | Dialect::MariaDb => Ok(()),
+        dialect @ Dialect::Mysql => Err(SnapshotError::CannotTrack(format!(
+            "tracking works on PostgreSQL, MariaDB and SQLite, not yet on {}",
             dialect.as_str()
         ))),
     }

@@ -12,9 +12,9 @@ use crate::ui::{Style, Ui, paint};
 
 /// Shows what changed.
 pub(super) async fn run(args: &DiffArgs, ui: &Ui) -> Result<Code, CliError> {
-    let tables = names(&args.table)?;
     let mut session = open(&args.database).await?;
     let result = async {
+        let tables = names(session.dialect(), &args.table)?;
         let from = marks::named(&mut *session, &args.from).await.map_err(snapshot)?;
         let to = match &args.to {
             Some(name) => Some(marks::named(&mut *session, name).await.map_err(snapshot)?),

@@ -11,7 +11,7 @@ use downhaul_engine::{LockBudget, Session, connect};
 use downhaul_run::RunError;
 use downhaul_snapshot::SnapshotError;
 use downhaul_snapshot::mark::{self as marks, Mark};
-use downhaul_snapshot::track::install::parse_name;
+use downhaul_snapshot::track::install::parse_name_in;
 use downhaul_syntax::{Dialect, ObjectName};
 
 use crate::args::snapshot::{Database, SnapshotArgs, SnapshotCommand};
@@ -45,8 +45,8 @@ fn snapshot(error: SnapshotError) -> CliError {
 }
 
 /// Names of tables as people write them.
-fn names(tables: &[String]) -> Result<Vec<ObjectName>, CliError> {
-    tables.iter().map(|table| parse_name(table).map_err(snapshot)).collect()
+fn names(dialect: Dialect, tables: &[String]) -> Result<Vec<ObjectName>, CliError> {
+    tables.iter().map(|table| parse_name_in(dialect, table).map_err(snapshot)).collect()
 }
 
 /// The mark of this name, or the newest one at or before a time, which is then told.

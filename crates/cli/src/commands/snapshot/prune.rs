@@ -108,6 +108,9 @@ async fn choose(session: &mut dyn Session, args: &PruneArgs) -> Result<Option<Ma
             Dialect::Sqlite => {
                 format!("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-{seconds} seconds')")
             }
+            Dialect::MariaDb | Dialect::Mysql => format!(
+                "SELECT CONCAT(LEFT(DATE_FORMAT(UTC_TIMESTAMP(3) - INTERVAL {seconds} SECOND, '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z')"
+            ),
             _ => format!(
                 "SELECT to_char((clock_timestamp() - interval '{seconds} seconds') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
             ),

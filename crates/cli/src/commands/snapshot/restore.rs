@@ -8,7 +8,7 @@ use downhaul_run::{RunError, Runner};
 use downhaul_snapshot::mark::{self as marks, Mark};
 use downhaul_snapshot::merge::OnConflict;
 use downhaul_snapshot::restore_to::{self, Plan, Request, Scope, TablePlan};
-use downhaul_snapshot::track::install::parse_name;
+use downhaul_snapshot::track::install::parse_name_in;
 use downhaul_syntax::{Dialect, Ident};
 use serde::{Deserialize, Serialize};
 
@@ -137,7 +137,7 @@ async fn ask(
             until,
             on_conflict: plan.on_conflict,
             scope: Scope {
-                tables: names(&plan.tables)?,
+                tables: names(session.dialect(), &plan.tables)?,
                 filter: plan.r#where.clone(),
                 columns: columns(session.dialect(), &plan.columns),
             },
@@ -167,7 +167,7 @@ async fn ask(
         .state("nothing was changed"));
     }
     let scope = Scope {
-        tables: names(&args.table)?,
+        tables: names(session.dialect(), &args.table)?,
         filter: args.r#where.clone(),
         columns: columns(session.dialect(), &args.columns),
     };
@@ -207,7 +207,7 @@ async fn undo(
             tables: last
                 .tables
                 .iter()
-                .map(|t| parse_name(t).map_err(snapshot))
+                .map(|t| parse_name_in(session.dialect(), t).map_err(snapshot))
                 .collect::<Result<_, _>>()?,
             filter: None,
             columns: Vec::new(),

@@ -2,7 +2,7 @@
 
 use downhaul_engine::Row;
 use downhaul_snapshot::difference;
-use downhaul_snapshot::track::install::parse_name;
+use downhaul_snapshot::track::install::parse_name_in;
 
 use super::{begin, csv, json, moment, open, snapshot};
 use crate::args::snapshot::{RowFormat, ShowArgs};
@@ -12,9 +12,9 @@ use crate::ui::{Style, Ui, paint, thousands};
 
 /// Shows a table as it was, or makes a view of it.
 pub(super) async fn run(args: &ShowArgs, ui: &Ui) -> Result<Code, CliError> {
-    let table = parse_name(&args.table).map_err(snapshot)?;
     let mut session = open(&args.database).await?;
     let result = async {
+        let table = parse_name_in(session.dialect(), &args.table).map_err(snapshot)?;
         let (as_of, at_time) = (args.moment.as_of.as_deref(), args.moment.at_time.as_deref());
         let mark = moment(&mut *session, as_of, at_time, ui).await?;
         if args.view {

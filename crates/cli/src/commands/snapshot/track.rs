@@ -27,7 +27,8 @@ async fn every_table(session: &mut dyn Session) -> Result<Vec<ObjectName>, CliEr
         Dialect::Postgres => {
             session.rows(SCHEMAS).await?.iter().map(|row| row.text(0).to_owned()).collect()
         }
-        _ => vec!["main".to_owned()],
+        Dialect::Sqlite => vec!["main".to_owned()],
+        _ => vec![String::new()],
     };
     for schema in schemas {
         for name in session.tables_of_schema(&schema).await? {
@@ -50,8 +51,11 @@ pub(super) async fn track(args: &TrackArgs, ui: &Ui) -> Result<Code, CliError> {
     let target = crate::commands::target(args.database.database_url.as_deref())?;
     let mut session = open(&args.database).await?;
     let looked = async {
-        let wanted =
-            if args.all { every_table(&mut *session).await? } else { names(&args.tables)? };
+        let wanted = if args.all {
+            every_table(&mut *session).await?
+        } else {
+            names(session.dialect(), &args.tables)?
+        };
         let known = track::all(&mut *session).await.map_err(snapshot)?;
         let (mut intents, mut fits, mut mend) = (Vec::new(), Vec::new(), false);
         for name in &wanted {
@@ -138,6 +142,11 @@ fn notes(dialect: Dialect) -> &'static [&'static str] {
         Dialect::Sqlite => &[
             "change columns with `downhaul up` alone: while a table is tracked SQLite refuses to drop a column by hand, and a table rebuilt by hand loses its triggers, until `downhaul snapshot track TABLE` is run again",
         ],
+        Dialect::MariaDb => &[
+            "TRUNCATE fires no trigger: its rows are not kept; `snapshot status` says that it happened where the PROCESS privilege lets it",
+            "dropping, renaming or retyping columns of a tracked table, or the table, is refused by `downhaul up`: `snapshot untrack` first; by hand it makes every write to the table fail until `downhaul snapshot track TABLE` is run again",
+            "a mark waits for open transactions that wrote to tracked tables, and nobody writes to them meanwhile",
+        ],
         _ => &[
             "TRUNCATE copies the rows first, and is refused in REPEATABLE READ and SERIALIZABLE transactions",
             "change columns with `downhaul up` alone: after a column is dropped or renamed by hand every write to its table fails, until `downhaul snapshot track TABLE` is run again",
@@ -161,6 +170,7 @@ fn cost(intent: &Intent, ui: &Ui) {
     ));
     let (bulk, single) = match (intent.dialect, intent.capture) {
         (Dialect::Sqlite, _) => ("3", "2"),
+        (Dialect::MariaDb, _) => ("4", "2"),
         (_, Capture::Statement) => ("1.3", "1.5"),
         (_, Capture::Row) => ("2.1", "1.3"),
     };
@@ -194,7 +204,7 @@ pub(super) async fn untrack(args: &UntrackArgs, ui: &Ui) -> Result<Code, CliErro
             return Ok(standing);
         }
         let mut wanted = Vec::new();
-        for name in names(&args.tables)? {
+        for name in names(session.dialect(), &args.tables)? {
             let full = session.table_shape(&name).await?.map_or(name.clone(), |shape| shape.name);
             let one = standing.iter().find(|s| s.tracked.name == full).ok_or_else(|| {
                 CliError::new(Code::Findings, format!("{name} is not tracked"))
@@ -276,6 +286,9 @@ fn drift_word(drift: Drift) -> &'static str {
         Drift::Gone => "the table is gone",
         Drift::Renamed => "it was renamed by hand",
         Drift::Reshaped => "its columns or its key were changed by hand: writes may fail",
+        Drift::Emptied => {
+            "it was emptied or built anew behind the triggers (TRUNCATE, ALTER, OPTIMIZE): changes may be lost"
+        }
         Drift::Triggers => "triggers are missing or no longer suffice: changes may be lost",
     }
 }
