@@ -4,11 +4,12 @@
 
 use std::time::Duration;
 
-use downhaul_engine::{Session as EngineSession, Target, connect};
+use downhaul_engine::{LockBudget, Session as EngineSession, Target, connect};
 use downhaul_kit::{MariaDb, Rng, Session};
 use downhaul_run::observer::Silent;
 use downhaul_snapshot::history::Past;
-use downhaul_snapshot::mark::{self, Mark};
+use downhaul_snapshot::mark::{self, Mark, Origin, Own};
+use downhaul_snapshot::numbered::moment;
 use downhaul_snapshot::track::{self, install};
 
 use super::{Export, compare, migrate, reset, restore, runner, seeds};
@@ -285,37 +286,25 @@ async fn export(session: &mut dyn EngineSession, world: &World) -> Export {
     export
 }
 
-/// Makes a mark, and reads all tables in a transaction that sees what the mark holds: it begins
-/// while other locks keep everybody from writing, from before the mark until after it.
+/// Makes a mark, and reads all tables in a transaction that begins while nobody can write.
 async fn mark_and_export(target: &Target, world: &World, name: &str) -> (Mark, Export) {
-    let mut holder = connect(target, false).await.unwrap();
-    let tables: Vec<String> = world.tables.iter().map(|t| format!("{} READ", t.quoted())).collect();
-    holder
-        .execute(
-            "SET SESSION autocommit = 0, lock_wait_timeout = 60, innodb_lock_wait_timeout = 60",
-        )
-        .await
-        .unwrap();
+    let mut session = connect(target, false).await.unwrap();
+    let mut reader = connect(target, false).await.unwrap();
+    let patient = LockBudget { lock_timeout: Duration::from_secs(60), statement_timeout: None };
     loop {
+        session.begin(patient).await.unwrap();
         // A deadlock with a writer is no fault of the mark.
-        if holder.execute(&format!("LOCK TABLES {}", tables.join(", "))).await.is_ok() {
+        if moment::lock(&mut *session).await.is_ok() {
             break;
         }
     }
-    let mark = downhaul_run::snapshot::mark(&mut *holder_of_its_own(target).await, name, "test")
-        .await
-        .unwrap();
-    let mut reader = connect(target, false).await.unwrap();
+    let made = mark::make(&mut *session, name, Origin::Person, Own::After, "test").await.unwrap();
     reader.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT").await.unwrap();
-    holder.execute("COMMIT; UNLOCK TABLES").await.unwrap();
-    holder.close().await;
+    moment::unlock(&mut *session).await.unwrap();
+    session.close().await;
     let export = export(&mut *reader, world).await;
     reader.close().await;
-    (mark.unwrap(), export)
-}
-
-async fn holder_of_its_own(target: &Target) -> Box<dyn EngineSession> {
-    connect(target, false).await.unwrap()
+    (made.unwrap(), export)
 }
 
 async fn now(target: &Target, world: &World) -> Export {

@@ -89,7 +89,7 @@ macro_rules! in_transaction {
             };
             let _ = $runner.session.rollback().await;
             let waits = matches!(&error, SnapshotError::Engine(EngineError::LockTimeout(_)))
-                || matches!(&error, SnapshotError::Engine(e) if e.failure().is_some_and(|f| f.code.as_deref() == Some("40P01")));
+                || matches!(&error, SnapshotError::Engine(e) if e.failure().is_some_and(|f| matches!(f.code.as_deref(), Some("40P01" | "1213"))));
             if !waits || started.elapsed() + pause >= $runner.options.lock_retry || $runner.stop_asked() {
                 break Err(RunError::from(error));
             }
@@ -179,13 +179,9 @@ impl Runner {
             };
             Outcome { plan, done }
         });
-        // What was set up for the restore ends with it.
-        let back = match dialect {
-            Dialect::Sqlite => "PRAGMA foreign_keys = ON",
-            Dialect::MariaDb => "UNLOCK TABLES; SET SESSION autocommit = 1",
-            _ => "SELECT 1",
-        };
-        let _ = self.session.execute(back).await;
+        if dialect == Dialect::Sqlite {
+            let _ = self.session.execute("PRAGMA foreign_keys = ON").await;
+        }
         self.end_operation(operation, &result).await;
         result
     }

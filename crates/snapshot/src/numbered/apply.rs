@@ -11,9 +11,9 @@ use downhaul_engine::Session;
 use downhaul_syntax::{Dialect, Ident, ObjectName};
 
 use super::plan::{drop_temporary, make_plain, temporary};
-use super::{differs, history, install, moment};
+use super::{differs, install, moment};
 use crate::history::Past;
-use crate::mark::{self, Origin, Own};
+use crate::mark::{self, Mark, Origin, Own};
 use crate::merge::OnConflict;
 use crate::restore_to::apply::{Context, Done, conflicts, failed};
 use crate::restore_to::plan::{Plan, TablePlan};
@@ -33,8 +33,7 @@ pub(crate) async fn apply(
     }
     let id = record::next(session).await?;
     let before_name = record::mark_name(id, "before");
-    let before =
-        mark::make(session, &before_name, Origin::Restore, Own::After, context.who).await?;
+    let before = set_mark(session, &before_name, Own::After, (plan, context)).await?;
     let tables: Vec<&TablePlan> = plan.tables.iter().filter(|t| !t.is_empty()).collect();
     let references = references(session, &tables).await?;
     let dangling = dangling(session, &references).await?;
@@ -65,7 +64,7 @@ pub(crate) async fn apply(
         session.execute(&modes).await?;
     }
     let after_name = record::mark_name(id, "after");
-    let after = mark::make(session, &after_name, Origin::Restore, Own::Before, context.who).await?;
+    let after = set_mark(session, &after_name, Own::Before, (plan, context)).await?;
     let (Some(before), Some(after)) = (before, after) else {
         return Err(SnapshotError::CannotRestore(format!(
             "marks `{before_name}` or `{after_name}` are there already"
@@ -140,44 +139,33 @@ async fn references(
     references_of(session, &tracked).await
 }
 
-/// Locks the tables of a restore against everybody (MariaDB): until `UNLOCK TABLES`, which the
-/// caller sees to. Ends the transaction that was begun; what follows is one again.
+/// Locks every row of the tables of a restore, and the gaps between them: whoever wrote to them has
+/// ended then, and nobody writes until the transaction ends. (LOCK TABLES wants each alias of each
+/// table named, and none twice.)
 pub(super) async fn lock(
     session: &mut dyn Session,
     tables: &[Tracked],
 ) -> Result<(), SnapshotError> {
-    let d = session.dialect();
-    let all: Vec<&Tracked> = tables.iter().collect();
-    let mut locks: Vec<String> = Vec::new();
-    for reference in references_of(session, &all).await? {
-        for (name, alias) in [(&reference.child, "c"), (&reference.parent, "q")] {
-            locks.push(format!("{} AS {alias} READ", d.quote_name(name)));
-        }
+    for tracked in tables {
+        session.rows(&format!("SELECT count(*) FROM {} FOR UPDATE", tracked.live())).await?;
     }
-    // A mark names every tracked table.
-    for tracked in crate::track::all(session).await?.iter().filter(|t| t.relation != 0) {
-        let restored = tables.iter().any(|t| t.id == tracked.id);
-        if restored {
-            let live = tracked.live();
-            for alias in ["", " AS l", " AS downhaul_row"] {
-                locks.push(format!("{live}{alias} WRITE"));
-            }
-        }
-        for version in &tracked.versions {
-            let log = history(d, tracked.id, version.number);
-            let how = if restored { "WRITE" } else { "READ" };
-            locks.push(format!("{log} {how}"));
-            locks.push(format!("{log} AS h READ"));
-        }
-    }
-    for own in ["tracked", "mark", "restoration"] {
-        locks.push(format!("{} WRITE", crate::sql::own(d, own)));
-    }
-    locks.sort();
-    locks.dedup();
-    session.execute("SET SESSION autocommit = 0").await?;
-    session.execute(&format!("LOCK TABLES {}", locks.join(", "))).await?;
     Ok(())
+}
+
+/// A mark beside a restore. Where others may be writing to other tables it holds those of the
+/// restore alone.
+async fn set_mark(
+    session: &mut dyn Session,
+    name: &str,
+    own: Own,
+    (plan, context): (&Plan, &Context<'_>),
+) -> Result<Option<Mark>, SnapshotError> {
+    if session.dialect() == Dialect::Sqlite {
+        return mark::make(session, name, Origin::Restore, own, context.who).await;
+    }
+    let tables: Vec<Tracked> = plan.tables.iter().map(|t| t.tracked.clone()).collect();
+    let (versions, positions) = moment::here_of(session, &tables).await?;
+    moment::make(session, name, Origin::Restore, (&versions, &positions), context.who).await
 }
 
 /// Rows that point to nothing: child table, row, parent table, number of the key. Or, where the

@@ -73,7 +73,7 @@ pub(super) async fn newest(
 
 /// Waits until nobody has an open transaction that wrote to a tracked table, and lets nobody write
 /// until [`unlock`]. Ends the transaction that was begun; its time limits hold.
-pub(crate) async fn lock(session: &mut dyn Session) -> Result<(), SnapshotError> {
+pub async fn lock(session: &mut dyn Session) -> Result<(), SnapshotError> {
     let d = session.dialect();
     let mut locks = Vec::new();
     for tracked in track::all(session).await? {
@@ -99,7 +99,7 @@ pub(crate) async fn lock(session: &mut dyn Session) -> Result<(), SnapshotError>
 }
 
 /// Commits, and lets others write again.
-pub(crate) async fn unlock(session: &mut dyn Session) -> Result<(), SnapshotError> {
+pub async fn unlock(session: &mut dyn Session) -> Result<(), SnapshotError> {
     session.execute("COMMIT").await?;
     session.execute("UNLOCK TABLES").await?;
     session.execute("SET SESSION autocommit = 1").await?;
@@ -110,10 +110,19 @@ pub(crate) async fn unlock(session: &mut dyn Session) -> Result<(), SnapshotErro
 pub(crate) async fn here(
     session: &mut dyn Session,
 ) -> Result<(BTreeMap<i64, i64>, BTreeMap<i64, i64>), SnapshotError> {
+    let tables = track::all(session).await?;
+    here_of(session, &tables).await
+}
+
+/// The same of some tables.
+pub(super) async fn here_of(
+    session: &mut dyn Session,
+    tables: &[Tracked],
+) -> Result<(BTreeMap<i64, i64>, BTreeMap<i64, i64>), SnapshotError> {
     let (mut versions, mut positions) = (BTreeMap::new(), BTreeMap::new());
-    for tracked in track::all(session).await? {
+    for tracked in tables {
         versions.insert(tracked.id, tracked.current().number);
-        positions.insert(tracked.id, newest(session, &tracked).await?);
+        positions.insert(tracked.id, newest(session, tracked).await?);
     }
     Ok((versions, positions))
 }
