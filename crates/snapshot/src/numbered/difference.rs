@@ -95,9 +95,9 @@ fn by_key(past: &Past<'_>, both: &[&TrackedColumn], later: bool) -> String {
         String::new()
     };
     format!(
-        "SELECT * FROM (SELECT {keys}CASE WHEN f.downhaul_was AND {there} THEN 'U' WHEN f.downhaul_was THEN 'D' WHEN {there} THEN 'I' END AS change, \
+        "SELECT * FROM (SELECT {keys}CASE WHEN f.downhaul_was AND {there} THEN 'U' WHEN f.downhaul_was THEN 'D' WHEN {there} THEN 'I' END AS downhaul_change, \
            1 AS copies, {tests} AS changed{texts} FROM {was} AS f LEFT JOIN {live} AS l ON {join}{middle}) AS d \
-         WHERE change IS NOT NULL AND (change <> 'U' OR changed <> ',')",
+         WHERE downhaul_change IS NOT NULL AND (downhaul_change <> 'U' OR changed <> ',')",
         tests = concat(d, &tests),
         was = temporary(d, "was", id),
         live = past.tracked.live(),
@@ -130,7 +130,7 @@ fn by_content(past: &Past<'_>, both: &[&TrackedColumn], later: bool) -> String {
         })
         .collect();
     format!(
-        "SELECT CASE WHEN s.downhaul_net > 0 THEN 'D' ELSE 'I' END AS change, abs(s.downhaul_net) AS copies, ',' AS changed{texts} \
+        "SELECT CASE WHEN s.downhaul_net > 0 THEN 'D' ELSE 'I' END AS downhaul_change, abs(s.downhaul_net) AS copies, ',' AS changed{texts} \
          FROM ({source}) AS s WHERE s.downhaul_net <> 0"
     )
 }
@@ -144,12 +144,12 @@ async fn read_out(
 ) -> Result<(), SnapshotError> {
     let name = temporary(tracked.dialect, "diff", tracked.id);
     let sum = |change: &str| {
-        format!("coalesce(sum(CASE WHEN change = '{change}' THEN copies ELSE 0 END), 0)")
+        format!("coalesce(sum(CASE WHEN downhaul_change = '{change}' THEN copies ELSE 0 END), 0)")
     };
     let per_column: String = (0..both.len())
         .map(|at| {
             format!(
-                ", coalesce(sum(CASE WHEN change = 'U' AND instr(changed, ',{at},') > 0 THEN 1 ELSE 0 END), 0)"
+                ", coalesce(sum(CASE WHEN downhaul_change = 'U' AND instr(changed, ',{at},') > 0 THEN 1 ELSE 0 END), 0)"
             )
         })
         .collect();
@@ -186,7 +186,7 @@ async fn read_out(
     };
     let rows = session
         .rows(&format!(
-            "SELECT change, copies, changed{keys}{values} FROM {name} AS d ORDER BY {} LIMIT {limit} OFFSET {offset}",
+            "SELECT downhaul_change, copies, changed{keys}{values} FROM {name} AS d ORDER BY {} LIMIT {limit} OFFSET {offset}",
             order.join(", ")
         ))
         .await?;

@@ -243,7 +243,7 @@ async fn built(session: &mut dyn Session, name: &ObjectName) -> Result<Option<i6
     // Names of files: what is no letter or digit is written in another way there.
     let row = session
         .row(&format!(
-            "SELECT TABLE_ID FROM information_schema.INNODB_SYS_TABLES WHERE NAME = CONCAT(CONVERT(DATABASE() USING filename), '/', CONVERT({table} USING filename))"
+            "SELECT TABLE_ID FROM information_schema.INNODB_SYS_TABLES WHERE CAST(NAME AS BINARY) = CONCAT(CAST(CONVERT(DATABASE() USING filename) AS BINARY), '/', CAST(CONVERT({table} USING filename) AS BINARY))"
         ))
         .await;
     Ok(match row {

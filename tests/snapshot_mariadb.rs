@@ -1,0 +1,236 @@
+//! The promise: on MariaDB too, tracked tables come back to any mark, in the way a person asks for.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
+use downhaul::exit_code::Code;
+use downhaul_kit::{DatabaseHandle, MariaDb, Outcome, Program, Session};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
+
+fn check(outcome: &Outcome, code: Code, wanted: &[&str]) {
+    assert_eq!(outcome.code, Some(code as i32), "{outcome}");
+    for text in wanted {
+        assert!(
+            outcome.stdout.contains(text) || outcome.stderr.contains(text),
+            "`{text}` is missing in\n{outcome}"
+        );
+    }
+}
+
+async fn rows(session: &mut Session, table: &str) -> Vec<String> {
+    let columns = match table {
+        "Customers" => "id, name, HEX(email), credit",
+        "orders" => "id, customer, note",
+        _ => "at, HEX(what)",
+    };
+    let found = session
+        .rows(&format!("SELECT CAST(CONCAT_WS(',', {columns}) AS CHAR) FROM {table} ORDER BY 1"))
+        .await;
+    found.into_iter().map(|row| row[0].clone().unwrap()).collect()
+}
+
+async fn shop() -> (Program, Session, DatabaseHandle) {
+    let database = MariaDb::shared().fresh_database().await;
+    let program = Program::new(PROGRAM).database(database.url());
+    let mut session = Session::connect(database.url()).await;
+    session
+        .run(
+            "CREATE TABLE Customers (id int PRIMARY KEY, name varchar(20) NOT NULL, email varchar(20) UNIQUE, credit decimal(8,2)) ENGINE=InnoDB; \
+             CREATE TABLE orders (id int PRIMARY KEY AUTO_INCREMENT, customer int NOT NULL, note text, FOREIGN KEY (customer) REFERENCES Customers (id)) ENGINE=InnoDB; \
+             CREATE TABLE log (at int, what varbinary(9)) ENGINE=InnoDB; \
+             INSERT INTO Customers SELECT seq, CONCAT('c', seq), CONCAT('c', seq, '@x'), seq FROM seq_1_to_9; \
+             INSERT INTO orders (customer, note) SELECT 1 + seq % 8, CONCAT('n', seq) FROM seq_1_to_20; \
+             INSERT INTO log VALUES (1, 'a'), (1, 'a'), (2, NULL);",
+        )
+        .await;
+    (program, session, database)
+}
+
+#[tokio::test]
+async fn a_day_with_a_bad_release() {
+    let (program, mut db, _database) = shop().await;
+    check(
+        &program.run(&["snapshot", "track", "--all"]),
+        Code::Findings,
+        &["Customers", "row triggers", "TRUNCATE fires no trigger", "add --yes"],
+    );
+    check(
+        &program.run(&["snapshot", "track", "--all", "--yes"]),
+        Code::Clean,
+        &["3 tables tracked"],
+    );
+    check(&program.run(&["snapshot", "mark", "lunch"]), Code::Clean, &["mark `lunch` made"]);
+    check(&program.run(&["snapshot", "mark", "lunch"]), Code::Usage, &["already"]);
+    let tables = ["Customers", "orders", "log"];
+    let mut then = Vec::new();
+    for table in tables {
+        then.push(rows(&mut db, table).await);
+    }
+    db.run(
+        "UPDATE Customers SET credit = 0; DELETE FROM Customers WHERE id = 9; \
+         UPDATE Customers SET email = NULL WHERE id = 1; UPDATE Customers SET email = 'c1@x' WHERE id = 2; \
+         UPDATE Customers SET email = 'C2@x' WHERE id = 1; \
+         INSERT INTO orders (customer, note) VALUES (1, 'new') ON DUPLICATE KEY UPDATE note = 'other'; \
+         REPLACE INTO orders VALUES (3, 5, 'replaced'); \
+         UPDATE log SET what = 'b' WHERE at = 1; INSERT INTO log VALUES (3, x'00')",
+    )
+    .await;
+    let mut bad = Vec::new();
+    for table in tables {
+        bad.push(rows(&mut db, table).await);
+    }
+    check(
+        &program.run(&["snapshot", "diff", "lunch"]),
+        Code::Clean,
+        &[
+            "Customers: 8 rows updated, 1 row deleted",
+            "credit in 8 rows",
+            "orders: 1 row inserted, 1 row updated",
+            "~ id=1  email: c1@x → C2@x",
+            "0x00",
+        ],
+    );
+    check(
+        &program.run(&["snapshot", "show", "Customers", "--as-of", "lunch", "--where", "id = 9"]),
+        Code::Clean,
+        &["c9@x"],
+    );
+    check(
+        &program.run(&["snapshot", "restore", "--to", "lunch"]),
+        Code::Clean,
+        &["Customers: 8 rows changed, 1 row put back", "preview: nothing was changed"],
+    );
+    assert_eq!(rows(&mut db, "Customers").await, bad[0]);
+    check(
+        &program.run(&["snapshot", "restore", "--to", "lunch", "--yes"]),
+        Code::Clean,
+        &["restored to `lunch`", "all as they should be", "this is restore 1"],
+    );
+    for (table, then) in tables.iter().zip(&then) {
+        assert_eq!(rows(&mut db, table).await, *then, "{table}");
+    }
+    check(&program.run(&["snapshot", "restore", "--undo", "--yes"]), Code::Clean, &["restore 2"]);
+    for (table, bad) in tables.iter().zip(&bad) {
+        assert_eq!(rows(&mut db, table).await, *bad, "{table}");
+    }
+    check(
+        &program.run(&["snapshot", "status"]),
+        Code::Clean,
+        &["Customers", "reaches back to mark `lunch`"],
+    );
+    check(
+        &program.run(&["snapshot", "prune", "--before", "after restore 1", "--yes"]),
+        Code::Clean,
+        &["events dropped"],
+    );
+    check(
+        &program.run(&["snapshot", "restore", "--to", "after restore 1", "--yes"]),
+        Code::Clean,
+        &["restored"],
+    );
+    for (table, then) in tables.iter().zip(&then) {
+        assert_eq!(rows(&mut db, table).await, *then, "{table}");
+    }
+    check(
+        &program.run(&["snapshot", "untrack", "--all", "--yes"]),
+        Code::Clean,
+        &["3 tables no longer tracked"],
+    );
+    db.run("UPDATE Customers SET credit = 1; TRUNCATE log").await;
+}
+
+#[tokio::test]
+async fn what_was_written_since_is_kept() {
+    let (program, mut db, _database) = shop().await;
+    check(&program.run(&["snapshot", "track", "Customers", "--yes"]), Code::Clean, &["1 table"]);
+    check(&program.run(&["snapshot", "mark", "a"]), Code::Clean, &[]);
+    db.run("UPDATE Customers SET credit = 100; DELETE FROM Customers WHERE id = 9").await;
+    check(&program.run(&["snapshot", "mark", "b"]), Code::Clean, &[]);
+    db.run(
+        "UPDATE Customers SET name = 'later' WHERE id = 1; UPDATE Customers SET credit = 7 WHERE id = 2; \
+         INSERT INTO Customers VALUES (20, 'kept', NULL, 1)",
+    )
+    .await;
+    let restore = ["snapshot", "restore", "--to", "a", "--keep-since", "b"];
+    check(&program.run(&restore), Code::Clean, &["1 row changed again since", "(2)"]);
+    let mut kept = restore.to_vec();
+    kept.extend(["--yes", "--on-conflict", "keep-new", "--where", "id < 9 or id = 9 -- all"]);
+    check(&program.run(&kept), Code::Clean, &["restored"]);
+    let now = rows(&mut db, "Customers").await;
+    for row in ["1,later,", "2,c2,", "9,c9,", "20,kept,"] {
+        assert!(now.iter().any(|r| r.starts_with(row)), "{row} is missing in {now:#?}");
+    }
+    assert!(now.iter().any(|r| r.starts_with("1,later,") && r.ends_with(",1.00")), "{now:#?}");
+    assert!(now.iter().any(|r| r.starts_with("2,c2,") && r.ends_with(",7.00")), "{now:#?}");
+    // It has its orders: it cannot go without them.
+    check(&program.run(&["snapshot", "mark", "c"]), Code::Clean, &[]);
+    db.run("INSERT INTO Customers VALUES (30, 'x', NULL, 1); INSERT INTO orders (customer) VALUES (30)")
+        .await;
+    check(
+        &program.run(&["snapshot", "restore", "--to", "c", "--yes"]),
+        Code::SnapshotNotSound,
+        &["would point to nothing"],
+    );
+}
+
+#[tokio::test]
+async fn what_history_cannot_follow_is_refused_or_told() {
+    let (program, mut db, _database) = shop().await;
+    db.run(
+        "CREATE TABLE items (id int PRIMARY KEY, o int, FOREIGN KEY (o) REFERENCES orders (id) ON DELETE CASCADE) ENGINE=InnoDB; \
+         CREATE TABLE old (id int PRIMARY KEY) ENGINE=MyISAM",
+    )
+    .await;
+    check(
+        &program.run(&["snapshot", "track", "items"]),
+        Code::Findings,
+        &["fires no trigger on this server"],
+    );
+    check(
+        &program.run(&["snapshot", "track", "old"]),
+        Code::Findings,
+        &["MyISAM knows no transactions"],
+    );
+    check(&program.run(&["snapshot", "track", "log", "Customers", "--yes"]), Code::Clean, &[]);
+    check(&program.run(&["snapshot", "mark", "m"]), Code::Clean, &[]);
+    db.run("TRUNCATE log").await;
+    check(&program.run(&["snapshot", "status"]), Code::Drift, &["emptied or built anew"]);
+    check(
+        &program.run(&["snapshot", "track", "log", "--yes"]),
+        Code::Clean,
+        &["the history of log begins anew"],
+    );
+    // Migrations: what takes away is refused before anything runs; what adds is followed.
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    file("1_drop.up.sql", "ALTER TABLE Customers DROP COLUMN credit;");
+    file("1_drop.down.sql", "ALTER TABLE Customers ADD COLUMN credit decimal(8,2);");
+    let path = dir.path().to_str().unwrap().to_owned();
+    check(
+        &program.run(&["up", "--dir", &path]),
+        Code::SnapshotNotSound,
+        &["Customers, which is tracked", "untrack"],
+    );
+    file("1_drop.up.sql", "ALTER TABLE Customers ADD COLUMN tax int DEFAULT 3;");
+    file("1_drop.down.sql", "SELECT 1;");
+    check(&program.run(&["up", "--dir", &path]), Code::Clean, &[]);
+    db.run("UPDATE Customers SET tax = 4, credit = 9 WHERE id = 1").await;
+    check(
+        &program.run(&["snapshot", "restore", "--to", "after 1_drop", "--yes"]),
+        Code::Clean,
+        &["tax in 1 row"],
+    );
+    check(
+        &program.run(&["snapshot", "diff", "m", "--table", "Customers"]),
+        Code::Clean,
+        &["nothing differs"],
+    );
+    // Its own triggers cannot be switched off.
+    db.run("CREATE TRIGGER own AFTER UPDATE ON Customers FOR EACH ROW SET @x = 1; UPDATE Customers SET credit = 8 WHERE id = 1")
+        .await;
+    check(
+        &program.run(&["snapshot", "restore", "--to", "m", "--table", "Customers", "--yes"]),
+        Code::SnapshotNotSound,
+        &["its triggers would fire", "own"],
+    );
+}
