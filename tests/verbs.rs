@@ -101,6 +101,9 @@ async fn verify_finds_what_changed(url: &str) {
     let faxes = session.rows("SELECT fax FROM customers ORDER BY id").await;
     assert_eq!(faxes, [[Some("1".to_owned())], [Some("2".to_owned())]]);
     check(&program.run(&["verify"]), Code::Clean, &["0 rows kept"]);
+    check(&program.run(&["repair"]), Code::Clean, &["there is nothing to repair"]);
+    let stranger = program.run(&["repair", "--accept", "0003"]);
+    check(&stranger, Code::Usage, &["0003 is not applied here"]);
 }
 on_both!(verify, super::verify_finds_what_changed);
 

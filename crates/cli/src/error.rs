@@ -252,6 +252,9 @@ impl From<RunError> for CliError {
             RunError::WithinSquash { .. } => Self::new(Code::Findings, message)
                 .state("nothing was changed")
                 .hint("it can be taken back as a whole only: name a version before or behind it"),
+            RunError::NotApplied(_) => Self::usage(message)
+                .state("nothing was changed")
+                .hint("`downhaul status` shows what is applied"),
             RunError::UnknownVersion(_) => {
                 Self::usage(message).hint("`downhaul status` lists the versions")
             }

@@ -73,7 +73,7 @@ impl Runner {
             let entry = entries
                 .iter()
                 .find(|e| e.version == *version)
-                .ok_or_else(|| RunError::UnknownVersion(version.clone()))?;
+                .ok_or_else(|| RunError::NotApplied(version.clone()))?;
             let Some(on_disk) = series.migrations.iter().find(|m| m.version == *version) else {
                 return Err(RunError::UnknownVersion(version.clone()));
             };

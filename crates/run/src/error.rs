@@ -21,6 +21,14 @@ pub struct FailedStatement {
     pub error: EngineError,
 }
 
+/// What a migration that was rolled back is, in words.
+fn untouched(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Up => "nothing of it is applied",
+        Direction::Down => "it is applied as before",
+    }
+}
+
 /// Why a run stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -131,11 +139,14 @@ pub enum RunError {
         /// What is the newest now.
         newest: String,
     },
+    /// It is not applied, so there is nothing to say of it.
+    #[error("{0} is not applied here")]
+    NotApplied(Version),
     /// No such version.
     #[error("there is no migration {0}")]
     UnknownVersion(Version),
     /// A statement failed and everything of this migration was rolled back.
-    #[error("{label} ({direction}) failed and was rolled back: nothing of it is applied")]
+    #[error("{label} ({direction}) failed and was rolled back: {}", untouched(*direction))]
     Failed {
         /// The migration.
         label: String,
@@ -147,7 +158,7 @@ pub enum RunError {
         statement: Box<FailedStatement>,
     },
     /// A migration was rolled back because what it keeps or restores is not sound.
-    #[error("{label} ({direction}) was rolled back: nothing of it is applied")]
+    #[error("{label} ({direction}) was rolled back: {}", untouched(*direction))]
     Refused {
         /// The migration.
         label: String,

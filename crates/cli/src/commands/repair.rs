@@ -17,6 +17,10 @@ pub async fn run(global: &Global, args: &RepairArgs, ui: &Ui) -> Result<Code, Cl
     session.close().await;
     let found = found?;
     let versions: Vec<Version> = args.accept.iter().map(|v| Version::new(v.as_str())).collect();
+    if versions.is_empty() && !args.accept_drift && found.is_clean() {
+        ui.line(format!("{}: there is nothing to repair", site.target));
+        return Ok(Code::Clean);
+    }
     if versions.is_empty() && !args.accept_drift {
         ui.line(format!("{}: nothing was changed", site.target));
         ui.line(format!(

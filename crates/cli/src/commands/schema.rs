@@ -14,6 +14,11 @@ pub async fn run(args: &SchemaArgs, ui: &Ui) -> Result<Code, CliError> {
     let mut session = connect(&target, false).await?;
     let dump = session.dump().await;
     session.close().await;
-    ui.line(dump?.script().trim_end());
+    let dump = dump?;
+    if dump.objects.is_empty() {
+        ui.remark(format!("{target} holds nothing but what every database has"));
+        return Ok(Code::Clean);
+    }
+    ui.line(dump.script().trim_end());
     Ok(Code::Clean)
 }
