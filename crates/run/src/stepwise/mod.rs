@@ -20,7 +20,7 @@ mod tracked;
 use downhaul_engine::{EngineError, SchemaDump, StatementFailure};
 use downhaul_plan::Direction;
 use downhaul_snapshot::restore::Held;
-use downhaul_snapshot::{Kept, SnapshotError, stepwise};
+use downhaul_snapshot::{Kept, Losses, SnapshotError, stepwise};
 use downhaul_syntax::Change;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -167,7 +167,9 @@ impl Run<'_> {
             // A way forward again does not look at the schema that the way back found.
             let watch = protect
                 && direction == Direction::Up
-                && (!losses.is_empty() || losses.makes_triggers || !losses.inserts.is_empty());
+                && (!losses.is_empty()
+                    || losses.makes_triggers
+                    || self.inserts_may_do_more(&losses).await?);
             self.check_tracked().await.map_err(|stop| self.stopped(stop, None, completed))?;
             self.begin(watch).await.map_err(|stop| self.stopped(stop, None, completed))?;
         } else {
@@ -234,6 +236,34 @@ impl Run<'_> {
             self.observer.event(Event::Statement { sql: statement.shown(), took });
         }
         Ok(end)
+    }
+
+    /// Whether rows that come may do more than come: through triggers, or where they go is no plain
+    /// table. One that the migration makes itself has no triggers.
+    pub(super) async fn inserts_may_do_more(
+        &mut self,
+        losses: &Losses,
+    ) -> Result<bool, EngineError> {
+        let d = self.runner.session.dialect();
+        let statements = &self.work.prepared.statements;
+        for table in &losses.inserts {
+            let made_here = statements.iter().flat_map(|s| s.changes()).any(
+                |change| matches!(change, Change::CreateTable { def, if_not_exists: false } if def.name == *table),
+            );
+            let schema = match &table.schema {
+                Some(schema) => d.literal(schema.as_str()),
+                None => "DATABASE()".to_owned(),
+            };
+            let name = d.literal(table.name.as_str());
+            let plain = format!(
+                "SELECT EXISTS (SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {name} AND TABLE_TYPE = 'BASE TABLE') \
+                 AND NOT EXISTS (SELECT 1 FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = {schema} AND EVENT_OBJECT_TABLE = {name})"
+            );
+            if !made_here && self.runner.session.number(&plain).await? == 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Statements of groups that are done and whose effect ended with the session that ran them.

@@ -299,7 +299,12 @@ impl Run<'_> {
                         serde_json::from_str(before.text(0)).map_err(|error| {
                             EngineError::Protocol(format!("restore point: {error}"))
                         })?;
-                    let (before, after) = before.only_differences(&after);
+                    // Where nobody looked beforehand, there is nothing that could be missing.
+                    let (before, after) = if before.objects.is_empty() {
+                        Default::default()
+                    } else {
+                        before.only_differences(&after)
+                    };
                     for (column, schema, id) in [
                         ("schema_before", &before, oldest),
                         ("schema_after", &after, newest.text(0)),

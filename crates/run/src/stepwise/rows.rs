@@ -20,7 +20,11 @@ impl Run<'_> {
         let losses = prepared.losses(members.iter().map(|i| &prepared.statements[*i]), dialect);
         let names = Names::before(&prepared.statements, members[0], dialect);
         let mut tables: Vec<(Endangered, Kept)> = Vec::new();
-        if protect {
+        let loses = protect
+            && (!losses.is_empty()
+                || losses.makes_triggers
+                || self.inserts_may_do_more(&losses).await?);
+        if loses {
             let session = &mut *self.runner.session;
             let found = stepwise::endangered(session, &losses, &names, GroupKind::Rows).await?;
             self.may_hold |= !found.is_empty();
