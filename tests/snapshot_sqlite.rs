@@ -269,3 +269,33 @@ async fn what_is_done_by_hand_is_told() {
     db.run("CREATE VIRTUAL TABLE f USING fts5(a)").await;
     check(&program.run(&["snapshot", "track", "f"]), Code::Findings, &["it is virtual"]);
 }
+
+#[tokio::test]
+async fn history_follows_migrations() {
+    let file = SqliteFile::new();
+    let (program, mut db) = shop(&file).await;
+    check(&program.run(&["snapshot", "track", "--all", "--yes"]), Code::Clean, &[]);
+    check(&program.run(&["snapshot", "mark", "m"]), Code::Clean, &[]);
+    let then = rows(&mut db, "customers", &["id", "name"]).await;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(
+        dir.path().join("1_less.up.sql"),
+        "ALTER TABLE customers DROP COLUMN credit; UPDATE customers SET name = 'x' WHERE id < 4;",
+    )
+    .unwrap();
+    std::fs::write(
+        dir.path().join("1_less.down.sql"),
+        "ALTER TABLE customers ADD COLUMN credit NUMERIC;",
+    )
+    .unwrap();
+    let path = dir.path().to_str().unwrap();
+    check(&program.run(&["up", "--dir", path]), Code::Clean, &[]);
+    check(&program.run(&["snapshot", "marks"]), Code::Clean, &["before 1_less", "after 1_less"]);
+    db.run("UPDATE customers SET name = 'y' WHERE id = 9").await;
+    check(
+        &program.run(&["snapshot", "restore", "--to", "m", "--table", "customers", "--yes"]),
+        Code::Clean,
+        &["4 rows changed", "no longer there", "credit"],
+    );
+    assert_eq!(rows(&mut db, "customers", &["id", "name"]).await, then);
+}

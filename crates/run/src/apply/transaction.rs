@@ -192,7 +192,9 @@ async fn attempt(
         applied.skipped = true;
         return Ok(applied);
     }
-    let mut tracking = Tracking::begin(session, answer.flag(3)).await?;
+    // Elsewhere it is asked for there.
+    let tracks = answer.flag(3) || session.dialect() != Dialect::Postgres;
+    let mut tracking = Tracking::begin(session, tracks).await?;
     // Restore points belong to the whole way back: they are used with its last group.
     let mut points: Vec<RestorePoint> = match whole {
         Whole::Group { last: false } => Vec::new(),
