@@ -52,10 +52,24 @@ pub(crate) enum Set {
     Known,
     /// Written before anyone looked at what the analyzer says of them, on a schema of their own.
     HeldOut,
+    /// The same again, after the rules were mended by those.
+    Third,
+    /// And again.
+    Fourth,
 }
 
 impl Set {
-    pub(crate) const ALL: [Self; 2] = [Self::Known, Self::HeldOut];
+    pub(crate) const ALL: [Self; 4] = [Self::Known, Self::HeldOut, Self::Third, Self::Fourth];
+
+    /// For tables: where the statements come from.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Known => "known",
+            Self::HeldOut => "never seen, second set",
+            Self::Third => "never seen, third set",
+            Self::Fourth => "never seen, fourth set",
+        }
+    }
 }
 
 /// Name of the files of an engine's set.
@@ -63,6 +77,8 @@ pub(crate) fn stem(engine: Engine, set: Set) -> String {
     match set {
         Set::Known => engine.name().to_owned(),
         Set::HeldOut => format!("{}_held_out", engine.name()),
+        Set::Third => format!("{}_third", engine.name()),
+        Set::Fourth => format!("{}_fourth", engine.name()),
     }
 }
 
