@@ -52,6 +52,8 @@ pub(crate) fn replay<'a>(
                     online: None,
                     siblings: changes,
                     in_rebuild: down.in_rebuild(index),
+                    statement: if item.nested { "" } else { &statement.statement.text },
+                    dropped: &[],
                     later: &down.items[index + 1..],
                 };
                 if !item.nested && !catalog.uncertain {

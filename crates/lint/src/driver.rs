@@ -126,6 +126,8 @@ struct Session {
     settings: BTreeMap<String, String>,
     /// Names set with `SET LOCAL`.
     local: Vec<String>,
+    /// Constraints and unique indexes that the migration dropped so far.
+    dropped: Vec<effects::dropped::Dropped>,
     transaction: usize,
     /// Rules that spoke of a transaction, where once is enough.
     said: HashSet<(&'static str, usize)>,
@@ -170,6 +172,26 @@ impl Run<'_> {
             Problem::Refused { reason } => !reason.contains("NOT NULL column with default value"),
             _ => true,
         }
+    }
+
+    /// SQLite takes a name in double quotes that is no column for a string, but not where only a
+    /// column can stand.
+    fn is_text_to_sqlite(&self, problem: &Problem, change: &Change, text: &str) -> bool {
+        let Problem::Missing { kind, name } = problem else { return false };
+        let Some((_, column)) = name.rsplit_once('.').filter(|_| kind == "column") else {
+            return false;
+        };
+        let targets = match change {
+            Change::Insert { columns, .. } | Change::Update { columns, .. } => columns.as_slice(),
+            Change::CreateIndex { .. }
+            | Change::CreateTable { .. }
+            | Change::Delete { .. }
+            | Change::Select { .. } => &[],
+            _ => return false,
+        };
+        self.options.dialect == Dialect::Sqlite
+            && targets.iter().all(|c| c.as_str() != column)
+            && text.contains(&format!("\"{column}\""))
     }
 
     fn note_history(&mut self, problem: &Problem) {
@@ -369,6 +391,8 @@ impl Run<'_> {
                         online: statement.online,
                         siblings: changes,
                         in_rebuild: facts.in_rebuild(at),
+                        statement: if item.nested { "" } else { &statement.statement.text },
+                        dropped: &session.dropped,
                         later: &facts.items[at + 1..],
                     };
                     let mut mine = effects::effects(item.change, &scene);
@@ -378,6 +402,13 @@ impl Run<'_> {
                             mine.fails.push(reason);
                         }
                     }
+                    // Rules of their own say these.
+                    let in_block = statement.in_block || item.nested;
+                    mine.fails.extend(effects::refused::by_circumstance(
+                        item.change,
+                        &scene,
+                        in_block,
+                    ));
                     let mut context = ChangeContext {
                         change: item.change,
                         span: item.span,
@@ -412,6 +443,8 @@ impl Run<'_> {
                             drafts.push((*rule, draft));
                         }
                     }
+                    let dropped = effects::dropped::drops(item.change, &scene.state);
+                    session.dropped.extend(dropped);
                     session.note(item.change);
                     self.doubt |= hides_changes(item.change);
                     whole.absorb(&mine);
@@ -420,8 +453,10 @@ impl Run<'_> {
                 let problems = self.catalog.apply(&changes[clause], Origin::Series(index));
                 for problem in problems {
                     let said = whole.fails.contains(&problem.to_string());
+                    let text = &statement.statement.text;
                     let excused = matches!(problem, Problem::Missing { .. })
-                        && alters_if_exists(&statement.statement.text);
+                        && (alters_if_exists(text)
+                            || self.is_text_to_sqlite(&problem, &changes[clause], text));
                     if !said && !excused && self.is_certain(&problem, &changes[clause]) {
                         let span = facts.script.statements[statement.index]
                             .change_spans

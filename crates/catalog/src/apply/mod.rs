@@ -119,9 +119,14 @@ impl Catalog {
         {
             order.sort_by_key(|i| alter_table_pass(&changes[*i]));
         }
-        // The other actions of MySQL's `ALTER TABLE a RENAME TO b, …` speak of `a` too.
+        // The actions of MySQL's `ALTER TABLE` speak of the table as it was: a key may be dropped
+        // beside its column, and `a RENAME TO b, …` says `a` throughout.
         if changes.len() > 1 && self.dialect.is_mysql_family() {
-            order.sort_by_key(|i| matches!(changes[*i], Change::RenameTable { .. }));
+            order.sort_by_key(|i| match changes[*i] {
+                Change::DropIndex { table: Some(_), .. } | Change::DropConstraint { .. } => 0,
+                Change::RenameTable { .. } => 2,
+                _ => 1,
+            });
         }
         order
     }

@@ -11,11 +11,13 @@ use crate::state::State;
 pub use table::{LOCK_FACTS_SETUP, LockFact, Versions, lock_facts};
 
 pub(crate) mod default_value;
+pub(crate) mod dropped;
+mod inserted;
 pub(crate) mod logical;
 pub(crate) mod mysql;
 pub(crate) mod postgres;
 pub(crate) mod refused;
-mod refused_mysql;
+pub(crate) mod refused_mysql;
 mod refused_sqlite;
 mod sqlite;
 pub(crate) mod table;
@@ -34,6 +36,10 @@ pub(crate) struct Scene<'a> {
     pub(crate) siblings: &'a [Change],
     /// It is part of a rebuild of a table (create new, copy, drop, rename), which loses nothing.
     pub(crate) in_rebuild: bool,
+    /// Text of its statement; empty where that holds other statements (`DO`, dynamic SQL).
+    pub(crate) statement: &'a str,
+    /// What earlier changes of the migration dropped.
+    pub(crate) dropped: &'a [dropped::Dropped],
     /// Changes of the migration after it.
     pub(crate) later: &'a [crate::facts::Item<'a>],
 }
@@ -43,6 +49,17 @@ impl Scene<'_> {
         self.settings.get(name).is_some_and(|v| {
             values.iter().any(|w| v.trim_matches(['\'', '"', ' ']).eq_ignore_ascii_case(w))
         })
+    }
+
+    /// `ALTER TABLE ONLY`: partitions and heirs are left as they are.
+    pub(crate) fn only(&self) -> bool {
+        let mut words = self.statement.split_ascii_whitespace().take(5);
+        self.state.dialect() == Dialect::Postgres
+            && words.next().is_some_and(|w| w.eq_ignore_ascii_case("alter"))
+            && words.next().is_some_and(|w| w.eq_ignore_ascii_case("table"))
+            && words
+                .find(|w| !w.eq_ignore_ascii_case("if") && !w.eq_ignore_ascii_case("exists"))
+                .is_some_and(|w| w.eq_ignore_ascii_case("only"))
     }
 
     /// The session's time zone is known to be UTC.

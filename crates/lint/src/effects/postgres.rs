@@ -108,6 +108,9 @@ impl Stage<'_, '_> {
 
     fn family(&self, table: &ObjectName) -> Vec<ObjectName> {
         let mut family = vec![table.clone()];
+        if self.scene.only() {
+            return family;
+        }
         let mut seen: BTreeSet<ObjectName> = family.iter().cloned().collect();
         let mut at = 0;
         while let Some(parent) = family.get(at) {

@@ -2,24 +2,69 @@
 //! objects: casts, partition keys, inherited columns, defaults. Each case was run on a server.
 
 use downhaul_catalog::{Table, range_ends};
+use downhaul_syntax::change::ReindexTarget;
 use downhaul_syntax::{
     Change, ColumnDef, ConstraintDef, ConstraintKind, Dialect, Expr, Ident, IndexPart, ObjectName,
     Partitioning, Query, RoutineDef, SqlType, TypeDef,
 };
 
 use super::default_value::{default_fails_check, is_null};
-use super::{Scene, refused_mysql, refused_sqlite, view_columns};
+use super::{Scene, inserted, refused_mysql, refused_sqlite, view_columns};
 
 /// Why the server refuses a change; empty where nothing is known against it.
 pub(crate) fn refused(change: &Change, scene: &Scene<'_>) -> Vec<String> {
-    match scene.state.dialect() {
-        Dialect::Postgres => {}
-        Dialect::Sqlite => return refused_sqlite::refused(change, scene),
-        Dialect::Mysql | Dialect::MariaDb => return refused_mysql::refused(change, scene),
+    let mut out = match scene.state.dialect() {
+        Dialect::Postgres => {
+            let mut judge = Judge { scene, out: Vec::new() };
+            judge.change(change);
+            judge.out
+        }
+        Dialect::Sqlite => refused_sqlite::refused(change, scene),
+        Dialect::Mysql | Dialect::MariaDb => refused_mysql::refused(change, scene),
+    };
+    if out.is_empty() {
+        out.extend(inserted::refused(change, scene));
     }
-    let mut judge = Judge { scene, out: Vec::new() };
-    judge.change(change);
-    judge.out
+    out
+}
+
+/// Why the server refuses a change that it would take elsewhere: in a transaction block, or with
+/// the `ALGORITHM=` and `LOCK=` that stand beside it.
+pub(crate) fn by_circumstance(
+    change: &Change,
+    scene: &Scene<'_>,
+    in_block: bool,
+) -> Option<String> {
+    if let Some(what) = needs_no_block(change, scene).filter(|_| in_block) {
+        return Some(format!("`{what}` cannot run inside a transaction block"));
+    }
+    refused_mysql::online(change, scene).map(|refused| refused.why)
+}
+
+/// What the server takes outside of a transaction block only.
+pub(crate) fn needs_no_block(change: &Change, scene: &Scene<'_>) -> Option<&'static str> {
+    let postgres = match scene.state.dialect() {
+        Dialect::Postgres => true,
+        Dialect::Sqlite => false,
+        Dialect::Mysql | Dialect::MariaDb => return None,
+    };
+    Some(match change {
+        Change::Vacuum { .. } => "VACUUM",
+        _ if !postgres => return None,
+        Change::CreateIndex { concurrently: true, .. } => "CREATE INDEX CONCURRENTLY",
+        Change::DropIndex { concurrently: true, .. } => "DROP INDEX CONCURRENTLY",
+        Change::Reindex { concurrently: true, .. } => "REINDEX CONCURRENTLY",
+        Change::Reindex { target: ReindexTarget::Database | ReindexTarget::Schema(_), .. } => {
+            "REINDEX of a database or schema"
+        }
+        Change::DetachPartition { concurrently: true, .. } => "DETACH PARTITION CONCURRENTLY",
+        Change::CreateDatabase { .. } => "CREATE DATABASE",
+        Change::DropDatabase { .. } => "DROP DATABASE",
+        Change::AddEnumValue { .. } if !scene.state.options.at_least(12, 0, 0) => {
+            "ALTER TYPE … ADD VALUE"
+        }
+        _ => return None,
+    })
 }
 
 struct Judge<'a, 's> {
@@ -37,7 +82,52 @@ impl Judge<'_, '_> {
         self.scene.state.table(name).filter(|t| !t.columns_unknown && !t.assumed)
     }
 
+    /// What cannot be done to a parent alone (run on 15).
+    fn only(&mut self, change: &Change) {
+        if !self.scene.only() {
+            return;
+        }
+        let state = &self.scene.state;
+        let has = |table: &ObjectName| !state.children(table).is_empty();
+        let parted = |table: &ObjectName| state.is_partitioned(table) && has(table);
+        let reason = match change {
+            Change::AddColumn { table, .. } if has(table) => {
+                "column must be added to child tables too".to_owned()
+            }
+            Change::DropColumn { table, .. } if parted(table) => {
+                "cannot drop column from only the partitioned table when partitions exist".to_owned()
+            }
+            Change::AlterColumnType { table, column, .. } if has(table) => {
+                format!("type of inherited column \"{column}\" must be changed in child tables too")
+            }
+            Change::RenameColumn { table, from, .. } if has(table) => {
+                format!("inherited column \"{from}\" must be renamed in child tables too")
+            }
+            Change::SetNotNull { table, .. } if parted(table) => {
+                "constraint must be added to child tables too".to_owned()
+            }
+            Change::DropNotNull { table, .. } | Change::DropConstraint { table, .. }
+                if parted(table) =>
+            {
+                "cannot remove constraint from only the partitioned table when partitions exist"
+                    .to_owned()
+            }
+            Change::AddConstraint { table, constraint, .. } => match &constraint.kind {
+                ConstraintKind::Check { no_inherit: false, .. } if has(table) => {
+                    "constraint must be added to child tables too".to_owned()
+                }
+                ConstraintKind::ForeignKey { .. } if parted(table) => format!(
+                    "cannot use ONLY for foreign key on partitioned table \"{table}\""
+                ),
+                _ => return,
+            },
+            _ => return,
+        };
+        self.say(reason);
+    }
+
     fn change(&mut self, change: &Change) {
+        self.only(change);
         match change {
             Change::AlterColumnType { table, column, ty, using, .. } => {
                 self.alter_type(table, column, ty, using.is_some());

@@ -27,7 +27,7 @@ fn of_query(query: &Query, dialect: Dialect) -> Option<Vec<Ident>> {
     select_list(query)?.iter().map(|item| name(item, dialect)).collect()
 }
 
-fn select_list(query: &Query) -> Option<Vec<&str>> {
+pub(super) fn select_list(query: &Query) -> Option<Vec<&str>> {
     let text = query.text.trim();
     let rest = strip_word(text, "select")?;
     let rest = strip_word(rest, "distinct").unwrap_or(rest);

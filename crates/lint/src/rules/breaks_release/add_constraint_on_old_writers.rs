@@ -6,6 +6,7 @@ use downhaul_syntax::{Change, ColumnDef, ConstraintKind, Dialect, Ident, ObjectN
 use crate::Severity;
 
 use crate::context::ChangeContext;
+use crate::effects::dropped;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 
@@ -17,7 +18,9 @@ declare_rule! {
     ///
     /// A trigger refuses rows where its text or its function raises an error (`RAISE EXCEPTION`,
     /// `RAISE(ABORT)`, `SIGNAL`) or uses a column or table that is not there. A key that contains
-    /// one that is unique already refuses nothing new.
+    /// one that is unique already refuses nothing new. Nor does a constraint that takes the place of
+    /// one which this migration drops and which was as strict: a reference with another `ON DELETE`,
+    /// a list with more values, a key of more columns.
     ///
     /// ## Why is this bad
     ///
@@ -112,6 +115,16 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if !cx.in_use(table) || !written || keys_already(cx, table, &columns) {
         return None;
     }
+    if let Change::AddConstraint { constraint, .. } = cx.change
+        && dropped::was_stricter(
+            cx.scene.dropped,
+            &cx.catalog.normalize(table),
+            constraint,
+            cx.dialect(),
+        )
+    {
+        return None;
+    }
     let draft = Draft::new(format!(
         "from now on {what} are refused in `{table}`, also those that the running release writes"
     ))
@@ -154,7 +167,8 @@ fn keys_already(cx: &ChangeContext<'_>, table: &ObjectName, columns: &[Ident]) -
     };
     let within = |key: &[Ident]| !key.is_empty() && key.iter().all(|c| columns.contains(c));
     let Some(known) = cx.table(table).filter(|_| unique) else { return false };
-    known.constraints.iter().any(|c| match &c.kind {
+    let name = cx.catalog.normalize(table);
+    dropped::keys(cx.scene.dropped, &name).any(within) || known.constraints.iter().any(|c| match &c.kind {
         ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
             within(columns)
         }
@@ -247,6 +261,48 @@ mod tests {
 CREATE TABLE t (a int);
 ALTER TABLE t ADD CHECK (a > 0);"#,
                     false,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE t (a text CONSTRAINT k CHECK (a IN ('x', 'y')));
+-- up
+ALTER TABLE t DROP CONSTRAINT k, ADD CONSTRAINT k CHECK (a IN ('x', 'y', 'z')) NOT VALID;"#,
+                    false,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE t (a text CONSTRAINT k CHECK (a IN ('x', 'y')));
+-- up
+ALTER TABLE t DROP CONSTRAINT k, ADD CONSTRAINT k CHECK (a IN ('x')) NOT VALID;"#,
+                    true,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE p (id int PRIMARY KEY);
+CREATE TABLE t (a int CONSTRAINT k REFERENCES p);
+-- up
+ALTER TABLE t DROP CONSTRAINT k;
+ALTER TABLE t ADD CONSTRAINT k FOREIGN KEY (a) REFERENCES p (id) ON DELETE CASCADE NOT VALID;"#,
+                    false,
+                ),
+                (
+                    "mariadb",
+                    r#"-- history
+CREATE TABLE t (a int, b int, UNIQUE k (a));
+-- up
+ALTER TABLE t DROP INDEX k, ADD UNIQUE k (a, b);"#,
+                    false,
+                ),
+                (
+                    "mariadb",
+                    r#"-- history
+CREATE TABLE t (a int, b int, UNIQUE k (a, b));
+-- up
+ALTER TABLE t DROP INDEX k, ADD UNIQUE k (a);"#,
+                    true,
                 ),
                 (
                     "postgres",

@@ -1,11 +1,11 @@
 //! LK20.
 
-use downhaul_syntax::change::OnlineDdl;
-use downhaul_syntax::{Change, ConstraintKind, Dialect};
+use downhaul_syntax::{Change, ConstraintKind};
 
 use crate::Severity;
 use crate::context::ChangeContext;
 use crate::effects::mysql::{self, Algorithm};
+use crate::effects::refused_mysql;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 
@@ -62,6 +62,12 @@ declare_rule! {
 
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     let (operation, table) = mysql::operation(cx.change, cx.scene)?;
+    if let Some(refused) = refused_mysql::online(cx.change, cx.scene) {
+        return Some(
+            Draft::new(format!("the server refuses this: {}", refused.why))
+                .help(format!("it needs ALGORITHM={}", refused.needs.as_str())),
+        );
+    }
     if !cx.populated(table) || has_own_rule(cx.change, operation) {
         return None;
     }
@@ -70,14 +76,6 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     let version = cx.options.version();
     let needs = mysql::online(operation, cx.dialect(), version);
     let what = operation.replace('-', " ");
-    if let Some(online) = cx.scene.online
-        && let Some(why) = refused(online, needs.algorithm, needs.blocks_writes, cx.dialect())
-    {
-        return Some(
-            Draft::new(format!("the server refuses this: {why} ({what} on {version})"))
-                .help(format!("it needs ALGORITHM={}", needs.algorithm.as_str())),
-        );
-    }
     let asked = cx.effects.locks.iter().find(|l| l.table == cx.catalog.normalize(table))?;
     let name = cx.describe(table);
     let long = needs.algorithm > Algorithm::Instant
@@ -109,35 +107,6 @@ fn has_own_rule(change: &Change, operation: &str) -> bool {
         || matches!(change, Change::SetTableOptions { .. } | Change::MysqlTableVerb { .. })
         || matches!(change, Change::AddConstraint { constraint, .. }
             if matches!(constraint.kind, ConstraintKind::ForeignKey { .. }))
-}
-
-/// Why the server does not take what `ALGORITHM=` and `LOCK=` ask for (measured on MariaDB 10.11;
-/// MySQL manual §15.12).
-fn refused(
-    online: &OnlineDdl,
-    needs: Algorithm,
-    blocks_writes: bool,
-    dialect: Dialect,
-) -> Option<String> {
-    let asked = match online.algorithm.as_deref() {
-        Some("instant") => Some(Algorithm::Instant),
-        Some("nocopy") => Some(Algorithm::Nocopy),
-        Some("inplace") => Some(Algorithm::Inplace),
-        _ => None,
-    };
-    if let Some(asked) = asked
-        && asked < needs
-    {
-        return Some(format!("ALGORITHM={} is not supported", asked.as_str()));
-    }
-    let lock = online.lock.as_deref();
-    if dialect == Dialect::Mysql
-        && asked == Some(Algorithm::Instant)
-        && lock.is_some_and(|l| l != "default")
-    {
-        return Some("LOCK= may not stand beside ALGORITHM=INSTANT".to_owned());
-    }
-    (lock == Some("none") && blocks_writes).then(|| "LOCK=NONE is not supported".to_owned())
 }
 
 #[cfg(test)]

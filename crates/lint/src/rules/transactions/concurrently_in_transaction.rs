@@ -1,11 +1,11 @@
 //! TX01.
 
-use downhaul_syntax::change::ReindexTarget;
-use downhaul_syntax::{Change, Dialect, Span};
+use downhaul_syntax::{Dialect, Span};
 
 use crate::finding::Edit;
 
 use crate::context::ChangeContext;
+use crate::effects::refused::needs_no_block;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 
@@ -55,23 +55,7 @@ declare_rule! {
 }
 
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
-    if cx.dialect() == Dialect::Sqlite && !matches!(cx.change, Change::Vacuum { .. }) {
-        return None;
-    }
-    let what = match cx.change {
-        Change::CreateIndex { concurrently: true, .. } => "CREATE INDEX CONCURRENTLY",
-        Change::DropIndex { concurrently: true, .. } => "DROP INDEX CONCURRENTLY",
-        Change::Reindex { concurrently: true, .. } => "REINDEX CONCURRENTLY",
-        Change::Reindex { target: ReindexTarget::Database | ReindexTarget::Schema(_), .. } => {
-            "REINDEX of a database or schema"
-        }
-        Change::DetachPartition { concurrently: true, .. } => "DETACH PARTITION CONCURRENTLY",
-        Change::Vacuum { .. } => "VACUUM",
-        Change::CreateDatabase { .. } => "CREATE DATABASE",
-        Change::DropDatabase { .. } => "DROP DATABASE",
-        Change::AddEnumValue { .. } if !cx.options.at_least(12, 0, 0) => "ALTER TYPE … ADD VALUE",
-        _ => return None,
-    };
+    let what = needs_no_block(cx.change, cx.scene)?;
     let nested = cx.facts.items.get(cx.index).is_some_and(|i| i.nested);
     if !cx.statement.in_block && !nested {
         return None;

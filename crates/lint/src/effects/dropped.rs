@@ -1,0 +1,130 @@
+//! What earlier changes of a migration took away that a new constraint may bring back: a rule that
+//! was in force until then binds nobody anew.
+
+use downhaul_catalog::Table;
+use downhaul_syntax::lexer::{self, TokenKind};
+use downhaul_syntax::{Change, ConstraintDef, ConstraintKind, Dialect, Expr, Ident, ObjectName};
+
+use crate::state::State;
+
+/// A constraint or unique index that an earlier change of the migration dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct Dropped {
+    table: ObjectName,
+    kind: ConstraintKind,
+}
+
+/// What a change is about to drop.
+pub(crate) fn drops(change: &Change, state: &State<'_>) -> Vec<Dropped> {
+    let (table, kinds) = match change {
+        Change::DropConstraint { table, name, .. } => {
+            let Some(known) = state.table(table) else { return Vec::new() };
+            let mut kinds: Vec<ConstraintKind> =
+                known.constraint(name).map(|c| c.kind.clone()).into_iter().collect();
+            kinds.extend(unique_index(known, name));
+            (table.clone(), kinds)
+        }
+        Change::DropIndex { name, table, .. } => {
+            // A unique key of MySQL is a constraint and no index.
+            let owner = state.index_table(name, table.as_ref()).or_else(|| table.clone());
+            let Some(table) = owner else { return Vec::new() };
+            let Some(known) = state.table(&table) else { return Vec::new() };
+            let mut kinds: Vec<ConstraintKind> =
+                known.constraint(&name.name).map(|c| c.kind.clone()).into_iter().collect();
+            kinds.extend(unique_index(known, &name.name));
+            (table, kinds)
+        }
+        Change::DropPrimaryKey { table } => {
+            let Some(known) = state.table(table) else { return Vec::new() };
+            let keys = known.constraints.iter().map(|c| &c.kind);
+            let keys = keys.filter(|k| matches!(k, ConstraintKind::PrimaryKey { .. }));
+            (table.clone(), keys.cloned().collect())
+        }
+        _ => return Vec::new(),
+    };
+    let table = state.catalog.normalize(&table);
+    kinds.into_iter().map(|kind| Dropped { table: table.clone(), kind }).collect()
+}
+
+fn unique_index(table: &Table, name: &Ident) -> Option<ConstraintKind> {
+    let index = table.indexes.iter().find(|i| i.name.name == *name)?;
+    let columns: Vec<Ident> = index.parts.iter().filter_map(|p| p.column.clone()).collect();
+    (index.unique && index.predicate.is_none() && columns.len() == index.parts.len()).then_some(
+        ConstraintKind::Unique { columns, nulls_not_distinct: false, using_index: None },
+    )
+}
+
+/// Keys that were in force on a table until this migration.
+pub(crate) fn keys<'d>(
+    dropped: &'d [Dropped],
+    table: &'d ObjectName,
+) -> impl Iterator<Item = &'d [Ident]> {
+    dropped.iter().filter(move |d| d.table == *table).filter_map(|d| match &d.kind {
+        ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
+            Some(columns.as_slice())
+        }
+        _ => None,
+    })
+}
+
+/// One that was dropped refused all that the new one refuses: the same reference, the same
+/// condition, or one that names more values.
+pub(crate) fn was_stricter(
+    dropped: &[Dropped],
+    table: &ObjectName,
+    new: &ConstraintDef,
+    dialect: Dialect,
+) -> bool {
+    dropped.iter().filter(|d| d.table == *table).any(|old| match (&old.kind, &new.kind) {
+        (ConstraintKind::Check { expr: old, .. }, ConstraintKind::Check { expr: new, .. }) => {
+            lets_more_in(old, new, dialect)
+        }
+        (
+            ConstraintKind::ForeignKey { columns: a, table: from, referred: r, .. },
+            ConstraintKind::ForeignKey { columns: b, table: to, referred: s, .. },
+        ) => a == b && from.name == to.name && (r == s || r.is_empty() || s.is_empty()),
+        _ => false,
+    })
+}
+
+/// The same text but for its quoted literals, of which the new one has all that the old one had, as
+/// `state IN ('a', 'b')` becomes `state IN ('a', 'b', 'c')`.
+fn lets_more_in(old: &Expr, new: &Expr, dialect: Dialect) -> bool {
+    let (old, new) = (Words::of(&old.text, dialect), Words::of(&new.text, dialect));
+    if old.rest != new.rest {
+        return false;
+    }
+    old.literals == new.literals
+        || old.is_list && new.is_list && old.literals.iter().all(|l| new.literals.contains(l))
+}
+
+/// A condition taken apart.
+struct Words {
+    /// All but literals, commas and what PostgreSQL writes around a list of its own.
+    rest: Vec<String>,
+    literals: Vec<String>,
+    /// One column in one list.
+    is_list: bool,
+}
+
+impl Words {
+    fn of(text: &str, dialect: Dialect) -> Self {
+        let (mut rest, mut literals) = (Vec::new(), Vec::new());
+        let mut lists = 0;
+        for token in lexer::lex(text, dialect).tokens {
+            let part = text.get(token.span.start..token.span.end).unwrap_or_default();
+            match token.kind {
+                TokenKind::String => literals.push(part.to_owned()),
+                TokenKind::Comma | TokenKind::LeftParen | TokenKind::RightParen => {}
+                kind if kind.is_trivia() => {}
+                _ => {
+                    let word = part.trim_matches(['"', '`']).to_lowercase();
+                    lists += usize::from(word == "in" || word == "any");
+                    rest.push(word);
+                }
+            }
+        }
+        let negated = rest.iter().any(|w| w == "not" || w == "and");
+        Self { is_list: lists == 1 && !negated, rest, literals }
+    }
+}
