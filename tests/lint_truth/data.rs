@@ -61,13 +61,13 @@ pub(crate) enum Set {
 impl Set {
     pub(crate) const ALL: [Self; 4] = [Self::Known, Self::HeldOut, Self::Third, Self::Fourth];
 
-    /// For tables: where the statements come from.
+    /// Its number, for tables.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Known => "known",
-            Self::HeldOut => "never seen, second set",
-            Self::Third => "never seen, third set",
-            Self::Fourth => "never seen, fourth set",
+            Self::HeldOut => "second",
+            Self::Third => "third",
+            Self::Fourth => "fourth",
         }
     }
 }

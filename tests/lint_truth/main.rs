@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
 mod agreement;
+mod answers;
 mod data;
 mod hidden;
 mod mariadb;

@@ -1,10 +1,11 @@
 //! Measures on MariaDB: whether it takes `LOCK=NONE`, and which tables and indexes of InnoDB are
 //! others afterwards.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use downhaul_kit::{MariaDb, Session, TextRow, error_code};
 
+use crate::answers::{Answers, ask, broken};
 use crate::data::{Case, Sample};
 use crate::hidden::Guarded;
 use crate::truth::{Contents, Truth, lost};
@@ -15,24 +16,41 @@ const LOCKS: &[(&str, Option<&str>)] = &[("LOCK=NONE", None), ("LOCK=SHARED", So
 /// Measures every case anew.
 pub(crate) async fn measure(sample: &Sample) -> Vec<Case> {
     let server = MariaDb::shared();
+    // Most cases meet the same.
+    let mut untouched = None;
     let mut out = Vec::new();
     for case in &sample.cases {
         let database = server.fresh_database().await;
         let mut session = database.session().await;
         session.run(&sample.setup).await;
+        let mut own = None;
         if !case.history.is_empty() {
             session.run(&case.history).await;
+            own = Some(Before::read(&mut session, sample).await);
+        } else if untouched.is_none() {
+            untouched = Some(Before::read(&mut session, sample).await);
         }
-        let truth = one(&mut session, sample, case).await;
+        let before = own.as_ref().or(untouched.as_ref()).expect("one of them was read");
+        let truth = one(&mut session, sample, case, before).await;
         session.close().await;
         out.push(Case { truth, ..case.clone() });
     }
     out
 }
 
-async fn one(session: &mut Session, sample: &Sample, case: &Case) -> Truth {
-    let before = contents(session).await;
-    let worked = working(session, sample).await;
+/// What was there before the statement.
+struct Before {
+    contents: Contents,
+    working: Answers,
+}
+
+impl Before {
+    async fn read(session: &mut Session, sample: &Sample) -> Self {
+        Self { contents: contents(session).await, working: working(session, sample).await }
+    }
+}
+
+async fn one(session: &mut Session, sample: &Sample, case: &Case, before: &Before) -> Truth {
     let files = Files::read(session).await;
     let settings = settings(session).await;
     let mut truth = Truth::default();
@@ -49,9 +67,8 @@ async fn one(session: &mut Session, sample: &Sample, case: &Case) -> Truth {
     truth.leaves =
         settings.iter().zip(&now).filter(|(a, b)| a != b).map(|(a, _)| a.0.clone()).collect();
     files.compare(session, &mut truth).await;
-    truth.loses = lost(&before, &contents(session).await);
-    let still = working(session, sample).await;
-    truth.breaks = worked.difference(&still).cloned().collect();
+    truth.loses = lost(&before.contents, &contents(session).await);
+    truth.breaks = broken(&before.working, &working(session, sample).await);
     if let Some(guarded) = guarded {
         truth.hides.extend(guarded.hides(session, sample.engine, &old).await);
     }
@@ -258,14 +275,12 @@ async fn settings(session: &mut Session) -> Vec<(String, String)> {
     session.rows(&sql).await.into_iter().map(pair).collect()
 }
 
-/// Names of the statements of the running release that work now.
-async fn working(session: &mut Session, sample: &Sample) -> BTreeSet<String> {
-    let mut out = BTreeSet::new();
+/// The statements of the running release that work now.
+async fn working(session: &mut Session, sample: &Sample) -> Answers {
+    let mut out = Answers::new();
     for (name, query) in &sample.queries {
         session.run("START TRANSACTION").await;
-        if session.try_run(query).await.is_ok() {
-            out.insert(name.clone());
-        }
+        out.extend(ask(session, query).await.map(|answer| (name.clone(), answer)));
         session.run("ROLLBACK").await;
     }
     out

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use downhaul_kit::{DatabaseHandle, Postgres, PostgresOptions, Session, TextRow, error_code};
 
+use crate::answers::{Answers, ask, broken};
 use crate::data::{Case, Sample, stem};
 use crate::hidden::Guarded;
 use crate::truth::{Contents, Truth, lost};
@@ -43,20 +44,27 @@ pub(crate) async fn measure(sample: &Sample) -> Vec<Case> {
     let stem = stem(sample.engine, sample.set);
     let shared = clone(&base, server, &format!("truth_{stem}")).await;
     let mut session = connect(&shared).await;
+    // Most cases meet the same.
+    let untouched = Before::read(&mut session, sample, "").await;
     let mut out = Vec::new();
     for case in &sample.cases {
         if !case.outside && case.history.is_empty() {
-            let truth = inside(&mut session, sample, case).await;
+            let truth = inside(&mut session, sample, case, &untouched).await;
             out.push(Case { truth, ..case.clone() });
             continue;
         }
         let name = format!("truth_{stem}_{}", out.len());
         let url = clone(&base, server, &name).await;
+        let mut session = connect(&url).await;
+        let own = match case.history.as_str() {
+            "" => None,
+            history => Some(Before::read(&mut session, sample, history).await),
+        };
+        let old = own.as_ref().unwrap_or(&untouched);
         let truth = if case.outside {
-            outside(&url, sample, case).await
+            outside(session, &url, sample, case, old).await
         } else {
-            let mut session = connect(&url).await;
-            let truth = inside(&mut session, sample, case).await;
+            let truth = inside(&mut session, sample, case, old).await;
             session.close().await;
             truth
         };
@@ -84,8 +92,7 @@ async fn clone(base: &DatabaseHandle, server: &Postgres, name: &str) -> String {
     server.database_url(name)
 }
 
-async fn inside(session: &mut Session, sample: &Sample, case: &Case) -> Truth {
-    let old = Before::read(session, sample, case).await;
+async fn inside(session: &mut Session, sample: &Sample, case: &Case, old: &Before) -> Truth {
     session.run("BEGIN").await;
     let before = relations(session).await;
     let scans = scan_counts(session).await;
@@ -111,15 +118,15 @@ async fn inside(session: &mut Session, sample: &Sample, case: &Case) -> Truth {
 struct Before {
     types: BTreeMap<(String, String), String>,
     contents: Contents,
-    working: BTreeSet<String>,
+    working: Answers,
     seen: BTreeMap<String, u64>,
 }
 
 impl Before {
-    /// After the history was run.
-    async fn read(session: &mut Session, sample: &Sample, case: &Case) -> Self {
-        if !case.history.is_empty() {
-            session.run(&case.history).await;
+    /// Runs the history first.
+    async fn read(session: &mut Session, sample: &Sample, history: &str) -> Self {
+        if !history.is_empty() {
+            session.run(history).await;
         }
         session.run("BEGIN").await;
         let types = types(session).await;
@@ -137,7 +144,7 @@ impl Before {
         let now = types(session).await;
         truth.loses = lost(&self.contents, &contents(session, &now, &self.types).await);
         let still = working(session, sample).await;
-        truth.breaks = self.working.difference(&still).cloned().collect();
+        truth.breaks = broken(&self.working, &still);
         let now = seen(session, sample).await;
         for (name, count) in &now {
             if self.seen.get(name).is_some_and(|before| before < count) {
@@ -163,9 +170,13 @@ async fn seen(session: &mut Session, sample: &Sample) -> BTreeMap<String, u64> {
 /// Outside of a transaction block. Other sessions hold the lock of a writer on one table each; the
 /// lock that the statement waits for is read while it waits, and then that writer leaves. Who waits
 /// for a writer's transaction to end, as `CREATE INDEX CONCURRENTLY` does, keeps no other waiting.
-async fn outside(url: &str, sample: &Sample, case: &Case) -> Truth {
-    let mut session = connect(url).await;
-    let old = Before::read(&mut session, sample, case).await;
+async fn outside(
+    mut session: Session,
+    url: &str,
+    sample: &Sample,
+    case: &Case,
+    old: &Before,
+) -> Truth {
     let before = relations(&mut session).await;
     let mut writers = BTreeMap::new();
     for (oid, relation) in before.iter().filter(|(_, r)| matches!(&*r.kind, "r" | "p")) {
@@ -246,14 +257,12 @@ async fn run(session: &mut Session, sql: &str) -> Result<(), String> {
     session.try_run(sql).await.map_err(|e| error_code(&e))
 }
 
-/// Names of the statements of the running release that work now. In a transaction block.
-async fn working(session: &mut Session, sample: &Sample) -> BTreeSet<String> {
-    let mut out = BTreeSet::new();
+/// The statements of the running release that work now. In a transaction block.
+async fn working(session: &mut Session, sample: &Sample) -> Answers {
+    let mut out = Answers::new();
     for (name, query) in &sample.queries {
         session.run("SAVEPOINT query").await;
-        if run(session, query).await.is_ok() {
-            out.insert(name.clone());
-        }
+        out.extend(ask(session, query).await.map(|answer| (name.clone(), answer)));
         session.run("ROLLBACK TO query").await;
     }
     out

@@ -1,11 +1,11 @@
 //! Measures on SQLite: whether it is refused, and which pages it writes (frames of the write-ahead
 //! log against pages of the table).
 
-use std::collections::BTreeSet;
 use std::fs;
 
 use downhaul_kit::{Session, SqliteFile, error_code};
 
+use crate::answers::{Answers, ask, broken};
 use crate::data::{Case, Sample};
 use crate::hidden::Guarded;
 use crate::truth::{Contents, Truth, lost};
@@ -26,25 +26,52 @@ const SETTINGS: &[&str] = &[
 
 /// Measures every case anew.
 pub(crate) async fn measure(sample: &Sample) -> Vec<Case> {
+    let template = SqliteFile::new();
+    let mut session = template.session().await;
+    session.run("PRAGMA journal_mode = WAL").await;
+    session.run(&sample.setup).await;
+    // Most cases meet the same.
+    let untouched = Before::read(&mut session, sample).await;
+    session.run("PRAGMA wal_checkpoint(TRUNCATE)").await;
+    session.close().await;
     let mut out = Vec::new();
     for case in &sample.cases {
         let file = SqliteFile::new();
+        fs::copy(template.path(), file.path()).unwrap();
         let mut session = file.session().await;
-        session.run("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0").await;
-        session.run(&sample.setup).await;
+        session.run("PRAGMA wal_autocheckpoint = 0").await;
+        let mut own = None;
         if !case.history.is_empty() {
             session.run(&case.history).await;
+            own = Some(Before::read(&mut session, sample).await);
         }
-        let truth = one(&mut session, &file, sample, case).await;
+        let before = own.as_ref().unwrap_or(&untouched);
+        let truth = one(&mut session, &file, sample, case, before).await;
         session.close().await;
         out.push(Case { truth, ..case.clone() });
     }
     out
 }
 
-async fn one(session: &mut Session, file: &SqliteFile, sample: &Sample, case: &Case) -> Truth {
-    let before = contents(session).await;
-    let worked = working(session, sample).await;
+/// What was there before the statement.
+struct Before {
+    contents: Contents,
+    working: Answers,
+}
+
+impl Before {
+    async fn read(session: &mut Session, sample: &Sample) -> Self {
+        Self { contents: contents(session).await, working: working(session, sample).await }
+    }
+}
+
+async fn one(
+    session: &mut Session,
+    file: &SqliteFile,
+    sample: &Sample,
+    case: &Case,
+    before: &Before,
+) -> Truth {
     let guarded = Guarded::of(&case.statement);
     let old = match &guarded {
         Some(guarded) => guarded.definition(session, sample.engine).await,
@@ -74,9 +101,8 @@ async fn one(session: &mut Session, file: &SqliteFile, sample: &Sample, case: &C
     if frames >= MANY_FRAMES {
         truth.rewrites.insert("pages".to_owned());
     }
-    truth.loses = lost(&before, &contents(session).await);
-    let still = working(session, sample).await;
-    truth.breaks = worked.difference(&still).cloned().collect();
+    truth.loses = lost(&before.contents, &contents(session).await);
+    truth.breaks = broken(&before.working, &working(session, sample).await);
     if let Some(guarded) = guarded {
         truth.hides.extend(guarded.hides(session, sample.engine, &old).await);
     }
@@ -103,14 +129,12 @@ async fn contents(session: &mut Session) -> Contents {
     out
 }
 
-/// Names of the statements of the running release that work now.
-async fn working(session: &mut Session, sample: &Sample) -> BTreeSet<String> {
-    let mut out = BTreeSet::new();
+/// The statements of the running release that work now.
+async fn working(session: &mut Session, sample: &Sample) -> Answers {
+    let mut out = Answers::new();
     for (name, query) in &sample.queries {
         session.run("BEGIN").await;
-        if session.try_run(query).await.is_ok() {
-            out.insert(name.clone());
-        }
+        out.extend(ask(session, query).await.map(|answer| (name.clone(), answer)));
         // A trigger may have ended the transaction.
         let _ = session.try_run("ROLLBACK").await;
     }

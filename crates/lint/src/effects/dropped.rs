@@ -3,7 +3,9 @@
 
 use downhaul_catalog::Table;
 use downhaul_syntax::lexer::{self, TokenKind};
-use downhaul_syntax::{Change, ConstraintDef, ConstraintKind, Dialect, Expr, Ident, ObjectName};
+use downhaul_syntax::{
+    Change, ConstraintDef, ConstraintKind, Dialect, Expr, Ident, ObjectName, ReferentialAction,
+};
 
 use crate::state::State;
 
@@ -49,9 +51,8 @@ pub(crate) fn drops(change: &Change, state: &State<'_>) -> Vec<Dropped> {
 fn unique_index(table: &Table, name: &Ident) -> Option<ConstraintKind> {
     let index = table.indexes.iter().find(|i| i.name.name == *name)?;
     let columns: Vec<Ident> = index.parts.iter().filter_map(|p| p.column.clone()).collect();
-    (index.unique && index.predicate.is_none() && columns.len() == index.parts.len()).then_some(
-        ConstraintKind::Unique { columns, nulls_not_distinct: false, using_index: None },
-    )
+    (index.unique && index.predicate.is_none() && columns.len() == index.parts.len())
+        .then_some(ConstraintKind::Unique { columns, nulls_not_distinct: false, using_index: None })
 }
 
 /// Keys that were in force on a table until this migration.
@@ -79,12 +80,54 @@ pub(crate) fn was_stricter(
         (ConstraintKind::Check { expr: old, .. }, ConstraintKind::Check { expr: new, .. }) => {
             lets_more_in(old, new, dialect)
         }
-        (
-            ConstraintKind::ForeignKey { columns: a, table: from, referred: r, .. },
-            ConstraintKind::ForeignKey { columns: b, table: to, referred: s, .. },
-        ) => a == b && from.name == to.name && (r == s || r.is_empty() || s.is_empty()),
-        _ => false,
+        _ => as_strict(&old.kind, &new.kind),
     })
+}
+
+/// A reference of these columns that deleted rows with the row they refer to.
+pub(crate) fn cascaded(dropped: &[Dropped], table: &ObjectName, of: &[Ident]) -> bool {
+    dropped.iter().filter(|d| d.table == *table).any(|d| {
+        matches!(&d.kind, ConstraintKind::ForeignKey { columns, on_delete: ReferentialAction::Cascade, .. }
+            if columns == of)
+    })
+}
+
+/// The table has a reference already that refuses all that the new one refuses.
+pub(crate) fn is_in_force(table: &Table, new: &ConstraintDef) -> bool {
+    table.constraints.iter().any(|c| as_strict(&c.kind, &new.kind))
+}
+
+/// Two references of which the new one refuses no row that the old one let in, and no change of a
+/// referenced row that the old one carried out.
+fn as_strict(old: &ConstraintKind, new: &ConstraintKind) -> bool {
+    use ReferentialAction::{NoAction, Restrict};
+    let (
+        ConstraintKind::ForeignKey {
+            columns: a,
+            table: from,
+            referred: r,
+            on_delete: d,
+            on_update: u,
+            ..
+        },
+        ConstraintKind::ForeignKey {
+            columns: b,
+            table: to,
+            referred: s,
+            on_delete: e,
+            on_update: v,
+            ..
+        },
+    ) = (old, new)
+    else {
+        return false;
+    };
+    let refuses = |action: &ReferentialAction| matches!(action, NoAction | Restrict);
+    a == b
+        && from.name == to.name
+        && (r == s || r.is_empty() || s.is_empty())
+        && (!refuses(e) || refuses(d))
+        && (!refuses(v) || refuses(u))
 }
 
 /// The same text but for its quoted literals, of which the new one has all that the old one had, as

@@ -4,8 +4,9 @@
 use downhaul_catalog::{Column, Table};
 use downhaul_syntax::change::InsertConflict;
 use downhaul_syntax::lexer::{self, TokenKind};
-use downhaul_syntax::{Change, ConstraintKind, Dialect, Ident, ObjectName, Query};
+use downhaul_syntax::{Change, ConstraintKind, Dialect, Ident, Identity, ObjectName, Query};
 
+use super::refused::{can_be, quoted};
 use super::{Scene, view_columns};
 
 /// Why the server refuses an `INSERT`; empty where nothing is known against it.
@@ -31,6 +32,11 @@ pub(super) fn refused(change: &Change, scene: &Scene<'_>) -> Option<String> {
             return Some(reason);
         }
     }
+    for row in &rows {
+        if let Some(reason) = given.misfit(row, scene) {
+            return Some(reason);
+        }
+    }
     if known.triggers.iter().any(|t| t.text.to_lowercase().contains("before")) {
         return None;
     }
@@ -40,9 +46,9 @@ pub(super) fn refused(change: &Change, scene: &Scene<'_>) -> Option<String> {
     let targets = given.targets();
     let missing = known.columns.iter().find(|c| {
         let value = targets.iter().position(|t| *t == &c.name).and_then(|at| first.get(at));
-        must_be_given(c, known, scene)
-            && value.is_none_or(|v| v.eq_ignore_ascii_case("default"))
-            || refuses_null(c, known, scene) && value.is_some_and(|v| v.eq_ignore_ascii_case("null"))
+        must_be_given(c, known, scene) && value.is_none_or(|v| v.eq_ignore_ascii_case("default"))
+            || refuses_null(c, known, scene)
+                && value.is_some_and(|v| v.eq_ignore_ascii_case("null"))
     })?;
     Some(format!("`{table}` must have a value for \"{}\": it is NOT NULL", missing.name))
 }
@@ -68,6 +74,35 @@ impl<'a> Given<'a> {
         self.known.columns.iter().filter(takes).map(|c| &c.name).collect()
     }
 
+    /// A value for a column that makes its own, or of which it is plain that the type has no such.
+    fn misfit(&self, row: &[&str], scene: &Scene<'_>) -> Option<String> {
+        let given = self.targets().into_iter().filter_map(|t| self.known.column(t)).zip(row);
+        for (column, value) in given.filter(|(_, v)| !v.eq_ignore_ascii_case("default")) {
+            let name = &column.name;
+            if column.generated.is_some() && !self.dialect.is_mysql_family() {
+                return Some(format!("column \"{name}\" is generated: it takes no value"));
+            }
+            if self.dialect != Dialect::Postgres {
+                continue;
+            }
+            let overrides = scene.statement.to_ascii_lowercase().contains("overriding");
+            if column.identity == Some(Identity::Always) && !overrides {
+                return Some(format!(
+                    "column \"{name}\" is GENERATED ALWAYS: it takes a value with OVERRIDING SYSTEM VALUE only"
+                ));
+            }
+            let (Some(ty), Some(literal)) = (&column.ty, quoted(value)) else { continue };
+            let longest = ty.args.first().and_then(|n| n.parse::<usize>().ok());
+            let too_long = ty.name == "varchar"
+                && ty.dimensions == 0
+                && longest.is_some_and(|n| literal.trim_end().chars().count() > n);
+            if too_long || !can_be(literal, ty, scene) {
+                return Some(format!("\"{name}\" of type {} takes no '{literal}'", ty.raw));
+            }
+        }
+        None
+    }
+
     fn counts(&self, table: &ObjectName, values: usize) -> Option<String> {
         let columns = self.targets().len();
         // PostgreSQL fills up a short row where no columns are named.
@@ -75,11 +110,7 @@ impl<'a> Given<'a> {
         let fits = values == columns || short && values < columns;
         (!fits).then(|| {
             let s = |n: usize| if n == 1 { "" } else { "s" };
-            format!(
-                "{values} value{} for {columns} column{} of `{table}`",
-                s(values),
-                s(columns)
-            )
+            format!("{values} value{} for {columns} column{} of `{table}`", s(values), s(columns))
         })
     }
 }
@@ -128,17 +159,13 @@ fn selected(query: &Query) -> Option<usize> {
 
 /// The rows of `INSERT INTO … VALUES (…), (…)`, each as its values' texts; `None` for others.
 fn rows(statement: &str, dialect: Dialect) -> Option<Vec<Vec<&str>>> {
-    let tokens: Vec<_> = lexer::lex(statement, dialect)
-        .tokens
-        .into_iter()
-        .filter(|t| !t.kind.is_trivia())
-        .collect();
+    let tokens: Vec<_> =
+        lexer::lex(statement, dialect).tokens.into_iter().filter(|t| !t.kind.is_trivia()).collect();
     let text = |at: usize| -> &str {
         tokens.get(at).and_then(|t| statement.get(t.span.start..t.span.end)).unwrap_or_default()
     };
     let is = |at: usize, word: &str| text(at).eq_ignore_ascii_case(word);
-    let unsure =
-        |kind: TokenKind| matches!(kind, TokenKind::Placeholder | TokenKind::Unterminated);
+    let unsure = |kind: TokenKind| matches!(kind, TokenKind::Placeholder | TokenKind::Unterminated);
     if !(is(0, "insert") || is(0, "replace")) || tokens.iter().any(|t| unsure(t.kind)) {
         return None;
     }
@@ -198,7 +225,9 @@ mod tests {
     #[test]
     fn as_the_servers_say() {
         let postgres = "CREATE TABLE t (id serial PRIMARY KEY, a text NOT NULL, b int);\n\
-                        CREATE TABLE s (x int, y int);";
+                        CREATE TABLE s (x int, y int);\n\
+                        CREATE TYPE mood AS ENUM ('ok', 'sad');\n\
+                        CREATE TABLE e (id int GENERATED ALWAYS AS IDENTITY, m mood, v varchar(3));";
         check(
             "postgres",
             postgres,
@@ -216,9 +245,15 @@ mod tests {
                 ("INSERT INTO t (a, b) SELECT x FROM s", true),
                 ("INSERT INTO t (a, b) SELECT x, y FROM s", false),
                 ("INSERT INTO t (a, b) SELECT * FROM s", false),
+                ("INSERT INTO e (id, m) VALUES (1, 'ok')", true),
+                ("INSERT INTO e (id, m) OVERRIDING SYSTEM VALUE VALUES (1, 'ok')", false),
+                ("INSERT INTO e (m, v) VALUES ('ok', 'abc')", false),
+                ("INSERT INTO e (m, v) VALUES ('angry', 'abc')", true),
+                ("INSERT INTO e (m, v) VALUES ('ok', 'abcd')", true),
             ],
         );
-        let mysql = "CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, a varchar(9) NOT NULL, b int);";
+        let mysql =
+            "CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, a varchar(9) NOT NULL, b int);";
         check(
             "mariadb",
             mysql,

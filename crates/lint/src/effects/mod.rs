@@ -10,6 +10,7 @@ use crate::state::State;
 
 pub use table::{LOCK_FACTS_SETUP, LockFact, Versions, lock_facts};
 
+mod changing;
 pub(crate) mod default_value;
 pub(crate) mod dropped;
 mod inserted;

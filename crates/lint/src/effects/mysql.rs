@@ -2,15 +2,16 @@
 //!
 //! `facts/mysql.tsv` holds it for each operation: for MariaDB 10.11 measured (ask for `INSTANT`,
 //! `NOCOPY`, `INPLACE`, `COPY` with `LOCK=NONE` in turn and see which is refused), for MySQL by
-//! version from the manual (8.0 §15.12.1, "Online DDL Operations").
+//! version from the manual (8.0 §15.12.1, "Online DDL Operations"), and for 9.7 measured by
+//! `scripts/mysql-matrix`.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use downhaul_catalog::Column;
+use downhaul_catalog::{Column, Table};
 use downhaul_syntax::change::{ColumnPosition, RowFilter};
 use downhaul_syntax::{
-    Change, ColumnDef, ConstraintDef, ConstraintKind, Dialect, ObjectName, SqlType,
+    Change, ColumnDef, ConstraintDef, ConstraintKind, Dialect, Ident, ObjectName, SqlType,
 };
 
 use super::type_change::{Fit, labels_fit};
@@ -141,7 +142,12 @@ pub(crate) fn operation<'c>(
         }
         C::RenameColumn { table, .. } => ("rename-column", table),
         C::ModifyColumn { table, from, column, position } => (
-            modify_column(state.column(table, from), column, position.as_ref(), state.dialect()),
+            modify_column(
+                state.column(table, from),
+                column,
+                position.as_ref(),
+                &Meaning { dialect: state.dialect(), charset: charset_of(table, scene) },
+            ),
             table,
         ),
         C::AlterColumnType { table, .. } => ("change-type", table),
@@ -297,11 +303,27 @@ fn add_column(
     if position.is_some() { "add-column-position" } else { "add-column-last" }
 }
 
+/// What decides about a type beside its text.
+struct Meaning {
+    dialect: Dialect,
+    /// Of columns that say none.
+    charset: Option<String>,
+}
+
+/// The character set that a table gives its columns.
+fn charset_of(table: &ObjectName, scene: &Scene<'_>) -> Option<String> {
+    let options = &scene.state.table(table)?.options;
+    let stated = ["charset", "character set", "default charset", "default character set"]
+        .iter()
+        .find_map(|name| options.get(*name));
+    stated.cloned().or_else(|| options.get("collate")?.split('_').next().map(str::to_owned))
+}
+
 fn modify_column(
     old: Option<&Column>,
     new: &ColumnDef,
     position: Option<&ColumnPosition>,
-    dialect: Dialect,
+    meaning: &Meaning,
 ) -> &'static str {
     let Some(old) = old else { return "change-type" };
     let (Some(from), Some(to)) = (&old.ty, &new.ty) else { return "change-type" };
@@ -323,7 +345,7 @@ fn modify_column(
         return "change-type";
     }
     if let Some(operation) =
-        change_of_type(from, to, old.collation.as_ref(), new.collation.as_ref(), dialect)
+        change_of_type(from, to, old.collation.as_ref(), new.collation.as_ref(), meaning)
     {
         return operation;
     }
@@ -345,7 +367,7 @@ fn change_of_type(
     to: &SqlType,
     old_collation: Option<&String>,
     new_collation: Option<&String>,
-    dialect: Dialect,
+    meaning: &Meaning,
 ) -> Option<&'static str> {
     let recoded = from.charset.is_some() && to.charset != from.charset;
     let recollated =
@@ -361,11 +383,11 @@ fn change_of_type(
             let length = |t: &SqlType| t.args.first().and_then(|a| a.trim().parse::<u64>().ok());
             let (Some(a), Some(b)) = (length(from), length(to)) else { return Some("change-type") };
             // utf8mb4: four bytes a character; one length byte holds up to 255 bytes.
-            let width = bytes_of_a_character(to.charset.as_deref());
+            let width = bytes_of_a_character(to.charset.as_deref().or(meaning.charset.as_deref()));
             let wide = |n: u64| n * width > 255;
             // MariaDB reserves a second length byte for what may hold 128 bytes or more, so that
             // shorter ones grow at will (measured on 10.11).
-            let grows = dialect == Dialect::MariaDb && a * width <= 127;
+            let grows = meaning.dialect == Dialect::MariaDb && a * width <= 127;
             let free = b >= a && (wide(a) == wide(b) || grows);
             Some(if free { "widen-varchar" } else { "change-type" })
         }
@@ -518,13 +540,92 @@ pub(super) fn physical(change: &Change, scene: &Scene<'_>, out: &mut Effects) {
         _ => {}
     }
     if let Some((operation, table)) = operation(change, scene) {
-        let operation = if is_copied(operation, table, scene) { "change-type" } else { operation };
-        add(online(operation, state.dialect(), state.options.version()), table, scene, out);
+        add(costs(change, operation, table, scene).1, table, scene, out);
+    }
+}
+
+/// What a change costs on the table that it meets, and as which operation: the engine, virtual
+/// columns, a fulltext index and the row format stand in the way of cheaper ones (measured on
+/// MariaDB 10.11; MySQL manual §15.12.1).
+pub(crate) fn costs(
+    change: &Change,
+    operation: &'static str,
+    table: &ObjectName,
+    scene: &Scene<'_>,
+) -> (&'static str, Online) {
+    let (dialect, version) = (scene.state.dialect(), scene.state.options.version());
+    if is_copied(operation, table, scene) || moves_virtual(change, table, scene) {
+        return ("change-type", online("change-type", dialect, version));
+    }
+    let mut costs = online(operation, dialect, version);
+    let Some(known) = scene.state.table(table) else { return (operation, costs) };
+    let instant = costs.algorithm == Algorithm::Instant
+        && matches!(operation, "add-column-last" | "add-column-position" | "drop-column");
+    let fulltext = known.indexes.iter().any(|i| matches!(i.method.as_deref(), Some("fulltext")));
+    let compressed = known
+        .options
+        .get("row_format")
+        .is_some_and(|format| format.eq_ignore_ascii_case("compressed"));
+    let indexed = indexed_virtual(known);
+    if instant && (fulltext || compressed || indexed) {
+        costs = Online {
+            algorithm: Algorithm::Inplace,
+            rebuilds: true,
+            builds: true,
+            blocks_writes: false,
+            exclusive: false,
+        };
+    }
+    // A rebuild cannot follow what is written meanwhile.
+    costs.blocks_writes |= costs.rebuilds && (fulltext || indexed);
+    (operation, costs)
+}
+
+/// An index holds a virtual column.
+fn indexed_virtual(table: &Table) -> bool {
+    let is_virtual = |name: &Ident| {
+        let column = table.column(name);
+        column.and_then(|c| c.generated.as_ref()).is_some_and(|g| !g.stored)
+    };
+    let parts = table.indexes.iter().flat_map(|i| &i.parts);
+    parts.filter_map(|p| p.column.as_ref()).any(is_virtual)
+        || table.constraints.iter().any(|c| {
+            matches!(&c.kind, ConstraintKind::Unique { columns, .. } if columns.iter().any(is_virtual))
+        })
+}
+
+/// A virtual column comes to stand elsewhere: MariaDB then copies the table (measured).
+fn moves_virtual(change: &Change, table: &ObjectName, scene: &Scene<'_>) -> bool {
+    let Some(known) = scene.state.table(table) else { return false };
+    if scene.state.dialect() != Dialect::MariaDb {
+        return false;
+    }
+    let is_virtual = |c: &Column| c.generated.as_ref().is_some_and(|g| !g.stored);
+    let place = |name: &Ident| known.columns.iter().position(|c| c.name == *name);
+    // Index of the first column that stands behind what is put there.
+    let behind = |position: &ColumnPosition| match position {
+        ColumnPosition::First => Some(0),
+        ColumnPosition::After(other) => place(other).map(|at| at + 1),
+    };
+    match change {
+        Change::AddColumn { position: Some(position), .. } => {
+            behind(position).is_some_and(|at| known.columns[at..].iter().any(is_virtual))
+        }
+        Change::ModifyColumn { from, position: Some(position), .. } => {
+            let (Some(from), Some(to)) = (place(from), behind(position)) else { return false };
+            let between =
+                if from < to { &known.columns[from + 1..to] } else { &known.columns[to..from] };
+            between.iter().any(is_virtual)
+        }
+        Change::DropColumn { column, .. } if indexed_virtual(known) => {
+            place(column).is_some_and(|at| known.columns[at + 1..].iter().any(is_virtual))
+        }
+        _ => false,
     }
 }
 
 /// An engine other than InnoDB copies what is more than metadata (measured on MyISAM).
-pub(crate) fn is_copied(operation: &str, table: &ObjectName, scene: &Scene<'_>) -> bool {
+fn is_copied(operation: &str, table: &ObjectName, scene: &Scene<'_>) -> bool {
     let engine = scene.state.table(table).and_then(|t| t.options.get("engine"));
     let other = engine.is_some_and(|e| !e.eq_ignore_ascii_case("innodb"));
     let touches_rows = [

@@ -9,7 +9,7 @@ use downhaul_syntax::{
 };
 
 use super::default_value::{default_fails_check, is_null};
-use super::{Scene, inserted, refused_mysql, refused_sqlite, view_columns};
+use super::{Scene, changing, inserted, refused_mysql, refused_sqlite, view_columns};
 
 /// Why the server refuses a change; empty where nothing is known against it.
 pub(crate) fn refused(change: &Change, scene: &Scene<'_>) -> Vec<String> {
@@ -23,7 +23,7 @@ pub(crate) fn refused(change: &Change, scene: &Scene<'_>) -> Vec<String> {
         Dialect::Mysql | Dialect::MariaDb => refused_mysql::refused(change, scene),
     };
     if out.is_empty() {
-        out.extend(inserted::refused(change, scene));
+        out.extend(inserted::refused(change, scene).or_else(|| changing::refused(change, scene)));
     }
     out
 }
@@ -95,7 +95,8 @@ impl Judge<'_, '_> {
                 "column must be added to child tables too".to_owned()
             }
             Change::DropColumn { table, .. } if parted(table) => {
-                "cannot drop column from only the partitioned table when partitions exist".to_owned()
+                "cannot drop column from only the partitioned table when partitions exist"
+                    .to_owned()
             }
             Change::AlterColumnType { table, column, .. } if has(table) => {
                 format!("type of inherited column \"{column}\" must be changed in child tables too")
@@ -116,9 +117,9 @@ impl Judge<'_, '_> {
                 ConstraintKind::Check { no_inherit: false, .. } if has(table) => {
                     "constraint must be added to child tables too".to_owned()
                 }
-                ConstraintKind::ForeignKey { .. } if parted(table) => format!(
-                    "cannot use ONLY for foreign key on partitioned table \"{table}\""
-                ),
+                ConstraintKind::ForeignKey { .. } if parted(table) => {
+                    format!("cannot use ONLY for foreign key on partitioned table \"{table}\"")
+                }
                 _ => return,
             },
             _ => return,
@@ -267,7 +268,7 @@ impl Judge<'_, '_> {
         }
         if let Some(ty) = ty
             && let Some(literal) = quoted(&default.text)
-            && !(literal_fits(literal, ty) && self.is_label(literal, ty))
+            && !can_be(literal, ty, self.scene)
         {
             self.say(format!(
                 "invalid input syntax for type {}: \"{literal}\" (default of \"{column}\")",
@@ -292,17 +293,6 @@ impl Judge<'_, '_> {
             if let ConstraintKind::Check { expr, .. } = &constraint.kind {
                 self.unknown_columns(table, expr, &[&column.name]);
             }
-        }
-    }
-
-    /// A label of the enum, where the type is one.
-    fn is_label(&self, literal: &str, ty: &SqlType) -> bool {
-        let state = &self.scene.state;
-        match state.catalog.types.get(&state.catalog.normalize(&type_name(ty))).map(|t| &t.def) {
-            Some(TypeDef::Enum(labels)) if ty.dimensions == 0 => {
-                labels.iter().any(|l| l == literal)
-            }
-            _ => true,
         }
     }
 
@@ -536,7 +526,10 @@ impl Judge<'_, '_> {
         };
         let Some(old) = self.scene.state.catalog.routines.get(&key) else { return };
         let plain = |t: &Option<String>| {
-            t.as_deref().map(|t| t.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase())
+            let text =
+                t.as_deref()?.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+            let same = SPELLINGS.iter().find(|(other, _)| *other == text);
+            Some(same.map_or(text, |(_, name)| (*name).to_owned()))
         };
         let (before, after) = (arguments(&old.def.definition), arguments(&def.definition));
         if before.len() == after.len() && !before.is_empty() {
@@ -751,9 +744,41 @@ fn is_built_in(name: &str) -> bool {
         || name.contains("{{")
 }
 
-/// Types with one spelling in common use.
-const SIMPLE_TYPES: &[&str] =
-    &["text", "trigger", "void", "boolean", "bigint", "uuid", "jsonb", "json", "numeric", "date"];
+/// Types of one word.
+const SIMPLE_TYPES: &[&str] = &[
+    "text",
+    "trigger",
+    "void",
+    "boolean",
+    "bigint",
+    "integer",
+    "smallint",
+    "uuid",
+    "jsonb",
+    "json",
+    "numeric",
+    "date",
+    "real",
+    "timestamptz",
+    "timestamp",
+    "interval",
+    "bytea",
+    "varchar",
+];
+
+/// Other spellings of them.
+const SPELLINGS: &[(&str, &str)] = &[
+    ("int", "integer"),
+    ("int4", "integer"),
+    ("int8", "bigint"),
+    ("int2", "smallint"),
+    ("bool", "boolean"),
+    ("decimal", "numeric"),
+    ("float4", "real"),
+    ("timestamp with time zone", "timestamptz"),
+    ("timestamp without time zone", "timestamp"),
+    ("character varying", "varchar"),
+];
 
 fn plain_columns(parts: &[IndexPart]) -> Vec<Ident> {
     parts.iter().filter_map(|p| p.column.clone()).collect()
@@ -779,12 +804,25 @@ fn missing_column(own: &[&Ident], table: &Ident, expr: &Expr) -> Option<Ident> {
 }
 
 /// The content of a default that is one quoted literal.
-fn quoted(text: &str) -> Option<&str> {
+pub(super) fn quoted(text: &str) -> Option<&str> {
     let inner = text.trim().strip_prefix('\'')?.strip_suffix('\'')?;
     (!inner.contains('\'')).then_some(inner)
 }
 
-/// Whether a literal can be a value of a type; `true` where that is not known.
+/// Whether a literal can be a value of a type, the labels of an enum included; `true` where that is
+/// not known.
+pub(super) fn can_be(literal: &str, ty: &SqlType, scene: &Scene<'_>) -> bool {
+    let catalog = scene.state.catalog;
+    literal_fits(literal, ty)
+        && match catalog.types.get(&catalog.normalize(&type_name(ty))).map(|t| &t.def) {
+            Some(TypeDef::Enum(labels)) if ty.dimensions == 0 => {
+                labels.iter().any(|l| l == literal)
+            }
+            _ => true,
+        }
+}
+
+/// Whether a literal can be a value of a built-in type; `true` where that is not known.
 fn literal_fits(literal: &str, ty: &SqlType) -> bool {
     if ty.dimensions > 0 {
         return literal.trim_start().starts_with(['{', '[']);

@@ -17,11 +17,9 @@ pub(crate) struct OnlineRefused {
 pub(crate) fn online(change: &Change, scene: &Scene<'_>) -> Option<OnlineRefused> {
     let online = scene.online?;
     let (operation, table) = mysql::operation(change, scene)?;
-    let copied = mysql::is_copied(operation, table, scene);
-    let operation = if copied { "change-type" } else { operation };
     let dialect = scene.state.dialect();
     let version = scene.state.options.version();
-    let costs = mysql::online(operation, dialect, version);
+    let (operation, costs) = mysql::costs(change, operation, table, scene);
     let asked = match online.algorithm.as_deref() {
         Some("instant") => Some(Algorithm::Instant),
         Some("nocopy") => Some(Algorithm::Nocopy),

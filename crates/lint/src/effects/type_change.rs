@@ -104,6 +104,11 @@ pub(crate) fn storage(
     if checked && !same_domain {
         return Storage::Rewrite;
     }
+    // What a domain holds is not known to fit: a length is applied to each value (measured).
+    let from_domain = from.name != old.name || from.schema != old.schema;
+    if from_domain && !same_domain && !to.args.is_empty() {
+        return Storage::Rewrite;
+    }
     match relabel(&from, &to, utc) {
         Storage::Free if collation_changes => Storage::Reindex,
         other => other,

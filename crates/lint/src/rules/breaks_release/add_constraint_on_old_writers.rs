@@ -1,7 +1,9 @@
 //! BC09.
 
 use downhaul_syntax::change::DomainAction;
-use downhaul_syntax::{Change, ColumnDef, ConstraintKind, Dialect, Ident, ObjectName, TriggerDef};
+use downhaul_syntax::{
+    Change, ColumnDef, ConstraintKind, Dialect, Ident, ObjectName, RoutineDef, TriggerDef,
+};
 
 use crate::Severity;
 
@@ -79,6 +81,9 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if let Change::CreateTrigger { def, .. } = cx.change {
         return refusing_trigger(cx, def);
     }
+    if let Change::CreateRoutine { def, or_replace: true, .. } = cx.change {
+        return refusing_function(cx, def);
+    }
     let (table, columns, what, careful) = match cx.change {
         Change::AddConstraint { table, constraint, if_not_exists: true }
             if constraint
@@ -115,15 +120,12 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if !cx.in_use(table) || !written || keys_already(cx, table, &columns) {
         return None;
     }
-    if let Change::AddConstraint { constraint, .. } = cx.change
-        && dropped::was_stricter(
-            cx.scene.dropped,
-            &cx.catalog.normalize(table),
-            constraint,
-            cx.dialect(),
-        )
-    {
-        return None;
+    if let Change::AddConstraint { constraint, .. } = cx.change {
+        let name = cx.catalog.normalize(table);
+        let before = dropped::was_stricter(cx.scene.dropped, &name, constraint, cx.dialect());
+        if before || cx.table(table).is_some_and(|t| dropped::is_in_force(t, constraint)) {
+            return None;
+        }
     }
     let draft = Draft::new(format!(
         "from now on {what} are refused in `{table}`, also those that the running release writes"
@@ -168,15 +170,17 @@ fn keys_already(cx: &ChangeContext<'_>, table: &ObjectName, columns: &[Ident]) -
     let within = |key: &[Ident]| !key.is_empty() && key.iter().all(|c| columns.contains(c));
     let Some(known) = cx.table(table).filter(|_| unique) else { return false };
     let name = cx.catalog.normalize(table);
-    dropped::keys(cx.scene.dropped, &name).any(within) || known.constraints.iter().any(|c| match &c.kind {
-        ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
-            within(columns)
-        }
-        _ => false,
-    }) || known.indexes.iter().any(|i| {
-        let key: Vec<Ident> = i.parts.iter().filter_map(|p| p.column.clone()).collect();
-        i.unique && i.predicate.is_none() && key.len() == i.parts.len() && within(&key)
-    })
+    dropped::keys(cx.scene.dropped, &name).any(within)
+        || known.constraints.iter().any(|c| match &c.kind {
+            ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
+                within(columns)
+            }
+            _ => false,
+        })
+        || known.indexes.iter().any(|i| {
+            let key: Vec<Ident> = i.parts.iter().filter_map(|p| p.column.clone()).collect();
+            i.unique && i.predicate.is_none() && key.len() == i.parts.len() && within(&key)
+        })
 }
 
 /// A trigger whose text, or the text of its function, raises an error.
@@ -204,6 +208,28 @@ fn refusing_trigger(cx: &ChangeContext<'_>, def: &TriggerDef) -> Option<Draft> {
         ))
         .help("make sure that the running release already keeps this rule")
     })
+}
+
+/// The function of a trigger that is in use raises an error now and did not before.
+fn refusing_function(cx: &ChangeContext<'_>, def: &RoutineDef) -> Option<Draft> {
+    let name = cx.catalog.normalize(&def.name);
+    let old = cx.routine_body(&def.name)?;
+    let new = def.body.as_deref()?;
+    if refuses(old) || !refuses(new) {
+        return None;
+    }
+    let table = cx.catalog.tables.values().find(|t| {
+        let calls = |f: &ObjectName| cx.catalog.normalize(f) == name;
+        cx.in_use(&t.name) && t.triggers.iter().any(|g| g.function.as_ref().is_some_and(calls))
+    })?;
+    Some(
+        Draft::new(format!(
+            "from now on `{}`, which a trigger of `{}` calls, refuses rows, also those that the \
+             running release writes",
+            def.name, table.name
+        ))
+        .help("make sure that the running release already keeps this rule"),
+    )
 }
 
 /// `NEW.x` or `OLD.x` of a function that the table has no column for, or a table that a trigger of

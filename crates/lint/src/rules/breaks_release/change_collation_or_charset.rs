@@ -65,7 +65,8 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             let recollated = column.collation.is_some() && column.collation != old.collation;
             let charset = |ty: &Option<SqlType>| ty.as_ref().and_then(|t| t.charset.clone());
             let recoded = charset(&column.ty).is_some() && charset(&column.ty) != charset(&old.ty);
-            if !recollated && !recoded {
+            let long = column.ty.as_ref().is_some_and(|t| t.name.ends_with("text"));
+            if !recollated && !recoded || long && !cx.is_indexed(table, from) {
                 return None;
             }
             format!("`{table}.{from}`")

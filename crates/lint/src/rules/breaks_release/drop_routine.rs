@@ -85,7 +85,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             let callers = cx.broken_queries(cx.queries.of_function(name));
             (
                 Draft::new(format!("the running release may still call `{name}`{callers}")),
-                cx.routine_in_use(name) && !again && !fires_only,
+                cx.routine_in_use(name) && !again && !fires_only && !is_another(cx, name, args),
             )
         }
         Change::DropTrigger { name, table, .. } => {
@@ -188,6 +188,16 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     used.then(|| draft.help("add the new one beside it, switch the code, drop the old one later"))
 }
 
+/// The routines of this name are known, and none has arguments of these types.
+fn is_another(cx: &ChangeContext<'_>, name: &ObjectName, args: &Option<Vec<String>>) -> bool {
+    let Some(args) = args.as_ref().filter(|_| cx.history_known && !cx.catalog.uncertain) else {
+        return false;
+    };
+    let name = cx.catalog.normalize(name);
+    let mut known = cx.catalog.routines.keys().filter(|k| k.name == name).peekable();
+    known.peek().is_some() && known.all(|k| k.args != *args)
+}
+
 /// Nobody but triggers can call it.
 fn is_trigger_function(cx: &ChangeContext<'_>, name: &ObjectName) -> bool {
     let name = cx.catalog.normalize(name);
@@ -226,6 +236,15 @@ CREATE VIEW open_orders AS SELECT id, note FROM orders;
 CREATE FUNCTION price(bigint) RETURNS numeric LANGUAGE sql AS 'SELECT 1.0';
 -- up
 DROP FUNCTION IF EXISTS nothing(int);"#,
+                    false,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE orders (id bigint PRIMARY KEY);
+CREATE FUNCTION price(bigint) RETURNS numeric LANGUAGE sql AS 'SELECT 1.0';
+-- up
+DROP FUNCTION IF EXISTS price(text);"#,
                     false,
                 ),
                 (

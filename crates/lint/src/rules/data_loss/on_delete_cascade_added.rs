@@ -3,6 +3,7 @@
 use downhaul_syntax::{Change, ConstraintDef, ConstraintKind, ReferentialAction};
 
 use crate::context::ChangeContext;
+use crate::effects::dropped;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 
@@ -77,6 +78,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
                 if columns == to.1)
         })
     });
+    let before = before || dropped::cascaded(cx.scene.dropped, &cx.catalog.normalize(table), to.1);
     let replaced = cx.earlier().any(
         |i| matches!(i.change, Change::DropConstraint { table: t, .. } if t.name == table.name),
     );

@@ -1,5 +1,6 @@
 //! LK11.
 
+use downhaul_syntax::change::ReindexTarget;
 use downhaul_syntax::{Change, Dialect};
 
 use crate::Severity;
@@ -90,6 +91,15 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
                     .help("use REFRESH MATERIALIZED VIEW CONCURRENTLY, which needs a unique index"),
             );
         }
+        Change::Reindex { target: ReindexTarget::Database, .. }
+            if cx.dialect() == Dialect::Sqlite =>
+        {
+            return cx.catalog.tables.keys().any(|t| cx.in_use(t)).then(|| {
+                Draft::new("REINDEX builds every index anew while writes wait")
+                    .help("name the one index that needs it")
+                    .severity(Severity::Warning)
+            });
+        }
         Change::OptimizeTable { .. } => ("OPTIMIZE TABLE", false),
         Change::SetTableOptions { .. } => ("changing its engine or row format", false),
         Change::MysqlTableVerb { .. } => ("this", false),
@@ -120,6 +130,12 @@ mod tests {
         cases(
             &super::RULE,
             &[
+                ("sqlite", "-- history\nCREATE TABLE t (a int);\n-- up\nREINDEX;", true),
+                (
+                    "sqlite",
+                    "-- history\nCREATE TABLE t (a int);\nCREATE INDEX i ON t (a);\n-- up\nREINDEX i;",
+                    false,
+                ),
                 (
                     "postgres",
                     r#"-- history

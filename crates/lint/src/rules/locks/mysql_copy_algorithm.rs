@@ -71,10 +71,8 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if !cx.populated(table) || has_own_rule(cx.change, operation) {
         return None;
     }
-    let operation =
-        if mysql::is_copied(operation, table, cx.scene) { "change-type" } else { operation };
     let version = cx.options.version();
-    let needs = mysql::online(operation, cx.dialect(), version);
+    let (operation, needs) = mysql::costs(cx.change, operation, table, cx.scene);
     let what = operation.replace('-', " ");
     let asked = cx.effects.locks.iter().find(|l| l.table == cx.catalog.normalize(table))?;
     let name = cx.describe(table);

@@ -55,7 +55,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         .get(..5)
         .is_some_and(|w| w.eq_ignore_ascii_case("alter"));
     let stated = cx.scene.online.is_some_and(|o| o.algorithm.is_some());
-    let needs = mysql::online(operation, cx.dialect(), cx.options.version());
+    let (_, needs) = mysql::costs(cx.change, operation, table, cx.scene);
     if !is_alter || stated || !cx.populated(table) || needs.blocks_writes {
         return None;
     }

@@ -12,8 +12,8 @@ declare_rule! {
     /// ## What it does
     ///
     /// Reports row-level security taken off a table that was there before (`DISABLE`, `NO FORCE`),
-    /// a policy that is dropped and not made again, and one that lets everybody do everything
-    /// (`USING (true)` without `FOR SELECT`).
+    /// a policy that is dropped and not made again, one that lets everybody do everything
+    /// (`USING (true)` without `FOR SELECT`), and one `USING (true)` beside others: policies add up.
     ///
     /// Such a policy is information where row-level security was off before this migration: then it
     /// lifts nothing.
@@ -109,8 +109,29 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             .help("write the condition, or restrict it: FOR SELECT, TO role");
             Some(if on_before { draft } else { draft.severity(Severity::Info) })
         }
+        Change::CreatePolicy { name, table, text } => {
+            let known = cx.table(table).filter(|t| !t.assumed)?;
+            let replaces = cx.earlier().any(|i| {
+                matches!(i.change, Change::DropPolicy { table: t, .. }
+                    | Change::RowSecurity { table: t, .. } if t.name == table.name)
+            });
+            let shows = known.row_security && cx.in_use(table) && !replaces && shows_more(text);
+            shows.then(|| {
+                Draft::new(format!(
+                    "policy `{name}` shows rows of `{table}` beside those that its other policies show"
+                ))
+                .help("policies add up: if it is to narrow what is seen, say AS RESTRICTIVE")
+                .severity(Severity::Warning)
+            })
+        }
         _ => None,
     }
+}
+
+/// It lets all rows be read.
+fn shows_more(text: &str) -> bool {
+    let flat: String = text.to_lowercase().split_whitespace().collect();
+    flat.contains("using(true)") && !flat.contains("asrestrictive")
 }
 
 /// Every right that was granted on the table is let through by a policy `USING (true)` as it is.
@@ -168,8 +189,11 @@ mod tests {
             ("DROP POLICY IF EXISTS q ON t;", false),
             ("ALTER TABLE t NO FORCE ROW LEVEL SECURITY;", false),
             ("CREATE POLICY q ON t USING (true);", true),
-            ("CREATE POLICY q ON t FOR SELECT USING (true);", false),
-            ("CREATE POLICY q ON t TO admin USING (true);", false),
+            ("CREATE POLICY q ON t FOR SELECT USING (true);", true),
+            ("CREATE POLICY q ON t TO admin USING (true);", true),
+            ("CREATE POLICY q ON t AS RESTRICTIVE FOR SELECT USING (true);", false),
+            ("CREATE POLICY q ON t FOR SELECT USING (b = 1);", false),
+            ("DROP POLICY p ON t; CREATE POLICY p ON t FOR SELECT USING (true);", false),
             ("DROP TABLE t;", false),
             ("ALTER TABLE t DISABLE ROW LEVEL SECURITY;", true),
         ];

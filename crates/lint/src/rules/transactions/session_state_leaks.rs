@@ -60,6 +60,8 @@ const KEPT: &[&str] = &[
     "ignore_check_constraints",
     "default_storage_engine",
     "row_security",
+    "synchronous",
+    "recursive_triggers",
 ];
 
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
@@ -95,16 +97,21 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
 
 /// The value that the server has anyway, or the putting back itself.
 fn is_usual(key: &str, value: &str) -> bool {
-    matches!(value, "default" | "")
+    value == "default"
+        || value.is_empty() && key != "sql_mode"
         || value.starts_with("@old")
         || value.starts_with('@')
         || match key {
             "foreign_key_checks" | "unique_checks" | "foreign_keys" => {
                 matches!(value, "1" | "on" | "true")
             }
-            "legacy_alter_table" | "writable_schema" | "ignore_check_constraints" => {
+            "legacy_alter_table"
+            | "writable_schema"
+            | "ignore_check_constraints"
+            | "recursive_triggers" => {
                 matches!(value, "0" | "off" | "false")
             }
+            "synchronous" => matches!(value, "2" | "full"),
             "session_replication_role" => value == "origin",
             "search_path" => matches!(value, "public" | "\"$user\", public" | "$user, public"),
             "role" => value == "none",
@@ -122,6 +129,9 @@ mod tests {
         cases(
             &super::RULE,
             &[
+                ("mysql", "-- up\nSET SESSION sql_mode = '';", true),
+                ("sqlite", "-- up\nPRAGMA synchronous = OFF;", true),
+                ("sqlite", "-- up\nPRAGMA synchronous = FULL;", false),
                 (
                     "mysql",
                     r#"-- up
