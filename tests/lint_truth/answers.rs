@@ -39,10 +39,11 @@ fn echoes(query: &str, rows: &[TextRow]) -> bool {
         .any(|name| rows.iter().flatten().any(|value| value.as_deref() == Some(name)))
 }
 
-/// Names of those that fail now, find nothing any more, or answer with the name of a column.
-pub(crate) fn broken(before: &Answers, after: &Answers) -> BTreeSet<String> {
+/// Names of those that fail now, answer with the name of a column, or find nothing any more though
+/// nothing is lost.
+pub(crate) fn broken(before: &Answers, after: &Answers, loses: bool) -> BTreeSet<String> {
     let breaks = |(name, old): &(&String, &Answer)| {
-        after.get(*name).is_none_or(|new| old.rows && !new.rows || !old.echo && new.echo)
+        after.get(*name).is_none_or(|new| !loses && old.rows && !new.rows || !old.echo && new.echo)
     };
     before.iter().filter(breaks).map(|(name, _)| name.clone()).collect()
 }

@@ -68,7 +68,8 @@ async fn one(session: &mut Session, sample: &Sample, case: &Case, before: &Befor
         settings.iter().zip(&now).filter(|(a, b)| a != b).map(|(a, _)| a.0.clone()).collect();
     files.compare(session, &mut truth).await;
     truth.loses = lost(&before.contents, &contents(session).await);
-    truth.breaks = broken(&before.working, &working(session, sample).await);
+    let still = working(session, sample).await;
+    truth.breaks = broken(&before.working, &still, !truth.loses.is_empty());
     if let Some(guarded) = guarded {
         truth.hides.extend(guarded.hides(session, sample.engine, &old).await);
     }

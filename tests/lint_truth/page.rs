@@ -174,7 +174,8 @@ fn effects(out: &mut String, scores: &[Score]) {
          | --- | --- | --: | --: | --: | --: |\n",
     );
     for engine in Engine::ALL {
-        let all_sets: Vec<_> = scores.iter().filter(|s| s.engine == engine).map(agreement).collect();
+        let all_sets: Vec<_> =
+            scores.iter().filter(|s| s.engine == engine).map(agreement).collect();
         for (at, first) in all_sets[0].iter().enumerate() {
             let sum = |f: fn(&crate::agreement::Agreement) -> usize| -> usize {
                 all_sets.iter().map(|b| f(&b[at])).sum()

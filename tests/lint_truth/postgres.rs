@@ -144,7 +144,7 @@ impl Before {
         let now = types(session).await;
         truth.loses = lost(&self.contents, &contents(session, &now, &self.types).await);
         let still = working(session, sample).await;
-        truth.breaks = broken(&self.working, &still);
+        truth.breaks = broken(&self.working, &still, !truth.loses.is_empty());
         let now = seen(session, sample).await;
         for (name, count) in &now {
             if self.seen.get(name).is_some_and(|before| before < count) {

@@ -102,7 +102,8 @@ async fn one(
         truth.rewrites.insert("pages".to_owned());
     }
     truth.loses = lost(&before.contents, &contents(session).await);
-    truth.breaks = broken(&before.working, &working(session, sample).await);
+    let still = working(session, sample).await;
+    truth.breaks = broken(&before.working, &still, !truth.loses.is_empty());
     if let Some(guarded) = guarded {
         truth.hides.extend(guarded.hides(session, sample.engine, &old).await);
     }

@@ -41,7 +41,7 @@ fn of_column(column: &ColumnDef, dialect: Dialect) -> Option<String> {
 }
 
 /// The first function of this kind.
-fn changing<'e>(expr: &'e Expr, dialect: Dialect) -> Option<&'e str> {
+fn changing(expr: &Expr, dialect: Dialect) -> Option<&str> {
     let names: &[&str] = match dialect {
         Dialect::Postgres => &[
             "now",
