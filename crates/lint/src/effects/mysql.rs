@@ -609,16 +609,15 @@ fn moves_virtual(change: &Change, table: &ObjectName, scene: &Scene<'_>) -> bool
     };
     match change {
         Change::AddColumn { position: Some(position), .. } => {
-            behind(position).is_some_and(|at| known.columns[at..].iter().any(is_virtual))
+            behind(position).is_some_and(|at| known.columns.iter().skip(at).any(is_virtual))
         }
         Change::ModifyColumn { from, position: Some(position), .. } => {
             let (Some(from), Some(to)) = (place(from), behind(position)) else { return false };
-            let between =
-                if from < to { &known.columns[from + 1..to] } else { &known.columns[to..from] };
-            between.iter().any(is_virtual)
+            let (first, behind) = if from < to { (from + 1, to) } else { (to, from) };
+            known.columns.iter().take(behind).skip(first).any(is_virtual)
         }
         Change::DropColumn { column, .. } if indexed_virtual(known) => {
-            place(column).is_some_and(|at| known.columns[at + 1..].iter().any(is_virtual))
+            place(column).is_some_and(|at| known.columns.iter().skip(at + 1).any(is_virtual))
         }
         _ => false,
     }
