@@ -28,17 +28,25 @@ pub(crate) struct Truth {
     pub(crate) shows: BTreeSet<String>,
 }
 
+/// The words of a list, at its spaces; one within a quoted name is a part of the name.
+fn words(list: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    list.split(move |c| {
+        quoted ^= c == '"' || c == '`';
+        c == ' ' && !quoted
+    })
+}
+
 impl Truth {
     pub(crate) fn read(text: &str) -> Self {
         let mut truth = Self::default();
         for part in text.split("; ") {
             let Some((key, value)) = part.split_once('=') else { continue };
-            let list = || value.split(' ').map(str::to_owned).collect::<BTreeSet<_>>();
+            let list = || words(value).map(str::to_owned).collect::<BTreeSet<_>>();
             match key {
                 "fails" => truth.fails = Some(value.to_owned()),
                 "locks" => {
-                    truth.locks = value
-                        .split(' ')
+                    truth.locks = words(value)
                         .filter_map(|l| l.split_once(':'))
                         .map(|(t, m)| (t.to_owned(), m.to_owned()))
                         .collect();

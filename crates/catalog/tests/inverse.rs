@@ -257,8 +257,8 @@ fn the_other_dialects() {
     assert_eq!(
         down(Dialect::Mysql, shop, "ALTER TABLE t MODIFY b text, DROP KEY k"),
         [
-            "CREATE INDEX k ON t (c)",
             "ALTER TABLE t MODIFY COLUMN b varchar(20) NOT NULL DEFAULT 'x' COMMENT 'y'",
+            "CREATE INDEX k ON t (c)",
         ]
     );
     assert_eq!(
