@@ -6,22 +6,10 @@
 use std::time::{Duration, Instant};
 
 use downhaul::exit_code::Code;
-use downhaul_kit::{Galera, LockHolder, Outcome, Program, Session};
+use downhaul_kit::{Galera, LockHolder, Program, Session, check};
 use tokio::sync::OnceCell;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
-
-fn check(outcome: &Outcome, code: Code, wanted: &[&str]) {
-    assert_eq!(outcome.code, Some(code as i32), "{outcome}");
-    for text in wanted {
-        assert!(
-            outcome.stdout.contains(text) || outcome.stderr.contains(text),
-            "`{text}` is missing in\n{}\n{}",
-            outcome.stdout,
-            outcome.stderr
-        );
-    }
-}
 
 /// Ten migrations; each writes down that it ran, in a table without a key.
 fn migrations(program: &Program) {

@@ -7,7 +7,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use downhaul::exit_code::Code;
-use downhaul_kit::{MariaDb, Outcome, Postgres, Program, Session, fault};
+use downhaul_kit::{MariaDb, Outcome, Postgres, Program, Session, check, fault};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
 
@@ -35,14 +35,6 @@ async fn interrupt(program: &Program, child: Child, signal: &str) -> Outcome {
     let outcome = tokio::task::block_in_place(|| program.wait(child));
     waiter.abort();
     outcome
-}
-
-fn check(outcome: &Outcome, code: Code, wanted: &[&str]) {
-    assert_eq!(outcome.code, Some(code as i32), "{outcome}");
-    for text in wanted {
-        let said = outcome.stdout.contains(text) || outcome.stderr.contains(text);
-        assert!(said, "`{text}` is missing in\n{outcome}");
-    }
 }
 
 fn migrations(program: &Program, slow: &str) {

@@ -6,21 +6,9 @@
 use std::time::{Duration, Instant};
 
 use downhaul::exit_code::Code;
-use downhaul_kit::{DatabaseHandle, LockHolder, Outcome, PgBouncer, Photograph, Postgres, Program};
+use downhaul_kit::{DatabaseHandle, LockHolder, PgBouncer, Photograph, Postgres, Program, check};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
-
-fn check(outcome: &Outcome, code: Code, wanted: &[&str]) {
-    assert_eq!(outcome.code, Some(code as i32), "{outcome}");
-    for text in wanted {
-        assert!(
-            outcome.stdout.contains(text) || outcome.stderr.contains(text),
-            "`{text}` is missing in\n{}\n{}",
-            outcome.stdout,
-            outcome.stderr
-        );
-    }
-}
 
 struct Stage {
     bouncer: PgBouncer,

@@ -5,19 +5,9 @@
 use std::fs;
 
 use downhaul::exit_code::Code;
-use downhaul_kit::{MariaDb, Outcome, Postgres, Program, Session, SqliteFile};
+use downhaul_kit::{MariaDb, Postgres, Program, Session, SqliteFile, check};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
-
-fn check(outcome: &Outcome, code: Code, wanted: &[&str]) {
-    assert_eq!(outcome.code, Some(code as i32), "{outcome}");
-    for text in wanted {
-        assert!(
-            outcome.stdout.contains(text) || outcome.stderr.contains(text),
-            "`{text}` is missing in\n{outcome}"
-        );
-    }
-}
 
 /// Runs a story on a fresh database of each engine.
 macro_rules! on_each {

@@ -2,19 +2,9 @@
 //! wrong there, and must not happen here.
 
 use downhaul::exit_code::Code;
-use downhaul_kit::{Outcome, Postgres, Program, Session, SqliteFile};
+use downhaul_kit::{Outcome, Postgres, Program, Session, SqliteFile, check};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
-
-fn check(outcome: &Outcome, code: Code, wanted: &[&str]) {
-    assert_eq!(outcome.code, Some(code as i32), "{outcome}");
-    for text in wanted {
-        assert!(
-            outcome.stdout.contains(text) || outcome.stderr.contains(text),
-            "`{text}` is missing in\n{outcome}"
-        );
-    }
-}
 
 fn two_tables(url: &str) -> Program {
     let program = Program::new(PROGRAM).database(url);

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use downhaul::exit_code::Code;
-use downhaul_kit::{MariaDb, Outcome, Photograph, Postgres, Program, Session, SqliteFile};
+use downhaul_kit::{MariaDb, Outcome, Photograph, Postgres, Program, Session, SqliteFile, check};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
 
@@ -157,16 +157,6 @@ const SQLITE: [Pair; 6] = [
         "ALTER TABLE people DROP COLUMN later;\n",
     ),
 ];
-
-fn check(outcome: &Outcome, code: Code, wanted: &[&str]) {
-    assert_eq!(outcome.code, Some(code as i32), "{outcome}");
-    for text in wanted {
-        assert!(
-            outcome.stdout.contains(text) || outcome.stderr.contains(text),
-            "`{text}` is missing in\n{outcome}"
-        );
-    }
-}
 
 async fn photograph(url: &str) -> Photograph {
     let mut session = Session::connect(url).await;

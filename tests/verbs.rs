@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
 use downhaul::exit_code::Code;
-use downhaul_kit::{Outcome, Postgres, Program, Session, SqliteFile};
+use downhaul_kit::{Outcome, Postgres, Program, Session, SqliteFile, check};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
 
@@ -27,16 +27,6 @@ fn shop(url: &str) -> Program {
         "ALTER TABLE customers ADD COLUMN fax text;\n",
     );
     program
-}
-
-fn check(outcome: &Outcome, code: Code, wanted: &[&str]) {
-    assert_eq!(outcome.code, Some(code as i32), "{outcome}");
-    for text in wanted {
-        assert!(
-            outcome.stdout.contains(text) || outcome.stderr.contains(text),
-            "`{text}` is missing in\n{outcome}"
-        );
-    }
 }
 
 /// Runs a story on a fresh database of each engine.

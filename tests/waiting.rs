@@ -6,21 +6,9 @@
 use std::time::{Duration, Instant};
 
 use downhaul::exit_code::Code;
-use downhaul_kit::{LockHolder, MariaDb, MariaDbOptions, Outcome, Postgres, Program, Session};
+use downhaul_kit::{LockHolder, MariaDb, MariaDbOptions, Postgres, Program, Session, check};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
-
-fn check(outcome: &Outcome, code: Code, wanted: &[&str]) {
-    assert_eq!(outcome.code, Some(code as i32), "{outcome}");
-    for text in wanted {
-        assert!(
-            outcome.stdout.contains(text) || outcome.stderr.contains(text),
-            "`{text}` is missing in\n{}\n{}",
-            outcome.stdout,
-            outcome.stderr
-        );
-    }
-}
 
 /// A table with rows, and a migration that needs all of it for a moment.
 async fn orders(url: &str) -> Program {

@@ -1,23 +1,13 @@
 //! A database with tracked tables, and the program beside it.
 
-use downhaul::exit_code::Code;
-use downhaul_kit::{DatabaseHandle, Outcome, Postgres, Program, Session};
+pub(crate) use downhaul_kit::check;
+use downhaul_kit::{DatabaseHandle, Postgres, Program, Session};
 
 pub(crate) struct Stage {
     pub(crate) program: Program,
     pub(crate) db: Session,
     url: String,
     _database: Option<DatabaseHandle>,
-}
-
-pub(crate) fn check(outcome: &Outcome, code: Code, wanted: &[&str]) {
-    assert_eq!(outcome.code, Some(code as i32), "{outcome}");
-    for text in wanted {
-        assert!(
-            outcome.stdout.contains(text) || outcome.stderr.contains(text),
-            "`{text}` is missing in\n{outcome}"
-        );
-    }
 }
 
 impl Stage {

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, civil};
+
 /// `90`, `90s`, `5min`, `2h`, `1d`: seconds where no unit is named.
 ///
 /// # Errors
@@ -17,9 +20,22 @@ pub fn span(text: &str) -> Result<Duration, String> {
         "m" | "min" => 60,
         "h" => 3600,
         "d" => 86_400,
-        other => return Err(format!("`{other}` is no unit of time: ms, s, min, h or d")),
+        "w" => 604_800,
+        other => return Err(format!("`{other}` is no unit of time: ms, s, min, h, d or w")),
     };
     number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(|| "that is too long".into())
+}
+
+/// An age, as a [`span`] with its unit: what is older may be dropped, so that a bare number is not
+/// taken for seconds.
+///
+/// # Errors
+/// What is wrong, for people.
+pub fn age(text: &str) -> Result<Duration, String> {
+    match text.trim().ends_with(|c: char| c.is_alphabetic()) {
+        true => span(text),
+        false => Err("write it with its unit: 30d, 12h or 45m".to_owned()),
+    }
 }
 
 /// A moment as the journal writes it (UTC, milliseconds): `2026-01-02`, `2026-01-02 03:04`,
@@ -29,92 +45,22 @@ pub fn span(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// What is wrong, for people.
 pub fn utc(text: &str) -> Result<String, String> {
-    let wrong = || "write it as 2026-01-02T03:04:05Z, or with +02:00 for another zone".to_owned();
     let text = text.trim();
-    let (date, rest) = match text.find(['T', 't', ' ']) {
-        Some(at) => (&text[..at], text[at + 1..].trim()),
-        None => (text, "00:00"),
-    };
-    let number = |part: &str| part.parse::<i64>().ok().filter(|n| *n >= 0);
-    let date: Vec<&str> = date.split('-').collect();
-    let [year, month, day] = date[..] else { return Err(wrong()) };
-    let (Some(year), Some(month), Some(day)) = (number(year), number(month), number(day)) else {
-        return Err(wrong());
-    };
-    let (clock, offset) = match rest.find(['Z', 'z', '+', '-']) {
-        Some(at) => (rest[..at].trim(), &rest[at..]),
-        None => (rest, "Z"),
-    };
-    let offset = match offset {
-        "Z" | "z" => 0,
-        signed => {
-            let (hours, minutes) = signed[1..].split_once(':').unwrap_or((&signed[1..], "0"));
-            let (Some(hours), Some(minutes)) = (number(hours), number(minutes)) else {
-                return Err(wrong());
-            };
-            let minutes = hours * 60 + minutes;
-            if signed.starts_with('-') { -minutes } else { minutes }
-        }
-    };
-    let mut clock = clock.splitn(3, ':');
-    let hour = clock.next().and_then(number);
-    let minute = clock.next().and_then(number);
-    let (seconds, fraction) = match clock.next() {
-        None => ("0", ""),
-        Some(seconds) => seconds.split_once('.').unwrap_or((seconds, "")),
-    };
-    let (Some(hour), Some(minute), Some(second)) = (hour, minute, number(seconds)) else {
-        return Err(wrong());
-    };
-    let millis: String = fraction.chars().chain("000".chars()).take(3).collect();
-    let Some(millis) = number(&millis) else { return Err(wrong()) };
-    let days_in = |month: i64| match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    };
-    let real = (1..=12).contains(&month)
-        && (1..=days_in(month)).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second < 60
-        && (1970..=9999).contains(&year);
-    if !real {
-        return Err(format!("there is no such moment; {}", wrong()));
-    }
-    let seconds =
-        days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset * 60;
-    let seconds = u64::try_from(seconds).map_err(|_| wrong())?;
-    Ok(format!("{}.{millis:03}Z", iso(seconds)))
+    let moment = text
+        .parse::<Timestamp>()
+        .or_else(|_| {
+            text.parse::<civil::DateTime>()?.to_zoned(TimeZone::UTC).map(|z| z.timestamp())
+        })
+        .map_err(|_| {
+            "write it as 2026-01-02T03:04:05Z, or with +02:00 for another zone".to_owned()
+        })?;
+    Ok(iso(moment))
 }
 
-/// Days since 1970-01-01, by the days-from-civil algorithm.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year / 400;
-    let year_of_era = year - era * 400;
-    let month_index = (month + 9) % 12;
-    let day_of_year = (153 * month_index + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
-}
-
-/// Seconds since 1970 as `YYYY-MM-DDTHH:MM:SS` (UTC), by the civil-from-days algorithm.
+/// A moment as the journal writes it: `2026-01-02T03:04:05.678Z`.
 #[must_use]
-pub fn iso(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let z = days + 719_468;
-    let era = z / 146_097;
-    let day_of_era = z % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_index = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_index + 2) / 5 + 1;
-    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+pub fn iso(moment: Timestamp) -> String {
+    moment.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 
 #[cfg(test)]
@@ -131,6 +77,15 @@ mod tests {
         assert_eq!(span("200ms"), Ok(Duration::from_millis(200)));
         for text in ["", "s", "5 weeks", "-1s", "99999999999999999999d"] {
             assert!(span(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn ages_name_their_unit() {
+        assert_eq!(age("30d"), Ok(Duration::from_secs(2_592_000)));
+        assert_eq!(age("2w"), Ok(Duration::from_secs(1_209_600)));
+        for text in ["", "d", "5", "5 weeks"] {
+            assert!(age(text).is_err(), "{text}");
         }
     }
 

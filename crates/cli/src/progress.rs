@@ -1,12 +1,13 @@
 //! What is told while a run goes on: lines for people, bars on a terminal, JSON for programs.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use downhaul_engine::Blocker;
 use downhaul_plan::Direction;
 use downhaul_run::{Event, Observer};
 use downhaul_snapshot::restore::Restored;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::error::CliError;
@@ -247,8 +248,7 @@ fn style(template: &str) -> ProgressStyle {
 
 /// Now, as the journal writes it.
 fn now() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("{}.{:03}Z", crate::moment::iso(now.as_secs()), now.subsec_millis())
+    crate::moment::iso(Timestamp::now())
 }
 
 fn line(event: &str, fields: Value) -> String {

@@ -32,7 +32,7 @@ pub use mariadb::{MariaDb, MariaDbOptions};
 pub use pgbouncer::PgBouncer;
 pub use photograph::Photograph;
 pub use postgres::{Durability, Postgres, PostgresOptions};
-pub use program::{Outcome, Program, without_what_varies};
+pub use program::{Outcome, Program, check, without_what_varies};
 pub use random::{Rng, SqlType};
 pub use session::{DatabaseHandle, Session, TextRow, error_code};
 pub use sqlite::SqliteFile;

@@ -224,6 +224,18 @@ pub fn without_what_varies(text: &str, dir: &Path) -> String {
 }
 
 /// For snapshots: what a user sees, without what varies from run to run.
+/// Asserts how a run ended, and that it said each of these texts.
+///
+/// # Panics
+/// When the code is another one, or a text is missing.
+pub fn check(outcome: &Outcome, code: impl Into<i32>, wanted: &[&str]) {
+    assert_eq!(outcome.code, Some(code.into()), "{outcome}");
+    for text in wanted {
+        let said = outcome.stdout.contains(text) || outcome.stderr.contains(text);
+        assert!(said, "`{text}` is missing in\n{outcome}");
+    }
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let show = |text: &str| without_what_varies(text, &self.dir);

@@ -1,6 +1,7 @@
 //! Arguments of `snapshot`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -284,8 +285,8 @@ pub struct PruneArgs {
     #[arg(long, value_name = "MARK", required_unless_present_any = ["older_than", "keep_size"])]
     pub before: Option<String>,
     /// Drop what lies before the newest mark that is older than this: `30d`, `12h`
-    #[arg(long, value_name = "AGE", conflicts_with = "before")]
-    pub older_than: Option<String>,
+    #[arg(long, value_name = "AGE", conflicts_with = "before", value_parser = crate::moment::age)]
+    pub older_than: Option<Duration>,
     /// Drop as much as needed so that the history of all tables is smaller than this: `20GB`
     #[arg(long, value_name = "SIZE", conflicts_with_all = ["before", "older_than"])]
     pub keep_size: Option<String>,

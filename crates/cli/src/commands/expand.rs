@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use downhaul_catalog::{Catalog, Origin};
-use downhaul_plan::source::read_text;
+use downhaul_catalog::Origin;
 use downhaul_plan::{
     Expansion, LayoutId, PhaseFile, SourceFile, SourceMigration, Version, expand, load_known,
     load_with_layout,
@@ -15,8 +14,9 @@ use crate::args::{ExpandArgs, Global};
 use crate::config::Config;
 use crate::error::CliError;
 use crate::exit_code::Code;
+use crate::lint::beginning::begin;
 use crate::lint::select::{self, Group};
-use crate::lint::{dialect, shown};
+use crate::lint::shown;
 use crate::ui::{Style, Ui, paint};
 
 /// Writes a migration as phases, given the schema that the files before it leave.
@@ -24,22 +24,15 @@ pub fn run(global: &Global, args: &ExpandArgs, ui: &Ui) -> Result<Code, CliError
     let config = Config::load(global)?;
     let place = Place::find(&config, args)?;
     let groups: Vec<&Group> = place.history.iter().chain(std::iter::once(&place.group)).collect();
-    let found = dialect::find(&config, args.dialect, &place.group.home, &groups);
-    if !found.told {
-        ui.remark(found.remark(&place.group.home));
-    }
-    let mut before = Catalog::new(found.dialect);
-    let schema = config.lint.schema.as_ref().map(|path| config.root.join(path));
-    if let Some(path) = args.schema.clone().or(schema) {
-        before.apply_script(&parse_script(&read_text(&path)?, found.dialect), Origin::Baseline);
-    }
+    let mut before = begin(&config, &args.series, &place.group.home, &groups, ui)?;
+    let dialect = before.dialect;
     for (index, migration) in place.before().enumerate() {
         if let Some(up) = &migration.up {
-            before.apply_script(&parse_script(&up.text, found.dialect), Origin::Series(index));
+            before.apply_script(&parse_script(&up.text, dialect), Origin::Series(index));
         }
     }
     let (migration, up) = place.subject(args)?;
-    let script = parse_script(&up.text, found.dialect);
+    let script = parse_script(&up.text, dialect);
     let name = if migration.name.is_empty() { "change" } else { &migration.name };
     let expansion = expand(&script, &before, name).map_err(|refusal| {
         let lines = LineIndex::new(&up.text);
@@ -98,7 +91,7 @@ struct Place {
 impl Place {
     fn find(config: &Config, args: &ExpandArgs) -> Result<Self, CliError> {
         let dir = config.dir(args.dir.as_deref());
-        let selection = select::select(std::slice::from_ref(&args.file), &dir, args.layout)?;
+        let selection = select::select(std::slice::from_ref(&args.file), &dir, args.series.layout)?;
         if let Some(problem) = selection.problems.first() {
             return Err(CliError::usage(format!(
                 "`{}`:{}: {}",
@@ -116,7 +109,7 @@ impl Place {
         };
         let draft = group.layout.is_none() && group.migrations.len() == 1;
         let history = if draft && dir.is_dir() {
-            let series = match args.layout {
+            let series = match args.series.layout {
                 Some(layout) => Some(load_with_layout(&dir, layout)?),
                 None => load_known(&dir)?.map(|(series, _)| series),
             };

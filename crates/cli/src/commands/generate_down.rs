@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use downhaul_catalog::{Catalog, InverseScript, NotInvertedKind, Origin, inverse_script};
+use downhaul_catalog::{InverseScript, NotInvertedKind, Origin, inverse_script};
 use downhaul_plan::source::read_text;
 use downhaul_plan::{SourceFile, SourceMigration};
 use downhaul_syntax::{LineIndex, Script, parse_script};
@@ -11,8 +11,9 @@ use crate::args::{GenerateDownArgs, Global};
 use crate::config::Config;
 use crate::error::CliError;
 use crate::exit_code::Code;
+use crate::lint::beginning::begin;
 use crate::lint::select::{self, Group};
-use crate::lint::{dialect, shown};
+use crate::lint::shown;
 use crate::ui::{Style, Ui, paint};
 
 /// Writes the down of an up file, given the schema that the files before it leave. Ends with 1
@@ -20,18 +21,11 @@ use crate::ui::{Style, Ui, paint};
 pub fn run(global: &Global, args: &GenerateDownArgs, ui: &Ui) -> Result<Code, CliError> {
     let config = Config::load(global)?;
     let (group, at) = locate(&config, args)?;
-    let found = dialect::find(&config, args.dialect, &group.home, &[&group]);
-    if !found.told {
-        ui.remark(found.remark(&group.home));
-    }
-    let mut before = Catalog::new(found.dialect);
-    let schema = config.lint.schema.as_ref().map(|path| config.root.join(path));
-    if let Some(path) = args.schema.clone().or(schema) {
-        before.apply_script(&parse_script(&read_text(&path)?, found.dialect), Origin::Baseline);
-    }
+    let mut before = begin(&config, &args.series, &group.home, &[&group], ui)?;
+    let dialect = before.dialect;
     for (index, (migration, _)) in group.migrations[..at].iter().enumerate() {
         if let Some(up) = &migration.up {
-            let script = parse_script(&up.text, found.dialect);
+            let script = parse_script(&up.text, dialect);
             before.apply_script(&script, Origin::Series(index));
         }
     }
@@ -40,7 +34,7 @@ pub fn run(global: &Global, args: &GenerateDownArgs, ui: &Ui) -> Result<Code, Cl
         return Err(CliError::usage(format!("`{}` is no up file", args.file.display()))
             .hint("name the file that leads to the new schema"));
     };
-    let script = parse_script(&up.text, found.dialect);
+    let script = parse_script(&up.text, dialect);
     let inverse = inverse_script(&script, &before);
     let sql = inverse.sql();
     if args.write {
@@ -59,7 +53,7 @@ pub fn run(global: &Global, args: &GenerateDownArgs, ui: &Ui) -> Result<Code, Cl
 /// The series that the file belongs to, and its place there.
 fn locate(config: &Config, args: &GenerateDownArgs) -> Result<(Group, usize), CliError> {
     let dir = config.dir(args.dir.as_deref());
-    let selection = select::select(std::slice::from_ref(&args.file), &dir, args.layout)?;
+    let selection = select::select(std::slice::from_ref(&args.file), &dir, args.series.layout)?;
     if let Some(problem) = selection.problems.first() {
         return Err(CliError::usage(format!(
             "`{}`:{}: {}",

@@ -4,15 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use downhaul_catalog::{Catalog, Origin};
 use downhaul_lint::{
     DownPolicy, Finding, LintOptions, LintReport, MigrationInput, ServerVersion, Severity,
     SourceText, TransactionMode, lint_series,
 };
-use downhaul_plan::source::read_text;
 use downhaul_plan::{LayoutId, SourceFile, Version};
 use downhaul_report::{Document, Format, JudgedSeries, Look, Problem, render, write};
-use downhaul_syntax::{Dialect, Ident, parse_script};
+use downhaul_syntax::{Dialect, Ident};
 
 use crate::args::{FailOn, Global, LintArgs, LintFormat};
 use crate::config::{Config, Runner};
@@ -24,7 +22,7 @@ use crate::lint::live::{self, Live};
 use crate::lint::select::{self, Group, Selection, Stdin};
 use crate::lint::settings::Settings;
 use crate::lint::values::Values;
-use crate::lint::{baseline, queries, shown};
+use crate::lint::{baseline, beginning, queries, shown};
 use crate::ui::{Style, Ui, count, paint};
 
 /// Judges, reports, and says by the exit code whether something is wrong.
@@ -331,11 +329,8 @@ impl<'a> Work<'a> {
             };
             options.queries.extend(live.queries.iter().cloned());
         }
-        let schema = lint.schema.as_ref().map(|path| self.config.root.join(path));
-        if let Some(path) = self.args.schema.clone().or(schema) {
-            let script = parse_script(&read_text(&path)?, dialect);
-            let mut catalog = Catalog::new(dialect);
-            catalog.apply_script(&script, Origin::Baseline);
+        let named = self.args.schema.as_deref();
+        if let Some(catalog) = beginning::schema(self.config, named, dialect)? {
             options.baseline = Some(catalog);
         }
         if let Some(live) = &self.live {

@@ -1,9 +1,9 @@
 //! `downhaul new`.
 
 use std::path::Path;
-use std::time::SystemTime;
 
 use downhaul_plan::{Version, load};
+use jiff::Timestamp;
 
 use crate::args::{Global, NewArgs};
 use crate::config::Config;
@@ -56,10 +56,7 @@ pub(crate) fn slug(name: &str) -> String {
 pub(crate) fn next_version(last: Option<&Version>) -> String {
     let Some(last) = last.map(Version::as_str) else { return "0001".into() };
     if last.len() == 14 && last.chars().all(|c| c.is_ascii_digit()) {
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
-        let stamp = timestamp(now);
+        let stamp = Timestamp::now().strftime("%Y%m%d%H%M%S").to_string();
         if stamp.as_str() > last {
             return stamp;
         }
@@ -67,22 +64,6 @@ pub(crate) fn next_version(last: Option<&Version>) -> String {
     let digits: String = last.chars().take_while(char::is_ascii_digit).collect();
     let next = digits.parse::<u128>().map_or(1, |n| n + 1);
     format!("{next:0width$}", width = digits.len())
-}
-
-/// Seconds since 1970 as `YYYYMMDDhhmmss` (UTC), by the civil-from-days algorithm.
-fn timestamp(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let z = days + 719_468;
-    let era = z / 146_097;
-    let day_of_era = z % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_index = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_index + 2) / 5 + 1;
-    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!("{year:04}{month:02}{day:02}{:02}{:02}{:02}", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
 #[cfg(test)]
@@ -105,12 +86,5 @@ mod tests {
         assert_eq!(stamp.len(), 14);
         assert!(stamp.as_str() > "20200101000000");
         assert_eq!(next_version(Some(&Version::new("99990101000000"))), "99990101000001");
-    }
-
-    #[test]
-    fn seconds_become_dates() {
-        assert_eq!(timestamp(0), "19700101000000");
-        assert_eq!(timestamp(951_827_696), "20000229123456");
-        assert_eq!(timestamp(1_767_225_599), "20251231235959");
     }
 }

@@ -2,43 +2,34 @@
 
 use std::path::{Path, PathBuf};
 
-use downhaul_catalog::{Catalog, Origin};
-use downhaul_plan::source::read_text;
 use downhaul_plan::squash::Noted;
 use downhaul_plan::{
     LayoutId, Series, SourceMigration, Squashed, Variables, Version, load, load_with_layout, squash,
 };
-use downhaul_syntax::{Dialect, parse_script};
+use downhaul_syntax::Dialect;
 
 use super::new::{slug, write_new};
 use crate::args::{Global, SquashArgs};
 use crate::config::Config;
 use crate::error::CliError;
 use crate::exit_code::Code;
+use crate::lint::beginning::begin;
 use crate::lint::select::Group;
-use crate::lint::{dialect, shown};
+use crate::lint::shown;
 use crate::ui::{Style, Ui, count, paint};
 
 /// Writes the migrations up to a version as one pair. Needs no database.
 pub fn run(global: &Global, args: &SquashArgs, ui: &Ui) -> Result<Code, CliError> {
     let config = Config::load(global)?;
     let dir = config.dir(args.dir.as_deref());
-    let series = match args.layout {
+    let series = match args.series.layout {
         Some(layout) => load_with_layout(&dir, layout)?,
         None => load(&dir)?,
     };
     let newest = Version::new(args.newest.as_str());
     let (members, version) = members(&series, &newest)?;
-    let found = dialect::find(&config, args.dialect, &dir, &[&group(&dir, &series)]);
-    if !found.told {
-        ui.remark(found.remark(&dir));
-    }
-    refuse_placeholders(&config, &members, found.dialect)?;
-    let mut base = Catalog::new(found.dialect);
-    let schema = config.lint.schema.as_ref().map(|path| config.root.join(path));
-    if let Some(path) = args.schema.clone().or(schema) {
-        base.apply_script(&parse_script(&read_text(&path)?, found.dialect), Origin::Baseline);
-    }
+    let base = begin(&config, &args.series, &dir, &[&group(&dir, &series)], ui)?;
+    refuse_placeholders(&config, &members, base.dialect)?;
     let squashed = squash(&members, &base)
         .map_err(|refusal| CliError::new(Code::Findings, refusal.what).hint(refusal.next))?;
     let name = slug(&args.name);

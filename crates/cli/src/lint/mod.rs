@@ -2,6 +2,7 @@
 //! by which settings.
 
 pub mod baseline;
+pub mod beginning;
 pub mod changed;
 pub mod dialect;
 pub mod glob;

@@ -16,8 +16,8 @@ use crate::ui::{Ui, thousands};
 /// Drops history that lies before a mark.
 pub(super) async fn run(args: &PruneArgs, ui: &Ui) -> Result<Code, CliError> {
     let target = crate::commands::target(args.database.database_url.as_deref())?;
-    if let (true, Some(age)) = (args.kept, &args.older_than) {
-        let seconds = parse_age(age)?;
+    if let (true, Some(age)) = (args.kept, args.older_than) {
+        let seconds = age.as_secs();
         let options = crate::commands::options(&args.waiting);
         let mut runner = Runner::open(&target, false, options).await?;
         let result = give_up(&mut runner, seconds, args.yes, ui).await;
@@ -101,8 +101,8 @@ async fn choose(session: &mut dyn Session, args: &PruneArgs) -> Result<Option<Ma
         return Ok(Some(marks::named(session, name).await.map_err(snapshot)?));
     }
     let all = marks::all(session).await.map_err(snapshot)?;
-    if let Some(age) = &args.older_than {
-        let seconds = parse_age(age)?;
+    if let Some(age) = args.older_than {
+        let seconds = age.as_secs();
         // By the clock that made the marks.
         let sql = match session.dialect() {
             Dialect::Sqlite => {
@@ -155,22 +155,6 @@ async fn choose(session: &mut dyn Session, args: &PruneArgs) -> Result<Option<Ma
     )))
 }
 
-/// `30d`, `12h`, `45m`, `90s` in seconds.
-fn parse_age(text: &str) -> Result<u64, CliError> {
-    let wrong = || CliError::usage(format!("`{text}` is no age: write 30d, 12h or 45m"));
-    let (number, unit) = text.split_at(text.len().saturating_sub(1));
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let unit = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        "w" => 604_800,
-        _ => return Err(wrong()),
-    };
-    number.checked_mul(unit).ok_or_else(wrong)
-}
-
 /// `20GB`, `500MB` in bytes.
 fn parse_size(text: &str) -> Result<i64, CliError> {
     let wrong = || CliError::usage(format!("`{text}` is no size: write 20GB or 500MB"));
@@ -196,10 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ages_and_sizes_are_read() {
-        assert_eq!(parse_age("30d").unwrap(), 2_592_000);
-        assert_eq!(parse_age("45m").unwrap(), 2700);
-        assert!(parse_age("d").is_err() && parse_age("5").is_err() && parse_age("").is_err());
+    fn sizes_are_read() {
         assert_eq!(parse_size("20GB").unwrap(), 20_000_000_000);
         assert_eq!(parse_size("500 mb").unwrap(), 500_000_000);
         assert!(parse_size("GB").is_err() && parse_size("12").is_err());
