@@ -92,7 +92,9 @@ async fn killed_at_many_instants(stage: Stage) {
 
 #[tokio::test]
 async fn killed_at_many_instants_on_sqlite() {
-    killed_at_many_instants(Stage::sqlite().await).await;
+    let stage = Stage::sqlite().await;
+    stage.program.write("downhaul.toml", "[protect]\npolicy = \"tombstone\"\n");
+    killed_at_many_instants(stage).await;
 }
 
 #[tokio::test]
@@ -105,7 +107,9 @@ async fn killed_at_many_instants_on_postgres() {
 
 #[tokio::test]
 async fn killed_at_many_instants_on_mariadb() {
-    killed_at_many_instants(Stage::mariadb().await).await;
+    let stage = Stage::mariadb().await;
+    stage.program.write("downhaul.toml", "[protect]\npolicy = \"tombstone\"\n");
+    killed_at_many_instants(stage).await;
 }
 
 #[tokio::test]

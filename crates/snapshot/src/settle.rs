@@ -37,7 +37,7 @@ pub async fn settle(
         if after.is_none() {
             map_columns(&mut kept, table, None);
             kept.rows_gone = kept.rows;
-            kept.digest = tombstone::postgres::signature(session, &kept).await?;
+            kept.digest = tombstone::signature(session, &kept).await?;
             return Ok(Some(kept));
         }
         // Another table stands in its place: what differs between them is what is lost.
@@ -86,7 +86,7 @@ pub async fn settle(
 /// Fingerprint of a store.
 pub async fn digest(session: &mut dyn Session, kept: &Kept) -> Result<String, SnapshotError> {
     if kept.mode == KeptMode::Tombstone {
-        return tombstone::postgres::signature(session, kept).await;
+        return tombstone::signature(session, kept).await;
     }
     let dialect = session.dialect();
     let mut columns = vec!["downhaul_op".to_owned()];

@@ -210,8 +210,11 @@ pub async fn create_store(
     Ok(())
 }
 
-/// Throws a store away.
+/// Throws a store away. A tombstone is no copy of anything, and stays.
 pub async fn drop_store(session: &mut dyn Session, kept: &Kept) -> Result<(), SnapshotError> {
+    if kept.mode == KeptMode::Tombstone {
+        return Ok(());
+    }
     let store = store(session, kept);
     session.execute(&format!("DROP TABLE IF EXISTS {store}")).await?;
     Ok(())
@@ -563,6 +566,9 @@ pub(crate) async fn hold(
 /// touched the same values. `later` are the later groups' stores.
 #[must_use]
 pub fn can_hold_early(kept: &Kept, later: &[&Kept]) -> bool {
+    if kept.mode == KeptMode::Tombstone {
+        return true;
+    }
     kept.after.is_some()
         && !later.iter().any(|other| {
             other.table == kept.table
@@ -578,7 +584,8 @@ pub fn can_hold_early(kept: &Kept, later: &[&Kept]) -> bool {
 /// [`restore::hold`], such that [`held_before`] finds it after a crash.
 pub async fn hold_early(session: &mut dyn Session, kept: &Kept) -> Result<Held, SnapshotError> {
     let held = restore::hold(session, kept).await?;
-    if held.keyless_untouched {
+    let absent = kept.mode == KeptMode::Tombstone && !held.stood;
+    if held.keyless_untouched || absent {
         let name = restore::hold_name(session.dialect(), kept);
         session.execute(&format!("DROP TABLE IF EXISTS {name}")).await?;
         session.execute(&format!("CREATE TABLE {name} (untouched int)")).await?;
@@ -607,6 +614,9 @@ pub async fn held_before(session: &mut dyn Session, kept: &Kept) -> Result<Held,
             "SELECT count(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '{name}'"
         ))
         .await?;
+    if kept.mode == KeptMode::Tombstone {
+        return Ok(Held { flags: false, keyless_untouched: false, stood: there == 0 });
+    }
     let keyless = kept.keyless_after.is_some();
     Ok(Held { flags: there > 0 && !keyless, keyless_untouched: there > 0 && keyless, stood: false })
 }

@@ -141,7 +141,7 @@ async fn sqlite(session: &mut Session) -> Photograph {
     }
     let tables = session
         .rows(&format!(
-            "SELECT s.name, (SELECT group_concat('quote(\"' || name || '\")', ' || '','' || ') \
+            "SELECT s.name, (SELECT group_concat('quote(\"' || replace(name, '\"', '\"\"') || '\")', ' || '','' || ') \
                FROM (SELECT name FROM pragma_table_info(s.name) ORDER BY name)) \
              FROM sqlite_schema s WHERE s.type = 'table' AND {OURS}"
         ))
@@ -150,7 +150,8 @@ async fn sqlite(session: &mut Session) -> Photograph {
         let mut values = row.into_iter().map(Option::unwrap_or_default);
         let (table, columns) =
             (values.next().unwrap_or_default(), values.next().unwrap_or_default());
-        let query = format!("SELECT {columns} FROM \"{table}\" ORDER BY 1");
+        let quoted = table.replace('"', "\"\"");
+        let query = format!("SELECT {columns} FROM \"{quoted}\" ORDER BY 1");
         let rows = session.rows(&query).await.into_iter().flatten().flatten().collect();
         found.insert(format!("rows of {table}"), rows);
     }
@@ -199,17 +200,22 @@ async fn mysql(session: &mut Session) -> Photograph {
         let columns = session
             .rows(&format!(
                 "SELECT column_name FROM information_schema.columns \
-                 WHERE table_schema = database() AND table_name = '{table}' ORDER BY 1"
+                 WHERE table_schema = database() AND table_name = '{}' ORDER BY 1",
+                table.replace('\'', "''")
             ))
             .await;
         let values: Vec<String> = columns
             .into_iter()
             .flatten()
             .flatten()
+            .map(|column| column.replace('`', "``"))
             .map(|column| format!("ifnull(concat('x', hex(`{column}`)), 'null')"))
             .collect();
-        let query =
-            format!("SELECT concat_ws(',', {}) FROM `{table}` ORDER BY 1", values.join(", "));
+        let query = format!(
+            "SELECT concat_ws(',', {}) FROM `{}` ORDER BY 1",
+            values.join(", "),
+            table.replace('`', "``")
+        );
         let rows = session.rows(&query).await.into_iter().flatten().flatten().collect();
         found.insert(format!("rows of {table}"), rows);
     }

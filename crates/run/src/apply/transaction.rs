@@ -245,7 +245,7 @@ async fn attempt(
         observer.event(Event::Keeping { table: &table.shape.name.to_string() });
         let policy = prepared.policy(&table.shape.name, &runner.options);
         kept.push(match tombstone::choose(session, table, policy, &statements).await? {
-            Choice::Tombstone => tombstone::postgres::announce(session, table, number).await?,
+            Choice::Tombstone => tombstone::announce(session, table, number).await?,
             Choice::Copy { why } => {
                 if let Some(why) = why {
                     let note = format!("{} is copied, not set aside: {why}", table.shape.name);
@@ -265,7 +265,7 @@ async fn attempt(
         let statement = &prepared.statements[*index];
         let begun = Instant::now();
         tracking.before(session, statement).await?;
-        let dropped = tombstone::postgres::drop_tables(session, statement, &mut kept).await;
+        let dropped = tombstone::drop_tables(session, statement, &mut kept).await;
         let dropped = dropped.map_err(|error| match error {
             SnapshotError::Engine(error) => Stop::Statement(*index, error),
             error => Stop::Snapshot(error),

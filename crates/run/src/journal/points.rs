@@ -186,7 +186,7 @@ impl Journal {
             }
             Dialect::Mysql | Dialect::MariaDb => {
                 "SELECT TABLE_NAME, coalesce(DATA_LENGTH + INDEX_LENGTH, 0) FROM information_schema.TABLES \
-                 WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'downhaul\\_kept\\_%'"
+                 WHERE TABLE_SCHEMA = DATABASE() AND (TABLE_NAME LIKE 'downhaul\\_kept\\_%' OR TABLE_NAME LIKE 'downhaul\\_tomb\\_%')"
             }
             Dialect::Sqlite => "SELECT '', 0",
         };

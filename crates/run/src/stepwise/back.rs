@@ -4,7 +4,7 @@ use downhaul_plan::Direction;
 use downhaul_snapshot::complete::Stage;
 use downhaul_snapshot::restore;
 use downhaul_snapshot::seeded;
-use downhaul_snapshot::stepwise;
+use downhaul_snapshot::{Kept, stepwise};
 
 use super::Run;
 use super::record::{put_triggers_aside, restore_triggers};
@@ -79,17 +79,26 @@ impl Run<'_> {
                 put_triggers_aside(session, &shape.triggers).await?;
             }
         }
+        let mut whole = Vec::new();
+        let mut rest = Vec::new();
+        for (kept, held) in self.return_tombstones(number, &helds).await?.into_iter().zip(helds) {
+            match kept.has_store() {
+                true => rest.push((kept, held)),
+                false => whole.push(kept),
+            }
+        }
+        let session = &mut *self.runner.session;
         session.begin(budget).await?;
         let modes = stepwise::own_modes(session).await?;
         if self.work.prepared.direction == Direction::Up {
             // What an up adds each time is there again before what its down deleted comes back.
             let prepared = self.work.prepared;
             let inserts = prepared.losses(&prepared.statements, session.dialect()).inserts;
-            for kept in &point.kept {
+            for (kept, _) in &rest {
                 seeded::set_aside(session, kept, &inserts).await?;
             }
         }
-        let all: Vec<_> = point.kept.iter().zip(&helds).collect();
+        let all: Vec<_> = rest.iter().map(|(kept, held)| (kept, held)).collect();
         let restored = match restore::restore(session, &all).await {
             Ok(restored) => restored,
             Err(error) => {
@@ -106,7 +115,10 @@ impl Run<'_> {
             journal.table("restore_point"),
             point.id
         )];
-        for (kept, restored) in point.kept.iter().zip(&restored) {
+        for kept in &whole {
+            records.push(journal.update_kept(&Kept { rows: 0, ..kept.clone() })?);
+        }
+        for ((kept, _), restored) in rest.iter().zip(&restored) {
             if restored.remains_in.is_none() {
                 records.push(format!(
                     "UPDATE {} SET rows_kept = 0 WHERE id = {}",

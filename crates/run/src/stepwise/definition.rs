@@ -7,7 +7,7 @@ use downhaul_engine::{EngineError, Session};
 use downhaul_plan::Direction;
 use downhaul_snapshot::keep::Endangered;
 use downhaul_snapshot::stepwise::{self, GroupKind};
-use downhaul_snapshot::{Kept, Losses, Names, SnapshotError, empty};
+use downhaul_snapshot::{Kept, KeptMode, Losses, Names, SnapshotError, empty, tombstone};
 use downhaul_syntax::{Change, Ident, ObjectName, Parsed, RoutineKind, Statement};
 
 use super::Run;
@@ -66,6 +66,9 @@ impl Run<'_> {
             ))
             .into());
         }
+        if self.may_set_aside(&tables).await? && self.set_aside(index, &tables, &names).await? {
+            return Ok(());
+        }
         self.keeping(index, tables, &names).await
     }
 
@@ -81,7 +84,11 @@ impl Run<'_> {
         // TRUNCATE and its kin leave no trace in the schema.
         let all = statement.changes().iter().any(|c| matches!(c, Change::Truncate { .. }));
         for (_, kept) in journal.making(session, &version, direction).await? {
-            if stepwise::rows_are_gone(session, &kept, all).await? {
+            if kept.mode == KeptMode::Tombstone {
+                if tombstone::mysql::is_aside(session, &kept).await? {
+                    return Ok(true);
+                }
+            } else if stepwise::rows_are_gone(session, &kept, all).await? {
                 return Ok(true);
             }
         }
@@ -99,6 +106,9 @@ impl Run<'_> {
         let version = version.clone();
         let journal = self.runner.journal;
         let making = journal.making(&mut *self.runner.session, &version, direction).await?;
+        if making.iter().any(|(_, kept)| kept.mode == KeptMode::Tombstone) {
+            return self.finish_aside(index, making).await;
+        }
         let session = &mut *self.runner.session;
         let modes = stepwise::own_modes(session).await?;
         let mut settled = Vec::new();
@@ -117,7 +127,7 @@ impl Run<'_> {
     }
 
     /// Throws away what was kept for a statement that did not take effect.
-    async fn discard_making(&mut self) -> Result<(), Stop> {
+    pub(super) async fn discard_making(&mut self) -> Result<(), Stop> {
         let (version, direction, _) = self.place();
         let version = version.clone();
         let journal = self.runner.journal;
@@ -136,7 +146,7 @@ impl Run<'_> {
     }
 
     /// Notes that the statement is about to run; `sent` says that it now is.
-    async fn intend(&mut self, index: usize) -> Result<(), Stop> {
+    pub(super) async fn intend(&mut self, index: usize) -> Result<(), Stop> {
         let statement = &self.work.prepared.statements[index];
         let place = (self.work.version, self.work.prepared.direction, self.work.operation);
         let journal = self.runner.journal;
@@ -221,7 +231,7 @@ impl Run<'_> {
         Ok(true)
     }
 
-    fn mark(&self, index: usize, state: &str, ms: u128) -> String {
+    pub(super) fn mark(&self, index: usize, state: &str, ms: u128) -> String {
         let (version, direction, operation) = self.place();
         self.runner.journal.finish_step(operation, version, direction, index + 1, state, ms)
     }
@@ -265,7 +275,7 @@ impl Run<'_> {
     }
 
     /// Notes that the server refused the statement.
-    async fn gave_up(&mut self, index: usize, error: EngineError, ms: u128) -> Stop {
+    pub(super) async fn gave_up(&mut self, index: usize, error: EngineError, ms: u128) -> Stop {
         if !matches!(error, EngineError::Disconnected(_)) {
             let failed = self.mark(index, "failed", ms);
             let session = &mut *self.runner.session;
@@ -380,7 +390,7 @@ impl Run<'_> {
     }
 
     /// Records, in one transaction, that a statement is done and what was kept of it.
-    async fn record_done(
+    pub(super) async fn record_done(
         &mut self,
         index: usize,
         ms: u128,

@@ -11,6 +11,7 @@
 //! the groups of a migration are given back one after the other, the last one first; a point whose
 //! data has gone back is `returned` until everything has.
 
+mod aside;
 mod back;
 mod definition;
 mod record;
@@ -20,7 +21,7 @@ mod tracked;
 use downhaul_engine::{EngineError, SchemaDump, StatementFailure};
 use downhaul_plan::Direction;
 use downhaul_snapshot::restore::Held;
-use downhaul_snapshot::{Kept, Losses, SnapshotError, stepwise};
+use downhaul_snapshot::{Kept, KeptMode, Losses, SnapshotError, stepwise};
 use downhaul_syntax::Change;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -400,7 +401,8 @@ impl Run<'_> {
             for kept in &point.kept {
                 downhaul_snapshot::restore::check_sound(session, kept).await?;
                 let early = stepwise::can_hold_early(kept, &later)
-                    && columns_are_there(session, kept).await?;
+                    && (kept.mode == KeptMode::Tombstone
+                        || columns_are_there(session, kept).await?);
                 held.push(if early {
                     Some(stepwise::hold_early(session, kept).await?)
                 } else {

@@ -2,7 +2,7 @@
 
 use downhaul_engine::{EngineError, SchemaDump, Session};
 use downhaul_plan::{Direction, Version};
-use downhaul_snapshot::{Kept, sql, stepwise};
+use downhaul_snapshot::{Kept, KeptMode, sql, stepwise, tombstone};
 
 use super::Run;
 use crate::apply::Stop;
@@ -375,6 +375,22 @@ async fn drop_unknown(session: &mut dyn Session, journal: Journal) -> Result<(),
         if !needed.iter().any(|row| row.text(0) == id) {
             let name = dialect.quote_str(name);
             session.execute(&format!("DROP TABLE IF EXISTS {name}")).await?;
+        }
+    }
+    // Of a tombstone of which the journal says that there is a copy.
+    let copied = session
+        .rows(&format!(
+            "SELECT t.TABLE_NAME, k.detail FROM information_schema.TABLES t JOIN {} k ON t.TABLE_NAME = CONCAT('downhaul_tomb_', k.id) \
+             WHERE t.TABLE_SCHEMA = DATABASE() AND t.TABLE_NAME LIKE 'downhaul\\_tomb\\_%'",
+            journal.table("kept")
+        ))
+        .await?;
+    for row in &copied {
+        let kept: Kept = serde_json::from_str(row.text(1))
+            .map_err(|error| EngineError::Protocol(format!("restore point: {error}")))?;
+        if kept.mode == KeptMode::Copy {
+            tombstone::mysql::drop_copied(session, &Kept { mode: KeptMode::Tombstone, ..kept })
+                .await?;
         }
     }
     Ok(())

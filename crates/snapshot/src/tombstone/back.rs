@@ -5,12 +5,10 @@ use std::collections::BTreeSet;
 use downhaul_engine::{DumpObject, EngineError, Session, TableShape};
 use downhaul_syntax::{Dialect, Ident};
 
-use super::postgres::{copy, unhide};
+use super::{postgres, sqlite};
 use crate::restore::{Held, Restored};
 use crate::sql;
 use crate::store::{Kept, KeptMode, SnapshotError};
-
-const D: Dialect = Dialect::Postgres;
 
 /// Tables that went back whole.
 #[derive(Debug, Default)]
@@ -27,9 +25,13 @@ pub async fn into_copies(
     session: &mut dyn Session,
     kept: &mut [Kept],
 ) -> Result<(), SnapshotError> {
+    let d = session.dialect();
     for kept in kept.iter_mut().filter(|k| k.mode == KeptMode::Tombstone) {
-        let tomb = sql::own(D, &kept.store());
-        copy(session, kept, &tomb).await?;
+        let tomb = sql::own(d, &kept.store());
+        match d {
+            Dialect::Sqlite => sqlite::copy(session, kept, &tomb).await?,
+            _ => postgres::copy(session, kept, &tomb).await?,
+        }
         session.execute(&format!("DROP TABLE {tomb}")).await?;
     }
     Ok(())
@@ -78,7 +80,22 @@ pub async fn bring_back(
 
 async fn exchange(session: &mut dyn Session, kept: &[Kept]) -> Result<Returned, SnapshotError> {
     let tombs: Vec<&Kept> = kept.iter().filter(|k| k.mode == KeptMode::Tombstone).collect();
-    let tables: Vec<String> = tombs.iter().map(|k| sql::table(D, &k.table)).collect();
+    let restored = |kept: &Kept| Restored {
+        table: kept.table.to_string(),
+        rows: kept.rows,
+        ..Restored::default()
+    };
+    if session.dialect() == Dialect::Sqlite {
+        for kept in &tombs {
+            let table = sql::table(Dialect::Sqlite, &kept.table);
+            session.execute(&format!("DROP TABLE {table}")).await?;
+            sqlite::unhide(session, kept).await?;
+        }
+        let restored = tombs.into_iter().map(restored).collect();
+        return Ok(Returned { restored, built_upon: Vec::new() });
+    }
+    let tables: Vec<String> =
+        tombs.iter().map(|k| sql::table(Dialect::Postgres, &k.table)).collect();
     let tables = tables.join(", ");
     let mut built_upon = Vec::new();
     session.execute("SAVEPOINT downhaul_exchange").await?;
@@ -100,16 +117,10 @@ async fn exchange(session: &mut dyn Session, kept: &[Kept]) -> Result<Returned, 
         }
         Err(error) => return Err(error.into()),
     }
-    let mut restored = Vec::new();
-    for kept in tombs {
-        session.execute(&unhide(kept).join("; ")).await?;
-        restored.push(Restored {
-            table: kept.table.to_string(),
-            rows: kept.rows,
-            ..Restored::default()
-        });
+    for kept in &tombs {
+        session.execute(&postgres::unhide(kept).join("; ")).await?;
     }
-    Ok(Returned { restored, built_upon })
+    Ok(Returned { restored: tombs.into_iter().map(restored).collect(), built_upon })
 }
 
 /// Builds again what stood upon the new tables, where nobody else has.
@@ -133,9 +144,13 @@ async fn is_made_anew(session: &mut dyn Session, kept: &Kept) -> Result<bool, Sn
         shape.columns.iter().map(|c| (c.name.clone(), c.ty.clone(), c.generated)).collect()
     };
     let Some(now) = session.table_shape(&kept.table).await? else { return Ok(false) };
-    let tomb = downhaul_syntax::ObjectName {
-        schema: Some(Ident::stored(D, "downhaul")),
-        name: Ident::stored(D, &kept.store()),
+    let d = session.dialect();
+    let tomb = match d {
+        Dialect::Postgres => downhaul_syntax::ObjectName {
+            schema: Some(Ident::stored(d, "downhaul")),
+            name: Ident::stored(d, &kept.store()),
+        },
+        _ => downhaul_syntax::ObjectName::bare(Ident::stored(d, &sql::own(d, &kept.store()))),
     };
     let Some(tomb) = session.table_shape(&tomb).await? else { return Ok(false) };
     if columns(&now) != columns(&kept.shape)
@@ -144,8 +159,8 @@ async fn is_made_anew(session: &mut dyn Session, kept: &Kept) -> Result<bool, Sn
     {
         return Ok(false);
     }
-    let table = sql::table(D, &now.name);
-    let row = session.row(&format!("SELECT EXISTS (SELECT FROM {table})")).await?;
+    let table = sql::table(d, &now.name);
+    let row = session.row(&format!("SELECT EXISTS (SELECT 1 FROM {table})")).await?;
     Ok(row.is_some_and(|row| !row.flag(0)))
 }
 
@@ -155,6 +170,7 @@ async fn has_orphans(
     all: &[Kept],
     kept: &Kept,
 ) -> Result<bool, SnapshotError> {
+    const D: Dialect = Dialect::Postgres;
     let tomb = sql::own(D, &kept.store());
     for key in &kept.shape.foreign_keys {
         let Some(parent) = session.table_shape(&key.table).await? else { continue };

@@ -1,10 +1,17 @@
 //! Tombstones: a table that a migration drops is moved out of sight instead, whatever its size, and
 //! moved back on the way back. Nothing is copied.
 //!
-//! What the real statement does stays the measure. It is run first, and taken back: its error is the
-//! error, and what `CASCADE` takes with it goes. Only then is the table stripped of what would act
-//! on others or keep them from being dropped (triggers, rules, policies, foreign keys), given names
-//! that are in nobody's way, and moved into the schema `downhaul`, which its owner alone can read.
+//! On PostgreSQL what the real statement does stays the measure. It is run first, and taken back: its
+//! error is the error, and what `CASCADE` takes with it goes. Only then is the table stripped of what
+//! would act on others or keep them from being dropped (triggers, rules, policies, foreign keys), given
+//! names that are in nobody's way, and moved into the schema `downhaul`, which its owner alone can
+//! read.
+//!
+//! On SQLite the table gets a name of ours, and so do its indexes, within the migration's transaction.
+//!
+//! On MariaDB and MySQL the table gets a name of ours within its database, and loses its foreign keys
+//! in the same statement. Nothing can be tried first there, so whatever a `DROP TABLE` might be refused
+//! for is looked for beforehand, and such a table is copied.
 //!
 //! A tombstone goes back as it is only where that is the same as putting its rows back one by one:
 //! the way back has made the table anew, it is empty, it has the same columns, and no row has lost
@@ -16,10 +23,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::keep::Endangered;
 use crate::loss::TableLoss;
-use crate::store::SnapshotError;
+use crate::store::{Kept, KeptMode, SnapshotError};
 
 pub mod back;
+pub mod mysql;
 pub mod postgres;
+mod sqlite;
 
 /// How what a statement destroys is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -45,6 +54,13 @@ pub struct Tombstone {
     pub parts: Vec<Part>,
     /// Bytes that it held then, indexes included.
     pub bytes: u64,
+    /// What is said behind `ADD` to give it its foreign keys again, where they do not come back with
+    /// the schema (MariaDB, MySQL).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign_keys: Vec<String>,
+    /// Its definition and those of its parts, where names within them were changed (SQLite).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<String>,
 }
 
 /// An index, sequence or statistics object of a table that was set aside.
@@ -187,6 +203,10 @@ pub async fn choose(
     if policy == Policy::Copy {
         return Ok(Choice::PLAIN);
     }
+    let mysql = session.dialect().is_mysql_family();
+    if mysql && table.loss.dropped {
+        return mysql::choose(session, table, policy, statements).await;
+    }
     if !table.loss.dropped {
         let columns = policy == Policy::Tombstone && !table.loss.columns.is_empty();
         return Ok(if columns {
@@ -195,12 +215,13 @@ pub async fn choose(
             Choice::PLAIN
         });
     }
-    if session.dialect() != Dialect::Postgres {
-        // Nobody asked for a tombstone who says `auto`.
-        return Ok(match policy {
-            Policy::Tombstone => Choice::copy("only tables of PostgreSQL can be set aside as yet"),
-            _ => Choice::PLAIN,
-        });
+    if session.dialect() == Dialect::Sqlite {
+        let found = sqlite::obstacles(session, table, statements).await?;
+        if policy == Policy::Auto && found.bytes < LARGE {
+            return Ok(Choice::PLAIN);
+        }
+        let why = refusal(&table.shape.name, &table.loss, statements).or(found.why);
+        return Ok(why.map_or(Choice::Tombstone, Choice::copy));
     }
     let others = takes_other_objects(statements);
     let Some(found) = postgres::obstacles(session, &table.shape.name, others).await? else {
@@ -211,4 +232,42 @@ pub async fn choose(
     }
     let why = refusal(&table.shape.name, &table.loss, statements).or(found.why);
     Ok(why.map_or(Choice::Tombstone, Choice::copy))
+}
+
+/// What a tombstone looks like: a change of it means that somebody altered or dropped it.
+pub async fn signature(session: &mut dyn Session, kept: &Kept) -> Result<String, SnapshotError> {
+    match session.dialect() {
+        Dialect::Mysql | Dialect::MariaDb => mysql::signature(session, kept).await,
+        Dialect::Sqlite => sqlite::signature(session, kept).await,
+        Dialect::Postgres => postgres::signature(session, kept).await,
+    }
+}
+
+/// Describes the tombstone that a table will become, within the migration's transaction; on PostgreSQL
+/// it is locked as its drop will lock it.
+pub async fn announce(
+    session: &mut dyn Session,
+    table: &Endangered,
+    id: i64,
+) -> Result<Kept, SnapshotError> {
+    match session.dialect() {
+        Dialect::Sqlite => sqlite::announce(session, table, id).await,
+        _ => postgres::announce(session, table, id).await,
+    }
+}
+
+/// Runs a `DROP TABLE` whose tables are to be set aside; `None` where it names none of them. Returns
+/// the statements that stood for it, and a remark where a copy had to be made after all.
+pub async fn drop_tables(
+    session: &mut dyn Session,
+    statement: &Statement,
+    kept: &mut [Kept],
+) -> Result<Option<(Vec<String>, Option<String>)>, SnapshotError> {
+    if !kept.iter().any(|k| k.mode == KeptMode::Tombstone && k.tombstone.is_none()) {
+        return Ok(None);
+    }
+    match session.dialect() {
+        Dialect::Sqlite => sqlite::drop_table(session, statement, kept).await,
+        _ => postgres::drop_tables(session, statement, kept).await,
+    }
 }

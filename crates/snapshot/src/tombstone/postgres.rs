@@ -82,7 +82,7 @@ fn foreign_reference(oid: &str) -> String {
 }
 
 /// Describes the tombstone that a table will become, and locks the table as its drop will.
-pub async fn announce(
+pub(super) async fn announce(
     session: &mut dyn Session,
     table: &Endangered,
     id: i64,
@@ -110,14 +110,11 @@ pub async fn announce(
 
 /// Runs a `DROP TABLE` whose tables are to be set aside; `None` where it names none of them. Returns
 /// the statements that stood for it, and a remark where a copy had to be made after all.
-pub async fn drop_tables(
+pub(super) async fn drop_tables(
     session: &mut dyn Session,
     statement: &Statement,
     kept: &mut [Kept],
 ) -> Result<Option<(Vec<String>, Option<String>)>, SnapshotError> {
-    if !kept.iter().any(|k| k.mode == KeptMode::Tombstone && k.tombstone.is_none()) {
-        return Ok(None);
-    }
     let mut aside: Vec<usize> = Vec::new();
     let mut rest: Vec<String> = Vec::new();
     let (mut missing_ok, mut cascades) = (false, false);
@@ -316,7 +313,7 @@ async fn hide(
         ))
         .await?;
     let hidden = format!("downhaul_tomb_{}", kept.id);
-    let mut tombstone = Tombstone { parts: Vec::new(), bytes };
+    let mut tombstone = Tombstone { bytes, ..Tombstone::default() };
     for (number, row) in parts.iter().enumerate() {
         let kind = match row.text(0) {
             "i" => PartKind::Index,
@@ -375,7 +372,10 @@ pub(super) fn unhide(kept: &Kept) -> Vec<String> {
 }
 
 /// What a tombstone looks like: a change of it means that somebody altered or dropped it.
-pub async fn signature(session: &mut dyn Session, kept: &Kept) -> Result<String, SnapshotError> {
+pub(super) async fn signature(
+    session: &mut dyn Session,
+    kept: &Kept,
+) -> Result<String, SnapshotError> {
     let store = D.literal(&sql::own(D, &kept.store()));
     let row = session
         .row(&format!(
