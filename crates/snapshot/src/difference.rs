@@ -1,6 +1,6 @@
 //! What changed in tracked tables between two marks, or between a mark and now.
 
-use downhaul_engine::Session;
+use downhaul_engine::{Row, Session};
 use downhaul_syntax::{Dialect, Ident, ObjectName};
 
 use crate::history::Past;
@@ -102,6 +102,22 @@ pub async fn difference(
     Ok(Difference { tables: differences, unreachable })
 }
 
+/// Columns that are compared, and the names of those that cannot be.
+fn compared<'a>(
+    past: &Past<'a>,
+    later: Option<&Past<'_>>,
+) -> (Vec<&'a TrackedColumn>, Vec<String>) {
+    let both = past
+        .columns
+        .iter()
+        .copied()
+        .filter(|c| later.is_none_or(|later| later.columns.iter().any(|l| l.name == c.name)))
+        .collect();
+    let mut incomparable: Vec<String> = past.lost.iter().map(Ident::to_string).collect();
+    incomparable.extend(past.new.iter().map(|c| c.name.to_string()));
+    (both, incomparable)
+}
+
 async fn table(
     session: &mut dyn Session,
     tracked: &Tracked,
@@ -109,50 +125,15 @@ async fn table(
     to: Option<&Mark>,
     page: (u64, u64),
 ) -> Result<TableDifference, SnapshotError> {
-    if numbered::is(session.dialect()) {
-        return numbered::difference::table(session, tracked, from, to, page).await;
-    }
-    let id = tracked.id;
     let past = Past::new(tracked, from);
     let later = to.map(|mark| (Past::new(tracked, mark), mark));
-    let both: Vec<&TrackedColumn> = past
-        .columns
-        .iter()
-        .copied()
-        .filter(|c| {
-            later.as_ref().is_none_or(|(later, _)| later.columns.iter().any(|l| l.name == c.name))
-        })
-        .collect();
-    let mut incomparable: Vec<String> = past.lost.iter().map(Ident::to_string).collect();
-    incomparable.extend(past.new.iter().map(|c| c.name.to_string()));
-    let keyed = tracked.has_key();
-    let read = |past: &Past<'_>, mark: &Mark| {
-        if keyed { past.touched(mark) } else { past.balance(mark) }
-    };
-    session
-        .execute(&format!(
-            "CREATE TEMPORARY TABLE downhaul_from_{id} ON COMMIT DROP AS {}",
-            read(&past, from)
-        ))
-        .await?;
-    session.execute(&format!("ANALYZE pg_temp.downhaul_from_{id}")).await?;
-    if let Some((later, mark)) = &later {
-        session
-            .execute(&format!(
-                "CREATE TEMPORARY TABLE downhaul_to_{id} ON COMMIT DROP AS {}",
-                read(later, mark)
-            ))
-            .await?;
-        session.execute(&format!("ANALYZE pg_temp.downhaul_to_{id}")).await?;
-    }
-    let body = if keyed {
-        by_key(tracked, &past, &both, later.is_some())
+    let (both, incomparable) = compared(&past, later.as_ref().map(|(later, _)| later));
+    let name = sql::temporary(tracked.dialect, &format!("diff_{}", tracked.id));
+    if numbered::is(session.dialect()) {
+        numbered::difference::compare(session, &past, from, later.as_ref(), &both, &name).await?;
     } else {
-        by_content(tracked, &both, later.is_some())
-    };
-    session
-        .execute(&format!("CREATE TEMPORARY TABLE downhaul_diff_{id} ON COMMIT DROP AS {body}"))
-        .await?;
+        compare(session, &past, from, later.as_ref(), &both, &name).await?;
+    }
     let mut found = TableDifference {
         table: tracked.label(),
         inserted: 0,
@@ -162,8 +143,51 @@ async fn table(
         rows: Vec::new(),
         incomparable,
     };
-    read_out(session, tracked, &both, page, &mut found).await?;
+    read_out(session, tracked, &both, page, &mut found, &name).await?;
     Ok(found)
+}
+
+/// Makes the temporary table `name` of what differs: key columns `k0`…, `downhaul_change`, `copies`,
+/// `changed` (a text `,0,2,`: places of the columns that differ), and texts `o0`… (then) and
+/// `n0`… (later).
+async fn compare(
+    session: &mut dyn Session,
+    past: &Past<'_>,
+    from: &Mark,
+    later: Option<&(Past<'_>, &Mark)>,
+    both: &[&TrackedColumn],
+    name: &str,
+) -> Result<(), SnapshotError> {
+    let tracked = past.tracked;
+    let id = tracked.id;
+    let keyed = tracked.has_key();
+    let read = |past: &Past<'_>, mark: &Mark| {
+        if keyed { past.touched(mark) } else { past.balance(mark) }
+    };
+    session
+        .execute(&format!(
+            "CREATE TEMPORARY TABLE downhaul_from_{id} ON COMMIT DROP AS {}",
+            read(past, from)
+        ))
+        .await?;
+    session.execute(&format!("ANALYZE pg_temp.downhaul_from_{id}")).await?;
+    if let Some((later, mark)) = later {
+        session
+            .execute(&format!(
+                "CREATE TEMPORARY TABLE downhaul_to_{id} ON COMMIT DROP AS {}",
+                read(later, mark)
+            ))
+            .await?;
+        session.execute(&format!("ANALYZE pg_temp.downhaul_to_{id}")).await?;
+    }
+    let body = if keyed {
+        by_key(tracked, past, both, later.is_some())
+    } else {
+        by_content(tracked, both, later.is_some())
+    };
+    let bare = name.trim_start_matches("pg_temp.");
+    session.execute(&format!("CREATE TEMPORARY TABLE {bare} ON COMMIT DROP AS {body}")).await?;
+    Ok(())
 }
 
 fn differs(column: &TrackedColumn, left: &str, right: &str) -> String {
@@ -171,7 +195,6 @@ fn differs(column: &TrackedColumn, left: &str, right: &str) -> String {
     sql::differs(D, &sql::exact(D, left, ty), &sql::exact(D, right, ty))
 }
 
-/// Key columns `k1…`, `change`, `copies`, `changed`, and texts `o1…` (then) and `n1…` (later).
 fn by_key(tracked: &Tracked, past: &Past<'_>, both: &[&TrackedColumn], later: bool) -> String {
     let (id, key) = (tracked.id, past.key());
     let there_now = format!("l.{} IS NOT NULL", key[0]);
@@ -206,10 +229,10 @@ fn by_key(tracked: &Tracked, past: &Past<'_>, both: &[&TrackedColumn], later: bo
         String::new()
     };
     format!(
-        "SELECT * FROM (SELECT {keys}CASE WHEN f.downhaul_was AND {there} THEN 'U' WHEN f.downhaul_was THEN 'D' WHEN {there} THEN 'I' END AS change, \
-           1::bigint AS copies, array_remove(ARRAY[{tests}]::int[], NULL) AS changed{texts} \
+        "SELECT * FROM (SELECT {keys}CASE WHEN f.downhaul_was AND {there} THEN 'U' WHEN f.downhaul_was THEN 'D' WHEN {there} THEN 'I' END AS downhaul_change, \
+           1::bigint AS copies, ',' || array_to_string(array_remove(ARRAY[{tests}]::int[], NULL), ',') || ',' AS changed{texts} \
          FROM pg_temp.downhaul_from_{id} f LEFT JOIN {live} l ON {join}{middle}) d \
-         WHERE change IS NOT NULL AND (change <> 'U' OR changed <> '{{}}')",
+         WHERE downhaul_change IS NOT NULL AND (downhaul_change <> 'U' OR changed <> ',,')",
         tests = tests.join(", "),
         live = tracked.live(),
         join = past.join("l", "f"),
@@ -238,9 +261,14 @@ fn by_content(tracked: &Tracked, both: &[&TrackedColumn], later: bool) -> String
         ));
     }
     format!(
-        "SELECT CASE WHEN s.downhaul_net > 0 THEN 'D' ELSE 'I' END AS change, abs(s.downhaul_net)::bigint AS copies, \
-         '{{}}'::int[] AS changed{texts} FROM {source} s WHERE s.downhaul_net <> 0"
+        "SELECT CASE WHEN s.downhaul_net > 0 THEN 'D' ELSE 'I' END AS downhaul_change, abs(s.downhaul_net)::bigint AS copies, \
+         ',' AS changed{texts} FROM {source} s WHERE s.downhaul_net <> 0"
     )
+}
+
+/// A value as people read it.
+fn text(d: Dialect, column: &TrackedColumn, value: &str) -> String {
+    if numbered::is(d) { numbered::text(d, column, value) } else { format!("{value}::text") }
 }
 
 async fn read_out(
@@ -249,16 +277,22 @@ async fn read_out(
     both: &[&TrackedColumn],
     (offset, limit): (u64, u64),
     found: &mut TableDifference,
+    table: &str,
 ) -> Result<(), SnapshotError> {
-    let table = format!("pg_temp.downhaul_diff_{}", tracked.id);
+    let d = tracked.dialect;
+    let find = if d == Dialect::Postgres { "strpos" } else { "instr" };
+    let sum = |change: &str| {
+        format!("coalesce(sum(CASE WHEN downhaul_change = '{change}' THEN copies ELSE 0 END), 0)")
+    };
     let per_column: String = (0..both.len())
-        .map(|at| format!(", count(*) FILTER (WHERE change = 'U' AND {at} = ANY(changed))"))
+        .map(|at| {
+            format!(
+                ", coalesce(sum(CASE WHEN downhaul_change = 'U' AND {find}(changed, ',{at},') > 0 THEN 1 ELSE 0 END), 0)"
+            )
+        })
         .collect();
     let counts = session
-        .row(&format!(
-            "SELECT coalesce(sum(copies) FILTER (WHERE change = 'I'), 0), coalesce(sum(copies) FILTER (WHERE change = 'U'), 0), \
-             coalesce(sum(copies) FILTER (WHERE change = 'D'), 0){per_column} FROM {table}"
-        ))
+        .row(&format!("SELECT {}, {}, {}{per_column} FROM {table}", sum("I"), sum("U"), sum("D")))
         .await?;
     if let Some(row) = counts {
         found.inserted = row.number(0)?;
@@ -274,8 +308,14 @@ async fn read_out(
     if limit == 0 || found.total() == 0 {
         return Ok(());
     }
-    let key = &tracked.current().key;
-    let keys: String = (0..key.len()).map(|at| format!(", k{at}::text")).collect();
+    let current = tracked.current();
+    let key = &current.key;
+    let keys: String = key
+        .iter()
+        .filter_map(|k| current.column(k))
+        .enumerate()
+        .map(|(at, column)| format!(", {}", text(d, column, &format!("k{at}"))))
+        .collect();
     let values: String = (0..both.len()).map(|at| format!(", o{at}, n{at}")).collect();
     let order: Vec<String> = if key.is_empty() {
         (1..=both.len() * 2 + 3).map(|at| at.to_string()).collect()
@@ -284,45 +324,45 @@ async fn read_out(
     };
     let rows = session
         .rows(&format!(
-            "SELECT change, copies, array_to_string(changed, ','){keys}{values} FROM {table} d ORDER BY {} LIMIT {limit} OFFSET {offset}",
+            "SELECT downhaul_change, copies, changed{keys}{values} FROM {table} AS d ORDER BY {} LIMIT {limit} OFFSET {offset}",
             order.join(", ")
         ))
         .await?;
     for row in &rows {
-        let changed: Vec<usize> = row.text(2).split(',').filter_map(|at| at.parse().ok()).collect();
-        let change = match row.text(0) {
-            "I" => RowChange::Inserted,
-            "D" => RowChange::Deleted,
-            _ => RowChange::Updated,
-        };
-        let mut values = Vec::new();
-        for (at, column) in both.iter().enumerate() {
-            let is_key = key.contains(&column.name);
-            let shown = match change {
-                RowChange::Updated => changed.contains(&at),
-                _ => !is_key,
-            };
-            if shown {
-                let place = 3 + key.len() + at * 2;
-                values.push(ValueChange {
-                    column: column.name.to_string(),
-                    old: row.opt(place).map(str::to_owned),
-                    new: row.opt(place + 1).map(str::to_owned),
-                });
-            }
-        }
-        found.rows.push(RowDifference {
-            change,
-            key: key
-                .iter()
-                .enumerate()
-                .map(|(at, k)| (k.to_string(), row.text(3 + at).to_owned()))
-                .collect(),
-            copies: row.number(1)?,
-            values,
-        });
+        found.rows.push(one(row, key, both)?);
     }
     Ok(())
+}
+
+fn one(row: &Row, key: &[Ident], both: &[&TrackedColumn]) -> Result<RowDifference, SnapshotError> {
+    let changed: Vec<usize> = row.text(2).split(',').filter_map(|at| at.parse().ok()).collect();
+    let change = match row.text(0) {
+        "I" => RowChange::Inserted,
+        "D" => RowChange::Deleted,
+        _ => RowChange::Updated,
+    };
+    let mut values = Vec::new();
+    for (at, column) in both.iter().enumerate() {
+        let shown = match change {
+            RowChange::Updated => changed.contains(&at),
+            _ => !key.contains(&column.name),
+        };
+        if shown {
+            let place = 3 + key.len() + at * 2;
+            values.push(ValueChange {
+                column: column.name.to_string(),
+                old: row.opt(place).map(str::to_owned),
+                new: row.opt(place + 1).map(str::to_owned),
+            });
+        }
+    }
+    let key = key.iter().enumerate();
+    Ok(RowDifference {
+        change,
+        key: key.map(|(at, k)| (k.to_string(), row.text(3 + at).to_owned())).collect(),
+        copies: row.number(1)?,
+        values,
+    })
 }
 
 /// Rows of a table as they were at a mark: the column names, and the rows. Within a transaction.
@@ -332,24 +372,24 @@ pub async fn show(
     mark: &Mark,
     filter: Option<&str>,
     limit: u64,
-) -> Result<(Vec<String>, Vec<downhaul_engine::Row>), SnapshotError> {
+) -> Result<(Vec<String>, Vec<Row>), SnapshotError> {
     if numbered::is(session.dialect()) {
-        return numbered::difference::show(session, name, mark, filter, limit).await;
+        numbered::begin_reading(session).await?;
     }
     let names = std::slice::from_ref(name);
     let (found, _) = tables(session, names, &[mark]).await?;
     let tracked = found
         .first()
         .ok_or_else(|| SnapshotError::CannotTrack(format!("{name} is not tracked")))?;
+    let d = tracked.dialect;
     let past = Past::new(tracked, mark);
     let columns: Vec<String> = past.columns.iter().map(|c| c.name.to_string()).collect();
-    let texts: Vec<String> =
-        past.columns.iter().map(|c| format!("{}::text", D.quote(&c.name))).collect();
+    let texts: Vec<String> = past.columns.iter().map(|c| text(d, c, &d.quote(&c.name))).collect();
     let order = if tracked.has_key() { past.key().join(", ") } else { "1".to_owned() };
-    let filter = filter.map_or_else(|| "true".to_owned(), |filter| format!("(\n{filter}\n)"));
+    let filter = filter.map_or_else(|| "1 = 1".to_owned(), |filter| format!("(\n{filter}\n)"));
     let rows = session
         .rows(&format!(
-            "SELECT {} FROM ({}) downhaul_row WHERE {filter} ORDER BY {order} LIMIT {limit}",
+            "SELECT {} FROM ({}) AS downhaul_row WHERE {filter} ORDER BY {order} LIMIT {limit}",
             texts.join(", "),
             past.rows(mark)
         ))

@@ -69,7 +69,8 @@ impl<'a> Past<'a> {
     /// Quoted key columns.
     #[must_use]
     pub fn key(&self) -> Vec<String> {
-        self.tracked.current().key.iter().map(|k| D.quote(k)).collect()
+        let d = self.tracked.dialect;
+        self.tracked.current().key.iter().map(|k| d.quote(k)).collect()
     }
 
     /// `left.k1 = right.k1 AND …`.

@@ -15,7 +15,7 @@ use super::{differs, install, moment};
 use crate::history::Past;
 use crate::mark::{self, Mark, Origin, Own};
 use crate::merge::OnConflict;
-use crate::restore_to::apply::{Context, Done, conflicts, failed};
+use crate::restore_to::apply::{Context, Done, conflicts, failed, judged};
 use crate::restore_to::plan::{Plan, TablePlan};
 use crate::restore_to::record;
 use crate::stepwise;
@@ -70,19 +70,8 @@ pub(crate) async fn apply(
             "marks `{before_name}` or `{after_name}` are there already"
         )));
     };
+    record::write(session, id, plan, (&before, &after), context).await?;
     let d = session.dialect();
-    let names: Vec<String> = plan.tables.iter().map(|t| d.quote_name(&t.tracked.name)).collect();
-    let names = serde_json::to_string(&names)
-        .map_err(|error| SnapshotError::CannotRestore(error.to_string()))?;
-    moment::record(
-        session,
-        id,
-        (&plan.request.target.name, &names),
-        (&before, &after),
-        context.who,
-        context.undoes,
-    )
-    .await?;
     for table in &plan.tables {
         for what in ["was", "until", "plan", "moving"] {
             drop_temporary(session, &temporary(d, what, table.tracked.id)).await?;
@@ -485,12 +474,5 @@ async fn verify(
         )
     };
     let Some(row) = session.row(&sql).await? else { return Ok(0) };
-    let (wrong, looked_at) = (row.number(0)?, row.number(1)?);
-    if wrong > 0 {
-        return Err(failed(
-            table,
-            format!("{wrong} of {looked_at} rows are not what they should be after the restore"),
-        ));
-    }
-    Ok(looked_at)
+    judged(table, row.number(0)?, row.number(1)?)
 }

@@ -1,64 +1,37 @@
-//! What changed between two marks, or between a mark and now; and tables as they were.
+//! What changed between two marks, or between a mark and now.
 
-use downhaul_engine::{Row, Session};
-use downhaul_syntax::{Ident, ObjectName};
+use downhaul_engine::Session;
 
 use super::plan::{make_plain, read_past, temporary};
-use super::{concat, differs, text};
-use crate::difference::{RowChange, RowDifference, TableDifference, ValueChange};
+use super::{begin_reading, concat, differs, text};
 use crate::history::Past;
 use crate::mark::Mark;
-use crate::restore_to::plan::tables;
 use crate::store::SnapshotError;
 use crate::track::{Tracked, TrackedColumn};
 
-/// Compares one table.
-pub(crate) async fn table(
+/// Makes the temporary table `name` of what differs, as on PostgreSQL.
+pub(crate) async fn compare(
     session: &mut dyn Session,
-    tracked: &Tracked,
+    past: &Past<'_>,
     from: &Mark,
-    to: Option<&Mark>,
-    page: (u64, u64),
-) -> Result<TableDifference, SnapshotError> {
-    let (d, id) = (tracked.dialect, tracked.id);
-    super::begin_reading(session).await?;
-    let past = Past::new(tracked, from);
-    let later = to.map(|mark| (Past::new(tracked, mark), mark));
-    let both: Vec<&TrackedColumn> = past
-        .columns
-        .iter()
-        .copied()
-        .filter(|c| {
-            later.as_ref().is_none_or(|(later, _)| later.columns.iter().any(|l| l.name == c.name))
-        })
-        .collect();
-    let mut incomparable: Vec<String> = past.lost.iter().map(Ident::to_string).collect();
-    incomparable.extend(past.new.iter().map(|c| c.name.to_string()));
-    read_past(session, &temporary(d, "was", id), &past, from).await?;
-    if let Some((later, mark)) = &later {
+    later: Option<&(Past<'_>, &Mark)>,
+    both: &[&TrackedColumn],
+    name: &str,
+) -> Result<(), SnapshotError> {
+    let (d, id) = (past.d(), past.tracked.id);
+    begin_reading(session).await?;
+    read_past(session, &temporary(d, "was", id), past, from).await?;
+    if let Some((later, mark)) = later {
         read_past(session, &temporary(d, "until", id), later, mark).await?;
     }
-    let body = if tracked.has_key() {
-        by_key(&past, &both, later.is_some())
+    let body = if past.tracked.has_key() {
+        by_key(past, both, later.is_some())
     } else {
-        by_content(&past, &both, later.is_some())
+        by_content(past, both, later.is_some())
     };
-    let name = temporary(d, "diff", id);
-    make_plain(session, &name, &body).await?;
-    let mut found = TableDifference {
-        table: tracked.label(),
-        inserted: 0,
-        updated: 0,
-        deleted: 0,
-        columns: Vec::new(),
-        rows: Vec::new(),
-        incomparable,
-    };
-    read_out(session, tracked, &both, page, &mut found).await?;
-    Ok(found)
+    make_plain(session, name, &body).await
 }
 
-/// As of PostgreSQL; `changed` is a text `,0,2,`.
 fn by_key(past: &Past<'_>, both: &[&TrackedColumn], later: bool) -> String {
     let (d, id, key) = (past.d(), past.tracked.id, past.keys());
     let one = &key[0];
@@ -133,131 +106,6 @@ fn by_content(past: &Past<'_>, both: &[&TrackedColumn], later: bool) -> String {
         "SELECT CASE WHEN s.downhaul_net > 0 THEN 'D' ELSE 'I' END AS downhaul_change, abs(s.downhaul_net) AS copies, ',' AS changed{texts} \
          FROM ({source}) AS s WHERE s.downhaul_net <> 0"
     )
-}
-
-async fn read_out(
-    session: &mut dyn Session,
-    tracked: &Tracked,
-    both: &[&TrackedColumn],
-    (offset, limit): (u64, u64),
-    found: &mut TableDifference,
-) -> Result<(), SnapshotError> {
-    let name = temporary(tracked.dialect, "diff", tracked.id);
-    let sum = |change: &str| {
-        format!("coalesce(sum(CASE WHEN downhaul_change = '{change}' THEN copies ELSE 0 END), 0)")
-    };
-    let per_column: String = (0..both.len())
-        .map(|at| {
-            format!(
-                ", coalesce(sum(CASE WHEN downhaul_change = 'U' AND instr(changed, ',{at},') > 0 THEN 1 ELSE 0 END), 0)"
-            )
-        })
-        .collect();
-    let counts = session
-        .row(&format!("SELECT {}, {}, {}{per_column} FROM {name}", sum("I"), sum("U"), sum("D")))
-        .await?;
-    if let Some(row) = counts {
-        found.inserted = row.number(0)?;
-        found.updated = row.number(1)?;
-        found.deleted = row.number(2)?;
-        for (at, column) in both.iter().enumerate() {
-            let rows = row.number(at + 3)?;
-            if rows > 0 {
-                found.columns.push((column.name.to_string(), rows));
-            }
-        }
-    }
-    if limit == 0 || found.total() == 0 {
-        return Ok(());
-    }
-    let key = &tracked.current().key;
-    let current = tracked.current();
-    let keys: String = key
-        .iter()
-        .filter_map(|k| current.column(k))
-        .enumerate()
-        .map(|(at, column)| format!(", {}", text(tracked.dialect, column, &format!("k{at}"))))
-        .collect();
-    let values: String = (0..both.len()).map(|at| format!(", o{at}, n{at}")).collect();
-    let order: Vec<String> = if key.is_empty() {
-        (1..=both.len() * 2 + 3).map(|at| at.to_string()).collect()
-    } else {
-        (0..key.len()).map(|at| format!("d.k{at}")).collect()
-    };
-    let rows = session
-        .rows(&format!(
-            "SELECT downhaul_change, copies, changed{keys}{values} FROM {name} AS d ORDER BY {} LIMIT {limit} OFFSET {offset}",
-            order.join(", ")
-        ))
-        .await?;
-    for row in &rows {
-        found.rows.push(difference(row, key, both)?);
-    }
-    Ok(())
-}
-
-fn difference(
-    row: &Row,
-    key: &[Ident],
-    both: &[&TrackedColumn],
-) -> Result<RowDifference, SnapshotError> {
-    let changed: Vec<usize> = row.text(2).split(',').filter_map(|at| at.parse().ok()).collect();
-    let change = match row.text(0) {
-        "I" => RowChange::Inserted,
-        "D" => RowChange::Deleted,
-        _ => RowChange::Updated,
-    };
-    let mut values = Vec::new();
-    for (at, column) in both.iter().enumerate() {
-        let shown = match change {
-            RowChange::Updated => changed.contains(&at),
-            _ => !key.contains(&column.name),
-        };
-        if shown {
-            let place = 3 + key.len() + at * 2;
-            values.push(ValueChange {
-                column: column.name.to_string(),
-                old: row.opt(place).map(str::to_owned),
-                new: row.opt(place + 1).map(str::to_owned),
-            });
-        }
-    }
-    let key = key.iter().enumerate();
-    Ok(RowDifference {
-        change,
-        key: key.map(|(at, k)| (k.to_string(), row.text(3 + at).to_owned())).collect(),
-        copies: row.number(1)?,
-        values,
-    })
-}
-
-/// Rows of a table as they were at a mark.
-pub(crate) async fn show(
-    session: &mut dyn Session,
-    name: &ObjectName,
-    mark: &Mark,
-    filter: Option<&str>,
-    limit: u64,
-) -> Result<(Vec<String>, Vec<Row>), SnapshotError> {
-    super::begin_reading(session).await?;
-    let (found, _) = tables(session, std::slice::from_ref(name), &[mark]).await?;
-    let tracked = found
-        .first()
-        .ok_or_else(|| SnapshotError::CannotTrack(format!("{name} is not tracked")))?;
-    let past = Past::new(tracked, mark);
-    let columns: Vec<String> = past.columns.iter().map(|c| c.name.to_string()).collect();
-    let texts: Vec<String> =
-        past.columns.iter().map(|c| text(tracked.dialect, c, &past.quoted(c))).collect();
-    let order = if tracked.has_key() { past.keys().join(", ") } else { "1".to_owned() };
-    let filter = filter.map_or_else(|| "1".to_owned(), |filter| format!("(\n{filter}\n)"));
-    let rows = session
-        .rows(&format!(
-            "SELECT {} FROM ({}) AS downhaul_row WHERE {filter} ORDER BY {order} LIMIT {limit}",
-            texts.join(", "),
-            past.numbered_rows(mark)
-        ))
-        .await?;
-    Ok((columns, rows))
 }
 
 /// Statement that makes a view of a table as it was at a mark; and the view's name.

@@ -134,7 +134,7 @@ fn differs(dialect: Dialect, column: &TrackedColumn, left: &str, right: &str) ->
 }
 
 /// A value as people read it.
-fn text(dialect: Dialect, column: &TrackedColumn, value: &str) -> String {
+pub(crate) fn text(dialect: Dialect, column: &TrackedColumn, value: &str) -> String {
     match dialect {
         Dialect::Sqlite => sqlite::text(value),
         _ => mysql::text(column, value),
@@ -150,7 +150,7 @@ fn concat(dialect: Dialect, parts: &[String]) -> String {
 }
 
 /// Begins to read for a person: nobody waits for that. In place of the transaction that was begun.
-async fn begin_reading(session: &mut dyn Session) -> Result<(), SnapshotError> {
+pub(crate) async fn begin_reading(session: &mut dyn Session) -> Result<(), SnapshotError> {
     if session.dialect() != Dialect::Sqlite {
         // A copy of rows locks them in every other isolation.
         session

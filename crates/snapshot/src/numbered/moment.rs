@@ -7,7 +7,6 @@ use downhaul_syntax::Dialect;
 
 use super::{history, now};
 use crate::mark::{Mark, Origin};
-use crate::restore_to::Restoration;
 use crate::store::SnapshotError;
 use crate::track::{self, Tracked};
 
@@ -215,64 +214,4 @@ pub(super) async fn begin_anew(
         ))
         .await?;
     Ok(())
-}
-
-/// Writes down a restore.
-pub(crate) async fn record(
-    session: &mut dyn Session,
-    id: i64,
-    (target, tables): (&str, &str),
-    (before, after): (&Mark, &Mark),
-    who: &str,
-    undoes: Option<i64>,
-) -> Result<(), SnapshotError> {
-    let d = session.dialect();
-    let undone = undoes.map_or_else(|| "NULL".to_owned(), |id| id.to_string());
-    session
-        .execute(&format!(
-            "INSERT INTO downhaul_restoration (id, at, who, target, before_mark, after_mark, tables, undoes) \
-             VALUES ({id}, {}, {}, {}, {}, {}, {}, {undone})",
-            now(d),
-            d.literal(who),
-            d.literal(target),
-            before.id,
-            after.id,
-            d.literal(tables)
-        ))
-        .await?;
-    if let Some(undone) = undoes {
-        session
-            .execute(&format!(
-                "UPDATE downhaul_restoration SET undone_by = {id} WHERE id = {undone}"
-            ))
-            .await?;
-    }
-    Ok(())
-}
-
-/// Every restore, oldest first.
-pub(crate) async fn restorations(
-    session: &mut dyn Session,
-) -> Result<Vec<Restoration>, SnapshotError> {
-    let rows = session
-        .rows(
-            "SELECT r.id, r.at, r.who, r.target, coalesce(b.name, ''), coalesce(a.name, ''), r.tables, r.undone_by \
-             FROM downhaul_restoration r LEFT JOIN downhaul_mark b ON b.id = r.before_mark \
-             LEFT JOIN downhaul_mark a ON a.id = r.after_mark ORDER BY r.id",
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Restoration {
-                id: row.number(0)?,
-                at: row.text(1).to_owned(),
-                who: row.text(2).to_owned(),
-                target: row.text(3).to_owned(),
-                before: row.text(4).to_owned(),
-                after: row.text(5).to_owned(),
-                tables: serde_json::from_str(row.text(6)).unwrap_or_default(),
-                undone_by: row.opt(7).and_then(|id| id.parse().ok()),
-            })
-        })
-        .collect()
 }

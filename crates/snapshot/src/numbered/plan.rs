@@ -7,7 +7,7 @@ use super::{concat, differs, install, mysql, sqlite, text};
 use crate::history::{Past, ancestor};
 use crate::mark::Mark;
 use crate::merge::OnConflict;
-use crate::restore_to::plan::{Plan, Request, TablePlan, tables};
+use crate::restore_to::plan::{Plan, Request, TablePlan, tables, wanted};
 use crate::store::SnapshotError;
 use crate::track::{Tracked, TrackedColumn};
 
@@ -171,27 +171,7 @@ async fn table(
     let past = Past::new(&tracked, &request.target);
     let scope = &request.scope;
     let only_columns = !scope.columns.is_empty();
-    if only_columns && !tracked.has_key() {
-        return Err(SnapshotError::CannotRestore(format!(
-            "{} has no key, so single columns of its rows cannot go back",
-            tracked.label()
-        )));
-    }
-    if let Some(unknown) =
-        scope.columns.iter().find(|name| !past.columns.iter().any(|c| c.name == **name))
-    {
-        return Err(SnapshotError::CannotRestore(format!(
-            "{} has no column {unknown} both at `{}` and now",
-            tracked.label(),
-            request.target.name
-        )));
-    }
-    let wanted: Vec<&TrackedColumn> = past
-        .columns
-        .iter()
-        .copied()
-        .filter(|c| !only_columns || scope.columns.contains(&c.name))
-        .collect();
+    let wanted = wanted(request, &past)?;
     read_past(session, &temporary(d, "was", id), &past, &request.target).await?;
     let known_until = match &request.until {
         None => None,
@@ -215,21 +195,7 @@ async fn table(
     let name = temporary(d, "plan", id);
     let body = if tracked.has_key() { query.keyed() } else { query.keyless() };
     make_temporary(session, &name, &body, &past).await?;
-    let mut found = TablePlan {
-        columns: wanted.into_iter().cloned().collect(),
-        inserts: 0,
-        updates: 0,
-        deletes: 0,
-        conflicts: 0,
-        moves: 0,
-        changed: Vec::new(),
-        examples: Vec::new(),
-        lost: past.lost.clone(),
-        fixed: Vec::new(),
-        rows: 0,
-        digest: String::new(),
-        tracked: tracked.clone(),
-    };
+    let mut found = TablePlan::new(&tracked, &wanted, &past);
     count(session, &mut found, &past).await?;
     Ok(found)
 }
@@ -304,25 +270,6 @@ async fn count(
             ))
             .await?;
         found.examples = rows.iter().map(|row| row.text(0).to_owned()).collect();
-    }
-    Ok(())
-}
-
-/// Fills in the fingerprints of a plan.
-pub(crate) async fn fingerprint(
-    session: &mut dyn Session,
-    plan: &mut Plan,
-) -> Result<(), SnapshotError> {
-    let d = session.dialect();
-    for table in &mut plan.tables {
-        let past = Past::new(&table.tracked, &plan.request.target);
-        let mut columns: Vec<String> = if table.tracked.has_key() {
-            vec!["downhaul_action".into(), "downhaul_conflict".into()]
-        } else {
-            vec!["downhaul_net".into()]
-        };
-        columns.extend(past.columns.iter().map(|c| past.quoted(c)));
-        table.digest = session.digest(&temporary(d, "plan", table.tracked.id), &columns).await?;
     }
     Ok(())
 }

@@ -567,15 +567,21 @@ async fn verify(
             .await?;
         row.map_or(Ok((0, 0)), |row| Ok::<_, SnapshotError>((row.number(0)?, row.number(1)?)))?
     };
-    if wrong > 0 {
-        return Err(failed(
-            table,
-            format!(
-                "{wrong} of {looked_at} rows are not what they should be after the restore: a rule or a policy changed them on the way"
-            ),
-        ));
+    judged(table, wrong, looked_at)
+}
+
+/// What a comparison of the plan with the table came to: how many rows were looked at, or that some
+/// are wrong.
+pub(crate) fn judged(table: &TablePlan, wrong: i64, looked_at: i64) -> Result<i64, SnapshotError> {
+    if wrong == 0 {
+        return Ok(looked_at);
     }
-    Ok(looked_at)
+    Err(failed(
+        table,
+        format!(
+            "{wrong} of {looked_at} rows are not what they should be after the restore: a rule or a policy changed them on the way"
+        ),
+    ))
 }
 
 /// Numbers that are in use again must not be handed out again; they are never moved back.

@@ -8,6 +8,7 @@ use crate::history::Past;
 use crate::mark::{self, Mark};
 use crate::merge::OnConflict;
 use crate::numbered;
+use crate::sql;
 use crate::store::SnapshotError;
 use crate::track::{self, Tracked, TrackedColumn, install};
 
@@ -69,6 +70,25 @@ pub struct TablePlan {
 }
 
 impl TablePlan {
+    /// Nothing is known yet but what comes back.
+    pub(crate) fn new(tracked: &Tracked, columns: &[&TrackedColumn], past: &Past<'_>) -> Self {
+        Self {
+            tracked: tracked.clone(),
+            columns: columns.iter().copied().cloned().collect(),
+            inserts: 0,
+            updates: 0,
+            deletes: 0,
+            conflicts: 0,
+            moves: 0,
+            changed: Vec::new(),
+            examples: Vec::new(),
+            lost: past.lost.clone(),
+            fixed: Vec::new(),
+            rows: 0,
+            digest: String::new(),
+        }
+    }
+
     /// Nothing differs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -273,6 +293,31 @@ async fn fixed_columns(
     Ok(rows.iter().map(|row| Ident::stored(D, row.text(0))).collect())
 }
 
+/// The columns that come back, as the scope says.
+pub(crate) fn wanted<'a>(
+    request: &Request,
+    past: &Past<'a>,
+) -> Result<Vec<&'a TrackedColumn>, SnapshotError> {
+    let columns = &request.scope.columns;
+    if !columns.is_empty() && !past.tracked.has_key() {
+        return Err(SnapshotError::CannotRestore(format!(
+            "{} has no key, so single columns of its rows cannot go back",
+            past.tracked.label()
+        )));
+    }
+    if let Some(unknown) =
+        columns.iter().find(|name| !past.columns.iter().any(|c| c.name == **name))
+    {
+        return Err(SnapshotError::CannotRestore(format!(
+            "{} has no column {unknown} both at `{}` and now",
+            past.tracked.label(),
+            request.target.name
+        )));
+    }
+    let all = past.columns.iter().copied();
+    Ok(all.filter(|c| columns.is_empty() || columns.contains(&c.name)).collect())
+}
+
 async fn table(
     session: &mut dyn Session,
     request: &Request,
@@ -283,27 +328,7 @@ async fn table(
     let scope = &request.scope;
     let key = tracked.current().key.clone();
     let only_columns = !scope.columns.is_empty();
-    if only_columns && key.is_empty() {
-        return Err(SnapshotError::CannotRestore(format!(
-            "{} has no key, so single columns of its rows cannot go back",
-            tracked.label()
-        )));
-    }
-    let wanted: Vec<&TrackedColumn> = past
-        .columns
-        .iter()
-        .copied()
-        .filter(|c| !only_columns || scope.columns.contains(&c.name))
-        .collect();
-    if let Some(unknown) =
-        scope.columns.iter().find(|name| !past.columns.iter().any(|c| c.name == **name))
-    {
-        return Err(SnapshotError::CannotRestore(format!(
-            "{} has no column {unknown} both at `{}` and now",
-            tracked.label(),
-            request.target.name
-        )));
-    }
+    let wanted = wanted(request, &past)?;
     let (was, until) = (statement::was(id), statement::until(id));
     let read = |past: &Past<'_>, mark: &Mark| {
         if key.is_empty() { past.balance(mark) } else { past.touched(mark) }
@@ -350,21 +375,8 @@ async fn table(
         .execute(&format!("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {body}", bare(&name)))
         .await?;
     session.execute(&format!("ANALYZE {name}")).await?;
-    let mut found = TablePlan {
-        columns: wanted.into_iter().cloned().collect(),
-        inserts: 0,
-        updates: 0,
-        deletes: 0,
-        conflicts: 0,
-        moves: 0,
-        changed: Vec::new(),
-        examples: Vec::new(),
-        lost: past.lost.clone(),
-        fixed: fixed_columns(session, &tracked).await?,
-        rows: 0,
-        digest: String::new(),
-        tracked: tracked.clone(),
-    };
+    let mut found = TablePlan::new(&tracked, &wanted, &past);
+    found.fixed = fixed_columns(session, &tracked).await?;
     count(session, &mut found, &past).await?;
     Ok(found)
 }
@@ -446,9 +458,7 @@ async fn count(
 
 /// Fills in the fingerprints of a plan: only where it is compared with another one.
 pub async fn fingerprint(session: &mut dyn Session, plan: &mut Plan) -> Result<(), SnapshotError> {
-    if numbered::is(session.dialect()) {
-        return numbered::plan::fingerprint(session, plan).await;
-    }
+    let d = session.dialect();
     for table in &mut plan.tables {
         let past = Past::new(&table.tracked, &plan.request.target);
         let mut columns: Vec<String> = if table.tracked.has_key() {
@@ -456,8 +466,9 @@ pub async fn fingerprint(session: &mut dyn Session, plan: &mut Plan) -> Result<(
         } else {
             vec!["downhaul_net".into()]
         };
-        columns.extend(past.columns.iter().map(|c| D.quote(&c.name)));
-        table.digest = session.digest(&statement::name(table.tracked.id), &columns).await?;
+        columns.extend(past.columns.iter().map(|c| d.quote(&c.name)));
+        let name = sql::temporary(d, &format!("plan_{}", table.tracked.id));
+        table.digest = session.digest(&name, &columns).await?;
     }
     Ok(())
 }

@@ -1,15 +1,12 @@
 //! What was restored, and the way back from it.
 
 use downhaul_engine::Session;
-use downhaul_syntax::Dialect;
 
 use super::apply::Context;
 use super::plan::Plan;
 use crate::mark::Mark;
 use crate::store::SnapshotError;
-use crate::track;
-
-const D: Dialect = Dialect::Postgres;
+use crate::{numbered, sql, track};
 
 /// A restore that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,38 +34,38 @@ pub(crate) fn mark_name(id: i64, side: &str) -> String {
 }
 
 pub(crate) async fn next(session: &mut dyn Session) -> Result<i64, SnapshotError> {
-    let table = crate::sql::own(session.dialect(), "restoration");
+    let table = sql::own(session.dialect(), "restoration");
     Ok(session.number(&format!("SELECT coalesce(max(id), 0) + 1 FROM {table}")).await?)
 }
 
-pub(super) async fn write(
+/// Writes down a restore.
+pub(crate) async fn write(
     session: &mut dyn Session,
     id: i64,
     plan: &Plan,
     (before, after): (&Mark, &Mark),
     context: &Context<'_>,
 ) -> Result<(), SnapshotError> {
-    let tables: Vec<String> = plan.tables.iter().map(|t| D.quote_name(&t.tracked.name)).collect();
+    let d = session.dialect();
+    let tables: Vec<String> = plan.tables.iter().map(|t| d.quote_name(&t.tracked.name)).collect();
     let tables = serde_json::to_string(&tables)
         .map_err(|error| SnapshotError::CannotRestore(error.to_string()))?;
     let undoes = context.undoes.map_or_else(|| "NULL".to_owned(), |id| id.to_string());
+    let now = if numbered::is(d) { numbered::now(d) } else { "clock_timestamp()" };
+    let own = sql::own(d, "restoration");
     session
         .execute(&format!(
-            "INSERT INTO downhaul.restoration (id, at, who, target, before_mark, after_mark, tables, undoes) \
-             VALUES ({id}, clock_timestamp(), {}, {}, {}, {}, {}, {undoes})",
-            D.literal(context.who),
-            D.literal(&plan.request.target.name),
+            "INSERT INTO {own} (id, at, who, target, before_mark, after_mark, tables, undoes) \
+             VALUES ({id}, {now}, {}, {}, {}, {}, {}, {undoes})",
+            d.literal(context.who),
+            d.literal(&plan.request.target.name),
             before.id,
             after.id,
-            D.literal(&tables)
+            d.literal(&tables)
         ))
         .await?;
     if let Some(undone) = context.undoes {
-        session
-            .execute(&format!(
-                "UPDATE downhaul.restoration SET undone_by = {id} WHERE id = {undone}"
-            ))
-            .await?;
+        session.execute(&format!("UPDATE {own} SET undone_by = {id} WHERE id = {undone}")).await?;
     }
     Ok(())
 }
@@ -78,28 +75,32 @@ pub async fn restorations(session: &mut dyn Session) -> Result<Vec<Restoration>,
     if !track::exists(session).await? {
         return Ok(Vec::new());
     }
-    if crate::numbered::is(session.dialect()) {
-        return crate::numbered::moment::restorations(session).await;
-    }
+    let d = session.dialect();
+    let at = if numbered::is(d) {
+        "r.at"
+    } else {
+        "to_char(r.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+    };
     let rows = session
-        .rows(
-            "SELECT r.id, to_char(r.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), r.who, r.target, \
-               coalesce(b.name, ''), coalesce(a.name, ''), r.tables, r.undone_by \
-             FROM downhaul.restoration r LEFT JOIN downhaul.mark b ON b.id = r.before_mark LEFT JOIN downhaul.mark a ON a.id = r.after_mark ORDER BY r.id",
-        )
+        .rows(&format!(
+            "SELECT r.id, {at}, r.who, r.target, coalesce(b.name, ''), coalesce(a.name, ''), r.tables, r.undone_by \
+             FROM {} r LEFT JOIN {mark} b ON b.id = r.before_mark LEFT JOIN {mark} a ON a.id = r.after_mark ORDER BY r.id",
+            sql::own(d, "restoration"),
+            mark = sql::own(d, "mark"),
+        ))
         .await?;
-    let mut found = Vec::with_capacity(rows.len());
-    for row in &rows {
-        found.push(Restoration {
-            id: row.number(0)?,
-            at: row.text(1).to_owned(),
-            who: row.text(2).to_owned(),
-            target: row.text(3).to_owned(),
-            before: row.text(4).to_owned(),
-            after: row.text(5).to_owned(),
-            tables: serde_json::from_str(row.text(6)).unwrap_or_default(),
-            undone_by: row.opt(7).and_then(|id| id.parse().ok()),
-        });
-    }
-    Ok(found)
+    rows.iter()
+        .map(|row| {
+            Ok(Restoration {
+                id: row.number(0)?,
+                at: row.text(1).to_owned(),
+                who: row.text(2).to_owned(),
+                target: row.text(3).to_owned(),
+                before: row.text(4).to_owned(),
+                after: row.text(5).to_owned(),
+                tables: serde_json::from_str(row.text(6)).unwrap_or_default(),
+                undone_by: row.opt(7).and_then(|id| id.parse().ok()),
+            })
+        })
+        .collect()
 }
