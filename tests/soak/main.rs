@@ -10,7 +10,9 @@
     reason = "a test that cannot set its stage has failed; a long one shows where it is"
 )]
 
+mod accident;
 mod kill;
 mod race;
+mod snapshot;
 mod stage;
 mod traffic;

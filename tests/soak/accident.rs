@@ -1,0 +1,240 @@
+//! What befalls a run: a kill of the program or of its server, a connection that is reset, a full
+//! disk.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use downhaul_kit::fault::{self, Fault};
+use downhaul_kit::{MariaDb, Outcome, Postgres, Program, Proxy, Rng};
+
+use crate::stage::{Engine, Place, expect, program};
+
+/// A server that can be killed.
+enum Server {
+    Postgres(Postgres),
+    MariaDb(MariaDb),
+    None,
+}
+
+impl Server {
+    fn kill(&mut self) {
+        match self {
+            Self::Postgres(server) => server.kill9(),
+            Self::MariaDb(server) => server.kill9(),
+            Self::None => {}
+        }
+    }
+
+    fn restart(&mut self) {
+        match self {
+            Self::Postgres(server) => server.restart(),
+            Self::MariaDb(server) => server.restart(),
+            Self::None => {}
+        }
+    }
+
+    fn port(&self) -> Option<u16> {
+        match self {
+            Self::Postgres(server) => Some(server.port()),
+            Self::MariaDb(server) => Some(server.port()),
+            Self::None => None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accident {
+    /// SIGKILL of the program.
+    Runner,
+    /// SIGKILL of the server.
+    Server,
+    /// The connection is reset after so many bytes, from the client or from the server.
+    Network,
+    /// The file may grow no more (SQLite).
+    Disk,
+}
+
+/// How often each accident met a run that was still going on, what it left, and what it missed.
+#[derive(Default, Debug)]
+pub(crate) struct Tally {
+    runner: u32,
+    server: u32,
+    network: u32,
+    disk: u32,
+    pub(crate) half_done: u32,
+    missed: u32,
+}
+
+impl Tally {
+    pub(crate) fn met(&self) -> u64 {
+        u64::from(self.runner + self.server + self.network + self.disk)
+    }
+}
+
+/// What an undisturbed run takes: time, and bytes from the client and from the server.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Effort {
+    pub(crate) time: Duration,
+    bytes: (u64, u64),
+}
+
+impl Effort {
+    /// How fast the machine is changes with what else it does.
+    pub(crate) fn learn(&mut self, took: Duration) {
+        self.time = (self.time * 3 + took.min(self.time * 2)) / 4;
+    }
+}
+
+/// A server of its own, and all that can befall it and those who use it.
+pub(crate) struct Accidents {
+    pub(crate) engine: Engine,
+    pub(crate) rng: Rng,
+    pub(crate) tally: Tally,
+    /// Kilobytes by which a file may grow at the most when its disk is full.
+    pub(crate) room: usize,
+    server: Server,
+    proxy: Option<(Proxy, Program)>,
+}
+
+impl Accidents {
+    /// With a database of its own.
+    pub(crate) async fn begin(engine: Engine, seed: u64) -> (Self, Place) {
+        let (server, place) = match engine {
+            Engine::Postgres => {
+                let server = Postgres::start();
+                let place = Place::postgres(&server).await;
+                (Server::Postgres(server), place)
+            }
+            Engine::MariaDb => {
+                let server = MariaDb::start();
+                let place = Place::mariadb(&server).await;
+                (Server::MariaDb(server), place)
+            }
+            Engine::Sqlite => (Server::None, Place::sqlite()),
+        };
+        let proxy = server.port().map(|port| {
+            let proxy = Proxy::start(port);
+            let through = program().database(proxy.url(&place.url(), port));
+            (proxy, through)
+        });
+        let rng = Rng::new(seed);
+        (Self { engine, rng, tally: Tally::default(), room: 40, server, proxy }, place)
+    }
+
+    /// The program that goes through the proxy reads these migrations.
+    pub(crate) fn migrations_from(&self, dir: &Path) {
+        if let Some((_, through)) = &self.proxy {
+            through.migrations_from(dir);
+        }
+    }
+
+    /// A run without an accident, and what it takes.
+    pub(crate) fn rehearse(&self, program: &Program, args: &[&str]) -> Effort {
+        let started = Instant::now();
+        let mut bytes = (0, 0);
+        match &self.proxy {
+            Some((proxy, through)) => {
+                proxy.set(Fault::None);
+                through.ok(args);
+                bytes = proxy.passed();
+            }
+            None => {
+                program.ok(args);
+            }
+        }
+        Effort { time: started.elapsed(), bytes }
+    }
+
+    pub(crate) fn draw(&mut self) -> Accident {
+        match (self.engine, self.rng.below(20)) {
+            (Engine::Sqlite, 0..=2) => Accident::Disk,
+            (Engine::Sqlite, _) | (_, 0..=13) => Accident::Runner,
+            (_, 14) => Accident::Server,
+            _ => Accident::Network,
+        }
+    }
+
+    /// A run that the accident meets at a random instant, if it is not over by then.
+    pub(crate) fn happen(
+        &mut self,
+        accident: Accident,
+        (program, file): (&Program, Option<&Path>),
+        args: &[&str],
+        effort: Effort,
+        when: &str,
+    ) {
+        let share = self.rng.below(1000);
+        let delay = effort.time.mul_f64(share as f64 / 1000.0);
+        match accident {
+            Accident::Runner => {
+                let mut child = program.spawn(args);
+                std::thread::sleep(delay);
+                let met = child.try_wait().unwrap().is_none();
+                fault::kill9(child.id());
+                child.wait().unwrap();
+                if met {
+                    self.tally.runner += 1;
+                } else {
+                    self.tally.missed += 1;
+                }
+            }
+            Accident::Server => {
+                let mut child = program.spawn(args);
+                std::thread::sleep(delay);
+                let met = child.try_wait().unwrap().is_none();
+                self.server.kill();
+                let outcome = program.wait(child);
+                self.server.restart();
+                expect(&outcome, &[0, 3], when);
+                if met {
+                    self.tally.server += 1;
+                } else {
+                    self.tally.missed += 1;
+                }
+            }
+            Accident::Network => {
+                let (proxy, through) = self.proxy.as_ref().unwrap();
+                let (client, server) = effort.bytes;
+                let of = |total: u64| total * share as u64 / 1000;
+                proxy.set(if self.rng.one_in(2) {
+                    Fault::CutAfterClientBytes(of(client))
+                } else {
+                    Fault::CutAfterServerBytes(of(server))
+                });
+                let outcome = through.run(args);
+                proxy.set(Fault::None);
+                expect(&outcome, &[0, 3], when);
+                if outcome.code == Some(3) {
+                    self.tally.network += 1;
+                } else {
+                    self.tally.missed += 1;
+                }
+            }
+            Accident::Disk => {
+                let file = file.expect("only the disk of a file is full");
+                let outcome = self.with_a_full_disk(program, file, args);
+                expect(&outcome, &[0, 5], when);
+                if outcome.code == Some(5) {
+                    self.tally.disk += 1;
+                } else {
+                    self.tally.missed += 1;
+                }
+            }
+        }
+    }
+
+    /// The program with a file that may grow by some kilobytes only.
+    fn with_a_full_disk(&mut self, program: &Program, file: &Path, args: &[&str]) -> Outcome {
+        let size = std::fs::metadata(file).unwrap().len() / 1024;
+        let kib = size + self.rng.below(self.room) as u64;
+        let plain = program.command(args);
+        let mut command = Command::new("bash");
+        let script = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$@\"");
+        command.args(["-c", &script, "bash"]).arg(plain.get_program()).args(plain.get_args());
+        command.current_dir(program.dir());
+        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        program.wait(command.spawn().unwrap())
+    }
+}
