@@ -287,6 +287,9 @@ impl From<RunError> for CliError {
                     SnapshotError::HiddenChange { .. } => {
                         "name the tables in the migration: `-- downhaul:protect copy TABLE` keeps their rows, `-- downhaul:protect off TABLE` gives them up"
                     }
+                    SnapshotError::TooWide { .. } => {
+                        "a table that is dropped can be set aside instead (`-- downhaul:protect tombstone TABLE`); `-- downhaul:protect off TABLE` gives up what is destroyed"
+                    }
                     SnapshotError::NoValue { .. } => {
                         "say in the down file what new rows get: ADD COLUMN … NOT NULL DEFAULT …, and run it with --use-edited-down"
                     }

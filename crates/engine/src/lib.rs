@@ -10,6 +10,7 @@
 pub mod blocker;
 pub mod dump;
 pub mod error;
+pub mod exact;
 pub mod live;
 pub mod lock;
 mod mysql;

@@ -147,6 +147,15 @@ pub async fn keep(
                 || loss.retyped.contains(&c.name)
         })
         .collect();
+    // Two columns of a store are ours.
+    let most = sql::most_columns(dialect) - 2;
+    if columns.len() > most {
+        return Err(SnapshotError::TooWide {
+            table: shape.name.to_string(),
+            columns: columns.len(),
+            most,
+        });
+    }
     let rows = match mode {
         KeptMode::Copy | KeptMode::Tombstone => copy(session, shape, &columns, id, "D").await?,
         KeptMode::Columns => copy(session, shape, &columns, id, "U").await?,
@@ -324,13 +333,15 @@ fn capture_postgres(shape: &TableShape, columns: &[&ColumnShape], id: i64) -> Ve
              BEGIN PERFORM set_config('downhaul.stack_{id}', nextval('downhaul.kept_{id}_seq') || ',' || coalesce(current_setting('downhaul.stack_{id}', true), ''), true); RETURN NULL; END $downhaul$"
         ),
         format!(
-            "CREATE FUNCTION downhaul.kept_{id}_end() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $downhaul$ \
-             DECLARE stack text := current_setting('downhaul.stack_{id}', true); number bigint := nullif(split_part(stack, ',', 1), '')::bigint; \
-             BEGIN PERFORM set_config('downhaul.stack_{id}', substr(stack, strpos(stack, ',') + 1), true); \
-             IF TG_OP = 'INSERT' THEN {} ELSIF TG_OP = 'UPDATE' THEN {} ELSE {} END IF; RETURN NULL; END $downhaul$",
-            from("I", "fresh"),
-            from("U", "past"),
-            from("D", "past"),
+            "CREATE FUNCTION downhaul.kept_{id}_end() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS {}",
+            Dialect::dollar_quoted(&format!(
+                " DECLARE stack text := current_setting('downhaul.stack_{id}', true); number bigint := nullif(split_part(stack, ',', 1), '')::bigint; \
+                 BEGIN PERFORM set_config('downhaul.stack_{id}', substr(stack, strpos(stack, ',') + 1), true); \
+                 IF TG_OP = 'INSERT' THEN {} ELSIF TG_OP = 'UPDATE' THEN {} ELSE {} END IF; RETURN NULL; END ",
+                from("I", "fresh"),
+                from("U", "past"),
+                from("D", "past"),
+            )),
         ),
     ];
     for (verb, rows) in [

@@ -1,6 +1,6 @@
 //! The way back: put kept data where it was, and leave what was written since.
 
-use downhaul_engine::{Session, TableShape};
+use downhaul_engine::{Session, TableShape, exact};
 use downhaul_syntax::{Dialect, Ident};
 use serde::{Deserialize, Serialize};
 
@@ -343,7 +343,7 @@ async fn update_by_key(
             &sets,
             (&format!("{store} k"), &join),
             &holds,
-            &format!("k.downhaul_op = 'U' AND ({})", differs.join(" OR ")),
+            &format!("k.downhaul_op = 'U' AND ({})", exact::balanced(&differs, " OR ")),
         ))
         .await?;
     for alter in &identities {
@@ -362,7 +362,7 @@ async fn update_by_key(
             session,
             format!(
                 "SELECT count(*) FROM {store} k JOIN {live} p ON {keys}{holds} WHERE k.downhaul_op = 'U' AND ({})",
-                dangling.join(" OR ")
+                exact::balanced(&dangling, " OR ")
             ),
         )
         .await?;
@@ -435,10 +435,11 @@ fn insert_head(dialect: Dialect, now: &TableShape, columns: &[&crate::KeptColumn
             }
         }
     }
+    // A table of PostgreSQL may have no column at all, and rows nevertheless.
+    let list = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
     format!(
-        "INSERT INTO {} ({}){overriding} SELECT {}",
+        "INSERT INTO {}{list}{overriding} SELECT {}",
         sql::table(dialect, &now.name),
-        names.join(", "),
         values.join(", ")
     )
 }
@@ -474,7 +475,7 @@ async fn insert_by_key(
         format!(
             "SELECT count(*) FROM {store} k JOIN {live} p ON {} WHERE k.downhaul_op = 'D' AND ({})",
             keys_now(dialect, kept, now),
-            if other.is_empty() { "1 = 0".to_owned() } else { other.join(" OR ") }
+            if other.is_empty() { "1 = 0".to_owned() } else { exact::balanced(&other, " OR ") }
         ),
     )
     .await?;
@@ -527,7 +528,7 @@ async fn verify_by_key(
             session,
             format!(
                 "SELECT count(*) FROM {store} k JOIN {live} p ON {join} WHERE k.downhaul_op = 'U' AND ({})",
-                tests.join(" OR ")
+                exact::balanced(&tests, " OR ")
             ),
         )
         .await?;
@@ -556,7 +557,7 @@ async fn verify_by_key(
             session,
             format!(
                 "SELECT count(*) FROM {store} k JOIN {hold} h ON {keys} JOIN {live} p ON {join} WHERE k.downhaul_op = 'U' AND ({})",
-                tests.join(" OR ")
+                exact::balanced(&tests, " OR ")
             ),
         )
         .await?;

@@ -1,6 +1,6 @@
 //! After the migration: reduce what was kept to what was really lost.
 
-use downhaul_engine::{Session, TableShape};
+use downhaul_engine::{Session, TableShape, exact};
 use downhaul_syntax::{Dialect, Ident};
 
 use crate::keep::{Endangered, end_capture, keys_may_change};
@@ -197,8 +197,9 @@ async fn settle_by_key(
         .filter_map(|(i, c)| Some((i, changed(dialect, c)?)))
         .collect();
     let mut any_changed = Vec::new();
-    if !candidates.is_empty() {
-        let tests: Vec<String> = candidates
+    // A joined row of PostgreSQL has 1,664 columns at most: a wide table is asked in parts.
+    for part in candidates.chunks(400) {
+        let tests: Vec<String> = part
             .iter()
             .map(|(_, test)| format!("coalesce(max(CASE WHEN {test} THEN 1 ELSE 0 END), 0)"))
             .collect();
@@ -209,9 +210,9 @@ async fn settle_by_key(
             ))
             .await?;
         if let Some(row) = row {
-            for (at, (index, test)) in candidates.into_iter().enumerate() {
+            for (at, (index, test)) in part.iter().enumerate() {
                 if row.number(at)? == 1 {
-                    any_changed.push((index, test));
+                    any_changed.push((*index, test.clone()));
                 }
             }
         }
@@ -244,6 +245,11 @@ async fn settle_by_key(
         left_columns.push(format!("{value} AS {}", dialect.quote(&name)));
         column.left_as = Some(name);
     }
+    let most = sql::most_columns(dialect).saturating_sub(1 + left_columns.len());
+    if names.len() > most {
+        let table = kept.table.to_string();
+        return Err(SnapshotError::TooWide { table, columns: names.len(), most });
+    }
     // NOT NULL by definition: the row is gone where the joined key is missing.
     let gone = {
         let key = &kept.key[0];
@@ -262,7 +268,7 @@ async fn settle_by_key(
     let body = format!(
         "SELECT {} FROM {past} k LEFT JOIN {live} p ON {join} WHERE {born} AND ({})",
         select.join(", "),
-        wanted.join(" OR ")
+        exact::balanced(&wanted, " OR ")
     );
     if dialect == Dialect::Sqlite {
         // Again columns without types, so that no affinity touches a value.
@@ -310,9 +316,7 @@ pub(crate) fn content(dialect: Dialect, row: &str, columns: &[(Ident, String)]) 
                 .collect();
             format!("MD5(CONCAT_WS(',', {}))", texts.join(", "))
         }
-        Dialect::Sqlite => {
-            values.iter().map(|v| format!("quote({v})")).collect::<Vec<_>>().join(" || ',' || ")
-        }
+        Dialect::Sqlite => exact::row(&values),
     }
 }
 
@@ -386,15 +390,16 @@ pub(crate) async fn settle_keyless(
         ))
         .await?;
     if gone > 0 && new > 0 {
-        let names: Vec<String> = before.iter().map(|(name, _)| dialect.quote(name)).collect();
+        let names: Vec<String> =
+            before.iter().map(|(name, _)| format!(", {}", dialect.quote(name))).collect();
         let values: Vec<String> =
-            now.iter().map(|(name, _)| format!("r.{}", dialect.quote(name))).collect();
+            now.iter().map(|(name, _)| format!(", r.{}", dialect.quote(name))).collect();
         session
             .execute(&format!(
-                "INSERT INTO {store} (downhaul_op, {}) SELECT 'L', {} FROM {live} r WHERE r.{row_id} IN \
+                "INSERT INTO {store} (downhaul_op{}) SELECT 'L'{} FROM {live} r WHERE r.{row_id} IN \
                    (SELECT p.id FROM {} p LEFT JOIN {past} k ON k.content = p.content AND k.copy = p.copy WHERE k.content IS NULL)",
-                names.join(", "),
-                values.join(", "),
+                names.concat(),
+                values.concat(),
                 // The `past` of the join reads rows marked `D` and `U` only: `L` is written by this
                 // very statement.
                 with_id(&live, &now)

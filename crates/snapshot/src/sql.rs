@@ -1,6 +1,6 @@
 //! Small pieces of SQL that differ between the engines.
 
-use downhaul_engine::ColumnShape;
+use downhaul_engine::{ColumnShape, exact};
 use downhaul_syntax::{Dialect, Ident, ObjectName};
 
 /// Types of PostgreSQL whose `=` means "the same bytes", so that values can be compared as they
@@ -19,12 +19,21 @@ const EXACT_TYPES: &[&str] = &[
     "timestamp with time zone",
 ];
 
+/// Columns that a table can have: PostgreSQL manual, appendix K; MariaDB, InnoDB limitations; SQLite,
+/// limits.html §2.
+pub fn most_columns(dialect: Dialect) -> usize {
+    match dialect {
+        Dialect::Postgres => 1600,
+        Dialect::Mysql | Dialect::MariaDb => 1017,
+        Dialect::Sqlite => 2000,
+    }
+}
+
 /// A value such that two are equal exactly when not a byte differs.
 #[must_use]
 pub fn exact(dialect: Dialect, value: &str, ty: &str) -> String {
     match dialect {
-        // quote() tells apart storage classes too, and no collation makes two texts equal.
-        Dialect::Sqlite => format!("quote({value})"),
+        Dialect::Sqlite => exact::value(value),
         Dialect::Mysql | Dialect::MariaDb => exact_mysql(value, ty),
         _ if EXACT_TYPES.contains(&ty) => value.to_owned(),
         _ => format!("({value})::text COLLATE \"C\""),

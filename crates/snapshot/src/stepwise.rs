@@ -186,6 +186,12 @@ pub async fn create_store(
 ) -> Result<(), SnapshotError> {
     let dialect = session.dialect();
     let store = store(session, kept);
+    let twice = kind == GroupKind::Rows;
+    let most = (sql::most_columns(dialect) - 2) / if twice { 2 } else { 1 };
+    if kept.columns.len() > most {
+        let (table, columns) = (kept.table.to_string(), kept.columns.len());
+        return Err(SnapshotError::TooWide { table, columns, most });
+    }
     // What lies under a number that the journal does not know is what a killed run left.
     session.execute(&format!("DROP TABLE IF EXISTS {store}")).await?;
     let mut parts = vec![

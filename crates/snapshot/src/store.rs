@@ -28,6 +28,16 @@ pub enum SnapshotError {
         /// Names of what is gone.
         what: String,
     },
+    /// A copy of its rows takes more columns than the server lets a table have.
+    #[error("{table} has {columns} columns, and what it would lose can be kept of up to {most}")]
+    TooWide {
+        /// Table.
+        table: String,
+        /// Columns to keep.
+        columns: usize,
+        /// Columns that a store has room for.
+        most: usize,
+    },
     /// Rows were changed or deleted behind the text of the statements.
     #[error(
         "the migration changed or deleted {what} through a function, trigger, rule or view that Downhaul could not foresee, so there is no copy of them"

@@ -11,7 +11,7 @@ use sqlx::sqlite::{Sqlite as Driver, SqliteConnectOptions, SqliteConnection, Sql
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Decode, Row as _, ValueRef};
 
 use crate::session::{LockBudget, Row, ServerInfo, Session};
-use crate::{EngineError, SchemaDump, TableShape, TableSize, Target};
+use crate::{EngineError, SchemaDump, TableShape, TableSize, Target, exact};
 
 /// A session on a SQLite file.
 pub(crate) struct Sqlite {
@@ -79,9 +79,10 @@ fn text_row(row: &SqliteRow) -> Result<Row, EngineError> {
         values.push(if raw.is_null() {
             None
         } else {
-            let text = <String as Decode<'_, Driver>>::decode(raw)
+            // A text may hold any bytes; what is no UTF-8 is only ever shown, never written back.
+            let bytes = <&[u8] as Decode<'_, Driver>>::decode(raw)
                 .map_err(|e| EngineError::Protocol(e.to_string()))?;
-            Some(text)
+            Some(String::from_utf8_lossy(bytes).into_owned())
         });
     }
     Ok(Row(values))
@@ -219,12 +220,7 @@ impl Session for Sqlite {
     }
 
     async fn digest(&mut self, table: &str, columns: &[String]) -> Result<String, EngineError> {
-        let row = if columns.is_empty() {
-            "''".to_owned()
-        } else {
-            columns.iter().map(|c| format!("quote({c})")).collect::<Vec<_>>().join(" || ',' || ")
-        };
-        let sql = format!("SELECT {row} FROM {table}");
+        let sql = format!("SELECT {} FROM {table}", exact::row(columns));
         let (mut count, mut sum) = (0_u64, 0_u128);
         let mut rows = sqlx::raw_sql(AssertSqlSafe(sql.as_str())).fetch(&mut self.connection);
         while let Some(row) = rows.try_next().await.map_err(|e| EngineError::running(&sql, e))? {

@@ -2,7 +2,7 @@
 
 use downhaul_engine::Session;
 
-use super::plan::{make_plain, read_past, temporary};
+use super::plan::{make_shown, read_past, temporary};
 use super::{begin_reading, concat, differs, text};
 use crate::history::Past;
 use crate::mark::Mark;
@@ -29,7 +29,9 @@ pub(crate) async fn compare(
     } else {
         by_content(past, both, later.is_some())
     };
-    make_plain(session, name, &body).await
+    let texts: Vec<String> =
+        (0..both.len()).flat_map(|at| [format!("o{at}"), format!("n{at}")]).collect();
+    make_shown(session, name, &body, &texts).await
 }
 
 fn by_key(past: &Past<'_>, both: &[&TrackedColumn], later: bool) -> String {

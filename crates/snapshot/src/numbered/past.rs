@@ -1,5 +1,6 @@
 //! What tables were at a mark, as queries over their history. Pure.
 
+use downhaul_engine::exact;
 use downhaul_syntax::Dialect;
 
 use super::{history, mysql};
@@ -93,18 +94,9 @@ impl Past<'_> {
         if self.d() != Dialect::Sqlite {
             return mysql::content(&self.columns, row);
         }
-        let parts: Vec<String> = self
-            .columns
-            .iter()
-            .map(|c| {
-                let value = format!("{row}.{}", self.quoted(c));
-                // quote() ends a text at its first NUL.
-                format!(
-                    "CASE typeof({value}) WHEN 'text' THEN 't' || hex({value}) WHEN 'blob' THEN 'b' || hex({value}) ELSE quote({value}) END"
-                )
-            })
-            .collect();
-        format!("({})", parts.join(" || ',' || "))
+        let values: Vec<String> =
+            self.columns.iter().map(|c| format!("{row}.{}", self.quoted(c))).collect();
+        format!("({})", exact::row(&values))
     }
 
     /// As [`Past::balance`].

@@ -41,8 +41,31 @@ pub(super) async fn make_temporary(
     let current = past.tracked.current();
     let index =
         if keyed { mysql::index(current, &current.key) } else { "KEY (downhaul_content)".into() };
-    let index = if index.is_empty() { index } else { format!("({index}) ") };
-    session.execute(&format!("CREATE TEMPORARY TABLE {name} {index}AS {query}")).await?;
+    // With the types of the live table: what a CASE or a UNION chooses from may come out as another.
+    let mut parts: Vec<String> =
+        past.columns.iter().map(|c| format!("{} {} NULL", past.quoted(c), c.ty)).collect();
+    parts.extend((!index.is_empty()).then_some(index));
+    let parts = if parts.is_empty() { String::new() } else { format!("({}) ", parts.join(", ")) };
+    session.execute(&format!("CREATE TEMPORARY TABLE {name} {parts}AS {query}")).await?;
+    Ok(())
+}
+
+/// A temporary table of what people are shown; `texts` are columns of any length, which MariaDB
+/// takes to be shorter than they may be: those of a bit value, a double, an ENUM.
+pub(super) async fn make_shown(
+    session: &mut dyn Session,
+    name: &str,
+    query: &str,
+    texts: &[String],
+) -> Result<(), SnapshotError> {
+    if session.dialect() == Dialect::Sqlite || texts.is_empty() {
+        return make_plain(session, name, query).await;
+    }
+    drop_temporary(session, name).await?;
+    let texts: Vec<String> =
+        texts.iter().map(|text| format!("{text} longtext CHARACTER SET utf8mb4")).collect();
+    let sql = format!("CREATE TEMPORARY TABLE {name} ({}) AS {query}", texts.join(", "));
+    session.execute(&sql).await?;
     Ok(())
 }
 

@@ -76,8 +76,10 @@ pub fn functions(tracked: &Tracked) -> Vec<String> {
     let mut functions = Vec::new();
     let mut function = |name: &str, settings: &str, declare: &str, body: &str| {
         functions.push(format!(
-            "CREATE OR REPLACE FUNCTION downhaul.log_{id}_{name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER{settings} AS $downhaul$\n\
-             #variable_conflict use_variable\n{declare}BEGIN {body} RETURN NULL; END $downhaul$"
+            "CREATE OR REPLACE FUNCTION downhaul.log_{id}_{name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER{settings} AS {}",
+            Dialect::dollar_quoted(&format!(
+                "\n#variable_conflict use_variable\n{declare}BEGIN {body} RETURN NULL; END "
+            ))
         ));
     };
     let insert =
@@ -166,12 +168,12 @@ pub fn functions(tracked: &Tracked) -> Vec<String> {
     }
     // A transaction with an old snapshot would copy what it sees and remove what it does not.
     let (names, values) = values(version, "t", false);
-    let copy = format!(
+    let [names, values] = [names, values].map(|list| list.replace('%', "%%"));
+    let copy = D.literal(&format!(
         "INSERT INTO {table} (downhaul_pos, downhaul_xid, downhaul_op{names}) \
-         SELECT $1, {xid}, ''{}''{} FROM ONLY %s t",
+         SELECT $1, {xid}, '{}'{values} FROM ONLY %s t",
         Event::Truncated.letter(),
-        values.replace('\'', "''"),
-    );
+    ));
     let path = " SET search_path = pg_catalog, pg_temp SET row_security = off";
     function(
         "t",
@@ -182,7 +184,7 @@ pub fn functions(tracked: &Tracked) -> Vec<String> {
              RAISE EXCEPTION 'TRUNCATE of a tracked table needs READ COMMITTED' USING \
              HINT = 'this transaction does not see all rows that it would remove, so they could not be kept: SET TRANSACTION ISOLATION LEVEL READ COMMITTED, or DELETE instead', \
              ERRCODE = 'invalid_transaction_state'; END IF; \
-             EXECUTE pg_catalog.format('{copy}', TG_RELID::pg_catalog.regclass) USING {pos};"
+             EXECUTE pg_catalog.format({copy}, TG_RELID::pg_catalog.regclass) USING {pos};"
         ),
     );
     functions

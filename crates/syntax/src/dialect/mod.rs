@@ -150,6 +150,16 @@ impl Dialect {
         }
     }
 
+    /// A body of PostgreSQL's in dollar quotes, with a tag that does not occur in it.
+    #[must_use]
+    pub fn dollar_quoted(body: &str) -> String {
+        let mut tag = String::from("downhaul");
+        while body.contains(&format!("${tag}")) {
+            tag.push('_');
+        }
+        format!("${tag}${body}${tag}$")
+    }
+
     /// The name as users type it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
