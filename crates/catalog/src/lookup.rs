@@ -91,6 +91,8 @@ pub(crate) struct Lookup {
     /// What one statement drops at once: its targets do not stand in each other's way, and one
     /// that went with another is not missing.
     pub(crate) together: Vec<ObjectName>,
+    /// The statement is an `ALTER TABLE ONLY`: children stay as they are.
+    pub(crate) only: bool,
     /// `SET LOCAL search_path` holds, and this is the path to return to.
     pub(crate) local_path: Option<Vec<Ident>>,
 }

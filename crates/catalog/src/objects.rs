@@ -23,18 +23,21 @@ type Chunk<K, V> = Vec<(Arc<K>, Arc<V>)>;
 pub struct Objects<K, V> {
     /// None is empty; keys ascend within and across chunks.
     chunks: Arc<Vec<Arc<Chunk<K, V>>>>,
+    /// For each chunk a key that is above all keys before it and above none of its own; for the
+    /// first chunk any. So a search does not touch every chunk that it passes.
+    lows: Arc<Vec<Arc<K>>>,
     len: usize,
 }
 
 impl<K, V> Clone for Objects<K, V> {
     fn clone(&self) -> Self {
-        Self { chunks: Arc::clone(&self.chunks), len: self.len }
+        Self { chunks: Arc::clone(&self.chunks), lows: Arc::clone(&self.lows), len: self.len }
     }
 }
 
 impl<K, V> Default for Objects<K, V> {
     fn default() -> Self {
-        Self { chunks: Arc::new(Vec::new()), len: 0 }
+        Self { chunks: Arc::new(Vec::new()), lows: Arc::new(Vec::new()), len: 0 }
     }
 }
 
@@ -110,9 +113,7 @@ impl<K: Ord, V> Objects<K, V> {
     where
         K: Borrow<Q>,
     {
-        let behind = self
-            .chunks
-            .partition_point(|chunk| chunk.first().is_some_and(|(k, _)| (**k).borrow() <= key));
+        let behind = self.lows.partition_point(|low| (**low).borrow() <= key);
         let at = behind.saturating_sub(1);
         let place = match self.chunks.get(at) {
             Some(chunk) => chunk.binary_search_by(|(k, _)| (**k).borrow().cmp(key)),
@@ -181,8 +182,10 @@ impl<K: Ord, V> Objects<K, V> {
     {
         let (at, place) = self.find(&key);
         let chunks = Arc::make_mut(&mut self.chunks);
+        let key = Arc::new(key);
         if chunks.is_empty() {
             chunks.push(Arc::new(Vec::with_capacity(WIDTH)));
+            Arc::make_mut(&mut self.lows).push(Arc::clone(&key));
         }
         let chunk = Arc::make_mut(&mut chunks[at]);
         match place {
@@ -191,10 +194,12 @@ impl<K: Ord, V> Objects<K, V> {
                 Some(Arc::unwrap_or_clone(old))
             }
             Err(place) => {
-                chunk.insert(place, (Arc::new(key), Arc::new(value)));
+                chunk.insert(place, (key, Arc::new(value)));
                 self.len += 1;
                 if chunk.len() > WIDTH {
                     let upper = chunk.split_off(WIDTH / 2);
+                    let low = Arc::clone(&upper[0].0);
+                    Arc::make_mut(&mut self.lows).insert(at + 1, low);
                     chunks.insert(at + 1, Arc::new(upper));
                 }
                 None
@@ -215,6 +220,7 @@ impl<K: Ord, V> Objects<K, V> {
         let (_, value) = chunk.remove(place);
         if chunk.is_empty() {
             chunks.remove(at);
+            Arc::make_mut(&mut self.lows).remove(at);
         }
         self.len -= 1;
         Some(Arc::unwrap_or_clone(value))
@@ -241,7 +247,7 @@ impl<K: Ord, V> Objects<K, V> {
             return;
         }
         let mut kept = 0;
-        let chunks = self
+        let chunks: Vec<Arc<Chunk<K, V>>> = self
             .chunks
             .iter()
             .map(|chunk| {
@@ -253,6 +259,7 @@ impl<K: Ord, V> Objects<K, V> {
             })
             .filter(|chunk| !chunk.is_empty())
             .collect();
+        self.lows = Arc::new(chunks.iter().map(|chunk| Arc::clone(&chunk[0].0)).collect());
         self.chunks = Arc::new(chunks);
         self.len = kept;
     }

@@ -16,6 +16,9 @@ use serde::{Deserializer, Serializer};
 /// Parts of a chunk at most.
 const WIDTH: usize = 64;
 
+/// Chunks of fewer parts are searched as they are: most tables have no more.
+const MARKED: usize = 12;
+
 /// What a list can be searched by.
 pub trait Part: Clone {
     /// Its name.
@@ -50,15 +53,27 @@ struct Chunk<T> {
 struct Marks {
     names: Filter,
     columns: Filter,
+    /// Parts that went and are still in the sets.
+    gone: usize,
 }
 
-/// A Bloom filter of one hash: 64 names among 1,024 bits.
-#[derive(Clone, Copy, Default)]
-struct Filter([u64; 16]);
+/// A Bloom filter of two hashes: 64 names among 2,048 bits, so that of 300 chunks about one is
+/// searched in vain.
+#[derive(Clone, Copy)]
+struct Filter([u64; 32]);
+
+/// Two bits of a filter, each by its word and its place in it.
+type Place = [(usize, u64); 2];
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self([0; 32])
+    }
+}
 
 impl Filter {
-    /// The word and the bit of a name.
-    fn place(name: &Ident) -> (usize, u64) {
+    /// The bits of a name.
+    fn place(name: &Ident) -> Place {
         // FNV-1a without case: short names, no enemy.
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         for byte in name.key().bytes() {
@@ -66,16 +81,17 @@ impl Filter {
                 (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x0000_0100_0000_01b3);
         }
         hash ^= hash >> 32;
-        ((hash as usize >> 6) & 15, 1 << (hash & 63))
+        [hash, hash >> 11].map(|hash| ((hash as usize >> 6) & 31, 1 << (hash & 63)))
     }
 
     fn add(&mut self, name: &Ident) {
-        let (word, bit) = Self::place(name);
-        self.0[word] |= bit;
+        for (word, bit) in Self::place(name) {
+            self.0[word] |= bit;
+        }
     }
 
-    fn has(&self, (word, bit): (usize, u64)) -> bool {
-        self.0[word] & bit != 0
+    fn has(&self, place: &Place) -> bool {
+        place.iter().all(|(word, bit)| self.0[*word] & bit != 0)
     }
 }
 
@@ -97,6 +113,16 @@ impl<T: Part> Chunk<T> {
             self.parts.iter().for_each(|part| marks.add(&**part));
             marks
         })
+    }
+
+    /// Whether a part of a name may be here.
+    fn may_be_named(&self, place: &Place) -> bool {
+        self.parts.len() < MARKED || self.marks().names.has(place)
+    }
+
+    /// Whether a part that reads a column may be here.
+    fn may_read(&self, place: &Place) -> bool {
+        self.parts.len() < MARKED || self.marks().columns.has(place)
     }
 }
 
@@ -268,7 +294,7 @@ impl<T: Part> Parts<T> {
         let place = Filter::place(column);
         self.chunks
             .iter()
-            .filter(move |chunk| chunk.marks().columns.has(place))
+            .filter(move |chunk| chunk.may_read(&place))
             .flat_map(|chunk| chunk.parts.iter())
             .map(|part| &**part)
             .filter(move |part| part.reads(column))
@@ -279,7 +305,7 @@ impl<T: Part> Parts<T> {
         let place = Filter::place(name);
         self.chunks
             .iter()
-            .filter(move |chunk| chunk.marks().names.has(place))
+            .filter(move |chunk| chunk.may_be_named(&place))
             .flat_map(|chunk| chunk.parts.iter())
             .map(|part| &**part)
             .filter(move |part| {
@@ -293,7 +319,7 @@ impl<T: Part> Parts<T> {
         let place = Filter::place(name);
         self.chunks
             .iter()
-            .filter(move |chunk| chunk.marks().names.has(place))
+            .filter(move |chunk| chunk.may_be_named(&place))
             .flat_map(|chunk| chunk.parts.iter())
             .map(|part| &**part)
             .filter(move |part| part.name() == Some(name))
@@ -302,7 +328,7 @@ impl<T: Part> Parts<T> {
     fn find_place(&self, name: &Ident) -> Option<(usize, usize)> {
         let place = Filter::place(name);
         self.chunks.iter().enumerate().find_map(|(number, chunk)| {
-            if !chunk.marks().names.has(place) {
+            if !chunk.may_be_named(&place) {
                 return None;
             }
             let at = chunk.parts.iter().position(|part| part.name() == Some(name))?;
@@ -352,8 +378,14 @@ impl<T: Part> Parts<T> {
         let (number, at) = self.place(at)?;
         let chunks = Arc::make_mut(&mut self.chunks);
         let chunk = Arc::make_mut(&mut chunks[number]);
-        chunk.marks.take();
         let part = chunk.parts.remove(at);
+        // The sets may hold too much, within reason.
+        if let Some(marks) = chunk.marks.get_mut() {
+            marks.gone += 1;
+            if marks.gone > WIDTH / 4 {
+                chunk.marks.take();
+            }
+        }
         if chunk.parts.is_empty() {
             chunks.remove(number);
         }
@@ -375,17 +407,14 @@ impl<T: Part> Parts<T> {
     /// Takes out the parts that read a column and do not pass.
     pub fn retain_reading(&mut self, column: &Ident, mut keep: impl FnMut(&T) -> bool) {
         let place = Filter::place(column);
-        self.retain_where(
-            |chunk| chunk.marks().columns.has(place),
-            |part| !part.reads(column) || keep(part),
-        );
+        self.retain_where(|chunk| chunk.may_read(&place), |part| !part.reads(column) || keep(part));
     }
 
     /// Takes out the parts of a name that do not pass.
     pub fn retain_named(&mut self, name: &Ident, mut keep: impl FnMut(&T) -> bool) {
         let place = Filter::place(name);
         self.retain_where(
-            |chunk| chunk.marks().names.has(place),
+            |chunk| chunk.may_be_named(&place),
             |part| part.name() != Some(name) || keep(part),
         );
     }
@@ -422,11 +451,7 @@ impl<T: Part> Parts<T> {
     /// Changes the parts that read a column.
     pub fn change_reading(&mut self, column: &Ident, mut change: impl FnMut(&mut T)) {
         let place = Filter::place(column);
-        self.change_in(
-            |chunk| chunk.marks().columns.has(place),
-            |part| part.reads(column),
-            &mut change,
-        );
+        self.change_in(|chunk| chunk.may_read(&place), |part| part.reads(column), &mut change);
     }
 
     /// Changes the parts of a name that `wanted` picks.
@@ -438,7 +463,7 @@ impl<T: Part> Parts<T> {
     ) {
         let place = Filter::place(name);
         self.change_in(
-            |chunk| chunk.marks().names.has(place),
+            |chunk| chunk.may_be_named(&place),
             |part| part.name() == Some(name) && wanted(part),
             &mut change,
         );

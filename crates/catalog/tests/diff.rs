@@ -207,3 +207,23 @@ fn one_statement_drops_its_targets_together() {
     let lost = lines(Dialect::Postgres, base, "DROP VIEW v, w CASCADE", "");
     assert_eq!(lost.len(), 2, "{lost:?}");
 }
+
+#[test]
+fn alter_table_only_leaves_the_children_as_they_are() {
+    let base =
+        "CREATE TABLE parent (id int, a int, b int, c int CONSTRAINT positive CHECK (c > 0));
+        CREATE TABLE heir () INHERITS (parent);";
+    // Run on PostgreSQL 15: the heir keeps column and constraint, and gets neither default nor NOT NULL.
+    let ups = [
+        "ALTER TABLE ONLY parent DROP COLUMN a",
+        "ALTER TABLE IF EXISTS ONLY parent ALTER b SET DEFAULT 5",
+        "ALTER TABLE ONLY parent ALTER b SET NOT NULL",
+        "ALTER TABLE ONLY parent DROP CONSTRAINT positive",
+    ];
+    for up in ups {
+        let all = lines(Dialect::Postgres, base, up, "SELECT 1");
+        assert!(!all.is_empty() && all.iter().all(|line| !line.contains("heir")), "{up}: {all:?}");
+        let all = lines(Dialect::Postgres, base, &up.replace("ONLY ", ""), "SELECT 1");
+        assert!(all.iter().any(|line| line.contains("heir")), "{up}: {all:?}");
+    }
+}

@@ -38,8 +38,7 @@ pub(crate) fn replay<'a>(
         if matches!(statement.statement.parsed, Parsed::Unparsed(_)) {
             catalog.uncertain = true;
         }
-        catalog.begin_statement(changes);
-        for clause in catalog.statement_order(changes) {
+        for clause in catalog.begin_statement(changes, &statement.statement.text) {
             for index in statement.items.clone() {
                 let item = &down.items[index];
                 if item.clause != clause {

@@ -218,13 +218,13 @@ impl Run<'_> {
             |source: &'_ SourceText| source.transactional.unwrap_or(migration.transactional);
         let up = match (&migration.up, &up_script) {
             (Some(source), Some(script)) => {
-                Some(MigrationFacts::new(&source.path, &source.text, script, facts_of(source)))
+                Some(MigrationFacts::new(source, script, facts_of(source)))
             }
             _ => None,
         };
         let down = match (&migration.down, &down_script) {
             (Some(source), Some(script)) => {
-                Some(MigrationFacts::new(&source.path, &source.text, script, facts_of(source)))
+                Some(MigrationFacts::new(source, script, facts_of(source)))
             }
             _ => None,
         };
@@ -365,8 +365,7 @@ impl Run<'_> {
                 self.catalog.uncertain = true;
             }
             let mut whole = Effects::none();
-            self.catalog.begin_statement(changes);
-            for clause in self.catalog.statement_order(changes) {
+            for clause in self.catalog.begin_statement(changes, &statement.statement.text) {
                 let broken: Vec<&Broken> = broken
                     .iter()
                     .filter(|b| b.statement == statement.index && b.clause == clause)
@@ -403,7 +402,8 @@ impl Run<'_> {
                         }
                     }
                     // Rules of their own say these.
-                    let in_block = statement.in_block || item.nested;
+                    let sent_whole = facts.sent_whole_by.is_some() && !self.options.restore_points;
+                    let in_block = statement.in_block || item.nested || sent_whole;
                     mine.fails.extend(effects::refused::by_circumstance(
                         item.change,
                         &scene,

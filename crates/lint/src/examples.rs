@@ -79,7 +79,7 @@ fn options(info: &str, rule: &Rule) -> LintOptions {
     for word in info.split_whitespace().skip(2) {
         match word {
             "no-restore-points" => options.restore_points = false,
-            "edited" | "duplicate" => {}
+            "edited" | "duplicate" | "sent-whole" => {}
             "no-lock-budget" => options.lock_budget = false,
             "one-deployment" => options.one_deployment = true,
             query if query.starts_with("queries=") => options.queries.push(crate::KnownQuery::new(
@@ -99,6 +99,9 @@ fn run(rule: &Rule, info: &str, text: &str) -> LintReport {
     let says = |word: &str| info.split_whitespace().any(|w| w == word);
     if let Some(last) = series.last_mut() {
         last.edited = says("edited");
+        if let Some(up) = last.up.as_mut().filter(|_| says("sent-whole")) {
+            up.sent_whole_by = Some("sqlx".to_owned());
+        }
     }
     if says("duplicate") {
         let mut twin = series.last().cloned().expect("never empty");

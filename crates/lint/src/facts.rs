@@ -8,7 +8,7 @@ use downhaul_syntax::{
     Change, DirectiveKind, Ident, LineIndex, ObjectName, Query, Script, Span, Statement,
 };
 
-use crate::input::TransactionMode;
+use crate::input::{SourceText, TransactionMode};
 
 /// Phase that a migration declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,15 +75,13 @@ pub(crate) struct MigrationFacts<'a> {
     /// The runner wraps this file in a transaction.
     pub(crate) wrapped: bool,
     pub(crate) rebuilds: Vec<Rebuild>,
+    /// The runner that sends these several statements as one string.
+    pub(crate) sent_whole_by: Option<&'a str>,
 }
 
 impl<'a> MigrationFacts<'a> {
-    pub(crate) fn new(
-        path: &'a str,
-        source: &'a str,
-        script: &'a Script,
-        mode: TransactionMode,
-    ) -> Self {
+    pub(crate) fn new(text: &'a SourceText, script: &'a Script, mode: TransactionMode) -> Self {
+        let (path, source) = (text.path.as_str(), text.text.as_str());
         let lines = LineIndex::new(source);
         let no_transaction =
             script.directives.iter().any(|d| d.kind == DirectiveKind::NoTransaction);
@@ -147,7 +145,19 @@ impl<'a> MigrationFacts<'a> {
             }
         }
         let rebuilds = find_rebuilds(&items);
-        Self { path, source, script, lines, statements, items, phase, wrapped, rebuilds }
+        let sent_whole_by = text.sent_whole_by.as_deref().filter(|_| statements.len() > 1);
+        Self {
+            path,
+            source,
+            script,
+            lines,
+            statements,
+            items,
+            phase,
+            wrapped,
+            rebuilds,
+            sent_whole_by,
+        }
     }
 
     /// Changes that are not nested in a `DO` block.

@@ -19,13 +19,16 @@ pub struct SourceText {
     pub text: String,
     /// Overrides [`MigrationInput::transactional`] for this direction.
     pub transactional: Option<TransactionMode>,
+    /// A runner that sends the whole text as one string, by its name: PostgreSQL takes several
+    /// statements of one string for a transaction block (manual §55.2.2.1).
+    pub sent_whole_by: Option<String>,
 }
 
 impl SourceText {
     /// A text and its path.
     #[must_use]
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { path: path.into(), text: text.into(), transactional: None }
+        Self { path: path.into(), text: text.into(), transactional: None, sent_whole_by: None }
     }
 }
 

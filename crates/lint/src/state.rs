@@ -304,6 +304,14 @@ impl<'a> State<'a> {
         known.any(|(_, r)| self.existed(r.origin))
     }
 
+    /// A routine of this name.
+    pub(crate) fn routine(&self, name: &ObjectName) -> Option<&'a downhaul_syntax::RoutineDef> {
+        let name = self.catalog.normalize(name);
+        let from = downhaul_catalog::RoutineKey { name: name.clone(), args: Vec::new() };
+        let mut known = self.catalog.routines.range(from..).take_while(|(k, _)| k.name == name);
+        known.next().map(|(_, routine)| &routine.def)
+    }
+
     /// Body of a routine of this name.
     pub(crate) fn routine_body(&self, name: &ObjectName) -> Option<&'a str> {
         let name = self.catalog.normalize(name);

@@ -86,7 +86,8 @@ impl Catalog {
         for (at, statement) in script.statements.iter().enumerate() {
             match &statement.parsed {
                 Parsed::Changes(changes) => {
-                    for (index, problem) in self.apply_statement(changes, origin) {
+                    let order = self.begin_statement(changes, &statement.text);
+                    for (index, problem) in self.in_order(changes, order, origin) {
                         out.push((at, index, problem));
                     }
                 }
@@ -99,9 +100,18 @@ impl Catalog {
     /// Applies the changes of one statement. PostgreSQL runs the actions of one `ALTER TABLE` in
     /// passes (drops first, then types, columns, constraints), whatever their order in the text.
     pub fn apply_statement(&mut self, changes: &[Change], origin: Origin) -> Vec<(usize, Problem)> {
+        let order = self.begin_statement(changes, "");
+        self.in_order(changes, order, origin)
+    }
+
+    fn in_order(
+        &mut self,
+        changes: &[Change],
+        order: Vec<usize>,
+        origin: Origin,
+    ) -> Vec<(usize, Problem)> {
         let mut out = Vec::new();
-        self.begin_statement(changes);
-        for index in self.statement_order(changes) {
+        for index in order {
             out.extend(self.apply(&changes[index], origin).into_iter().map(|p| (index, p)));
         }
         self.end_statement();
@@ -132,15 +142,19 @@ impl Catalog {
     }
 
     /// Says that the changes of a statement follow, for those who apply them one by one: what
-    /// [`Self::apply_statement`] does before the first.
-    pub fn begin_statement(&mut self, changes: &[Change]) {
+    /// [`Self::apply_statement`] does before the first. Returns the order to apply them in.
+    #[must_use]
+    pub fn begin_statement(&mut self, changes: &[Change], text: &str) -> Vec<usize> {
         self.lookup.together.clear();
+        self.lookup.only = self.dialect == Dialect::Postgres && alters_only(text);
         self.drop_together(changes);
+        self.statement_order(changes)
     }
 
     /// Says that all changes of a statement were applied.
     pub fn end_statement(&mut self) {
         self.lookup.together.clear();
+        self.lookup.only = false;
     }
 
     /// Notes what `DROP … a, b` drops at once (PostgreSQL, `performMultipleDeletions`).
@@ -172,6 +186,17 @@ impl Catalog {
             self.lookup.foreign_key_checks_off = false;
         }
     }
+}
+
+/// Whether the text is an `ALTER TABLE [IF EXISTS] ONLY`.
+fn alters_only(text: &str) -> bool {
+    let mut words = text.split_ascii_whitespace();
+    let mut is = |word: &str| words.next().is_some_and(|w| w.eq_ignore_ascii_case(word));
+    is("ALTER")
+        && is("TABLE")
+        && words
+            .find(|w| !w.eq_ignore_ascii_case("if") && !w.eq_ignore_ascii_case("exists"))
+            .is_some_and(|w| w.eq_ignore_ascii_case("only"))
 }
 
 /// The pass in which PostgreSQL runs an action of `ALTER TABLE` (tablecmds.c, `AlterTablePass`).

@@ -299,7 +299,11 @@ impl Applier<'_> {
     }
 
     /// Tables that inherit from this one or are partitions of it.
+    /// None where the statement leaves them alone.
     pub(super) fn children(&self, name: &ObjectName) -> Vec<ObjectName> {
+        if self.catalog.lookup.only {
+            return Vec::new();
+        }
         let is_child = |child: &&ObjectName| {
             self.catalog.tables.get(*child).is_some_and(|t| {
                 t.inherits.contains(name)

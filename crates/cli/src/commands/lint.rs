@@ -97,13 +97,16 @@ pub fn run(global: &Global, args: &LintArgs, ui: &Ui) -> Result<Code, CliError> 
     };
     publish(&document, args, ui)?;
     let fail_on = args.fail_on.or(config.lint.fail_on).unwrap_or_default();
-    Ok(if !selection.problems.is_empty() {
+    let code = if !selection.problems.is_empty() {
         Code::Usage
     } else if findings.iter().any(|finding| fails(finding, fail_on)) {
         Code::Findings
     } else {
         Code::Clean
-    })
+    };
+    // The program ends here: taking all of this apart piece by piece would be lost time.
+    std::mem::forget((selection, findings, report, files));
+    Ok(code)
 }
 
 fn fails(finding: &Finding, fail_on: FailOn) -> bool {
@@ -359,6 +362,12 @@ impl<'a> Work<'a> {
                 .iter()
                 .rposition(|(m, _)| !m.repeatable && of(m.up.as_ref()) != Some(Change::New))
         });
+        let sent_whole_by = group
+            .layout
+            .filter(|layout| layout.sends_whole())
+            .filter(|_| self.config.lint.runner != Some(Runner::Downhaul))
+            .map(LayoutId::as_str);
+        let text_of = |file: &mut SourceFile| source_text(file, sent_whole_by);
         let gaps = gaps(group);
         let elsewhere: Vec<(Version, String)> = changes.map_or_else(Vec::new, |changes| {
             let came = changes.elsewhere.iter();
@@ -393,8 +402,8 @@ impl<'a> Work<'a> {
                     path: first.map_or_else(|| path.clone(), |file| shown(&file.path)),
                     version: migration.version.to_string(),
                     name: migration.name.clone(),
-                    up: migration.up.as_mut().map(source_text),
-                    down: migration.down.as_mut().map(source_text),
+                    up: migration.up.as_mut().map(&text_of),
+                    down: migration.down.as_mut().map(&text_of),
                     transactional: TransactionMode::Wrapped,
                     judged: *wanted && touched,
                     repeatable: migration.repeatable,
@@ -497,10 +506,11 @@ fn version_below(home: &Path, file: &Path) -> Option<Version> {
 }
 
 /// Takes the text of a file.
-fn source_text(file: &mut SourceFile) -> SourceText {
+fn source_text(file: &mut SourceFile, sent_whole_by: Option<&str>) -> SourceText {
     // A statement that only its tool could write out: the schema behind it is not known.
     let sql = if file.program { "{{program}}".to_owned() } else { std::mem::take(&mut file.text) };
     let mut text = SourceText::new(shown(&file.path), sql);
+    text.sent_whole_by = sent_whole_by.map(str::to_owned);
     text.transactional = Some(match file.transaction {
         downhaul_plan::TransactionMode::Wrapped => TransactionMode::Wrapped,
         downhaul_plan::TransactionMode::None => TransactionMode::None,

@@ -94,7 +94,9 @@ pub(crate) fn cascaded(dropped: &[Dropped], table: &ObjectName, of: &[Ident]) ->
 
 /// The table has a reference already that refuses all that the new one refuses.
 pub(crate) fn is_in_force(table: &Table, new: &ConstraintDef) -> bool {
-    table.constraints.iter().any(|c| as_strict(&c.kind, &new.kind))
+    let ConstraintKind::ForeignKey { columns, .. } = &new.kind else { return false };
+    let Some(first) = columns.first() else { return false };
+    table.constraints.reading(first).any(|c| as_strict(&c.kind, &new.kind))
 }
 
 /// Two references of which the new one refuses no row that the old one let in, and no change of a

@@ -325,8 +325,7 @@ impl QueryIndex {
         for (at, statement) in script.statements.iter().enumerate() {
             let changes = statement.changes();
             let before = state.clone();
-            state.begin_statement(changes);
-            for clause in state.statement_order(changes) {
+            for clause in state.begin_statement(changes, &statement.text) {
                 state.apply(&changes[clause], Origin::Series(migration));
                 let reached = self.touched(&before, &state);
                 for query in suspects.iter().filter(|q| reached.contains(q)) {

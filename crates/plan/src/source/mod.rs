@@ -126,6 +126,32 @@ impl LayoutId {
     }
 }
 
+impl LayoutId {
+    /// Whether the layout's own runner sends a file as one string also where no transaction is
+    /// asked for. PostgreSQL makes a transaction block of the statements in it.
+    #[must_use]
+    pub fn sends_whole(self) -> bool {
+        match self {
+            // `execute_many`, `Exec`, `batch_execute`, `query(text)` of the whole body.
+            Self::Sqlx
+            | Self::Dbmate
+            | Self::Diesel
+            | Self::Graphile
+            | Self::GolangMigrate
+            | Self::Prisma => true,
+            Self::Plain
+            | Self::Refinery
+            | Self::Goose
+            | Self::Flyway
+            | Self::Liquibase
+            | Self::Sqitch
+            | Self::Atlas
+            | Self::NodePgMigrate
+            | Self::SqlMigrate => false,
+        }
+    }
+}
+
 impl fmt::Display for LayoutId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -29,8 +29,9 @@ impl Layout for Sqlx {
         let own = |file: &str| {
             simple(file) || listing.text(file).is_ok_and(|text| text.starts_with(NO_TRANSACTION))
         };
-        let own = own(first) || numbered.any(own);
-        if own && above(&listing.root, "Cargo.toml", &["sqlx"]) { 20 } else { 0 }
+        // The files are read only where it matters.
+        let used = above(&listing.root, "Cargo.toml", &["sqlx"]);
+        if used && (own(first) || numbered.any(own)) { 20 } else { 0 }
     }
 
     fn read(&self, listing: &Listing) -> Result<Vec<SourceMigration>, Problems> {
