@@ -90,6 +90,9 @@ pub(crate) const PROJECTS: &[Project] = &[
     project("openmeterio+openmeter", "tools/migrate/migrations", Engine::Postgres),
     project("rust-lang+crates.io", "migrations", Engine::Postgres),
     project("LemmyNet+lemmy", "migrations", Engine::Postgres),
+    // Fetched after the analyzer was finished: nothing was mended by these before they were counted.
+    project("ente-io+ente", "server/migrations", Engine::Postgres),
+    project("target+goalert", "migrate/migrations", Engine::Postgres),
 ];
 
 /// A pair; the down is empty where there is none.
@@ -111,11 +114,15 @@ impl Project {
             let number: String = digits.chars().take_while(char::is_ascii_digit).collect();
             let key = (number.parse().unwrap_or(0), name.clone());
             let text = fs::read_to_string(&path).unwrap();
+            if direction == "both" && !text.contains("-- +migrate Up") {
+                continue;
+            }
             let pair =
                 found.entry(key).or_insert_with(|| Pair { name, up: String::new(), down: None });
             match direction {
                 "up" => pair.up = text,
-                _ => pair.down = Some(text),
+                "down" => pair.down = Some(text),
+                _ => (pair.up, pair.down) = cut(&text),
             }
         }
         found.into_values().filter(|pair| !pair.up.trim().is_empty()).collect()
@@ -127,6 +134,11 @@ impl Project {
         let mut of_all = Vec::new();
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            let stem = name.strip_suffix(".sql");
+            if let Some(stem) = stem.filter(|s| !s.ends_with(".up") && !s.ends_with(".down")) {
+                found.push((stem.to_owned(), "both", path.clone()));
+                continue;
+            }
             for direction in ["up", "down"] {
                 let inner = path.join(format!("{direction}.sql"));
                 if inner.is_file() {
@@ -154,4 +166,25 @@ impl Project {
         }
         found
     }
+}
+
+/// The two directions of a file of sql-migrate: `-- +migrate Up`, `-- +migrate Down`, perhaps with
+/// `notransaction` behind it.
+fn cut(text: &str) -> (String, Option<String>) {
+    let (mut up, mut down) = (String::new(), None);
+    let mut in_down = false;
+    for line in text.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let alone = match words.as_slice() {
+            ["--", "+migrate", "Up" | "Down", rest @ ..] => {
+                in_down = words[2] == "Down";
+                rest.contains(&"notransaction")
+            }
+            _ => false,
+        };
+        let half = if in_down { down.get_or_insert_with(String::new) } else { &mut up };
+        half.push_str(if alone { "-- downhaul:no-transaction" } else { line });
+        half.push('\n');
+    }
+    (up, down)
 }

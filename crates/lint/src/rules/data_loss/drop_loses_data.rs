@@ -72,7 +72,9 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         .collect();
     let draft = Draft::new(format!("{verb} it loses all values of {}", names.join(", ")));
     Some(if cx.protected(&first.table) {
-        draft.severity(Severity::Info).help("Downhaul keeps them before it runs this migration")
+        draft
+            .severity(Severity::Info)
+            .help("`downhaul up` keeps them first; another tool would not (`runner = \"other\"`)")
     } else {
         draft.help("let Downhaul keep a restore point, or copy the values to another place first")
     })

@@ -73,7 +73,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             }
             (table, "old values are overwritten")
         }
-        Change::Delete { table, rows: RowFilter::Where(_), .. } => (table, "the rows are gone"),
+        Change::Delete { table, rows: RowFilter::Where(_), .. } => (table, "rows are deleted"),
         _ => return None,
     };
     if !cx.in_use(table) {
@@ -88,7 +88,9 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         );
     }
     Some(if cx.protected(table) {
-        draft.severity(Severity::Info).help("Downhaul keeps them before it runs this migration")
+        draft
+            .severity(Severity::Info)
+            .help("`downhaul up` keeps them first; another tool would not (`runner = \"other\"`)")
     } else {
         draft.help("let Downhaul keep a restore point, or copy them to another place first")
     })

@@ -67,10 +67,11 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             message.push_str(&format!(", and with them all rows of {}", more.join(", ")));
         }
     }
-    Some(
-        Draft::new(message)
-            .help("delete in batches what may go; name every table instead of CASCADE"),
-    )
+    Some(Draft::new(message).help(if *cascade {
+        "delete in batches what may go; name every table instead of CASCADE"
+    } else {
+        "delete in batches what may go"
+    }))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! DS07.
 
 use downhaul_catalog::{Index, Table};
-use downhaul_syntax::{Change, ConstraintDef, ConstraintKind, Ident};
+use downhaul_syntax::{Change, ConstraintDef, ConstraintKind, Dialect, Ident};
 
 use crate::context::MigrationContext;
 use crate::finding::Draft;
@@ -72,12 +72,21 @@ fn check(cx: &MigrationContext<'_>) -> Vec<Draft> {
             if small || covered(known, columns) {
                 continue;
             }
-            let names = columns.iter().map(Ident::as_str).collect::<Vec<_>>().join(", ");
+            let dialect = cx.after.dialect();
+            let names = columns.iter().map(Ident::as_str).collect::<Vec<_>>().join("`, `");
+            let quoted: Vec<String> = columns.iter().map(|c| dialect.quote_if_needed(c)).collect();
+            let on_line = dialect == Dialect::Postgres && cx.after.populated(table);
+            let index = format!(
+                "CREATE INDEX {}ON {} ({})",
+                if on_line { "CONCURRENTLY " } else { "" },
+                dialect.quote_name_if_needed(table),
+                quoted.join(", ")
+            );
             out.push(
                 Draft::new(format!(
-                    "no index on `{table}` begins with {names}: each delete in `{to}` reads all of it"
+                    "no index on `{table}` begins with `{names}`: each delete in `{to}` reads all of it"
                 ))
-                .help(format!("CREATE INDEX ON {table} ({names})"))
+                .help(index)
                 .at(if constraint.span.is_empty() { item.span } else { constraint.span }),
             );
         }

@@ -72,6 +72,6 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         ))
         .severity(cx.brief_lock())
         .once()
-        .help("one table a migration")
+        .help("change one table in each migration")
     })
 }

@@ -1,7 +1,7 @@
 //! LK14.
 
-use downhaul_syntax::Change;
 use downhaul_syntax::change::RowFilter;
+use downhaul_syntax::{Change, ConstraintKind, ObjectName};
 
 use crate::Severity;
 use crate::effects::Blocks;
@@ -74,6 +74,14 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             (format!("copying rows of {}", cx.describe(first)), true)
         }
         Change::Insert { .. } | Change::Update { .. } | Change::Delete { .. } => return None,
+        // With no row that refers, PostgreSQL does not read the referenced table (run on 15).
+        Change::AddConstraint { table, constraint, .. }
+            if matches!(constraint.kind, ConstraintKind::ForeignKey { .. })
+                && !cx.in_use(table)
+                && !cx.earlier().any(|i| fills(i.change, table)) =>
+        {
+            return None;
+        }
         _ => {
             let long = [&cx.effects.rewrites, &cx.effects.builds_indexes, &cx.effects.scans];
             let table =
@@ -89,11 +97,22 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         }
     };
     let draft = Draft::new(format!(
-        "{what} while line {} holds {} on `{}`: nobody reads or writes it until this is done",
+        "{what} while line {} holds {} on `{}`, which nobody can read or write until this is done",
         held.line, held.mode, held.table
     ))
     .help("put it in a migration of its own");
     Some(if sure { draft } else { draft.severity(Severity::Warning) }.once())
+}
+
+fn fills(change: &Change, table: &ObjectName) -> bool {
+    match change {
+        Change::Insert { table: into, .. }
+        | Change::Merge { table: into, .. }
+        | Change::CopyFrom { table: into, .. } => into.name == table.name,
+        Change::CreateTable { def, .. } => def.as_query.is_some() && def.name.name == table.name,
+        Change::Call { .. } | Change::DynamicUnknown { .. } => true,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -134,6 +153,29 @@ CREATE TABLE t (a int);
 ALTER TABLE t ADD b int;
 UPDATE t SET b = 1;"#,
                     false,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE customers (id bigint PRIMARY KEY);
+CREATE TABLE orders (id bigint PRIMARY KEY);
+-- up
+ALTER TABLE orders ADD COLUMN a int;
+CREATE TABLE lines (id bigint PRIMARY KEY, customer bigint);
+ALTER TABLE lines ADD FOREIGN KEY (customer) REFERENCES customers (id);"#,
+                    false,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE customers (id bigint PRIMARY KEY);
+CREATE TABLE orders (id bigint PRIMARY KEY);
+-- up
+ALTER TABLE orders ADD COLUMN a int;
+CREATE TABLE lines (id bigint PRIMARY KEY, customer bigint);
+INSERT INTO lines VALUES (1, 1);
+ALTER TABLE lines ADD FOREIGN KEY (customer) REFERENCES customers (id);"#,
+                    true,
                 ),
             ],
         );

@@ -71,7 +71,7 @@ fn check(cx: &MigrationContext<'_>) -> Vec<Draft> {
         .in_down()
         .at(statement.statement.span);
     vec![if cx.after.options.restore_points {
-        draft.help("Downhaul keeps it before it runs this down")
+        draft.help("`downhaul down` keeps it first; another tool would not")
     } else {
         draft
             .severity(Severity::Warning)
