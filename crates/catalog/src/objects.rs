@@ -8,6 +8,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use serde::de::Deserialize;
 use serde::ser::Serialize;
@@ -16,6 +17,9 @@ use serde::{Deserializer, Serializer};
 /// Entries of a chunk at most. Two levels of this width hold 100,000 objects with 3,000 pointers
 /// to copy.
 const WIDTH: usize = 64;
+
+/// A chunk and a place in it as one number: more than a chunk ever holds.
+const LAST: usize = 2 * WIDTH;
 
 type Chunk<K, V> = Vec<(Arc<K>, Arc<V>)>;
 
@@ -27,17 +31,29 @@ pub struct Objects<K, V> {
     /// first chunk any. So a search does not touch every chunk that it passes.
     lows: Arc<Vec<Arc<K>>>,
     len: usize,
+    /// Where the last key was found: most are asked for several times in a row. Any number will do.
+    last: AtomicUsize,
 }
 
 impl<K, V> Clone for Objects<K, V> {
     fn clone(&self) -> Self {
-        Self { chunks: Arc::clone(&self.chunks), lows: Arc::clone(&self.lows), len: self.len }
+        Self {
+            chunks: Arc::clone(&self.chunks),
+            lows: Arc::clone(&self.lows),
+            len: self.len,
+            last: AtomicUsize::new(self.last.load(Relaxed)),
+        }
     }
 }
 
 impl<K, V> Default for Objects<K, V> {
     fn default() -> Self {
-        Self { chunks: Arc::new(Vec::new()), lows: Arc::new(Vec::new()), len: 0 }
+        Self {
+            chunks: Arc::new(Vec::new()),
+            lows: Arc::new(Vec::new()),
+            len: 0,
+            last: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -113,12 +129,22 @@ impl<K: Ord, V> Objects<K, V> {
     where
         K: Borrow<Q>,
     {
+        let last = self.last.load(Relaxed);
+        let (chunk, at) = (last / LAST, last % LAST);
+        if let Some((k, _)) = self.chunks.get(chunk).and_then(|chunk| chunk.get(at))
+            && (**k).borrow() == key
+        {
+            return (chunk, Ok(at));
+        }
         let behind = self.lows.partition_point(|low| (**low).borrow() <= key);
         let at = behind.saturating_sub(1);
         let place = match self.chunks.get(at) {
             Some(chunk) => chunk.binary_search_by(|(k, _)| (**k).borrow().cmp(key)),
             None => Err(0),
         };
+        if let Ok(found) = place {
+            self.last.store(at * LAST + found, Relaxed);
+        }
         (at, place)
     }
 
