@@ -771,3 +771,61 @@ fn what_has_no_way_back_is_named() {
     );
     assert_eq!(folder.run(&["generate-down", "migrations/0009_none.up.sql"]).code, 2);
 }
+
+/// What pre-commit does with a hook whose `language` is told and whose files are not passed: it runs
+/// the words of `entry` in the root of the repository.
+#[test]
+fn the_hooks_for_pre_commit_run() {
+    let hooks = Path::new(env!("CARGO_MANIFEST_DIR")).join(".pre-commit-hooks.yaml");
+    let hooks = fs::read_to_string(hooks).unwrap();
+    let values = |key: &str| -> Vec<String> {
+        let lines = hooks.lines().map(|line| line.trim_start_matches(['-', ' ']));
+        lines.filter_map(|line| line.strip_prefix(key)).map(|v| v.trim().to_owned()).collect()
+    };
+    assert_eq!(values("id:"), ["downhaul-lint", "downhaul-lint-changed"]);
+    assert_eq!(values("pass_filenames:"), ["false", "false"]);
+    let shop = Folder::shop();
+    shop.git(&["init", "--quiet", "--initial-branch=main"]);
+    shop.git(&["add", "."]);
+    shop.git(&["commit", "--quiet", "--message=one"]);
+    shop.git(&["checkout", "--quiet", "-b", "feature"]);
+    // The first judges the whole series, the second what is new: nothing, and then a mistake.
+    for (staged, codes) in [(None, [1, 0]), (Some("TRUNCATE orders;\n"), [1, 1])] {
+        if let Some(text) = staged {
+            shop.write("migrations/0003_a.up.sql", text);
+            shop.git(&["add", "."]);
+        }
+        for (entry, code) in values("entry:").iter().zip(codes) {
+            let words: Vec<&str> = entry.split_whitespace().collect();
+            assert_eq!(words[0], "downhaul");
+            let outcome = shop.run(&words[1..]);
+            assert_eq!(outcome.code, code, "{entry}: {}{}", outcome.stdout, outcome.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_its_tool_sends_as_one_string_is_no_place_for_concurrently() {
+    let index =
+        "-- no-transaction\nSET lock_timeout = 0;\nCREATE INDEX CONCURRENTLY i ON orders (note);\n";
+    let folder = Folder::new(&[
+        ("Cargo.toml", "[dependencies]\nsqlx = \"0.9\"\n"),
+        ("migrations/1_orders.sql", CREATE),
+        ("migrations/2_index.sql", index),
+    ]);
+    let said = |args: &[&str]| folder.findings(args).into_iter().find(|f| f.starts_with("TX01"));
+    assert_eq!(said(&[]).as_deref(), Some("TX01 migrations/2_index.sql:3"));
+    assert_eq!(
+        folder.run(&["lint", "--allow", "TX09"]).code,
+        0,
+        "a warning: it may be ours to run"
+    );
+    folder.write("downhaul.toml", "[lint]\nrunner = \"other\"\n");
+    assert_eq!(folder.run(&["lint", "--allow", "TX09"]).code, 1);
+    folder.write("downhaul.toml", "[lint]\nrunner = \"downhaul\"\n");
+    assert_eq!(said(&[]), None);
+    // A single statement is no transaction block.
+    folder.write("downhaul.toml", "[lint]\nrunner = \"other\"\n");
+    folder.write("migrations/2_index.sql", index.replace("SET lock_timeout = 0;\n", ""));
+    assert_eq!(said(&[]), None);
+}

@@ -81,7 +81,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if asked.blocks >= crate::Blocks::Writes && !needs.exclusive && long {
         return Some(
             Draft::new(format!(
-                "{what} needs {} on {version}: writes to {name} wait until every row is done",
+                "version {version} can {what} only with {}: writes to {name} wait until every row is done",
                 asked.mode
             ))
             .help("use gh-ost or pt-online-schema-change, or add a new column, backfill it and switch"),
@@ -89,7 +89,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     }
     needs.rebuilds.then(|| {
         Draft::new(format!(
-            "{what} writes {name} anew (ALGORITHM={}): writes go on, replicas fall behind for as long",
+            "to {what}, the server writes {name} anew (ALGORITHM={}): writes go on, replicas fall behind for as long",
             needs.algorithm.as_str()
         ))
         .help("use an online schema change tool where replicas matter")
