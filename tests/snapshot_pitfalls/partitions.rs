@@ -15,8 +15,9 @@ const TREE: &str = "CREATE TABLE ev (id int, d int, v text, PRIMARY KEY (id, d))
 /// What the history says that a table was at a mark, by plain SQL.
 async fn as_of(stage: &mut Stage, table: &str, mark: &str) -> Vec<String> {
     let out = stage.program.ok(&["snapshot", "show", table, "--as-of", mark, "--view"]);
-    let view = out.stdout.split('`').find(|word| word.starts_with("downhaul.\"")).unwrap();
-    let rows = stage.db.rows(&format!("SELECT t::text FROM {view} t ORDER BY 1")).await;
+    let name = out.stdout.split('"').nth(1).unwrap();
+    let rows =
+        stage.db.rows(&format!("SELECT t::text FROM downhaul.\"{name}\" t ORDER BY 1")).await;
     rows.into_iter().map(|row| row[0].clone().unwrap()).collect()
 }
 
@@ -85,7 +86,7 @@ async fn partitions_that_go_by_hand_are_told() {
         stage.db.run(by_hand).await;
         check(
             &stage.program.run(&["snapshot", "status"]),
-            Code::Findings,
+            Code::Drift,
             &["a partition was detached or dropped by hand"],
         );
         check(

@@ -25,8 +25,8 @@ const WORK: &str = "UPDATE big SET grp = grp + 1, n = n + 0.0 WHERE id % 10 <> 0
      INSERT INTO big (grp, code, mood) SELECT 1, 'new' || g, 'b' FROM generate_series(1, 500) g; DELETE FROM touched";
 
 /// What hangs on the table.
-const HANGS: &str = "SELECT pg_get_indexdef(indexrelid) || indisvalid || coalesce(obj_description(indexrelid), '') FROM pg_index WHERE indrelid = 'big'::regclass \
-     UNION ALL SELECT pg_get_triggerdef(oid) || tgenabled FROM pg_trigger WHERE tgrelid = 'big'::regclass AND tgname <> 'RI' \
+const HANGS: &str = "SELECT pg_get_indexdef(indexrelid) || indisvalid::text || coalesce(obj_description(indexrelid), '') FROM pg_index WHERE indrelid = 'big'::regclass \
+     UNION ALL SELECT pg_get_triggerdef(oid) || tgenabled::text FROM pg_trigger WHERE tgrelid = 'big'::regclass \
      UNION ALL SELECT concat(relacl, relrowsecurity, obj_description(oid), oid) FROM pg_class WHERE oid = 'big'::regclass \
      UNION ALL SELECT polname::text FROM pg_policy UNION ALL SELECT count(*)::text FROM seen UNION ALL SELECT count(*)::text FROM touched ORDER BY 1";
 
@@ -79,7 +79,7 @@ async fn who_would_find_a_table_empty_keeps_it_from_being_written_anew() {
          CREATE TABLE ruled (id int PRIMARY KEY, v int); CREATE RULE r AS ON INSERT TO ruled WHERE NEW.id < 0 DO INSTEAD NOTHING; \
          CREATE TABLE bag (v int); \
          INSERT INTO p SELECT g, 0 FROM generate_series(1, 9) g; INSERT INTO c SELECT id, id FROM p; INSERT INTO pub SELECT * FROM p; \
-         INSERT INTO free SELECT * FROM p; INSERT INTO ruled SELECT * FROM p; INSERT INTO bag SELECT 0 FROM p; CREATE PUBLICATION some FOR TABLE pub",
+         INSERT INTO free SELECT * FROM p; INSERT INTO ruled SELECT * FROM p; INSERT INTO bag SELECT 0 FROM p; CREATE PUBLICATION pubs FOR TABLE pub",
     )
     .await;
     stage.track("auto");

@@ -51,6 +51,11 @@ fn masks(columns: usize) -> Vec<String> {
     (0..columns.div_ceil(MASK).max(1)).map(|n| format!("downhaul_changed_{n}")).collect()
 }
 
+/// Columns of a plan over so many columns that tell what kind a row is of.
+pub(super) fn kinds(columns: usize) -> String {
+    format!("downhaul_action, downhaul_conflict, downhaul_moves, {}", masks(columns).join(", "))
+}
+
 /// A test that the column at this place changes.
 pub(super) fn changes(at: usize) -> String {
     format!("downhaul_changed_{} & {}::bigint <> 0", at / MASK, 1_i64 << (at % MASK))

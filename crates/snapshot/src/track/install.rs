@@ -214,7 +214,7 @@ async fn leaves(
 
 /// Makes the functions and triggers of the current version, in place of those that are there.
 async fn install(session: &mut dyn Session, tracked: &mut Tracked) -> Result<(), SnapshotError> {
-    remove_triggers(session, tracked.relation).await?;
+    remove_triggers(session, tracked.id).await?;
     for function in postgres::function_names(tracked.id) {
         session.execute(&format!("DROP FUNCTION IF EXISTS {function}")).await?;
     }
@@ -246,15 +246,16 @@ async fn install(session: &mut dyn Session, tracked: &mut Tracked) -> Result<(),
     Ok(())
 }
 
-/// Takes our triggers off a table and its partitions.
-async fn remove_triggers(session: &mut dyn Session, relation: i64) -> Result<(), SnapshotError> {
+/// Takes the triggers of a tracked table away, wherever they are: a partition that was detached has
+/// some still.
+async fn remove_triggers(session: &mut dyn Session, id: i64) -> Result<(), SnapshotError> {
     let found = session
         .rows(&format!(
             "SELECT pg_catalog.format('%I', t.tgname), pg_catalog.format('%I.%I', n.nspname, c.relname) \
              FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid \
-             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             WHERE (t.tgrelid = {relation} OR t.tgrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree({relation}))) \
-               AND t.tgparentid = 0 AND NOT t.tgisinternal AND t.tgname LIKE '_downhaul\\_track%'"
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_proc f ON f.oid = t.tgfoid \
+             WHERE t.tgparentid = 0 AND NOT t.tgisinternal AND t.tgname LIKE '_downhaul\\_track%' \
+               AND f.pronamespace = 'downhaul'::regnamespace AND f.proname LIKE 'log\\_{id}\\_%'"
         ))
         .await?;
     for row in &found {
@@ -347,9 +348,7 @@ pub async fn untrack(session: &mut dyn Session, tracked: &Tracked) -> Result<(),
     if numbered::is(session.dialect()) {
         return numbered::install::untrack(session, tracked).await;
     }
-    if tracked.relation != 0 && session.table_shape(&tracked.name).await?.is_some() {
-        remove_triggers(session, tracked.relation).await?;
-    }
+    remove_triggers(session, tracked.id).await?;
     for function in postgres::function_names(tracked.id) {
         session.execute(&format!("DROP FUNCTION IF EXISTS {function}")).await?;
     }
