@@ -224,3 +224,39 @@ async fn what_history_cannot_follow_is_refused_or_told() {
         &["its triggers would fire", "own"],
     );
 }
+
+/// The mark after a migration waits for transactions that are open; the migration is done all the same,
+/// and is said to be.
+#[tokio::test]
+async fn a_migration_without_its_mark_is_done_all_the_same() {
+    let (program, mut db, database) = shop().await;
+    check(&program.run(&["snapshot", "track", "log", "--yes"]), Code::Clean, &[]);
+    program.migration(
+        "1_gate",
+        "CREATE TABLE made (id int PRIMARY KEY); SELECT GET_LOCK('downhaul gate', 100);",
+        "DROP TABLE made;",
+    );
+    // The migration stands at the gate, its first mark made, until somebody else has begun to write.
+    db.run("SELECT GET_LOCK('downhaul gate', 1)").await;
+    let child = program.spawn(&["up", "--yes", "--lock-timeout", "1000", "--lock-retry", "1"]);
+    let waits = "SELECT CAST(count(*) AS CHAR) FROM information_schema.processlist WHERE state = 'User lock' AND db = database()";
+    let mut waiting = false;
+    for _ in 0..3000 {
+        waiting = db.value(waits).await.as_deref() == Some("1");
+        if waiting {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(waiting, "the migration never came to the gate");
+    let mut writer = Session::connect(database.url()).await;
+    writer.run("BEGIN; INSERT INTO log VALUES (9, 'open')").await;
+    db.run("SELECT RELEASE_LOCK('downhaul gate')").await;
+    let outcome = program.wait(child);
+    check(&outcome, Code::Locked, &["1_gate is applied", "no mark after it", "snapshot mark"]);
+    writer.run("COMMIT").await;
+    let status = program.ok(&["status"]).stdout;
+    assert!(status.contains("1 applied, 0 pending") && !status.contains("half"), "{status}");
+    check(&program.run(&["up", "--yes"]), Code::Clean, &[]);
+    check(&program.run(&["snapshot", "mark", "after all"]), Code::Clean, &[]);
+}

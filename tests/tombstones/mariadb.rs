@@ -337,12 +337,12 @@ fn cuts() -> u64 {
 async fn the_connection_is_cut() {
     let setup = format!(
         "{PLAIN} CREATE TABLE b (id int PRIMARY KEY, a int, CONSTRAINT to_a FOREIGN KEY (a) REFERENCES a (id)); INSERT INTO b SELECT id, id FROM a; \
-         CREATE TRIGGER t BEFORE INSERT ON b FOR EACH ROW SET @n = 1;"
+         CREATE TRIGGER t BEFORE INSERT ON b FOR EACH ROW SET @n = 1; CREATE TABLE c (id int PRIMARY KEY, v int, w int, KEY c_v (v)); INSERT INTO c SELECT id, id, id FROM a;"
     );
     let site = Site::new(&setup).await;
     site.migration(
-        "DROP TABLE b, a;",
-        "CREATE TABLE a (id int PRIMARY KEY, v varchar(20)); CREATE TABLE b (id int PRIMARY KEY, a int);",
+        "DROP TABLE b, a; ALTER TABLE c DROP COLUMN v;",
+        "ALTER TABLE c ADD COLUMN v int; CREATE TABLE a (id int PRIMARY KEY, v varchar(20)); CREATE TABLE b (id int PRIMARY KEY, a int);",
     );
     let port = MariaDb::shared().port();
     let proxy = Proxy::start(port);
@@ -383,6 +383,84 @@ async fn the_connection_is_cut() {
             assert_eq!(site.kept().await, (0, 0), "{fault:?}");
         }
     }
+}
+
+const WIDE: &str = "CREATE TABLE parents (id int PRIMARY KEY); INSERT INTO parents SELECT seq FROM seq_1_to_20; \
+    CREATE TABLE a (id int PRIMARY KEY, `v``x` varchar(20) CHARACTER SET latin1 COLLATE latin1_bin COMMENT 'it''s AFTER `v`', must int NOT NULL, given int NOT NULL DEFAULT 7, \
+      p int, checked int CHECK (checked > 0), both_a int, twice int AS (both_a * 2), at timestamp(3) NULL DEFAULT NULL, j json, seen int INVISIBLE, KEY of_v (`v``x`), KEY pair (given, both_a), UNIQUE KEY once (at), \
+      FOREIGN KEY (p) REFERENCES parents (id)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4; \
+    INSERT INTO a (id, `v``x`, must, p, checked, both_a, at, j, seen) SELECT seq, nullif(concat('v', seq), 'v3'), seq, seq, seq, seq, '2026-01-01' + INTERVAL seq SECOND, '{}', seq FROM seq_1_to_20;";
+
+/// Up, down, columns hidden and copies in between.
+const COLUMNS: &[(&str, &str, Numbers)] = &[
+    (
+        "ALTER TABLE a DROP COLUMN `v``x`;",
+        "ALTER TABLE a ADD COLUMN `v``x` varchar(20) CHARACTER SET latin1 COLLATE latin1_bin;",
+        (1, 0),
+    ),
+    ("ALTER TABLE a DROP COLUMN `v``x`, DROP at;", "SELECT 1;", (2, 0)),
+    (
+        "ALTER TABLE a DROP COLUMN at; ALTER TABLE a DROP COLUMN seen; ALTER TABLE a ADD COLUMN z int;",
+        "-- downhaul:protect copy\nALTER TABLE a DROP COLUMN z;",
+        (2, 0),
+    ),
+    // Another type comes back: row by row.
+    (
+        "ALTER TABLE a DROP COLUMN `v``x`;",
+        "ALTER TABLE a ADD COLUMN `v``x` varchar(30); ALTER TABLE a MODIFY COLUMN `v``x` varchar(20) CHARACTER SET latin1 COLLATE latin1_bin COMMENT 'it''s AFTER `v`';",
+        (1, 0),
+    ),
+    // The way back writes to it by itself: row by row.
+    (
+        "ALTER TABLE a DROP COLUMN at;",
+        "ALTER TABLE a ADD COLUMN at timestamp(3) NULL; UPDATE a SET at = '2000-01-01' WHERE id = 3; ALTER TABLE a ADD UNIQUE KEY once (at);",
+        (1, 0),
+    ),
+    ("ALTER TABLE a DROP COLUMN must;", "ALTER TABLE a ADD COLUMN must int NOT NULL;", (0, 1)),
+    ("ALTER TABLE a DROP COLUMN given;", "SELECT 1;", (0, 1)),
+    ("ALTER TABLE a DROP COLUMN checked;", "SELECT 1;", (0, 1)),
+    ("ALTER TABLE a DROP COLUMN j;", "SELECT 1;", (0, 1)),
+    ("ALTER TABLE a DROP FOREIGN KEY a_ibfk_1, DROP COLUMN p;", "SELECT 1;", (0, 1)),
+    ("UPDATE a SET must = 1; ALTER TABLE a DROP COLUMN at;", "SELECT 1;", (1, 1)),
+];
+
+#[tokio::test]
+async fn each_column_is_kept_as_it_can_be() {
+    for (up, down, expected) in COLUMNS {
+        let site = Site::new(WIDE).await;
+        site.migration(up, down);
+        let (before, space) = (site.photograph().await, site.space("a").await);
+        site.up().await.unwrap_or_else(|error| panic!("{up}: {error:?}"));
+        let hidden = "SELECT CAST(count(*) AS CHAR) FROM information_schema.columns WHERE table_schema = database() AND column_name LIKE 'downhaul\\_tomb\\_%'";
+        let kept = (site.value(hidden).await.unwrap().parse().unwrap(), site.kept().await.1);
+        assert_eq!(kept, *expected, "{up}");
+        // Nobody sees it.
+        let seen = site.session().await.rows("SELECT * FROM a WHERE id = 1").await;
+        let visible = "SELECT CAST(count(*) AS CHAR) FROM information_schema.columns WHERE table_schema = database() AND table_name = 'a' AND extra NOT LIKE '%INVISIBLE%'";
+        assert_eq!(site.value(visible).await, Some(seen[0].len().to_string()), "{up}");
+        site.down().await.unwrap_or_else(|error| panic!("{up}: {error:?}"));
+        same(&before, &site.photograph().await, up);
+        assert_eq!(site.value(hidden).await.as_deref(), Some("0"), "{up}");
+        if expected.1 == 0 && !down.contains("MODIFY") {
+            assert_eq!(site.space("a").await, space, "the table was built anew: {up}");
+        }
+    }
+}
+
+/// Rows written since stay, and what is written to the new column before the old one is back, too.
+#[tokio::test]
+async fn rows_written_while_a_column_was_hidden_stay() {
+    let site = Site::new(WIDE).await;
+    site.migration(
+        "ALTER TABLE a DROP COLUMN seen, DROP COLUMN at;",
+        "ALTER TABLE a ADD COLUMN seen int; ALTER TABLE a ADD COLUMN at timestamp(3) NULL;",
+    );
+    site.up().await.unwrap();
+    let mut app = site.session().await;
+    app.run("INSERT INTO a (id, must) VALUES (21, 21); UPDATE a SET must = 55 WHERE id = 5; DELETE FROM a WHERE id = 6").await;
+    site.down().await.unwrap();
+    let query = "SELECT concat_ws(' ', count(*), sum(seen), sum(must), max(if(id = 21, ifnull(seen, 'NULL'), '')), max(if(id = 5, at, ''))) FROM a";
+    assert_eq!(app.value(query).await.as_deref(), Some("20 204 275 NULL 2026-01-01 00:00:05.000"));
 }
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");

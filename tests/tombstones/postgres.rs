@@ -8,34 +8,34 @@ use downhaul_run::{DownSelection, Options, RunError, Runner, UpSelection};
 use downhaul_snapshot::tombstone::Policy;
 
 /// A database and a folder of migrations.
-struct Site {
-    database: downhaul_kit::DatabaseHandle,
-    dir: tempfile::TempDir,
+pub(crate) struct Site {
+    pub(crate) database: downhaul_kit::DatabaseHandle,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl Site {
-    async fn new(setup: &str) -> Self {
+    pub(crate) async fn new(setup: &str) -> Self {
         Self::on(Postgres::shared(), setup).await
     }
 
-    async fn on(server: &Postgres, setup: &str) -> Self {
+    pub(crate) async fn on(server: &Postgres, setup: &str) -> Self {
         let database = server.fresh_database().await;
         Session::connect(database.url()).await.run(setup).await;
         Self { database, dir: tempfile::tempdir().unwrap() }
     }
 
-    fn migration(&self, number: u32, up: &str, down: &str) {
+    pub(crate) fn migration(&self, number: u32, up: &str, down: &str) {
         let path = |way: &str| self.dir.path().join(format!("{number}_change.{way}.sql"));
         std::fs::write(path("up"), up).unwrap();
         std::fs::write(path("down"), down).unwrap();
     }
 
-    async fn runner(&self, policy: Policy) -> Runner {
+    pub(crate) async fn runner(&self, policy: Policy) -> Runner {
         let target = Target::parse(self.database.url()).unwrap();
         Runner::open(&target, false, Options { policy, ..Options::default() }).await.unwrap()
     }
 
-    async fn up_as(&self, policy: Policy) -> Result<(), RunError> {
+    pub(crate) async fn up_as(&self, policy: Policy) -> Result<(), RunError> {
         let mut runner = self.runner(policy).await;
         let plan = runner.plan_up(&load(self.dir.path()).unwrap(), &UpSelection::All).await;
         let result = runner.up(&plan?, &mut Silent).await;
@@ -43,11 +43,11 @@ impl Site {
         result.map(drop)
     }
 
-    async fn up(&self) -> Result<(), RunError> {
+    pub(crate) async fn up(&self) -> Result<(), RunError> {
         self.up_as(Policy::Tombstone).await
     }
 
-    async fn down(&self) -> Result<(), RunError> {
+    pub(crate) async fn down(&self) -> Result<(), RunError> {
         let mut runner = self.runner(Policy::Tombstone).await;
         let series = load(self.dir.path()).unwrap();
         let plan = runner.plan_down(&series, &DownSelection::Steps(1)).await?;
@@ -56,7 +56,7 @@ impl Site {
         result.map(drop)
     }
 
-    async fn schema(&self) -> SchemaDump {
+    pub(crate) async fn schema(&self) -> SchemaDump {
         let target = Target::parse(self.database.url()).unwrap();
         let mut session = connect(&target, false).await.unwrap();
         let dump = session.dump().await.unwrap();
@@ -64,37 +64,37 @@ impl Site {
         dump
     }
 
-    async fn session(&self) -> Session {
+    pub(crate) async fn session(&self) -> Session {
         Session::connect(self.database.url()).await
     }
 
-    async fn value(&self, sql: &str) -> Option<String> {
+    pub(crate) async fn value(&self, sql: &str) -> Option<String> {
         self.session().await.value(sql).await
     }
 
-    async fn rows(&self, table: &str) -> Vec<Vec<Option<String>>> {
+    pub(crate) async fn rows(&self, table: &str) -> Vec<Vec<Option<String>>> {
         self.session().await.rows(&format!("SELECT * FROM {table} ORDER BY 1")).await
     }
 
     /// The file that holds the table's rows: another one means that they were written again.
-    async fn file(&self, table: &str) -> Option<String> {
+    pub(crate) async fn file(&self, table: &str) -> Option<String> {
         self.value(&format!("SELECT pg_relation_filenode('{table}')::text")).await
     }
 
-    async fn tombstones(&self) -> i64 {
+    pub(crate) async fn tombstones(&self) -> i64 {
         let count = "SELECT count(*)::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
              WHERE n.nspname = 'downhaul' AND (c.relname LIKE 'tomb%' OR c.relname LIKE 'downhaul_tomb%') AND c.relkind = 'r'";
         self.value(count).await.unwrap().parse().unwrap()
     }
 
-    async fn copies(&self) -> i64 {
+    pub(crate) async fn copies(&self) -> i64 {
         let count =
             "SELECT count(*)::text FROM pg_class WHERE relname ~ '^kept_[0-9]+$' AND relkind = 'r'";
         self.value(count).await.unwrap().parse().unwrap()
     }
 }
 
-fn same(before: &SchemaDump, after: &SchemaDump) {
+pub(crate) fn same(before: &SchemaDump, after: &SchemaDump) {
     let differences: Vec<String> = before
         .differences(after)
         .iter()
@@ -393,7 +393,7 @@ async fn what_is_kept_is_shown_and_given_up_only_by_hand() {
 }
 
 /// CPU seconds of the server's sessions that have ended (`/proc/<pid>/stat`, fields 16 and 17).
-fn spent(postmaster: u32) -> f64 {
+pub(crate) fn spent(postmaster: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{postmaster}/stat")).unwrap();
     // The name in parentheses may hold blanks.
     let fields: Vec<f64> = stat

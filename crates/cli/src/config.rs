@@ -91,7 +91,8 @@ pub struct LintConfig {
 pub struct ProtectConfig {
     /// Of all tables (default: auto).
     pub policy: Option<Keeping>,
-    /// Of single tables: `orders = "tombstone"`.
+    /// Of single tables: `orders = "tombstone"`; on PostgreSQL also of columns that are to be renamed when
+    /// they are dropped: `"orders.note" = "tombstone"`.
     pub tables: BTreeMap<String, Keeping>,
 }
 

@@ -198,6 +198,12 @@ impl From<RunError> for CliError {
             RunError::Halted { .. } => Self::new(Code::Interrupted, message)
                 .state("the migration is half applied, and the journal knows how far")
                 .hint("run the same command again: it goes on from there"),
+            RunError::Unmarked { waited, .. } => {
+                let code = if waited { Code::Locked } else { Code::Findings };
+                Self::new(code, message)
+                    .state("the migration is done; history of tracked tables goes on without the mark")
+                    .hint("set one once the way is clear: `downhaul snapshot mark NAME`; `downhaul snapshot status` says whether a table needs `snapshot track`")
+            }
             RunError::Syntax { .. } => Self::usage(message)
                 .state("nothing was changed")
                 .hint("mend the file at that place"),

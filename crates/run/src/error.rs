@@ -49,6 +49,21 @@ pub enum RunError {
         "the migration lock was lost: the connection that held it broke, or another runner took it over"
     )]
     LockLost,
+    /// A migration is done, but tracked tables have no mark after it.
+    #[error(
+        "{label} is {}, but there is no mark after it: {reason}",
+        match direction { Direction::Up => "applied", Direction::Down => "taken back" }
+    )]
+    Unmarked {
+        /// The migration.
+        label: String,
+        /// Which way it went.
+        direction: Direction,
+        /// Other sessions were in the way.
+        waited: bool,
+        /// Why.
+        reason: String,
+    },
     /// The text of a migration cannot be read.
     #[error("{}:{line}:{column}: {message}", path.display())]
     Syntax {

@@ -10,7 +10,7 @@ use downhaul_plan::{
 };
 use downhaul_snapshot::keep::Endangered;
 use downhaul_snapshot::tombstone::{self, Choice, Policy};
-use downhaul_snapshot::{Losses, losses};
+use downhaul_snapshot::{Losses, TableLoss, losses};
 use downhaul_syntax::change::{ReindexTarget, TransactionControl};
 use downhaul_syntax::{
     Change, Dialect, DirectiveKind, Ident, LineIndex, ObjectName, Parsed, Statement, parse_script,
@@ -253,6 +253,30 @@ impl Prepared {
         of_file(true).or_else(|| of_file(false)).or_else(of_run).unwrap_or(options.policy)
     }
 
+    /// How a live table is kept of which something is lost, and whether all columns that it loses are
+    /// named, in the file or for the run, as ones to be renamed instead (`orders.note`).
+    #[must_use]
+    pub fn wish(&self, table: &ObjectName, loss: &TableLoss, options: &Options) -> (Policy, bool) {
+        // What names a column reads like a table of a schema.
+        let names = |written: &ObjectName, column: &Ident| {
+            let of = written.schema.as_ref();
+            let full = format!("{}.{column}", table.name);
+            of == Some(&table.name) && written.name == *column
+                || of.is_some() && of == table.schema.as_ref() && written.name.as_str() == full
+        };
+        let hidden = |column: &Ident| {
+            let of_file =
+                self.protection.iter().rev().find(|protection| {
+                    protection.tables.iter().any(|written| names(written, column))
+                });
+            let of_run = || options.policies.iter().find(|(written, _)| names(written, column));
+            let policy = of_file.map_or_else(|| of_run().map(|(_, p)| *p), |p| p.policy);
+            policy == Some(Policy::Tombstone)
+        };
+        let hide = !loss.columns.is_empty() && loss.columns.iter().all(hidden);
+        (self.policy(table, options), hide)
+    }
+
     /// Whether one transaction holds all of it.
     #[must_use]
     pub fn is_transactional(&self) -> bool {
@@ -309,9 +333,9 @@ pub async fn keeping(
     let mut found = BTreeMap::new();
     for (name, loss) in losses.tables.iter().filter(|(_, loss)| loss.destroys()) {
         let Some(shape) = session.table_shape(name).await? else { continue };
-        let policy = prepared.policy(&shape.name, options);
+        let wish = prepared.wish(&shape.name, loss, options);
         let table = Endangered { shape, loss: loss.clone() };
-        let choice = tombstone::choose(session, &table, policy, &statements).await?;
+        let choice = tombstone::choose(session, &table, wish, &statements).await?;
         found.insert(name.clone(), choice);
     }
     Ok(found)

@@ -2,7 +2,6 @@
 
 use downhaul_engine::Session;
 use downhaul_plan::{Checksum, Direction, Series, Version};
-use downhaul_snapshot::KeptMode;
 
 use crate::journal::{Journal, JournalEntry, MigrationState, Operation};
 use crate::{RepeatableStatus, RunError, repeatable, squash, up};
@@ -166,7 +165,7 @@ pub async fn status(session: &mut dyn Session, series: &Series) -> Result<Status
                 .map(|h| HeldTable {
                     table: h.kept.table.to_string(),
                     rows: h.kept.rows,
-                    set_aside: h.kept.mode == KeptMode::Tombstone,
+                    set_aside: h.kept.is_aside(),
                     bytes: h.bytes,
                 })
                 .collect(),

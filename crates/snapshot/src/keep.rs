@@ -122,7 +122,7 @@ pub async fn keep(
         // committed when it starts).
         let strength = match mode {
             KeptMode::Capture => "SHARE ROW EXCLUSIVE",
-            KeptMode::Copy | KeptMode::Columns | KeptMode::Tombstone => "ACCESS EXCLUSIVE",
+            _ => "ACCESS EXCLUSIVE",
         };
         let name = sql::table(dialect, &shape.name);
         let small = session
@@ -158,7 +158,7 @@ pub async fn keep(
     }
     let rows = match mode {
         KeptMode::Copy | KeptMode::Tombstone => copy(session, shape, &columns, id, "D").await?,
-        KeptMode::Columns => copy(session, shape, &columns, id, "U").await?,
+        KeptMode::Columns | KeptMode::Hidden => copy(session, shape, &columns, id, "U").await?,
         KeptMode::Capture => {
             capture(session, shape, &columns, id).await?;
             0

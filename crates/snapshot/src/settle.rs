@@ -43,6 +43,18 @@ pub async fn settle(
         // Another table stands in its place: what differs between them is what is lost.
         tombstone::back::into_copies(session, std::slice::from_mut(&mut kept)).await?;
     }
+    if kept.mode == KeptMode::Hidden {
+        map_columns(&mut kept, table, after.as_ref());
+        kept.after = after.map(|after| after.name);
+        kept.digest = tombstone::signature(session, &kept).await?;
+        return match kept.digest.as_str() {
+            "columns:none" | "columns:" => Err(SnapshotError::NotSound {
+                table: kept.table.to_string(),
+                reason: "no statement of the migration dropped its columns".into(),
+            }),
+            _ => Ok(Some(kept)),
+        };
+    }
     map_columns(&mut kept, table, after.as_ref());
     match &after {
         None => kept.rows_gone = kept.rows,
@@ -85,7 +97,7 @@ pub async fn settle(
 
 /// Fingerprint of a store.
 pub async fn digest(session: &mut dyn Session, kept: &Kept) -> Result<String, SnapshotError> {
-    if kept.mode == KeptMode::Tombstone {
+    if kept.is_aside() {
         return tombstone::signature(session, kept).await;
     }
     let dialect = session.dialect();

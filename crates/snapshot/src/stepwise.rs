@@ -216,9 +216,9 @@ pub async fn create_store(
     Ok(())
 }
 
-/// Throws a store away. A tombstone is no copy of anything, and stays.
+/// Throws a store away. What was set aside is no copy of anything, and stays.
 pub async fn drop_store(session: &mut dyn Session, kept: &Kept) -> Result<(), SnapshotError> {
-    if kept.mode == KeptMode::Tombstone {
+    if kept.is_aside() {
         return Ok(());
     }
     let store = store(session, kept);

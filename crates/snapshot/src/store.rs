@@ -133,6 +133,8 @@ pub enum KeptMode {
     Capture,
     /// The table itself, moved out of sight.
     Tombstone,
+    /// Columns of the table itself, renamed out of the way.
+    Hidden,
 }
 
 /// One table's kept data.
@@ -176,15 +178,21 @@ impl Kept {
     #[must_use]
     pub fn store(&self) -> String {
         match self.mode {
-            KeptMode::Tombstone => format!("tomb_{}", self.id),
+            KeptMode::Tombstone | KeptMode::Hidden => format!("tomb_{}", self.id),
             _ => store_name(self.id),
         }
     }
 
-    /// Whether there is a store: a tombstone that went back as it was has left none.
+    /// Whether there is a store: what was set aside and went back as it was has left none.
     #[must_use]
     pub fn has_store(&self) -> bool {
-        self.mode != KeptMode::Tombstone || self.tombstone.is_some()
+        !self.is_aside() || self.tombstone.is_some()
+    }
+
+    /// Whether it was set aside: nothing was copied.
+    #[must_use]
+    pub fn is_aside(&self) -> bool {
+        matches!(self.mode, KeptMode::Tombstone | KeptMode::Hidden)
     }
 
     /// The column of this name before the migration.

@@ -160,16 +160,18 @@ async fn sqlite(session: &mut Session) -> Photograph {
 
 async fn mysql(session: &mut Session) -> Photograph {
     let tables = "table_schema = database() AND table_name NOT LIKE 'downhaul\\_%'";
+    // Columns that were set aside are as much Downhaul's own.
+    let columns = format!("{tables} AND column_name NOT LIKE 'downhaul\\_tomb\\_%'");
     let mut found = BTreeMap::new();
     for query in [
         format!(
             "SELECT concat('columns of ', table_name), column_name, column_type, is_nullable, \
                     column_default, extra, collation_name, generation_expression \
-             FROM information_schema.columns WHERE {tables} ORDER BY 1, 2"
+             FROM information_schema.columns WHERE {columns} ORDER BY 1, 2"
         ),
         format!(
             "SELECT 'indexes', table_name, index_name, seq_in_index, column_name, sub_part, non_unique \
-             FROM information_schema.statistics WHERE {tables} ORDER BY 2, 3, 4"
+             FROM information_schema.statistics WHERE {columns} ORDER BY 2, 3, 4"
         ),
         "SELECT 'foreign keys', k.table_name, k.constraint_name, k.column_name, k.referenced_table_name, \
                 k.referenced_column_name, r.update_rule, r.delete_rule \
@@ -200,7 +202,7 @@ async fn mysql(session: &mut Session) -> Photograph {
         let columns = session
             .rows(&format!(
                 "SELECT column_name FROM information_schema.columns \
-                 WHERE table_schema = database() AND table_name = '{}' ORDER BY 1",
+                 WHERE table_schema = database() AND table_name = '{}' AND column_name NOT LIKE 'downhaul\\_tomb\\_%' ORDER BY 1",
                 table.replace('\'', "''")
             ))
             .await;

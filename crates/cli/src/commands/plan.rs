@@ -352,7 +352,7 @@ fn planned(
             let aside = foreseen
                 .keeping
                 .get(&migration.version)
-                .is_some_and(|of| of.get(table) == Some(&Choice::Tombstone));
+                .is_some_and(|of| of.get(table).is_some_and(Choice::is_aside));
             let here = is_made_here(table, &migration.up.statements);
             foreseen.protected && loss.destroys() && !here && !aside
         })
@@ -394,6 +394,10 @@ fn keeping_time(dialect: Dialect, keeping: &[Work]) -> Estimate {
 fn how_it_is_kept(choice: &Choice) -> String {
     match choice {
         Choice::Tombstone => "set aside, not copied".into(),
+        Choice::Hidden => {
+            "renamed, not copied; `SELECT *` still sees it, and `INSERT` without column names"
+                .into()
+        }
         Choice::Copy { why: None } => "copied".into(),
         Choice::Copy { why: Some(why) } => format!("copied, not set aside: {why}"),
     }

@@ -44,6 +44,8 @@ impl KeptSummary {
         let changed: Vec<_> = kept.changed_columns().collect();
         let what = if kept.mode == KeptMode::Tombstone {
             "the whole table, set aside".to_owned()
+        } else if kept.mode == KeptMode::Hidden {
+            format!("column {}, renamed out of the way", names(lost))
         } else if kept.after.is_none() {
             "the whole table".to_owned()
         } else {
@@ -169,6 +171,15 @@ pub(crate) async fn run(
     let applied = match result {
         Err(error) if runner.options.cancel.load(Ordering::Relaxed) => {
             return Err(cancelled(error, prepared.statements.len()));
+        }
+        Err(error @ RunError::Unmarked { .. }) => {
+            let took = started.elapsed();
+            observer.event(Event::Done {
+                label: &prepared.label,
+                direction: prepared.direction,
+                took,
+            });
+            return Err(error);
         }
         result => result?,
     };

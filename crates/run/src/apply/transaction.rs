@@ -9,7 +9,7 @@ use downhaul_plan::Direction;
 use downhaul_snapshot::keep::{self, Endangered};
 use downhaul_snapshot::restore::{self, Held};
 use downhaul_snapshot::tombstone::{self, Choice};
-use downhaul_snapshot::{Kept, Losses, SnapshotError, empty, hidden, seeded, settle};
+use downhaul_snapshot::{Kept, KeptMode, Losses, SnapshotError, empty, hidden, seeded, settle};
 use downhaul_syntax::{Change, Dialect, Statement};
 
 use super::back::{bring_back, substitute};
@@ -243,9 +243,10 @@ async fn attempt(
     let first = if endangered.is_empty() { 0 } else { journal.next_kept(session).await? };
     for (number, table) in (first..).zip(&endangered) {
         observer.event(Event::Keeping { table: &table.shape.name.to_string() });
-        let policy = prepared.policy(&table.shape.name, &runner.options);
-        kept.push(match tombstone::choose(session, table, policy, &statements).await? {
+        let wish = prepared.wish(&table.shape.name, &table.loss, &runner.options);
+        kept.push(match tombstone::choose(session, table, wish, &statements).await? {
             Choice::Tombstone => tombstone::announce(session, table, number).await?,
+            Choice::Hidden => tombstone::column::announce(session, table, number).await?,
             Choice::Copy { why } => {
                 if let Some(why) = why {
                     let note = format!("{} is copied, not set aside: {why}", table.shape.name);
@@ -265,7 +266,7 @@ async fn attempt(
         let statement = &prepared.statements[*index];
         let begun = Instant::now();
         tracking.before(session, statement).await?;
-        let dropped = tombstone::drop_tables(session, statement, &mut kept).await;
+        let dropped = tombstone::drop_aside(session, statement, &mut kept).await;
         let dropped = dropped.map_err(|error| match error {
             SnapshotError::Engine(error) => Stop::Statement(*index, error),
             error => Stop::Snapshot(error),
@@ -325,6 +326,13 @@ async fn attempt(
         }
         for kept in points.iter().flat_map(|point| &point.kept) {
             seeded::set_aside(session, kept, &inserts).await?;
+        }
+    }
+    // What the way back itself writes to a column that it has made counts.
+    for kept in points.iter_mut().flat_map(|point| &mut point.kept) {
+        let writes = losses.tables.iter().any(|(name, l)| name.name == kept.table.name && l.rows);
+        if kept.mode == KeptMode::Hidden && writes {
+            tombstone::back::into_copies(session, std::slice::from_mut(kept)).await?;
         }
     }
     let remaining = bring_back(

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use downhaul_engine::{EngineError, SchemaDump, Session};
 use downhaul_plan::{Direction, Version};
-use downhaul_snapshot::Kept;
+use downhaul_snapshot::tombstone::column;
+use downhaul_snapshot::{Kept, KeptMode};
 use downhaul_syntax::Dialect;
 
 use super::{Holding, Journal, RestorePoint};
@@ -239,7 +240,11 @@ impl Journal {
                 self.text(&detail),
                 kept.id
             ),
-            format!("DROP TABLE {}", self.table(&kept.store())),
+            if kept.mode == KeptMode::Hidden {
+                column::give_up(self.dialect, &kept)
+            } else {
+                format!("DROP TABLE {}", self.table(&kept.store()))
+            },
         ])
     }
 }

@@ -26,10 +26,10 @@ impl Run<'_> {
         let statements: Vec<&Statement> = prepared.statements.iter().collect();
         let mut all = true;
         for table in tables {
-            let policy = prepared.policy(&table.shape.name, &self.runner.options);
+            let wish = prepared.wish(&table.shape.name, &table.loss, &self.runner.options);
             let session = &mut *self.runner.session;
-            match tombstone::choose(session, table, policy, &statements).await? {
-                Choice::Tombstone => {}
+            match tombstone::choose(session, table, wish, &statements).await? {
+                Choice::Tombstone | Choice::Hidden => {}
                 Choice::Copy { why } => {
                     all = false;
                     if let Some(why) = why {
@@ -169,7 +169,7 @@ impl Run<'_> {
         let mut all = self.work.points[number].kept.clone();
         let whole = self.work.prepared.direction == Direction::Down;
         for at in 0..all.len() {
-            if all[at].mode != KeptMode::Tombstone || all[at].tombstone.is_none() {
+            if !all[at].is_aside() || all[at].tombstone.is_none() {
                 continue;
             }
             let session = &mut *self.runner.session;
@@ -195,6 +195,24 @@ impl Run<'_> {
             }
         }
         Ok(all)
+    }
+
+    /// Brings hidden columns back before anything is done to those that the down file has made, which
+    /// go: what would have to be mended of them is right in the old ones.
+    pub(super) async fn return_columns(&mut self) -> Result<(), Stop> {
+        let work = self.work;
+        let points = work.points.iter().filter(|point| !point.returned);
+        for kept in points.flat_map(|point| &point.kept) {
+            if kept.mode != KeptMode::Hidden || kept.tombstone.is_none() {
+                continue;
+            }
+            let session = &mut *self.runner.session;
+            session.begin(self.runner.options.budget).await?;
+            let exchanged = mysql::exchange(session, kept).await;
+            session.commit().await?;
+            exchanged?;
+        }
+        Ok(())
     }
 
     /// Makes a copy of a tombstone: what it holds then goes back row by row.

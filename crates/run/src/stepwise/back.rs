@@ -23,6 +23,7 @@ impl Run<'_> {
         let complete = work.prepared.direction == Direction::Down;
         let schemas = (&oldest.before, &newest.after);
         if complete {
+            self.return_columns().await?;
             run_completions(
                 &mut *self.runner.session,
                 schemas,

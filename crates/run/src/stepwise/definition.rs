@@ -7,7 +7,7 @@ use downhaul_engine::{EngineError, Session};
 use downhaul_plan::Direction;
 use downhaul_snapshot::keep::Endangered;
 use downhaul_snapshot::stepwise::{self, GroupKind};
-use downhaul_snapshot::{Kept, KeptMode, Losses, Names, SnapshotError, empty, tombstone};
+use downhaul_snapshot::{Kept, Losses, Names, SnapshotError, empty, tombstone};
 use downhaul_syntax::{Change, Ident, ObjectName, Parsed, RoutineKind, Statement};
 
 use super::Run;
@@ -84,7 +84,7 @@ impl Run<'_> {
         // TRUNCATE and its kin leave no trace in the schema.
         let all = statement.changes().iter().any(|c| matches!(c, Change::Truncate { .. }));
         for (_, kept) in journal.making(session, &version, direction).await? {
-            if kept.mode == KeptMode::Tombstone {
+            if kept.is_aside() {
                 if tombstone::mysql::is_aside(session, &kept).await? {
                     return Ok(true);
                 }
@@ -106,7 +106,7 @@ impl Run<'_> {
         let version = version.clone();
         let journal = self.runner.journal;
         let making = journal.making(&mut *self.runner.session, &version, direction).await?;
-        if making.iter().any(|(_, kept)| kept.mode == KeptMode::Tombstone) {
+        if making.iter().any(|(_, kept)| kept.is_aside()) {
             return self.finish_aside(index, making).await;
         }
         let session = &mut *self.runner.session;

@@ -214,7 +214,7 @@ impl Run<'_> {
         let result = self.finish().await;
         result.map_err(|stop| self.stopped(stop, None, completed))?;
         let result = self.follow_tracked().await;
-        result.map_err(|stop| self.stopped(stop, None, completed))
+        result.map_err(|stop| self.unmarked(stop))
     }
 
     /// Runs a backfill's `UPDATE` in batches, and records it as done with the last one.
@@ -331,6 +331,17 @@ impl Run<'_> {
         }
         let ordinal = members.first().map_or(self.work.prepared.statements.len(), |i| i + 1);
         self.stopped(stop, Some(ordinal), completed)
+    }
+
+    /// The migration is done; what its history needs beside it is not.
+    fn unmarked(&self, stop: Stop) -> RunError {
+        let waited = stop.lock_error().is_some();
+        let reason = match stop {
+            Stop::Statement(_, error) | Stop::Engine(error) => error.to_string(),
+            Stop::Snapshot(error) => error.to_string(),
+        };
+        let (label, direction) = (self.work.prepared.label.clone(), self.work.prepared.direction);
+        RunError::Unmarked { label, direction, waited, reason }
     }
 
     /// An error for the user; `ordinal` is the statement at which a half-run migration stands.

@@ -393,6 +393,21 @@ async fn drop_unknown(session: &mut dyn Session, journal: Journal) -> Result<(),
                 .await?;
         }
     }
+    let columns = session
+        .rows(&format!(
+            "SELECT c.TABLE_NAME, c.COLUMN_NAME, k.detail FROM information_schema.COLUMNS c JOIN {} k ON c.COLUMN_NAME LIKE CONCAT('downhaul\\_tomb\\_', k.id, '\\_%') \
+             WHERE c.TABLE_SCHEMA = DATABASE() AND c.COLUMN_NAME LIKE 'downhaul\\_tomb\\_%' AND c.TABLE_NAME NOT LIKE 'downhaul\\_%'",
+            journal.table("kept")
+        ))
+        .await?;
+    for row in &columns {
+        let kept: Kept = serde_json::from_str(row.text(2))
+            .map_err(|error| EngineError::Protocol(format!("restore point: {error}")))?;
+        if kept.mode == KeptMode::Columns {
+            let (table, column) = (dialect.quote_str(row.text(0)), dialect.quote_str(row.text(1)));
+            session.execute(&format!("ALTER TABLE {table} DROP COLUMN {column}")).await?;
+        }
+    }
     Ok(())
 }
 

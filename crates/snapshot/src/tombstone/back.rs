@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use downhaul_engine::{DumpObject, EngineError, Session, TableShape};
 use downhaul_syntax::{Dialect, Ident};
 
-use super::{postgres, sqlite};
+use super::{column, postgres, sqlite};
 use crate::restore::{Held, Restored};
 use crate::sql;
 use crate::store::{Kept, KeptMode, SnapshotError};
@@ -26,7 +26,11 @@ pub async fn into_copies(
     kept: &mut [Kept],
 ) -> Result<(), SnapshotError> {
     let d = session.dialect();
-    for kept in kept.iter_mut().filter(|k| k.mode == KeptMode::Tombstone) {
+    for kept in kept.iter_mut().filter(|k| k.is_aside() && k.tombstone.is_some()) {
+        if kept.mode == KeptMode::Hidden {
+            column::make_copy(session, kept).await?;
+            continue;
+        }
         let tomb = sql::own(d, &kept.store());
         match d {
             Dialect::Sqlite => sqlite::copy(session, kept, &tomb).await?,
@@ -41,6 +45,20 @@ pub async fn into_copies(
 /// where that would not be the same. All of them or none: a row of one may belong to a row of
 /// another. Within the transaction of the way back, once the tables have their old columns.
 pub async fn bring_back(
+    session: &mut dyn Session,
+    kept: &mut [Kept],
+    held: &[Held],
+) -> Result<Returned, SnapshotError> {
+    let mut columns = Vec::new();
+    for kept in kept.iter_mut().filter(|k| k.mode == KeptMode::Hidden) {
+        columns.extend(column::bring_back(session, kept).await?);
+    }
+    let mut returned = tables(session, kept, held).await?;
+    returned.restored.extend(columns);
+    Ok(returned)
+}
+
+async fn tables(
     session: &mut dyn Session,
     kept: &mut [Kept],
     held: &[Held],

@@ -26,7 +26,9 @@ use crate::loss::TableLoss;
 use crate::store::{Kept, KeptMode, SnapshotError};
 
 pub mod back;
+pub mod column;
 pub mod mysql;
+mod mysql_column;
 pub mod postgres;
 mod sqlite;
 
@@ -61,6 +63,9 @@ pub struct Tombstone {
     /// Its definition and those of its parts, where names within them were changed (SQLite).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub texts: Vec<String>,
+    /// Columns of a table that stays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<column::HiddenColumn>,
 }
 
 /// An index, sequence or statistics object of a table that was set aside.
@@ -108,9 +113,17 @@ pub enum Choice {
     },
     /// It is set aside.
     Tombstone,
+    /// The columns that it loses are renamed.
+    Hidden,
 }
 
 impl Choice {
+    /// Whether nothing is copied.
+    #[must_use]
+    pub fn is_aside(&self) -> bool {
+        matches!(self, Self::Tombstone | Self::Hidden)
+    }
+
     fn copy(why: &str) -> Self {
         Self::Copy { why: Some(why.to_owned()) }
     }
@@ -192,14 +205,28 @@ pub fn takes_other_objects(statements: &[&Statement]) -> bool {
     })
 }
 
-/// Decides how a table that a migration drops is kept. `statements` are those that run in the same
+/// Decides how a table is kept of which a migration drops something. `hide` says that somebody asked
+/// for the columns that it loses to be renamed. `statements` are those that run in the same
 /// transaction. Asks the server for the size, the rights and whatever else stands against it.
 pub async fn choose(
     session: &mut dyn Session,
     table: &Endangered,
-    policy: Policy,
+    (policy, hide): (Policy, bool),
     statements: &[&Statement],
 ) -> Result<Choice, SnapshotError> {
+    let columns = !table.loss.dropped && !table.loss.columns.is_empty();
+    if columns && session.dialect().is_mysql_family() {
+        if !hide && !mysql_column::is_wanted(session, table, policy).await? {
+            return Ok(Choice::PLAIN);
+        }
+        let why = mysql_column::obstacle(session, table, statements).await?;
+        return Ok(why.map_or(Choice::Hidden, Choice::copy));
+    }
+    if hide && columns {
+        let others = takes_other_objects(statements);
+        let why = column::obstacle(session, table, statements, others).await?;
+        return Ok(why.map_or(Choice::Hidden, Choice::copy));
+    }
     if policy == Policy::Copy {
         return Ok(Choice::PLAIN);
     }
@@ -210,7 +237,9 @@ pub async fn choose(
     if !table.loss.dropped {
         let columns = policy == Policy::Tombstone && !table.loss.columns.is_empty();
         return Ok(if columns {
-            Choice::copy("a column cannot be put out of the sight of `SELECT *`")
+            Choice::copy(
+                "a column cannot be put out of the sight of `SELECT *`; name it to have it renamed",
+            )
         } else {
             Choice::PLAIN
         });
@@ -236,6 +265,9 @@ pub async fn choose(
 
 /// What a tombstone looks like: a change of it means that somebody altered or dropped it.
 pub async fn signature(session: &mut dyn Session, kept: &Kept) -> Result<String, SnapshotError> {
+    if kept.mode == KeptMode::Hidden {
+        return column::signature(session, kept).await;
+    }
     match session.dialect() {
         Dialect::Mysql | Dialect::MariaDb => mysql::signature(session, kept).await,
         Dialect::Sqlite => sqlite::signature(session, kept).await,
@@ -256,13 +288,18 @@ pub async fn announce(
     }
 }
 
-/// Runs a `DROP TABLE` whose tables are to be set aside; `None` where it names none of them. Returns
-/// the statements that stood for it, and a remark where a copy had to be made after all.
-pub async fn drop_tables(
+/// Runs a statement whose tables or columns are to be set aside; `None` where it drops none of them.
+/// Returns the statements that stood for it, and a remark where a copy had to be made after all.
+pub async fn drop_aside(
     session: &mut dyn Session,
     statement: &Statement,
     kept: &mut [Kept],
 ) -> Result<Option<(Vec<String>, Option<String>)>, SnapshotError> {
+    if kept.iter().any(|k| k.mode == KeptMode::Hidden)
+        && let Some(done) = column::drop_columns(session, statement, kept).await?
+    {
+        return Ok(Some(done));
+    }
     if !kept.iter().any(|k| k.mode == KeptMode::Tombstone && k.tombstone.is_none()) {
         return Ok(None);
     }

@@ -6,7 +6,7 @@
 use downhaul_engine::{DumpKind, EngineError, Session};
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName, Statement};
 
-use super::{Choice, LARGE, Policy, Tombstone};
+use super::{Choice, LARGE, Policy, Tombstone, mysql_column};
 use crate::keep::Endangered;
 use crate::loss::{Names, losses};
 use crate::restore::{Held, Restored};
@@ -112,13 +112,16 @@ async fn has_named_checks(session: &mut dyn Session, table: &str) -> Result<bool
     Ok(named > 0)
 }
 
-/// Describes the tombstone that a table will become.
+/// Describes the tombstone that a table, or columns of it, will become.
 pub async fn announce(
     session: &mut dyn Session,
     table: &Endangered,
     names: &Names,
     id: i64,
 ) -> Result<Kept, SnapshotError> {
+    if !table.loss.dropped {
+        return mysql_column::announce(session, table, names, id).await;
+    }
     let d = session.dialect();
     let live = sql::table(d, &table.shape.name);
     let row = session
@@ -204,14 +207,20 @@ fn tomb(dialect: Dialect, kept: &Kept) -> String {
     sql::own(dialect, &kept.store())
 }
 
-/// Whether the table has been set aside.
+/// Whether the table, or the columns, have been set aside.
 pub async fn is_aside(session: &mut dyn Session, kept: &Kept) -> Result<bool, EngineError> {
+    if kept.mode == KeptMode::Hidden {
+        return mysql_column::is_aside(session, kept).await;
+    }
     let tomb = tomb(session.dialect(), kept);
     is_there(session, &tomb).await
 }
 
 /// The statement that sets a table aside, as one step; `None` where an earlier try did.
 pub async fn hide(session: &mut dyn Session, kept: &Kept) -> Result<Option<String>, SnapshotError> {
+    if kept.mode == KeptMode::Hidden {
+        return mysql_column::hide(session, kept).await;
+    }
     if is_aside(session, kept).await? {
         return Ok(None);
     }
@@ -238,6 +247,9 @@ pub async fn hide(session: &mut dyn Session, kept: &Kept) -> Result<Option<Strin
 /// The statements that take the triggers off a table that was set aside: their names are the
 /// database's.
 pub async fn strip(session: &mut dyn Session, kept: &Kept) -> Result<Vec<String>, SnapshotError> {
+    if kept.mode == KeptMode::Hidden {
+        return Ok(Vec::new());
+    }
     let d = session.dialect();
     let name = ObjectName::bare(Ident::stored(d, &tomb(d, kept)));
     let triggers = session.table_shape(&name).await?.map(|shape| shape.triggers);
@@ -250,6 +262,9 @@ pub async fn strip(session: &mut dyn Session, kept: &Kept) -> Result<Vec<String>
 
 /// Puts a tombstone where it was, under its old name. Foreign keys must not be checked.
 pub async fn unhide(session: &mut dyn Session, kept: &Kept) -> Result<(), SnapshotError> {
+    if kept.mode == KeptMode::Hidden {
+        return mysql_column::unhide(session, kept).await;
+    }
     let d = session.dialect();
     let (live, tomb) = (sql::table(d, &kept.table), tomb(d, kept));
     session.execute(&format!("ALTER TABLE {tomb} RENAME TO {live}")).await?;
@@ -311,6 +326,9 @@ pub async fn how_back(
 ) -> Result<Return, SnapshotError> {
     if !is_aside(session, kept).await? {
         return Ok(Return::Done);
+    }
+    if kept.mode == KeptMode::Hidden {
+        return Ok(Return::Whole);
     }
     let d = session.dialect();
     if let Some(now) = session.table_shape(&kept.table).await? {
@@ -401,6 +419,9 @@ async fn has_orphans(
 /// happened, where somebody has written to that one by now. References must not be checked
 /// ([`stepwise::own_modes`]), triggers of the new table be out of the way.
 pub async fn exchange(session: &mut dyn Session, kept: &Kept) -> Result<bool, SnapshotError> {
+    if kept.mode == KeptMode::Hidden {
+        return mysql_column::exchange(session, kept).await;
+    }
     let d = session.dialect();
     let (live, tomb) = (sql::table(d, &kept.table), tomb(d, kept));
     if session.table_shape(&kept.table).await?.is_some() {
@@ -419,13 +440,17 @@ pub async fn exchange(session: &mut dyn Session, kept: &Kept) -> Result<bool, Sn
 
 /// What an earlier try may have left undone for a table that it brought back, and what to tell of it.
 pub async fn returned(session: &mut dyn Session, kept: &Kept) -> Result<Restored, SnapshotError> {
+    if kept.mode == KeptMode::Hidden {
+        return Ok(mysql_column::returned(kept));
+    }
     give_foreign_keys(session, kept).await?;
     Ok(Restored { table: kept.table.to_string(), rows: kept.rows, ..Restored::default() })
 }
 
 /// Makes the empty store into which [`fill_copy`] copies a tombstone; describes the copy.
 pub async fn begin_copy(session: &mut dyn Session, kept: &Kept) -> Result<Kept, SnapshotError> {
-    let copy = Kept { mode: KeptMode::Copy, tombstone: None, ..kept.clone() };
+    let mode = if kept.mode == KeptMode::Hidden { KeptMode::Columns } else { KeptMode::Copy };
+    let copy = Kept { mode, tombstone: None, ..kept.clone() };
     stepwise::create_store(session, &copy, GroupKind::Definition).await?;
     Ok(copy)
 }
@@ -438,6 +463,13 @@ pub async fn fill_copy(
 ) -> Result<(), SnapshotError> {
     let d = session.dialect();
     let (store, tomb) = (sql::own(d, &copy.store()), tomb(d, kept));
+    if kept.mode == KeptMode::Hidden {
+        mysql_column::fill_copy(session, kept, copy).await?;
+        let rows = session.number(&format!("SELECT count(*) FROM {store}")).await?;
+        copy.rows = u64::try_from(rows).unwrap_or(0);
+        copy.digest = crate::settle::digest(session, copy).await?;
+        return Ok(());
+    }
     let names: Vec<String> = copy.columns.iter().map(|c| d.quote(&c.name)).collect();
     let comma = if names.is_empty() { "" } else { ", " };
     let names = names.join(", ");
@@ -455,6 +487,9 @@ pub async fn fill_copy(
 
 /// Drops a tombstone of which there is a copy.
 pub async fn drop_copied(session: &mut dyn Session, kept: &Kept) -> Result<(), EngineError> {
+    if kept.mode == KeptMode::Hidden {
+        return mysql_column::drop_copied(session, kept).await;
+    }
     let tomb = tomb(session.dialect(), kept);
     session.execute(&format!("DROP TABLE IF EXISTS {tomb}")).await.map(drop)
 }

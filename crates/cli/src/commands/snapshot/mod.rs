@@ -2,7 +2,6 @@
 
 mod diff;
 mod mark;
-mod page;
 mod prune;
 mod restore;
 mod show;
