@@ -34,6 +34,9 @@ struct Bench {
 }
 
 const UPDATE: &str = "UPDATE acct SET bal = bal + 1, updated_at = now()";
+/// What no restore can go below: all rows from a copy, with their indexes.
+const COPY: &str = "CREATE TABLE copied AS SELECT * FROM acct; ALTER TABLE copied ADD PRIMARY KEY (id); \
+     CREATE INDEX ON copied (grp); DROP TABLE acct; ALTER TABLE copied RENAME TO acct";
 const BACK: &str = "UPDATE acct SET bal = bal - 1, updated_at = '2026-01-01'";
 
 impl Bench {
@@ -86,14 +89,21 @@ impl Bench {
                 ),
             )
             .await;
-            let program = Program::new(env!("CARGO_BIN_EXE_downhaul")).database(url);
+            // A restore of millions of rows on a busy machine is no program that hangs.
+            let program = Program::new(env!("CARGO_BIN_EXE_downhaul"))
+                .database(url)
+                .patience(Duration::from_secs(3600));
             if let Some(triggers) = triggers {
                 program.ok(&["snapshot", "track", "acct", "--yes", "--triggers", triggers]);
                 program.ok(&["snapshot", "mark", "m"]);
             }
             let update = self.sql(url, UPDATE).await;
             match label {
-                "plain" => found.push(("update, not tracked", update)),
+                "plain" => {
+                    found.push(("update, not tracked", update));
+                    let copy = self.sql(url, COPY).await;
+                    found.push(("copy of all rows with indexes, and swap", copy));
+                }
                 "row" => found.push(("update, row triggers", update)),
                 _ => {
                     found.push(("update, statement triggers", update));
@@ -101,6 +111,10 @@ impl Bench {
                         ("preview of the restore", vec!["snapshot", "restore", "--to", "m"]),
                         ("restore", vec!["snapshot", "restore", "--to", "m", "--yes"]),
                         ("its undo", vec!["snapshot", "restore", "--undo", "--yes"]),
+                        (
+                            "undo of that, row by row",
+                            vec!["snapshot", "restore", "--undo", "--strategy", "rows", "--yes"],
+                        ),
                     ] {
                         let cpu = self.step(async { drop(program.ok(&args)) }).await;
                         found.push((name, cpu));

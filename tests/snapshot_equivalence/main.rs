@@ -6,7 +6,8 @@
 //! with an export of all tables read by the very snapshot of the mark; more transactions and a
 //! migration that goes up and down; then a restore, compared with the export; then its undo.
 //!
-//! `DOWNHAUL_SEED=n` repeats one round; `DOWNHAUL_CASES=n` runs more.
+//! `DOWNHAUL_SEED=n` repeats one round; `DOWNHAUL_CASES=n` runs more; `DOWNHAUL_STRATEGY` says how
+//! PostgreSQL's tables are written back.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
@@ -24,7 +25,7 @@ use downhaul_run::observer::Silent;
 use downhaul_run::{DownSelection, Options, Runner, UpSelection};
 use downhaul_snapshot::mark::{self, Mark, Origin, Own};
 use downhaul_snapshot::merge::OnConflict;
-use downhaul_snapshot::restore_to::{Request, Scope};
+use downhaul_snapshot::restore_to::{Request, Scope, Wish};
 use downhaul_snapshot::track::{Capture, install};
 
 use crate::world::World;
@@ -114,7 +115,25 @@ async fn migrate(target: &Target, dir: &std::path::Path, up: bool) -> Result<(),
 
 /// Everything as it was at a mark.
 fn reset(target: Mark) -> Request {
-    Request { target, until: None, on_conflict: OnConflict::Fail, scope: Scope::default() }
+    Request {
+        target,
+        until: None,
+        on_conflict: OnConflict::Fail,
+        scope: Scope::default(),
+        wish: Wish::Auto,
+    }
+}
+
+/// How rows are written back in a round: `DOWNHAUL_STRATEGY=auto|rows|rewrite`, or by turns.
+fn wish(seed: u64) -> Wish {
+    match std::env::var("DOWNHAUL_STRATEGY").as_deref() {
+        Ok("rows") => Wish::Rows,
+        Ok("rewrite") => Wish::Rewrite,
+        Ok("auto") => Wish::Auto,
+        Ok(other) => panic!("DOWNHAUL_STRATEGY={other}: auto, rows or rewrite"),
+        Err(_) if seed.is_multiple_of(2) => Wish::Rewrite,
+        Err(_) => Wish::Auto,
+    }
 }
 
 async fn play(seed: u64, url: &str) -> Result<(), String> {
@@ -165,13 +184,14 @@ async fn play(seed: u64, url: &str) -> Result<(), String> {
     tokio::join!(write(url, &world, &mut w0[0], 6), write(url, &world, &mut w3[0], 6));
 
     let before = export_plain(&mut db, &world).await;
-    restore(&target, &reset(mark)).await?;
+    let wish = wish(seed);
+    restore(&target, &Request { wish, ..reset(mark) }).await?;
     compare("restored", &export, &export_plain(&mut db, &world).await)?;
     // The way back of the way back.
     let mut session = connect(&target, false).await.unwrap();
     let undo = mark::named(&mut *session, "before restore 1").await.unwrap();
     session.close().await;
-    restore(&target, &reset(undo)).await?;
+    restore(&target, &Request { wish, ..reset(undo) }).await?;
     compare("undone", &before, &export_plain(&mut db, &world).await)?;
     for (name, text) in [("m", &export), ("before restore 1", &before)] {
         let mut session = connect(&target, false).await.unwrap();

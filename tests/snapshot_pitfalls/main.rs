@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
+mod partitions;
 mod stage;
+mod strategies;
 
 use downhaul::exit_code::Code;
 
@@ -154,7 +156,8 @@ const STORIES: &[Story] = &[
 
 #[tokio::test]
 async fn every_story_goes_back_and_forth() {
-    for triggers in ["auto", "row"] {
+    // Both ways to write rows back, and both kinds of triggers.
+    for (triggers, strategy) in [("auto", "auto"), ("row", "rewrite")] {
         for (name, setup, tables, ops) in STORIES {
             let mut stage = Stage::new(setup).await;
             stage.track(triggers);
@@ -162,10 +165,25 @@ async fn every_story_goes_back_and_forth() {
             let then = stage.photograph(tables).await;
             stage.db.run(ops).await;
             let later = stage.photograph(tables).await;
-            let out = stage.program.run(&["snapshot", "restore", "--to", "m", "--yes"]);
+            let out = stage.program.run(&[
+                "snapshot",
+                "restore",
+                "--to",
+                "m",
+                "--strategy",
+                strategy,
+                "--yes",
+            ]);
             assert_eq!(out.code, Some(0), "{name} ({triggers})\n{out}");
             assert_eq!(stage.photograph(tables).await, then, "{name} ({triggers})");
-            let out = stage.program.run(&["snapshot", "restore", "--undo", "--yes"]);
+            let out = stage.program.run(&[
+                "snapshot",
+                "restore",
+                "--undo",
+                "--strategy",
+                strategy,
+                "--yes",
+            ]);
             assert_eq!(out.code, Some(0), "undo of {name} ({triggers})\n{out}");
             assert_eq!(stage.photograph(tables).await, later, "undo of {name} ({triggers})");
         }

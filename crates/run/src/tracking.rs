@@ -39,8 +39,9 @@ impl Tracking {
         if self.versions.is_none() {
             return Ok(());
         }
-        for endangering in endangered(session, statement).await? {
-            install::before(session, &endangering).await?;
+        let all = endangered(session, statement).await?;
+        for endangering in &all {
+            install::before(session, endangering, &all).await?;
         }
         Ok(())
     }
@@ -127,11 +128,13 @@ async fn endangered(
     };
     let mut schemas = Vec::new();
     let mut dropped = Vec::new();
+    let mut detached = Vec::new();
     for change in statement.changes() {
         match change {
             Change::DropColumn { table, column, .. }
             | Change::AlterColumnType { table, column, .. } => reshape(table, column),
             Change::DropTable { name, .. } => dropped.push(name.clone()),
+            Change::DetachPartition { partition, .. } => detached.push(partition.clone()),
             Change::DropSchema { name, .. } => schemas.push(name.clone()),
             _ => {}
         }
@@ -140,5 +143,6 @@ async fn endangered(
         dropped.extend(session.tables_of_schema(schema.as_str()).await?);
     }
     found.extend(dropped.into_iter().map(Endangering::Drop));
+    found.extend(detached.into_iter().map(Endangering::Detach));
     Ok(found)
 }

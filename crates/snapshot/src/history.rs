@@ -112,6 +112,45 @@ impl<'a> Past<'a> {
         branches.join(" UNION ALL ")
     }
 
+    /// A query for how many events there are after a mark, and how many of them are births.
+    #[must_use]
+    pub fn events_after(&self, mark: &Mark) -> String {
+        format!(
+            "SELECT count(*), count(*) FILTER (WHERE downhaul_op IN ({})) FROM ({}) e",
+            track::BIRTHS,
+            self.events(mark)
+        )
+    }
+
+    /// As [`Self::touched`], where no key came into being after the mark.
+    #[must_use]
+    pub fn images(&self, mark: &Mark) -> String {
+        format!(
+            "WITH e AS NOT MATERIALIZED ({}) SELECT f.*, true AS downhaul_was FROM ({}) f",
+            self.events(mark),
+            self.first()
+        )
+    }
+
+    /// The first image of each key among events `e`.
+    fn first(&self) -> String {
+        let keys = self.key().join(", ");
+        let all: Vec<String> = self.columns.iter().map(|c| D.quote(&c.name)).collect();
+        let all = all.join(", ");
+        let images = track::IMAGES;
+        // A transaction's events on one row are a block, since it holds the row until it ends;
+        // blocks follow each other by position, events in a block by the start of their statement.
+        if self.tracked.versions.iter().any(|v| v.nested) {
+            return format!(
+                "SELECT DISTINCT ON ({keys}) {all} FROM (SELECT e.*, min(downhaul_pos) OVER (PARTITION BY {keys}, downhaul_xid) AS downhaul_block \
+                 FROM e WHERE downhaul_op IN ({images})) e ORDER BY {keys}, downhaul_block, coalesce(downhaul_seq, downhaul_pos), downhaul_pos"
+            );
+        }
+        format!(
+            "SELECT DISTINCT ON ({keys}) {all} FROM e WHERE downhaul_op IN ({images}) ORDER BY {keys}, downhaul_pos"
+        )
+    }
+
     /// A query for every key with events after the mark: the key and the other columns under their
     /// own names, and `downhaul_was`: whether such a row was there. Only for tables with a key.
     ///
@@ -123,29 +162,13 @@ impl<'a> Past<'a> {
         let keys = key.join(", ");
         let of =
             |alias: &str| key.iter().map(|k| format!("{alias}.{k}")).collect::<Vec<_>>().join(", ");
-        let all: Vec<String> = self.columns.iter().map(|c| D.quote(&c.name)).collect();
         let rest: String = self
             .columns
             .iter()
             .filter(|c| !self.tracked.current().key.contains(&c.name))
             .map(|c| format!(", img.{}", D.quote(&c.name)))
             .collect();
-        let images = track::IMAGES;
-        let nested = self.tracked.versions.iter().any(|v| v.nested);
-        // A transaction's events on one row are a block, since it holds the row until it ends;
-        // blocks follow each other by position, events in a block by the start of their statement.
-        let first = if nested {
-            format!(
-                "SELECT DISTINCT ON ({keys}) {0} FROM (SELECT e.*, min(downhaul_pos) OVER (PARTITION BY {keys}, downhaul_xid) AS downhaul_block \
-                 FROM e WHERE downhaul_op IN ({images})) e ORDER BY {keys}, downhaul_block, coalesce(downhaul_seq, downhaul_pos), downhaul_pos",
-                all.join(", ")
-            )
-        } else {
-            format!(
-                "SELECT DISTINCT ON ({keys}) {} FROM e WHERE downhaul_op IN ({images}) ORDER BY {keys}, downhaul_pos",
-                all.join(", ")
-            )
-        };
+        let first = self.first();
         // The key itself comes from the image where there is one: equal keys may differ in bytes.
         let key_columns: Vec<String> =
             key.iter().map(|k| format!("coalesce(img.{k}, b.{k}) AS {k}")).collect();
@@ -266,6 +289,7 @@ mod tests {
             kept_whole: false,
             dialect: D,
             former: None,
+            leaves: Vec::new(),
             built: None,
         }
     }

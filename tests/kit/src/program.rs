@@ -22,6 +22,7 @@ pub struct Program {
     dir: TempDir,
     program: PathBuf,
     env: Vec<(String, String)>,
+    patience: Duration,
 }
 
 /// What a run of the program came to.
@@ -47,13 +48,20 @@ impl Program {
             .prefix("downhaul-work-")
             .tempdir()
             .unwrap_or_else(|e| panic!("cannot make a temporary folder: {e}"));
-        Self { dir, program: program.into(), env: Vec::new() }
+        Self { dir, program: program.into(), env: Vec::new(), patience: PATIENCE }
     }
 
     /// Gives the program a database by `DATABASE_URL`.
     #[must_use]
     pub fn database(self, url: impl Into<String>) -> Self {
         self.env("DATABASE_URL", url)
+    }
+
+    /// How long the program may take before it counts as hanging.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Gives the program an environment variable.
@@ -155,15 +163,16 @@ impl Program {
             .unwrap_or_else(|e| panic!("cannot run `{}`: {e}", self.program.display()))
     }
 
-    /// Waits for a program that [`Self::spawn`] started, two minutes at the most.
+    /// Waits for a program that [`Self::spawn`] started, as long as its [`Self::patience`] lasts:
+    /// two minutes, if nothing else is said.
     ///
     /// # Panics
     /// When its output cannot be read, or when it does not end.
     pub fn wait(&self, child: Child) -> Outcome {
-        let pid = child.id();
+        let (pid, patience) = (child.id(), self.patience);
         let (ended, end) = std::sync::mpsc::channel::<()>();
         let watch = std::thread::spawn(move || {
-            let hangs = end.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout);
+            let hangs = end.recv_timeout(patience) == Err(RecvTimeoutError::Timeout);
             if hangs {
                 crate::fault::kill9(pid);
             }

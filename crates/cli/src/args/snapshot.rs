@@ -150,6 +150,20 @@ pub enum RowFormat {
     Csv,
 }
 
+/// Formats of differences.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum DiffFormat {
+    /// For people.
+    #[default]
+    Pretty,
+    /// For programs.
+    Json,
+    /// For spreadsheets.
+    Csv,
+    /// A page of its own, for a browser.
+    Html,
+}
+
 /// A moment.
 #[derive(Clone, Debug, Args)]
 #[group(required = true, multiple = false)]
@@ -208,7 +222,7 @@ pub struct DiffArgs {
     pub exit_code: bool,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
-    pub format: RowFormat,
+    pub format: DiffFormat,
     /// The database.
     #[command(flatten)]
     pub database: Database,
@@ -224,6 +238,18 @@ pub enum Policy {
     KeepNew,
     /// The old value comes back.
     RestoreOld,
+}
+
+/// How rows are written back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Way {
+    /// By the share of rows that change.
+    #[default]
+    Auto,
+    /// Row by row: readers go on.
+    Rows,
+    /// The table is emptied and filled anew where that is possible: readers wait.
+    Rewrite,
 }
 
 /// `snapshot restore`.
@@ -254,6 +280,9 @@ pub struct RestoreArgs {
     /// What happens where both sides changed the same value
     #[arg(long, value_enum, default_value_t)]
     pub on_conflict: Policy,
+    /// How rows are written back (PostgreSQL)
+    #[arg(long, value_enum, default_value_t)]
+    pub strategy: Way,
     /// Do it
     #[arg(long, short)]
     pub yes: bool,

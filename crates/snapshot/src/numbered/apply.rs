@@ -77,7 +77,7 @@ pub(crate) async fn apply(
             drop_temporary(session, &temporary(d, what, table.tracked.id)).await?;
         }
     }
-    Ok(Done { id, before, after, verified, sequences: Vec::new() })
+    Ok(Done { id, before, after, verified, sequences: Vec::new(), notes: Vec::new() })
 }
 
 /// A foreign key that touches a table that changes: child, parent, pairs of columns.

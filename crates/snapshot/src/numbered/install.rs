@@ -397,6 +397,7 @@ pub(crate) async fn track(
         kept_whole: false,
         dialect: d,
         former: None,
+        leaves: Vec::new(),
         built: None,
     };
     for statement in super::create_history(&tracked, 0) {
@@ -486,9 +487,7 @@ pub(crate) async fn before(
     session: &mut dyn Session,
     endangering: &Endangering,
 ) -> Result<(), SnapshotError> {
-    let name = match endangering {
-        Endangering::Drop(name) | Endangering::Reshape(name, _) => name,
-    };
+    let name = endangering.table();
     let Some(shape) = session.table_shape(name).await? else { return Ok(()) };
     let found = track::all(session).await?.into_iter().find(|t| t.name == shape.name);
     let Some(mut tracked) = found.filter(|t| t.relation != 0) else { return Ok(()) };

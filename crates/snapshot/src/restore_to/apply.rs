@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use downhaul_engine::Session;
 use downhaul_syntax::{Dialect, Ident};
 
-use super::plan::{Plan, TablePlan, force_row_security, unique_columns};
-use super::{record, statement};
+use super::plan::{Plan, TablePlan, force_row_security, set_bulk, unique_columns};
+use super::{Strategy, record, rewrite, statement};
 use crate::history::Past;
 use crate::mark::{self, Mark, Origin, Own};
 use crate::merge::OnConflict;
@@ -34,6 +34,8 @@ pub struct Done {
     pub verified: i64,
     /// Sequences that had to be moved on.
     pub sequences: Vec<String>,
+    /// Tables that were written another way than the preview says, with the reason.
+    pub notes: Vec<String>,
 }
 
 /// Who restores, and what.
@@ -82,9 +84,25 @@ pub async fn apply(
         mark::make(session, &before_name, Origin::Restore, Own::After, context.who).await?;
     let tables: Vec<&TablePlan> = plan.tables.iter().filter(|t| !t.is_empty()).collect();
     let references = references(session, &tables).await?;
-    let back = quiet(session, &tables, &references).await?;
+    let mut notes = Vec::new();
+    let mut whole = Vec::new();
+    for table in tables.iter().filter(|t| t.strategy == Strategy::Rewrite) {
+        match rewrite::hold(session, table).await? {
+            None => whole.push(table.tracked.id),
+            Some(reason) => {
+                notes.push(format!("{}: row by row, since {reason}", table.tracked.label()))
+            }
+        }
+    }
+    let mut back = quiet(session, &tables, &references).await?;
     let mut applied = BTreeMap::new();
     let mut moved = BTreeMap::new();
+    let (rewritten, tables): (Vec<&TablePlan>, Vec<&TablePlan>) =
+        tables.into_iter().partition(|t| whole.contains(&t.tracked.id));
+    for table in &rewritten {
+        // Before anything else: a table with checks put off cannot be emptied.
+        back.on.extend(rewrite::rewrite(session, table).await?);
+    }
     for table in &tables {
         let past = Past::new(&table.tracked, &plan.request.target);
         if table.tracked.has_key() {
@@ -115,7 +133,12 @@ pub async fn apply(
         let past = Past::new(&table.tracked, &plan.request.target);
         applied.insert(table.tracked.id, verify(session, table, &past).await?);
     }
-    let sequences = advance_sequences(session, &tables).await?;
+    for table in &rewritten {
+        let past = Past::new(&table.tracked, &plan.request.target);
+        applied.insert(table.tracked.id, verify(session, table, &past).await?);
+    }
+    let all: Vec<&TablePlan> = tables.iter().chain(&rewritten).copied().collect();
+    let sequences = advance_sequences(session, &all).await?;
     for statement in back.on {
         session.execute(&statement).await?;
     }
@@ -128,7 +151,7 @@ pub async fn apply(
         )));
     };
     record::write(session, id, plan, (&before, &after), context).await?;
-    Ok(Done { id, before, after, verified: applied.values().sum(), sequences })
+    Ok(Done { id, before, after, verified: applied.values().sum(), sequences, notes })
 }
 
 pub(crate) fn conflicts(plan: &Plan) -> SnapshotError {
@@ -396,6 +419,7 @@ async fn update(
     if sets.is_empty() {
         return Ok(());
     }
+    set_bulk(session, table.in_bulk()).await?;
     session
         .execute(&format!(
             "UPDATE {} l SET {} FROM (SELECT * FROM {} WHERE {which}) p WHERE {}",
@@ -405,7 +429,7 @@ async fn update(
             past.join("l", "p")
         ))
         .await?;
-    Ok(())
+    set_bulk(session, false).await
 }
 
 /// Refuses where a row that goes would take others with it, or change them.
@@ -539,23 +563,23 @@ async fn verify(
             .columns
             .iter()
             .map(|c| {
-                let ty = if c.user_type { "" } else { c.ty.as_str() };
                 let name = D.quote(&c.name);
-                sql::differs(
-                    D,
-                    &sql::exact(D, &format!("l.{name}"), ty),
-                    &sql::exact(D, &format!("p.{name}"), ty),
-                )
+                statement::differs(c, &format!("l.{name}"), &format!("p.{name}"))
             })
             .collect();
+        let names: Vec<String> = past.columns.iter().map(|c| D.quote(&c.name)).collect();
+        set_bulk(session, table.in_bulk()).await?;
         let row = session
             .row(&format!(
-                "SELECT count(*) FILTER (WHERE CASE p.downhaul_action WHEN 'D' THEN l.{one} IS NOT NULL ELSE l.{one} IS NULL OR {} END), count(*) \
-                 FROM {plan} p LEFT JOIN {live} l ON {} WHERE p.downhaul_action <> '-'",
-                differs.join(" OR "),
-                past.join("l", "p")
+                "SELECT count(*) FILTER (WHERE CASE p.downhaul_action WHEN 'D' THEN l.{one} IS NOT NULL \
+                   ELSE l.{one} IS NULL OR NOT {same} AND ({differs}) END), count(*) \
+                 FROM {plan} p LEFT JOIN {live} l ON {join} WHERE p.downhaul_action <> '-'",
+                same = sql::same_bytes("l", "p", &names),
+                differs = differs.join(" OR "),
+                join = past.join("l", "p")
             ))
             .await?;
+        set_bulk(session, false).await?;
         row.map_or(Ok((0, 0)), |row| Ok::<_, SnapshotError>((row.number(0)?, row.number(1)?)))?
     } else {
         let content = past.content("l");

@@ -7,8 +7,11 @@
 pub mod apply;
 pub mod plan;
 pub mod record;
+mod rewrite;
 mod statement;
+pub mod strategy;
 
 pub use apply::{Done, apply};
 pub use plan::{Plan, Request, Scope, TablePlan, plan};
 pub use record::{Restoration, restorations};
+pub use strategy::{Strategy, Wish};

@@ -3,7 +3,9 @@
 use downhaul_engine::Session;
 use downhaul_syntax::{Dialect, Ident, ObjectName};
 
+use super::rewrite;
 use super::statement::{self, Query};
+use super::strategy::{self, Strategy, Wish};
 use crate::history::Past;
 use crate::mark::{self, Mark};
 use crate::merge::OnConflict;
@@ -36,6 +38,8 @@ pub struct Request {
     pub on_conflict: OnConflict,
     /// Which rows and values.
     pub scope: Scope,
+    /// How rows are written back.
+    pub wish: Wish,
 }
 
 /// What changes in one table.
@@ -67,6 +71,12 @@ pub struct TablePlan {
     pub rows: i64,
     /// Fingerprint of the plan.
     pub digest: String,
+    /// How the rows are written back.
+    pub strategy: Strategy,
+    /// Why.
+    pub reason: String,
+    /// The plan's rows lie in the order of their keys, or nearly so.
+    pub(crate) ordered: bool,
 }
 
 impl TablePlan {
@@ -86,13 +96,28 @@ impl TablePlan {
             fixed: Vec::new(),
             rows: 0,
             digest: String::new(),
+            strategy: Strategy::Rows,
+            reason: String::new(),
+            ordered: false,
         }
+    }
+
+    /// Rows that differ.
+    #[must_use]
+    pub fn changes(&self) -> i64 {
+        self.inserts + self.updates + self.deletes
+    }
+
+    /// So much of the table differs that an index helps nobody to find it.
+    pub(super) fn in_bulk(&self) -> bool {
+        self.tracked.has_key()
+            && (self.strategy == Strategy::Rewrite || strategy::in_bulk(self.changes(), self.rows))
     }
 
     /// Nothing differs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.inserts + self.updates + self.deletes == 0
+        self.changes() == 0
     }
 }
 
@@ -166,6 +191,11 @@ pub async fn tables(
         let problem = match install::drift(session, &tracked).await? {
             None => None,
             Some(install::Drift::Gone) => Some(format!("{} is gone", tracked.label())),
+            Some(install::Drift::Partitions) => Some(format!(
+                "partitions of {} went by hand, with their rows: `downhaul snapshot track {}` begins its history anew",
+                tracked.label(),
+                tracked.label()
+            )),
             Some(_) => Some(format!(
                 "the form of {} was changed by hand: `downhaul snapshot track {}` makes its history fit again",
                 tracked.label(),
@@ -333,34 +363,43 @@ async fn table(
     let read = |past: &Past<'_>, mark: &Mark| {
         if key.is_empty() { past.balance(mark) } else { past.touched(mark) }
     };
-    session
-        .execute(&format!(
-            "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {}",
-            bare(&was),
-            read(&past, &request.target)
+    let rows = session
+        .number(&format!(
+            "SELECT coalesce((SELECT greatest(reltuples, 0)::bigint FROM pg_catalog.pg_class WHERE oid = {}), 0)",
+            tracked.relation
         ))
         .await?;
+    let (mut events, mut births) = (0, 1);
+    if !key.is_empty()
+        && let Some(row) = session.row(&past.events_after(&request.target)).await?
+    {
+        (events, births) = (row.number(0)?, row.number(1)?);
+    }
+    let in_bulk = strategy::in_bulk(events, rows) || request.wish == Wish::Rewrite;
+    let ordered = in_bulk && births == 0;
+    let was = if ordered {
+        format!("({})", past.images(&request.target))
+    } else {
+        make(session, &was, &read(&past, &request.target), "").await?;
+        was
+    };
     let known_until = match &request.until {
         None => None,
         Some(mark) => {
             let later = Past::new(&tracked, mark);
-            session
-                .execute(&format!(
-                    "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {}",
-                    bare(&until),
-                    read(&later, mark)
-                ))
+            make(session, &until, &read(&later, mark), "").await?;
+            // Where nothing was written since, whatever is there now is to be undone.
+            let some = session
+                .number(&format!("SELECT count(*) FROM (SELECT FROM {until} LIMIT 1) u"))
                 .await?;
-            session.execute(&format!("ANALYZE {until}")).await?;
-            Some(later.columns.iter().map(|c| c.name.clone()).collect())
+            (some > 0).then(|| later.columns.iter().map(|c| c.name.clone()).collect())
         }
     };
-    // Without statistics the joins below take the wrong way, and hours.
-    session.execute(&format!("ANALYZE {was}")).await?;
     let unique = unique_columns(session, &tracked).await?;
     let query = Query {
         past: &past,
         id,
+        was,
         live: tracked.live(),
         wanted: wanted.clone(),
         known_until,
@@ -371,14 +410,51 @@ async fn table(
     };
     let name = statement::name(id);
     let body = if key.is_empty() { query.keyless() } else { query.keyed() };
-    session
-        .execute(&format!("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {body}", bare(&name)))
-        .await?;
-    session.execute(&format!("ANALYZE {name}")).await?;
+    let columns = if key.is_empty() {
+        String::new()
+    } else {
+        format!("(downhaul_action, {})", past.key().join(", "))
+    };
+    set_bulk(session, in_bulk).await?;
+    make(session, &name, &body, &columns).await?;
+    set_bulk(session, false).await?;
     let mut found = TablePlan::new(&tracked, &wanted, &past);
     found.fixed = fixed_columns(session, &tracked).await?;
+    found.rows = rows;
+    found.ordered = ordered;
     count(session, &mut found, &past).await?;
+    let share = strategy::by_share(&found, request.wish);
+    let obstacle = match share {
+        Ok(_) => rewrite::obstacle(session, &found, &past).await?,
+        Err(_) => None,
+    };
+    (found.strategy, found.reason) = strategy::choose(share, obstacle);
     Ok(found)
+}
+
+/// Makes a temporary table of a query, with statistics over `columns` (all of them where that is
+/// empty): without, joins take the wrong way, and hours.
+async fn make(
+    session: &mut dyn Session,
+    name: &str,
+    query: &str,
+    columns: &str,
+) -> Result<(), SnapshotError> {
+    session
+        .execute(&format!("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {query}", bare(name)))
+        .await?;
+    session.execute(&format!("ANALYZE {name} {columns}")).await?;
+    Ok(())
+}
+
+/// Where most of a table is joined, the server is told so: what it knows of a history, or of a
+/// temporary table, would make it look up each row by itself.
+pub(super) async fn set_bulk(session: &mut dyn Session, on: bool) -> Result<(), SnapshotError> {
+    let (nested, jit) = if on { ("off", "off") } else { ("DEFAULT", "DEFAULT") };
+    session
+        .execute(&format!("SET LOCAL enable_nestloop TO {nested}; SET LOCAL jit TO {jit}"))
+        .await?;
+    Ok(())
 }
 
 /// Name without its schema: a temporary table cannot be made in a named one.
@@ -393,10 +469,19 @@ async fn count(
 ) -> Result<(), SnapshotError> {
     let name = statement::name(found.tracked.id);
     let counts = if found.tracked.has_key() {
+        // Rows of one kind are counted once: a million rows are of few kinds.
+        let kinds = statement::kinds(found.columns.len());
+        let columns: String = (0..found.columns.len())
+            .map(|at| {
+                let changes = statement::changes(at);
+                format!(", coalesce(sum(n) FILTER (WHERE downhaul_action = 'U' AND {changes}), 0)")
+            })
+            .collect();
         format!(
-            "SELECT count(*) FILTER (WHERE downhaul_action = 'I'), count(*) FILTER (WHERE downhaul_action = 'U'), \
-               count(*) FILTER (WHERE downhaul_action = 'D'), count(*) FILTER (WHERE downhaul_conflict), \
-               count(*) FILTER (WHERE downhaul_action = 'U' AND downhaul_moves) FROM {name}"
+            "SELECT coalesce(sum(n) FILTER (WHERE downhaul_action = 'I'), 0), coalesce(sum(n) FILTER (WHERE downhaul_action = 'U'), 0), \
+               coalesce(sum(n) FILTER (WHERE downhaul_action = 'D'), 0), coalesce(sum(n) FILTER (WHERE downhaul_conflict), 0), \
+               coalesce(sum(n) FILTER (WHERE downhaul_action = 'U' AND downhaul_moves), 0){columns} \
+             FROM (SELECT {kinds}, count(*) AS n FROM {name} GROUP BY {kinds}) g"
         )
     } else {
         format!(
@@ -410,31 +495,9 @@ async fn count(
         found.deletes = row.number(2)?;
         found.conflicts = row.number(3)?;
         found.moves = row.number(4)?;
-    }
-    found.rows = session
-        .number(&format!(
-            "SELECT coalesce((SELECT greatest(reltuples, 0)::bigint FROM pg_catalog.pg_class WHERE oid = {}), 0)",
-            found.tracked.relation
-        ))
-        .await?;
-    if found.tracked.has_key() && found.updates > 0 {
-        // Without unnest(): a million rows of three columns each would be three million.
-        let tests: Vec<String> = found
-            .columns
-            .iter()
-            .map(|c| {
-                format!(
-                    "count(*) FILTER (WHERE {} = ANY(downhaul_changed))",
-                    D.literal(c.name.as_str())
-                )
-            })
-            .collect();
-        let row = session
-            .row(&format!("SELECT {} FROM {name} WHERE downhaul_action = 'U'", tests.join(", ")))
-            .await?;
-        if let Some(row) = row {
+        if found.tracked.has_key() {
             for (at, column) in found.columns.iter().enumerate() {
-                let rows = row.number(at)?;
+                let rows = row.number(at + 5)?;
                 if rows > 0 {
                     found.changed.push((column.name.to_string(), rows));
                 }

@@ -28,6 +28,8 @@ pub(super) fn name(id: i64) -> String {
 pub(super) struct Query<'a> {
     pub(super) past: &'a Past<'a>,
     pub(super) id: i64,
+    /// What keys were at the mark to which one returns: [`was`], or a query in parentheses.
+    pub(super) was: String,
     pub(super) live: String,
     /// Columns of the table that come back: the key and what was asked for.
     pub(super) wanted: Vec<&'a TrackedColumn>,
@@ -41,9 +43,27 @@ pub(super) struct Query<'a> {
     pub(super) unique: &'a [Ident],
 }
 
-fn differs(column: &TrackedColumn, left: &str, right: &str) -> String {
+/// Columns whose changes one number tells, a bit each.
+pub(super) const MASK: usize = 60;
+
+/// Names of the numbers that tell which of so many columns change.
+fn masks(columns: usize) -> Vec<String> {
+    (0..columns.div_ceil(MASK).max(1)).map(|n| format!("downhaul_changed_{n}")).collect()
+}
+
+/// Columns of a plan over so many columns that tell what kind a row is of.
+pub(super) fn kinds(columns: usize) -> String {
+    format!("downhaul_action, downhaul_conflict, downhaul_moves, {}", masks(columns).join(", "))
+}
+
+/// A test that the column at this place changes.
+pub(super) fn changes(at: usize) -> String {
+    format!("downhaul_changed_{} & {}::bigint <> 0", at / MASK, 1_i64 << (at % MASK))
+}
+
+pub(super) fn differs(column: &TrackedColumn, left: &str, right: &str) -> String {
     let ty = if column.user_type { "" } else { column.ty.as_str() };
-    sql::differs(D, &sql::exact(D, left, ty), &sql::exact(D, right, ty))
+    sql::differs_exactly(left, right, ty)
 }
 
 fn any(tests: Vec<String>) -> String {
@@ -76,8 +96,8 @@ impl Query<'_> {
     }
 
     /// What has to change, of a table with a key: the key, `downhaul_action` (`I`, `U`, `D`, `-`
-    /// for a conflict that is left), `downhaul_conflict`, `downhaul_moves`, `downhaul_changed` (the
-    /// names of changed columns), and each column as it becomes.
+    /// for a conflict that is left), `downhaul_conflict`, `downhaul_moves`, `downhaul_changed_0`…
+    /// (a bit for each of [`MASK`] columns that change), and each column as it becomes.
     pub(super) fn keyed(&self) -> String {
         let key = self.past.key();
         let one = &key[0];
@@ -85,15 +105,15 @@ impl Query<'_> {
         let bad = |column: &TrackedColumn| {
             let name = Self::quoted(column);
             match &self.known_until {
-                None => format!("l.{name}"),
                 Some(known) if known.contains(&column.name) => {
                     format!("CASE WHEN {bad_known} THEN l.{name} ELSE m.{name} END")
                 }
-                Some(_) => format!("l.{name}"),
+                _ => format!("l.{name}"),
             }
         };
-        let (base_there, now_there) = ("w.downhaul_was".to_owned(), format!("l.{one} IS NOT NULL"));
-        let bad_there = if self.known_until.is_some() {
+        let since = self.known_until.is_some();
+        let (base_there, now_there) = ("w.downhaul_was", format!("l.{one} IS NOT NULL"));
+        let bad_there = if since {
             format!("(CASE WHEN {bad_known} THEN {now_there} ELSE m.downhaul_was END)")
         } else {
             // A reset: whatever is there now is to be undone.
@@ -108,129 +128,94 @@ impl Query<'_> {
             let name = Self::quoted(column);
             let (base, now, bad) = (format!("w.{name}"), format!("l.{name}"), bad(column));
             let base_now = differs(column, &base, &now);
-            if self.known_until.is_none() {
-                takes.push((column, base_now));
+            if !since {
+                takes.push((*column, base_now));
                 continue;
             }
             let base_bad = differs(column, &base, &bad);
             let bad_now = differs(column, &bad, &now);
             // As in `merge::column`.
-            let conflict = format!("({base_bad} AND {bad_now} AND {base_now})");
-            let take = if restore_old {
-                format!("({base_bad} AND {base_now})")
-            } else {
-                format!("({base_bad} AND NOT ({bad_now}))")
-            };
-            takes.push((column, take));
-            conflicts.push(conflict);
+            conflicts.push(format!("({base_bad} AND {bad_now} AND {base_now})"));
+            takes.push((
+                *column,
+                if restore_old {
+                    format!("({base_bad} AND {base_now})")
+                } else {
+                    format!("({base_bad} AND NOT ({bad_now}))")
+                },
+            ));
         }
-        let take_any = any(takes.iter().map(|(_, test)| test.clone()).collect());
-        let conflict_any = any(conflicts);
-        let all: Vec<&TrackedColumn> = self.past.columns.clone();
+        // The inner query compares, each value once; the outer one decides.
+        let mut inner: Vec<String> = key.iter().map(|k| format!("w.{k} AS {k}")).collect();
+        inner.push(format!("{base_there} AS downhaul_base"));
+        inner.push(format!("{bad_there} AS downhaul_bad"));
+        inner.push(format!("{now_there} AS downhaul_now"));
+        let masks = masks(takes.len());
+        for (number, chunk) in takes.chunks(MASK).enumerate() {
+            let bits: Vec<String> = chunk
+                .iter()
+                .enumerate()
+                .map(|(bit, (_, take))| {
+                    format!("CASE WHEN {take} THEN {}::bigint ELSE 0 END", 1_i64 << bit)
+                })
+                .collect();
+            inner.push(format!(
+                "CASE WHEN {base_there} AND {now_there} THEN {} ELSE 0 END AS {}",
+                bits.join(" | "),
+                masks[number]
+            ));
+        }
+        let all = &self.past.columns;
         let rows_differ = |left: &dyn Fn(&TrackedColumn) -> String,
                            right: &dyn Fn(&TrackedColumn) -> String| {
             any(all.iter().map(|c| differs(c, &left(c), &right(c))).collect())
         };
         let base_of = |c: &TrackedColumn| format!("w.{}", Self::quoted(c));
         let now_of = |c: &TrackedColumn| format!("l.{}", Self::quoted(c));
-        let bad_of = |c: &TrackedColumn| bad(c);
-
-        // As in `merge::row`. Each case: condition, action, whether it is a conflict.
-        let mut cases: Vec<(String, String, &str)> = Vec::new();
-        let left = if restore_old { None } else { Some("'-'".to_owned()) };
-        cases.push((
-            format!("{base_there} AND {bad_there} AND {now_there}"),
-            format!(
-                "CASE WHEN {take_any} THEN 'U' {} END",
-                if conflict_any == "false" {
-                    String::new()
-                } else {
-                    format!("WHEN {conflict_any} THEN '-'")
-                }
-            ),
-            conflict_any.as_str(),
-        ));
-        if !self.only_columns {
-            if self.known_until.is_some() {
-                let untouched = rows_differ(&base_of, &bad_of);
-                cases.push((
-                    format!("{base_there} AND {bad_there} AND NOT ({untouched})"),
-                    "NULL".into(),
-                    "false",
+        if since {
+            let (b, d, n) = (base_there, &bad_there, &now_there);
+            inner.push(format!(
+                "CASE WHEN {b} AND {d} AND {n} THEN {} END AS downhaul_both",
+                any(conflicts)
+            ));
+            if !self.only_columns {
+                inner.push(format!(
+                    "CASE WHEN {b} AND {d} AND NOT {n} THEN {} END AS downhaul_touched",
+                    rows_differ(&base_of, &bad)
                 ));
-                cases.push((
-                    format!("{base_there} AND {bad_there}"),
-                    left.clone().unwrap_or_else(|| "'I'".into()),
-                    "true",
+                inner.push(format!(
+                    "CASE WHEN {b} AND NOT {d} AND {n} THEN {} END AS downhaul_again",
+                    rows_differ(&base_of, &now_of)
                 ));
-                let written_again = rows_differ(&base_of, &now_of);
-                cases.push((
-                    format!("{base_there} AND {now_there} AND NOT ({written_again})"),
-                    "NULL".into(),
-                    "false",
-                ));
-                cases.push((
-                    format!("{base_there} AND {now_there}"),
-                    left.clone().unwrap_or_else(|| "'U'".into()),
-                    "true",
+                inner.push(format!(
+                    "CASE WHEN NOT {b} AND {d} AND {n} THEN {} END AS downhaul_since",
+                    rows_differ(&bad, &now_of)
                 ));
             }
-            cases.push((base_there.clone(), "'I'".into(), "false"));
-            if self.known_until.is_some() {
-                let written_since = rows_differ(&bad_of, &now_of);
-                cases.push((
-                    format!("{bad_there} AND {now_there} AND {written_since}"),
-                    left.unwrap_or_else(|| "'D'".into()),
-                    "true",
-                ));
-            }
-            cases.push((format!("{bad_there} AND {now_there}"), "'D'".into(), "false"));
         }
-        let action: String =
-            cases.iter().map(|(when, then, _)| format!(" WHEN {when} THEN {then}")).collect();
-        let conflict: String =
-            cases.iter().map(|(when, _, yes)| format!(" WHEN {when} THEN {yes}")).collect();
         let whole_base = format!("NOT ({bad_there}) OR NOT ({now_there})");
-        let targets: Vec<String> = all
-            .iter()
-            .map(|column| {
-                let name = Self::quoted(column);
-                let taken = takes.iter().find(|(c, _)| c.name == column.name);
-                match taken {
-                    // A reset takes every value, whether it differs or not.
-                    Some(_) if self.known_until.is_none() => format!("w.{name} AS {name}"),
-                    Some((_, take)) => format!(
-                        "CASE WHEN {whole_base} OR {take} THEN w.{name} ELSE l.{name} END AS {name}"
-                    ),
-                    None => {
-                        format!("CASE WHEN {now_there} THEN l.{name} ELSE w.{name} END AS {name}")
-                    }
-                }
-            })
-            .collect();
-        let changed: Vec<String> = takes
-            .iter()
-            .map(|(column, take)| {
-                format!("CASE WHEN {take} THEN {} END", D.literal(column.name.as_str()))
-            })
-            .collect();
-        let changed = format!(
-            "CASE WHEN {base_there} AND {now_there} THEN array_remove(ARRAY[{}]::text[], NULL) END",
-            changed.join(", ")
-        );
+        let mut others = String::new();
+        for column in all.iter().filter(|c| !key.contains(&Self::quoted(c))) {
+            let name = Self::quoted(column);
+            others.push_str(&format!(", {name}"));
+            let taken = takes.iter().find(|(c, _)| c.name == column.name);
+            inner.push(match taken {
+                // A reset takes every value, whether it differs or not.
+                Some(_) if !since => format!("w.{name} AS {name}"),
+                Some((_, take)) => format!(
+                    "CASE WHEN {whole_base} OR {take} THEN w.{name} ELSE l.{name} END AS {name}"
+                ),
+                None => format!("CASE WHEN {now_there} THEN l.{name} ELSE w.{name} END AS {name}"),
+            });
+        }
+        let (action, conflict) = self.verdicts(&masks);
         let moves = any(takes
             .iter()
-            .filter(|(c, _)| self.unique.contains(&c.name))
-            .map(|(_, take)| take.clone())
+            .enumerate()
+            .filter(|(_, (c, _))| self.unique.contains(&c.name))
+            .map(|(at, _)| changes(at))
             .collect());
-        let keys: Vec<String> = key.iter().map(|k| format!("w.{k} AS {k}")).collect();
-        let others: Vec<String> = targets
-            .into_iter()
-            .zip(&all)
-            .filter(|(_, c)| !key.contains(&Self::quoted(c)))
-            .map(|(target, _)| format!(", {target}"))
-            .collect();
-        let middle = if self.known_until.is_some() {
+        let middle = if since {
             format!(" LEFT JOIN {} m ON {}", until(self.id), self.past.join("m", "w"))
         } else {
             String::new()
@@ -238,21 +223,71 @@ impl Query<'_> {
         let filter = match self.filter {
             None => String::new(),
             Some(_) => format!(
-                " AND (w.downhaul_was AND {} OR {now_there} AND {})",
+                " WHERE w.downhaul_was AND {} OR {now_there} AND {}",
                 self.condition("w"),
                 self.condition("l")
             ),
         };
         format!(
-            "SELECT * FROM (SELECT {keys}, CASE{action} END AS downhaul_action, CASE{conflict} ELSE false END AS downhaul_conflict, \
-               {base_there} AND {now_there} AND {moves} AS downhaul_moves, {changed} AS downhaul_changed{others} \
-             FROM {was} w LEFT JOIN {live} l ON {join}{middle} WHERE true{filter}) p WHERE downhaul_action IS NOT NULL",
-            keys = keys.join(", "),
-            others = others.concat(),
-            was = was(self.id),
+            "SELECT * FROM (SELECT {keys}, {action} AS downhaul_action, {conflict} AS downhaul_conflict, \
+               downhaul_base AND downhaul_now AND {moves} AS downhaul_moves, {masks}{others} \
+             FROM (SELECT {inner} FROM {was} w LEFT JOIN {live} l ON {join}{middle}{filter} OFFSET 0) i) p WHERE downhaul_action IS NOT NULL",
+            keys = key.join(", "),
+            masks = masks.join(", "),
+            inner = inner.join(", "),
+            was = self.was,
             live = self.live,
             join = self.past.join("l", "w"),
         )
+    }
+
+    /// Action and conflict of a row, as in `merge::row`.
+    fn verdicts(&self, masks: &[String]) -> (String, String) {
+        let since = self.known_until.is_some();
+        let left = |otherwise: &str| {
+            if self.policy == OnConflict::RestoreOld { otherwise.to_owned() } else { "'-'".into() }
+        };
+        let taken = any(masks.iter().map(|mask| format!("{mask} <> 0")).collect());
+        let (both, stays) =
+            if since { ("downhaul_both", " WHEN downhaul_both THEN '-'") } else { ("false", "") };
+        // Condition, action, conflict.
+        let mut cases: Vec<(&str, String, &str)> = vec![(
+            "downhaul_base AND downhaul_bad AND downhaul_now",
+            format!("CASE WHEN {taken} THEN 'U'{stays} END"),
+            both,
+        )];
+        if !self.only_columns {
+            if since {
+                cases.extend([
+                    (
+                        "downhaul_base AND downhaul_bad AND NOT downhaul_touched",
+                        "NULL".into(),
+                        "false",
+                    ),
+                    ("downhaul_base AND downhaul_bad", left("'I'"), "true"),
+                    (
+                        "downhaul_base AND downhaul_now AND NOT downhaul_again",
+                        "NULL".into(),
+                        "false",
+                    ),
+                    ("downhaul_base AND downhaul_now", left("'U'"), "true"),
+                ]);
+            }
+            cases.push(("downhaul_base", "'I'".into(), "false"));
+            if since {
+                cases.push((
+                    "downhaul_bad AND downhaul_now AND downhaul_since",
+                    left("'D'"),
+                    "true",
+                ));
+            }
+            cases.push(("downhaul_bad AND downhaul_now", "'D'".into(), "false"));
+        }
+        let action: String =
+            cases.iter().map(|(when, then, _)| format!(" WHEN {when} THEN {then}")).collect();
+        let conflict: String =
+            cases.iter().map(|(when, _, yes)| format!(" WHEN {when} THEN {yes}")).collect();
+        (format!("CASE{action} END"), format!("CASE{conflict} ELSE false END"))
     }
 
     /// The same for a table without a key: `downhaul_content`, `downhaul_net` (rows to add, or to

@@ -193,28 +193,28 @@ async fn version_of(
     Ok(Version { number, relation: facts.relation, columns, key, nested })
 }
 
-/// Leaves of a partition tree, quoted; the table itself where it has none.
+/// Leaves of a partition tree with their names, quoted; the table itself where it has none.
 async fn leaves(
     session: &mut dyn Session,
     tracked: &Tracked,
-) -> Result<Vec<String>, SnapshotError> {
+) -> Result<Vec<(i64, String)>, SnapshotError> {
     if !tracked.partitioned {
-        return Ok(vec![D.quote_name(&tracked.name)]);
+        return Ok(vec![(tracked.relation, D.quote_name(&tracked.name))]);
     }
     let rows = session
         .rows(&format!(
-            "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_partition_tree({}) p \
+            "SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_partition_tree({}) p \
              JOIN pg_catalog.pg_class c ON c.oid = p.relid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              WHERE p.isleaf AND c.relkind = 'r' ORDER BY c.oid",
             tracked.relation
         ))
         .await?;
-    Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
+    rows.iter().map(|row| Ok((row.number(0)?, row.text(1).to_owned()))).collect()
 }
 
 /// Makes the functions and triggers of the current version, in place of those that are there.
 async fn install(session: &mut dyn Session, tracked: &mut Tracked) -> Result<(), SnapshotError> {
-    remove_triggers(session, tracked.relation).await?;
+    remove_triggers(session, tracked.id).await?;
     for function in postgres::function_names(tracked.id) {
         session.execute(&format!("DROP FUNCTION IF EXISTS {function}")).await?;
     }
@@ -225,7 +225,11 @@ async fn install(session: &mut dyn Session, tracked: &mut Tracked) -> Result<(),
     let root = D.quote_name(&tracked.name);
     let mut names = Vec::new();
     for trigger in postgres::triggers(tracked) {
-        let tables = if trigger.on_leaves { leaves.clone() } else { vec![root.clone()] };
+        let tables: Vec<String> = if trigger.on_leaves {
+            leaves.iter().map(|(_, name)| name.clone()).collect()
+        } else {
+            vec![root.clone()]
+        };
         let name = D.quote_str(&trigger.name);
         for table in tables {
             session
@@ -237,18 +241,21 @@ async fn install(session: &mut dyn Session, tracked: &mut Tracked) -> Result<(),
         names.push(trigger.name);
     }
     tracked.triggers = names;
+    let parts = leaves.into_iter().filter(|_| tracked.partitioned);
+    tracked.leaves = parts.map(|(number, _)| number).collect();
     Ok(())
 }
 
-/// Takes our triggers off a table and its partitions.
-async fn remove_triggers(session: &mut dyn Session, relation: i64) -> Result<(), SnapshotError> {
+/// Takes the triggers of a tracked table away, wherever they are: a partition that was detached has
+/// some still.
+async fn remove_triggers(session: &mut dyn Session, id: i64) -> Result<(), SnapshotError> {
     let found = session
         .rows(&format!(
             "SELECT pg_catalog.format('%I', t.tgname), pg_catalog.format('%I.%I', n.nspname, c.relname) \
              FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid \
-             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             WHERE (t.tgrelid = {relation} OR t.tgrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree({relation}))) \
-               AND t.tgparentid = 0 AND NOT t.tgisinternal AND t.tgname LIKE '_downhaul\\_track%'"
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_proc f ON f.oid = t.tgfoid \
+             WHERE t.tgparentid = 0 AND NOT t.tgisinternal AND t.tgname LIKE '_downhaul\\_track%' \
+               AND f.pronamespace = 'downhaul'::regnamespace AND f.proname LIKE 'log\\_{id}\\_%'"
         ))
         .await?;
     for row in &found {
@@ -322,6 +329,7 @@ pub async fn track(session: &mut dyn Session, intent: &Intent) -> Result<Tracked
         kept_whole: false,
         dialect: D,
         former: None,
+        leaves: Vec::new(),
         built: None,
     };
     // CACHE 1: numbers must follow the order in which they are drawn.
@@ -340,9 +348,7 @@ pub async fn untrack(session: &mut dyn Session, tracked: &Tracked) -> Result<(),
     if numbered::is(session.dialect()) {
         return numbered::install::untrack(session, tracked).await;
     }
-    if tracked.relation != 0 && session.table_shape(&tracked.name).await?.is_some() {
-        remove_triggers(session, tracked.relation).await?;
-    }
+    remove_triggers(session, tracked.id).await?;
     for function in postgres::function_names(tracked.id) {
         session.execute(&format!("DROP FUNCTION IF EXISTS {function}")).await?;
     }
@@ -368,6 +374,8 @@ pub enum Drift {
     Triggers,
     /// It was emptied or built anew behind the triggers.
     Emptied,
+    /// A partition was detached or dropped, and its rows with it.
+    Partitions,
 }
 
 /// Looks whether tracking still fits the table. Reads only.
@@ -398,7 +406,11 @@ pub async fn drift(
     if must_be_row || now.nested && !current.nested {
         return Ok(Some(Drift::Triggers));
     }
-    let leaves = leaves(session, tracked).await?.len();
+    let leaves = leaves(session, tracked).await?;
+    if tracked.leaves.iter().any(|known| !leaves.iter().any(|(number, _)| number == known)) {
+        return Ok(Some(Drift::Partitions));
+    }
+    let leaves = leaves.len();
     let wanted: usize = postgres::triggers(tracked)
         .iter()
         .map(|trigger| if trigger.on_leaves { leaves } else { 1 })
@@ -436,20 +448,35 @@ pub enum Endangering {
     Drop(ObjectName),
     /// Columns dropped or of another type.
     Reshape(ObjectName, Vec<Ident>),
+    /// `DETACH PARTITION`.
+    Detach(ObjectName),
+}
+
+impl Endangering {
+    /// The table.
+    #[must_use]
+    pub fn table(&self) -> &ObjectName {
+        match self {
+            Self::Drop(name) | Self::Reshape(name, _) | Self::Detach(name) => name,
+        }
+    }
 }
 
 /// Before a statement of a migration: writes down what its triggers would not see, and takes a
-/// trigger out of the way that would forbid the statement. Within the migration's transaction.
+/// trigger out of the way that would forbid the statement. Within the migration's transaction. `all`
+/// that the statement does of this kind.
 pub async fn before(
     session: &mut dyn Session,
     endangering: &Endangering,
+    all: &[Endangering],
 ) -> Result<(), SnapshotError> {
     if numbered::is(session.dialect()) {
         return numbered::install::before(session, endangering).await;
     }
-    let name = match endangering {
-        Endangering::Drop(name) | Endangering::Reshape(name, _) => name,
-    };
+    let name = endangering.table();
+    if matches!(endangering, Endangering::Drop(_) | Endangering::Detach(_)) {
+        leave(session, name, all).await?;
+    }
     let Some(shape) = session.table_shape(name).await? else { return Ok(()) };
     let found = super::all(session).await?.into_iter().find(|t| t.name == shape.name);
     let Some(mut tracked) = found.filter(|t| t.relation != 0) else { return Ok(()) };
@@ -476,7 +503,48 @@ pub async fn before(
             tracked.kept_whole = true;
             session.execute(&record(&tracked, false)?).await?;
         }
+        // What is tracked is no partition.
+        Endangering::Detach(_) => {}
     }
+    Ok(())
+}
+
+/// Rows of a partition are about to leave its table: they are written down as deleted.
+async fn leave(
+    session: &mut dyn Session,
+    name: &ObjectName,
+    all: &[Endangering],
+) -> Result<(), SnapshotError> {
+    let oid =
+        |name: &ObjectName| format!("pg_catalog.to_regclass({})", D.literal(&D.quote_name(name)));
+    let going: Vec<String> = all
+        .iter()
+        .filter(|e| !matches!(e, Endangering::Reshape(..)))
+        .map(|e| oid(e.table()))
+        .collect();
+    let row = session
+        .row(&format!(
+            "SELECT pg_catalog.pg_partition_root(c.oid)::oid, pg_catalog.format('%I.%I', n.nspname, c.relname), \
+               (SELECT pg_catalog.format('%I.%I', pn.nspname, p.relname) FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class p ON p.oid = i.inhparent \
+                  JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace WHERE i.inhrelid = c.oid), \
+               EXISTS (SELECT FROM pg_catalog.pg_partition_ancestors(c.oid) a WHERE a.relid <> c.oid AND a.relid IN ({})) \
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = {} AND c.relispartition",
+            going.join(", "),
+            oid(name)
+        ))
+        .await?;
+    // Where the whole goes too, its rows are written down with it.
+    let Some(row) = row.filter(|row| !row.flag(3)) else { return Ok(()) };
+    let root = row.number(0)?;
+    let found = super::all(session).await?.into_iter().find(|t| t.relation == root);
+    let Some(tracked) = found else { return Ok(()) };
+    let (partition, parent) = (row.text(1), row.text(2));
+    // The statement takes these locks anyway, in this order.
+    session
+        .execute(&format!("LOCK TABLE ONLY {parent}, {partition} IN ACCESS EXCLUSIVE MODE"))
+        .await?;
+    let version = tracked.current();
+    session.execute(&postgres::copy_from(&tracked, version, Event::Truncated, partition)).await?;
     Ok(())
 }
 
@@ -520,9 +588,10 @@ pub async fn resync(
                     tracked.name = name;
                     false
                 }
-                Some(drift @ (Drift::Reshaped | Drift::Triggers | Drift::Emptied)) => {
-                    follow(session, &mut tracked, drift, origin).await?
-                }
+                Some(
+                    drift
+                    @ (Drift::Reshaped | Drift::Triggers | Drift::Emptied | Drift::Partitions),
+                ) => follow(session, &mut tracked, drift, origin).await?,
             }
         };
         session.execute(&record(&tracked, false)?).await?;
@@ -574,6 +643,7 @@ async fn follow(
     let facts = facts(session, &name).await?;
     tracked.name = name;
     let before = tracked.current().clone();
+    let known = tracked.leaves.clone();
     let wish = tracked.chosen.then_some(tracked.capture);
     let (capture, _) = choose::capture(&facts, wish);
     if facts.subscribed || facts.inherits || facts.kind == "p" {
@@ -591,8 +661,19 @@ async fn follow(
     let still_there =
         |old: &TrackedColumn| now.columns.iter().any(|c| c.number == old.number && c.ty == old.ty);
     let lost_something = !before.columns.iter().all(still_there);
-    if origin == Origin::Outside && (lost_something || drift == Drift::Triggers) {
+    let unseen = matches!(drift, Drift::Triggers | Drift::Partitions);
+    if origin == Origin::Outside && (lost_something || unseen) {
         return Ok(true);
+    }
+    if tracked.partitioned && drift != Drift::Reshaped {
+        // Rows with which a partition comes are new to the table.
+        let unborn = postgres::not_born_yet(tracked);
+        for (number, leaf) in leaves(session, tracked).await? {
+            if !known.contains(&number) {
+                let born = postgres::copy_from(tracked, &now, Event::Born, &leaf);
+                session.execute(&format!("{born}{unborn}")).await?;
+            }
+        }
     }
     if drift == Drift::Reshaped && now.key.is_empty() {
         if !std::mem::take(&mut tracked.kept_whole) {

@@ -142,6 +142,9 @@ pub struct Tracked {
     /// The name that it had before a migration renamed it, perhaps to make room for another.
     #[serde(default)]
     pub former: Option<ObjectName>,
+    /// Numbers of its partitions that hold rows; empty where it has none, or nobody noted them.
+    #[serde(default)]
+    pub leaves: Vec<i64>,
     /// Number that the server gives a table anew when it is emptied at once, where it tells.
     #[serde(default)]
     pub built: Option<i64>,

@@ -298,6 +298,12 @@ pub fn triggers(tracked: &Tracked) -> Vec<Trigger> {
 /// already.
 #[must_use]
 pub fn copy_all(tracked: &Tracked, version: &Version, event: Event) -> String {
+    copy_from(tracked, version, event, &tracked.live())
+}
+
+/// The same for the rows of one partition, quoted.
+#[must_use]
+pub fn copy_from(tracked: &Tracked, version: &Version, event: Event, source: &str) -> String {
     let (mut names, mut values) = (String::new(), String::new());
     for column in &version.columns {
         let now = tracked.current().columns.iter().find(|c| c.number == column.number);
@@ -313,8 +319,34 @@ pub fn copy_all(tracked: &Tracked, version: &Version, event: Event) -> String {
          (SELECT pg_catalog.nextval('downhaul.log_{}_seq') AS n OFFSET 0) p",
         history(tracked.id, version.number),
         event.letter(),
-        tracked.live(),
+        source,
         tracked.id
+    )
+}
+
+/// A condition on [`copy_from`]: this transaction has not written down already that the row `t`
+/// came. Rows without a key cannot be told apart.
+#[must_use]
+pub fn not_born_yet(tracked: &Tracked) -> String {
+    let version = tracked.current();
+    if version.key.is_empty() {
+        return String::new();
+    }
+    let tests: Vec<String> = version
+        .columns
+        .iter()
+        .filter(|c| version.key.contains(&c.name))
+        .map(|c| {
+            let (name, cast) =
+                (D.quote(&c.name), if c.user_type { "::pg_catalog.text" } else { "" });
+            format!("h.{name} = t.{name}{cast}")
+        })
+        .collect();
+    format!(
+        " WHERE NOT EXISTS (SELECT FROM {} h WHERE h.downhaul_xid = pg_catalog.pg_current_xact_id() AND h.downhaul_op IN ({}) AND {})",
+        history(tracked.id, version.number),
+        super::BIRTHS,
+        tests.join(" AND ")
     )
 }
 

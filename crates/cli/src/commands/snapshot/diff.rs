@@ -3,9 +3,10 @@
 use downhaul_snapshot::difference::{self, Difference, RowChange, RowDifference, TableDifference};
 use downhaul_snapshot::mark as marks;
 
+use super::page;
 use super::show::shorten;
 use super::{begin, csv, json, names, open, rows, snapshot};
-use crate::args::snapshot::{DiffArgs, RowFormat};
+use crate::args::snapshot::{DiffArgs, DiffFormat};
 use crate::error::CliError;
 use crate::exit_code::Code;
 use crate::ui::{Style, Ui, paint};
@@ -39,9 +40,13 @@ pub(super) async fn run(args: &DiffArgs, ui: &Ui) -> Result<Code, CliError> {
     session.close().await;
     let found = result?;
     match args.format {
-        RowFormat::Pretty => pretty(&found, args, ui),
-        RowFormat::Json => ui.line(as_json(&found)?),
-        RowFormat::Csv => as_csv(&found, ui),
+        DiffFormat::Pretty => pretty(&found, args, ui),
+        DiffFormat::Json => ui.line(as_json(&found)?),
+        DiffFormat::Csv => as_csv(&found, ui),
+        DiffFormat::Html => {
+            let to = args.to.as_deref().unwrap_or("now");
+            ui.line(page::page(&found, (&args.from, to), (args.offset, args.limit)));
+        }
     }
     let differs = found.tables.iter().any(|t| t.total() > 0);
     Ok(if args.exit_code && differs { Code::Findings } else { Code::Clean })
@@ -116,7 +121,7 @@ fn line(row: &RowDifference) -> String {
     format!("  {} {}{copies}", paint(style, sign), parts.join("  "))
 }
 
-fn word(change: RowChange) -> &'static str {
+pub(super) fn word(change: RowChange) -> &'static str {
     match change {
         RowChange::Inserted => "inserted",
         RowChange::Updated => "updated",

@@ -2,6 +2,7 @@
 
 mod diff;
 mod mark;
+mod page;
 mod prune;
 mod restore;
 mod show;

@@ -7,14 +7,16 @@ use downhaul_engine::Session;
 use downhaul_run::{RunError, Runner};
 use downhaul_snapshot::mark::{self as marks, Mark};
 use downhaul_snapshot::merge::OnConflict;
-use downhaul_snapshot::restore_to::{self, Plan, Request, Scope, TablePlan};
+use downhaul_snapshot::restore_to::{
+    self, Plan, Request, Scope, Strategy, TablePlan, Wish, strategy,
+};
 use downhaul_snapshot::track::install::parse_name_in;
 use downhaul_syntax::{Dialect, Ident};
 use serde::{Deserialize, Serialize};
 
 use super::{json, moment, names, open, rows, snapshot};
 use crate::args::StatusFormat;
-use crate::args::snapshot::{Policy, RestoreArgs};
+use crate::args::snapshot::{Policy, RestoreArgs, Way};
 use crate::error::CliError;
 use crate::exit_code::Code;
 use crate::progress::Progress;
@@ -51,20 +53,29 @@ pub(super) async fn run(args: &RestoreArgs, ui: &Ui) -> Result<Code, CliError> {
     };
     if !args.yes && planned.is_none() {
         let fingerprint = args.out.is_some();
+        let started = Instant::now();
         let plan = downhaul_run::snapshot::preview(&mut *session, &request, fingerprint).await;
+        let took = started.elapsed();
         session.close().await;
         let plan = plan?;
         if let Some(path) = &args.out {
             write_plan(path, &plan)?;
         }
         if args.format == StatusFormat::Json {
-            ui.line(json(&as_json(&plan))?);
+            let mut value = as_json(&plan);
+            value["estimated_seconds"] = strategy::estimate(&plan, took).as_secs_f64().into();
+            ui.line(json(&value)?);
             return Ok(Code::Clean);
         }
         pretty(&plan, ui);
         if plan.is_empty() {
             return Ok(Code::Clean);
         }
+        ui.line(format!(
+            "  about {}, judged by this preview, which took {}",
+            duration(strategy::estimate(&plan, took)),
+            duration(took)
+        ));
         let next = match &args.out {
             Some(path) => format!("downhaul snapshot restore --plan {}", path.display()),
             None => "the same command with --yes".to_owned(),
@@ -84,7 +95,7 @@ pub(super) async fn run(args: &RestoreArgs, ui: &Ui) -> Result<Code, CliError> {
         value["restore"] = outcome.done.as_ref().map_or(serde_json::Value::Null, |done| {
             serde_json::json!({
                 "id": done.id, "before": done.before.name, "after": done.after.name,
-                "verified_rows": done.verified, "sequences_advanced": done.sequences,
+                "verified_rows": done.verified, "sequences_advanced": done.sequences, "notes": done.notes,
             })
         });
         ui.line(json(&value)?);
@@ -92,6 +103,9 @@ pub(super) async fn run(args: &RestoreArgs, ui: &Ui) -> Result<Code, CliError> {
     }
     pretty(&outcome.plan, ui);
     if let Some(done) = &outcome.done {
+        for note in &done.notes {
+            ui.remark(format!("{} {note}", paint(Style::Warn, "note:")));
+        }
         ui.line(format!(
             "restored to `{}` in {}; {} compared afterwards, all as they should be",
             request.target.name,
@@ -127,6 +141,11 @@ async fn ask(
         Policy::KeepNew => OnConflict::KeepNew,
         Policy::RestoreOld => OnConflict::RestoreOld,
     };
+    let wish = match args.strategy {
+        Way::Auto => Wish::Auto,
+        Way::Rows => Wish::Rows,
+        Way::Rewrite => Wish::Rewrite,
+    };
     if let Some(plan) = planned {
         let until = match &plan.keep_since {
             Some(name) => Some(marks::named(session, name).await.map_err(snapshot)?),
@@ -141,11 +160,12 @@ async fn ask(
                 filter: plan.r#where.clone(),
                 columns: columns(session.dialect(), &plan.columns),
             },
+            wish,
         };
         return Ok((request, None));
     }
     if args.undo {
-        return undo(session, on_conflict).await;
+        return undo(session, on_conflict, wish).await;
     }
     let target = moment(session, args.to.as_deref(), args.to_time.as_deref(), ui).await?;
     let until = match args.keep_since.as_deref() {
@@ -171,7 +191,7 @@ async fn ask(
         filter: args.r#where.clone(),
         columns: columns(session.dialect(), &args.columns),
     };
-    Ok((Request { target, until, on_conflict, scope }, None))
+    Ok((Request { target, until, on_conflict, scope, wish }, None))
 }
 
 fn columns(dialect: Dialect, names: &[String]) -> Vec<Ident> {
@@ -193,6 +213,7 @@ async fn following(session: &mut dyn Session, target: &Mark, ui: &Ui) -> Result<
 async fn undo(
     session: &mut dyn Session,
     on_conflict: OnConflict,
+    wish: Wish,
 ) -> Result<(Request, Option<i64>), CliError> {
     let all = restore_to::restorations(session).await.map_err(snapshot)?;
     let last = all.into_iter().rfind(|r| r.undone_by.is_none()).ok_or_else(|| {
@@ -212,6 +233,7 @@ async fn undo(
             filter: None,
             columns: Vec::new(),
         },
+        wish,
     };
     Ok((request, Some(last.id)))
 }
@@ -260,6 +282,13 @@ fn one(table: &TablePlan, request: &Request, ui: &Ui) {
             table.changed.iter().map(|(name, n)| format!("{name} in {}", rows(*n))).collect();
         ui.line(format!("      {}", list.join(", ")));
     }
+    if !table.reason.is_empty() {
+        let how = match table.strategy {
+            Strategy::Rows => "row by row",
+            Strategy::Rewrite => "written anew as a whole, readers wait",
+        };
+        ui.line(paint(Style::Dim, format!("      {how}: {}", table.reason)));
+    }
     if table.conflicts > 0 {
         let what = match request.on_conflict {
             OnConflict::Fail => {
@@ -295,6 +324,8 @@ fn as_json(plan: &Plan) -> serde_json::Value {
                 "deletes": t.deletes,
                 "conflicts": t.conflicts,
                 "conflict_examples": t.examples,
+                "strategy": match t.strategy { Strategy::Rows => "rows", Strategy::Rewrite => "rewrite" },
+                "strategy_reason": t.reason,
                 "columns": t.changed.iter().map(|(c, n)| serde_json::json!({"column": c, "rows": n})).collect::<Vec<_>>(),
                 "lost_columns": t.lost.iter().map(ToString::to_string).collect::<Vec<_>>(),
             })

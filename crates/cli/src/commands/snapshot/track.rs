@@ -289,6 +289,7 @@ fn drift_word(drift: Drift) -> &'static str {
         Drift::Emptied => {
             "it was emptied or built anew behind the triggers (TRUNCATE, ALTER, OPTIMIZE): changes may be lost"
         }
+        Drift::Partitions => "a partition was detached or dropped by hand, and its rows with it",
         Drift::Triggers => "triggers are missing or no longer suffice: changes may be lost",
     }
 }
