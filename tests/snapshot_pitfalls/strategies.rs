@@ -110,3 +110,32 @@ async fn who_would_find_a_table_empty_keeps_it_from_being_written_anew() {
     assert_eq!(old.value("SELECT sum(v) FROM free").await.as_deref(), Some("9"));
     old.run("COMMIT").await;
 }
+
+#[tokio::test]
+async fn rows_that_differ_in_a_byte_have_other_hashes() {
+    let mut stage = Stage::new("CREATE TYPE mood AS ENUM ('a', 'b')").await;
+    for (ty, values) in [
+        ("numeric", vec!["'1.0'", "'1.00'", "'1'", "'NaN'", "'Infinity'", "NULL"]),
+        ("numeric(6,2)", vec!["1", "1.01", "NULL"]),
+        ("double precision", vec!["'0'", "'-0'", "'NaN'"]),
+        ("text", vec!["''", "' '", "'a'", "'A'", "NULL"]),
+        ("character varying(9)", vec!["'a'", "'a '", "'b'"]),
+        ("json", vec!["'[1,2]'", "'[1, 2]'", "'null'", "NULL"]),
+        ("bytea", vec![r"'\\x00'", r"'\\x0000'", "''"]),
+        ("timestamp with time zone", vec!["'infinity'", "'2026-01-01'", "'-infinity'"]),
+        ("boolean", vec!["true", "false", "NULL"]),
+        ("text[]", vec!["'{}'", "'{NULL}'", "'{\"\"}'"]),
+        ("mood", vec!["'a'", "'b'"]),
+    ] {
+        let known = if ty == "mood" { "" } else { ty };
+        let hash =
+            downhaul_snapshot::sql::row_hash(&[("1".into(), "integer"), ("v".into(), known)]);
+        let rows: Vec<String> = values.iter().map(|value| format!("({value}::{ty})")).collect();
+        let sql = format!(
+            "SELECT count(DISTINCT {hash}), count(*) FROM (VALUES {}) t (v)",
+            rows.join(", ")
+        );
+        let found = stage.db.rows(&sql).await.swap_remove(0);
+        assert_eq!(found[0], found[1], "{sql}");
+    }
+}

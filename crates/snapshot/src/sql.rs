@@ -147,6 +147,26 @@ pub fn differs_exactly(left: &str, right: &str, ty: &str) -> String {
     differs(d, &exact(d, left, ty), &exact(d, right, ty))
 }
 
+/// PostgreSQL 14 and newer: a number of 64 bits for a row, that depends on every byte of its values.
+/// `columns`: values with their types.
+#[must_use]
+pub fn row_hash(columns: &[(String, &str)]) -> String {
+    let parts: Vec<String> = columns
+        .iter()
+        .map(|(value, ty)| {
+            if *ty == "numeric" || ty.starts_with("numeric(") {
+                // Equal numbers have equal hashes, and so have NULL and those that are none.
+                format!(
+                    "{value}, scale({value}), CASE WHEN scale({value}) IS NULL THEN {value}::text END"
+                )
+            } else {
+                exact(Dialect::Postgres, value, ty)
+            }
+        })
+        .collect();
+    format!("hash_record_extended(ROW({})::record, 0)", parts.join(", "))
+}
+
 /// PostgreSQL: a test that not a byte of two rows differs. Rows that look the same may fail it.
 #[must_use]
 pub fn same_bytes(left: &str, right: &str, columns: &[String]) -> String {

@@ -416,7 +416,13 @@ async fn table(
         format!("(downhaul_action, {})", past.key().join(", "))
     };
     set_bulk(session, in_bulk).await?;
+    if ordered {
+        // First images come by key, and so do live rows by their index: merged, the plan comes by
+        // key as well, and no table of whole rows is hashed.
+        session.execute("SET LOCAL enable_hashjoin TO off").await?;
+    }
     make(session, &name, &body, &columns).await?;
+    session.execute("SET LOCAL enable_hashjoin TO DEFAULT").await?;
     set_bulk(session, false).await?;
     let mut found = TablePlan::new(&tracked, &wanted, &past);
     found.fixed = fixed_columns(session, &tracked).await?;

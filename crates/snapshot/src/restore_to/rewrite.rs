@@ -204,23 +204,74 @@ pub(super) async fn rewrite(
     if i64::try_from(written).unwrap_or(0) != wanted || now != wanted {
         return Err(failed(table, format!("{now} rows were written instead of {wanted}")));
     }
-    if staying > 0 {
-        let other = session
-            .number(&format!(
-                "SELECT count(*) FROM {stay} s LEFT JOIN {live} l ON {} WHERE NOT coalesce({}, false)",
-                join("l", "s"),
-                sql::same_bytes("l", "s", &names)
-            ))
-            .await?;
-        if other > 0 {
-            return Err(failed(table, format!("{other} rows that should stay did not")));
-        }
-    }
+    verify(session, table, (&names, staying > 0)).await?;
     set_bulk(session, false).await?;
     let mut after = around.after;
     // How many rows there are; what is known of their values still holds.
     after.push(format!("ANALYZE {} ({})", D.quote_name(&tracked.name), key.join(", ")));
     Ok(after)
+}
+
+/// Compares the whole table with what was written into it: by the sum of the hashes of all rows.
+/// Where the server has none, rows that stay are compared one by one; those of the plan are in any
+/// case by the caller then.
+async fn verify(
+    session: &mut dyn Session,
+    table: &TablePlan,
+    (names, some_stay): (&[String], bool),
+) -> Result<(), SnapshotError> {
+    let tracked = &table.tracked;
+    let (id, live) = (tracked.id, tracked.live());
+    let version = tracked.current();
+    if !hashes(session) {
+        if !some_stay {
+            return Ok(());
+        }
+        let other = session
+            .number(&format!(
+                "SELECT count(*) FROM pg_temp.downhaul_stay_{id} s LEFT JOIN {live} l ON {} WHERE NOT coalesce({}, false)",
+                sql::keys_match(D, "l", &version.key, "s", &version.key),
+                sql::same_bytes("l", "s", names)
+            ))
+            .await?;
+        if other > 0 {
+            return Err(failed(table, format!("{other} rows that should stay did not")));
+        }
+        return Ok(());
+    }
+    let columns: Vec<(String, &str)> = version
+        .columns
+        .iter()
+        .map(|c| (D.quote(&c.name), if c.user_type { "" } else { c.ty.as_str() }))
+        .collect();
+    let sum = |from: &str| {
+        let hash = sql::row_hash(&columns);
+        format!("SELECT count(*) AS n, coalesce(sum({hash}), 0) AS h FROM {from}")
+    };
+    let mut parts =
+        vec![sum(&format!("{} WHERE downhaul_action IN ('I', 'U')", statement::name(id)))];
+    if some_stay {
+        parts.push(sum(&format!("pg_temp.downhaul_stay_{id}")));
+    }
+    let same = session
+        .row(&format!(
+            "SELECT l.n = p.n AND l.h = p.h FROM ({}) l, (SELECT sum(n) AS n, sum(h) AS h FROM ({}) u) p",
+            sum(&live),
+            parts.join(" UNION ALL ")
+        ))
+        .await?;
+    if same.is_some_and(|row| row.flag(0)) {
+        return Ok(());
+    }
+    Err(failed(
+        table,
+        "its rows are not what was written into it: something changed them on the way",
+    ))
+}
+
+/// The server hashes whole rows.
+pub(super) fn hashes(session: &dyn Session) -> bool {
+    session.server().major >= 14
 }
 
 /// Writes down what the rows are before they go: what the triggers would have written.
