@@ -59,17 +59,11 @@ struct Marks {
 
 /// A Bloom filter of two hashes: 64 names among 2,048 bits, so that of 300 chunks about one is
 /// searched in vain.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Filter([u64; 32]);
 
 /// Two bits of a filter, each by its word and its place in it.
 type Place = [(usize, u64); 2];
-
-impl Default for Filter {
-    fn default() -> Self {
-        Self([0; 32])
-    }
-}
 
 impl Filter {
     /// The bits of a name.
