@@ -182,6 +182,10 @@ fn cut(text: &str) -> (String, Option<String>) {
             }
             _ => false,
         };
+        // Told apart from here on by the names of the files.
+        if !alone && line.trim_start().starts_with("-- +migrate") {
+            continue;
+        }
         let half = if in_down { down.get_or_insert_with(String::new) } else { &mut up };
         half.push_str(if alone { "-- downhaul:no-transaction" } else { line });
         half.push('\n');

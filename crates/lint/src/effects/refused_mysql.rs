@@ -72,7 +72,24 @@ pub(super) fn refused(change: &Change, scene: &Scene<'_>) -> Vec<String> {
              SET system_versioning_alter_history = KEEP first"
         ));
     }
+    out.extend(key_without_length(change, scene));
     out
+}
+
+/// MySQL wants to know how much of a long text an index takes; MariaDB helps itself.
+fn key_without_length(change: &Change, scene: &Scene<'_>) -> Option<String> {
+    let Change::CreateIndex { index, .. } = change else { return None };
+    let special = matches!(index.method.as_deref(), Some("fulltext" | "spatial"));
+    if special || scene.state.dialect() != Dialect::Mysql {
+        return None;
+    }
+    index.parts.iter().filter(|part| !part.text.contains('(')).find_map(|part| {
+        let name = part.column.as_ref()?;
+        let ty = scene.state.column(&index.table, name)?.ty.as_ref()?;
+        (ty.name.ends_with("text") || ty.name.ends_with("blob")).then(|| {
+            format!("BLOB/TEXT column '{name}' used in key specification without a key length")
+        })
+    })
 }
 
 #[cfg(test)]
@@ -92,6 +109,15 @@ mod tests {
             ("CREATE VIEW v AS SELECT a FROM plain; ALTER TABLE v ADD COLUMN c int", true),
         ] {
             cases(rule, &[("mariadb", &format!("{base}{up}"), expect)]);
+        }
+        let base = "-- history\nCREATE TABLE t (a text, b varchar(20));\n-- up\n";
+        for (dialect, up, expect) in [
+            ("mysql", "CREATE INDEX i ON t (b, a)", true),
+            ("mysql", "ALTER TABLE t ADD KEY i (a(20))", false),
+            ("mysql", "ALTER TABLE t ADD FULLTEXT KEY i (a)", false),
+            ("mariadb", "CREATE INDEX i ON t (a)", false),
+        ] {
+            cases(rule, &[(dialect, &format!("{base}{up}"), expect)]);
         }
     }
 }

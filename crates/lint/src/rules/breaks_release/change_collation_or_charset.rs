@@ -3,6 +3,7 @@
 use downhaul_syntax::{Change, SqlType};
 
 use crate::context::ChangeContext;
+use crate::effects::mysql::has_charset_already;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 
@@ -71,6 +72,11 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             }
             format!("`{table}.{from}`")
         }
+        Change::ConvertCharset { table, charset, collation: None }
+            if has_charset_already(table, charset, cx.scene) =>
+        {
+            return None;
+        }
         Change::ConvertCharset { table, .. } if cx.in_use(table) => {
             format!("text in {}", cx.describe(table))
         }
@@ -100,6 +106,14 @@ CREATE TABLE t (a varchar(10));
 -- up
 ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4;"#,
                     true,
+                ),
+                (
+                    "mysql",
+                    r#"-- history
+CREATE TABLE t (a varchar(10)) DEFAULT CHARSET=utf8mb4;
+-- up
+ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4;"#,
+                    false,
                 ),
                 (
                     "mysql",

@@ -1,5 +1,7 @@
 //! SE06.
 
+use std::collections::BTreeSet;
+
 use downhaul_syntax::lexer::{self, Token, TokenKind};
 use downhaul_syntax::{Change, Dialect};
 
@@ -61,15 +63,56 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     {
         return None;
     }
-    let raw = unquoted(body)?;
+    let raw = unquoted(body, &def.definition)?;
     Some(
         Draft::new(format!("`{}` puts `{raw}` into a statement without quoting it", def.name))
             .help("use format with %I for names and %L for values, or EXECUTE … USING"),
     )
 }
 
+/// Types whose values hold nothing that would have to be quoted, or print themselves quoted.
+const HARMLESS: [&str; 17] = [
+    "regclass",
+    "regtype",
+    "regproc",
+    "regprocedure",
+    "regnamespace",
+    "regrole",
+    "int",
+    "int2",
+    "int4",
+    "int8",
+    "integer",
+    "smallint",
+    "bigint",
+    "oid",
+    "uuid",
+    "boolean",
+    "bool",
+];
+
+/// Arguments and variables that are declared with such a type.
+fn harmless_names(body: &str, definition: &str) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    for source in [definition, body] {
+        let tokens: Vec<Token> = lexer::lex(source, Dialect::Postgres)
+            .tokens
+            .into_iter()
+            .filter(|t| !t.kind.is_trivia())
+            .collect();
+        for pair in tokens.windows(2) {
+            let [name, ty] = [&pair[0], &pair[1]].map(|t| t.span.text(source).to_ascii_lowercase());
+            if pair[0].kind == TokenKind::Word && HARMLESS.contains(&ty.as_str()) {
+                out.insert(name);
+            }
+        }
+    }
+    out
+}
+
 /// The first part of an `EXECUTE` that goes into the statement as it is.
-fn unquoted(body: &str) -> Option<String> {
+fn unquoted(body: &str, definition: &str) -> Option<String> {
+    let harmless = harmless_names(body, definition);
     let tokens: Vec<Token> = lexer::lex(body, Dialect::Postgres)
         .tokens
         .into_iter()
@@ -107,7 +150,10 @@ fn unquoted(body: &str) -> Option<String> {
             }
             end += 1;
         }
-        if let Some(raw) = raw_part(&tokens[at..end], body) {
+        let parts = raw_parts(&tokens[at..end], body);
+        if let Some(raw) =
+            parts.into_iter().find(|raw| !harmless.contains(&raw.to_ascii_lowercase()))
+        {
             return Some(raw);
         }
         at = end;
@@ -116,28 +162,27 @@ fn unquoted(body: &str) -> Option<String> {
 }
 
 /// In the expression of one `EXECUTE`.
-fn raw_part(tokens: &[Token], body: &str) -> Option<String> {
+fn raw_parts(tokens: &[Token], body: &str) -> Vec<String> {
+    let mut out = Vec::new();
     let text = |t: &Token| t.span.text(body);
     for (at, token) in tokens.iter().enumerate() {
         if token.kind == TokenKind::Operator && text(token) == "||" {
-            let after = operand(&tokens[at + 1..], body);
-            if let Some(raw) = after.or_else(|| operand_before(&tokens[..at], body)) {
-                return Some(raw);
-            }
+            out.extend(operand(&tokens[at + 1..], body));
+            out.extend(operand_before(&tokens[..at], body));
         }
         if token.kind == TokenKind::Word && text(token).eq_ignore_ascii_case("format") {
-            let literal = tokens.get(at + 2)?;
+            let Some(literal) = tokens.get(at + 2) else { break };
             let arguments = split_arguments(&tokens[(at + 2).min(tokens.len())..]);
             let places = directives(text(literal));
             for (place, kind) in places.iter().enumerate() {
                 let Some(argument) = arguments.get(place + 1) else { break };
                 if *kind == 's' && !is_safe(argument, body) {
-                    return Some(written(argument, body));
+                    out.push(written(argument, body));
                 }
             }
         }
     }
-    None
+    out
 }
 
 /// The letters of `%s`, `%I`, `%L` in order; positions (`%1$s`) end the list, for they are not
@@ -187,9 +232,7 @@ fn is_safe(argument: &[Token], body: &str) -> bool {
     if matches!(first.kind, TokenKind::String | TokenKind::Number | TokenKind::DollarString) {
         return true;
     }
-    let casts =
-        ["regclass", "regtype", "regproc", "regprocedure", "int", "integer", "bigint", "oid"];
-    if rest.last().is_some_and(|t| casts.contains(&text(t).as_str())) {
+    if rest.last().is_some_and(|t| HARMLESS.contains(&text(t).as_str())) {
         return true;
     }
     let quoting = [
@@ -262,7 +305,7 @@ mod tests {
     #[track_caller]
     fn check(statement: &str, expect: Option<&str>) {
         let body = format!("BEGIN {statement} END");
-        assert_eq!(unquoted(&body).as_deref(), expect, "{statement}");
+        assert_eq!(unquoted(&body, "(id bigint, tbl regclass)").as_deref(), expect, "{statement}");
     }
 
     #[test]
@@ -277,6 +320,8 @@ mod tests {
         check("EXECUTE format('SELECT %L || x', a) USING b;", None);
         check("EXECUTE 'SELECT $1' USING a || b;", None);
         check("EXECUTE statement;", None);
+        check("EXECUTE format('DELETE FROM %s WHERE id = ' || id, tbl);", None);
+        check("EXECUTE format('DELETE FROM %s WHERE id = ' || id || name, tbl);", Some("name"));
         check("a := 'x' || b;", None);
         check("CREATE TRIGGER t BEFORE UPDATE ON x EXECUTE FUNCTION f();", None);
     }
