@@ -171,3 +171,59 @@ async fn on_sqlite() {
     let file = SqliteFile::new();
     story(&file.url()).await;
 }
+
+/// What is said before and behind, for programs; and what becomes of the release's own statements.
+#[tokio::test]
+async fn for_programs() {
+    let file = SqliteFile::new();
+    let program = Program::new(PROGRAM).database(file.url());
+    shop(&program);
+    program.ok(&["up", "--yes", "--to", "0001", "--release", "v1"]);
+    Session::connect(&file.url())
+        .await
+        .run("INSERT INTO customers (id, name, fax, note) VALUES (1, 'Ada', '+1', 'likes tea')")
+        .await;
+    program.ok(&["up", "--yes", "--release", "v2"]);
+    program.write(
+        "queries/v1.sql",
+        "SELECT name, fax FROM customers;\nSELECT customer FROM visits;\n",
+    );
+    let json = |outcome: &Outcome| -> serde_json::Value {
+        assert_eq!(outcome.code, Some(0), "{outcome}");
+        serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}\n{outcome}"))
+    };
+    let shown = program.run(&["revert", "--to-release", "v1", "--preview", "--queries", "queries"]);
+    check(&shown, Code::Clean, &["2 statements of v1 find what they name"]);
+    let ask = ["revert", "--to-release", "v1", "--queries", "queries", "--format", "json"];
+    check(&program.run(&ask), Code::Usage, &["add --yes or --preview"]);
+    let preview = json(&program.run(&[&ask[..], &["--preview"]].concat()));
+    assert_eq!(preview["release"]["can_live_with_it"], true);
+    assert_eq!(preview["release"]["ran_on"], "0001_customers");
+    assert_eq!(preview["release"]["stop_first"], serde_json::json!(["v2"]));
+    assert_eq!(preview["release"]["queries"]["statements"], 2);
+    assert_eq!(preview["migrations"][2]["brings_back"][0]["table"], "customers");
+    assert_eq!(preview["done"], false);
+
+    // A table that v1 reads is renamed by hand: it will not find it.
+    Session::connect(&file.url())
+        .await
+        .run("ALTER TABLE customers RENAME COLUMN name TO called")
+        .await;
+    let warned =
+        program.run(&["revert", "--to-release", "v1", "--preview", "--queries", "queries"]);
+    check(&warned, Code::Clean, &["queries/v1.sql:1", "name", "by a change by hand"]);
+    let preview = json(&program.run(&[&ask[..], &["--preview"]].concat()));
+    assert_eq!(preview["release"]["can_live_with_it"], false);
+    assert_eq!(preview["release"]["queries"]["broken"][0]["by"], "a change by hand");
+    Session::connect(&file.url())
+        .await
+        .run("ALTER TABLE customers RENAME COLUMN called TO name")
+        .await;
+
+    let done = json(&program.run(&[&ask[..], &["--yes"]].concat()));
+    assert_eq!(done["done"], true);
+    let restored = done["restored"].as_array().unwrap();
+    assert!(restored.iter().any(|r| r["table"] == "customers" && r["updated"] == 1), "{done:#}");
+    let nothing = json(&program.run(&[&ask[..], &["--yes"]].concat()));
+    assert_eq!(nothing["migrations"], serde_json::json!([]));
+}

@@ -201,6 +201,11 @@ impl Observer for Hooked<'_> {
         }
     }
 
+    fn comes_between(&self) -> bool {
+        let commands = &self.hooks.commands;
+        !commands.before_migration.is_empty() || !commands.after_migration.is_empty()
+    }
+
     fn allow(&mut self, label: &str, direction: Direction) -> Result<(), String> {
         let told = json!({ "migration": label, "direction": direction.to_string() });
         self.hooks.run(Moment::BeforeMigration, told)

@@ -34,16 +34,26 @@ pub struct Progress<'a> {
     indent: &'static str,
     notes: Vec<String>,
     bars: Option<Bars>,
+    silent: bool,
 }
 
 impl<'a> Progress<'a> {
     /// Shows on an interface.
     #[must_use]
     pub fn new(ui: &'a Ui, indent: &'static str) -> Self {
-        Self { ui, indent, notes: Vec::new(), bars: ui.can_draw().then(Bars::new) }
+        Self { ui, indent, notes: Vec::new(), bars: ui.can_draw().then(Bars::new), silent: false }
+    }
+
+    /// Tells nothing but the events of `--log json`: the result is for a program.
+    #[must_use]
+    pub fn of_events(ui: &'a Ui) -> Self {
+        Self { ui, indent: "", notes: Vec::new(), bars: None, silent: true }
     }
 
     fn line(&self, text: impl AsRef<str>) {
+        if self.silent {
+            return;
+        }
         match &self.bars {
             Some(bars) => bars.all.suspend(|| self.ui.line(text)),
             None => self.ui.line(text),

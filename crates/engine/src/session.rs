@@ -151,6 +151,30 @@ pub trait Session: Send {
         result
     }
 
+    /// Opens a row of transactions that are sent in one message, and asks their first questions as
+    /// [`Self::ask`] does. Until [`Self::together`] or [`Self::close_together`] nobody else of ours
+    /// changes anything. `None` where transactions cannot be sent together.
+    async fn open_together(
+        &mut self,
+        _budget: LockBudget,
+        _queries: &[&str],
+        _about: &str,
+    ) -> Result<Option<Vec<Row>>, EngineError> {
+        Ok(None)
+    }
+
+    /// Runs transactions one after the other, each by itself, within the budget they were opened with.
+    /// The first one that fails is rolled back and ends the row: those before it stand, those after it
+    /// are not begun. None is told of before all that were committed would survive a crash.
+    async fn together(&mut self, _transactions: &[String]) -> Result<(), EngineError> {
+        Err(EngineError::Protocol("transactions cannot be sent together".into()))
+    }
+
+    /// Gives up what [`Self::open_together`] opened.
+    async fn close_together(&mut self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Rolls back. Harmless outside a transaction.
     async fn rollback(&mut self) -> Result<(), EngineError>;
 

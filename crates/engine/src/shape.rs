@@ -62,6 +62,10 @@ pub struct TableShape {
     /// Columns that tell rows apart: the primary key, else a unique key without nullable columns;
     /// empty without either.
     pub key: Vec<Ident>,
+    /// The key allows NULL and holds none now: it tells the present rows apart, and perhaps not later
+    /// ones (SQLite, a primary key that is neither `INTEGER` nor `NOT NULL`).
+    #[serde(default)]
+    pub key_may_be_null: bool,
     /// Foreign keys from this table.
     pub foreign_keys: Vec<ForeignKeyShape>,
     /// Tables whose rows change or go when rows of this one do.
@@ -83,6 +87,15 @@ impl TableShape {
     #[must_use]
     pub fn column(&self, name: &Ident) -> Option<&ColumnShape> {
         self.columns.iter().find(|c| c.name == *name)
+    }
+
+    /// The same with a key only if it tells rows apart for good.
+    #[must_use]
+    pub fn with_lasting_key(mut self) -> Self {
+        if std::mem::take(&mut self.key_may_be_null) {
+            self.key.clear();
+        }
+        self
     }
 
     /// Columns that can be written: all but the generated ones.

@@ -45,6 +45,16 @@ pub struct PlannedDown {
 }
 
 impl PlannedDown {
+    fn work(&self, operation: i64) -> Work<'_> {
+        Work {
+            version: &self.version,
+            prepared: &self.down,
+            entry: self.entry.clone(),
+            operation,
+            points: self.points.clone(),
+        }
+    }
+
     /// Text of its up as it ran.
     #[must_use]
     pub fn up_sql(&self) -> &str {
@@ -255,10 +265,20 @@ impl Runner {
         let (variables, target) = (plan.variables.as_deref(), plan.target.as_ref());
         let later = self.return_repeatables(variables, target, operation, observer).await?;
         let mut done = Vec::new();
-        for migration in &plan.migrations {
+        let mut rest = plan.migrations.as_slice();
+        while let Some((migration, others)) = rest.split_first() {
             self.check_lock().await?;
             if self.stop_asked() {
                 return Err(RunError::Interrupted { completed: done.len() });
+            }
+            let ahead = rest.iter().take(self.pace.look_ahead());
+            let ahead = ahead.take_while(|migration| migration.points.is_empty());
+            let ahead: Vec<Work<'_>> = ahead.map(|m| m.work(operation)).collect();
+            let together = apply::together(self, &ahead, observer).await?;
+            if !together.is_empty() {
+                rest = &rest[together.len()..];
+                done.extend(together);
+                continue;
             }
             let label = &migration.down.label;
             observer.allow(label, Direction::Down).map_err(|reason| RunError::Vetoed {
@@ -267,14 +287,9 @@ impl Runner {
                 reason,
                 completed: done.len(),
             })?;
-            let work = Work {
-                version: &migration.version,
-                prepared: &migration.down,
-                entry: migration.entry.clone(),
-                operation,
-                points: migration.points.clone(),
-            };
+            let work = migration.work(operation);
             done.push(apply::run(self, &work, done.len(), observer).await?);
+            rest = others;
         }
         self.return_later(later, operation, done.len(), observer).await?;
         Ok(done)

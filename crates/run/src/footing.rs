@@ -1,6 +1,7 @@
 //! What a release of the application ran on, and what stands between that and what going back
 //! leaves.
 
+use downhaul_engine::SchemaDump;
 use downhaul_plan::Version;
 use downhaul_snapshot::losses;
 use downhaul_syntax::{DirectiveKind, parse_script};
@@ -17,11 +18,31 @@ pub struct Footing {
     /// Releases that went out later, oldest first: they need what goes.
     pub later: Vec<String>,
     /// Migrations that were applied since, below the head: the release never saw them, and they stay.
-    pub strangers: Vec<String>,
+    pub strangers: Vec<Stranger>,
     /// Parts of the schema that somebody changed behind the journal's back.
-    pub drift: Vec<String>,
+    pub drift: Vec<Drifted>,
+    /// The schema that its run left.
+    pub schema: Option<SchemaDump>,
     /// What was destroyed since and is not kept: migration and table.
     pub not_kept: Vec<(String, String)>,
+}
+
+/// A migration that the release never saw.
+#[derive(Clone, Debug)]
+pub struct Stranger {
+    /// `0003_late`.
+    pub label: String,
+    /// Text of its up as it ran.
+    pub up: String,
+}
+
+/// Part of the schema that was changed by hand.
+#[derive(Clone, Debug)]
+pub struct Drifted {
+    /// For people: "index shop.orders_note_idx".
+    pub object: String,
+    /// Statement that would have done it, as far as one tells.
+    pub statement: String,
 }
 
 impl Footing {
@@ -61,8 +82,9 @@ impl Runner {
         let strangers = entries
             .iter()
             .filter(|e| e.version <= head && e.applied_at.as_str() > ended)
-            .map(crate::JournalEntry::label)
+            .map(|e| Stranger { label: e.label(), up: e.up_sql.clone() })
             .collect();
+        let schema = journal.schema_of(&mut *self.session, run.id).await?;
         let label = entries.iter().find(|e| e.version == head).map(crate::JournalEntry::label);
         let drift = match journal.schema_left(&mut *self.session).await? {
             None => Vec::new(),
@@ -71,7 +93,17 @@ impl Runner {
                 let differences = left.differences(&now);
                 differences
                     .iter()
-                    .map(|d| format!("{} {}", d.id().kind.as_str(), d.id().name))
+                    .map(|d| Drifted {
+                        object: format!("{} {}", d.id().kind.as_str(), d.id().name),
+                        statement: match (d.left, d.right) {
+                            (Some(left), None) => left.remove.clone(),
+                            (Some(left), Some(right)) if !right.part => {
+                                format!("{};\n{}", left.remove, right.create)
+                            }
+                            (_, Some(right)) => right.create.clone(),
+                            (None, None) => String::new(),
+                        },
+                    })
                     .collect()
             }
         };
@@ -100,6 +132,7 @@ impl Runner {
             later,
             strangers,
             drift,
+            schema,
             not_kept,
         })
     }

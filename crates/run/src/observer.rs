@@ -99,6 +99,11 @@ pub trait Observer: Send {
     fn allow(&mut self, _label: &str, _direction: Direction) -> Result<(), String> {
         Ok(())
     }
+
+    /// Something is to be done between two migrations: then none is sent together with the next.
+    fn comes_between(&self) -> bool {
+        false
+    }
 }
 
 /// Listens to nothing.

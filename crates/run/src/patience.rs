@@ -81,19 +81,10 @@ impl Patience {
             if slow.is_empty() {
                 return Ok(());
             }
-            let journal = runner.journal;
-            if self
-                .end_idle(&mut *runner.session, journal, &options, &slow, cause, observer)
-                .await?
-            {
-                continue;
-            }
-            if self.is_over(&options) {
+            let (journal, session) = (runner.journal, &mut *runner.session);
+            if !self.give_room(session, journal, &options, &slow, false, cause, observer).await? {
                 return Ok(());
             }
-            let pause = self.pause(&options);
-            observer.event(Event::Waiting { blockers: &slow, pause, queued: false });
-            self.sleep(pause).await;
         }
     }
 
@@ -108,6 +99,21 @@ impl Patience {
         cause: Cause<'_>,
         observer: &mut dyn Observer,
     ) -> Result<bool, EngineError> {
+        self.give_room(session, journal, options, blockers, true, cause, observer).await
+    }
+
+    /// Ends those in the way, if that is wanted, or waits. False when the time for it is over.
+    #[allow(clippy::too_many_arguments, reason = "what both kinds of waiting know")]
+    async fn give_room(
+        &mut self,
+        session: &mut dyn Session,
+        journal: Journal,
+        options: &Options,
+        blockers: &[Blocker],
+        queued: bool,
+        cause: Cause<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<bool, EngineError> {
         if self.end_idle(session, journal, options, blockers, cause, observer).await? {
             return Ok(true);
         }
@@ -115,7 +121,7 @@ impl Patience {
             return Ok(false);
         }
         let pause = self.pause(options);
-        observer.event(Event::Waiting { blockers, pause, queued: true });
+        observer.event(Event::Waiting { blockers, pause, queued });
         self.sleep(pause).await;
         Ok(true)
     }

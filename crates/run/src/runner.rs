@@ -12,6 +12,7 @@ use downhaul_snapshot::tombstone::Policy;
 use downhaul_syntax::Dialect;
 use downhaul_syntax::ObjectName;
 
+use crate::apply::Pace;
 use crate::journal::{Journal, Operation};
 use crate::{Observer, RunError, Throttle, stepwise};
 
@@ -91,6 +92,8 @@ pub struct Runner {
     pub(crate) options: Options,
     /// What earlier transactions of this session are still counted for.
     pub(crate) counted: Counted,
+    /// How many migrations are sent together.
+    pub(crate) pace: Pace,
     /// Runs that ended without saying so, found at the start.
     pub interrupted: Vec<Operation>,
 }
@@ -132,8 +135,15 @@ impl Runner {
             session.commit().await?;
         }
         let interrupted = journal.interrupted(&mut *session).await?;
-        let mut runner =
-            Self { session, lock, journal, options, counted: Counted::nothing(), interrupted };
+        let mut runner = Self {
+            session,
+            lock,
+            journal,
+            options,
+            counted: Counted::nothing(),
+            pace: Pace::default(),
+            interrupted,
+        };
         if !runner.interrupted.is_empty() && !runner.session.dialect().has_transactional_ddl() {
             stepwise::clean_up(&mut runner).await?;
         }

@@ -8,7 +8,7 @@ use downhaul_syntax::Dialect;
 use similar::TextDiff;
 
 use crate::apply::{self, Applied, Work};
-use crate::journal::{JournalEntry, MigrationState};
+use crate::journal::{JournalEntry, MigrationState, RestorePoint};
 use crate::squash::{self, Recognised, Standing};
 use crate::{Event, Observer, PlannedRepeatable, Prepared, RunError, Runner, repeatable};
 
@@ -54,6 +54,11 @@ pub struct PlannedUp {
 }
 
 impl PlannedUp {
+    fn work(&self, operation: i64, points: Vec<RestorePoint>) -> Work<'_> {
+        let entry = self.entry.clone();
+        Work { version: &self.version, prepared: &self.up, entry, operation, points }
+    }
+
     /// The phase that it declares, or was found to belong to.
     #[must_use]
     pub fn phase(&self) -> Option<Phase> {
@@ -306,10 +311,20 @@ impl Runner {
         let mut done = Vec::new();
         let journal = self.journal;
         let kept = journal.with_restore_points(&mut *self.session, Direction::Down).await?;
-        for migration in &plan.migrations {
+        let mut rest = plan.migrations.as_slice();
+        while let Some((migration, others)) = rest.split_first() {
             self.check_lock().await?;
             if self.stop_asked() {
                 return Err(RunError::Interrupted { completed: done.len() });
+            }
+            let ahead = rest.iter().take(self.pace.look_ahead());
+            let ahead = ahead.take_while(|migration| !kept.contains(&migration.version));
+            let ahead: Vec<Work<'_>> = ahead.map(|m| m.work(operation, Vec::new())).collect();
+            let together = apply::together(self, &ahead, observer).await?;
+            if !together.is_empty() {
+                rest = &rest[together.len()..];
+                done.extend(together);
+                continue;
             }
             let label = &migration.up.label;
             observer.allow(label, Direction::Up).map_err(|reason| RunError::Vetoed {
@@ -325,14 +340,9 @@ impl Runner {
             } else {
                 Vec::new()
             };
-            let work = Work {
-                version: &migration.version,
-                prepared: &migration.up,
-                entry: migration.entry.clone(),
-                operation,
-                points,
-            };
+            let work = migration.work(operation, points);
             done.push(apply::run(self, &work, done.len(), observer).await?);
+            rest = others;
         }
         self.run_repeatables(&plan.repeatables, operation, done.len(), observer).await?;
         Ok(done)

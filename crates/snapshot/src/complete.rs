@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use downhaul_engine::{DumpKind, DumpObject, SchemaDump, Session};
+use downhaul_engine::{DumpKind, DumpObject, ObjectId, SchemaDump, Session};
 use downhaul_syntax::lexer::{TokenKind, lex};
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName, Statement, parse_script};
 
@@ -12,6 +12,8 @@ use crate::store::SnapshotError;
 /// Something that the way back left other than it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Completion {
+    /// What it is.
+    pub id: ObjectId,
     /// For people: "index shop.orders_note_idx".
     pub object: String,
     /// What is done about it.
@@ -92,8 +94,11 @@ pub fn objects(
             (None, Some(extra)) => take_away(extra, stage),
         };
         let Some(action) = action else { continue };
-        completions
-            .push(Completion { object: format!("{} {}", id.kind.as_str(), id.name), action });
+        completions.push(Completion {
+            id: id.clone(),
+            object: format!("{} {}", id.kind.as_str(), id.name),
+            action,
+        });
     }
     completions
 }
@@ -286,7 +291,6 @@ fn renamed(create: &str, name: &str) -> Result<String, SnapshotError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use downhaul_engine::ObjectId;
 
     fn column(ty: &str) -> DumpObject {
         DumpObject {

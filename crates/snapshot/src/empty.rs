@@ -17,15 +17,11 @@ pub async fn set_aside(
     session: &mut dyn Session,
     losses: &mut Losses,
 ) -> Result<Vec<ObjectName>, SnapshotError> {
-    let destroyed: Vec<(&ObjectName, &TableLoss)> =
-        losses.tables.iter().filter(|(_, loss)| loss.destroys()).collect();
-    let hidden = !losses.truncate_cascade.is_empty()
-        || !losses.schemas.is_empty()
-        || !losses.unreadable.is_empty();
-    if destroyed.is_empty() || hidden || !destroyed.iter().all(|(_, loss)| takes_the_table(loss)) {
-        return Ok(Vec::new());
+    let names: Vec<ObjectName> =
+        candidates(losses).unwrap_or_default().into_iter().cloned().collect();
+    if names.is_empty() {
+        return Ok(names);
     }
-    let names: Vec<ObjectName> = destroyed.into_iter().map(|(name, _)| name.clone()).collect();
     let empty = match session.dialect() {
         Dialect::Postgres => are_empty_on_postgres(session, &names).await?,
         Dialect::Sqlite => are_empty_on_sqlite(session, &names).await?,
@@ -36,6 +32,19 @@ pub async fn set_aside(
     }
     losses.tables.retain(|_, loss| !loss.destroys());
     Ok(names)
+}
+
+/// Tables of which something is destroyed, if nothing is where they all are empty; `None` where that
+/// does not help: more than they is at stake, or they are not locked as a whole.
+#[must_use]
+pub fn candidates(losses: &Losses) -> Option<Vec<&ObjectName>> {
+    let destroyed: Vec<(&ObjectName, &TableLoss)> =
+        losses.tables.iter().filter(|(_, loss)| loss.destroys()).collect();
+    let hidden = !losses.truncate_cascade.is_empty()
+        || !losses.schemas.is_empty()
+        || !losses.unreadable.is_empty();
+    let whole = destroyed.iter().all(|(_, loss)| takes_the_table(loss));
+    (!hidden && whole).then(|| destroyed.into_iter().map(|(name, _)| name).collect())
 }
 
 /// Whether the statement locks the whole table by itself; a DELETE does not.

@@ -30,6 +30,12 @@ impl Counted {
         Self { any: false, tables: BTreeSet::new() }
     }
 
+    /// The server counts nothing of earlier transactions.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        !self.any && self.tables.is_empty()
+    }
+
     /// Rows were changed, nobody knows of which tables.
     pub fn anything(&mut self) {
         self.any = true;
@@ -162,6 +168,15 @@ impl Watch {
         }
         Err(SnapshotError::HiddenChange { what: lost.join(", ") })
     }
+}
+
+/// A test, for the end of a transaction that means to change and delete no rows: whether it did so all
+/// the same, of a table that is not ours. PostgreSQL, in a session of which nothing else is counted.
+#[must_use]
+pub fn any_row_changed() -> String {
+    format!(
+        "EXISTS (SELECT FROM ({TOUCHED}) touched WHERE nspname NOT IN ('downhaul', 'pg_toast'))"
+    )
 }
 
 /// Whether no code of anybody's runs with a statement, as long as no event trigger fires: it cannot

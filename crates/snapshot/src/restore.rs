@@ -18,6 +18,9 @@ pub struct Held {
     pub(crate) keyless_untouched: bool,
     /// A table of that name stood there, which the way back did not make.
     pub(crate) stood: bool,
+    /// Unique keys of the table under which no other row stood in the place of a lost one: whatever
+    /// does so afterwards was written by the way back itself.
+    pub unclaimed: Vec<Vec<Ident>>,
 }
 
 impl Held {
@@ -71,7 +74,8 @@ pub async fn check_sound(session: &mut dyn Session, kept: &Kept) -> Result<(), S
 /// migration left them.
 pub async fn hold(session: &mut dyn Session, kept: &Kept) -> Result<Held, SnapshotError> {
     let dialect = session.dialect();
-    let mut held = Held { flags: false, keyless_untouched: false, stood: false };
+    let mut held =
+        Held { flags: false, keyless_untouched: false, stood: false, unclaimed: Vec::new() };
     if kept.mode == KeptMode::Tombstone {
         held.stood = session.table_shape(&kept.table).await?.is_some();
     }
@@ -392,7 +396,7 @@ async fn update_by_key(
 }
 
 /// `p.key = k.key`, cast where a type that the user made stands in the key.
-fn keys_now(dialect: Dialect, kept: &Kept, now: &TableShape) -> String {
+pub(crate) fn keys_now(dialect: Dialect, kept: &Kept, now: &TableShape) -> String {
     kept.key
         .iter()
         .filter_map(|key| kept.column(key))

@@ -624,7 +624,12 @@ pub async fn held_before(session: &mut dyn Session, kept: &Kept) -> Result<Held,
         return Ok(Held { flags: false, keyless_untouched: false, stood: there == 0 });
     }
     let keyless = kept.keyless_after.is_some();
-    Ok(Held { flags: there > 0 && !keyless, keyless_untouched: there > 0 && keyless, stood: false })
+    Ok(Held {
+        flags: there > 0 && !keyless,
+        keyless_untouched: there > 0 && keyless,
+        stood: false,
+        unclaimed: Vec::new(),
+    })
 }
 
 /// Forgets what [`restore::hold`] noted.

@@ -146,6 +146,13 @@ pub struct DownArgs {
     /// Show what would be done, and stop
     #[arg(long)]
     pub preview: bool,
+    /// Statements that the release of --to-release sends, as for `lint --queries`: said first is which
+    /// of them would fail; may be repeated
+    #[arg(long, value_name = "PATH", requires = "to_release")]
+    pub queries: Vec<PathBuf>,
+    /// Output format; json needs --yes or --preview
+    #[arg(long, value_enum, default_value_t)]
+    pub format: StatusFormat,
     /// Use down files that were changed after their migration was applied
     #[arg(long)]
     pub use_edited_down: bool,
@@ -176,6 +183,13 @@ pub struct RevertArgs {
     /// Say whether the release can live with the result, show what would be done, and stop
     #[arg(long)]
     pub preview: bool,
+    /// Statements that the release sends, as for `lint --queries`: said first is which of them would
+    /// fail; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub queries: Vec<PathBuf>,
+    /// Output format; json needs --yes or --preview
+    #[arg(long, value_enum, default_value_t)]
+    pub format: StatusFormat,
     /// Use down files that were changed after their migration was applied
     #[arg(long)]
     pub use_edited_down: bool,

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
+use downhaul_engine::Target;
 use downhaul_plan::{Direction, Version};
-use downhaul_run::{DownPlan, DownSelection, Runner};
+use downhaul_run::{Applied, DownPlan, DownSelection, Runner};
 
-use crate::args::{DownArgs, Global};
+use crate::args::{DownArgs, Global, StatusFormat};
 use crate::error::CliError;
 use crate::exit_code::Code;
 use crate::hooks::{Hooked, Hooks};
@@ -26,34 +27,47 @@ pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliE
         (None, None, None) if args.all => DownSelection::All,
         (None, None, None) => DownSelection::Steps(args.steps),
     };
+    let for_programs = args.format == StatusFormat::Json;
+    if for_programs && !args.yes && !args.preview {
+        return Err(CliError::usage("--format json asks nobody").hint("add --yes or --preview"));
+    }
     let mut runner = Runner::open(&site.target, false, options).await?;
     let result = async {
         let mut plan = runner.plan_down(&site.series, &selection).await?;
-        if plan.migrations.is_empty() {
-            ui.line(match &args.to_time {
-                None if args.to_release.is_some() => format!(
-                    "{}: {} ran on what is applied now; nothing is applied that could be taken back",
-                    site.target,
-                    args.to_release.as_deref().unwrap_or_default()
-                ),
-                Some(time) => format!("{}: nothing was applied after {time}", site.target),
-                None => format!("{}: nothing is applied that could be taken back", site.target),
-            });
+        let nothing = plan.migrations.is_empty();
+        if nothing && !for_programs {
+            ui.line(nothing_to_do(args, &site.target));
             return Ok(Code::Clean);
         }
-        ui.line(format!(
-            "{}: {} to take back",
-            paint(Style::Bold, &site.target),
-            count(plan.migrations.len() as u64, "migration")
-        ));
+        if !for_programs {
+            ui.line(format!(
+                "{}: {} to take back",
+                paint(Style::Bold, &site.target),
+                count(plan.migrations.len() as u64, "migration")
+            ));
+        }
         let footing = match &args.to_release {
-            Some(release) => {
-                let footing = runner.footing(release, &plan).await?;
-                super::revert::verdict(release, &footing, &plan, ui);
-                Some((release.as_str(), footing))
+            Some(release) => Some((release.as_str(), runner.footing(release, &plan).await?)),
+            None => None,
+        };
+        let judged = match &footing {
+            Some((_, footing)) => {
+                super::revert::judge(&args.queries, footing, site.target.dialect())?
             }
             None => None,
         };
+        let about = footing.as_ref().map(|(release, footing)| (*release, footing));
+        let tell = |plan: &DownPlan, done: Option<&[Applied]>| {
+            let told = super::revert::json(about, judged.as_ref(), plan, done);
+            ui.text(&format!("{told:#}\n"));
+        };
+        if for_programs && (args.preview || nothing) {
+            tell(&plan, None);
+            return Ok(Code::Clean);
+        }
+        if let Some((release, footing)) = about.filter(|_| !for_programs) {
+            super::revert::verdict(release, footing, judged.as_ref(), &plan, ui);
+        }
         if args.preview {
             preview(&plan, args.to_time.is_some(), ui);
             return Ok(Code::Clean);
@@ -76,18 +90,24 @@ pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliE
         let labels: Vec<&str> = plan.migrations.iter().map(|m| m.down.label.as_str()).collect();
         hooks.before_run(Direction::Down, &labels)?;
         let started = Instant::now();
-        let result = runner.down(&plan, &mut Hooked::new(&hooks, Progress::new(ui, ""))).await;
+        let progress = if for_programs { Progress::of_events(ui) } else { Progress::new(ui, "") };
+        let result = runner.down(&plan, &mut Hooked::new(&hooks, progress)).await;
         let error = result.as_ref().err().map(ToString::to_string);
         if let Some(note) = hooks.after_run(error.as_deref()) {
-            ui.line(format!("  {} {note}", paint(Style::Warn, "note")));
+            let note = format!("  {} {note}", paint(Style::Warn, "note"));
+            if for_programs { ui.remark(note) } else { ui.line(note) }
         }
         let done = result?;
+        if for_programs {
+            tell(&plan, Some(&done));
+            return Ok(Code::Clean);
+        }
         ui.line(format!(
             "{} taken back in {}",
             count(done.len() as u64, "migration"),
             duration(started.elapsed())
         ));
-        if let Some((release, footing)) = &footing {
+        if let Some((release, footing)) = about {
             super::revert::report(release, footing, &done, ui);
         }
         Ok(Code::Clean)
@@ -95,6 +115,17 @@ pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliE
     .await;
     runner.close().await;
     result
+}
+
+/// Why there is nothing to take back.
+fn nothing_to_do(args: &DownArgs, target: &Target) -> String {
+    match (&args.to_release, &args.to_time) {
+        (_, Some(time)) => format!("{target}: nothing was applied after {time}"),
+        (Some(release), None) => format!(
+            "{target}: {release} ran on what is applied now; nothing is applied that could be taken back"
+        ),
+        (None, None) => format!("{target}: nothing is applied that could be taken back"),
+    }
 }
 
 /// Works out which locks the statements of a plan take.

@@ -1,12 +1,19 @@
 //! `downhaul revert`: back to what a release ran on, with a word before and a report behind.
 
+use std::path::PathBuf;
+
+use downhaul_catalog::{Catalog, Origin};
+use downhaul_lint::{BrokenQuery, LintOptions, MigrationInput, SourceText, lint_series};
 use downhaul_run::footing::Footing;
 use downhaul_run::{Applied, DownPlan};
 use downhaul_snapshot::restore::Restored;
+use downhaul_syntax::{Dialect, parse_script};
+use serde_json::{Value, json};
 
 use crate::args::{DownArgs, Global, RevertArgs};
 use crate::error::CliError;
 use crate::exit_code::Code;
+use crate::lint::queries;
 use crate::ui::{Style, Ui, count, paint};
 
 /// As `down --to-release`.
@@ -20,6 +27,8 @@ pub async fn run(global: &Global, args: &RevertArgs, ui: &Ui) -> Result<Code, Cl
         all: false,
         yes: args.yes,
         preview: args.preview,
+        queries: args.queries.clone(),
+        format: args.format,
         use_edited_down: args.use_edited_down,
         protect: None,
         hooks: args.hooks.clone(),
@@ -28,27 +37,130 @@ pub async fn run(global: &Global, args: &RevertArgs, ui: &Ui) -> Result<Code, Cl
     super::down::run(global, &down, ui).await
 }
 
+/// What becomes of the statements that a release sends.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    statements: usize,
+    /// By what: a migration that the release never saw, or a change by hand.
+    broken: Vec<(String, BrokenQuery)>,
+    /// Did not fit what the release ran on either, or are not understood: file, line, why.
+    unresolved: Vec<(String, usize, String)>,
+}
+
+/// Name of what was done by hand, among the migrations.
+const BY_HAND: &str = "a change by hand";
+
+/// Resolves the statements of a release against what it ran on, and again with what will stand
+/// beside it. `None` where none are given.
+pub(crate) fn judge(
+    paths: &[PathBuf],
+    footing: &Footing,
+    dialect: Dialect,
+) -> Result<Option<Judged>, CliError> {
+    if paths.is_empty() {
+        return Ok(None);
+    }
+    if paths.iter().any(|path| queries::is_live(path)) {
+        return Err(CliError::usage("what the server has counted is not what a release sends")
+            .hint("name files with --queries instead of `live`"));
+    }
+    let Some(schema) = &footing.schema else {
+        return Err(CliError::usage(
+            "the run of this release left no schema in the journal, so its statements cannot be checked",
+        ));
+    };
+    let known = queries::read(paths, dialect)?;
+    let statements = known.len();
+    let mut catalog = Catalog::new(dialect);
+    catalog.apply_script(&parse_script(&schema.script(), dialect), Origin::Baseline);
+    let mut options = LintOptions::new(dialect);
+    options.baseline = Some(catalog);
+    options.queries = known;
+    let by_hand: Vec<&str> = footing.drift.iter().map(|d| d.statement.as_str()).collect();
+    let mut texts: Vec<(&str, String)> =
+        footing.strangers.iter().map(|s| (s.label.as_str(), s.up.clone())).collect();
+    texts.push((BY_HAND, by_hand.join(";\n")));
+    let inputs: Vec<MigrationInput> = texts
+        .into_iter()
+        .map(|(label, text)| MigrationInput {
+            path: label.to_owned(),
+            version: label.to_owned(),
+            up: Some(SourceText::new(label, text)),
+            ..MigrationInput::default()
+        })
+        .collect();
+    let report = lint_series(&inputs, &options);
+    let mut judged = Judged { statements, broken: Vec::new(), unresolved: Vec::new() };
+    for finding in report.findings {
+        for query in finding.queries {
+            let one = (finding.file.clone(), query);
+            if !judged.broken.contains(&one) {
+                judged.broken.push(one);
+            }
+        }
+        if finding.name == "unresolved-query" {
+            judged.unresolved.push((finding.file, finding.start.line, finding.message));
+        }
+    }
+    Ok(Some(judged))
+}
+
+/// Whether the release can live with the result, as far as one can tell.
+pub(crate) fn lives(footing: &Footing, judged: Option<&Judged>) -> bool {
+    match judged {
+        Some(judged) => judged.broken.is_empty(),
+        None => footing.is_the_same(),
+    }
+}
+
 /// Whether the release can live with what comes out.
-pub(crate) fn verdict(release: &str, footing: &Footing, plan: &DownPlan, ui: &Ui) {
+pub(crate) fn verdict(
+    release: &str,
+    footing: &Footing,
+    judged: Option<&Judged>,
+    plan: &DownPlan,
+    ui: &Ui,
+) {
     ui.line(format!(
         "  {release} ran on {} (run {}, {})",
         footing.head, footing.run.id, footing.run.started_at
     ));
+    let good = |text: String| ui.line(format!("  {} {text}", paint(Style::Good, "ok     ")));
     if footing.is_the_same() {
-        ui.line(format!(
-            "  {} {release} can live with the result: the schema is the one that it knew",
-            paint(Style::Good, "ok     ")
-        ));
+        good(format!("{release} can live with the result: the schema is the one that it knew"));
     }
     let warn = |text: String| ui.line(format!("  {} {text}", paint(Style::Warn, "warning")));
-    for label in &footing.strangers {
+    if let Some(judged) = judged {
+        let checked = judged.statements - judged.unresolved.len().min(judged.statements);
+        if judged.broken.is_empty() {
+            good(format!(
+                "{} of {release} find what they name",
+                count(checked as u64, "statement")
+            ));
+        }
+        for (by, query) in &judged.broken {
+            ui.line(format!(
+                "  {} {}:{}: {}, by {by}",
+                paint(Style::Bad, "fails  "),
+                query.source,
+                query.line,
+                query.why
+            ));
+        }
+        for (file, line, why) in &judged.unresolved {
+            warn(format!("{file}:{line}: {why}"));
+        }
+    }
+    for stranger in &footing.strangers {
+        let label = &stranger.label;
         warn(format!(
             "{label} was applied after {release} went out, and stays: try {release} with it"
         ));
     }
-    for object in &footing.drift {
+    for drifted in &footing.drift {
         warn(format!(
-            "{object} was changed by hand, and stays as it is (`downhaul verify` shows how)"
+            "{} was changed by hand, and stays as it is (`downhaul verify` shows how)",
+            drifted.object
         ));
     }
     for (label, table) in &footing.not_kept {
@@ -64,6 +176,76 @@ pub(crate) fn verdict(release: &str, footing: &Footing, plan: &DownPlan, ui: &Ui
             if footing.later.len() == 1 { "it" } else { "them" }
         ));
     }
+}
+
+/// All of it for programs: what was said before, and, once it is `done`, what came of it.
+pub(crate) fn json(
+    footing: Option<(&str, &Footing)>,
+    judged: Option<&Judged>,
+    plan: &DownPlan,
+    done: Option<&[Applied]>,
+) -> Value {
+    let migrations: Vec<Value> =
+        plan.migrations
+            .iter()
+            .map(|migration| {
+                let kept = migration.kept.iter().map(
+                    |kept| json!({ "table": kept.table, "what": kept.what, "rows": kept.rows }),
+                );
+                let given_up =
+                    migration.pruned.iter().map(|(table, at)| json!({ "table": table, "at": at }));
+                json!({
+                    "version": migration.version,
+                    "migration": migration.down.label,
+                    "applied_at": migration.applied_at(),
+                    "brings_back": kept.collect::<Vec<_>>(),
+                    "given_up": given_up.collect::<Vec<_>>(),
+                })
+            })
+            .collect();
+    let mut told = json!({ "version": 1, "migrations": migrations, "done": done.is_some() });
+    if let Some((release, footing)) = footing {
+        told["release"] = json!({
+            "name": release,
+            "ran_on": footing.head,
+            "run": footing.run.id,
+            "at": footing.run.started_at,
+            "can_live_with_it": lives(footing, judged),
+            "strangers": footing.strangers.iter().map(|s| &s.label).collect::<Vec<_>>(),
+            "changed_by_hand": footing.drift.iter().map(|d| &d.object).collect::<Vec<_>>(),
+            "not_kept": footing
+                .not_kept
+                .iter()
+                .map(|(migration, table)| json!({ "migration": migration, "table": table }))
+                .collect::<Vec<_>>(),
+            "stop_first": footing.later,
+            "queries": judged.map(|judged| json!({
+                "statements": judged.statements,
+                "broken": judged
+                    .broken
+                    .iter()
+                    .map(|(by, query)| json!({
+                        "by": by,
+                        "file": query.source,
+                        "line": query.line,
+                        "query": query.query,
+                        "why": query.why,
+                    }))
+                    .collect::<Vec<_>>(),
+                "unresolved": judged
+                    .unresolved
+                    .iter()
+                    .map(|(file, line, why)| json!({ "file": file, "line": line, "why": why }))
+                    .collect::<Vec<_>>(),
+            })),
+        });
+    }
+    if let Some(done) = done {
+        told["restored"] = json!(done.iter().flat_map(|a| &a.restored).collect::<Vec<_>>());
+        told["completed"] = json!(done.iter().flat_map(|a| &a.completed).collect::<Vec<_>>());
+        told["left"] = json!(done.iter().flat_map(|a| &a.left).collect::<Vec<_>>());
+    }
+    told
 }
 
 /// What came back, what stays as it was written since, and what has no place any more.

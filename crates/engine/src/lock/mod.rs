@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use downhaul_syntax::Dialect;
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -368,16 +369,19 @@ async fn mysql_holder(
     })
 }
 
-/// MySQL and MariaDB: the session that does the work holds a lock of its own too. A statement goes
-/// on after its client was killed; until it has ended, nobody else may begin.
+/// A server goes on with what it was sent after the client was killed; until that has ended, nobody
+/// else may begin. On MySQL and MariaDB the session that does the work holds a lock of its own too, on
+/// PostgreSQL each of its transactions does.
 ///
 /// Returns the holder if the lock is not to be had within `patience`.
 pub async fn claim_session(
     session: &mut dyn Session,
     patience: Duration,
 ) -> Result<Option<LockHolder>, EngineError> {
-    if !session.dialect().is_mysql_family() {
-        return Ok(None);
+    match session.dialect() {
+        Dialect::Sqlite => return Ok(None),
+        Dialect::Postgres => return nobody_is_left(session, patience).await,
+        Dialect::Mysql | Dialect::MariaDb => {}
     }
     let database = session.row("SELECT DATABASE()").await?;
     let database = database.map(|row| row.text(0).to_owned()).unwrap_or_default();
@@ -396,5 +400,28 @@ pub async fn claim_session(
             }));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// PostgreSQL: waits until no transaction of ours is at work any more.
+async fn nobody_is_left(
+    session: &mut dyn Session,
+    patience: Duration,
+) -> Result<Option<LockHolder>, EngineError> {
+    let key = crate::postgres::TRANSACTION_KEY;
+    let started = Instant::now();
+    loop {
+        // Taken and given back with the statement, also behind a pooler.
+        let free = format!("SELECT pg_catalog.pg_try_advisory_xact_lock({key})");
+        if session.row(&free).await?.is_some_and(|row| row.flag(0)) {
+            return Ok(None);
+        }
+        if started.elapsed() >= patience {
+            return Ok(Some(LockHolder {
+                description: "a server process that is still busy with a transaction of Downhaul"
+                    .into(),
+            }));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

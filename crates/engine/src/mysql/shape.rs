@@ -86,6 +86,7 @@ pub(super) async fn table_shape(
     Ok(Some(TableShape {
         name: object(&current, &own_schema, &name),
         key: key_columns(session, &place, &columns).await?,
+        key_may_be_null: false,
         columns,
         foreign_keys: foreign_keys(session, &current, &own_schema, &name).await?,
         acted_on: names(true),

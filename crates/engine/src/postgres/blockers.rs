@@ -21,55 +21,26 @@ const MODES: [(&str, &str); 8] = [
     ("ACCESS EXCLUSIVE", "AccessExclusiveLock"),
 ];
 
-/// Modes with which a mode conflicts (PostgreSQL manual, table 13.2); of an unknown one, with all.
-fn conflicts(mode: &str) -> &'static [&'static str] {
-    const OF: [&[&str]; 8] = [
-        &["AccessExclusiveLock"],
-        &["ExclusiveLock", "AccessExclusiveLock"],
-        &["ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"],
-        &[
-            "ShareUpdateExclusiveLock",
-            "ShareLock",
-            "ShareRowExclusiveLock",
-            "ExclusiveLock",
-            "AccessExclusiveLock",
-        ],
-        &[
-            "RowExclusiveLock",
-            "ShareUpdateExclusiveLock",
-            "ShareRowExclusiveLock",
-            "ExclusiveLock",
-            "AccessExclusiveLock",
-        ],
-        &[
-            "RowExclusiveLock",
-            "ShareUpdateExclusiveLock",
-            "ShareLock",
-            "ShareRowExclusiveLock",
-            "ExclusiveLock",
-            "AccessExclusiveLock",
-        ],
-        &[
-            "RowShareLock",
-            "RowExclusiveLock",
-            "ShareUpdateExclusiveLock",
-            "ShareLock",
-            "ShareRowExclusiveLock",
-            "ExclusiveLock",
-            "AccessExclusiveLock",
-        ],
-        &[
-            "AccessShareLock",
-            "RowShareLock",
-            "RowExclusiveLock",
-            "ShareUpdateExclusiveLock",
-            "ShareLock",
-            "ShareRowExclusiveLock",
-            "ExclusiveLock",
-            "AccessExclusiveLock",
-        ],
-    ];
-    MODES.iter().position(|(name, _)| *name == mode).map_or(OF[7], |at| OF[at])
+/// For each of [`MODES`], those with which it conflicts, a bit for each, the weakest being the lowest
+/// (PostgreSQL manual, table 13.2).
+const CONFLICTS: [u8; 8] = [
+    0b1000_0000,
+    0b1100_0000,
+    0b1111_0000,
+    0b1111_1000,
+    0b1110_1100,
+    0b1111_1100,
+    0b1111_1110,
+    0b1111_1111,
+];
+
+/// Modes with which a mode conflicts; of an unknown one, with all.
+fn conflicts(mode: &str) -> Vec<&'static str> {
+    let at = MODES.iter().position(|(name, _)| *name == mode).unwrap_or(MODES.len() - 1);
+    let with = |(bit, (_, own)): (usize, &(&'static str, &'static str))| {
+        (CONFLICTS[at] & (1 << bit) != 0).then_some(*own)
+    };
+    MODES.iter().enumerate().filter_map(with).collect()
 }
 
 /// What is told of a session. Others' state, times and query are NULL to those who may not see

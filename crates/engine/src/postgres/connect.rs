@@ -13,7 +13,7 @@ use crate::session::{LockBudget, Row, ServerInfo, Session, WorkDone};
 use crate::{Blocker, EngineError, SchemaDump, TableLock, TableShape, TableSize, Target};
 
 /// Advisory lock of every transaction: the first 63 bits of SHA-256("downhaul transaction").
-const TRANSACTION_KEY: i64 = 0x3c2c_997c_5c51_dd86;
+pub(crate) const TRANSACTION_KEY: i64 = 0x3c2c_997c_5c51_dd86;
 
 /// Setting by which a session knows that the server itself has read what we sent while connecting.
 const MARK: &str = "downhaul.session";
@@ -273,6 +273,68 @@ impl Session for Postgres {
                 Err(error)
             }
         }
+    }
+
+    async fn open_together(
+        &mut self,
+        budget: LockBudget,
+        queries: &[&str],
+        about: &str,
+    ) -> Result<Option<Vec<Row>>, EngineError> {
+        if self.server.pooled {
+            // Settings and a lock of the session would reach the next client.
+            return Ok(None);
+        }
+        let mut new = Vec::new();
+        let questions = self.questions(queries, about, &mut new);
+        let statement = budget.statement_timeout.map_or(0, |limit| limit.as_millis());
+        // The session's own lock, for as long as the row lasts: the server goes on with it after a
+        // kill, and nobody may begin between two of its transactions.
+        let opening = format!(
+            "SET lock_timeout = {}; SET statement_timeout = {statement}; SET idle_in_transaction_session_timeout = 0; \
+             SET client_min_messages = warning; SET synchronous_commit = off; \
+             SELECT pg_catalog.pg_advisory_lock({TRANSACTION_KEY}); {questions}",
+            budget.lock_timeout.as_millis(),
+        );
+        let mut rows = self.answers(&opening, &new).await?;
+        rows.drain(..rows.len().min(1));
+        Ok(Some(rows))
+    }
+
+    async fn together(&mut self, transactions: &[String]) -> Result<(), EngineError> {
+        let mut message = String::new();
+        for (index, statements) in transactions.iter().enumerate() {
+            message.push_str("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;\n");
+            if index + 1 == transactions.len() {
+                // The last one waits for the disk as the server is set up to, and with it for all
+                // before it, which stand earlier in the same log (PostgreSQL manual §30.4). The others
+                // need not: what is lost of them in a crash is lost as a whole, journal included, and
+                // nobody has been told of it yet.
+                message.push_str("SET LOCAL synchronous_commit TO DEFAULT;\n");
+            }
+            message.push_str(statements);
+            message.push_str(";\nCOMMIT;\n");
+        }
+        match self.execute(&message).await {
+            Ok(_) => self.close_together().await,
+            Err(EngineError::Disconnected(why)) => Err(EngineError::Disconnected(why)),
+            Err(error) => {
+                self.rollback().await?;
+                self.close_together().await?;
+                // A transaction with a number waits for the disk as it ends, and so for those before it.
+                self.execute("SELECT pg_catalog.txid_current()").await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn close_together(&mut self) -> Result<(), EngineError> {
+        self.execute(&format!(
+            "RESET synchronous_commit; RESET lock_timeout; RESET statement_timeout; RESET idle_in_transaction_session_timeout; \
+             RESET client_min_messages; SELECT pg_catalog.pg_advisory_unlock({TRANSACTION_KEY})"
+        ))
+        .await
+        .map(drop)
     }
 
     async fn commit(&mut self) -> Result<(), EngineError> {

@@ -5,4 +5,4 @@ mod connect;
 mod dump;
 mod shape;
 
-pub(crate) use connect::{Postgres, connect};
+pub(crate) use connect::{Postgres, TRANSACTION_KEY, connect};

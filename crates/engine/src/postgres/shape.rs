@@ -132,6 +132,7 @@ pub(super) async fn table_shape(
         name: name(found.text(2), found.text(3)),
         columns,
         key,
+        key_may_be_null: false,
         foreign_keys,
         acted_on: names(true),
         referenced_by: names(false),

@@ -48,7 +48,12 @@ pub(super) async fn table_shape(
             default: row.opt(5).map(str::to_owned),
         })
         .collect();
-    let key = key_columns(session, &literal, &rows, &columns).await?;
+    let mut key = key_columns(session, &literal, &rows, &columns).await?;
+    let mut key_may_be_null = false;
+    if key.is_empty() {
+        key = nullable_key(session, &name, &rows).await?;
+        key_may_be_null = !key.is_empty();
+    }
 
     let foreign_keys = foreign_keys(session, &literal).await?;
     let referencing = session
@@ -79,6 +84,7 @@ pub(super) async fn table_shape(
         name: ObjectName::bare(ident(&name)),
         columns,
         key,
+        key_may_be_null,
         foreign_keys,
         acted_on: names(true),
         referenced_by: names(false),
@@ -131,6 +137,31 @@ async fn key_columns(
         }
     }
     Ok(Vec::new())
+}
+
+/// The primary key that may hold NULL, where it holds none.
+async fn nullable_key(
+    session: &mut Sqlite,
+    table: &str,
+    rows: &[Row],
+) -> Result<Vec<Ident>, EngineError> {
+    let d = Dialect::Sqlite;
+    let mut primary: Vec<&Row> = rows.iter().filter(|row| row.text(3) != "0").collect();
+    primary.sort_by_key(|row| row.number(3).unwrap_or(0));
+    if primary.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tests: Vec<String> =
+        primary.iter().map(|row| format!("{} IS NULL", d.quote_str(row.text(0)))).collect();
+    let found = session
+        .rows(&format!(
+            "SELECT EXISTS (SELECT 1 FROM main.{} WHERE {})",
+            d.quote_str(table),
+            tests.join(" OR ")
+        ))
+        .await?;
+    let any_null = found.first().is_none_or(|row| row.flag(0));
+    Ok(if any_null { Vec::new() } else { primary.iter().map(|row| ident(row.text(0))).collect() })
 }
 
 /// References, one row of the pragma for each pair of columns. A reference that names no column

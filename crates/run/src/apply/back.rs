@@ -7,10 +7,10 @@ use downhaul_plan::Direction;
 use downhaul_snapshot::Kept;
 use downhaul_snapshot::complete::{self, Action, Stage};
 use downhaul_snapshot::restore::{self, Held};
-use downhaul_snapshot::tombstone;
+use downhaul_snapshot::{seeded, tombstone};
 use downhaul_syntax::{Change, Dialect, Parsed, Statement};
 
-use super::{Applied, Stop, Substitute};
+use super::{Applied, Stop, Substitute, dependents};
 use crate::journal::RestorePoint;
 use crate::tracking::Tracking;
 use crate::{Event, Observer};
@@ -57,6 +57,9 @@ pub(super) async fn bring_back(
     }
     let quiet = quiet(session, points).await?;
     for (point, held) in points.iter().zip(holds) {
+        for (kept, held) in point.kept.iter().zip(held) {
+            seeded::give_way(session, kept, held).await?;
+        }
         let all: Vec<_> = point.kept.iter().zip(held).filter(|(k, _)| k.has_store()).collect();
         let restored = restore::restore(session, &all).await?;
         for ((kept, _), restored) in all.into_iter().zip(restored) {
@@ -103,6 +106,10 @@ pub(crate) async fn run_completions(
             .find(|completion| seen.insert(completion.object.clone()));
         let Some(completion) = next else { return Ok(()) };
         let done = match &completion.action {
+            Action::Run(statements) if dialect == Dialect::Postgres => {
+                dependents::run(session, &completion.id, statements, (before, after, &now)).await?;
+                true
+            }
             Action::Run(statements) => {
                 for statement in statements {
                     session.execute(statement).await?;

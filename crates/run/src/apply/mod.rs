@@ -1,7 +1,9 @@
 //! One migration in one direction: protect, run, restore, record.
 
 mod back;
+mod dependents;
 mod groups;
+mod together;
 mod transaction;
 
 use std::sync::atomic::Ordering;
@@ -15,6 +17,7 @@ use downhaul_syntax::Dialect;
 
 pub(crate) use back::{run_completions, substitute};
 use groups::in_groups;
+pub(crate) use together::{Pace, together};
 use transaction::{Whole, transaction};
 
 use crate::journal::{JournalEntry, RestorePoint};

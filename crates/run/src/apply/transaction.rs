@@ -217,7 +217,11 @@ async fn attempt(
         let mut held = Vec::new();
         for kept in &point.kept {
             restore::check_sound(session, kept).await?;
-            held.push(restore::hold(session, kept).await?);
+            let mut one = restore::hold(session, kept).await?;
+            if !up {
+                one.unclaimed = seeded::unclaimed(session, kept, &losses.inserts).await?;
+            }
+            held.push(one);
         }
         holds.push(held);
     }

@@ -177,29 +177,12 @@ impl Ledger<'_> {
         session: &mut dyn Session,
         why: &str,
     ) -> Result<(), EngineError> {
-        session
-            .execute(&format!(
-                "UPDATE {} SET throttle = {}, at = {} WHERE {}",
-                self.table(),
-                self.journal.text(why),
-                self.journal.now(),
-                self.key()
-            ))
-            .await
-            .map(drop)
+        self.note(session, &format!("throttle = {}, ", self.journal.text(why))).await
     }
 
     /// Tells that it is alive, and nothing else: why it rests is known.
     pub(crate) async fn alive(&self, session: &mut dyn Session) -> Result<(), EngineError> {
-        session
-            .execute(&format!(
-                "UPDATE {} SET at = {} WHERE {}",
-                self.table(),
-                self.journal.now(),
-                self.key()
-            ))
-            .await
-            .map(drop)
+        self.note(session, "").await
     }
 
     /// Pauses it, as `downhaul backfill pause` would.
@@ -208,16 +191,13 @@ impl Ledger<'_> {
         session: &mut dyn Session,
         why: &str,
     ) -> Result<(), EngineError> {
-        session
-            .execute(&format!(
-                "UPDATE {} SET paused = true, throttle = {}, at = {} WHERE {}",
-                self.table(),
-                self.journal.text(why),
-                self.journal.now(),
-                self.key()
-            ))
-            .await
-            .map(drop)
+        self.note(session, &format!("paused = true, throttle = {}, ", self.journal.text(why))).await
+    }
+
+    /// Sets columns of its line, each with a comma behind it, and the time.
+    async fn note(&self, session: &mut dyn Session, set: &str) -> Result<(), EngineError> {
+        let (table, now, key) = (self.table(), self.journal.now(), self.key());
+        session.execute(&format!("UPDATE {table} SET {set}at = {now} WHERE {key}")).await.map(drop)
     }
 }
 

@@ -8,6 +8,8 @@ mod operations;
 mod points;
 mod steps;
 
+use std::fmt::Display;
+
 use downhaul_engine::{EngineError, SchemaDump, Session};
 use downhaul_plan::{Checksum, Direction, Phase, Version};
 use downhaul_snapshot::{Kept, sql};
@@ -271,7 +273,7 @@ impl Journal {
 
     /// Statement that records a migration.
     #[must_use]
-    pub fn record(self, entry: &JournalEntry, operation: i64, duration_ms: u128) -> String {
+    pub fn record(self, entry: &JournalEntry, operation: i64, duration_ms: impl Display) -> String {
         let (tokens, raw) = match &entry.down {
             Some(down) => (Some(down.tokens.as_str()), Some(down.raw.as_str())),
             None => (None, None),

@@ -163,11 +163,22 @@ impl Journal {
                 self.table("operation")
             ))
             .await?;
-        row.map(|row| {
-            serde_json::from_str(row.text(0))
-                .map_err(|error| EngineError::Protocol(format!("recorded schema: {error}")))
-        })
-        .transpose()
+        row.map(|row| recorded_schema(&row)).transpose()
+    }
+
+    /// The schema as an operation left it.
+    pub async fn schema_of(
+        self,
+        session: &mut dyn Session,
+        operation: i64,
+    ) -> Result<Option<SchemaDump>, EngineError> {
+        let row = session
+            .row(&format!(
+                "SELECT schema_after FROM {} WHERE schema_after IS NOT NULL AND id = {operation}",
+                self.table("operation")
+            ))
+            .await?;
+        row.map(|row| recorded_schema(&row)).transpose()
     }
 
     /// The newest version that was applied when a run for this release ended well.
@@ -185,6 +196,11 @@ impl Journal {
             .await?;
         Ok(row.map(|row| Version::new(row.text(0))))
     }
+}
+
+fn recorded_schema(row: &downhaul_engine::Row) -> Result<SchemaDump, EngineError> {
+    serde_json::from_str(row.text(0))
+        .map_err(|error| EngineError::Protocol(format!("recorded schema: {error}")))
 }
 
 fn operations(rows: &[downhaul_engine::Row]) -> Result<Vec<Operation>, EngineError> {

@@ -1,19 +1,24 @@
 //! Statements of a migration, one by one.
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::time::Duration;
+
 use downhaul_engine::{EngineError, Session};
 use downhaul_plan::{Direction, Version};
 
 use super::Journal;
 
 impl Journal {
-    /// Statement that records steps (number from 1, text, milliseconds) in a state.
+    /// Statement that records steps (number from 1, text, milliseconds: a number, or SQL for one) in a
+    /// state.
     #[must_use]
     pub fn steps(
         self,
         operation: i64,
         version: &Version,
         direction: Direction,
-        steps: &[(usize, &str, u128)],
+        steps: &[(usize, &str, impl Display)],
         state: &str,
     ) -> Option<String> {
         let rows: Vec<String> = steps
@@ -53,6 +58,31 @@ impl Journal {
             self.now(),
             self.text(version.as_str())
         )
+    }
+
+    /// How long the steps of some versions took in a run, in their order: a version of which there is
+    /// something is committed.
+    pub async fn took(
+        self,
+        session: &mut dyn Session,
+        operation: i64,
+        direction: Direction,
+        versions: &[&Version],
+    ) -> Result<BTreeMap<String, Vec<Duration>>, EngineError> {
+        let versions: Vec<String> = versions.iter().map(|v| self.text(v.as_str())).collect();
+        let rows = session
+            .rows(&format!(
+                "SELECT version, duration_ms FROM {} WHERE operation = {operation} AND direction = '{direction}' AND version IN ({}) ORDER BY version, ordinal",
+                self.table("step"),
+                versions.join(", ")
+            ))
+            .await?;
+        let mut took: BTreeMap<String, Vec<Duration>> = BTreeMap::new();
+        for row in &rows {
+            let ms = u64::try_from(row.number(1)?).unwrap_or(0);
+            took.entry(row.text(0).to_owned()).or_default().push(Duration::from_millis(ms));
+        }
+        Ok(took)
     }
 
     /// Newest state of each step (from 1) of a migration that is half done: its number, text, and

@@ -1,6 +1,6 @@
 //! Switching tracking on and off, and keeping it in step with the table.
 
-use downhaul_engine::{Session, TableShape};
+use downhaul_engine::{EngineError, Session, TableShape};
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName};
 
 use super::sqlite::{self, Unique};
@@ -15,13 +15,22 @@ fn refused(name: &ObjectName, reason: &str) -> SnapshotError {
     SnapshotError::CannotTrack(format!("{name} cannot be tracked: {reason}"))
 }
 
+/// A table as it is; a history needs a key that tells rows apart for good.
+async fn lasting_shape(
+    session: &mut dyn Session,
+    name: &ObjectName,
+) -> Result<Option<TableShape>, EngineError> {
+    Ok(session.table_shape(name).await?.map(TableShape::with_lasting_key))
+}
+
 /// What is known of a table. Its number is that of its tracking; -1: it is not tracked.
 pub(crate) async fn facts(
     session: &mut dyn Session,
     name: &ObjectName,
 ) -> Result<Facts, SnapshotError> {
-    let shape =
-        session.table_shape(name).await?.ok_or_else(|| refused(name, "there is no such table"))?;
+    let shape = lasting_shape(session, name)
+        .await?
+        .ok_or_else(|| refused(name, "there is no such table"))?;
     let mut relation = -1;
     for tracked in track::all(session).await? {
         let live = name_of(session, tracked.id).await?.unwrap_or_else(|| tracked.name.clone());
@@ -114,8 +123,9 @@ pub(crate) async fn intend(
         return Err(refused(name, "it is no table of yours"));
     }
     let facts = facts(session, name).await?;
-    let shape =
-        session.table_shape(name).await?.ok_or_else(|| refused(name, "there is no such table"))?;
+    let shape = lasting_shape(session, name)
+        .await?
+        .ok_or_else(|| refused(name, "there is no such table"))?;
     let columns = shape.writable().count();
     if columns == 0 {
         return Err(refused(name, "it has no column that could be kept"));
@@ -190,8 +200,9 @@ async fn intend_mysql(
         return Err(refused(name, "it is no table of yours"));
     }
     let facts = facts(session, name).await?;
-    let shape =
-        session.table_shape(name).await?.ok_or_else(|| refused(name, "there is no such table"))?;
+    let shape = lasting_shape(session, name)
+        .await?
+        .ok_or_else(|| refused(name, "there is no such table"))?;
     let columns = shape.writable().count();
     if columns == 0 || columns > mysql::MOST_COLUMNS {
         return Err(refused(
@@ -372,8 +383,9 @@ pub(crate) async fn track(
     super::ensure(session).await?;
     let d = session.dialect();
     let name = &intent.shape.name;
-    let shape =
-        session.table_shape(name).await?.ok_or_else(|| refused(name, "there is no such table"))?;
+    let shape = lasting_shape(session, name)
+        .await?
+        .ok_or_else(|| refused(name, "there is no such table"))?;
     if facts(session, name).await?.relation >= 0 {
         return Err(refused(name, "it is tracked already"));
     }
@@ -437,7 +449,7 @@ pub(crate) async fn drift(
 ) -> Result<Option<Drift>, SnapshotError> {
     let stands_on = name_of(session, tracked.id).await?;
     let name = stands_on.clone().unwrap_or_else(|| tracked.name.clone());
-    let Some(shape) = session.table_shape(&name).await? else { return Ok(Some(Drift::Gone)) };
+    let Some(shape) = lasting_shape(session, &name).await? else { return Ok(Some(Drift::Gone)) };
     if !same_form(&version_of(&shape, (Some(tracked), tracked.id), &[]), tracked.current()) {
         return Ok(Some(Drift::Reshaped));
     }
@@ -488,7 +500,7 @@ pub(crate) async fn before(
     endangering: &Endangering,
 ) -> Result<(), SnapshotError> {
     let name = endangering.table();
-    let Some(shape) = session.table_shape(name).await? else { return Ok(()) };
+    let Some(shape) = lasting_shape(session, name).await? else { return Ok(()) };
     let found = track::all(session).await?.into_iter().find(|t| t.name == shape.name);
     let Some(mut tracked) = found.filter(|t| t.relation != 0) else { return Ok(()) };
     let current = tracked.current().clone();
@@ -563,7 +575,7 @@ async fn heir(
     tracked: &Tracked,
 ) -> Result<Option<TableShape>, SnapshotError> {
     for name in [Some(&tracked.name), tracked.former.as_ref()].into_iter().flatten() {
-        if let Some(shape) = session.table_shape(name).await?
+        if let Some(shape) = lasting_shape(session, name).await?
             && !track::all(session).await?.iter().any(|t| t.relation != 0 && t.name == shape.name)
         {
             return Ok(Some(shape));
@@ -610,7 +622,7 @@ async fn follow(
     let stands_on = name_of(session, tracked.id).await?;
     let rebuilt = stands_on.is_none() && origin == Origin::Outside;
     let name = stands_on.unwrap_or_else(|| tracked.name.clone());
-    let Some(shape) = session.table_shape(&name).await? else { return Ok(false) };
+    let Some(shape) = lasting_shape(session, &name).await? else { return Ok(false) };
     if shape.name != tracked.name {
         tracked.former = Some(tracked.name.clone());
         tracked.name = shape.name.clone();

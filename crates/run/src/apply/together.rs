@@ -1,0 +1,436 @@
+//! Small migrations, many in one message, each in a transaction of its own.
+//!
+//! What a migration costs beside its own statements is mostly messages: each is a round trip, and a
+//! server process that is woken. Where nothing has to be decided between two migrations, they need
+//! none: on PostgreSQL what would be asked of each is asked of all before, and what may have changed
+//! until then is tested within the transaction, which fails where it did. A migration that fails, for
+//! whatever reason, is rolled back and run again by itself, as any other is: there it waits for locks,
+//! keeps what it destroys, and tells why it cannot go on.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use downhaul_engine::{EngineError, Row, TableLock};
+use downhaul_plan::{Direction, Version};
+use downhaul_snapshot::{empty, hidden, tombstone};
+use downhaul_syntax::change::InsertConflict;
+use downhaul_syntax::{Change, Dialect, Parsed, Statement};
+
+use super::{Applied, Work};
+use crate::journal::Journal;
+use crate::patience::Lookout;
+use crate::runner::Options;
+use crate::{Event, Observer, RunError, Runner};
+
+/// Migrations of the first message, and at most of one.
+const FIRST: usize = 8;
+const MOST: usize = 200;
+
+/// Bytes of their statements.
+const LONGEST: usize = 256 * 1024;
+
+/// How long the server may work on one message: nothing stops between.
+const AIM: Duration = Duration::from_millis(200);
+
+/// Bytes up to which work on a table is short.
+const SMALL: i64 = 8 * 1024 * 1024;
+
+/// How many migrations go together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    size: usize,
+    /// So many go by themselves before it is tried again.
+    alone: usize,
+    /// How many went by themselves since the last time that it went well.
+    failures: usize,
+    /// Never in this run.
+    off: bool,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { size: FIRST, alone: 0, failures: 0, off: false }
+    }
+}
+
+impl Pace {
+    /// How many migrations are worth looking at now.
+    pub(crate) fn look_ahead(&mut self) -> usize {
+        if self.off {
+            0
+        } else if self.alone > 0 {
+            self.alone -= 1;
+            0
+        } else {
+            self.size
+        }
+    }
+
+    fn went_well(&mut self, migrations: usize, took: Duration) {
+        let fitting = migrations as f64 * AIM.as_secs_f64() / took.as_secs_f64().max(0.001);
+        self.size = (fitting as usize).clamp(FIRST, (self.size * 4).min(MOST));
+        self.failures = 0;
+    }
+
+    fn failed(&mut self) {
+        self.alone = 1 << self.failures.min(6);
+        self.failures += 1;
+        self.size = FIRST;
+    }
+}
+
+/// A migration that may go with others.
+struct Piece<'a> {
+    work: &'a Work<'a>,
+    needs: Vec<TableLock>,
+    /// Quoted names of tables of which something would be lost if they were not empty.
+    empty: Vec<String>,
+    /// Code of somebody's may run with it.
+    runs_code: bool,
+}
+
+impl<'a> Piece<'a> {
+    /// `None` where something is to be decided while it runs.
+    fn of(work: &'a Work<'a>, options: &Options) -> Option<Self> {
+        let prepared = work.prepared;
+        let statements: Vec<&Statement> = prepared.statements.iter().collect();
+        let foreseen = prepared.locks.len() == statements.len() && !statements.is_empty();
+        let plain = prepared.is_transactional()
+            && !prepared.changes_settings
+            && prepared.protection.is_empty()
+            && work.points.is_empty();
+        if !foreseen || !plain || !statements.iter().all(|statement| is_plain(statement)) {
+            return None;
+        }
+        if tombstone::takes_other_objects(&statements) {
+            return None;
+        }
+        let losses = prepared.losses(&prepared.statements, Dialect::Postgres);
+        let names = empty::candidates(&losses)?;
+        let empty: Vec<String> =
+            names.into_iter().map(|name| Dialect::Postgres.quote_name(name)).collect();
+        if !empty.is_empty() && (prepared.direction == Direction::Up || !options.protect) {
+            return None;
+        }
+        let members: Vec<usize> = (0..statements.len()).collect();
+        Some(Self {
+            work,
+            needs: prepared.locks_of(&members),
+            empty,
+            runs_code: !statements.iter().all(|statement| hidden::runs_no_code(statement)),
+        })
+    }
+
+    fn names(&self) -> impl Iterator<Item = String> {
+        let locked = self.needs.iter().map(|need| Dialect::Postgres.quote_name(&need.table));
+        locked.chain(self.empty.iter().cloned())
+    }
+
+    /// Its transaction.
+    fn statements(&self, journal: Journal, tables: &BTreeMap<String, Table>) -> String {
+        let (work, prepared) = (self.work, self.work.prepared);
+        let mut parts = Vec::with_capacity(prepared.statements.len() * 2 + 4);
+        parts.push(mark(0));
+        if !self.empty.is_empty() {
+            let names: Vec<&str> = self
+                .empty
+                .iter()
+                .filter_map(|name| Some(tables.get(name)?.name.as_str()))
+                .collect();
+            parts.push(format!(
+                "LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE",
+                names.join(", ONLY ")
+            ));
+            parts.push(refuse_if(&any_row(names.iter().copied())));
+        }
+        let mut steps = Vec::with_capacity(prepared.statements.len());
+        let last = prepared.statements.len() - 1;
+        for (index, statement) in prepared.statements.iter().enumerate() {
+            parts.push(statement.text.clone());
+            let end = if index == last {
+                CLOCK.to_owned()
+            } else {
+                parts.push(mark(index + 1));
+                marked(index + 1)
+            };
+            let took = format!("(({end} - {}) * 1000)::bigint", marked(index));
+            steps.push((index + 1, statement.shown(), took));
+        }
+        if self.runs_code {
+            parts.push(refuse_if(&hidden::any_row_changed()));
+        }
+        parts.extend(journal.steps(
+            work.operation,
+            work.version,
+            prepared.direction,
+            &steps,
+            "settled",
+        ));
+        parts.push(match prepared.direction {
+            Direction::Up => {
+                let took = format!("(({CLOCK} - {}) * 1000)::bigint", marked(0));
+                journal.record(&work.entry, work.operation, took)
+            }
+            Direction::Down => journal.forget(work.version),
+        });
+        // A statement may end in a comment.
+        parts.join("\n;\n")
+    }
+}
+
+/// Seconds, by the server's clock.
+const CLOCK: &str = "extract(epoch FROM clock_timestamp())::float8";
+
+/// Notes the time, in a setting of the transaction.
+fn mark(number: usize) -> String {
+    format!("SELECT pg_catalog.set_config('downhaul.at_{number}', ({CLOCK})::text, true)")
+}
+
+fn marked(number: usize) -> String {
+    format!("pg_catalog.current_setting('downhaul.at_{number}')::float8")
+}
+
+/// Fails where a condition holds; the text is what the server's log says.
+fn refuse_if(condition: &str) -> String {
+    format!(
+        "SELECT CASE WHEN {condition} THEN ('Downhaul runs this migration by itself, from ' || clock_timestamp()::text)::integer END"
+    )
+}
+
+fn any_row<'a>(tables: impl Iterator<Item = &'a str>) -> String {
+    let tests: Vec<String> =
+        tables.map(|table| format!("EXISTS (SELECT FROM ONLY {table})")).collect();
+    tests.join(" OR ")
+}
+
+/// What it does is known, and short where tables are small.
+fn is_plain(statement: &Statement) -> bool {
+    let Parsed::Changes(changes) = &statement.parsed else { return false };
+    statement.copy_data.is_none()
+        && !changes.is_empty()
+        && changes.iter().all(|change| match change {
+            Change::CreateTable { def, .. } => def.as_query.is_none(),
+            Change::CreateView { materialized, .. } => !materialized,
+            Change::Insert { conflict, .. } => *conflict == InsertConflict::Fail,
+            Change::AddColumn { .. }
+            | Change::AddConstraint { .. }
+            | Change::CreateIndex { .. } => true,
+            _ => hidden::runs_no_code(statement),
+        })
+}
+
+/// What the server says of a table.
+struct Table {
+    /// Its full name, quoted.
+    name: String,
+    bytes: i64,
+    /// All of its rows can be seen by looking into it.
+    plain: bool,
+}
+
+/// What is asked before a message, of versions, and of tables behind the second separator: whether
+/// anything stands against it and how many versions are recorded (v), and of each table (t) that is
+/// there what [`Table`] says.
+fn questions(journal: Journal) -> [String; 2] {
+    [
+        format!(
+            "SELECT 'v', EXISTS (SELECT FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D') \
+               OR pg_catalog.to_regclass('downhaul.tracked') IS NOT NULL, \
+             (SELECT count(*) FROM {} WHERE version = ANY (string_to_array(split_part($1, chr(2), 1), chr(1))))",
+            journal.table("migration")
+        ),
+        // As the snapshot manager asks before it takes a table for empty; one that owns a counter is
+        // left to it.
+        "SELECT 't', v.name, pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.pg_table_size(c.oid), \
+           c.relkind = 'r' AND NOT c.relispartition AND NOT c.relrowsecurity \
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)) \
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class s ON s.oid = d.objid \
+               WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass \
+                 AND d.refobjid = c.oid AND d.deptype IN ('a', 'i') AND s.relkind = 'S') \
+         FROM unnest(string_to_array(split_part($1, chr(2), 2), chr(1))) v (name) \
+         JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(v.name) \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+            .to_owned(),
+    ]
+}
+
+/// Runs as many of the first of these migrations together as can be, at most as many as
+/// [`Pace::look_ahead`] says. Returns what they did: nothing where the first one has to go by itself.
+pub(crate) async fn together(
+    runner: &mut Runner,
+    works: &[Work<'_>],
+    observer: &mut dyn Observer,
+) -> Result<Vec<Applied>, RunError> {
+    let options = runner.options.clone();
+    if runner.session.dialect() != Dialect::Postgres || observer.comes_between() {
+        return Ok(Vec::new());
+    }
+    let mut pieces: Vec<Piece<'_>> = Vec::new();
+    let mut length = 0;
+    for work in works {
+        length += work.prepared.text.len();
+        let piece = Piece::of(work, &options)
+            .filter(|piece| !piece.runs_code || runner.counted.is_nothing());
+        match piece {
+            Some(piece) if length <= LONGEST => pieces.push(piece),
+            _ => break,
+        }
+    }
+    // One alone gains nothing.
+    if pieces.len() < 2 || someone_is_slow(runner, &pieces).await? {
+        return Ok(Vec::new());
+    }
+    let journal = runner.journal;
+    let Some(tables) = open(runner, &mut pieces).await? else { return Ok(Vec::new()) };
+    if pieces.len() < 2 {
+        runner.session.close_together().await?;
+        return Ok(Vec::new());
+    }
+    let transactions: Vec<String> =
+        pieces.iter().map(|piece| piece.statements(journal, &tables)).collect();
+    let begun = Instant::now();
+    let lookout = Lookout::new(runner);
+    let result = lookout.while_running(runner.session.together(&transactions)).await;
+    if let Err(EngineError::Disconnected(why)) = result {
+        return Err(EngineError::Disconnected(why).into());
+    }
+    match result {
+        Ok(()) => runner.pace.went_well(pieces.len(), begun.elapsed()),
+        Err(_) => runner.pace.failed(),
+    }
+    told(runner, &pieces, observer).await
+}
+
+/// Somebody holds one of the tables for longer than a statement may wait: what needs it goes by
+/// itself, and waits without queueing.
+async fn someone_is_slow(runner: &mut Runner, pieces: &[Piece<'_>]) -> Result<bool, EngineError> {
+    let mut needs: Vec<TableLock> = Vec::new();
+    for need in pieces.iter().flat_map(|piece| &piece.needs) {
+        if !needs.contains(need) {
+            needs.push(need.clone());
+        }
+    }
+    let limit = runner.options.budget.lock_timeout;
+    match runner.session.holders(&needs).await {
+        Ok(holders) => Ok(holders.iter().any(|h| h.transaction.is_some_and(|t| t >= limit))),
+        Err(EngineError::Disconnected(why)) => Err(EngineError::Disconnected(why)),
+        // What cannot be seen is found out by trying.
+        Err(_) => Ok(false),
+    }
+}
+
+/// Opens the row, and leaves out the pieces from the first one on that cannot be in it. `None`: it
+/// could not be opened.
+async fn open(
+    runner: &mut Runner,
+    pieces: &mut Vec<Piece<'_>>,
+) -> Result<Option<BTreeMap<String, Table>>, EngineError> {
+    let up = pieces[0].work.prepared.direction == Direction::Up;
+    let versions: Vec<&str> = pieces.iter().map(|piece| piece.work.version.as_str()).collect();
+    let mut names: Vec<String> = pieces.iter().flat_map(Piece::names).collect();
+    names.sort();
+    names.dedup();
+    let about = format!("{}\u{2}{}", versions.join("\u{1}"), names.join("\u{1}"));
+    let queries = questions(runner.journal);
+    let queries: Vec<&str> = queries.iter().map(String::as_str).collect();
+    let budget = runner.options.budget;
+    let rows = match runner.session.open_together(budget, &queries, &about).await {
+        Ok(Some(rows)) => rows,
+        Ok(None) => {
+            runner.pace.off = true;
+            return Ok(None);
+        }
+        Err(EngineError::Disconnected(why)) => return Err(EngineError::Disconnected(why)),
+        // Another transaction of ours is at work, or this server does not know what is asked: by
+        // itself a migration waits, and says what is wrong.
+        Err(_) => {
+            runner.pace.failed();
+            return Ok(None);
+        }
+    };
+    let of = |letter: &'static str| rows.iter().filter(move |row| row.text(0) == letter);
+    let against = of("v").next().is_none_or(|row| row.flag(1));
+    let recorded = of("v").next().map(|row| row.number(2)).transpose()?.unwrap_or(0);
+    if against {
+        runner.pace.off = true;
+        pieces.clear();
+        return Ok(Some(BTreeMap::new()));
+    }
+    let expected = if up { 0 } else { pieces.len() };
+    if usize::try_from(recorded) != Ok(expected) {
+        // Somebody else was here.
+        runner.pace.failed();
+        pieces.clear();
+        return Ok(Some(BTreeMap::new()));
+    }
+    let mut tables = BTreeMap::new();
+    for row in of("t") {
+        let table =
+            Table { name: row.text(2).to_owned(), bytes: row.number(3)?, plain: row.flag(4) };
+        tables.insert(row.text(1).to_owned(), table);
+    }
+    let long = pieces.iter().position(|piece| {
+        piece.names().any(|name| tables.get(&name).is_some_and(|table| table.bytes > SMALL))
+            || piece.empty.iter().any(|name| tables.get(name).is_none_or(|table| !table.plain))
+    });
+    pieces.truncate(long.unwrap_or(pieces.len()));
+    let mut looked_at: Vec<&str> = Vec::new();
+    for name in pieces.iter().flat_map(|piece| &piece.empty) {
+        if let Some(table) = tables.get(name) {
+            looked_at.push(&table.name);
+        }
+    }
+    looked_at.sort_unstable();
+    looked_at.dedup();
+    if !looked_at.is_empty() {
+        let answer = runner.session.row(&filled(&looked_at)).await?.unwrap_or(Row(Vec::new()));
+        let full: Vec<&str> = looked_at
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| answer.flag(*place))
+            .map(|(_, name)| *name)
+            .collect();
+        let kept = pieces.iter().position(|piece| {
+            piece.empty.iter().any(|name| {
+                tables.get(name).is_some_and(|table| full.contains(&table.name.as_str()))
+            })
+        });
+        pieces.truncate(kept.unwrap_or(pieces.len()));
+    }
+    Ok(Some(tables))
+}
+
+/// Asks of each table whether it has a row.
+fn filled(tables: &[&str]) -> String {
+    let tests: Vec<String> = tables.iter().map(|table| any_row(std::iter::once(*table))).collect();
+    format!("SELECT {}", tests.join(", "))
+}
+
+/// Tells of those that are committed, by what the journal says of them.
+async fn told(
+    runner: &mut Runner,
+    pieces: &[Piece<'_>],
+    observer: &mut dyn Observer,
+) -> Result<Vec<Applied>, RunError> {
+    let first = pieces[0].work;
+    let (operation, direction) = (first.operation, first.prepared.direction);
+    let versions: Vec<&Version> = pieces.iter().map(|piece| piece.work.version).collect();
+    let mut took =
+        runner.journal.took(&mut *runner.session, operation, direction, &versions).await?;
+    let mut done = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        let prepared = piece.work.prepared;
+        let Some(steps) = took.remove(piece.work.version.as_str()) else { break };
+        let label = &prepared.label;
+        observer.event(Event::Started { label, direction, statements: prepared.statements.len() });
+        for note in &prepared.notes {
+            observer.event(Event::Note(note));
+        }
+        for (statement, took) in prepared.statements.iter().zip(&steps) {
+            observer.event(Event::Statement { sql: statement.shown(), took: *took });
+        }
+        observer.event(Event::Done { label, direction, took: steps.iter().sum() });
+        done.push(Applied::default());
+    }
+    Ok(done)
+}
