@@ -76,7 +76,7 @@ pub struct DownPlan {
     /// The newest version that stays.
     target: Option<Version>,
     /// What stands for the placeholders of repeatable migrations that are stated again.
-    variables: Option<Arc<Variables>>,
+    pub(crate) variables: Option<Arc<Variables>>,
 }
 
 impl Runner {

@@ -1,7 +1,6 @@
 //! What a release of the application ran on, and what stands between that and what going back
 //! leaves.
 
-use downhaul_engine::SchemaDump;
 use downhaul_plan::Version;
 use downhaul_snapshot::losses;
 use downhaul_syntax::{DirectiveKind, parse_script};
@@ -21,8 +20,8 @@ pub struct Footing {
     pub strangers: Vec<Stranger>,
     /// Parts of the schema that somebody changed behind the journal's back.
     pub drift: Vec<Drifted>,
-    /// The schema that its run left.
-    pub schema: Option<SchemaDump>,
+    /// Texts of the ups that had been applied when it went out, in order.
+    pub ups: Vec<String>,
     /// What was destroyed since and is not kept: migration and table.
     pub not_kept: Vec<(String, String)>,
 }
@@ -78,13 +77,18 @@ impl Runner {
         }
         let entries = journal.entries(&mut *self.session).await?;
         let ended = run.finished_at.as_deref().unwrap_or(&run.started_at);
+        let text = |entry: &crate::JournalEntry| {
+            let expanded = plan.variables.as_ref().map(|v| v.expand(&entry.up_sql, dialect));
+            match expanded {
+                Some(Ok(expanded)) => expanded.text,
+                _ => entry.up_sql.clone(),
+            }
+        };
+        let below = entries.iter().filter(|e| e.version <= head);
         // Both are UTC and written alike, so their texts compare as their times do.
-        let strangers = entries
-            .iter()
-            .filter(|e| e.version <= head && e.applied_at.as_str() > ended)
-            .map(|e| Stranger { label: e.label(), up: e.up_sql.clone() })
-            .collect();
-        let schema = journal.schema_of(&mut *self.session, run.id).await?;
+        let (late, known): (Vec<_>, Vec<_>) = below.partition(|e| e.applied_at.as_str() > ended);
+        let strangers = late.iter().map(|e| Stranger { label: e.label(), up: text(e) }).collect();
+        let ups = known.into_iter().map(text).collect();
         let label = entries.iter().find(|e| e.version == head).map(crate::JournalEntry::label);
         let drift = match journal.schema_left(&mut *self.session).await? {
             None => Vec::new(),
@@ -132,7 +136,7 @@ impl Runner {
             later,
             strangers,
             drift,
-            schema,
+            ups,
             not_kept,
         })
     }

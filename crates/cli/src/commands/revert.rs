@@ -64,15 +64,12 @@ pub(crate) fn judge(
         return Err(CliError::usage("what the server has counted is not what a release sends")
             .hint("name files with --queries instead of `live`"));
     }
-    let Some(schema) = &footing.schema else {
-        return Err(CliError::usage(
-            "the run of this release left no schema in the journal, so its statements cannot be checked",
-        ));
-    };
     let known = queries::read(paths, dialect)?;
     let statements = known.len();
     let mut catalog = Catalog::new(dialect);
-    catalog.apply_script(&parse_script(&schema.script(), dialect), Origin::Baseline);
+    for up in &footing.ups {
+        catalog.apply_script(&parse_script(up, dialect), Origin::Baseline);
+    }
     let mut options = LintOptions::new(dialect);
     options.baseline = Some(catalog);
     options.queries = known;

@@ -296,9 +296,18 @@ impl Session for Postgres {
              SELECT pg_catalog.pg_advisory_lock({TRANSACTION_KEY}); {questions}",
             budget.lock_timeout.as_millis(),
         );
-        let mut rows = self.answers(&opening, &new).await?;
-        rows.drain(..rows.len().min(1));
-        Ok(Some(rows))
+        match self.answers(&opening, &new).await {
+            Ok(mut rows) => {
+                rows.drain(..rows.len().min(1));
+                Ok(Some(rows))
+            }
+            Err(EngineError::Disconnected(why)) => Err(EngineError::Disconnected(why)),
+            Err(error) => {
+                // The settings went with the failure, the lock of the session did not.
+                self.close_together().await?;
+                Err(error)
+            }
+        }
     }
 
     async fn together(&mut self, transactions: &[String]) -> Result<(), EngineError> {

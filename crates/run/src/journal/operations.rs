@@ -166,21 +166,6 @@ impl Journal {
         row.map(|row| recorded_schema(&row)).transpose()
     }
 
-    /// The schema as an operation left it.
-    pub async fn schema_of(
-        self,
-        session: &mut dyn Session,
-        operation: i64,
-    ) -> Result<Option<SchemaDump>, EngineError> {
-        let row = session
-            .row(&format!(
-                "SELECT schema_after FROM {} WHERE schema_after IS NOT NULL AND id = {operation}",
-                self.table("operation")
-            ))
-            .await?;
-        row.map(|row| recorded_schema(&row)).transpose()
-    }
-
     /// The newest version that was applied when a run for this release ended well.
     pub async fn head_of_release(
         self,
