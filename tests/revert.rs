@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
 use downhaul::exit_code::Code;
-use downhaul_kit::{MariaDb, Photograph, Postgres, Program, Session, SqliteFile, check};
+use downhaul_kit::{MariaDb, Outcome, Photograph, Postgres, Program, Session, SqliteFile, check};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
 

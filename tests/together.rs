@@ -4,19 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
 use downhaul::exit_code::Code;
-use downhaul_kit::{LockHolder, Outcome, Postgres, Program, Session};
+use downhaul_kit::{LockHolder, Postgres, Program, Session, check};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
-
-fn check(outcome: &Outcome, code: Code, wanted: &[&str]) {
-    assert_eq!(outcome.code, Some(code as i32), "{outcome}");
-    for text in wanted {
-        assert!(
-            outcome.stdout.contains(text) || outcome.stderr.contains(text),
-            "`{text}` is missing in\n{outcome}"
-        );
-    }
-}
 
 /// Twelve tables, three migrations each: the table, a column and an index with a remark behind it, a
 /// view.
