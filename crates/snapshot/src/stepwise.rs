@@ -621,7 +621,12 @@ pub async fn held_before(session: &mut dyn Session, kept: &Kept) -> Result<Held,
         ))
         .await?;
     if kept.mode == KeptMode::Tombstone {
-        return Ok(Held { flags: false, keyless_untouched: false, stood: there == 0 });
+        return Ok(Held {
+            flags: false,
+            keyless_untouched: false,
+            stood: there == 0,
+            unclaimed: Vec::new(),
+        });
     }
     let keyless = kept.keyless_after.is_some();
     Ok(Held {
