@@ -472,6 +472,10 @@ async fn what_is_kept_is_shown_and_given_up_only_by_hand() {
     program.migration("1_drop", "DROP TABLE a;", PLAIN_AGAIN);
     let plan = program.ok(&["plan", "--protect", "tombstone"]).stdout;
     assert!(plan.contains("set aside, not copied"), "{plan}");
+    program.migration("2_slim", "ALTER TABLE b DROP COLUMN v;", "ALTER TABLE b ADD COLUMN v int;");
+    site.session().await.run("CREATE TABLE b (id int PRIMARY KEY, v int)").await;
+    let plan = program.ok(&["plan", "--protect", "tombstone"]).stdout;
+    assert!(plan.contains("made invisible, not copied"), "{plan}");
     program.ok(&["up", "--yes", "--protect", "tombstone"]);
     let status = program.ok(&["status"]).stdout;
     assert!(status.contains("held: 20 rows of") && status.contains("set aside"), "{status}");
@@ -484,5 +488,60 @@ async fn what_is_kept_is_shown_and_given_up_only_by_hand() {
     assert_eq!(site.kept().await, (0, 0));
     program.ok(&["verify"]);
     program.ok(&["down", "--yes"]);
+    program.ok(&["down", "--yes"]);
     assert_eq!(site.value("SELECT CAST(count(*) AS CHAR) FROM a").await.as_deref(), Some("0"));
+}
+
+/// CPU seconds of a server so far (`/proc/<pid>/stat`, fields 14 and 15).
+fn spent(server: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{server}/stat")).unwrap();
+    // The name in parentheses may hold blanks.
+    let after = stat.rsplit(')').next().unwrap();
+    let fields = after.split_whitespace().skip(11).take(2);
+    fields.map(|field| field.parse::<f64>().unwrap()).sum::<f64>() / 100.0
+}
+
+/// Prints what it costs the server to drop a column, and a table, and to bring them back:
+/// `DOWNHAUL_ROWS=10000,1000000 cargo test --test tombstones -- mariadb::what_it_costs --ignored --nocapture`.
+#[tokio::test]
+#[ignore = "measures; asked for by name"]
+#[allow(clippy::print_stderr, reason = "the measurement is for its reader")]
+async fn what_it_costs() {
+    let sizes = std::env::var("DOWNHAUL_ROWS").unwrap_or_else(|_| "10000,100000".into());
+    let columns = "id bigint PRIMARY KEY, grp int, name varchar(40), payload varchar(200), KEY by_name (name)";
+    let ways = [
+        (
+            "column",
+            "ALTER TABLE acct DROP COLUMN name;",
+            "ALTER TABLE acct ADD COLUMN name varchar(40);",
+        ),
+        ("table", "DROP TABLE acct;", &format!("CREATE TABLE acct ({columns});")),
+    ];
+    for rows in sizes.split(',') {
+        for (what, up, down) in ways {
+            for policy in [Policy::Tombstone, Policy::Copy] {
+                let site = Site::new(&format!(
+                    "CREATE TABLE acct ({columns}); INSERT INTO acct SELECT seq, seq % 1000, concat('name ', seq), repeat(md5(seq), 3) FROM seq_1_to_{rows}"
+                ))
+                .await;
+                site.migration(up, down);
+                let pid = MariaDb::shared().pid();
+                let (begun, before) = (std::time::Instant::now(), spent(pid));
+                site.up_at(site.database.url(), policy).await.unwrap();
+                let (up, between) = (begun.elapsed(), spent(pid));
+                let begun = std::time::Instant::now();
+                site.down().await.unwrap();
+                let (down, after) = (begun.elapsed(), spent(pid));
+                let count = site.value("SELECT CAST(count(name) AS CHAR) FROM acct").await.unwrap();
+                assert_eq!(count, rows);
+                eprintln!(
+                    "{rows} rows, {what}, {policy:?}: up {:.2} s of CPU ({} ms), down {:.2} s ({} ms)",
+                    between - before,
+                    up.as_millis(),
+                    after - between,
+                    down.as_millis()
+                );
+            }
+        }
+    }
 }

@@ -326,7 +326,12 @@ pub(crate) fn content(dialect: Dialect, row: &str, columns: &[(Ident, String)]) 
                 .zip(&values)
                 .map(|((_, ty), v)| format!("COALESCE(HEX({}), 'N')", sql::exact(dialect, v, ty)))
                 .collect();
-            format!("MD5(CONCAT_WS(',', {}))", texts.join(", "))
+            // MySQL 9 has no MD5() any more.
+            let texts = texts.join(", ");
+            match dialect {
+                Dialect::Mysql => format!("SHA2(CONCAT_WS(',', {texts}), 256)"),
+                _ => format!("MD5(CONCAT_WS(',', {texts}))"),
+            }
         }
         Dialect::Sqlite => exact::row(&values),
     }

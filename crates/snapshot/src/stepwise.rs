@@ -656,9 +656,14 @@ pub async fn add_row_id(session: &mut dyn Session, kept: &Kept) -> Result<(), Sn
     let column = Ident::stored(dialect, sql::row_id(dialect));
     if shape.column(&column).is_none() {
         let live = sql::table(dialect, &shape.name);
+        // MySQL takes no default that differs from row to row; a table has one counter at most.
+        let numbers = match dialect {
+            Dialect::Mysql if shape.sequences.is_empty() => "AUTO_INCREMENT",
+            _ => "DEFAULT (UUID_SHORT())",
+        };
         session
             .execute(&format!(
-                "ALTER TABLE {live} ADD COLUMN {} bigint unsigned NOT NULL DEFAULT (UUID_SHORT()) INVISIBLE UNIQUE KEY",
+                "ALTER TABLE {live} ADD COLUMN {} bigint unsigned NOT NULL {numbers} INVISIBLE UNIQUE KEY",
                 dialect.quote(&column)
             ))
             .await?;

@@ -339,7 +339,7 @@ fn planned(
             PlannedKeep {
                 table: table.to_string(),
                 what: what_is_lost(loss),
-                how: choice.map(how_it_is_kept),
+                how: choice.map(|choice| how_it_is_kept(choice, dialect)),
                 rows: size.map(|size| size.rows),
                 bytes: size.map(|size| size.bytes),
             }
@@ -391,9 +391,10 @@ fn keeping_time(dialect: Dialect, keeping: &[Work]) -> Estimate {
 }
 
 /// How a table is kept, for people.
-fn how_it_is_kept(choice: &Choice) -> String {
+fn how_it_is_kept(choice: &Choice, dialect: Dialect) -> String {
     match choice {
         Choice::Tombstone => "set aside, not copied".into(),
+        Choice::Hidden if dialect.is_mysql_family() => "made invisible, not copied".into(),
         Choice::Hidden => {
             "renamed, not copied; `SELECT *` still sees it, and `INSERT` without column names"
                 .into()

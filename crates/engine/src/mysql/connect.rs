@@ -301,10 +301,16 @@ impl Session for MySql {
         } else {
             format!("CONCAT_WS(',', {})", parts.join(", "))
         };
-        // The sum does not depend on the order of the rows; 60 bits of MD5 each.
+        // MySQL 9 has no MD5() any more.
+        let hash = if self.dialect() == Dialect::Mysql && self.server.major >= 9 {
+            format!("SHA2({row}, 256)")
+        } else {
+            format!("MD5({row})")
+        };
+        // The sum does not depend on the order of the rows; 60 bits of each hash.
         let digest = self
             .rows(&format!(
-                "SELECT CONCAT(COUNT(*), ':', COALESCE(SUM(CAST(CONV(LEFT(MD5({row}), 15), 16, 10) AS UNSIGNED)), 0)) FROM {table}"
+                "SELECT CONCAT(COUNT(*), ':', COALESCE(SUM(CAST(CONV(LEFT({hash}, 15), 16, 10) AS UNSIGNED)), 0)) FROM {table}"
             ))
             .await;
         self.execute(&format!("SET SESSION time_zone = {}", Dialect::MariaDb.literal(&zone)))

@@ -121,6 +121,7 @@ impl Run<'_> {
                 session.commit().await?;
             }
             moved.map_err(|error| Stop::Statement(index, error))?;
+            self.in_effect = true;
             self.observer.event(Event::Statement { sql: &statement, took: begun.elapsed() });
         }
         for kept in all {
@@ -142,6 +143,7 @@ impl Run<'_> {
             }
         }
         session.execute(&modes).await?;
+        self.in_effect = false;
         Ok(())
     }
 

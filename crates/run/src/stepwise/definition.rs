@@ -320,7 +320,7 @@ impl Run<'_> {
         let took = begun.elapsed();
         let lost = match result {
             Ok(lost) => lost,
-            Err(Stop::Statement(index, error)) => {
+            Err(Stop::Statement(index, error)) if !self.in_effect => {
                 let stop = self.gave_up(index, error, took.as_millis()).await;
                 if !matches!(stop, Stop::Statement(_, EngineError::Disconnected(_))) {
                     self.discard_making().await?;
@@ -372,6 +372,7 @@ impl Run<'_> {
         }
         for text in texts {
             session.execute(text).await.map_err(|error| Stop::Statement(index, error))?;
+            self.in_effect = true;
         }
         if !stepwise::settles_locked(tables) {
             session.execute("UNLOCK TABLES").await?;
@@ -422,6 +423,7 @@ impl Run<'_> {
         records.extend(journal.done(place, &[(index + 1, statement.shown(), ms)]));
         let budget = self.runner.options.budget;
         self.runner.session.transact(budget, &records.join("; ")).await?;
+        self.in_effect = false;
         for (_, kept, lost) in &settled {
             if *lost {
                 let summary = KeptSummary::of(kept);

@@ -57,6 +57,9 @@ struct Run<'a> {
     unwritten: Option<String>,
     /// The migration may have restore points of its own.
     may_hold: bool,
+    /// A statement that destroys something has taken effect, and the journal does not say so yet: its
+    /// restore point must outlive any error.
+    in_effect: bool,
 }
 
 /// Runs one direction of one migration to its end.
@@ -90,6 +93,7 @@ pub(crate) async fn run(
         unrecorded: false,
         unwritten: None,
         may_hold: resumed,
+        in_effect: false,
     };
     let result = run.all(resumed, completed).await;
     let applied = run.applied;
@@ -306,7 +310,8 @@ impl Run<'_> {
                 Ok(()) => return Ok(()),
                 Err(stop) => stop,
             };
-            if stop.lock_error().is_none() {
+            // What has taken effect is not run again: the next run settles it.
+            if stop.lock_error().is_none() || self.in_effect {
                 return Err(stop);
             }
             let journal = self.runner.journal;
@@ -326,7 +331,11 @@ impl Run<'_> {
             Stop::Statement(_, EngineError::Disconnected(_))
                 | Stop::Engine(EngineError::Disconnected(_))
         );
-        if !broken && self.done.is_empty() && self.forget_beginning().await.is_ok() {
+        if !broken
+            && !self.in_effect
+            && self.done.is_empty()
+            && self.forget_beginning().await.is_ok()
+        {
             return self.stopped(stop, None, completed);
         }
         let ordinal = members.first().map_or(self.work.prepared.statements.len(), |i| i + 1);

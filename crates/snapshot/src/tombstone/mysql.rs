@@ -301,7 +301,8 @@ pub(super) async fn signature(
     }
     let columns: Vec<String> =
         rows.iter().map(|row| format!("{} {}", row.text(0), row.text(1))).collect();
-    let row = session.row(&format!("SELECT md5({})", d.literal(&columns.join(",")))).await?;
+    // MySQL 9 has no md5() any more.
+    let row = session.row(&format!("SELECT sha2({}, 256)", d.literal(&columns.join(",")))).await?;
     Ok(format!("columns:{}", row.as_ref().map_or("", |row| row.text(0))))
 }
 
