@@ -75,8 +75,6 @@ pub struct TablePlan {
     pub strategy: Strategy,
     /// Why.
     pub reason: String,
-    /// The plan's rows lie in the order of their keys, or nearly so.
-    pub(crate) ordered: bool,
 }
 
 impl TablePlan {
@@ -98,7 +96,6 @@ impl TablePlan {
             digest: String::new(),
             strategy: Strategy::Rows,
             reason: String::new(),
-            ordered: false,
         }
     }
 
@@ -376,8 +373,7 @@ async fn table(
         (events, births) = (row.number(0)?, row.number(1)?);
     }
     let in_bulk = strategy::in_bulk(events, rows) || request.wish == Wish::Rewrite;
-    let ordered = in_bulk && births == 0;
-    let was = if ordered {
+    let was = if in_bulk && births == 0 {
         format!("({})", past.images(&request.target))
     } else {
         make(session, &was, &read(&past, &request.target), "").await?;
@@ -416,18 +412,11 @@ async fn table(
         format!("(downhaul_action, {})", past.key().join(", "))
     };
     set_bulk(session, in_bulk).await?;
-    if ordered {
-        // First images come by key, and so do live rows by their index: merged, the plan comes by
-        // key as well, and no table of whole rows is hashed.
-        session.execute("SET LOCAL enable_hashjoin TO off").await?;
-    }
     make(session, &name, &body, &columns).await?;
-    session.execute("SET LOCAL enable_hashjoin TO DEFAULT").await?;
     set_bulk(session, false).await?;
     let mut found = TablePlan::new(&tracked, &wanted, &past);
     found.fixed = fixed_columns(session, &tracked).await?;
     found.rows = rows;
-    found.ordered = ordered;
     count(session, &mut found, &past).await?;
     let share = strategy::by_share(&found, request.wish);
     let obstacle = match share {

@@ -187,16 +187,12 @@ pub(super) async fn rewrite(
     let unchanged =
         if staying > 0 { format!(" UNION ALL SELECT {list} FROM {stay}") } else { String::new() };
     // By key, as an index likes it, and whoever reads the table by its key.
-    let order = if table.ordered && staying == 0 {
-        String::new()
-    } else {
-        format!(" ORDER BY {}", key.join(", "))
-    };
     let written = session
         .execute(&format!(
             "INSERT INTO {} ({list}) OVERRIDING SYSTEM VALUE SELECT {list} FROM \
-             (SELECT {list} FROM {plan} WHERE downhaul_action IN ('I', 'U'){unchanged}) s{order}",
+             (SELECT {list} FROM {plan} WHERE downhaul_action IN ('I', 'U'){unchanged}) s ORDER BY {}",
             D.quote_name(&tracked.name),
+            key.join(", ")
         ))
         .await?;
     let wanted = before - table.deletes + table.inserts;
