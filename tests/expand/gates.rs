@@ -161,3 +161,46 @@ async fn gates_of_the_other_engines() {
         assert_eq!(contract(&program, &[]).code, Some(0));
     }
 }
+
+/// A watch notes writes of the old column, by whoever has no rights on it, and closes its gate.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_sees_who_writes_the_old_side() {
+    let database = Postgres::shared().fresh_database().await;
+    let program = Program::new(PROGRAM).database(database.url());
+    program.migration("0001_base", BASE, "DROP TABLE users;\n");
+    program.ok(&["up", "--yes"]);
+    let mut session = database.session().await;
+    session.run("INSERT INTO users VALUES (1, 'a'), (2, 'b')").await;
+    let role = format!("watched_{}", std::process::id());
+    session.run(&format!("CREATE ROLE {role}; GRANT ALL ON users TO {role}")).await;
+    program.write("drafts/full.sql", "ALTER TABLE users RENAME COLUMN name TO full_name;");
+    program.ok(&["expand", "drafts/full.sql", "--dialect", "postgres", "--watch"]);
+    program.ok(&["up", "--yes", "--phase", "backfill"]);
+    assert_eq!(state(&program, "watch", &[]), "open", "the backfill itself is no use");
+
+    session.run(&format!("SET ROLE {role}")).await;
+    session.run("INSERT INTO users (id, full_name) VALUES (3, 'new'); UPDATE users SET full_name = 'x' WHERE id = 1").await;
+    assert_eq!(state(&program, "watch", &[]), "open", "the new release is no use");
+    session.run("BEGIN; UPDATE users SET name = 'y' WHERE id = 1; ROLLBACK").await;
+    assert_eq!(state(&program, "watch", &[]), "open", "what is rolled back is no use");
+    session.run("UPDATE users SET name = 'y' WHERE id = 1").await;
+    session.run("INSERT INTO users (id, name) VALUES (4, 'old')").await;
+    session.run("RESET ROLE").await;
+    refused(&contract(&program, &[]), "watch", "users.name was last written");
+    let noted = "SELECT count(*) FROM users_name_watch";
+    let count: u32 = session.value(noted).await.unwrap().parse().unwrap();
+    assert!((1..=2).contains(&count), "{count} notes of two writes");
+
+    session.run("UPDATE users_name_watch SET at = now() - interval '2 hours'").await;
+    program.write("downhaul.toml", "[gates]\nquiet = \"3h\"\n");
+    refused(&contract(&program, &[]), "watch", "2 h 0 min ago");
+    program.write("downhaul.toml", "");
+    let outcome = contract(&program, &[]);
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    let left = "SELECT count(*) FROM pg_class WHERE relname LIKE 'users_name_watch%' AND relnamespace = 'public'::regnamespace";
+    assert_eq!(session.value(left).await.as_deref(), Some("0"));
+    program.ok(&["down", "--yes"]);
+    session.run("UPDATE users SET name = 'z' WHERE id = 1").await;
+    refused(&contract(&program, &[]), "watch", "users.name was last written");
+    session.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+}

@@ -12,6 +12,7 @@
 
 mod accident;
 mod kill;
+mod phases;
 mod race;
 mod snapshot;
 mod stage;

@@ -19,7 +19,7 @@ mod render;
 mod text;
 
 pub use apply::{Problem, ScriptProblem, column_def, constraint_def, index_def};
-pub use between::{Way, changes_between};
+pub use between::{Way, changes_between, changes_without_foreign_keys};
 pub use diff::{DiffOptions, Difference, DifferenceKind, diff};
 pub use inverse::{
     Inverse, InverseScript, InverseStatement, NotInverted, NotInvertedKind, inverse, inverse_script,

@@ -239,9 +239,179 @@ fn what_cannot_be_derived_is_asked_for() {
     }
 }
 
+const FILE: &str = "
+CREATE TABLE teams (id INTEGER PRIMARY KEY, title TEXT NOT NULL);
+CREATE TABLE users (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    nick TEXT COLLATE NOCASE UNIQUE,
+    team INTEGER REFERENCES teams (id),
+    age INTEGER DEFAULT 3
+);
+CREATE INDEX users_name ON users (lower(name));
+CREATE VIEW names AS SELECT id, name FROM users;
+CREATE TABLE posts (id INTEGER PRIMARY KEY, author INTEGER REFERENCES users (id) ON DELETE CASCADE);
+CREATE TABLE \"Odd tab\" (a INTEGER, \"b c\" TEXT, PRIMARY KEY (a)) WITHOUT ROWID;
+";
+
+fn expanded_in_sqlite(change: &str) -> Result<Expansion, Refusal> {
+    let mut catalog = Catalog::new(Dialect::Sqlite);
+    let problems = catalog.apply_script(&parse_script(FILE, Dialect::Sqlite), Origin::Baseline);
+    assert!(problems.is_empty(), "{problems:?}");
+    expand(&parse_script(change, Dialect::Sqlite), &catalog, "x")
+}
+
+/// As [`CASES`], for SQLite.
+const SQLITE: &[(&str, &[&str], &[&str])] = &[
+    (
+        "ALTER TABLE users RENAME COLUMN name TO full_name",
+        &["x_expand", "x_backfill", "x_contract"],
+        &[
+            "PRAGMA foreign_keys = off",
+            "CHECK (name IS NOT NULL OR full_name IS NOT NULL)",
+            "users_anew",
+            "CREATE VIEW names",
+        ],
+    ),
+    (
+        "ALTER TABLE users RENAME COLUMN nick TO alias",
+        &["x_expand", "x_backfill", "x_contract"],
+        &[
+            "CREATE UNIQUE INDEX users_alias_key_new",
+            "RENAME COLUMN nick TO alias",
+            "COLLATE BINARY",
+        ],
+    ),
+    (
+        "ALTER TABLE \"Odd tab\" RENAME COLUMN \"b c\" TO \"d\"\"e\"",
+        &["x_expand", "x_backfill", "x_contract"],
+        &["WHERE a = NEW.a"],
+    ),
+    ("ALTER TABLE users ADD COLUMN born TEXT", &["x"], &[]),
+    ("ALTER TABLE users ADD COLUMN level INTEGER NOT NULL DEFAULT 1", &["x"], &[]),
+    (
+        "-- downhaul:forward \"length(name)\"\nALTER TABLE users ADD COLUMN letters INTEGER NOT NULL",
+        &["x_expand", "x_backfill", "x_contract"],
+        &["AFTER UPDATE OF name", "-- downhaul:forward letters"],
+    ),
+    (
+        "ALTER TABLE users ADD COLUMN made TEXT DEFAULT CURRENT_TIMESTAMP",
+        &["x_expand", "x_backfill", "x_contract"],
+        &["coalesce(made, "],
+    ),
+    ("ALTER TABLE users DROP COLUMN age", &["x_contract"], &["DROP COLUMN age"]),
+    (
+        "-- downhaul:back \"'?'\"\nALTER TABLE teams DROP COLUMN title",
+        &["x_expand", "x_contract"],
+        &["teams_anew"],
+    ),
+    ("ALTER TABLE users ALTER COLUMN age TYPE TEXT", &["x_expand"], &["age TEXT"]),
+    (
+        "-- downhaul:forward \"age * 12\"\n-- downhaul:back \"age / 12\"\nALTER TABLE users ALTER COLUMN age TYPE INTEGER",
+        &["x_expand"],
+        &["SET age = (age * 12)"],
+    ),
+    (
+        "ALTER TABLE users ALTER COLUMN age SET NOT NULL",
+        &["x_backfill", "x_contract"],
+        &["SET age = 3"],
+    ),
+    ("ALTER TABLE users ALTER COLUMN name DROP NOT NULL", &["x_expand"], &["users_anew"]),
+    ("ALTER TABLE users ALTER COLUMN age SET DEFAULT 4", &["x_expand"], &["DEFAULT 4"]),
+    ("ALTER TABLE users ALTER COLUMN age DROP DEFAULT", &["x_contract"], &[]),
+    (
+        "-- downhaul:forward age \"0\"\nALTER TABLE users ADD CONSTRAINT grown CHECK (age >= 0)",
+        &["x_backfill", "x_contract"],
+        &["WHERE NOT (age >= 0)", "CONSTRAINT grown CHECK"],
+    ),
+    ("CREATE INDEX users_team ON users (team)", &["x"], &[]),
+    ("CREATE UNIQUE INDEX users_once ON users (name)", &["x_contract"], &[]),
+    ("DROP INDEX users_name", &["x_contract"], &[]),
+    ("DROP TABLE posts", &["x_contract"], &[]),
+    (
+        "-- downhaul:forward a \"substr(name, 1, 1)\"\n-- downhaul:forward b \"substr(name, 2)\"\n-- downhaul:back name \"a || b\"\nALTER TABLE users ADD COLUMN a TEXT NOT NULL, ADD COLUMN b TEXT, DROP COLUMN name",
+        &[],
+        &["view names"],
+    ),
+    (
+        "-- downhaul:forward a \"substr(title, 1, 1)\"\n-- downhaul:forward b \"substr(title, 2)\"\n-- downhaul:back title \"a || b\"\nALTER TABLE teams ADD COLUMN a TEXT NOT NULL, ADD COLUMN b TEXT, DROP COLUMN title",
+        &["x_expand", "x_backfill", "x_contract"],
+        &["CHECK (title IS NOT NULL OR a IS NOT NULL OR b IS NOT NULL)"],
+    ),
+    ("ALTER TABLE users RENAME TO people", &[], &["two names"]),
+    (
+        "CREATE TABLE n (id INTEGER PRIMARY KEY); INSERT INTO n SELECT id FROM teams; DROP TABLE teams; ALTER TABLE n RENAME TO teams",
+        &[],
+        &["anew by hand"],
+    ),
+    ("ALTER TABLE users RENAME COLUMN id TO nr", &[], &["primary key"]),
+    ("ALTER TABLE users ADD COLUMN age2 INTEGER NOT NULL", &[], &["downhaul:forward"]),
+    (
+        "ALTER TABLE teams RENAME COLUMN title TO t; ALTER TABLE teams ALTER COLUMN id TYPE TEXT",
+        &[],
+        &["primary key"],
+    ),
+    (
+        "ALTER TABLE users RENAME COLUMN nick TO alias; ALTER TABLE users ALTER COLUMN age SET NOT NULL",
+        &[],
+        &["changed by an earlier statement"],
+    ),
+];
+
 #[test]
-fn other_dialects_are_refused_plainly() {
-    let script = parse_script("ALTER TABLE a RENAME COLUMN b TO c", Dialect::Sqlite);
-    let refusal = expand(&script, &Catalog::new(Dialect::Sqlite), "x").unwrap_err();
-    assert!(refusal.what.contains("sqlite"), "{refusal}");
+fn sqlite_builds_anew_what_it_cannot_alter() {
+    for (change, files, holds) in SQLITE {
+        let result = expanded_in_sqlite(change);
+        if files.is_empty() {
+            let text = match result {
+                Err(refusal) => refusal.to_string(),
+                Ok(expansion) => format!("{:?} {:?}", expansion.files, expansion.notes),
+            };
+            assert!(holds.iter().all(|part| text.contains(part)), "{change}\n{text}");
+            continue;
+        }
+        let expansion = result.unwrap_or_else(|refusal| panic!("{change}\n{refusal}"));
+        let names: Vec<&str> = expansion.files.iter().map(|f| f.name.as_str()).collect();
+        assert_eq!(names, *files, "{change}");
+        assert!(expansion.remaining.is_empty(), "{change}\n{:#?}", expansion.remaining);
+        let all: String =
+            expansion.files.iter().map(|f| format!("{}\n{}\n", f.up, f.down)).collect();
+        for text in *holds {
+            assert!(all.contains(text), "`{text}` is missing in\n{all}");
+        }
+    }
+}
+
+/// What the rows hold where a rule is new, defaults within one statement, and directives that nothing
+/// uses.
+#[test]
+fn rows_are_mended_and_defaults_come_last() {
+    let all = |change: &str| {
+        let expansion = expanded(change).unwrap_or_else(|refusal| panic!("{change}\n{refusal}"));
+        assert!(expansion.remaining.is_empty(), "{change}\n{:#?}", expansion.remaining);
+        let files: String = expansion
+            .files
+            .iter()
+            .map(|f| format!("## {}\n{}\n{}\n", f.name, f.up, f.down))
+            .collect();
+        format!("{files}{:?}", expansion.notes)
+    };
+    let text = all(
+        "-- downhaul:forward \"lpad(body, 4, '-')\"\nALTER TABLE posts ADD CONSTRAINT long CHECK (length(body) > 3)",
+    );
+    assert_eq!(text.matches("WHERE NOT (length(body) > 3)").count(), 2, "{text}");
+    let text = all(
+        "-- downhaul:forward \"NULL\"\nALTER TABLE posts ADD CONSTRAINT fk FOREIGN KEY (author) REFERENCES teams",
+    );
+    assert!(text.contains("NOT EXISTS (SELECT 1 FROM teams AS parent"), "{text}");
+    let text = all("-- downhaul:forward \"body || id\"\nALTER TABLE posts ADD UNIQUE (body)");
+    assert!(text.contains("earlier.ctid < posts.ctid"), "{text}");
+    let text = all(
+        "ALTER TABLE users ALTER COLUMN team DROP DEFAULT, ALTER COLUMN team TYPE bigint, ALTER COLUMN team SET DEFAULT 7",
+    );
+    assert!(text.contains("team SET DEFAULT 7"), "{text}");
+    let text = all("-- downhaul:forward \"1 + 2\"\nALTER TABLE users ADD COLUMN age int; ");
+    assert!(text.contains("1 + 2"), "{text}");
+    let text = all("-- downhaul:back \"9 + 9\"\nALTER TABLE users ADD COLUMN age int");
+    assert!(text.contains("has no part in this change"), "{text}");
 }

@@ -65,6 +65,9 @@ pub struct Prepared {
     pub changes_settings: bool,
     /// What the file says about keeping data, in order.
     pub protection: Vec<Protection>,
+    /// Columns that are dropped and follow from others of their row, as `-- downhaul:forward` above the
+    /// statement says: table, column, expression.
+    pub follows: Vec<(ObjectName, Ident, String)>,
     /// Locks that each statement takes on tables in use, as far as they are foreseen: what is looked
     /// at before anything queues. Empty where nobody has looked.
     pub locks: Vec<Vec<TableLock>>,
@@ -187,6 +190,7 @@ impl Prepared {
             };
             protection.push(Protection { keep, policy, tables });
         }
+        let follows = follows(&script.directives, &statements);
         let no_transaction = file.transaction == TransactionMode::None
             || script.directives.iter().any(|d| d.kind == DirectiveKind::NoTransaction);
         // Batches keep nothing: where old values are wanted, all is one transaction.
@@ -205,6 +209,7 @@ impl Prepared {
             foreign_keys_off,
             changes_settings,
             protection,
+            follows,
             locks: Vec::new(),
             notes,
             lines,
@@ -227,6 +232,9 @@ impl Prepared {
             } else {
                 losses.give_up(&protection.tables);
             }
+        }
+        for (table, column, expr) in &self.follows {
+            losses.follows(table, column, expr);
         }
         losses
     }
@@ -339,6 +347,26 @@ pub async fn keeping(
         found.insert(name.clone(), choice);
     }
     Ok(found)
+}
+
+/// What `-- downhaul:forward` says of columns that the statement right behind it drops.
+fn follows(
+    directives: &[downhaul_syntax::Directive],
+    statements: &[Statement],
+) -> Vec<(ObjectName, Ident, String)> {
+    let mut found = Vec::new();
+    for directive in directives {
+        let DirectiveKind::Forward(conversion) = &directive.kind else { continue };
+        let next = statements.iter().find(|s| s.span.end > directive.span.end);
+        for change in next.into_iter().flat_map(Statement::changes) {
+            if let Change::DropColumn { table, column, .. } = change
+                && conversion.column.as_deref().is_none_or(|name| name == column.as_str())
+            {
+                found.push((table.clone(), column.clone(), conversion.expr.clone()));
+            }
+        }
+    }
+    found
 }
 
 /// `COPY … FROM stdin` and `COPY … TO stdout`, for which the server would wait forever.

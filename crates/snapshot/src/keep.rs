@@ -157,8 +157,10 @@ pub async fn keep(
         });
     }
     let rows = match mode {
-        KeptMode::Copy | KeptMode::Tombstone => copy(session, shape, &columns, id, "D").await?,
-        KeptMode::Columns | KeptMode::Hidden => copy(session, shape, &columns, id, "U").await?,
+        KeptMode::Copy | KeptMode::Tombstone => copy(session, shape, None, &columns, id).await?,
+        KeptMode::Columns | KeptMode::Hidden => {
+            copy(session, shape, Some(loss), &columns, id).await?
+        }
         KeptMode::Capture => {
             capture(session, shape, &columns, id).await?;
             0
@@ -228,20 +230,25 @@ fn mode(shape: &TableShape, loss: &TableLoss, key: &[Ident]) -> KeptMode {
     }
 }
 
-/// Makes the store and copies into it, every row marked `op`. Returns the rows copied, counted
+/// Makes the store and copies into it: whole rows, or what is lost of them with their key. Returns the rows copied, counted
 /// against the table.
 async fn copy(
     session: &mut dyn Session,
     shape: &TableShape,
+    columns_lost: Option<&TableLoss>,
     columns: &[&ColumnShape],
     id: i64,
-    op: &str,
 ) -> Result<u64, SnapshotError> {
     let dialect = session.dialect();
     let (store, table) = (sql::own(dialect, &store_name(id)), sql::table(dialect, &shape.name));
     let names: Vec<String> = columns.iter().map(|c| dialect.quote(&c.name)).collect();
+    let op = if columns_lost.is_some() { "U" } else { "D" };
+    let value = |c: &ColumnShape| match columns_lost {
+        Some(loss) => loss.kept_value(&c.name, dialect),
+        None => dialect.quote(&c.name),
+    };
     let values: Vec<String> =
-        columns.iter().zip(&names).map(|(c, name)| sql::to_store(dialect, name, c)).collect();
+        columns.iter().map(|c| sql::to_store(dialect, &value(c), c)).collect();
     let comma = if names.is_empty() { "" } else { ", " };
     let make = match dialect {
         Dialect::Postgres => {

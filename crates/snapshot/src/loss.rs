@@ -15,6 +15,9 @@ pub struct TableLoss {
     pub truncated: bool,
     /// Columns dropped, under their names before the migration.
     pub columns: BTreeSet<Ident>,
+    /// Dropped columns that follow from others of their row, each with the expression: only values
+    /// that differ from it are kept.
+    pub follows: BTreeMap<Ident, String>,
     /// Columns whose type changes.
     pub retyped: BTreeSet<Ident>,
     /// Rows are updated, deleted or overwritten.
@@ -34,6 +37,18 @@ pub struct TableLoss {
 }
 
 impl TableLoss {
+    /// A column as it is kept: NULL where it follows from others.
+    pub(crate) fn kept_value(&self, column: &Ident, dialect: Dialect) -> String {
+        let quoted = dialect.quote(column);
+        let Some(expr) = self.follows.get(column) else { return quoted };
+        let differs = match dialect {
+            Dialect::Postgres => format!("{quoted} IS DISTINCT FROM ({expr})"),
+            Dialect::Mysql | Dialect::MariaDb => format!("NOT ({quoted} <=> ({expr}))"),
+            Dialect::Sqlite => format!("{quoted} IS NOT ({expr})"),
+        };
+        format!("(CASE WHEN {differs} THEN {quoted} END)")
+    }
+
     /// Whether anything is lost (an alteration alone loses nothing).
     #[must_use]
     pub fn destroys(&self) -> bool {
@@ -84,6 +99,14 @@ impl Losses {
             let loss = self.tables.entry(table.clone()).or_default();
             loss.rows = true;
             loss.acts_on_others = true;
+        }
+    }
+
+    /// A dropped column follows from others of its row.
+    pub fn follows(&mut self, table: &ObjectName, column: &Ident, expr: &str) {
+        let found = self.tables.get_mut(table);
+        if let Some(loss) = found.filter(|loss| loss.columns.contains(column)) {
+            loss.follows.insert(column.clone(), expr.to_owned());
         }
     }
 

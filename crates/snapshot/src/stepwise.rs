@@ -282,7 +282,11 @@ pub async fn fill(
         vec![if kept.mode == KeptMode::Columns { "'U'".to_owned() } else { "'D'".to_owned() }];
     for column in &kept.columns {
         names.push(dialect.quote(&column.name));
-        values.push(dialect.quote(column.after.as_ref().unwrap_or(&column.name)));
+        let now = column.after.as_ref().unwrap_or(&column.name);
+        values.push(match kept.mode {
+            KeptMode::Columns => table.loss.kept_value(now, dialect),
+            _ => dialect.quote(now),
+        });
     }
     let lock = if kind == GroupKind::Rows { " FOR UPDATE" } else { "" };
     session

@@ -29,7 +29,19 @@ pub struct Way {
 /// The changes that make `from` like `to`. What both share costs no more than its comparison.
 #[must_use]
 pub fn changes_between(from: &Catalog, to: &Catalog) -> Way {
-    let mut builder = Builder { from, to, steps: BTreeMap::new(), blocked: Vec::new() };
+    way(from, to, false)
+}
+
+/// As [`changes_between`], for SQLite while `PRAGMA foreign_keys` is off: tables to which others refer
+/// are built anew as well.
+#[must_use]
+pub fn changes_without_foreign_keys(from: &Catalog, to: &Catalog) -> Way {
+    way(from, to, true)
+}
+
+fn way(from: &Catalog, to: &Catalog, foreign_keys_off: bool) -> Way {
+    let mut builder =
+        Builder { from, to, steps: BTreeMap::new(), blocked: Vec::new(), foreign_keys_off };
     builder.schemas();
     builder.types();
     builder.sequences();
@@ -75,9 +87,16 @@ struct Builder<'c> {
     to: &'c Catalog,
     steps: BTreeMap<Step, Vec<Change>>,
     blocked: Vec<String>,
+    /// SQLite: nothing acts on rows that refer to a table while it is dropped.
+    foreign_keys_off: bool,
 }
 
-impl Builder<'_> {
+impl<'c> Builder<'c> {
+    /// The same two catalogs, and nothing found yet.
+    fn empty(&self) -> Builder<'c> {
+        Builder { steps: BTreeMap::new(), blocked: Vec::new(), ..*self }
+    }
+
     fn push(&mut self, step: Step, change: Change) {
         self.steps.entry(step).or_default().push(change);
     }

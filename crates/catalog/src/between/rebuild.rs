@@ -3,8 +3,6 @@
 //! SQLite adds and drops plain columns; all else takes a new table, a copy of the rows and a rename
 //! (<https://www.sqlite.org/lang_altertable.html>, "Making Other Kinds Of Table Schema Changes").
 
-use std::collections::BTreeMap;
-
 use downhaul_syntax::change::InsertConflict;
 use downhaul_syntax::{Change, ConstraintKind, Ident, ObjectName, Query, Span};
 
@@ -16,8 +14,7 @@ impl Builder<'_> {
     /// Makes a table of SQLite like another: by plain statements where they lead there, otherwise
     /// by building it anew.
     pub(super) fn sqlite_table(&mut self, from: &Table, to: &Table) {
-        let mut trial =
-            Builder { from: self.from, to: self.to, steps: BTreeMap::new(), blocked: Vec::new() };
+        let mut trial = self.empty();
         trial.alter_table(from, to);
         if trial.blocked.is_empty() && self.leads_to(&trial, to) {
             for (step, changes) in trial.steps {
@@ -58,7 +55,9 @@ impl Builder<'_> {
                     matches!(&c.kind, ConstraintKind::ForeignKey { table, .. } if table == name)
                 })
         };
-        if let Some(other) = self.from.tables.values().find(refers) {
+        if !self.foreign_keys_off
+            && let Some(other) = self.from.tables.values().find(refers)
+        {
             // DROP TABLE deletes the rows first, and so the rows that refer to them (ON DELETE).
             self.blocked(format!(
                 "SQLite has to build {name} anew, and {} refers to it: that takes PRAGMA \
@@ -83,16 +82,12 @@ impl Builder<'_> {
             ));
             return;
         }
-        let aside = ObjectName {
-            schema: name.schema.clone(),
-            name: Ident::stored(self.dialect(), &format!("{}_before_down", name.name)),
-        };
+        let aside = ObjectName { schema: name.schema.clone(), name: self.free_beside(name) };
         self.views_around(name);
 
         let mut bare = Table { indexes: Parts::new(), triggers: Vec::new(), ..to.clone() };
         bare.name = aside.clone();
-        let mut scratch =
-            Builder { from: self.from, to: self.to, steps: BTreeMap::new(), blocked: Vec::new() };
+        let mut scratch = self.empty();
         scratch.create_table(&bare, &[]);
         self.blocked.append(&mut scratch.blocked);
         for change in scratch.steps.into_values().flatten() {
@@ -138,6 +133,26 @@ impl Builder<'_> {
         // The old ones went with the old table.
         self.indexes(name, &Parts::new(), &to.indexes);
         self.triggers(name, &[], &to.triggers);
+    }
+
+    /// A name for the table while the old one stands.
+    fn free_beside(&self, name: &ObjectName) -> Ident {
+        let base = if self.foreign_keys_off {
+            format!("{}_anew", name.name)
+        } else {
+            format!("{}_before_down", name.name)
+        };
+        let free = |name: &Ident| {
+            let name = ObjectName::bare(name.clone());
+            [self.from, self.to].iter().all(|c| c.table(&name).is_none() && c.view(&name).is_none())
+        };
+        let mut found = Ident::stored(self.dialect(), &base);
+        let mut number = 2;
+        while !free(&found) {
+            found = Ident::stored(self.dialect(), &format!("{base}{number}"));
+            number += 1;
+        }
+        found
     }
 
     /// Views that read a table go before it is dropped, and come back behind: SQLite refuses a

@@ -8,7 +8,7 @@ use super::conversion::{Conv, directive_for};
 use super::piece::{Piece, Side, Slot};
 use super::rules::Rules;
 use super::sync::Sync;
-use super::{HERE, Made, Refused, Scene, add_constraint, names, refused};
+use super::{HERE, Made, Refused, Scene, add_constraint, names, refused, stale};
 use crate::Direction;
 
 /// Functions that give another value for every row (`pg_proc.provolatile = 'v'`); with one of them
@@ -152,14 +152,7 @@ fn filled(
         }
     };
     let (trigger, function) = Sync::named(scene.now, known, column.name.as_str());
-    let first: Vec<_> = conv
-        .columns()
-        .into_iter()
-        .map(|c| {
-            let ty = known.column(&c).and_then(|column| column.ty.clone());
-            (c, ty)
-        })
-        .collect();
+    let first = conv.typed_columns(known);
     let computed = !first.is_empty();
     let sync = Sync {
         dialect,
@@ -190,16 +183,15 @@ fn filled(
         &mut up,
         "NOT VALID: rows that are not filled yet are left alone.",
     )?;
-    down.change(
-        "",
-        &Change::DropColumn {
-            table: table.clone(),
-            column: column.name.clone(),
-            if_exists: false,
-            cascade: false,
-        },
-        dialect,
-    )?;
+    let mut gone = Side::default();
+    let drop = Change::DropColumn {
+        table: table.clone(),
+        column: column.name.clone(),
+        if_exists: false,
+        cascade: false,
+    };
+    gone.change("", &drop, dialect)?;
+    down.append(if computed { stale::follows(&sync, gone) } else { gone });
     made.push(Slot::EXPAND, Piece::made(up, down));
 
     let (mut up, mut down) = (Side::default(), Side::default());

@@ -1,15 +1,13 @@
 //! `ADD CONSTRAINT`: first for new rows, then proven for the old ones without blocking anybody.
 
-use downhaul_syntax::{
-    Change, ConstraintDef, ConstraintKind, Ident, IndexDef, IndexPart, ObjectName, Partitioning,
-};
+use downhaul_syntax::{Change, ConstraintDef, ConstraintKind, Ident, ObjectName, Partitioning};
 
 use super::as_written::piece;
 use super::names;
-use super::pair::{create, drop_constraint};
+use super::pair::{create, drop_constraint, unique_index};
 use super::piece::{Piece, Side, Slot};
 use super::rules::not_null_check;
-use super::{HERE, Made, Refused, Scene, refused};
+use super::{HERE, Made, Refused, Scene, mend, refused};
 
 /// A new constraint.
 pub(crate) fn add_constraint(
@@ -119,6 +117,10 @@ pub(crate) fn validated(
         if_not_exists: false,
     };
     let (mut up, mut down) = (Side::default(), Side::default());
+    if let Some(sql) = mend::of_constraint(table, constraint, scene)? {
+        mend::first(&sql, made);
+        up.sql("What the old release wrote since; before the lock is taken.", sql);
+    }
     up.change(
         "Binds what is written from here on, by whatever release. NOT VALID: no row is read under the lock.",
         &add,
@@ -164,27 +166,12 @@ fn key(
         );
     }
     let name = name_of(table, constraint, scene)?;
-    let index = IndexDef {
-        name: Some(ObjectName { schema: table.name.schema.clone(), name: name.clone() }),
-        table: table.name.clone(),
-        parts: columns
-            .iter()
-            .map(|c| IndexPart {
-                column: Some(c.clone()),
-                expr: None,
-                text: dialect.quote_if_needed(c),
-            })
-            .collect(),
-        unique: true,
-        method: None,
-        include: Vec::new(),
-        predicate: None,
-        nulls_not_distinct: false,
-        only: false,
-        invisible: false,
-        options: None,
-    };
+    let index = unique_index(&table.name, &name, columns, dialect);
     let mut up = Side::default();
+    if let Some(sql) = mend::of_constraint(table, constraint, scene)? {
+        mend::first(&sql, made);
+        up.sql("What the old release wrote since.", sql);
+    }
     let mut down = Side::default();
     let nullable: Vec<&Ident> = columns
         .iter()

@@ -46,7 +46,10 @@ pub(crate) fn alter_column_type(
         );
     };
     let mut made = Made::default();
-    if wanted.using.is_none() && wanted.collation.is_none() && is_free(ty, wanted.ty) {
+    let converts = directive_for(&scene.forward, column, true).is_some()
+        && directive_for(&scene.back, column, true).is_some();
+    let plain = wanted.using.is_none() && wanted.collation.is_none() && !converts;
+    if plain && (is_free(ty, wanted.ty) || ty == wanted.ty) {
         made.push(
             Slot::EXPAND,
             piece(change, text, scene, "No row changes: the lock is held for an instant.")?,

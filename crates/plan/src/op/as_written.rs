@@ -4,7 +4,7 @@ use downhaul_catalog::render;
 use downhaul_syntax::{Change, ConstraintKind};
 
 use super::piece::{Piece, Slot};
-use super::{Made, Refused, Scene, refused};
+use super::{HERE, Made, Refused, Scene, refused};
 
 /// A statement as it stands, in the phase in which neither release misses anything.
 pub(crate) fn as_written(
@@ -16,6 +16,9 @@ pub(crate) fn as_written(
     let mut made = Made::default();
     if let (Change::Update { table, .. }, Slot::BACKFILL) = (change, slot) {
         made.note(format!("the UPDATE of {table} runs in the backfill phase; rows that the old release writes afterwards are not seen by it"));
+    }
+    if let (Change::Insert { table, .. }, Slot::BACKFILL) = (change, slot) {
+        made.note(format!("what the INSERT copies into {table} runs in the backfill phase; rows that the old release writes afterwards are not in it: copy them in a migration of the contract phase, or keep both in step with a trigger of your own"));
     }
     made.push(slot, piece(change, text, scene, "")?);
     Ok(made)
@@ -38,6 +41,11 @@ pub(crate) fn piece(
         },
     };
     Ok(Piece::AsWritten { why: why.to_owned(), text })
+}
+
+/// Whether a query reads a table that was there before the file.
+fn reads_live(query: &downhaul_syntax::Query, scene: &Scene<'_>) -> bool {
+    query.tables.iter().any(|name| scene.now.table(name).is_some_and(|t| t.origin != HERE))
 }
 
 /// The phase in which a change takes nothing from a release that runs.
@@ -73,6 +81,8 @@ fn slot_of(change: &Change, scene: &Scene<'_>) -> Result<Slot, Refused> {
             if key { Slot::CONTRACT } else { Slot::EXPAND }
         }
         C::Update { .. } | C::Merge { .. } => Slot::BACKFILL,
+        // Rows of tables that a release writes.
+        C::Insert { from_query: Some(query), .. } if reads_live(query, scene) => Slot::BACKFILL,
         C::RenameEnumValue { name, from, .. } => {
             return refused(
                 format!("both releases cannot name the value '{from}' of {name} in their own way"),

@@ -65,6 +65,15 @@ impl Conv {
         }
     }
 
+    /// Columns that it reads, with their types.
+    pub(crate) fn typed_columns(&self, table: &Table) -> Vec<(Ident, Option<SqlType>)> {
+        let typed = |c: Ident| {
+            let ty = table.column(&c).and_then(|column| column.ty.clone());
+            (c, ty)
+        };
+        self.columns().into_iter().map(typed).collect()
+    }
+
     /// As SQL inside a query of the table, where its columns have their names.
     pub(crate) fn plain(&self, dialect: Dialect) -> String {
         match self {
@@ -121,6 +130,9 @@ pub(crate) fn differ(left: &str, right: &str, ty: Option<&SqlType>, dialect: Dia
     if dialect.is_mysql_family() {
         return differ_in_mysql(left, right, ty);
     }
+    if dialect == Dialect::Sqlite {
+        return differ_in_sqlite(left, right, ty);
+    }
     let exact = ty.is_some_and(|ty| {
         ty.dimensions == 0
             && ty.schema.is_none()
@@ -149,6 +161,17 @@ pub(crate) fn differ(left: &str, right: &str, ty: Option<&SqlType>, dialect: Dia
         }
         _ => format!("{left} IS DISTINCT FROM {right}"),
     }
+}
+
+/// The same in SQLite, where a column may compare by NOCASE, and one without a type of its own holds 1
+/// apart from 1.0.
+fn differ_in_sqlite(left: &str, right: &str, ty: Option<&SqlType>) -> String {
+    let differ = format!("{left} COLLATE BINARY IS NOT {right}");
+    let word = ty.map(|ty| ty.name.to_lowercase()).unwrap_or_default();
+    if word.is_empty() || word.contains("blob") || word == "any" {
+        return format!("({differ} OR typeof({left}) <> typeof({right}))");
+    }
+    differ
 }
 
 /// The same in MySQL, where most collations take `'a'` and `'A'` for equal.

@@ -72,15 +72,8 @@ fn fed(
     let dialect = scene.dialect();
     let (table, column) = (&known.name, &found.name);
     let (trigger, function) = Sync::named(scene.now, known, column.as_str());
-    let first = back
-        .columns()
-        .into_iter()
-        .filter(|c| c != column)
-        .map(|c| {
-            let ty = known.column(&c).and_then(|column| column.ty.clone());
-            (c, ty)
-        })
-        .collect();
+    let mut first = back.typed_columns(known);
+    first.retain(|(c, _)| c != column);
     let sync = Sync {
         dialect,
         table: table.clone(),

@@ -14,6 +14,7 @@ mod create_index;
 mod dependents;
 mod drop_column;
 mod drop_index;
+mod mend;
 mod mysql;
 mod names;
 mod pair;
@@ -24,6 +25,8 @@ mod reshape_columns;
 mod rules;
 mod series;
 mod set_not_null;
+mod sqlite;
+mod stale;
 mod sync;
 
 use downhaul_catalog::{Catalog, Origin};
@@ -182,10 +185,16 @@ fn claim(
 ) -> Result<(), Refused> {
     let mut mine = Vec::new();
     for change in statement.changes() {
-        mine.extend(claims_of(change).into_iter().map(|(t, c)| (now.normalize(t), c.cloned())));
+        mine.extend(
+            claims_of(change, now).into_iter().map(|(t, c)| (now.normalize(t), c.cloned())),
+        );
         if let Change::AlterColumnType { table, .. } = change {
             mine.extend(references_to(&now.normalize(table), now));
         }
+    }
+    if now.dialect == Dialect::Sqlite {
+        // A table that is built anew takes all its columns along.
+        mine.iter_mut().for_each(|(_, column)| *column = None);
     }
     for (table, column) in &mine {
         let clash = touched.iter().any(|(other, part)| {
@@ -223,7 +232,7 @@ fn references_to(table: &ObjectName, now: &Catalog) -> Vec<(ObjectName, Option<I
 }
 
 /// The parts of the schema that a change is about.
-fn claims_of(change: &Change) -> Vec<(&ObjectName, Option<&Ident>)> {
+fn claims_of<'c>(change: &'c Change, now: &Catalog) -> Vec<(&'c ObjectName, Option<&'c Ident>)> {
     match change {
         Change::RenameColumn { table, from, to } => vec![(table, Some(from)), (table, Some(to))],
         Change::ModifyColumn { table, from, column, .. } => {
@@ -236,6 +245,11 @@ fn claims_of(change: &Change) -> Vec<(&ObjectName, Option<&Ident>)> {
         | Change::DropDefault { table, column }
         | Change::DropColumn { table, column, .. } => vec![(table, Some(column))],
         Change::AddColumn { table, column, .. } => vec![(table, Some(&column.name))],
+        Change::AddConstraint { table, .. } | Change::DropConstraint { table, .. }
+            if now.dialect == Dialect::Sqlite =>
+        {
+            vec![(table, None)]
+        }
         Change::RenameTable { from, to } => vec![(from, None), (to, None)],
         Change::DropTable { name, .. } => vec![(name, None)],
         _ => Vec::new(),
@@ -269,20 +283,37 @@ fn one_statement(
             }
         }
     }
-    let changes = statement.changes();
-    if reshape_columns::is_meant(changes, &scene) {
-        if scene.dialect().is_mysql_family() {
-            return mysql::reshape_columns(changes, &scene);
+    let mut made = pieces_of(statement, &scene)?;
+    for conversion in scene.forward.iter().chain(&scene.back) {
+        let used = |piece: &Piece| piece.text().contains(conversion.expr.trim());
+        if !made.pieces.iter().any(|(_, piece)| used(piece)) {
+            made.note(format!("the directive \"{}\" has no part in this change", conversion.expr));
         }
-        return reshape_columns::reshape_columns(changes, &scene);
+    }
+    Ok(made)
+}
+
+/// The pieces of one statement, its directives read.
+fn pieces_of(statement: &Statement, scene: &Scene<'_>) -> Result<Made, Refused> {
+    let (now, changes) = (scene.now, statement.changes());
+    if reshape_columns::is_meant(changes, scene) {
+        return match scene.dialect() {
+            Dialect::Mysql | Dialect::MariaDb => mysql::reshape_columns(changes, scene),
+            Dialect::Sqlite => sqlite::reshape_columns(changes, scene),
+            Dialect::Postgres => reshape_columns::reshape_columns(changes, scene),
+        };
+    }
+    if scene.dialect() == Dialect::Sqlite {
+        return sqlite::statement(statement, scene);
     }
     if let [only] = changes {
-        return one_change(only, Some(&statement.text), &scene);
+        return one_change(only, Some(&statement.text), scene);
     }
     // Several actions of one ALTER TABLE: as they stand where all are safe, else one by one.
     let mut made = Made::default();
     let mut met = now.clone();
-    for at in now.statement_order(changes) {
+    let (changes, late) = defaults_last(changes, now);
+    for at in now.statement_order(&changes) {
         let scene = Scene { now: &met, forward: scene.forward.clone(), back: scene.back.clone() };
         let one = one_change(&changes[at], None, &scene)?;
         for (slot, piece) in &one.pieces {
@@ -293,6 +324,15 @@ fn one_statement(
             }
         }
         made.append(one);
+    }
+    let retyped = made.pieces.iter().any(|(slot, _)| *slot == Slot::SWITCH);
+    for change in &late {
+        let (slot, why) = if retyped {
+            (Slot::CONTRACT, "Until here the default of the old type holds, for both releases.")
+        } else {
+            (Slot::EXPAND, "")
+        };
+        made.push(slot, as_written::piece(change, None, scene, why)?);
     }
     let plain = |(slot, piece): &(Slot, Piece)| {
         *slot == Slot::EXPAND && matches!(piece, Piece::AsWritten { .. })
@@ -305,16 +345,40 @@ fn one_statement(
     Ok(made)
 }
 
+/// Actions of one statement without those on defaults that others overtake: a default that is dropped
+/// and set anew is set; one that is set for a column of another type comes last, given apart.
+fn defaults_last(changes: &[Change], now: &Catalog) -> (Vec<Change>, Vec<Change>) {
+    let of = |change: &Change| match change {
+        Change::SetDefault { table, column, .. } | Change::DropDefault { table, column } => {
+            Some((now.normalize(table), column.clone()))
+        }
+        _ => None,
+    };
+    let set_later = |at: usize, key: &(ObjectName, Ident)| {
+        let is_set = |c: &Change| matches!(c, Change::SetDefault { .. });
+        changes[at + 1..].iter().any(|c| is_set(c) && of(c).as_ref() == Some(key))
+    };
+    let retyped = |key: &(ObjectName, Ident)| {
+        changes.iter().any(|c| {
+            matches!(c, Change::AlterColumnType { table, column, .. }
+                if now.normalize(table) == key.0 && *column == key.1)
+        })
+    };
+    let (mut first, mut late) = (Vec::new(), Vec::new());
+    for (at, change) in changes.iter().enumerate() {
+        match of(change) {
+            Some(key) if matches!(change, Change::DropDefault { .. }) && set_later(at, &key) => {}
+            Some(key) if retyped(&key) => late.push(change.clone()),
+            _ => first.push(change.clone()),
+        }
+    }
+    (first, late)
+}
+
 /// The pieces of one change. `text` is the statement, where it makes no other change.
 fn one_change(change: &Change, text: Option<&str>, scene: &Scene<'_>) -> Result<Made, Refused> {
     if scene.dialect().is_mysql_family() {
         return mysql::one_change(change, text, scene);
-    }
-    if scene.dialect() != Dialect::Postgres {
-        return refused(
-            format!("`expand` does not write phases for {} yet", scene.dialect()),
-            "it covers PostgreSQL, MariaDB and MySQL; `downhaul lint` and `downhaul explain` say what is safe elsewhere",
-        );
     }
     match change {
         Change::RenameColumn { table, from, to } => {

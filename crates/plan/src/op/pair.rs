@@ -2,7 +2,8 @@
 
 use downhaul_catalog::{Column, Table};
 use downhaul_syntax::{
-    Change, ConstraintDef, ConstraintKind, Ident, IndexDef, IndexPart, ObjectKind, ObjectName,
+    Change, ConstraintDef, ConstraintKind, Dialect, Ident, IndexDef, IndexPart, ObjectKind,
+    ObjectName,
 };
 
 use super::names;
@@ -61,27 +62,7 @@ impl Pair<'_> {
 
     /// A unique index of the table.
     pub(crate) fn unique_index(&self, name: &Ident, columns: &[Ident]) -> IndexDef {
-        let dialect = self.scene.dialect();
-        IndexDef {
-            name: Some(self.in_schema(name)),
-            table: self.table.clone(),
-            parts: columns
-                .iter()
-                .map(|c| IndexPart {
-                    column: Some(c.clone()),
-                    expr: None,
-                    text: dialect.quote_if_needed(c),
-                })
-                .collect(),
-            unique: true,
-            method: None,
-            include: Vec::new(),
-            predicate: None,
-            nulls_not_distinct: false,
-            only: false,
-            invisible: false,
-            options: None,
-        }
+        unique_index(&self.table, name, columns, self.scene.dialect())
     }
 
     /// The constraint over that index.
@@ -134,6 +115,33 @@ impl Pair<'_> {
             side.change("", &change, dialect)?;
         }
         Ok(())
+    }
+}
+
+/// A unique index of a table over plain columns.
+pub(crate) fn unique_index(
+    table: &ObjectName,
+    name: &Ident,
+    columns: &[Ident],
+    dialect: Dialect,
+) -> IndexDef {
+    let part = |c: &Ident| IndexPart {
+        column: Some(c.clone()),
+        expr: None,
+        text: dialect.quote_if_needed(c),
+    };
+    IndexDef {
+        name: Some(ObjectName { schema: table.schema.clone(), name: name.clone() }),
+        table: table.clone(),
+        parts: columns.iter().map(part).collect(),
+        unique: true,
+        method: None,
+        include: Vec::new(),
+        predicate: None,
+        nulls_not_distinct: false,
+        only: false,
+        invisible: false,
+        options: None,
     }
 }
 

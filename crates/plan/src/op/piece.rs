@@ -165,6 +165,14 @@ impl Piece {
         Self::AsWritten { why: String::new(), text }
     }
 
+    /// All SQL of both ways.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Made { up, down } => format!("{}{}", up.text(), down.text()),
+            Self::AsWritten { text, .. } => text.clone(),
+        }
+    }
+
     /// Statements of the way there.
     pub(crate) fn up_sql(&self) -> Vec<String> {
         match self {

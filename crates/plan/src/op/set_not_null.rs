@@ -8,7 +8,7 @@ use super::names;
 use super::pair::drop_constraint;
 use super::piece::{Piece, Side, Slot};
 use super::rules::not_null_check;
-use super::{Made, Refused, Scene};
+use super::{Made, Refused, Scene, mend};
 
 /// A column that must not be NULL any more.
 pub(crate) fn set_not_null(
@@ -29,18 +29,11 @@ pub(crate) fn set_not_null(
         Some(directive) => Some(Conv::of_directive(directive, known, dialect)?.plain(dialect)),
         None => found.default.as_ref().map(|default| default.text.clone()),
     };
-    match fill {
-        Some(fill) => {
-            let mut up = Side::default();
-            up.sql(
-                "Rows without a value get one, in small batches where Downhaul runs it.",
-                format!(
-                    "UPDATE {} SET {q} = {fill}\nWHERE {q} IS NULL",
-                    dialect.quote_name_if_needed(&known.name)
-                ),
-            );
-            made.push(Slot::BACKFILL, Piece::made(up, Side::default()));
-        }
+    let fill = fill.map(|fill| {
+        mend::update(&known.name, &[(column.clone(), fill)], &format!("{q} IS NULL"), dialect)
+    });
+    match &fill {
+        Some(fill) => mend::first(fill, &mut made),
         None => made.note(format!(
             "rows in which {table}.{column} is NULL are not filled, and make the last step fail: say how with -- downhaul:forward \"EXPRESSION\" above the statement"
         )),
@@ -53,6 +46,9 @@ pub(crate) fn set_not_null(
         if_not_exists: false,
     };
     let (mut up, mut down) = (Side::default(), Side::default());
+    if let Some(fill) = fill {
+        up.sql("What the old release wrote since; before the lock is taken.", fill);
+    }
     up.change(
         "Binds what is written from here on: the old release, which may write NULL, must be gone. NOT VALID: no row is read under the lock.",
         &add,

@@ -215,6 +215,10 @@ pub async fn choose(
     statements: &[&Statement],
 ) -> Result<Choice, SnapshotError> {
     let columns = !table.loss.dropped && !table.loss.columns.is_empty();
+    if columns && !table.loss.follows.is_empty() {
+        // Of a column that follows from others, only what differs is kept.
+        return Ok(Choice::PLAIN);
+    }
     if columns && session.dialect().is_mysql_family() {
         if !hide && !mysql_column::is_wanted(session, table, policy).await? {
             return Ok(Choice::PLAIN);

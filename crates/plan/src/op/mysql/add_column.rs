@@ -9,7 +9,7 @@ use crate::op::as_written::piece;
 use crate::op::conversion::{Conv, directive_for};
 use crate::op::piece::{Piece, Side, Slot};
 use crate::op::sync::Sync;
-use crate::op::{HERE, Made, Refused, Scene, refused};
+use crate::op::{HERE, Made, Refused, Scene, refused, stale};
 
 /// A new column.
 pub(crate) fn add_column(
@@ -71,14 +71,7 @@ pub(crate) fn add_column(
     };
     let table = &known.name;
     let (trigger, function) = triggers::name(scene.now, table, column.name.as_str());
-    let first: Vec<_> = conv
-        .columns()
-        .into_iter()
-        .map(|c| {
-            let ty = known.column(&c).and_then(|column| column.ty.clone());
-            (c, ty)
-        })
-        .collect();
+    let first = conv.typed_columns(known);
     let computed = !first.is_empty();
     let sync = Sync {
         dialect,
@@ -110,7 +103,9 @@ pub(crate) fn add_column(
         "The old release does not know the column: the triggers compute it. What a release writes itself stands.",
     );
     triggers::drop(&sync, &mut down, "");
-    add(&mut down, "", &dropped(table, &column.name), INPLACE, dialect)?;
+    let mut gone = Side::default();
+    add(&mut gone, "", &dropped(table, &column.name), INPLACE, dialect)?;
+    down.append(if computed { stale::follows(&sync, gone) } else { gone });
     made.push(Slot::EXPAND, Piece::made(up, down));
 
     let (mut up, mut down) = (Side::default(), Side::default());

@@ -1,107 +1,47 @@
 //! Columns split, merged or computed anew, kept in step by triggers.
 
-use downhaul_syntax::{Change, ColumnDef, Ident, ObjectName};
+use downhaul_syntax::{Change, ColumnDef};
 
 use super::rename_column::set_default;
 use super::{INPLACE, INSTANT, add, added, dropped, modify, stated, triggers};
 use crate::Direction;
-use crate::op::conversion::{Conv, directive_for};
 use crate::op::piece::{Piece, Side, Slot};
+use crate::op::reshape_columns::Reshape;
 use crate::op::sync::Sync;
-use crate::op::{HERE, Made, Refused, Scene, refused};
+use crate::op::{Made, Refused, Scene, refused};
 
 /// Columns that take the place of others.
 pub(crate) fn reshape_columns(changes: &[Change], scene: &Scene<'_>) -> Result<Made, Refused> {
     let dialect = scene.dialect();
-    let mut table: Option<&ObjectName> = None;
-    let (mut new, mut gone): (Vec<&ColumnDef>, Vec<&Ident>) = (Vec::new(), Vec::new());
-    for change in changes {
-        match change {
-            Change::AddColumn { table: of, column, .. } => {
-                table = Some(of);
-                new.push(column);
-            }
-            Change::DropColumn { table: of, column, .. } => {
-                table = Some(of);
-                gone.push(column);
-            }
-            _ => {
-                return refused(
-                    "columns that take the place of others stand in a statement of their own",
-                    "write the other actions as a second statement",
-                );
-            }
+    let reshape = Reshape::read(changes, scene)?;
+    let (first, second, caution) = (reshape.first(), reshape.second(), reshape.caution());
+    let Reshape { known, added: new, dropped: gone, forward, back } = reshape;
+    let table = &known.name;
+    for column in &gone {
+        let indexed = known
+            .indexes
+            .iter()
+            .any(|index| index.parts.iter().any(|p| p.column.as_ref() == Some(*column)));
+        if indexed {
+            return refused(
+                format!("{table}.{column} is part of an index"),
+                "drop the index in a migration before this one, and build it over the new columns afterwards",
+            );
         }
     }
-    let Some(table) = table else {
-        return refused("no column is named", "add columns and drop columns in one ALTER TABLE");
-    };
-    let known = scene.table(table)?;
-    let table = &known.name;
     let bare = |column: &ColumnDef| ColumnDef {
         not_null: false,
         not_null_name: None,
         default: None,
         ..column.clone()
     };
-    let mut after = scene.now.clone();
-    for column in &new {
-        if !column.constraints.is_empty() || column.generated.is_some() || column.identity.is_some()
-        {
-            return refused(
-                format!("{table}.{} carries more than a type and NOT NULL", column.name),
-                "add its constraints in a second statement",
-            );
-        }
-        after.apply(&added(table, bare(column)), HERE);
-    }
-    let Some(both) = after.table(table) else {
-        return refused(format!("{table} is not known"), "give the schema with --schema FILE");
-    };
-    let mut forward = Vec::new();
-    for column in &new {
-        let Some(directive) = directive_for(&scene.forward, &column.name, new.len() == 1) else {
-            return refused(
-                format!("nothing says how {table}.{} follows from the old columns", column.name),
-                format!(
-                    "add -- downhaul:forward {} \"EXPRESSION\" above the statement",
-                    column.name
-                ),
-            );
-        };
-        forward.push(Conv::of_directive(directive, both, dialect)?);
-    }
-    let (mut back, mut first) = (Vec::new(), Vec::new());
-    for column in &gone {
-        let Some(directive) = directive_for(&scene.back, column, gone.len() == 1) else {
-            return refused(
-                format!("nothing says how {table}.{column} follows from the new columns"),
-                format!(
-                    "add -- downhaul:back {column} \"EXPRESSION\" above the statement: the old release goes on reading it"
-                ),
-            );
-        };
-        back.push(Conv::of_directive(directive, both, dialect)?);
-        let found = scene.column(table, column)?;
-        let indexed = known
-            .indexes
-            .iter()
-            .any(|index| index.parts.iter().any(|p| p.column.as_ref() == Some(*column)));
-        if known.primary_key().contains(column) || found.generated.is_some() || indexed {
-            return refused(
-                format!("{table}.{column} is part of a key or index, or generated"),
-                "drop the index in a migration before this one, and build it over the new columns afterwards",
-            );
-        }
-        first.push((found.name.clone(), found.ty.clone()));
-    }
     let base = new.first().map(|c| c.name.to_string()).unwrap_or_default();
     let (trigger, function) = triggers::name(scene.now, table, &base);
     let sync = Sync {
         dialect,
         table: table.clone(),
         first,
-        second: new.iter().map(|c| (c.name.clone(), c.ty.clone())).collect(),
+        second,
         forward,
         back,
         required: new.iter().filter(|c| c.not_null).map(|c| c.name.clone()).collect(),
@@ -110,9 +50,7 @@ pub(crate) fn reshape_columns(changes: &[Change], scene: &Scene<'_>) -> Result<M
         schema: None,
     };
     let mut made = Made::default();
-    made.note(format!(
-        "where the expressions lose something, what one release writes and the other cannot hold is cut: check -- downhaul:forward and -- downhaul:back with the rows of {table}"
-    ));
+    made.note(caution);
     let (mut up, mut down) = (Side::default(), Side::default());
     for column in &new {
         add(&mut up, "Empty: this touches no row.", &added(table, bare(column)), INSTANT, dialect)?;

@@ -1,0 +1,230 @@
+//! How fast a backfill is, and what the traffic beside it notices.
+//!
+//! `cargo bench --bench backfill` fills a renamed column of `pgbench_accounts` on a private PostgreSQL
+//! with the durability of an ordinary installation, while `pgbench` sends its TPC-B-like transactions at
+//! a fixed rate: by one `UPDATE` of the whole table (the limit), by `downhaul up --phase backfill`, and
+//! in batches of 1,000 rows one behind the other (the default of other tools). Each begins with a fresh
+//! copy of the same database. The expand phase's trigger stands in all of them.
+//!
+//! `DOWNHAUL_BENCH_ROWS=n` (1,000,000, in steps of 100,000), `DOWNHAUL_BENCH_RATE=n` transactions a
+//! second (100), `DOWNHAUL_BENCH_CALM=n` seconds of traffic alone (20), `DOWNHAUL_PROGRAM=path`
+//! measures another build. Latencies are those that `pgbench --log` writes, the wait for a late start
+//! included.
+
+// A benchmark's result is what it prints.
+#![allow(clippy::print_stdout)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use downhaul_kit::{Durability, Postgres, PostgresOptions, Program, Session, block_on};
+
+/// Clients of the traffic.
+const CLIENTS: &str = "4";
+
+fn main() {
+    // `cargo test --benches` only wants to know that it builds.
+    if std::env::args().any(|arg| arg == "--test") {
+        return;
+    }
+    block_on(run());
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default)
+}
+
+/// What fills the column.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Nothing,
+    Whole,
+    Downhaul,
+    Thousands,
+}
+
+impl Way {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "traffic alone",
+            Self::Whole => "one UPDATE",
+            Self::Downhaul => "downhaul",
+            Self::Thousands => "batches of 1,000",
+        }
+    }
+}
+
+struct Measured {
+    way: Way,
+    seconds: f64,
+    rows: u64,
+    /// Milliseconds, in order.
+    latencies: Vec<f64>,
+}
+
+impl Measured {
+    fn percentile(&self, share: f64) -> f64 {
+        let at = (self.latencies.len() as f64 * share) as usize;
+        self.latencies.get(at.min(self.latencies.len().saturating_sub(1))).copied().unwrap_or(0.0)
+    }
+
+    fn rate(&self) -> f64 {
+        self.rows as f64 / self.seconds
+    }
+}
+
+async fn run() {
+    let rows = number("DOWNHAUL_BENCH_ROWS", 1_000_000).div_ceil(100_000) * 100_000;
+    let server = PostgresOptions::default()
+        .durability(Durability::PowerCut)
+        .setting("shared_buffers", "512MB")
+        .setting("max_wal_size", "4GB")
+        .setting("autovacuum", "off")
+        .start();
+    let template = Program::new(program());
+    let database = server.fresh_database().await;
+    let url = database.url().to_owned();
+    let scale = (rows / 100_000).to_string();
+    pgbench(&server, &url, &["-i", "-q", "-s", &scale]).output().expect("pgbench runs");
+    let base = "CREATE TABLE pgbench_accounts (aid int PRIMARY KEY, bid int, abalance int, filler char(84));\n";
+    template.migration("0001_base", base, "SELECT 1;\n");
+    template.write("drafts/change.sql", "ALTER TABLE pgbench_accounts RENAME COLUMN abalance TO balance;\n");
+    template.ok(&["expand", "drafts/change.sql", "--dialect", "postgres"]);
+    let template = template.database(&url);
+    template.ok(&["baseline", "0001"]);
+    template.ok(&["up", "--yes", "--phase", "expand"]);
+    let fill = statement(template.dir());
+    let name = url.rsplit('/').next().expect("a database").to_owned();
+
+    let mut all = Vec::new();
+    for way in [Way::Nothing, Way::Whole, Way::Downhaul, Way::Thousands] {
+        all.push(measure(&server, &template, &name, &fill, way, rows).await);
+    }
+    let (calm, limit) = (all[0].percentile(0.99), all[1].rate());
+    println!("{rows} rows, {} transactions a second by {CLIENTS} clients\n", number("DOWNHAUL_BENCH_RATE", 100));
+    println!("| filled by | seconds | rows a second | of one UPDATE | p50 ms | p95 ms | p99 ms | p99 × alone | slowest ms | transactions |");
+    println!("| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |");
+    for one in &all {
+        let fills = one.way != Way::Nothing;
+        println!(
+            "| {} | {:.1} | {} | {} | {:.1} | {:.1} | {:.1} | {:.2} | {:.0} | {} |",
+            one.way.name(),
+            one.seconds,
+            if fills { format!("{:.0}", one.rate()) } else { "-".into() },
+            if fills { format!("{:.0} %", 100.0 * one.rate() / limit) } else { "-".into() },
+            one.percentile(0.5),
+            one.percentile(0.95),
+            one.percentile(0.99),
+            one.percentile(0.99) / calm,
+            one.percentile(1.0),
+            one.latencies.len()
+        );
+    }
+}
+
+fn program() -> String {
+    std::env::var("DOWNHAUL_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_downhaul").to_owned())
+}
+
+fn pgbench(server: &Postgres, url: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(server.bin_dir().join("pgbench"));
+    command.args(args).arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// The `UPDATE` of the backfill phase.
+fn statement(dir: &Path) -> String {
+    let text = fs::read_to_string(dir.join("migrations/0003_change_backfill.up.sql"))
+        .expect("the backfill phase");
+    let from = text.find("UPDATE ").expect("an UPDATE");
+    let to = text[from..].find(';').map_or(text.len(), |at| from + at);
+    text[from..to].to_owned()
+}
+
+async fn measure(
+    server: &Postgres,
+    template: &Program,
+    name: &str,
+    fill: &str,
+    way: Way,
+    rows: u64,
+) -> Measured {
+    let copy = format!("bench_{}", way as u8);
+    let mut admin = Session::connect(&server.url()).await;
+    admin.run(&format!("CREATE DATABASE {copy} TEMPLATE {name}")).await;
+    admin.run("CHECKPOINT").await;
+    let url = server.url_as("postgres", "", &copy);
+    let mut session = Session::connect(&url).await;
+    // What a restart forgets is in memory again.
+    session.run("SELECT count(*) FROM pgbench_accounts; ANALYZE pgbench_accounts").await;
+    let logs = template.dir().join(format!("logs_{copy}"));
+    fs::create_dir_all(&logs).expect("a folder for logs");
+    let mut traffic = traffic(server, &url, &logs);
+    std::thread::sleep(Duration::from_secs(3));
+    let skipped = Instant::now();
+    match way {
+        Way::Nothing => std::thread::sleep(Duration::from_secs(number("DOWNHAUL_BENCH_CALM", 20))),
+        Way::Whole => session.run(fill).await,
+        Way::Downhaul => {
+            let program = Program::new(program()).database(&url);
+            program.migrations_from(&template.dir().join("migrations"));
+            program.ok(&["up", "--yes", "--phase", "backfill"]);
+        }
+        Way::Thousands => thousands(&mut session).await,
+    }
+    let seconds = skipped.elapsed().as_secs_f64();
+    let _ = traffic.kill();
+    let _ = traffic.wait();
+    let left = "SELECT count(*) FROM pgbench_accounts WHERE balance IS DISTINCT FROM abalance";
+    let left = session.value(left).await.expect("a number");
+    assert!(way == Way::Nothing || left == "0", "{}: {left} rows are not filled", way.name());
+    session.close().await;
+    admin.run(&format!("DROP DATABASE {copy} WITH (FORCE)")).await;
+    admin.close().await;
+    Measured { way, seconds, rows, latencies: latencies(&logs) }
+}
+
+fn traffic(server: &Postgres, url: &str, logs: &Path) -> Child {
+    let rate = number("DOWNHAUL_BENCH_RATE", 100).to_string();
+    let args = ["-n", "-c", CLIENTS, "-j", "2", "-R", &rate, "-T", "3600", "-l"];
+    pgbench(server, url, &args).current_dir(logs).spawn().expect("pgbench runs")
+}
+
+/// Batches of 1,000 rows by key, each locked first and then written, each its own transaction.
+async fn thousands(session: &mut Session) {
+    let mut last = 0_i64;
+    loop {
+        let rows = session
+            .rows(&format!(
+                "WITH batch AS (SELECT aid FROM pgbench_accounts WHERE aid > {last} ORDER BY aid LIMIT 1000 FOR NO KEY UPDATE), \
+                 written AS (UPDATE pgbench_accounts a SET aid = a.aid FROM batch WHERE a.aid = batch.aid RETURNING a.aid) \
+                 SELECT max(aid) FROM written"
+            ))
+            .await;
+        match rows.first().and_then(|row| row.first().cloned().flatten()) {
+            Some(value) => last = value.parse().expect("a key"),
+            None => return,
+        }
+    }
+}
+
+/// Milliseconds of every transaction, the first three seconds left out, in order.
+fn latencies(logs: &PathBuf) -> Vec<f64> {
+    let mut found: Vec<(f64, f64)> = Vec::new();
+    for entry in fs::read_dir(logs).expect("the logs").flatten() {
+        for line in fs::read_to_string(entry.path()).expect("a log").lines() {
+            // client, number, microseconds, script, seconds, microseconds, lag
+            let words: Vec<f64> = line.split(' ').filter_map(|w| w.parse().ok()).collect();
+            if let [_, _, took, _, seconds, micros, ..] = words.as_slice() {
+                found.push((seconds + micros / 1e6, took / 1000.0));
+            }
+        }
+    }
+    let first = found.iter().map(|(at, _)| *at).fold(f64::MAX, f64::min);
+    let mut all: Vec<f64> =
+        found.into_iter().filter(|(at, _)| *at > first + 3.0).map(|(_, took)| took).collect();
+    all.sort_by(f64::total_cmp);
+    all
+}

@@ -1,0 +1,436 @@
+//! Random kills of the runner and of the server over every phase of an expansion and its way back,
+//! while writers of the old and of the new release work. Afterwards it goes on or back, no statement
+//! of a release was refused, and no row is lost, changed or at odds with itself.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use downhaul_kit::fault;
+use downhaul_kit::{MariaDb, Postgres, Program, Rng, Session};
+
+use crate::kill::Server;
+use crate::stage::{Engine, Place, expect, number, program};
+
+/// Rows before the first round: several batches of a backfill.
+const ROWS: u64 = 3000;
+/// How long anything is waited for.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// A phase and the one behind it, by the number of phases applied before.
+const EXPAND: usize = 0;
+const CONTRACT: usize = 2;
+const PHASES: usize = 3;
+
+/// A release: its column, on or off, and what it has been told of its rows.
+struct Release {
+    column: &'static str,
+    on: AtomicBool,
+    over: AtomicBool,
+    busy: AtomicU64,
+    rows: Mutex<BTreeMap<u64, Row>>,
+    refused: Mutex<Vec<String>>,
+    statements: AtomicU64,
+}
+
+/// What may stand in a row.
+#[derive(Clone, Debug, Default)]
+struct Row {
+    /// Said to be written.
+    sure: Option<String>,
+    /// Sent, and never answered.
+    perhaps: Vec<String>,
+}
+
+impl Release {
+    fn new(column: &'static str) -> Arc<Self> {
+        Arc::new(Self {
+            column,
+            on: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            busy: AtomicU64::new(0),
+            rows: Mutex::default(),
+            refused: Mutex::default(),
+            statements: AtomicU64::new(0),
+        })
+    }
+
+    /// Off, and its last statement has ended.
+    async fn off(&self) {
+        self.on.store(false, Ordering::SeqCst);
+        let since = Instant::now();
+        while self.busy.load(Ordering::SeqCst) > 0 {
+            assert!(since.elapsed() < LIMIT, "a statement of {} never ends", self.column);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    fn turn_on(&self) {
+        self.on.store(true, Ordering::SeqCst);
+    }
+
+    /// Inserts rows and changes them again, as long as it is on.
+    async fn work(self: Arc<Self>, url: String, writer: u64) {
+        let mut session: Option<Session> = None;
+        let mut turn = 0;
+        while !self.over.load(Ordering::SeqCst) {
+            self.busy.fetch_add(1, Ordering::SeqCst);
+            if self.on.load(Ordering::SeqCst) {
+                if session.is_none() {
+                    session = connected(&url).await;
+                }
+                if let Some(open) = &mut session {
+                    turn += 1;
+                    let id = writer * 1_000_000 + turn / 3;
+                    let value = format!("w{writer} {turn}");
+                    let sql = if turn % 3 == 0 {
+                        format!("INSERT INTO users (id, {}) VALUES ({id}, '{value}')", self.column)
+                    } else {
+                        format!("UPDATE users SET {} = '{value}' WHERE id = {id}", self.column)
+                    };
+                    if turn >= 3 && !self.send(open, id, value, &sql).await {
+                        session = None;
+                    }
+                }
+            }
+            self.busy.fetch_sub(1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(4)).await;
+        }
+    }
+
+    /// Sends one statement; whether the connection lives.
+    async fn send(&self, session: &mut Session, id: u64, value: String, sql: &str) -> bool {
+        self.rows.lock().unwrap().entry(id).or_default().perhaps.push(value.clone());
+        let done = session.try_run(sql).await;
+        self.statements.fetch_add(1, Ordering::SeqCst);
+        match done {
+            Ok(()) => {
+                let mut rows = self.rows.lock().unwrap();
+                let row = rows.entry(id).or_default();
+                // An UPDATE of a row whose INSERT was lost changes nothing.
+                if sql.starts_with("INSERT") || row.sure.is_some() {
+                    *row = Row { sure: Some(value), perhaps: Vec::new() };
+                }
+                true
+            }
+            Err(error) if is_broken(&error) => false,
+            Err(error) => {
+                let mut refused = self.refused.lock().unwrap();
+                if refused.len() < 5 {
+                    refused.push(format!("{sql}: {error}"));
+                }
+                true
+            }
+        }
+    }
+}
+
+/// The server is gone, or is going.
+fn is_broken(error: &sqlx::Error) -> bool {
+    match error.as_database_error() {
+        None => true,
+        // PostgreSQL's shutdown and crash; MariaDB's.
+        Some(error) => {
+            error.code().is_some_and(|code| code.starts_with("57P"))
+                || ["1053", "1152", "1927"].iter().any(|n| error.message().contains(n))
+        }
+    }
+}
+
+async fn connected(url: &str) -> Option<Session> {
+    let mut session = Session::try_connect(url).await.ok()?;
+    if matches!(session, Session::Sqlite(_)) {
+        session.run("PRAGMA busy_timeout = 60000").await;
+    }
+    Some(session)
+}
+
+#[derive(Default, Debug)]
+struct Tally {
+    runner: u32,
+    server: u32,
+    half_done: u32,
+    missed: u32,
+    back: u32,
+}
+
+struct Soak {
+    engine: Engine,
+    program: Program,
+    server: Server,
+    place: Place,
+    old: Arc<Release>,
+    new: Arc<Release>,
+    rng: Rng,
+    /// How long each phase takes, up and down.
+    takes: [[Duration; 2]; PHASES],
+    /// Phases applied.
+    at: usize,
+    /// The old column came back empty, and is not filled again.
+    hollow: bool,
+    tally: Tally,
+}
+
+impl Soak {
+    async fn begin(engine: Engine, seed: u64) -> Self {
+        let (server, place, dialect) = match engine {
+            Engine::Postgres => {
+                let server = Postgres::start();
+                let place = Place::postgres(&server).await;
+                (Server::Postgres(server), place, "postgres")
+            }
+            Engine::MariaDb => {
+                let server = MariaDb::start();
+                let place = Place::mariadb(&server).await;
+                (Server::MariaDb(server), place, "mariadb")
+            }
+            Engine::Sqlite => (Server::None, Place::sqlite(), "sqlite"),
+        };
+        let program = program().database(place.url());
+        let base = "CREATE TABLE users (id bigint PRIMARY KEY, name varchar(80) NOT NULL, n int DEFAULT 0);\nCREATE INDEX users_name ON users (name);\n";
+        program.migration("0001_base", base, "DROP TABLE users;\n");
+        program.ok(&["up", "--yes"]);
+        let mut session = connected(&place.url()).await.unwrap();
+        let mut rows = String::from("BEGIN;\n");
+        for id in 1..=ROWS {
+            rows.push_str(&format!("INSERT INTO users (id, name) VALUES ({id}, 'row {id}');\n"));
+        }
+        session.run(&format!("{rows}COMMIT;")).await;
+        session.close().await;
+        program.write("drafts/change.sql", "ALTER TABLE users RENAME COLUMN name TO full_name;\n");
+        program.ok(&["expand", "drafts/change.sql", "--dialect", dialect]);
+        let (old, new) = (Release::new("name"), Release::new("full_name"));
+        for writer in 1..=2 {
+            tokio::spawn(old.clone().work(place.url(), writer));
+            tokio::spawn(new.clone().work(place.url(), writer + 10));
+        }
+        let mut soak = Self {
+            engine,
+            program,
+            server,
+            place,
+            old,
+            new,
+            rng: Rng::new(seed),
+            takes: [[Duration::ZERO; 2]; PHASES],
+            at: 0,
+            hollow: false,
+            tally: Tally::default(),
+        };
+        soak.rest().await;
+        for up in [true, false] {
+            for step in 0..PHASES {
+                let phase = if up { step } else { PHASES - 1 - step };
+                soak.releases_for(phase).await;
+                let begun = Instant::now();
+                expect(&soak.run(up), &[0], "undisturbed");
+                soak.takes[phase][usize::from(!up)] = begun.elapsed();
+                soak.arrived(phase, up).await;
+                soak.check("undisturbed").await;
+            }
+        }
+        soak
+    }
+
+    fn args(up: bool) -> [&'static str; 4] {
+        [if up { "up" } else { "down" }, "--yes", "--steps", "1"]
+    }
+
+    fn run(&self, up: bool) -> downhaul_kit::Outcome {
+        self.program.run(&Self::args(up))
+    }
+
+    /// Who may write while a phase goes up or down.
+    async fn releases_for(&self, phase: usize) {
+        if phase == CONTRACT || self.hollow {
+            self.old.off().await;
+        } else if phase == EXPAND || self.at < CONTRACT {
+            self.new.off().await;
+        }
+    }
+
+    /// Where it is now, and who may write here.
+    async fn arrived(&mut self, phase: usize, up: bool) {
+        self.at = if up { phase + 1 } else { phase };
+        self.hollow = self.at == CONTRACT && !up || self.hollow && self.at == CONTRACT;
+        self.rest().await;
+    }
+
+    async fn rest(&self) {
+        if self.at < CONTRACT {
+            self.new.off().await;
+            self.old.turn_on();
+        } else if self.at > CONTRACT || self.hollow {
+            self.old.off().await;
+            self.new.turn_on();
+        } else {
+            self.old.turn_on();
+            self.new.turn_on();
+        }
+    }
+
+    /// One kill, and the way out of it.
+    async fn round(&mut self, round: u64) {
+        let up = match self.at {
+            0 => true,
+            PHASES => false,
+            // More often on than back, so that contract is reached.
+            _ => !self.rng.one_in(3),
+        };
+        let phase = if up { self.at } else { self.at - 1 };
+        let when = format!("round {round}: phase {phase} {}", if up { "up" } else { "down" });
+        self.releases_for(phase).await;
+        self.accident(phase, up, &when).await;
+        let half = self.half_done();
+        self.tally.half_done += u32::from(half);
+        let applied = self.applied();
+        // On, or back: what is wholly done, or not begun, is where it is.
+        let reached_up = if half {
+            let on = !self.rng.one_in(4);
+            let outcome = self.run(up == on);
+            if outcome.code == Some(6) {
+                assert!(outcome.stderr.contains("finishes it"), "{when}:\n{outcome}");
+                expect(&self.run(up != on), &[0], &when);
+                up != on
+            } else {
+                expect(&outcome, &[0], &when);
+                up == on
+            }
+        } else {
+            applied > phase
+        };
+        self.tally.back += u32::from(reached_up != up);
+        // A phase that was never begun, or taken back, leaves everything as it was.
+        if reached_up == up {
+            self.arrived(phase, up).await;
+        } else {
+            self.rest().await;
+        }
+        assert!(!self.half_done(), "{when}: still half done");
+        assert_eq!(self.applied(), self.at, "{when}: phases applied");
+        self.check(&when).await;
+    }
+
+    async fn accident(&mut self, phase: usize, up: bool, when: &str) {
+        let server = self.engine != Engine::Sqlite && self.rng.one_in(8);
+        let share = self.rng.below(1100) as f64 / 1000.0;
+        let takes = self.takes[phase][usize::from(!up)];
+        let mut child = self.program.spawn(&Self::args(up));
+        tokio::time::sleep(takes.mul_f64(share)).await;
+        let met = child.try_wait().unwrap().is_none();
+        if server {
+            self.server.kill();
+            let outcome = self.program.wait(child);
+            self.server.restart();
+            expect(&outcome, &[0, 3], when);
+        } else {
+            fault::kill9(child.id());
+            child.wait().unwrap();
+        }
+        match (met, server) {
+            (false, _) => self.tally.missed += 1,
+            (true, true) => self.tally.server += 1,
+            (true, false) => self.tally.runner += 1,
+        }
+        // Writers meet what the kill left.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    fn states(&self) -> Vec<String> {
+        let outcome = self.program.ok(&["status", "--format", "json"]);
+        let status: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+        let rows = status["migrations"].as_array().unwrap().iter();
+        rows.map(|row| row["state"].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn applied(&self) -> usize {
+        self.states().iter().filter(|state| *state == "applied").count() - 1
+    }
+
+    fn half_done(&self) -> bool {
+        self.states().iter().any(|state| state == "applying" || state == "reverting")
+    }
+
+    /// Every row holds what its writer was told, on each side that counts here.
+    async fn check(&self, when: &str) {
+        self.old.off().await;
+        self.new.off().await;
+        for release in [&self.old, &self.new] {
+            let refused = release.refused.lock().unwrap();
+            assert!(refused.is_empty(), "{when}: {} was refused: {refused:#?}", release.column);
+        }
+        let sides: &[&str] = match self.at {
+            CONTRACT if !self.hollow => &["name", "full_name"],
+            at if at < CONTRACT => &["name"],
+            _ => &["full_name"],
+        };
+        let mut session = connected(&self.place.url()).await.unwrap();
+        for side in sides {
+            let found: BTreeMap<u64, String> = session
+                .rows(&format!("SELECT id, {side} FROM users"))
+                .await
+                .into_iter()
+                .map(|row| {
+                    let value = row[1].clone().unwrap_or_default();
+                    (row[0].as_deref().unwrap().parse().unwrap(), value)
+                })
+                .collect();
+            for id in 1..=ROWS {
+                assert_eq!(found.get(&id), Some(&format!("row {id}")), "{when}: {side} of row {id}");
+            }
+            for release in [&self.old, &self.new] {
+                for (id, row) in release.rows.lock().unwrap().iter() {
+                    let is = found.get(id);
+                    let fits = is == row.sure.as_ref()
+                        || is.is_some_and(|value| row.perhaps.contains(value));
+                    assert!(fits, "{when}: {side} of {id} is {is:?}, of {row:?}");
+                }
+            }
+        }
+        session.close().await;
+        self.rest().await;
+    }
+}
+
+async fn expand_kill(engine: Engine) {
+    let (seed, rounds) = (number("DOWNHAUL_SEED", 4711), number("DOWNHAUL_ROUNDS", 6));
+    let started = Instant::now();
+    let mut soak = Soak::begin(engine, seed).await;
+    let mut round = 0;
+    while u64::from(soak.tally.runner + soak.tally.server) < rounds {
+        round += 1;
+        soak.round(round).await;
+        if round % 50 == 0 {
+            println!("{engine:?}: {round} rounds, {:?}, {:?}", started.elapsed(), soak.tally);
+        }
+        assert!(round < 20 + 10 * rounds, "too few are met: {:?}", soak.tally);
+    }
+    let statements: u64 =
+        [&soak.old, &soak.new].iter().map(|r| r.statements.load(Ordering::SeqCst)).sum();
+    for release in [&soak.old, &soak.new] {
+        release.off().await;
+        release.over.store(true, Ordering::SeqCst);
+    }
+    assert!(statements > 0, "nobody wrote");
+    println!(
+        "expand-kill {engine:?}, seed {seed}, {rounds} kills and {statements} statements in {:.0} s: {:?}",
+        started.elapsed().as_secs_f64(),
+        soak.tally
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgres() {
+    expand_kill(Engine::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_mariadb() {
+    expand_kill(Engine::MariaDb).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_sqlite() {
+    expand_kill(Engine::Sqlite).await;
+}
