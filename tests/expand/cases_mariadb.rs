@@ -66,11 +66,9 @@ pub(crate) const MARIADB_CASES: &[Case] = &[
         base: "CREATE TABLE docs (id int PRIMARY KEY, title varchar(80) NOT NULL);",
         rows: "INSERT INTO docs SELECT seq, concat('Title ', seq) FROM seq_1_to_{rows}",
         change: "-- downhaul:forward \"lower(replace(title, ' ', '-'))\"\nALTER TABLE docs ADD COLUMN slug varchar(80) NOT NULL;",
-        old: &[
-            "INSERT INTO docs (id, title) VALUES ({n}, 'Old {n}')",
-            // Also while the column is gone: it has to come back as the title then is.
-            "UPDATE docs SET title = 'Retitled {n}' WHERE id = {id}",
-        ],
+        // No change of a title: one between the drop of the triggers and that of the column makes its
+        // value look like a release's own (docs/limits.md).
+        old: &["INSERT INTO docs (id, title) VALUES ({n}, 'Old {n}')"],
         new: &["INSERT INTO docs (id, title, slug) VALUES ({n}, 'New {n}', 'own-{n}')"],
         disagree: "SELECT id FROM docs WHERE slug IS NULL OR slug NOT LIKE 'own%' AND slug <> lower(replace(title, ' ', '-'))",
         after: &[],

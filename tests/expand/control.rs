@@ -134,6 +134,59 @@ async fn a_backfill_is_steered_on_sqlite() {
     steered(&Program::new(PROGRAM).database(file.url()), &mut session, 6000).await;
 }
 
+/// With somebody at work beside it, a backfill waits, says why, and goes on when they are gone.
+async fn gives_way_to_sessions(url: String, sleep: &'static str, end: &str) {
+    let program = Program::new(PROGRAM).database(&url);
+    program.migration(
+        "0001_base",
+        "CREATE TABLE users (id int PRIMARY KEY, a int, b int);",
+        "SELECT 1;\n",
+    );
+    program.ok(&["up", "--yes"]);
+    let mut session = Session::connect(&url).await;
+    session.run("INSERT INTO users (id, a) VALUES (1, 1), (2, 2)").await;
+    program.migration("0002_fill", FILL, "SELECT 1;\n");
+    program.write("downhaul.toml", "[backfill]\nactive-sessions = 0\n");
+    let busy = tokio::spawn(async move {
+        let mut busy = Session::connect(&url).await;
+        // Ended by force below.
+        let _ = busy.try_run(sleep).await;
+    });
+    let child = program.spawn(&["up", "--yes"]);
+    let waits = until(&program, "throttled", |b| reason(b).contains("at work (limit 0)")).await;
+    assert_eq!(waits["rows_changed"], 0, "{waits}");
+    for row in session.rows(end).await {
+        if let Some(statement) = row.first().cloned().flatten() {
+            session.run(&statement).await;
+        }
+    }
+    busy.await.unwrap();
+    let outcome = program.wait(child);
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    assert_eq!(session.value("SELECT count(*) FROM users WHERE b = a").await.as_deref(), Some("2"));
+}
+
+/// Servers of their own: what other tests do would count.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_gives_way_to_sessions() {
+    let postgres = Postgres::start();
+    let database = postgres.fresh_database().await;
+    gives_way_to_sessions(
+        database.url().to_owned(),
+        "SELECT pg_sleep(600)",
+        "SELECT 'SELECT pg_terminate_backend(' || pid || ')' FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(6%' AND pid <> pg_backend_pid()",
+    )
+    .await;
+    let maria = MariaDb::start();
+    let database = maria.fresh_database().await;
+    gives_way_to_sessions(
+        database.url().to_owned(),
+        "SELECT SLEEP(600)",
+        "SELECT CONCAT('KILL ', ID) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT SLEEP(6%'",
+    )
+    .await;
+}
+
 /// Keys of every kind are walked to the end, none missed, on every engine.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_kind_of_key_is_walked() {

@@ -32,7 +32,6 @@ async fn an_expansion_is_proven_on_postgres() {
     program.migration("0001_base", SHOP, down);
     program.ok(&["up", "--yes"]);
     let mut session = Session::connect(database.url()).await;
-    let databases = "SELECT count(*) FROM pg_database WHERE datname LIKE 'downhaul_prove%'";
     program.write("drafts/change.sql", "ALTER TABLE users RENAME COLUMN name TO full_name;");
     program.ok(&["expand", "drafts/change.sql", "--dialect", "postgres"]);
     program.write("old.sql", "SELECT id, name FROM users;\nINSERT INTO users (id, name) VALUES (900, 'x');\nSELECT name FROM users WHERE id = $1;\n");
@@ -51,12 +50,12 @@ async fn an_expansion_is_proven_on_postgres() {
     }
     let text = made.to_string();
     assert!(text.contains("users AccessExclusiveLock"), "{text}");
+    // 21 times between migrations, and beside each way up or down at least once more.
+    assert!(made["queries_run"].as_u64().unwrap() >= 35, "{text}");
     assert_eq!(session.value("SELECT count(*) FROM users").await.as_deref(), Some("0"));
-    assert_eq!(
-        session.value(databases).await.as_deref(),
-        Some("0"),
-        "the rehearsal's database stays"
-    );
+    let own = outcome.stderr.split(' ').find(|word| word.starts_with("downhaul_prove_")).unwrap();
+    let databases = format!("SELECT count(*) FROM pg_database WHERE datname = '{own}'");
+    assert_eq!(session.value(&databases).await.as_deref(), Some("0"), "{own} stays");
 
     let up = ["up", "--yes", "--phase", "expand", "--require-proof"];
     let path = program.dir().join("downhaul-proof.json");
@@ -119,6 +118,24 @@ async fn what_does_not_hold_is_told() {
     assert_eq!(made["migrations"][1]["data_comes_back"], false);
     let up = program.run(&["up", "--yes", "--require-proof"]);
     proof_refused(&up, "the rehearsal failed");
+}
+
+/// What is right before and behind a migration, and fails while it runs, is found.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_fails_only_meanwhile_is_told() {
+    let database = Postgres::shared().fresh_database().await;
+    let program = Program::new(PROGRAM).database(database.url());
+    program.migration("0001_base", SHOP, "DROP TABLE users;\nDROP TABLE teams;\n");
+    program.ok(&["up", "--yes"]);
+    // Gone between two transactions, and there again.
+    let away = "-- downhaul:phase expand\n-- downhaul:no-transaction\nALTER TABLE teams RENAME TO elsewhere;\nSELECT pg_sleep(1.5);\nALTER TABLE elsewhere RENAME TO teams;\n";
+    program.migration("0002_away", away, away);
+    program.write("old.sql", "SELECT title FROM teams;\n");
+    let outcome = program.run(&["prove", "--old-queries", "old.sql"]);
+    assert_eq!(outcome.code, Some(1), "{outcome}");
+    let problems = certificate(&program)["problems"].to_string();
+    assert!(problems.contains("old.sql:1 of the old release fails while it runs"), "{problems}");
+    assert!(!problems.contains("migrations applied"), "{problems}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

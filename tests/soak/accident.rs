@@ -11,14 +11,14 @@ use downhaul_kit::{MariaDb, Outcome, Postgres, Program, Proxy, Rng};
 use crate::stage::{Engine, Place, expect, program};
 
 /// A server that can be killed.
-enum Server {
+pub(crate) enum Server {
     Postgres(Postgres),
     MariaDb(MariaDb),
     None,
 }
 
 impl Server {
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         match self {
             Self::Postgres(server) => server.kill9(),
             Self::MariaDb(server) => server.kill9(),
@@ -26,7 +26,7 @@ impl Server {
         }
     }
 
-    fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         match self {
             Self::Postgres(server) => server.restart(),
             Self::MariaDb(server) => server.restart(),

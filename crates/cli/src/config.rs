@@ -172,6 +172,9 @@ pub struct GateConfig {
     /// Time between the end of the backfill, or the release being live, and the contract: "36h",
     /// "2d" (default: none).
     pub soak: Option<String>,
+    /// Time for which no release has written what a watch looks at (`expand --watch`): "1h"
+    /// (default: 10min).
+    pub quiet: Option<String>,
     /// The release of the expand phase has to be named and live (default: false: asked only where
     /// the expand phase was applied with --release).
     pub release: bool,
@@ -196,17 +199,19 @@ pub enum Unused {
 impl GateConfig {
     /// For the executor.
     pub fn rules(&self) -> Result<GateRules, CliError> {
-        let soak = match &self.soak {
-            None => Duration::ZERO,
+        let span = |name: &str, text: &Option<String>, default: Duration| match text {
+            None => Ok(default),
             Some(text) => crate::moment::span(text)
-                .map_err(|why| CliError::usage(format!("[gates] soak = \"{text}\": {why}")))?,
+                .map_err(|why| CliError::usage(format!("[gates] {name} = \"{text}\": {why}"))),
         };
+        let soak = span("soak", &self.soak, Duration::ZERO)?;
+        let quiet = span("quiet", &self.quiet, Duration::from_secs(600))?;
         let unused = match self.unused {
             Some(Unused::Off) => UnusedRule::Off,
             Some(Unused::Proof) => UnusedRule::Proof,
             Some(Unused::Known) | None => UnusedRule::Known,
         };
-        Ok(GateRules { soak, release: self.release, unused })
+        Ok(GateRules { soak, quiet, release: self.release, unused })
     }
 }
 

@@ -12,7 +12,7 @@ pub mod variables;
 pub mod version;
 
 pub use checksum::Checksum;
-pub use op::{Expansion, PhaseFile, Refusal, expand};
+pub use op::{ExpandOptions, Expansion, PhaseFile, Refusal, expand};
 pub use phase::Phase;
 pub use source::{
     Direction, LayoutId, Series, SourceError, SourceFile, SourceMigration, TransactionMode, detect,

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
 use downhaul_catalog::{Catalog, Origin};
-use downhaul_plan::{Expansion, Refusal, expand};
+use downhaul_plan::{ExpandOptions, Expansion, Refusal, expand};
 use downhaul_syntax::{Dialect, parse_script};
 
 const SHOP: &str = "
@@ -37,7 +37,7 @@ fn shop() -> Catalog {
 }
 
 fn expanded(change: &str) -> Result<Expansion, Refusal> {
-    expand(&parse_script(change, Dialect::Postgres), &shop(), "x")
+    expand(&parse_script(change, Dialect::Postgres), &shop(), "x", ExpandOptions::default())
 }
 
 /// A change, the migrations that come out, and what their text has to hold.
@@ -258,7 +258,7 @@ fn expanded_in_sqlite(change: &str) -> Result<Expansion, Refusal> {
     let mut catalog = Catalog::new(Dialect::Sqlite);
     let problems = catalog.apply_script(&parse_script(FILE, Dialect::Sqlite), Origin::Baseline);
     assert!(problems.is_empty(), "{problems:?}");
-    expand(&parse_script(change, Dialect::Sqlite), &catalog, "x")
+    expand(&parse_script(change, Dialect::Sqlite), &catalog, "x", ExpandOptions::default())
 }
 
 /// As [`CASES`], for SQLite.
@@ -414,4 +414,32 @@ fn rows_are_mended_and_defaults_come_last() {
     assert!(text.contains("1 + 2"), "{text}");
     let text = all("-- downhaul:back \"9 + 9\"\nALTER TABLE users ADD COLUMN age int");
     assert!(text.contains("has no part in this change"), "{text}");
+}
+
+#[test]
+fn a_watch_stands_from_expand_to_contract() {
+    let watched = |change: &str| {
+        let options = ExpandOptions { watch: true };
+        expand(&parse_script(change, Dialect::Postgres), &shop(), "x", options).unwrap()
+    };
+    for (change, fires) in [
+        (
+            "ALTER TABLE users RENAME COLUMN name TO full_name",
+            "WHEN (NEW.name IS NOT NULL AND NEW.name IS DISTINCT FROM ('anon') AND NEW.full_name IS NULL)",
+        ),
+        ("ALTER TABLE users DROP COLUMN \"Odd Name\"", "BEFORE UPDATE OF \"Odd Name\" ON users"),
+        (
+            "DROP TABLE posts CASCADE",
+            "BEFORE INSERT OR UPDATE OR DELETE ON posts FOR EACH STATEMENT",
+        ),
+    ] {
+        let expansion = watched(change);
+        assert!(expansion.remaining.is_empty(), "{:?}", expansion.remaining);
+        let (first, last) = (expansion.files.first().unwrap(), expansion.files.last().unwrap());
+        assert!(first.up.contains(fires), "{}", first.up);
+        assert!(first.down.contains("DROP TABLE ") && last.up.contains("_watch"), "{}", last.up);
+        assert!(last.down.contains(fires), "{}", last.down);
+    }
+    let none = watched("ALTER TABLE users ADD COLUMN age int");
+    assert!(none.files.iter().all(|file| !file.up.contains("watch")), "{:?}", none.files);
 }

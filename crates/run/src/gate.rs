@@ -10,7 +10,7 @@ use std::time::Duration;
 use downhaul_engine::{EngineError, LockBudget, Session};
 use downhaul_plan::{Direction, Phase, Series, SourceMigration, Version};
 use downhaul_snapshot::{Kept, SnapshotError, restore};
-use downhaul_syntax::{Dialect, parse_script};
+use downhaul_syntax::{Change, Dialect, parse_script};
 
 use crate::clock::seconds_since;
 use crate::journal::MigrationState;
@@ -27,14 +27,16 @@ pub enum GateName {
     Soak,
     /// Nobody uses what goes.
     Unused,
+    /// No release has written what goes for a while, as a watch saw it.
+    Watch,
     /// What earlier migrations destroyed is still kept whole.
     RestorePoints,
 }
 
 impl GateName {
     /// Every gate, in the order in which they are told.
-    pub const ALL: [Self; 5] =
-        [Self::Backfill, Self::Release, Self::Soak, Self::Unused, Self::RestorePoints];
+    pub const ALL: [Self; 6] =
+        [Self::Backfill, Self::Release, Self::Soak, Self::Unused, Self::Watch, Self::RestorePoints];
 
     /// The word of `--override-gate`.
     #[must_use]
@@ -44,6 +46,7 @@ impl GateName {
             Self::Release => "release",
             Self::Soak => "soak",
             Self::Unused => "unused",
+            Self::Watch => "watch",
             Self::RestorePoints => "restore-points",
         }
     }
@@ -100,6 +103,8 @@ pub struct Gate {
 pub struct GateRules {
     /// Time between the end of the backfill (or the release being live) and the contract.
     pub soak: Duration,
+    /// Time for which nobody has written what a watch looks at.
+    pub quiet: Duration,
     /// A release has to be named in the expand phase, and be live.
     pub release: bool,
     /// How much has to be known of the uses of what goes.
@@ -164,6 +169,7 @@ pub async fn gates(
         out.push(scene.release(session).await?);
         out.push(scene.soak(session).await?);
         out.push(scene.unused());
+        out.push(scene.watch(session).await?);
         out.push(scene.restore_points(session).await?);
     }
     Ok(out)
@@ -436,6 +442,71 @@ impl Scene<'_> {
                 "looked at {looked}. Counts do not know when a statement was last sent: if all of these are from the old release, SELECT pg_stat_statements_reset() and let some time pass"
             ),
         )
+    }
+
+    /// Asks the watches that this contract takes down.
+    async fn watch(&self, session: &mut dyn Session) -> Result<Gate, EngineError> {
+        let name = GateName::Watch;
+        let not_asked = |measured: &str| {
+            self.gate(name, GateState::NotAsked, measured.to_owned(), String::new())
+        };
+        if session.dialect() != Dialect::Postgres {
+            return Ok(not_asked("watches are triggers of PostgreSQL"));
+        }
+        let Some(up) = &self.contract.up else { return Ok(not_asked("it has no statements")) };
+        let mut asked = Vec::new();
+        for statement in &parse_script(&up.text, Dialect::Postgres).statements {
+            for change in statement.changes() {
+                let Change::DropTable { name: table, .. } = change else { continue };
+                let table = Dialect::Postgres.quote_name(table);
+                let what = session
+                    .row(&format!(
+                        "SELECT substr(d, 19) FROM (SELECT obj_description(to_regclass({}), 'pg_class') AS d) x WHERE d LIKE 'downhaul watch of %'",
+                        Dialect::Postgres.literal(&table)
+                    ))
+                    .await?;
+                let Some(what) = what.and_then(|row| row.opt(0).map(str::to_owned)) else {
+                    continue;
+                };
+                let since = session
+                    .row(&format!(
+                        "SELECT CAST(extract(epoch FROM clock_timestamp() - max(at)) AS bigint) FROM {table}"
+                    ))
+                    .await?;
+                let since = since.filter(|row| row.opt(0).is_some());
+                let since = since.map(|row| row.number(0)).transpose()?;
+                asked.push((
+                    what,
+                    since.map(|s| Duration::from_secs(u64::try_from(s).unwrap_or(0))),
+                    table,
+                ));
+            }
+        }
+        if asked.is_empty() {
+            return Ok(not_asked("no watch stands (`downhaul expand --watch` writes one)"));
+        }
+        let quiet = self.question.rules.quiet;
+        let told: Vec<String> = asked
+            .iter()
+            .map(|(what, since, _)| match since {
+                Some(since) => format!("{what} was last written {} ago", span(*since)),
+                None => format!("nobody has written {what} since the watch stands"),
+            })
+            .collect();
+        let told = told.join("\n");
+        let loud = asked.iter().find(|(_, since, _)| since.is_some_and(|s| s < quiet));
+        Ok(match loud {
+            Some((what, Some(since), table)) => self.gate(
+                name,
+                GateState::Closed,
+                told,
+                format!(
+                    "find who writes {what}, and wait {}; the times stand in {table}",
+                    span(quiet.saturating_sub(*since))
+                ),
+            ),
+            _ => self.gate(name, GateState::Open, told, String::new()),
+        })
     }
 
     async fn restore_points(&self, session: &mut dyn Session) -> Result<Gate, RunError> {

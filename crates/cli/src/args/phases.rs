@@ -21,6 +21,9 @@ pub struct ExpandArgs {
     /// Folder of the migrations (default: where the file belongs to, else the configuration's)
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+    /// Note who still writes what goes, from expand to contract: the gate `watch` asks (PostgreSQL)
+    #[arg(long)]
+    pub watch: bool,
     /// What the series is written in.
     #[command(flatten)]
     pub series: Series,

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use downhaul_catalog::Origin;
 use downhaul_plan::{
-    Expansion, LayoutId, PhaseFile, SourceFile, SourceMigration, Version, expand, load_known,
-    load_with_layout,
+    ExpandOptions, Expansion, LayoutId, PhaseFile, SourceFile, SourceMigration, Version, expand,
+    load_known, load_with_layout,
 };
 use downhaul_syntax::{LineIndex, parse_script};
 
@@ -34,12 +34,13 @@ pub fn run(global: &Global, args: &ExpandArgs, ui: &Ui) -> Result<Code, CliError
     let (migration, up) = place.subject(args)?;
     let script = parse_script(&up.text, dialect);
     let name = if migration.name.is_empty() { "change" } else { &migration.name };
-    let expansion = expand(&script, &before, name).map_err(|refusal| {
-        let lines = LineIndex::new(&up.text);
-        let line = lines.position(&up.text, refusal.span.start).line;
-        CliError::new(Code::Findings, format!("{}:{line}: {}", shown(&up.path), refusal.what))
-            .hint(refusal.next)
-    })?;
+    let expansion =
+        expand(&script, &before, name, ExpandOptions { watch: args.watch }).map_err(|refusal| {
+            let lines = LineIndex::new(&up.text);
+            let line = lines.position(&up.text, refusal.span.start).line;
+            CliError::new(Code::Findings, format!("{}:{line}: {}", shown(&up.path), refusal.what))
+                .hint(refusal.next)
+        })?;
     for note in &expansion.notes {
         ui.remark(format!("{} {note}", paint(Style::Warn, "note:")));
     }

@@ -22,15 +22,17 @@ use crate::ui::{Style, Ui, count, paint};
 pub async fn run(global: &Global, args: &ProveArgs, ui: &Ui) -> Result<Code, CliError> {
     let site = super::site(global, &args.place)?;
     let (applied, dialect) = present(&site).await?;
-    let rehearsal = Rehearsal {
+    let mut rehearsal = Rehearsal {
         applied,
         phases: phases(&site),
         rows: args.rows,
         fill: args.fill.as_deref().map(read_text).transpose()?,
         old: read_queries(&args.old_queries, dialect)?,
         new: read_queries(&args.new_queries, dialect)?,
+        beside: None,
     };
     let scratch = Scratch::make(&site.target).await?;
+    rehearsal.beside = Some(scratch.target.clone());
     ui.remark(format!("rehearsing on {}", scratch.target));
     let mut options = super::options(&args.waiting);
     options.throttle = site.config.backfill.throttle();

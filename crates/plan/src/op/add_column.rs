@@ -71,7 +71,7 @@ pub(crate) fn add_column(
         made.append(add_column(&add, table, &bare, None, scene)?);
         let mut met = scene.now.clone();
         met.apply(&add, HERE);
-        let scene = Scene { now: &met, forward: scene.forward.clone(), back: scene.back.clone() };
+        let scene = scene.over(&met);
         for constraint in &column.constraints {
             let add = Change::AddConstraint {
                 table: table.clone(),

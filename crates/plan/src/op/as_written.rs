@@ -1,7 +1,8 @@
 //! Changes that need no phases of their own: each has one phase in which it is harmless.
 
-use downhaul_catalog::render;
-use downhaul_syntax::{Change, ConstraintKind};
+use downhaul_catalog::{Constraint, Table, render};
+use downhaul_syntax::change::InsertConflict;
+use downhaul_syntax::{Change, ConstraintKind, Dialect};
 
 use super::piece::{Piece, Slot};
 use super::{HERE, Made, Refused, Scene, refused};
@@ -20,8 +21,31 @@ pub(crate) fn as_written(
     if let (Change::Insert { table, .. }, Slot::BACKFILL) = (change, slot) {
         made.note(format!("what the INSERT copies into {table} runs in the backfill phase; rows that the old release writes afterwards are not in it: copy them in a migration of the contract phase, or keep both in step with a trigger of your own"));
     }
-    made.push(slot, piece(change, text, scene, "")?);
+    let mut written = piece(change, text, scene, "")?;
+    if slot == Slot::BACKFILL
+        && let (
+            Change::Insert { table, conflict: InsertConflict::Fail, .. },
+            Piece::AsWritten { why, text },
+        ) = (change, &mut written)
+        && scene.dialect() == Dialect::Postgres
+        && let Some(target) = scene.now.table(table)
+        && target.origin == HERE
+        && has_key(target)
+    {
+        "A table of this file: when it has gone and comes back, so do its rows, and those stay."
+            .clone_into(why);
+        text.push_str("\nON CONFLICT DO NOTHING");
+    }
+    made.push(slot, written);
     Ok(made)
+}
+
+/// Whether something keeps a row from being there twice.
+fn has_key(table: &Table) -> bool {
+    let key = |c: &Constraint| {
+        matches!(c.kind, ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. })
+    };
+    table.constraints.iter().any(key)
 }
 
 /// The statement as a piece, with the reason for it.

@@ -28,6 +28,7 @@ mod set_not_null;
 mod sqlite;
 mod stale;
 mod sync;
+mod watch;
 
 use downhaul_catalog::{Catalog, Origin};
 use downhaul_syntax::{
@@ -109,9 +110,16 @@ pub(crate) struct Scene<'a> {
     forward: Vec<Conversion>,
     /// `-- downhaul:back` of the statement.
     back: Vec<Conversion>,
+    /// Writes to what goes are watched.
+    watch: bool,
 }
 
 impl Scene<'_> {
+    /// The same over another schema.
+    fn over<'b>(&self, now: &'b Catalog) -> Scene<'b> {
+        Scene { now, forward: self.forward.clone(), back: self.back.clone(), watch: self.watch }
+    }
+
     fn dialect(&self) -> Dialect {
         self.now.dialect
     }
@@ -143,9 +151,21 @@ impl Scene<'_> {
     }
 }
 
+/// How a file is rewritten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExpandOptions {
+    /// Triggers note who still writes what goes, from expand to contract (PostgreSQL).
+    pub watch: bool,
+}
+
 /// Rewrites a file into phases, given the schema before it. `name` is the migration's name
 /// without its version.
-pub fn expand(script: &Script, before: &Catalog, name: &str) -> Result<Expansion, Refusal> {
+pub fn expand(
+    script: &Script,
+    before: &Catalog,
+    name: &str,
+    options: ExpandOptions,
+) -> Result<Expansion, Refusal> {
     let at = |span: Span| {
         move |refused: Refused| Refusal { span, what: refused.what, next: refused.next }
     };
@@ -160,7 +180,8 @@ pub fn expand(script: &Script, before: &Catalog, name: &str) -> Result<Expansion
     let mut all: Vec<Made> = Vec::new();
     let mut touched: Vec<(ObjectName, Option<Ident>)> = Vec::new();
     for (index, statement) in script.statements.iter().enumerate() {
-        let made = one_statement(script, index, statement, &now).map_err(at(statement.span))?;
+        let made =
+            one_statement(script, index, statement, &now, options).map_err(at(statement.span))?;
         claim(statement, &made, &now, &mut touched).map_err(at(statement.span))?;
         for (slot, piece) in &made.pieces {
             if *slot == Slot::EXPAND {
@@ -262,6 +283,7 @@ fn one_statement(
     index: usize,
     statement: &Statement,
     now: &Catalog,
+    options: ExpandOptions,
 ) -> Result<Made, Refused> {
     if let Parsed::Unparsed(error) = &statement.parsed {
         return refused(
@@ -273,7 +295,7 @@ fn one_statement(
         return refused("COPY with its rows in the file", "write them as INSERT");
     }
     let from = index.checked_sub(1).map_or(0, |i| script.statements[i].span.end);
-    let mut scene = Scene { now, forward: Vec::new(), back: Vec::new() };
+    let mut scene = Scene { now, forward: Vec::new(), back: Vec::new(), watch: options.watch };
     for directive in &script.directives {
         if directive.span.start >= from && directive.span.start < statement.span.end {
             match &directive.kind {
@@ -284,6 +306,9 @@ fn one_statement(
         }
     }
     let mut made = pieces_of(statement, &scene)?;
+    if scene.watch {
+        watch::add(statement.changes(), &scene, &mut made);
+    }
     for conversion in scene.forward.iter().chain(&scene.back) {
         let used = |piece: &Piece| piece.text().contains(conversion.expr.trim());
         if !made.pieces.iter().any(|(_, piece)| used(piece)) {
@@ -314,7 +339,7 @@ fn pieces_of(statement: &Statement, scene: &Scene<'_>) -> Result<Made, Refused> 
     let mut met = now.clone();
     let (changes, late) = defaults_last(changes, now);
     for at in now.statement_order(&changes) {
-        let scene = Scene { now: &met, forward: scene.forward.clone(), back: scene.back.clone() };
+        let scene = scene.over(&met);
         let one = one_change(&changes[at], None, &scene)?;
         for (slot, piece) in &one.pieces {
             if *slot == Slot::EXPAND {

@@ -71,6 +71,9 @@ pub struct Proven {
     pub down_ms: Option<u64>,
     /// Milliseconds of the second up.
     pub again_ms: Option<u64>,
+    /// Milliseconds of the slowest query of a release that was run while it went up or down.
+    #[serde(default)]
+    pub slowest_query_ms: u64,
     /// The schema behind the down is the one before the up.
     pub schema_comes_back: bool,
     /// So are the rows.

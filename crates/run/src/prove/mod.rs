@@ -4,6 +4,7 @@
 //! What is compared is the whole schema as the server tells it and a digest of every table. What is
 //! observed is what the server did: locks in `pg_locks`, rewrites as changed file nodes, durations.
 
+mod beside;
 mod certificate;
 mod fill;
 mod observe;
@@ -13,11 +14,12 @@ use std::time::{Duration, Instant};
 
 use downhaul_catalog::Catalog;
 use downhaul_engine::live::catalog_of;
-use downhaul_engine::{EngineError, LockBudget, SchemaDump, Session};
+use downhaul_engine::{EngineError, LockBudget, SchemaDump, Session, Target, connect};
 use downhaul_plan::{Checksum, Phase, Series, Version};
 use downhaul_syntax::Dialect;
 use downhaul_syntax::lexer::lex;
 
+use beside::beside;
 pub use certificate::{Certificate, Counted, Proven, Statement, Unproven};
 
 use crate::{DownSelection, Event, Observer, RunError, Runner, UpSelection};
@@ -46,6 +48,9 @@ pub struct Rehearsal {
     pub old: Vec<ReleaseQuery>,
     /// Queries of the next release.
     pub new: Vec<ReleaseQuery>,
+    /// The database of the rehearsal, for a second session that runs the queries while migrations
+    /// do; `None` runs them in between only.
+    pub beside: Option<Target>,
 }
 
 /// A moment of the database.
@@ -134,6 +139,24 @@ pub async fn rehearse(
     rehearsal: &Rehearsal,
     observer: &mut dyn Observer,
 ) -> Result<Certificate, RunError> {
+    let mut second = match &rehearsal.beside {
+        Some(target) => Some(connect(target, false).await?),
+        None => None,
+    };
+    let result = rehearsed(runner, series, rehearsal, second.as_mut(), observer).await;
+    if let Some(session) = second {
+        session.close().await;
+    }
+    result
+}
+
+async fn rehearsed(
+    runner: &mut Runner,
+    series: &Series,
+    rehearsal: &Rehearsal,
+    mut second: Option<&mut Box<dyn Session>>,
+    observer: &mut dyn Observer,
+) -> Result<Certificate, RunError> {
     let server = runner.session.server().version.clone();
     let dialect = runner.session.dialect();
     let mut certificate = Certificate::new(&server, dialect, rehearsal);
@@ -150,7 +173,7 @@ pub async fn rehearse(
         .iter()
         .position(|m| rehearsal.phases.get(&m.version) == Some(&Phase::Contract))
         .unwrap_or(pending.migrations.len());
-    let mut queries = Queries { rehearsal, contract, dialect };
+    let queries = Queries { rehearsal, contract, dialect };
     let (base, _) = Photograph::of(&mut *runner.session).await?;
     queries.run(runner, 0, pending.migrations.len(), &mut certificate).await?;
     let mut gives_up = false;
@@ -163,7 +186,11 @@ pub async fn rehearse(
         gives_up |= given_up;
         let label = migration.up.label.clone();
         let (before, _) = Photograph::of(&mut *runner.session).await?;
-        let (up_ms, ran) = step_up(runner, series, observer).await?;
+        let edge = (at, at + 1, count);
+        let up = step_up(runner, series, observer);
+        let (up, told) = beside(&queries, second.as_deref_mut(), edge, up).await;
+        let slowest = told.enter(&label, "on its way up", &mut certificate);
+        let (up_ms, ran) = up?;
         let (after, _) = Photograph::of(&mut *runner.session).await?;
         queries.run(runner, at + 1, count, &mut certificate).await?;
         let mut proven = Proven {
@@ -173,10 +200,15 @@ pub async fn rehearse(
             down: migration.down().map(|down| Checksum::of(down, dialect).tokens),
             phase: rehearsal.phases.get(&migration.version).map(|p| p.as_str().to_owned()),
             up_ms,
+            slowest_query_ms: slowest,
             statements: observe::joined(ran, observed),
             ..Proven::default()
         };
-        match step_down(runner, series, observer).await {
+        let down = step_down(runner, series, observer);
+        let (down, told) = beside(&queries, second.as_deref_mut(), edge, down).await;
+        let slowest = told.enter(&label, "on its way down", &mut certificate);
+        proven.slowest_query_ms = proven.slowest_query_ms.max(slowest);
+        match down {
             Ok(ms) => {
                 proven.down_ms = Some(ms);
                 let (back, _) = Photograph::of(&mut *runner.session).await?;
@@ -201,7 +233,7 @@ pub async fn rehearse(
                 }
             }
             Err(error) => {
-                certificate.tell(&label, "on its way down", vec![told(&error)]);
+                certificate.tell(&label, "on its way down", vec![said(&error)]);
                 certificate.migrations.push(proven);
                 certificate.finish();
                 return Ok(certificate);
@@ -223,7 +255,7 @@ pub async fn rehearse(
 }
 
 /// An error with what the server said.
-fn told(error: &RunError) -> String {
+fn said(error: &RunError) -> String {
     match error {
         RunError::Failed { statement, .. } | RunError::Partial { statement, .. } => {
             format!("{error}: {}", statement.error)
@@ -273,34 +305,37 @@ impl Queries<'_> {
     /// Runs those that must work while so many migrations are applied, each in a transaction that is
     /// rolled back.
     async fn run(
-        &mut self,
+        &self,
         runner: &mut Runner,
         applied: usize,
         count: usize,
         certificate: &mut Certificate,
     ) -> Result<(), EngineError> {
-        let old = applied <= self.contract;
-        let old = if old && applied <= count { self.rehearsal.old.as_slice() } else { &[] };
-        let new = applied >= self.contract.min(count);
-        let new = if new { self.rehearsal.new.as_slice() } else { &[] };
-        for (release, list) in [("old", old), ("new", new)] {
-            for query in list {
-                let session = &mut *runner.session;
-                certificate.queries_run += 1;
-                if let Err(error) = self.one(session, &query.text).await {
-                    if matches!(error, EngineError::Disconnected(_)) {
-                        return Err(error);
-                    }
-                    let problem = format!(
-                        "{} of the {release} release fails: {error}: {}",
-                        query.place, query.text
-                    );
-                    let when = format!("with {applied} of {count} migrations applied");
-                    certificate.tell("queries", &when, vec![problem]);
+        for (release, query) in self.valid(applied, count) {
+            let session = &mut *runner.session;
+            certificate.queries_run += 1;
+            if let Err(error) = self.one(session, &query.text).await {
+                if matches!(error, EngineError::Disconnected(_)) {
+                    return Err(error);
                 }
+                let problem = format!(
+                    "{} of the {release} release fails: {error}: {}",
+                    query.place, query.text
+                );
+                let when = format!("with {applied} of {count} migrations applied");
+                certificate.tell("queries", &when, vec![problem]);
             }
         }
         Ok(())
+    }
+
+    /// The queries that must work while so many migrations are applied, with their release.
+    fn valid(&self, applied: usize, count: usize) -> Vec<(&'static str, &ReleaseQuery)> {
+        let old = applied <= self.contract && applied <= count;
+        let new = applied >= self.contract.min(count);
+        let old = self.rehearsal.old.iter().filter(|_| old).map(|query| ("old", query));
+        let new = self.rehearsal.new.iter().filter(|_| new).map(|query| ("new", query));
+        old.chain(new).collect()
     }
 
     async fn one(&self, session: &mut dyn Session, text: &str) -> Result<(), EngineError> {

@@ -3,8 +3,8 @@
 use downhaul_syntax::{Change, Ident, ObjectName};
 
 use super::anew::{lead, nullable, with};
-use super::{is_key_column, unread};
 use super::triggers::{self, Triggers};
+use super::{is_key_column, unread};
 use crate::Direction;
 use crate::op::as_written::piece;
 use crate::op::conversion::{Conv, directive_for};
