@@ -15,7 +15,7 @@
 #![allow(clippy::print_stdout)]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -222,7 +222,7 @@ async fn thousands(session: &mut Session) {
 }
 
 /// Milliseconds of every transaction, the first three seconds left out, in order.
-fn latencies(logs: &PathBuf) -> Vec<f64> {
+fn latencies(logs: &Path) -> Vec<f64> {
     let mut found: Vec<(f64, f64)> = Vec::new();
     for entry in fs::read_dir(logs).expect("the logs").flatten() {
         for line in fs::read_to_string(entry.path()).expect("a log").lines() {
