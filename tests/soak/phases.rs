@@ -250,7 +250,7 @@ impl Soak {
     /// Where it is now, and who may write here.
     async fn arrived(&mut self, phase: usize, up: bool) {
         self.at = if up { phase + 1 } else { phase };
-        self.hollow = self.at == CONTRACT && !up || self.hollow && self.at == CONTRACT;
+        self.hollow = self.at == CONTRACT && (!up || self.hollow);
         self.rest().await;
     }
 
