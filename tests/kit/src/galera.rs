@@ -53,6 +53,7 @@ impl Galera {
             command
                 .arg("--no-defaults")
                 .arg(format!("--datadir={}", folder.path().join("data").display()))
+                .arg(format!("--tmpdir={}", folder.path().display()))
                 .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
                 .args(["--innodb-log-file-size=16M", "--innodb-flush-log-at-trx-commit=0"]);
             folder.run(&mut command);
@@ -125,6 +126,7 @@ fn launch(
     command
         .arg("--no-defaults")
         .arg(format!("--datadir={path}/data"))
+        .arg(format!("--tmpdir={path}"))
         .arg(format!("--socket={path}/mariadb.sock"))
         .arg(format!("--pid-file={path}/mariadb.pid"))
         .arg(format!("--init-file={path}/init.sql"))

@@ -159,6 +159,8 @@ impl MariaDb {
         install
             .arg("--no-defaults")
             .arg(format!("--datadir={}", folder.path().join("data").display()))
+            // A server that starts removes what looks like temporary tables, whosever they are.
+            .arg(format!("--tmpdir={}", folder.path().display()))
             .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
             .args(["--innodb-log-file-size=16M", "--innodb-flush-log-at-trx-commit=0"]);
         folder.run(&mut install);
@@ -202,6 +204,7 @@ impl MariaDb {
         command
             .arg("--no-defaults")
             .arg(format!("--datadir={path}/data"))
+            .arg(format!("--tmpdir={path}"))
             .arg(format!("--socket={path}/mariadb.sock"))
             .arg(format!("--pid-file={path}/mariadb.pid"))
             .arg(format!("--init-file={path}/init.sql"))
