@@ -16,8 +16,11 @@ mod mariadb;
 mod others;
 mod page;
 mod postgres;
+mod probes;
+mod shape;
 mod sqlite;
 mod truth;
+mod values;
 mod verdict;
 
 use std::fs;

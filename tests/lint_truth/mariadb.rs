@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use downhaul_kit::{MariaDb, Session, TextRow, error_code};
 
 use crate::answers::{Answers, ask, broken};
-use crate::data::{Case, Sample};
+use crate::data::{Case, Engine, Sample};
 use crate::hidden::Guarded;
+use crate::probes::{Outcomes, idle, named, only_rows, written};
+use crate::shape::Shape;
 use crate::truth::{Contents, Truth, lost};
 
 /// From the cheapest on: what is asked for, and whom it keeps waiting.
@@ -26,9 +28,9 @@ pub(crate) async fn measure(sample: &Sample) -> Vec<Case> {
         let mut own = None;
         if !case.history.is_empty() {
             session.run(&case.history).await;
-            own = Some(Before::read(&mut session, sample).await);
+            own = Some(Before::read(&mut session, sample, &case.statement).await);
         } else if untouched.is_none() {
-            untouched = Some(Before::read(&mut session, sample).await);
+            untouched = Some(Before::read(&mut session, sample, "").await);
         }
         let before = own.as_ref().or(untouched.as_ref()).expect("one of them was read");
         let truth = one(&mut session, sample, case, before).await;
@@ -42,11 +44,20 @@ pub(crate) async fn measure(sample: &Sample) -> Vec<Case> {
 struct Before {
     contents: Contents,
     working: Answers,
+    probes: Outcomes,
 }
 
 impl Before {
-    async fn read(session: &mut Session, sample: &Sample) -> Self {
-        Self { contents: contents(session).await, working: working(session, sample).await }
+    async fn read(session: &mut Session, sample: &Sample, statement: &str) -> Self {
+        let contents = contents(session).await;
+        let working = working(session, sample).await;
+        let shape = Shape::read(session, Engine::MariaDb).await;
+        let probes = if only_rows(statement) {
+            Outcomes::default()
+        } else {
+            Outcomes::read(session, Engine::MariaDb, &named(&shape, statement)).await
+        };
+        Self { contents, working, probes }
     }
 }
 
@@ -59,10 +70,13 @@ async fn one(session: &mut Session, sample: &Sample, case: &Case, before: &Befor
         Some(guarded) => guarded.definition(session, sample.engine).await,
         None => Vec::new(),
     };
+    let rows = written(session, Engine::MariaDb).await;
     match carry_out(session, &case.statement, &files, &mut truth).await {
         Ok(()) => {}
         Err(code) => return Truth { fails: Some(code), ..Truth::default() },
     }
+    let same = written(session, Engine::MariaDb).await == rows;
+    truth.idle = idle(&case.statement) && same;
     let now = self::settings(session).await;
     truth.leaves =
         settings.iter().zip(&now).filter(|(a, b)| a != b).map(|(a, _)| a.0.clone()).collect();
@@ -70,6 +84,11 @@ async fn one(session: &mut Session, sample: &Sample, case: &Case, before: &Befor
     truth.loses = lost(&before.contents, &contents(session).await);
     let still = working(session, sample).await;
     truth.breaks = broken(&before.working, &still, !truth.loses.is_empty());
+    if !only_rows(&case.statement) {
+        let tables = named(before.probes.shape(), &case.statement);
+        let now = Outcomes::read(session, Engine::MariaDb, &tables).await;
+        before.probes.compare(&now, &mut truth);
+    }
     if let Some(guarded) = guarded {
         truth.hides.extend(guarded.hides(session, sample.engine, &old).await);
     }

@@ -7,8 +7,10 @@ use std::time::Duration;
 use downhaul_kit::{DatabaseHandle, Postgres, PostgresOptions, Session, TextRow, error_code};
 
 use crate::answers::{Answers, ask, broken};
-use crate::data::{Case, Sample, stem};
+use crate::data::{Case, Engine, Sample, stem};
 use crate::hidden::Guarded;
+use crate::probes::{Outcomes, idle, named, only_rows, written};
+use crate::shape::Shape;
 use crate::truth::{Contents, Truth, lost};
 
 /// Modes that block writes, and those that block reads too.
@@ -45,7 +47,7 @@ pub(crate) async fn measure(sample: &Sample) -> Vec<Case> {
     let shared = clone(&base, server, &format!("truth_{stem}")).await;
     let mut session = connect(&shared).await;
     // Most cases meet the same.
-    let untouched = Before::read(&mut session, sample, "").await;
+    let untouched = Before::read(&mut session, sample, "", "").await;
     let mut out = Vec::new();
     for case in &sample.cases {
         if !case.outside && case.history.is_empty() {
@@ -58,7 +60,7 @@ pub(crate) async fn measure(sample: &Sample) -> Vec<Case> {
         let mut session = connect(&url).await;
         let own = match case.history.as_str() {
             "" => None,
-            history => Some(Before::read(&mut session, sample, history).await),
+            history => Some(Before::read(&mut session, sample, history, &case.statement).await),
         };
         let old = own.as_ref().unwrap_or(&untouched);
         let truth = if case.outside {
@@ -96,15 +98,21 @@ async fn inside(session: &mut Session, sample: &Sample, case: &Case, old: &Befor
     session.run("BEGIN").await;
     let before = relations(session).await;
     let scans = scan_counts(session).await;
+    let written_before = written(session, Engine::Postgres).await;
     let mut truth = Truth::default();
     match run(session, &case.statement).await {
         Ok(()) => {
             physical(session, &before, &scans, &mut truth).await;
-            old.compare(session, sample, &mut truth).await;
+            let rows = written(session, Engine::Postgres).await;
+            truth.idle = idle(&case.statement) && rows == written_before;
+            old.compare(session, sample, &case.statement, &mut truth).await;
         }
         Err(code) => truth = failed(code),
     }
     session.run("ROLLBACK").await;
+    if truth.fails.is_none() {
+        truth.repeats = repeats(session, &case.statement).await;
+    }
     if let Some(guarded) = Guarded::of(&case.statement).filter(|_| truth.fails.is_none()) {
         session.run("BEGIN").await;
         let old = guarded.definition(session, sample.engine).await;
@@ -120,11 +128,12 @@ struct Before {
     contents: Contents,
     working: Answers,
     seen: BTreeMap<String, u64>,
+    probes: Outcomes,
 }
 
 impl Before {
     /// Runs the history first.
-    async fn read(session: &mut Session, sample: &Sample, history: &str) -> Self {
+    async fn read(session: &mut Session, sample: &Sample, history: &str, statement: &str) -> Self {
         if !history.is_empty() {
             session.run(history).await;
         }
@@ -133,12 +142,25 @@ impl Before {
         let contents = contents(session, &types, &BTreeMap::new()).await;
         let working = working(session, sample).await;
         let seen = seen(session, sample).await;
+        session.run("SET CONSTRAINTS ALL IMMEDIATE").await;
+        let shape = Shape::read(session, Engine::Postgres).await;
+        let probes = if only_rows(statement) {
+            Outcomes::default()
+        } else {
+            Outcomes::read(session, Engine::Postgres, &named(&shape, statement)).await
+        };
         session.run("ROLLBACK").await;
-        Self { types, contents, working, seen }
+        Self { types, contents, working, seen, probes }
     }
 
     /// In a transaction block, after the statement.
-    async fn compare(&self, session: &mut Session, sample: &Sample, truth: &mut Truth) {
+    async fn compare(
+        &self,
+        session: &mut Session,
+        sample: &Sample,
+        statement: &str,
+        truth: &mut Truth,
+    ) {
         // What is checked at the end of the transaction is checked now.
         session.run("SET CONSTRAINTS ALL IMMEDIATE").await;
         let now = types(session).await;
@@ -151,7 +173,48 @@ impl Before {
                 truth.shows.insert(name.clone());
             }
         }
+        if !only_rows(statement) {
+            let tables = named(self.probes.shape(), statement);
+            let now = Outcomes::read(session, Engine::Postgres, &tables).await;
+            self.probes.compare(&now, truth);
+        }
     }
+}
+
+/// Sequences that hand out numbers again: the statement once more, with all of them far on.
+async fn repeats(session: &mut Session, statement: &str) -> BTreeSet<String> {
+    let lower = statement.to_lowercase();
+    if !lower.contains("setval") && !lower.contains("restart") {
+        return BTreeSet::new();
+    }
+    let sql = "SELECT format('%I.%I', schemaname, sequencename)::regclass::text, last_value::text, \
+         least(max_value, 20000)::text FROM pg_sequences WHERE last_value IS NOT NULL";
+    let all = session.rows(sql).await;
+    let mut out = BTreeSet::new();
+    for row in &all {
+        let [Some(name), _, Some(far)] = &row[..] else { continue };
+        session.run(&format!("SELECT setval('{name}', {far})")).await;
+    }
+    session.run("BEGIN").await;
+    if run(session, statement).await.is_ok() {
+        for row in &all {
+            let [Some(name), _, Some(far)] = &row[..] else { continue };
+            let last = format!("SELECT last_value::text FROM {name}");
+            let rows = session.try_rows(&last).await.unwrap_or_default();
+            let Some(now) = rows.first().and_then(|r| r[0].as_ref()?.parse::<i64>().ok()) else {
+                break;
+            };
+            if now < far.parse().unwrap() {
+                out.insert(name.clone());
+            }
+        }
+    }
+    session.run("ROLLBACK").await;
+    for row in &all {
+        let [Some(name), Some(old), _] = &row[..] else { continue };
+        session.run(&format!("SELECT setval('{name}', {old})")).await;
+    }
+    out
 }
 
 /// How many rows the queries named `count-…` see. In a transaction block.
@@ -237,7 +300,7 @@ async fn outside(
     let after = relations(&mut session).await;
     changed_files(&before, &after, &mut truth);
     session.run("BEGIN").await;
-    old.compare(&mut session, sample, &mut truth).await;
+    old.compare(&mut session, sample, &case.statement, &mut truth).await;
     truth
 }
 

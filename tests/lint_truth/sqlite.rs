@@ -6,8 +6,10 @@ use std::fs;
 use downhaul_kit::{Session, SqliteFile, error_code};
 
 use crate::answers::{Answers, ask, broken};
-use crate::data::{Case, Sample};
+use crate::data::{Case, Engine, Sample};
 use crate::hidden::Guarded;
+use crate::probes::{Outcomes, idle, named, only_rows, written};
+use crate::shape::Shape;
 use crate::truth::{Contents, Truth, lost};
 
 /// Frames of the log from which on a statement has written more than the schema: the tables of the
@@ -31,7 +33,7 @@ pub(crate) async fn measure(sample: &Sample) -> Vec<Case> {
     session.run("PRAGMA journal_mode = WAL").await;
     session.run(&sample.setup).await;
     // Most cases meet the same.
-    let untouched = Before::read(&mut session, sample).await;
+    let untouched = Before::read(&mut session, sample, "").await;
     session.run("PRAGMA wal_checkpoint(TRUNCATE)").await;
     session.close().await;
     let mut out = Vec::new();
@@ -43,7 +45,7 @@ pub(crate) async fn measure(sample: &Sample) -> Vec<Case> {
         let mut own = None;
         if !case.history.is_empty() {
             session.run(&case.history).await;
-            own = Some(Before::read(&mut session, sample).await);
+            own = Some(Before::read(&mut session, sample, &case.statement).await);
         }
         let before = own.as_ref().unwrap_or(&untouched);
         let truth = one(&mut session, &file, sample, case, before).await;
@@ -57,11 +59,20 @@ pub(crate) async fn measure(sample: &Sample) -> Vec<Case> {
 struct Before {
     contents: Contents,
     working: Answers,
+    probes: Outcomes,
 }
 
 impl Before {
-    async fn read(session: &mut Session, sample: &Sample) -> Self {
-        Self { contents: contents(session).await, working: working(session, sample).await }
+    async fn read(session: &mut Session, sample: &Sample, statement: &str) -> Self {
+        let contents = contents(session).await;
+        let working = working(session, sample).await;
+        let shape = Shape::read(session, Engine::Sqlite).await;
+        let probes = if only_rows(statement) {
+            Outcomes::default()
+        } else {
+            Outcomes::read(session, Engine::Sqlite, &named(&shape, statement)).await
+        };
+        Self { contents, working, probes }
     }
 }
 
@@ -88,9 +99,12 @@ async fn one(
         settings.push(((*name).to_owned(), session.value(&format!("PRAGMA {name}")).await));
     }
     let mut truth = Truth::default();
+    let rows = written(session, Engine::Sqlite).await;
     if let Err(error) = session.try_run(&sql).await {
         return Truth { fails: Some(error_code(&error)), ..Truth::default() };
     }
+    let same = written(session, Engine::Sqlite).await == rows;
+    truth.idle = idle(&case.statement) && same;
     let log = file.path().with_extension("db-wal");
     for (name, old) in &settings {
         if session.value(&format!("PRAGMA {name}")).await != *old {
@@ -104,6 +118,11 @@ async fn one(
     truth.loses = lost(&before.contents, &contents(session).await);
     let still = working(session, sample).await;
     truth.breaks = broken(&before.working, &still, !truth.loses.is_empty());
+    if !only_rows(&case.statement) {
+        let tables = named(before.probes.shape(), &case.statement);
+        let now = Outcomes::read(session, Engine::Sqlite, &tables).await;
+        before.probes.compare(&now, &mut truth);
+    }
     if let Some(guarded) = guarded {
         truth.hides.extend(guarded.hides(session, sample.engine, &old).await);
     }

@@ -26,6 +26,18 @@ pub(crate) struct Truth {
     pub(crate) leaves: BTreeSet<String>,
     /// Roles that see more rows than before (PostgreSQL).
     pub(crate) shows: BTreeSet<String>,
+    /// Columns and keys where a probe that was accepted is refused now.
+    pub(crate) refuses: BTreeSet<String>,
+    /// Keys and references that kept out a probe which is let in now.
+    pub(crate) lets: BTreeSet<String>,
+    /// Tables and columns where a write no longer does what it did.
+    pub(crate) stops: BTreeSet<String>,
+    /// What a statement can no longer name.
+    pub(crate) names: BTreeSet<String>,
+    /// Sequences that hand out numbers again, had they come further (PostgreSQL).
+    pub(crate) repeats: BTreeSet<String>,
+    /// It is there to change rows, and no row matched.
+    pub(crate) idle: bool,
 }
 
 /// The words of a list, at its spaces; one within a quoted name is a part of the name.
@@ -59,6 +71,12 @@ impl Truth {
                 "hides" => truth.hides = list(),
                 "leaves" => truth.leaves = list(),
                 "shows" => truth.shows = list(),
+                "refuses" => truth.refuses = list(),
+                "lets" => truth.lets = list(),
+                "stops" => truth.stops = list(),
+                "names" => truth.names = list(),
+                "repeats" => truth.repeats = list(),
+                "idle" => truth.idle = true,
                 other => panic!("unknown key {other}"),
             }
         }
@@ -92,11 +110,19 @@ impl fmt::Display for Truth {
             ("hides", &self.hides),
             ("leaves", &self.leaves),
             ("shows", &self.shows),
+            ("refuses", &self.refuses),
+            ("lets", &self.lets),
+            ("stops", &self.stops),
+            ("names", &self.names),
+            ("repeats", &self.repeats),
         ] {
             if !set.is_empty() {
                 let all: Vec<&str> = set.iter().map(String::as_str).collect();
                 parts.push(format!("{key}={}", all.join(" ")));
             }
+        }
+        if self.idle {
+            parts.push("idle=yes".to_owned());
         }
         if parts.is_empty() {
             parts.push("nothing".to_owned());
@@ -148,7 +174,7 @@ fn alike(old: &[Option<String>], new: &[Option<String>]) -> bool {
 }
 
 /// Numbers by value, times without trailing zeros, text without trailing blanks.
-fn normal(value: &Option<String>) -> String {
+pub(crate) fn normal(value: &Option<String>) -> String {
     let Some(text) = value else { return "NULL".to_owned() };
     if let Ok(number) = text.trim().parse::<f64>() {
         return format!("{number:e}");

@@ -27,10 +27,20 @@ pub(crate) enum Class {
     Leaves,
     /// A role sees more rows than before.
     Shows,
+    /// Writes that were accepted are refused.
+    Refuses,
+    /// Duplicates or orphans are let in.
+    Lets,
+    /// A write no longer does what it did.
+    Stops,
+    /// A name that a statement may use is gone.
+    Names,
+    /// Numbers are handed out again.
+    Repeats,
 }
 
 impl Class {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Refused,
         Self::Blocks,
         Self::Breaks,
@@ -38,6 +48,11 @@ impl Class {
         Self::Hides,
         Self::Leaves,
         Self::Shows,
+        Self::Refuses,
+        Self::Lets,
+        Self::Stops,
+        Self::Names,
+        Self::Repeats,
     ];
 
     pub(crate) fn title(self) -> &'static str {
@@ -49,6 +64,11 @@ impl Class {
             Self::Hides => "it silently does nothing, for what is there has another shape",
             Self::Leaves => "settings of the session stay changed",
             Self::Shows => "a role sees rows that it did not see",
+            Self::Refuses => "writes that were accepted are refused",
+            Self::Lets => "duplicates or orphans are let in",
+            Self::Stops => "a write no longer does what it did",
+            Self::Names => "a name that statements may use is gone",
+            Self::Repeats => "a sequence hands out numbers again",
         }
     }
 }
@@ -203,8 +223,17 @@ fn measured(engine: Engine, case: &Case) -> BTreeSet<Class> {
     if !truth.leaves.is_empty() {
         out.insert(Class::Leaves);
     }
-    if !truth.shows.is_empty() {
-        out.insert(Class::Shows);
+    for (set, class) in [
+        (&truth.shows, Class::Shows),
+        (&truth.refuses, Class::Refuses),
+        (&truth.lets, Class::Lets),
+        (&truth.stops, Class::Stops),
+        (&truth.names, Class::Names),
+        (&truth.repeats, Class::Repeats),
+    ] {
+        if !set.is_empty() {
+            out.insert(class);
+        }
     }
     out
 }
@@ -225,6 +254,8 @@ impl Judged {
             Class::Hides => any(&["TX08"]),
             Class::Leaves => any(&["TX07"]),
             Class::Shows => any(&["SE04"]),
+            Class::Refuses | Class::Lets | Class::Stops | Class::Names => any(&["BC"]),
+            Class::Repeats => any(&["DL"]),
         }
     }
 

@@ -1,0 +1,486 @@
+//! What clients may do to a table, asked before and after a statement: is a duplicate, an orphan, a
+//! value at the edge of its type let in, and does a write still do what it did? The probes are made
+//! from the catalog of the server as it was before, the same for every table of every set, and each
+//! is rolled back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use downhaul_kit::{Session, error_code};
+
+use crate::data::Engine;
+use crate::shape::{Column, Shape, Table};
+use crate::truth::{Truth, normal};
+use crate::values::{self, Value};
+
+/// What came of each probe.
+#[derive(Debug, Default)]
+pub(crate) struct Outcomes {
+    engine: Option<Engine>,
+    shape: Shape,
+    tries: BTreeMap<Try, Outcome>,
+    works: BTreeMap<Work, Worked>,
+}
+
+/// One probe that is let in or refused.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Try {
+    /// A copy of a row with fresh keys.
+    Copy(String),
+    /// Two of them with a value in a column.
+    Value(String, String, String),
+    /// One that does not name a column.
+    Omitted(String, String),
+    /// One with the columns of a key as they are.
+    Again(String, Vec<String>),
+    /// One whose reference points nowhere.
+    Orphan(String, Vec<String>),
+    /// A column of one row is given a fresh value.
+    Update(String, String),
+    /// A row is deleted.
+    Delete(String),
+}
+
+/// One write whose work is looked at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Work {
+    Insert(String),
+    Update(String, String),
+    Delete(String),
+}
+
+/// What a write did.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Worked {
+    /// Rows written, those that triggers and references write with it.
+    rows: u64,
+    /// Columns of the row that hold another value than was given, or than they held.
+    others: BTreeSet<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Outcome {
+    Accepted,
+    Refused(Guard),
+}
+
+/// What refuses a write.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Guard {
+    /// A key, a reference, an exclusion, a trigger: nothing else keeps such rows out.
+    Relation,
+    /// The type, `NOT NULL`, a check: what else a column may hold.
+    Domain,
+}
+
+/// Which tables a statement may be about: those that it names, all where it names none.
+pub(crate) fn named<'a>(shape: &'a Shape, statement: &str) -> Vec<&'a Table> {
+    let lower = statement.to_lowercase();
+    let of: Vec<&Table> =
+        shape.tables.iter().filter(|t| lower.contains(&t.plain.to_lowercase())).collect();
+    if of.is_empty() { shape.tables.iter().collect() } else { of }
+}
+
+/// A statement that writes rows and nothing else changes no rule for later writes.
+pub(crate) fn only_rows(statement: &str) -> bool {
+    const ROWS: &[&str] =
+        &["INSERT ", "UPDATE ", "DELETE ", "MERGE ", "REPLACE ", "SELECT ", "WITH "];
+    let upper = statement.to_uppercase();
+    upper.split("; ").all(|s| ROWS.iter().any(|r| s.trim_start().starts_with(r)))
+}
+
+/// It is there to change rows: that it did nothing depends on them.
+pub(crate) fn idle(statement: &str) -> bool {
+    let upper = statement.to_uppercase();
+    only_rows(statement) && !upper.split("; ").any(|s| s.trim_start().starts_with("SELECT "))
+}
+
+impl Outcomes {
+    /// Asks about tables of an earlier shape as they are now.
+    pub(crate) async fn read(session: &mut Session, engine: Engine, tables: &[&Table]) -> Self {
+        let shape = Shape::read(session, engine).await;
+        let mut out = Self { engine: Some(engine), shape, ..Self::default() };
+        for table in tables {
+            if let Some(now) = out.shape.table(&table.name).cloned() {
+                out.about(session, engine, table, &now).await;
+            }
+        }
+        out
+    }
+
+    async fn about(&mut self, session: &mut Session, engine: Engine, table: &Table, now: &Table) {
+        let there = |c: &str| now.columns.iter().any(|n| n.name == c);
+        let rows = Rows { engine, table, there: &there };
+        let name = || table.name.clone();
+        let copy = self.tried(session, engine, Try::Copy(name()), &rows.copy(1, &[])).await;
+        if copy == Outcome::Accepted {
+            for column in table.columns.iter().filter(|c| c.given && there(&c.name)) {
+                for value in values::edges(engine, column) {
+                    let fixed = [(column.name.as_str(), value.sql.clone())];
+                    let mut sql = rows.copy(1, &fixed);
+                    if !table.uniques.iter().any(|u| u.contains(&column.name)) {
+                        sql = format!("{sql}; {}", rows.copy(2, &fixed));
+                    }
+                    let key = Try::Value(name(), column.name.clone(), value.name);
+                    self.tried(session, engine, key, &sql).await;
+                }
+                let key = Try::Omitted(name(), column.name.clone());
+                self.tried(session, engine, key, &rows.omitting(&column.name)).await;
+            }
+        }
+        for unique in table.uniques.iter().filter(|u| u.iter().all(|c| there(c))) {
+            let key = Try::Again(name(), unique.clone());
+            self.tried(session, engine, key, &rows.again(unique)).await;
+        }
+        for columns in table.references.iter().filter(|u| u.iter().all(|c| there(c))) {
+            let nowhere: Vec<(&str, String)> = columns
+                .iter()
+                .filter_map(|c| Some((c.as_str(), values::fresh(engine, table.column(c)?, 5)?)))
+                .collect();
+            if nowhere.len() == columns.len() {
+                let key = Try::Orphan(name(), columns.clone());
+                self.tried(session, engine, key, &rows.copy(1, &nowhere)).await;
+            }
+        }
+        let Some(place) = rows.place(session).await else { return };
+        let delete = format!("DELETE FROM {} WHERE {place}", table.name);
+        self.tried(session, engine, Try::Delete(name()), &delete).await;
+        self.worked(session, engine, Work::Delete(name()), &delete, None).await;
+        self.worked(session, engine, Work::Insert(name()), &rows.copy(1, &[]), None).await;
+        let plain: Vec<&Column> =
+            table.columns.iter().filter(|c| c.given && there(&c.name)).collect();
+        for column in plain.iter().filter(|c| !table.is_key(&c.name)) {
+            let Some(value) = values::fresh(engine, column, 1) else { continue };
+            let (t, c) = (&table.name, &column.name);
+            let sql = format!("UPDATE {t} SET {c} = {value} WHERE {place}");
+            self.tried(session, engine, Try::Update(name(), c.clone()), &sql).await;
+            let looked = Looked { table, columns: &plain, place: &place, set: (c, &value) };
+            let key = Work::Update(name(), c.clone());
+            self.worked(session, engine, key, &sql, Some(looked)).await;
+        }
+    }
+
+    async fn tried(
+        &mut self,
+        session: &mut Session,
+        engine: Engine,
+        key: Try,
+        sql: &str,
+    ) -> Outcome {
+        let (begin, end) = around(engine);
+        let outcome = match session.try_run(&format!("{begin}; {sql}; {end}")).await {
+            Ok(()) => Outcome::Accepted,
+            Err(error) => {
+                // A trigger of SQLite may have ended the transaction.
+                let _ = session.try_run(end).await;
+                Outcome::Refused(guard(engine, &error_code(&error), &error.to_string()))
+            }
+        };
+        self.tries.insert(key, outcome);
+        outcome
+    }
+
+    async fn worked(
+        &mut self,
+        session: &mut Session,
+        engine: Engine,
+        key: Work,
+        sql: &str,
+        looked: Option<Looked<'_>>,
+    ) {
+        let (begin, end) = around(engine);
+        session.run(begin).await;
+        let old = match &looked {
+            Some(looked) => looked.row(session).await,
+            None => Vec::new(),
+        };
+        let before = written(session, engine).await;
+        let mut worked = None;
+        if session.try_run(sql).await.is_ok() {
+            let rows = written(session, engine).await - before;
+            let others = match &looked {
+                Some(looked) => looked.others(&old, &looked.row(session).await),
+                None => BTreeSet::new(),
+            };
+            worked = Some(Worked { rows, others });
+        }
+        let _ = session.try_run(end).await;
+        if let Some(worked) = worked {
+            self.works.insert(key, worked);
+        }
+    }
+
+    /// What is refused now that was not, what is let in now that a guard kept out, and what a write
+    /// no longer does.
+    pub(crate) fn compare(&self, now: &Self, truth: &mut Truth) {
+        for (key, new) in &now.tries {
+            match (self.tries.get(key), new) {
+                (Some(Outcome::Accepted), Outcome::Refused(_)) => {
+                    truth.refuses.insert(self.told(&key.object()));
+                }
+                (Some(Outcome::Refused(Guard::Relation)), Outcome::Accepted) => {
+                    truth.lets.insert(self.told(&key.object()));
+                }
+                _ => {}
+            }
+        }
+        for (key, new) in &now.works {
+            let Some(old) = self.works.get(key) else { continue };
+            let (Work::Insert(table) | Work::Delete(table) | Work::Update(table, _)) = key;
+            if new.rows < old.rows {
+                truth.stops.insert(self.told(table));
+            }
+            for gone in old.others.difference(&new.others) {
+                if now.shape.table(table).is_some_and(|t| t.column(gone).is_some()) {
+                    truth.stops.insert(self.told(&format!("{table}.{gone}")));
+                }
+            }
+        }
+        // Where a plain copy is refused, every other insert is.
+        within(&mut truth.refuses, &truth.loses, &self.shape);
+        truth.names = self.shape.names.difference(&now.shape.names).cloned().collect();
+        // What is gone with its values is told as a loss.
+        within(&mut truth.names, &truth.loses, &self.shape);
+    }
+
+    /// A name as the files have it: the quotes of PostgreSQL are its own.
+    fn told(&self, name: &str) -> String {
+        if self.engine == Some(Engine::Postgres) || name.contains(' ') {
+            name.to_owned()
+        } else {
+            name.replace(['`', '"'], "")
+        }
+    }
+
+    /// The shape that was read with them.
+    pub(crate) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+}
+
+/// Leaves out columns of tables that are named themselves, and what is among `told`.
+fn within(names: &mut BTreeSet<String>, told: &BTreeSet<String>, shape: &Shape) {
+    let table_of = |name: &str| {
+        shape
+            .names
+            .iter()
+            .find(|t| name.strip_prefix(t.as_str()).is_some_and(|r| r.starts_with(['.', '('])))
+            .cloned()
+    };
+    let all = names.clone();
+    names.retain(|n| {
+        let table = table_of(n);
+        !told.contains(n) && !table.is_some_and(|t| all.contains(&t) || told.contains(&t))
+    });
+}
+
+impl Try {
+    /// Where it was tried, as the files name it.
+    fn object(&self) -> String {
+        match self {
+            Self::Copy(t) | Self::Delete(t) => t.clone(),
+            Self::Value(t, c, _) | Self::Omitted(t, c) | Self::Update(t, c) => format!("{t}.{c}"),
+            Self::Again(t, columns) | Self::Orphan(t, columns) => {
+                format!("{t}({})", columns.join(","))
+            }
+        }
+    }
+}
+
+/// How a probe is begun and taken back.
+fn around(engine: Engine) -> (&'static str, &'static str) {
+    match engine {
+        Engine::Postgres => ("SAVEPOINT probe", "ROLLBACK TO SAVEPOINT probe"),
+        Engine::MariaDb => ("START TRANSACTION", "ROLLBACK"),
+        Engine::Sqlite => ("BEGIN", "ROLLBACK"),
+    }
+}
+
+fn guard(engine: Engine, code: &str, text: &str) -> Guard {
+    let relation = match engine {
+        Engine::Postgres => ["23505", "23503", "23P01", "23001", "P0001"].contains(&code),
+        // Duplicate, row is referenced, row references nothing, SIGNAL.
+        Engine::MariaDb => ["1062 ", "1451 ", "1452 ", "1644 "].iter().any(|n| text.contains(n)),
+        Engine::Sqlite => ["2067", "1555", "787", "1811"].contains(&code),
+    };
+    if relation { Guard::Relation } else { Guard::Domain }
+}
+
+/// Rows that the session has written so far.
+pub(crate) async fn written(session: &mut Session, engine: Engine) -> u64 {
+    let sql = match engine {
+        Engine::Postgres => {
+            "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::text \
+             FROM pg_stat_xact_user_tables"
+        }
+        Engine::MariaDb => {
+            "SELECT CAST(sum(variable_value) AS CHAR) FROM information_schema.session_status \
+             WHERE variable_name IN ('HANDLER_WRITE', 'HANDLER_UPDATE', 'HANDLER_DELETE')"
+        }
+        Engine::Sqlite => "SELECT CAST(total_changes() AS text)",
+    };
+    let value = session.value(sql).await.unwrap_or_default();
+    value.split('.').next().and_then(|v| v.parse().ok()).expect("a count")
+}
+
+/// A row that an update is made to.
+struct Looked<'a> {
+    table: &'a Table,
+    columns: &'a [&'a Column],
+    place: &'a str,
+    /// The column, and the value that it is given.
+    set: (&'a str, &'a str),
+}
+
+impl Looked<'_> {
+    async fn row(&self, session: &mut Session) -> Vec<Option<String>> {
+        let texts: Vec<String> =
+            self.columns.iter().map(|c| format!("CAST({} AS char(4000))", c.name)).collect();
+        let sql =
+            format!("SELECT {} FROM {} WHERE {}", texts.join(", "), self.table.name, self.place);
+        session.try_rows(&sql).await.ok().and_then(|r| r.into_iter().next()).unwrap_or_default()
+    }
+
+    fn others(&self, old: &[Option<String>], new: &[Option<String>]) -> BTreeSet<String> {
+        let mut out = BTreeSet::new();
+        for ((column, old), new) in self.columns.iter().zip(old).zip(new) {
+            let wanted = if column.name == self.set.0 {
+                Some(self.set.1.trim_matches('\'').to_owned())
+            } else {
+                old.clone()
+            };
+            if normal(&wanted) != normal(new) {
+                out.insert(column.name.clone());
+            }
+        }
+        out
+    }
+}
+
+/// Makes inserts of copies of a row.
+struct Rows<'a> {
+    engine: Engine,
+    table: &'a Table,
+    there: &'a dyn Fn(&str) -> bool,
+}
+
+impl Rows<'_> {
+    /// The `number`th copy of a row, its keys fresh but for the columns that are fixed.
+    fn copy(&self, number: u32, fixed: &[(&str, String)]) -> String {
+        let mut values: BTreeMap<&str, String> =
+            fixed.iter().map(|(c, v)| (*c, v.clone())).collect();
+        for unique in &self.table.uniques {
+            if unique.iter().any(|c| values.contains_key(c.as_str())) && !self.shared(unique, fixed)
+            {
+                continue;
+            }
+            if let Some((column, value)) = self.fresh(unique, number, &values) {
+                values.insert(column, value);
+            }
+        }
+        self.insert(&values, None)
+    }
+
+    /// A unique key of which a column is fixed needs another fresh one, where it has one.
+    fn shared(&self, unique: &[String], fixed: &[(&str, String)]) -> bool {
+        unique.len() > 1 && fixed.iter().any(|(c, _)| unique.iter().any(|u| u == c))
+    }
+
+    fn omitting(&self, column: &str) -> String {
+        let mut values = BTreeMap::new();
+        for unique in &self.table.uniques {
+            if let Some((column, value)) = self.fresh(unique, 1, &values) {
+                values.insert(column, value);
+            }
+        }
+        self.insert(&values, Some(column))
+    }
+
+    /// A copy that has the columns of a key from the row.
+    fn again(&self, key: &[String]) -> String {
+        let mut values = BTreeMap::new();
+        for unique in self.table.uniques.iter().filter(|u| *u != key) {
+            let open: Vec<String> = unique.iter().filter(|c| !key.contains(c)).cloned().collect();
+            if let Some((column, value)) = self.fresh(&open, 1, &values) {
+                values.insert(column, value);
+            }
+        }
+        self.insert(&values, None)
+    }
+
+    /// A column of the key that can be given a value of its own, and the value.
+    fn fresh(
+        &self,
+        key: &[String],
+        number: u32,
+        taken: &BTreeMap<&str, String>,
+    ) -> Option<(&str, String)> {
+        let columns: Vec<&Column> = key
+            .iter()
+            .filter_map(|c| self.table.column(c))
+            .filter(|c| !taken.contains_key(c.name.as_str()))
+            .collect();
+        let referring = |c: &Column| self.table.references.iter().any(|r| r.contains(&c.name));
+        // A number that the server draws is fresh.
+        if columns.iter().any(|c| !c.given) {
+            return None;
+        }
+        let mut own: Vec<&&Column> = columns.iter().filter(|c| !referring(c)).collect();
+        own.sort_by_key(|c| values::awkward(c));
+        for column in own {
+            if let Some(value) = values::fresh(self.engine, column, number) {
+                return Some((self.table.column(&column.name)?.name.as_str(), value));
+            }
+        }
+        let column = columns.first()?;
+        let name = self.table.column(&column.name)?.name.as_str();
+        let (table, skipped) = (&self.table.name, number - 1);
+        Some((
+            name,
+            format!("(SELECT {name} FROM {table} ORDER BY {name} DESC LIMIT 1 OFFSET {skipped})"),
+        ))
+    }
+
+    fn insert(&self, values: &BTreeMap<&str, String>, omitted: Option<&str>) -> String {
+        let columns: Vec<&Column> = self
+            .table
+            .columns
+            .iter()
+            .filter(|c| c.given && (self.there)(&c.name) && omitted != Some(&c.name))
+            .collect();
+        let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
+        let exprs: Vec<String> = names
+            .iter()
+            .map(|n| values.get(n).cloned().unwrap_or_else(|| format!("src.{n}")))
+            .collect();
+        let (table, order) = (&self.table.name, self.order());
+        format!(
+            "INSERT INTO {table} ({}) SELECT {} FROM {table} src {order} LIMIT 1",
+            names.join(", "),
+            exprs.join(", ")
+        )
+    }
+
+    fn order(&self) -> String {
+        let key = self.table.uniques.first().filter(|u| u.iter().all(|c| (self.there)(c)));
+        key.map_or_else(String::new, |k| format!("ORDER BY {}", k.join(", ")))
+    }
+
+    /// Condition that finds the first row by its key.
+    async fn place(&self, session: &mut Session) -> Option<String> {
+        let key = self.table.uniques.first().filter(|u| u.iter().all(|c| (self.there)(c)))?;
+        let texts: Vec<String> = key.iter().map(|c| format!("CAST({c} AS char(200))")).collect();
+        let sql = format!(
+            "SELECT {} FROM {} {} LIMIT 1",
+            texts.join(", "),
+            self.table.name,
+            self.order()
+        );
+        let row = session.try_rows(&sql).await.ok()?.into_iter().next()?;
+        let mut conditions = Vec::new();
+        for (column, value) in key.iter().zip(row) {
+            let value = Value::text(value?.trim_end());
+            conditions.push(format!("{column} = {value}"));
+        }
+        Some(conditions.join(" AND "))
+    }
+}
