@@ -174,9 +174,7 @@ impl Before {
             }
         }
         if !only_rows(statement) {
-            let tables = named(self.probes.shape(), statement);
-            let now = Outcomes::read(session, Engine::Postgres, &tables).await;
-            self.probes.compare(&now, truth);
+            self.probes.compare_with_now(session, Engine::Postgres, statement, truth).await;
         }
     }
 }

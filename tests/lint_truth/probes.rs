@@ -10,13 +10,15 @@ use downhaul_kit::{Session, error_code};
 use crate::data::Engine;
 use crate::shape::{Column, Shape, Table};
 use crate::truth::{Truth, normal};
-use crate::values::{self, Value};
+use crate::values;
 
 /// What came of each probe.
 #[derive(Debug, Default)]
 pub(crate) struct Outcomes {
     engine: Option<Engine>,
     shape: Shape,
+    /// All that decides what is let in, by table; of no table in particular under no name.
+    rules: BTreeMap<String, String>,
     tries: BTreeMap<Try, Outcome>,
     works: BTreeMap<Work, Worked>,
 }
@@ -98,38 +100,61 @@ impl Outcomes {
     /// Asks about tables of an earlier shape as they are now.
     pub(crate) async fn read(session: &mut Session, engine: Engine, tables: &[&Table]) -> Self {
         let shape = Shape::read(session, engine).await;
-        let mut out = Self { engine: Some(engine), shape, ..Self::default() };
+        let rules = rules(session, engine, tables).await;
+        let mut out = Self { engine: Some(engine), shape, rules, ..Self::default() };
+        out.ask(session, engine, tables).await;
+        out
+    }
+
+    /// Asks again, and compares. Where no definition is another, no answer is.
+    pub(crate) async fn compare_with_now(
+        &self,
+        session: &mut Session,
+        engine: Engine,
+        statement: &str,
+        truth: &mut Truth,
+    ) {
+        let tables = named(&self.shape, statement);
+        let shape = Shape::read(session, engine).await;
+        let rules = rules(session, engine, &tables).await;
+        let mut now = Self { engine: Some(engine), shape, rules, ..Self::default() };
+        if now.rules.iter().any(|(table, text)| self.rules.get(table) != Some(text)) {
+            now.ask(session, engine, &tables).await;
+        }
+        self.compare(&now, truth);
+    }
+
+    async fn ask(&mut self, session: &mut Session, engine: Engine, tables: &[&Table]) {
         for table in tables {
-            if let Some(now) = out.shape.table(&table.name).cloned() {
-                out.about(session, engine, table, &now).await;
+            let Some(now) = self.shape.table(&table.name).cloned() else { continue };
+            // Without a row there is nothing to copy.
+            let any = format!("SELECT '1' FROM {} LIMIT 1", table.name);
+            if session.try_rows(&any).await.is_ok_and(|r| !r.is_empty()) {
+                self.about(session, engine, table, &now).await;
             }
         }
-        out
     }
 
     async fn about(&mut self, session: &mut Session, engine: Engine, table: &Table, now: &Table) {
         let there = |c: &str| now.columns.iter().any(|n| n.name == c);
         let rows = Rows { engine, table, there: &there };
         let name = || table.name.clone();
-        let copy = self.tried(session, engine, Try::Copy(name()), &rows.copy(1, &[])).await;
-        if copy == Outcome::Accepted {
-            for column in table.columns.iter().filter(|c| c.given && there(&c.name)) {
-                for value in values::edges(engine, column) {
-                    let fixed = [(column.name.as_str(), value.sql.clone())];
-                    let mut sql = rows.copy(1, &fixed);
-                    if !table.uniques.iter().any(|u| u.contains(&column.name)) {
-                        sql = format!("{sql}; {}", rows.copy(2, &fixed));
-                    }
-                    let key = Try::Value(name(), column.name.clone(), value.name);
-                    self.tried(session, engine, key, &sql).await;
+        let mut tries = vec![(Try::Copy(name()), rows.copy(1, &[]))];
+        self.tried(session, engine, tries.split_off(0)).await;
+        let copied = self.tries.get(&Try::Copy(name())) == Some(&Outcome::Accepted);
+        for column in table.columns.iter().filter(|c| copied && c.given && there(&c.name)) {
+            for value in values::edges(engine, column) {
+                let fixed = [(column.name.as_str(), value.clone())];
+                let mut sql = rows.copy(1, &fixed);
+                if !table.uniques.iter().any(|u| u.contains(&column.name)) {
+                    sql = format!("{sql}; {}", rows.copy(2, &fixed));
                 }
-                let key = Try::Omitted(name(), column.name.clone());
-                self.tried(session, engine, key, &rows.omitting(&column.name)).await;
+                tries.push((Try::Value(name(), column.name.clone(), value), sql));
             }
+            tries.push((Try::Omitted(name(), column.name.clone()), rows.omitting(&column.name)));
         }
         for unique in table.uniques.iter().filter(|u| u.iter().all(|c| there(c))) {
-            let key = Try::Again(name(), unique.clone());
-            self.tried(session, engine, key, &rows.again(unique)).await;
+            tries.push((Try::Again(name(), unique.clone()), rows.again(unique)));
         }
         for columns in table.references.iter().filter(|u| u.iter().all(|c| there(c))) {
             let nowhere: Vec<(&str, String)> = columns
@@ -137,46 +162,79 @@ impl Outcomes {
                 .filter_map(|c| Some((c.as_str(), values::fresh(engine, table.column(c)?, 5)?)))
                 .collect();
             if nowhere.len() == columns.len() {
-                let key = Try::Orphan(name(), columns.clone());
-                self.tried(session, engine, key, &rows.copy(1, &nowhere)).await;
+                tries.push((Try::Orphan(name(), columns.clone()), rows.copy(1, &nowhere)));
             }
         }
-        let Some(place) = rows.place(session).await else { return };
-        let delete = format!("DELETE FROM {} WHERE {place}", table.name);
-        self.tried(session, engine, Try::Delete(name()), &delete).await;
-        self.worked(session, engine, Work::Delete(name()), &delete, None).await;
-        self.worked(session, engine, Work::Insert(name()), &rows.copy(1, &[]), None).await;
         let plain: Vec<&Column> =
             table.columns.iter().filter(|c| c.given && there(&c.name)).collect();
-        for column in plain.iter().filter(|c| !table.is_key(&c.name)) {
-            let Some(value) = values::fresh(engine, column, 1) else { continue };
-            let (t, c) = (&table.name, &column.name);
-            let sql = format!("UPDATE {t} SET {c} = {value} WHERE {place}");
-            self.tried(session, engine, Try::Update(name(), c.clone()), &sql).await;
-            let looked = Looked { table, columns: &plain, place: &place, set: (c, &value) };
-            let key = Work::Update(name(), c.clone());
-            self.worked(session, engine, key, &sql, Some(looked)).await;
+        let place = rows.place(session).await;
+        let mut works = Vec::new();
+        if let Some(place) = &place {
+            let delete = format!("DELETE FROM {} WHERE {place}", table.name);
+            tries.push((Try::Delete(name()), delete.clone()));
+            works.push((Work::Delete(name()), delete, None));
+            works.push((Work::Insert(name()), rows.copy(1, &[]), None));
+            for column in plain.iter().filter(|c| !table.is_key(&c.name)) {
+                let Some(value) = values::fresh(engine, column, 1) else { continue };
+                let (t, c) = (&table.name, &column.name);
+                let sql = format!("UPDATE {t} SET {c} = {value} WHERE {place}");
+                tries.push((Try::Update(name(), c.clone()), sql.clone()));
+                let set = (c.as_str(), value);
+                let looked = Looked { table, columns: &plain, place, set };
+                works.push((Work::Update(name(), c.clone()), sql, Some(looked)));
+            }
+        }
+        self.tried(session, engine, tries).await;
+        if table.works || now.works {
+            for (key, sql, looked) in works {
+                self.worked(session, engine, key, &sql, looked).await;
+            }
         }
     }
 
-    async fn tried(
-        &mut self,
-        session: &mut Session,
-        engine: Engine,
-        key: Try,
-        sql: &str,
-    ) -> Outcome {
+    async fn tried(&mut self, session: &mut Session, engine: Engine, tries: Vec<(Try, String)>) {
+        if engine == Engine::Postgres {
+            return self.tried_at_once(session, tries).await;
+        }
         let (begin, end) = around(engine);
-        let outcome = match session.try_run(&format!("{begin}; {sql}; {end}")).await {
-            Ok(()) => Outcome::Accepted,
-            Err(error) => {
-                // A trigger of SQLite may have ended the transaction.
-                let _ = session.try_run(end).await;
-                Outcome::Refused(guard(engine, &error_code(&error), &error.to_string()))
-            }
-        };
-        self.tries.insert(key, outcome);
-        outcome
+        for (key, sql) in tries {
+            let outcome = match session.try_run(&format!("{begin}; {sql}; {end}")).await {
+                Ok(()) => Outcome::Accepted,
+                Err(error) => {
+                    // A trigger of SQLite may have ended the transaction.
+                    let _ = session.try_run(end).await;
+                    Outcome::Refused(guard(engine, &error_code(&error), &error.to_string()))
+                }
+            };
+            self.tries.insert(key, outcome);
+        }
+    }
+
+    /// All in one message: each in a block that ends with an error of its own.
+    async fn tried_at_once(&mut self, session: &mut Session, tries: Vec<(Try, String)>) {
+        const ACCEPTED: &str = "ZZ999";
+        let (keys, texts): (Vec<Try>, Vec<String>) =
+            tries.into_iter().map(|(key, sql)| (key, values::text(&sql))).unzip();
+        if keys.is_empty() {
+            return;
+        }
+        let sql = format!(
+            "DO $probes$ DECLARE probe text; told text := ''; BEGIN \
+             FOREACH probe IN ARRAY ARRAY[{}]::text[] LOOP BEGIN EXECUTE probe; \
+             RAISE EXCEPTION USING ERRCODE = '{ACCEPTED}'; \
+             EXCEPTION WHEN OTHERS THEN told := told || SQLSTATE || ' '; END; END LOOP; \
+             PERFORM set_config('probes.told', told, false); END $probes$",
+            texts.join(", ")
+        );
+        session.run(&sql).await;
+        let told = session.value("SELECT current_setting('probes.told')").await.unwrap_or_default();
+        for (key, code) in keys.into_iter().zip(told.split(' ')) {
+            let outcome = match code {
+                ACCEPTED => Outcome::Accepted,
+                code => Outcome::Refused(guard(Engine::Postgres, code, "")),
+            };
+            self.tries.insert(key, outcome);
+        }
     }
 
     async fn worked(
@@ -211,7 +269,7 @@ impl Outcomes {
 
     /// What is refused now that was not, what is let in now that a guard kept out, and what a write
     /// no longer does.
-    pub(crate) fn compare(&self, now: &Self, truth: &mut Truth) {
+    fn compare(&self, now: &Self, truth: &mut Truth) {
         for (key, new) in &now.tries {
             match (self.tries.get(key), new) {
                 (Some(Outcome::Accepted), Outcome::Refused(_)) => {
@@ -224,7 +282,9 @@ impl Outcomes {
             }
         }
         for (key, new) in &now.works {
-            let Some(old) = self.works.get(key) else { continue };
+            // Where nothing is to be done beside it, a write does what it says.
+            let plain = Worked { rows: 1, others: BTreeSet::new() };
+            let old = self.works.get(key).unwrap_or(&plain);
             let (Work::Insert(table) | Work::Delete(table) | Work::Update(table, _)) = key;
             if new.rows < old.rows {
                 truth.stops.insert(self.told(table));
@@ -249,11 +309,6 @@ impl Outcomes {
         } else {
             name.replace(['`', '"'], "")
         }
-    }
-
-    /// The shape that was read with them.
-    pub(crate) fn shape(&self) -> &Shape {
-        &self.shape
     }
 }
 
@@ -285,6 +340,78 @@ impl Try {
         }
     }
 }
+
+/// Definitions of tables, keys, checks, triggers, functions and types; of indexes only those that
+/// are unique.
+async fn rules(
+    session: &mut Session,
+    engine: Engine,
+    tables: &[&Table],
+) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    let common = match engine {
+        Engine::Postgres => session.value(POSTGRES_RULES).await.unwrap_or_default(),
+        Engine::MariaDb => {
+            let sql = "SELECT CAST(@@foreign_key_checks AS CHAR), CAST(@@check_constraint_checks AS CHAR), @@sql_mode, \
+                 (SELECT CAST(count(*) AS CHAR) FROM information_schema.referential_constraints \
+                 WHERE constraint_schema = database()), (SELECT group_concat(concat(trigger_name, \
+                 event_object_table, action_statement) ORDER BY trigger_name) \
+                 FROM information_schema.triggers WHERE trigger_schema = database())";
+            let rows = session.rows(sql).await;
+            for table in tables {
+                let sql = format!("SHOW CREATE TABLE {}", table.name);
+                let mut out = String::new();
+                let rows = session.try_rows(&sql).await.unwrap_or_default();
+                let text = rows.first().and_then(|r| r.get(1)?.clone()).unwrap_or_default();
+                for line in text.lines().filter(|l| !l.starts_with("  KEY ")) {
+                    let counter = line.find(" AUTO_INCREMENT=");
+                    let rest = |at: usize| {
+                        line[at + 16..].trim_start_matches(|c: char| c.is_ascii_digit())
+                    };
+                    match counter {
+                        Some(at) => out.push_str(&format!("{}{}", &line[..at], rest(at))),
+                        None => out.push_str(line.trim_end_matches(',')),
+                    }
+                }
+                all.insert(table.name.clone(), out);
+            }
+            format!("{rows:?}")
+        }
+        Engine::Sqlite => {
+            let sql = "SELECT group_concat(coalesce(sql, name), ';') || (SELECT CAST(foreign_keys \
+                 AS text) FROM pragma_foreign_keys) FROM (SELECT sql, name FROM sqlite_schema \
+                 WHERE coalesce(sql, '') NOT LIKE 'CREATE INDEX%' ORDER BY name)";
+            session.value(sql).await.unwrap_or_default()
+        }
+    };
+    all.insert(String::new(), common);
+    all
+}
+
+const POSTGRES_RULES: &str = "WITH ours AS (SELECT oid FROM pg_namespace n \
+     WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'), \
+     rels AS (SELECT c.* FROM pg_class c JOIN ours ON ours.oid = c.relnamespace) \
+     SELECT md5(concat_ws('|', current_setting('session_replication_role'), \
+     (SELECT string_agg(concat_ws(',', relname, relnamespace, relkind, relrowsecurity, relispartition, \
+     pg_get_expr(relpartbound, oid)), ';' ORDER BY oid) FROM rels WHERE relkind NOT IN ('i', 'I')), \
+     (SELECT string_agg(concat_ws(',', attrelid, attname, atttypid, atttypmod, attnotnull, attidentity, \
+     attgenerated, attisdropped, atthasdef), ';' ORDER BY attrelid, attnum) FROM pg_attribute \
+     WHERE attrelid IN (SELECT oid FROM rels WHERE relkind NOT IN ('i', 'I')) AND attnum > 0), \
+     (SELECT string_agg(concat_ws(',', adrelid, adnum, pg_get_expr(adbin, adrelid)), ';' ORDER BY oid) \
+     FROM pg_attrdef), \
+     (SELECT string_agg(pg_get_constraintdef(k.oid), ';' ORDER BY k.oid) FROM pg_constraint k \
+     JOIN ours ON ours.oid = k.connamespace), \
+     (SELECT string_agg(concat_ws(',', tgrelid, tgenabled, tgfoid, tgtype, tgqual), ';' ORDER BY oid) \
+     FROM pg_trigger), \
+     (SELECT string_agg(pg_get_indexdef(indexrelid), ';' ORDER BY indexrelid) FROM pg_index \
+     WHERE indisunique AND indrelid IN (SELECT oid FROM rels)), \
+     (SELECT string_agg(concat_ws(',', ev_class, ev_type, is_instead), ';' ORDER BY oid) FROM pg_rewrite \
+     WHERE ev_class IN (SELECT oid FROM rels WHERE relkind IN ('r', 'p'))), \
+     (SELECT string_agg(concat_ws(',', typname, typnotnull, typbasetype, typtypmod), ';' ORDER BY t.oid) \
+     FROM pg_type t JOIN ours ON ours.oid = t.typnamespace), \
+     (SELECT string_agg(concat_ws(',', enumtypid, enumlabel), ';' ORDER BY oid) FROM pg_enum), \
+     (SELECT string_agg(concat_ws(',', proname, prosrc), ';' ORDER BY p.oid) FROM pg_proc p \
+     JOIN ours ON ours.oid = p.pronamespace)))";
 
 /// How a probe is begun and taken back.
 fn around(engine: Engine) -> (&'static str, &'static str) {
@@ -328,7 +455,7 @@ struct Looked<'a> {
     columns: &'a [&'a Column],
     place: &'a str,
     /// The column, and the value that it is given.
-    set: (&'a str, &'a str),
+    set: (&'a str, String),
 }
 
 impl Looked<'_> {
@@ -478,7 +605,7 @@ impl Rows<'_> {
         let row = session.try_rows(&sql).await.ok()?.into_iter().next()?;
         let mut conditions = Vec::new();
         for (column, value) in key.iter().zip(row) {
-            let value = Value::text(value?.trim_end());
+            let value = values::text(value?.trim_end());
             conditions.push(format!("{column} = {value}"));
         }
         Some(conditions.join(" AND "))

@@ -26,6 +26,9 @@ pub(crate) struct Table {
     pub(crate) uniques: Vec<Vec<String>>,
     /// Columns of each reference.
     pub(crate) references: Vec<Vec<String>>,
+    /// A write may do other things than it says: it has triggers, rules, columns that follow an
+    /// update, or rows of other tables that refer to it.
+    pub(crate) works: bool,
 }
 
 /// A column.
@@ -147,7 +150,9 @@ impl Shape {
              CASE WHEN t.typbasetype = 0 THEN a.atttypmod ELSE t.typtypmod END), \
              (a.attgenerated = '' AND a.attidentity <> 'a')::text, \
              (SELECT string_agg(enumlabel, E'\\x01' ORDER BY enumsortorder) FROM pg_enum \
-             WHERE enumtypid = a.atttypid), c.relkind::text \
+             WHERE enumtypid = a.atttypid), c.relkind::text, (c.relhasrules OR EXISTS (SELECT 1 \
+             FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal) OR EXISTS (SELECT 1 \
+             FROM pg_constraint f WHERE f.contype = 'f' AND f.confrelid = c.oid))::text \
              FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
              JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_type t ON t.oid = a.atttypid \
              WHERE c.relkind IN ('r', 'p', 'v', 'm') AND a.attnum > 0 AND NOT a.attisdropped \
@@ -156,14 +161,14 @@ impl Shape {
         let mut tables: BTreeMap<String, Table> = BTreeMap::new();
         let mut names = BTreeSet::new();
         for row in session.rows(&columns).await {
-            let [name, plain, column, ty, given, labels, kind] = texts(row);
+            let [name, plain, column, ty, given, labels, kind, works] = texts(row);
             names.insert(name.clone());
             names.insert(format!("{name}.{column}"));
             if kind == "v" || kind == "m" {
                 continue;
             }
             let table = tables.entry(name.clone()).or_default();
-            (table.name, table.plain) = (name, plain);
+            (table.name, table.plain, table.works) = (name, plain, works == "true");
             let kind = if labels.is_empty() {
                 Kind::of(Engine::Postgres, &ty)
             } else {
@@ -198,9 +203,9 @@ impl Shape {
             }
         }
         let references = format!(
-            "SELECT k.conrelid::regclass::text, {} FROM pg_constraint k WHERE k.contype = 'f' \
-             ORDER BY k.oid",
-            columns_of("k.conkey", "k.conrelid")
+            "SELECT r.conrelid::regclass::text, {} FROM pg_constraint r WHERE r.contype = 'f' \
+             ORDER BY r.oid",
+            columns_of("r.conkey", "r.conrelid")
         );
         for row in session.rows(&references).await {
             let [table, columns] = texts(row);
@@ -233,14 +238,14 @@ impl Shape {
         let quoted = |name: &str| format!("`{name}`");
         let columns = "SELECT c.table_name, c.column_name, c.column_type, \
              CAST(c.generation_expression IS NULL AS CHAR), \
-             CAST(t.engine = 'InnoDB' AND t.table_type = 'BASE TABLE' AS CHAR) \
+             CAST(t.engine = 'InnoDB' AND t.table_type = 'BASE TABLE' AS CHAR), c.extra \
              FROM information_schema.columns c \
              JOIN information_schema.tables t USING (table_schema, table_name) \
              WHERE c.table_schema = database() ORDER BY c.table_name, c.ordinal_position";
         let mut tables: BTreeMap<String, Table> = BTreeMap::new();
         let mut names = BTreeSet::new();
         for row in session.rows(columns).await {
-            let [plain, column, ty, given, probed] = texts(row);
+            let [plain, column, ty, given, probed, extra] = texts(row);
             names.insert(plain.clone());
             names.insert(format!("{plain}.{column}"));
             if probed != "1" {
@@ -248,6 +253,7 @@ impl Shape {
             }
             let table = tables.entry(plain.clone()).or_default();
             (table.name, table.plain) = (quoted(&plain), plain);
+            table.works |= extra.to_lowercase().contains("on update");
             let kind = Kind::of(Engine::MariaDb, &ty);
             let name = quoted(&column);
             table.columns.push(Column { name, ty, kind, given: given == "1" });
@@ -271,6 +277,14 @@ impl Shape {
                     last = this;
                 }
                 into.last_mut().expect("pushed").push(quoted(&column));
+            }
+        }
+        let triggers = "SELECT event_object_table FROM information_schema.triggers \
+             WHERE trigger_schema = database()";
+        for row in session.rows(triggers).await {
+            let [table] = texts(row);
+            if let Some(table) = tables.get_mut(&table) {
+                table.works = true;
             }
         }
         let routines = "SELECT concat(routine_name, '()') FROM information_schema.routines \
@@ -332,6 +346,15 @@ impl Shape {
                     last = this;
                 }
                 into.last_mut().expect("pushed").push(quoted(&column));
+            }
+        }
+        let works = "SELECT tbl_name FROM sqlite_schema WHERE type = 'trigger' UNION \
+             SELECT f.\"table\" FROM sqlite_schema m, pragma_foreign_key_list(m.name) f \
+             WHERE m.type = 'table'";
+        for row in session.rows(works).await {
+            let [name] = texts(row);
+            for table in tables.values_mut() {
+                table.works |= table.plain.eq_ignore_ascii_case(&name);
             }
         }
         Self { tables: tables.into_values().collect(), names }

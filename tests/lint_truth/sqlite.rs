@@ -119,9 +119,7 @@ async fn one(
     let still = working(session, sample).await;
     truth.breaks = broken(&before.working, &still, !truth.loses.is_empty());
     if !only_rows(&case.statement) {
-        let tables = named(before.probes.shape(), &case.statement);
-        let now = Outcomes::read(session, Engine::Sqlite, &tables).await;
-        before.probes.compare(&now, &mut truth);
+        before.probes.compare_with_now(session, Engine::Sqlite, &case.statement, &mut truth).await;
     }
     if let Some(guarded) = guarded {
         truth.hides.extend(guarded.hides(session, sample.engine, &old).await);
