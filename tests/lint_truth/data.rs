@@ -56,10 +56,13 @@ pub(crate) enum Set {
     Third,
     /// And again.
     Fourth,
+    /// Written after the measurement learnt to probe, and before the analyzer was asked.
+    Fifth,
 }
 
 impl Set {
-    pub(crate) const ALL: [Self; 4] = [Self::Known, Self::HeldOut, Self::Third, Self::Fourth];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Known, Self::HeldOut, Self::Third, Self::Fourth, Self::Fifth];
 
     /// Its number, for tables.
     pub(crate) fn title(self) -> &'static str {
@@ -68,6 +71,7 @@ impl Set {
             Self::HeldOut => "second",
             Self::Third => "third",
             Self::Fourth => "fourth",
+            Self::Fifth => "fifth",
         }
     }
 }
@@ -79,6 +83,7 @@ pub(crate) fn stem(engine: Engine, set: Set) -> String {
         Set::HeldOut => format!("{}_held_out", engine.name()),
         Set::Third => format!("{}_third", engine.name()),
         Set::Fourth => format!("{}_fourth", engine.name()),
+        Set::Fifth => format!("{}_fifth", engine.name()),
     }
 }
 

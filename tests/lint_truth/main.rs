@@ -41,14 +41,15 @@ fn file(engine: Engine, set: Set) -> PathBuf {
     root().join("tests/lint_truth").join(format!("{}.tsv", stem(engine, set)))
 }
 
+/// While one set is worked on, the others need not be measured: `DOWNHAUL_TRUTH_SET` names some.
+fn wanted(engine: Engine, set: Set) -> bool {
+    let stem = stem(engine, set);
+    std::env::var("DOWNHAUL_TRUTH_SET").map_or(true, |only| only.split(',').any(|o| o == stem))
+}
+
 /// Measures every case of an engine and compares with the files, or writes them.
 async fn remeasure(engine: Engine) {
-    // While one set is worked on, the others need not be measured.
-    let only = std::env::var("DOWNHAUL_TRUTH_SET").ok();
-    for set in Set::ALL {
-        if only.as_ref().is_some_and(|only| *only != stem(engine, set)) {
-            continue;
-        }
+    for set in Set::ALL.into_iter().filter(|set| wanted(engine, *set)) {
         let sample = Sample::load(engine, set);
         let measured = match engine {
             Engine::Postgres => postgres::measure(&sample).await,
@@ -95,32 +96,44 @@ async fn sqlite_does_what_the_file_says() {
     remeasure(Engine::Sqlite).await;
 }
 
-/// What is missed and what is reported without need, at most: lower these, never raise them.
-const AT_MOST: [(Engine, Set, usize, usize); 12] = [
-    (Engine::Postgres, Set::Known, 1, 1),
-    (Engine::MariaDb, Set::Known, 3, 3),
-    (Engine::Sqlite, Set::Known, 1, 3),
-    (Engine::Postgres, Set::HeldOut, 1, 6),
-    (Engine::MariaDb, Set::HeldOut, 1, 0),
-    (Engine::Sqlite, Set::HeldOut, 1, 3),
-    (Engine::Postgres, Set::Third, 1, 7),
-    (Engine::MariaDb, Set::Third, 1, 4),
-    (Engine::Sqlite, Set::Third, 1, 7),
-    (Engine::Postgres, Set::Fourth, 0, 3),
-    (Engine::MariaDb, Set::Fourth, 0, 3),
-    (Engine::Sqlite, Set::Fourth, 0, 2),
+/// What is missed and what is reported without need, at most, without and with the statements of the
+/// running release: lower these, never raise them.
+const AT_MOST: [(Engine, Set, [usize; 4]); 15] = [
+    (Engine::Postgres, Set::Known, [0, 0, 0, 0]),
+    (Engine::MariaDb, Set::Known, [0, 0, 0, 0]),
+    (Engine::Sqlite, Set::Known, [0, 0, 0, 0]),
+    (Engine::Postgres, Set::HeldOut, [0, 0, 0, 0]),
+    (Engine::MariaDb, Set::HeldOut, [0, 0, 0, 0]),
+    (Engine::Sqlite, Set::HeldOut, [0, 0, 0, 0]),
+    (Engine::Postgres, Set::Third, [0, 0, 0, 0]),
+    (Engine::MariaDb, Set::Third, [0, 0, 0, 0]),
+    (Engine::Sqlite, Set::Third, [0, 0, 0, 0]),
+    (Engine::Postgres, Set::Fourth, [0, 0, 0, 0]),
+    (Engine::MariaDb, Set::Fourth, [0, 0, 0, 0]),
+    (Engine::Sqlite, Set::Fourth, [0, 0, 0, 0]),
+    (Engine::Postgres, Set::Fifth, [0, 0, 0, 0]),
+    (Engine::MariaDb, Set::Fifth, [0, 0, 0, 0]),
+    (Engine::Sqlite, Set::Fifth, [0, 0, 0, 0]),
 ];
 
 #[test]
 fn the_analyzer_misses_no_more_than_it_did_and_does_not_cry_wolf_more() {
     let mut wrong = String::new();
-    for (engine, set, missed, false_alarms) in AT_MOST {
+    for (engine, set, at_most) in AT_MOST.into_iter().filter(|(e, s, _)| wanted(*e, *s)) {
         let score = verdict::score(&Sample::load(engine, set));
-        let counts = score.overall();
-        if counts.missed > missed || counts.false_alarms > false_alarms {
-            wrong.push_str(&format!("{engine:?} {set:?}: {counts:?}\n"));
+        let (plain, told) = (score.overall(), score.with_queries());
+        let now = [plain.missed, plain.false_alarms, told.missed, told.false_alarms];
+        if now.iter().zip(&at_most).any(|(now, most)| now > most) {
+            wrong.push_str(&format!("{engine:?} {set:?}: {now:?}; {plain:?}; {told:?}\n"));
             for judged in score.judged.iter().filter(|j| j.missed() || j.false_alarm()) {
                 wrong.push_str(&format!("  {}\n", judged.line()));
+            }
+            for judged in score
+                .judged
+                .iter()
+                .filter(|j| j.missed_with_queries() || j.false_alarm_with_queries())
+            {
+                wrong.push_str(&format!("  with queries {:?}: {}\n", judged.told, judged.line()));
             }
         }
     }
@@ -155,7 +168,7 @@ fn effects_are_those_that_were_measured() {
                 let breaks_only = agreement.kind == agreement::Kind::Breaks;
                 let at_least = if breaks_only { breaks } else { effects };
                 // The effects were not mended by the newest sets.
-                let newest = matches!(set, Set::Third | Set::Fourth);
+                let newest = matches!(set, Set::Third | Set::Fourth | Set::Fifth);
                 let at_least = at_least - if newest { 5 } else { 0 };
                 if agreement.same * 100 >= all * at_least {
                     continue;

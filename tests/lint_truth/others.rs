@@ -37,7 +37,7 @@ pub(crate) fn others(score: &Score) -> Vec<Other> {
         .into_iter()
         .map(|(tool, said)| {
             let mut other = Other { tool, counts: Counts::default(), unasked: 0 };
-            for judged in &score.judged {
+            for judged in score.judged.iter().filter(|j| !j.idle()) {
                 let case = &judged.case;
                 match said.get(&(case.history.as_str(), case.statement.as_str())) {
                     Some(said) => other.counts.add(!judged.measured.is_empty(), *said),

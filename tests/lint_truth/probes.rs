@@ -40,6 +40,8 @@ enum Try {
     Update(String, String),
     /// A row is deleted.
     Delete(String),
+    /// A copy with a value in a column is deleted again.
+    DeleteOf(String, String, String),
 }
 
 /// One write whose work is looked at.
@@ -127,17 +129,16 @@ impl Outcomes {
     async fn ask(&mut self, session: &mut Session, engine: Engine, tables: &[&Table]) {
         for table in tables {
             let Some(now) = self.shape.table(&table.name).cloned() else { continue };
-            // Without a row there is nothing to copy.
-            let any = format!("SELECT '1' FROM {} LIMIT 1", table.name);
-            if session.try_rows(&any).await.is_ok_and(|r| !r.is_empty()) {
-                self.about(session, engine, table, &now).await;
-            }
+            self.about(session, engine, table, &now).await;
         }
     }
 
     async fn about(&mut self, session: &mut Session, engine: Engine, table: &Table, now: &Table) {
         let there = |c: &str| now.columns.iter().any(|n| n.name == c);
-        let rows = Rows { engine, table, there: &there };
+        // Without a row there is nothing to copy.
+        let any = format!("SELECT '1' FROM {} LIMIT 1", table.name);
+        let empty = session.try_rows(&any).await.is_ok_and(|r| r.is_empty());
+        let rows = Rows { engine, table, there: &there, empty };
         let name = || table.name.clone();
         let mut tries = vec![(Try::Copy(name()), rows.copy(1, &[]))];
         self.tried(session, engine, tries.split_off(0)).await;
@@ -149,11 +150,19 @@ impl Outcomes {
                 if !table.uniques.iter().any(|u| u.contains(&column.name)) {
                     sql = format!("{sql}; {}", rows.copy(2, &fixed));
                 }
+                // Triggers may look at what a row holds.
+                let delete = rows.place_of_copy(&fixed).filter(|_| table.works || now.works);
+                if let Some(place) = delete {
+                    let sql = format!("{sql}; DELETE FROM {} WHERE {place}", table.name);
+                    let key = Try::DeleteOf(name(), column.name.clone(), value.clone());
+                    tries.push((key, sql));
+                }
                 tries.push((Try::Value(name(), column.name.clone(), value), sql));
             }
             tries.push((Try::Omitted(name(), column.name.clone()), rows.omitting(&column.name)));
         }
-        for unique in table.uniques.iter().filter(|u| u.iter().all(|c| there(c))) {
+        let uniques = table.uniques.iter().filter(|u| u.iter().all(|c| there(c)));
+        for unique in uniques.filter(|_| !empty) {
             tries.push((Try::Again(name(), unique.clone()), rows.again(unique)));
         }
         for columns in table.references.iter().filter(|u| u.iter().all(|c| there(c))) {
@@ -298,8 +307,22 @@ impl Outcomes {
         // Where a plain copy is refused, every other insert is.
         within(&mut truth.refuses, &truth.loses, &self.shape);
         truth.names = self.shape.names.difference(&now.shape.names).cloned().collect();
+        // Nothing has come in its place: it is not called otherwise, but dropped.
+        let new: Vec<&String> = now.shape.names.difference(&self.shape.names).collect();
+        let table_of = |name: &str| name.rsplit_once('.').map(|(table, _)| table.to_owned());
+        truth.drops = truth
+            .names
+            .iter()
+            .filter(|gone| !new.iter().any(|n| table_of(n) == table_of(gone)))
+            .filter(|gone| {
+                let table = table_of(gone).filter(|t| self.shape.names.contains(t));
+                self.shape.is_table(gone) && table.is_none_or(|t| now.shape.names.contains(&t))
+            })
+            .cloned()
+            .collect();
         // What is gone with its values is told as a loss.
         within(&mut truth.names, &truth.loses, &self.shape);
+        within(&mut truth.drops, &truth.loses, &self.shape);
     }
 
     /// A name as the files have it: the quotes of PostgreSQL are its own.
@@ -333,7 +356,10 @@ impl Try {
     fn object(&self) -> String {
         match self {
             Self::Copy(t) | Self::Delete(t) => t.clone(),
-            Self::Value(t, c, _) | Self::Omitted(t, c) | Self::Update(t, c) => format!("{t}.{c}"),
+            Self::Value(t, c, _)
+            | Self::Omitted(t, c)
+            | Self::Update(t, c)
+            | Self::DeleteOf(t, c, _) => format!("{t}.{c}"),
             Self::Again(t, columns) | Self::Orphan(t, columns) => {
                 format!("{t}({})", columns.join(","))
             }
@@ -488,6 +514,8 @@ struct Rows<'a> {
     engine: Engine,
     table: &'a Table,
     there: &'a dyn Fn(&str) -> bool,
+    /// There is no row to copy.
+    empty: bool,
 }
 
 impl Rows<'_> {
@@ -580,11 +608,34 @@ impl Rows<'_> {
             .map(|n| values.get(n).cloned().unwrap_or_else(|| format!("src.{n}")))
             .collect();
         let (table, order) = (&self.table.name, self.order());
+        if self.empty {
+            let exprs: Vec<String> = columns
+                .iter()
+                .map(|c| {
+                    let given = values.get(c.name.as_str()).cloned();
+                    given.or_else(|| values::fresh(self.engine, c, 1))
+                })
+                .map(|value| value.unwrap_or_else(|| "NULL".to_owned()))
+                .collect();
+            let (names, exprs) = (names.join(", "), exprs.join(", "));
+            return format!("INSERT INTO {table} ({names}) SELECT {exprs}");
+        }
         format!(
             "INSERT INTO {table} ({}) SELECT {} FROM {table} src {order} LIMIT 1",
             names.join(", "),
             exprs.join(", ")
         )
+    }
+
+    /// Condition that finds the first copy.
+    fn place_of_copy(&self, fixed: &[(&str, String)]) -> Option<String> {
+        let [key] = &self.table.uniques.first()?[..] else { return None };
+        if fixed.iter().any(|(c, _)| c == key) {
+            return None;
+        }
+        let column = self.table.column(key).filter(|c| c.given)?;
+        let value = values::fresh(self.engine, column, 1)?;
+        Some(format!("{key} = {value}"))
     }
 
     fn order(&self) -> String {

@@ -129,6 +129,16 @@ impl Shape {
         self.tables.iter().find(|t| t.name == name)
     }
 
+    /// The name is that of a table with rows, or of one of its columns.
+    pub(crate) fn is_table(&self, name: &str) -> bool {
+        self.tables.iter().any(|t| {
+            let told = if t.name.contains('`') { t.plain.as_str() } else { t.name.as_str() };
+            let told = if told.trim_matches('"') == t.plain { t.plain.as_str() } else { told };
+            let rest = name.strip_prefix(told).or_else(|| name.strip_prefix(t.name.as_str()));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    }
+
     pub(crate) async fn read(session: &mut Session, engine: Engine) -> Self {
         let mut shape = match engine {
             Engine::Postgres => Self::of_postgres(session).await,
@@ -298,17 +308,23 @@ impl Shape {
 
     async fn of_sqlite(session: &mut Session) -> Self {
         let quoted = |name: &str| format!("\"{name}\"");
-        let columns = "SELECT m.name, c.name, c.type, CAST(c.hidden AS text), CAST(c.pk AS text), m.type \
-             FROM sqlite_schema m, pragma_table_xinfo(m.name) c \
-             WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite_%' \
-             AND coalesce(m.sql, '') NOT LIKE 'CREATE VIRTUAL%' AND c.hidden <> 1";
+        let objects = "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') \
+             AND name NOT LIKE 'sqlite_%' AND coalesce(sql, '') NOT LIKE 'CREATE VIRTUAL%'";
         let mut tables: BTreeMap<String, Table> = BTreeMap::new();
         let mut names = BTreeSet::new();
-        // A view may read what is gone.
-        let rows = session.try_rows(columns).await.unwrap_or_default();
+        let mut rows = Vec::new();
+        for row in session.rows(objects).await {
+            let [plain, kind] = texts(row);
+            let columns = format!(
+                "SELECT '{plain}', name, type, CAST(hidden AS text), CAST(pk AS text), '{kind}' \
+                 FROM pragma_table_xinfo('{plain}') WHERE hidden <> 1"
+            );
+            names.insert(plain);
+            // A view may read what is gone.
+            rows.extend(session.try_rows(&columns).await.unwrap_or_default());
+        }
         for row in rows {
             let [plain, column, ty, hidden, pk, kind] = texts(row);
-            names.insert(plain.clone());
             names.insert(format!("{plain}.{column}"));
             if kind == "view" {
                 continue;

@@ -34,6 +34,8 @@ pub(crate) struct Truth {
     pub(crate) stops: BTreeSet<String>,
     /// What a statement can no longer name.
     pub(crate) names: BTreeSet<String>,
+    /// Tables and columns that are dropped, whatever they may hold elsewhere.
+    pub(crate) drops: BTreeSet<String>,
     /// Sequences that hand out numbers again, had they come further (PostgreSQL).
     pub(crate) repeats: BTreeSet<String>,
     /// It is there to change rows, and no row matched.
@@ -75,6 +77,7 @@ impl Truth {
                 "lets" => truth.lets = list(),
                 "stops" => truth.stops = list(),
                 "names" => truth.names = list(),
+                "drops" => truth.drops = list(),
                 "repeats" => truth.repeats = list(),
                 "idle" => truth.idle = true,
                 other => panic!("unknown key {other}"),
@@ -114,6 +117,7 @@ impl fmt::Display for Truth {
             ("lets", &self.lets),
             ("stops", &self.stops),
             ("names", &self.names),
+            ("drops", &self.drops),
             ("repeats", &self.repeats),
         ] {
             if !set.is_empty() {

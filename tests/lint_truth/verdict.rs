@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use downhaul_lint::{
-    DownPolicy, Effects, LintOptions, MigrationInput, Severity, SourceText, TransactionMode,
-    lint_series,
+    DownPolicy, Effects, KnownQuery, LintOptions, LintReport, MigrationInput, Severity, SourceText,
+    TransactionMode, lint_series,
 };
 use downhaul_syntax::{Change, parse_script};
 
@@ -35,12 +35,14 @@ pub(crate) enum Class {
     Stops,
     /// A name that a statement may use is gone.
     Names,
+    /// A table or a column is dropped that is empty here.
+    Drops,
     /// Numbers are handed out again.
     Repeats,
 }
 
 impl Class {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Refused,
         Self::Blocks,
         Self::Breaks,
@@ -52,6 +54,7 @@ impl Class {
         Self::Lets,
         Self::Stops,
         Self::Names,
+        Self::Drops,
         Self::Repeats,
     ];
 
@@ -68,6 +71,7 @@ impl Class {
             Self::Lets => "duplicates or orphans are let in",
             Self::Stops => "a write no longer does what it did",
             Self::Names => "a name that statements may use is gone",
+            Self::Drops => "a table or column is dropped that is empty here",
             Self::Repeats => "a sequence hands out numbers again",
         }
     }
@@ -79,6 +83,8 @@ pub(crate) struct Judged {
     pub(crate) measured: BTreeSet<Class>,
     /// Codes of findings of severity warning or error.
     pub(crate) codes: BTreeSet<&'static str>,
+    /// The same where the statements of the running release were given.
+    pub(crate) told: BTreeSet<&'static str>,
     /// Of all its statements together.
     pub(crate) effects: Effects,
     /// Tables of the setup, as the measurement names them.
@@ -135,6 +141,16 @@ pub(crate) fn score(sample: &Sample) -> Score {
     let mut options = LintOptions::new(sample.engine.dialect());
     options.down = DownPolicy::Ignored;
     options.restore_points = false;
+    let mut told = options.clone();
+    // Behind a `SET LOCAL ROLE` stands what the release sends.
+    told.queries = sample
+        .queries
+        .iter()
+        .map(|(name, text)| {
+            let text = text.rsplit("; ").next().unwrap_or(text);
+            KnownQuery::new(format!("{name}.sql"), 1, text)
+        })
+        .collect();
     let tables = tables(&sample.setup, sample.engine);
     let judged = sample
         .cases
@@ -157,12 +173,6 @@ pub(crate) fn score(sample: &Sample) -> Score {
                 migration("3", &case.statement, true),
             ];
             let report = lint_series(&series, &options);
-            let codes = report
-                .findings
-                .iter()
-                .filter(|f| f.severity >= Severity::Warning && counts(f.code))
-                .map(|f| f.code)
-                .collect();
             let mut effects = Effects::none();
             for statement in &report.effects {
                 effects.absorb(&statement.effects);
@@ -170,13 +180,19 @@ pub(crate) fn score(sample: &Sample) -> Score {
             Judged {
                 case: case.clone(),
                 measured: measured(sample.engine, case),
-                codes,
+                codes: codes(&report),
+                told: codes(&lint_series(&series, &told)),
                 effects,
                 tables: tables.clone(),
             }
         })
         .collect();
     Score { engine: sample.engine, set: sample.set, judged }
+}
+
+fn codes(report: &LintReport) -> BTreeSet<&'static str> {
+    let alarms = report.findings.iter().filter(|f| f.severity >= Severity::Warning);
+    alarms.map(|f| f.code).filter(|code| counts(code)).collect()
 }
 
 /// Names of the tables that a setup makes.
@@ -229,6 +245,7 @@ fn measured(engine: Engine, case: &Case) -> BTreeSet<Class> {
         (&truth.lets, Class::Lets),
         (&truth.stops, Class::Stops),
         (&truth.names, Class::Names),
+        (&truth.drops, Class::Drops),
         (&truth.repeats, Class::Repeats),
     ] {
         if !set.is_empty() {
@@ -250,7 +267,7 @@ impl Judged {
             Class::Refused => !self.codes.is_empty(),
             Class::Blocks => any(&["LK"]),
             Class::Breaks => any(&["BC", "SE04"]),
-            Class::Loses => any(&["DL"]),
+            Class::Loses | Class::Drops => any(&["DL"]),
             Class::Hides => any(&["TX08"]),
             Class::Leaves => any(&["TX07"]),
             Class::Shows => any(&["SE04"]),
@@ -264,7 +281,25 @@ impl Judged {
     }
 
     pub(crate) fn false_alarm(&self) -> bool {
-        self.measured.is_empty() && !self.codes.is_empty()
+        self.measured.is_empty() && !self.codes.is_empty() && !self.idle()
+    }
+
+    /// It was there to change rows, and changed none: neither a hazard nor harmless.
+    pub(crate) fn idle(&self) -> bool {
+        self.measured.is_empty() && self.case.truth.idle
+    }
+
+    /// With the statements of the release given, a name that none of them uses is no hazard.
+    fn hazardous_to_release(&self) -> bool {
+        self.measured.iter().any(|class| *class != Class::Names)
+    }
+
+    pub(crate) fn missed_with_queries(&self) -> bool {
+        self.hazardous_to_release() && self.told.is_empty()
+    }
+
+    pub(crate) fn false_alarm_with_queries(&self) -> bool {
+        !self.hazardous_to_release() && !self.told.is_empty() && !self.idle()
     }
 
     /// The statement and what ran before it, for people.
@@ -289,8 +324,17 @@ impl Score {
     /// Any hazard, any finding.
     pub(crate) fn overall(&self) -> Counts {
         let mut counts = Counts::default();
-        for judged in &self.judged {
+        for judged in self.judged.iter().filter(|j| !j.idle()) {
             counts.add(!judged.measured.is_empty(), !judged.codes.is_empty());
+        }
+        counts
+    }
+
+    /// The same with the statements of the running release given to the analyzer.
+    pub(crate) fn with_queries(&self) -> Counts {
+        let mut counts = Counts::default();
+        for judged in self.judged.iter().filter(|j| !j.idle()) {
+            counts.add(judged.hazardous_to_release(), !judged.told.is_empty());
         }
         counts
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 
 use downhaul_catalog::{Difference, Problem};
-use downhaul_syntax::{Change, ObjectName, Span};
+use downhaul_syntax::{Change, Ident, ObjectName, Span};
 
 use crate::Severity;
 use crate::effects::{Blocks, Break, Effects, Loss, Scene};
@@ -77,14 +77,54 @@ impl<'a> ChangeContext<'a> {
     }
 
     /// What is known of the statements that would break: text to put behind the message, and the
-    /// severity. All statements of the release are known where any are; if none of them is hit
-    /// this is no more than a warning. `users` are those that name the object.
-    pub(crate) fn release_use(&self, users: impl Iterator<Item = usize>) -> (String, Severity) {
+    /// severity. All statements of the release are known where any are: if none of them names
+    /// what goes, this is no more than a remark. `users` are those that name the object.
+    /// Routines and triggers that name it are not among the queries that are given.
+    pub(crate) fn release_use(
+        &self,
+        name: &Ident,
+        users: impl Iterator<Item = usize>,
+    ) -> (String, Severity) {
+        self.judged_by_queries(users, Severity::Error, self.unless_in_server_code(name))
+    }
+
+    /// A remark, where no routine and no trigger names it.
+    pub(crate) fn unless_in_server_code(&self, name: &Ident) -> Severity {
+        if self.in_server_code(name) { Severity::Warning } else { Severity::Info }
+    }
+
+    /// The text of a routine or a trigger has the word.
+    fn in_server_code(&self, name: &Ident) -> bool {
+        let name = name.as_str();
+        let has = |text: &str| {
+            text.split(|c: char| !c.is_alphanumeric() && c != '_')
+                .any(|word| word.eq_ignore_ascii_case(name))
+        };
+        let routines = self.catalog.routines.values().filter_map(|r| r.def.body.as_deref());
+        let triggers =
+            self.catalog.tables.values().flat_map(|t| &t.triggers).map(|t| t.text.as_str());
+        routines.chain(triggers).any(has)
+    }
+
+    /// The same where the statements alone do not tell, for it depends on the values that they
+    /// send.
+    pub(crate) fn release_writes(&self, users: impl Iterator<Item = usize>) -> (String, Severity) {
+        self.judged_by_queries(users, Severity::Error, Severity::Warning)
+    }
+
+    /// What is known of the statements that would break; `usual` is the severity where some do, or
+    /// none are given, and `untouched` where some are given and none does.
+    pub(crate) fn judged_by_queries(
+        &self,
+        users: impl Iterator<Item = usize>,
+        usual: Severity,
+        untouched: Severity,
+    ) -> (String, Severity) {
         let text = self.broken_queries(users);
         if self.queries.is_empty() || !text.is_empty() {
-            (text, Severity::Error)
+            (text, usual)
         } else {
-            (" (none of the known queries does)".to_owned(), Severity::Warning)
+            (" (none of the known queries does)".to_owned(), untouched)
         }
     }
 

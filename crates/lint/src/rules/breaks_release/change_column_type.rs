@@ -81,6 +81,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     let kind = old.map_or(Fit::Unknown, |o| fit(o, new, cx.catalog));
     let was = old.map_or_else(String::new, |o| format!(" from `{}`", o.raw));
     let readers = cx.listed(cx.queries.of_column(table, column));
+    let untouched = !cx.queries.is_empty() && readers.is_empty();
     let (what, severity) = match kind {
         Fit::Same => return None,
         Fit::Wider => (
@@ -117,6 +118,12 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             ),
             Severity::Warning,
         ),
+    };
+    // What is refused depends on the values; the rest only concerns who names the column.
+    let severity = if untouched && !matches!(kind, Fit::Narrower(_)) {
+        severity.min(cx.unless_in_server_code(column))
+    } else {
+        severity
     };
     Some(
         Draft::new(format!("{what}{readers}"))

@@ -54,7 +54,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if cx.is_contract() || !cx.column_in_use(table, column) {
         return None;
     }
-    let (readers, severity) = cx.release_use(cx.queries.of_column(table, column));
+    let (readers, severity) = cx.release_use(column, cx.queries.of_column(table, column));
     Some(
         Draft::new(format!(
             "the running release may still use `{table}.{column}`: its statements fail once the \

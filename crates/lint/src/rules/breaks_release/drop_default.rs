@@ -92,7 +92,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if !filled || again {
         return None;
     }
-    let (writers, severity) = cx.release_use(cx.queries.of_table(table));
+    let (writers, severity) = cx.release_writes(cx.queries.of_table(table));
     Some(
         Draft::new(format!(
             "inserts of the running release that leave out `{table}.{column}` are refused without \

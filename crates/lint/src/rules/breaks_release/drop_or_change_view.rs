@@ -60,9 +60,12 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         Change::RenameColumn { table: view, from, .. } => {
             let known = cx.catalog.view(view)?;
             cx.existed(known.origin).then(|| {
+                let (readers, severity) = cx.release_use(from, cx.queries.of_column(view, from));
                 Draft::new(format!(
-                    "the running release reads column `{from}` of view `{view}` under its old name"
+                    "the running release reads column `{from}` of view `{view}` under its old \
+                     name{readers}"
                 ))
+                .severity(severity)
                 .help("create a view under a new name")
             })
         }
@@ -75,7 +78,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             if !used {
                 return None;
             }
-            let readers = cx.broken_queries(cx.queries.of_table(name));
+            let (readers, severity) = cx.release_use(&name.name, cx.queries.of_table(name));
             let again = cx.later().find_map(|i| match i.change {
                 Change::CreateView { name: new, columns, query, .. } if new.name == name.name => {
                     Some((columns, query))
@@ -90,10 +93,12 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
                     });
                     (!table).then(|| {
                         Draft::new(format!("the running release may still read `{name}`{readers}"))
+                            .severity(severity)
                             .help(HELP)
                     })
                 }
                 (Some((columns, query)), Some(old)) => missing(
+                    cx,
                     name,
                     view_columns::of_view(old, cx.dialect()),
                     view_columns::of_definition(columns, query, cx.dialect()),
@@ -104,6 +109,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         Change::CreateView { name, or_replace: true, columns, query, .. } => {
             let old = cx.catalog.view(name).filter(|v| cx.existed(v.origin))?;
             missing(
+                cx,
                 name,
                 view_columns::of_view(old, cx.dialect()),
                 view_columns::of_definition(columns, query, cx.dialect()),
@@ -118,9 +124,12 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
                 |i| matches!(i.change, Change::CreateView { name, .. } if name.name == from.name),
             );
             (used && !again).then(|| {
+                let (readers, severity) = cx.release_use(&from.name, cx.queries.of_table(from));
                 Draft::new(format!(
-                    "the running release still reads `{from}`, which would be called `{to}`"
+                    "the running release still reads `{from}`, which would be called \
+                     `{to}`{readers}"
                 ))
+                .severity(severity)
                 .help(HELP)
             })
         }
@@ -130,15 +139,22 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
 
 const HELP: &str = "create the new view under a new name, switch the code, drop the old one later";
 
-fn missing(name: &ObjectName, old: Option<Vec<Ident>>, new: Option<Vec<Ident>>) -> Option<Draft> {
+fn missing(
+    cx: &ChangeContext<'_>,
+    name: &ObjectName,
+    old: Option<Vec<Ident>>,
+    new: Option<Vec<Ident>>,
+) -> Option<Draft> {
     let (old, new) = (old?, new?);
     let gone: Vec<String> =
         old.iter().filter(|c| !new.contains(c)).map(|c| format!("`{c}`")).collect();
     (!gone.is_empty()).then(|| {
+        let (readers, severity) = cx.release_use(&name.name, cx.queries.of_table(name));
         Draft::new(format!(
-            "the running release may still read {} of view `{name}`",
+            "the running release may still read {} of view `{name}`{readers}",
             gone.join(", ")
         ))
+        .severity(severity)
         .help(HELP)
     })
 }

@@ -82,9 +82,14 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
                 _ => false,
             });
             let fires_only = is_trigger_function(cx, name);
-            let callers = cx.broken_queries(cx.queries.of_function(name));
+            let (callers, severity) = cx.judged_by_queries(
+                cx.queries.of_function(name),
+                Severity::Error,
+                cx.unless_in_server_code(&name.name),
+            );
             (
-                Draft::new(format!("the running release may still call `{name}`{callers}")),
+                Draft::new(format!("the running release may still call `{name}`{callers}"))
+                    .severity(severity),
                 cx.routine_in_use(name) && !again && !fires_only && !is_another(cx, name, args),
             )
         }
@@ -132,8 +137,12 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         Change::DropSequence { name, .. } => {
             let owned = cx.catalog.sequences.get(&cx.catalog.normalize(name)).is_none();
             let known = cx.history_known && owned;
+            let (users, severity) = cx.release_use(&name.name, cx.queries.of_table(name));
             (
-                Draft::new(format!("the running release may still draw numbers from `{name}`")),
+                Draft::new(format!(
+                    "the running release may still draw numbers from `{name}`{users}"
+                ))
+                .severity(severity),
                 !known && cx.relation_in_use(name),
             )
         }
@@ -147,9 +156,13 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
                 .earlier()
                 .any(|i| matches!(i.change, Change::Rename { to, .. } if *to == name.name));
             (
-                Draft::new(format!(
-                    "statements of the running release that name type `{name}` fail"
-                )),
+                {
+                    let (users, severity) = cx.release_use(&name.name, std::iter::empty());
+                    Draft::new(format!(
+                        "statements of the running release that name type `{name}` fail{users}"
+                    ))
+                    .severity(severity)
+                },
                 (known || !cx.history_known) && cx.type_in_use(name) && !again && !swapped,
             )
         }
@@ -169,8 +182,17 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
                 _ => false,
             });
             (
-                Draft::new(format!("statements of the running release that name `{from}` fail"))
-                    .severity(severity),
+                {
+                    let (users, severity) = cx.judged_by_queries(
+                        cx.queries.of_function(from).chain(cx.queries.of_table(from)),
+                        severity,
+                        cx.unless_in_server_code(&from.name),
+                    );
+                    Draft::new(format!(
+                        "statements of the running release that name `{from}` fail{users}"
+                    ))
+                    .severity(severity)
+                },
                 used && !again,
             )
         }

@@ -68,7 +68,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             if !cx.in_use(name) || cx.in_rebuild() {
                 return None;
             }
-            let (readers, severity) = cx.release_use(cx.queries.of_table(name));
+            let (readers, severity) = cx.release_use(&name.name, cx.queries.of_table(name));
             Some(
                 Draft::new(format!(
                     "the running release may still use `{name}`: its statements fail once the \

@@ -63,7 +63,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if alias_follows {
         return None;
     }
-    let (readers, severity) = cx.release_use(cx.queries.of_column(table, from));
+    let (readers, severity) = cx.release_use(from, cx.queries.of_column(table, from));
     Some(
         Draft::new(format!(
             "the running release still calls the column `{table}.{from}`: its statements fail once \

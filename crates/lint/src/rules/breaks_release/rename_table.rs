@@ -93,7 +93,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if view_follows || table_follows {
         return None;
     }
-    let (readers, severity) = cx.release_use(cx.queries.of_table(name));
+    let (readers, severity) = cx.release_use(&name.name, cx.queries.of_table(name));
     Some(
         Draft::new(format!(
             "the running release still uses `{name}`: its statements fail once the table \

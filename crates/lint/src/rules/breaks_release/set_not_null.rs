@@ -77,7 +77,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         ))
         .severity(Severity::Warning)
     } else {
-        let (writers, severity) = cx.release_use(cx.queries.of_table(table));
+        let (writers, severity) = cx.release_writes(cx.queries.of_table(table));
         Draft::new(format!(
             "inserts of the running release that leave out `{table}.{column}` are refused{writers}"
         ))
