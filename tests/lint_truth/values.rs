@@ -23,7 +23,7 @@ pub(crate) fn awkward(column: &Column) -> u8 {
 pub(crate) fn fresh(engine: Engine, column: &Column, number: u32) -> Option<String> {
     Some(match &column.kind {
         Kind::Small => (100 + number).to_string(),
-        Kind::Integer if engine == Engine::Postgres && column.ty.starts_with("smallint") => {
+        Kind::Integer if engine != Engine::Sqlite && column.ty.starts_with("smallint") => {
             (30_000 + number).to_string()
         }
         Kind::Integer => (900_000 + number).to_string(),
@@ -37,6 +37,16 @@ pub(crate) fn fresh(engine: Engine, column: &Column, number: u32) -> Option<Stri
         Kind::Date => text(&format!("2087-01-0{number}")),
         Kind::Time => text(&format!("2037-01-0{number} 10:00:00")),
         Kind::Labels(_) | Kind::Truth | Kind::Json | Kind::Other => return None,
+    })
+}
+
+/// The same for a text: that of the copied row, with something before it.
+pub(crate) fn like(engine: Engine, column: &Column, number: u32) -> Option<String> {
+    let Kind::Text(length) = &column.kind else { return None };
+    let (name, keep) = (&column.name, length.unwrap_or(2000));
+    Some(match engine {
+        Engine::MariaDb => format!("left(concat('9{number}', src.{name}), {keep})"),
+        _ => format!("substr('9{number}' || src.{name}, 1, {keep})"),
     })
 }
 

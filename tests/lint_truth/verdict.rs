@@ -302,6 +302,14 @@ impl Judged {
         !self.hazardous_to_release() && !self.told.is_empty() && !self.idle()
     }
 
+    /// The verdict is another than the measurement, without or with the queries.
+    pub(crate) fn wrong(&self) -> bool {
+        self.missed()
+            || self.false_alarm()
+            || self.missed_with_queries()
+            || self.false_alarm_with_queries()
+    }
+
     /// The statement and what ran before it, for people.
     pub(crate) fn title(&self) -> String {
         if self.case.history.is_empty() {

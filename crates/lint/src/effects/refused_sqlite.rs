@@ -22,6 +22,11 @@ pub(super) fn refused(change: &Change, scene: &Scene<'_>) -> Vec<String> {
         Change::CreateView { or_replace: true, .. } => {
             out.push("syntax error: SQLite has no CREATE OR REPLACE VIEW".to_owned());
         }
+        Change::RenameTable { from, to, .. }
+            if from.name.as_str().eq_ignore_ascii_case(to.name.as_str()) =>
+        {
+            out.push(format!("there is already a table `{from}`: case makes no other name"));
+        }
         Change::AddColumn { table, column, .. }
             if scene.state.table(table).is_some_and(|t| t.options.contains_key("strict")) =>
         {

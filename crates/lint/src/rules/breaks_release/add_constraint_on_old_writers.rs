@@ -2,7 +2,8 @@
 
 use downhaul_syntax::change::DomainAction;
 use downhaul_syntax::{
-    Change, ColumnDef, ConstraintKind, Dialect, Ident, ObjectName, RoutineDef, TriggerDef,
+    Change, ColumnDef, ConstraintKind, Dialect, Ident, ObjectKind, ObjectName, RoutineDef,
+    TriggerDef,
 };
 
 use crate::Severity;
@@ -16,7 +17,8 @@ declare_rule! {
     /// ## What it does
     ///
     /// Reports a new CHECK, UNIQUE, FOREIGN KEY or EXCLUDE constraint, a unique index or a check of a
-    /// domain on columns that the running release writes, and a new trigger that refuses rows.
+    /// domain on columns that the running release writes, a new trigger that refuses rows, and a rule
+    /// that does something else instead of a write.
     ///
     /// A trigger refuses rows where its text or its function raises an error (`RAISE EXCEPTION`,
     /// `RAISE(ABORT)`, `SIGNAL`) or uses a column or table that is not there. A key that contains
@@ -77,6 +79,22 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     }
     if let Change::AddColumn { table, column, .. } = cx.change {
         return orphaned(cx, table, column);
+    }
+    if let Change::CreateOther { kind: ObjectKind::Rule, table: Some(table), text, .. } = cx.change
+    {
+        let lower = text.to_lowercase();
+        let mut words = lower.split_whitespace().peekable();
+        let mut instead = false;
+        while let Some(word) = words.next() {
+            instead |= word == "do" && words.peek() == Some(&"instead");
+        }
+        return (instead && cx.in_use(table)).then(|| {
+            Draft::new(format!(
+                "writes of the running release to `{table}` do something else from now on, or \
+                 nothing, and nobody is told"
+            ))
+            .help("release code that writes elsewhere first")
+        });
     }
     if let Change::CreateTrigger { def, .. } = cx.change {
         return refusing_trigger(cx, def);

@@ -60,12 +60,9 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         Change::RenameColumn { table: view, from, .. } => {
             let known = cx.catalog.view(view)?;
             cx.existed(known.origin).then(|| {
-                let (readers, severity) = cx.release_use(from, cx.queries.of_column(view, from));
                 Draft::new(format!(
-                    "the running release reads column `{from}` of view `{view}` under its old \
-                     name{readers}"
+                    "the running release reads column `{from}` of view `{view}` under its old name"
                 ))
-                .severity(severity)
                 .help("create a view under a new name")
             })
         }

@@ -1,6 +1,6 @@
 //! BC22.
 
-use downhaul_syntax::{Change, ConstraintKind};
+use downhaul_syntax::{Change, ConstraintKind, Ident, ObjectName};
 
 use crate::context::ChangeContext;
 use crate::finding::Draft;
@@ -9,14 +9,14 @@ use crate::rule::declare_rule;
 declare_rule! {
     /// ## What it does
     ///
-    /// Reports a primary key or unique constraint or index that is dropped and not replaced in the
-    /// same migration.
+    /// Reports a primary key, a unique or EXCLUDE constraint, a unique index or a foreign key that is
+    /// dropped and not replaced in the same migration.
     ///
     /// ## Why is this bad
     ///
     /// Statements of the running release that rely on it fail or misbehave: `ON CONFLICT (column)`
-    /// is refused, duplicates get in, logical replication loses its identity. Once duplicates are
-    /// in, there is no way back.
+    /// is refused, duplicates and orphans get in, logical replication loses its identity. Once they
+    /// are in, there is no way back.
     ///
     /// ## What to do
     ///
@@ -55,32 +55,39 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     let (table, what) = match cx.change {
         Change::DropConstraint { table, name, .. } => {
             let known = cx.table(table)?.constraint(name)?;
-            let key = matches!(
-                known.kind,
-                ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. }
-            );
-            if !key || !cx.existed(known.origin) {
+            if !cx.existed(known.origin) {
+                return None;
+            }
+            if let ConstraintKind::ForeignKey { table: to, .. } = &known.kind {
+                return orphans(cx, table, name, to);
+            }
+            if !keeps_apart(&known.kind) {
                 return None;
             }
             (table.clone(), format!("`{name}`"))
         }
         Change::DropPrimaryKey { table } => (table.clone(), "the primary key".to_owned()),
         Change::DropIndex { name, table, .. } => {
-            let (owner, index) = cx.index(name, table.as_ref())?;
-            if !index.unique || !cx.existed(index.origin) {
-                return None;
+            if let Some((owner, index)) = cx.index(name, table.as_ref()) {
+                if !index.unique || !cx.existed(index.origin) {
+                    return None;
+                }
+                (owner.name.clone(), format!("`{name}`"))
+            } else {
+                // A unique key of MySQL is a constraint and an index at once.
+                let table = table.as_ref().filter(|_| cx.dialect().is_mysql_family())?;
+                let known = cx.table(table)?.constraint(&name.name)?;
+                if !keeps_apart(&known.kind) || !cx.existed(known.origin) {
+                    return None;
+                }
+                (table.clone(), format!("`{name}`"))
             }
-            (owner.name.clone(), format!("`{name}`"))
         }
         _ => return None,
     };
     let replaced = cx.later().chain(cx.earlier()).any(|i| match i.change {
         Change::AddConstraint { table: t, constraint, .. } => {
-            t.name == table.name
-                && matches!(
-                    constraint.kind,
-                    ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. }
-                )
+            t.name == table.name && keeps_apart(&constraint.kind)
         }
         Change::CreateIndex { index, .. } => index.unique && index.table.name == table.name,
         Change::DropTable { name, .. } => name.name == table.name,
@@ -95,4 +102,37 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         ))
         .help("create what replaces it first, in the same migration"),
     )
+}
+
+/// No two rows may have the same of something.
+fn keeps_apart(kind: &ConstraintKind) -> bool {
+    matches!(
+        kind,
+        ConstraintKind::PrimaryKey { .. }
+            | ConstraintKind::Unique { .. }
+            | ConstraintKind::Exclude { .. }
+    )
+}
+
+/// A foreign key that goes, and neither comes again nor goes with one of its tables.
+fn orphans(
+    cx: &ChangeContext<'_>,
+    table: &ObjectName,
+    name: &Ident,
+    to: &ObjectName,
+) -> Option<Draft> {
+    let replaced = cx.later().chain(cx.earlier()).any(|i| match i.change {
+        Change::AddConstraint { table: t, constraint, .. } => {
+            t.name == table.name && matches!(constraint.kind, ConstraintKind::ForeignKey { .. })
+        }
+        Change::DropTable { name, .. } => name.name == table.name || name.name == to.name,
+        _ => false,
+    });
+    (!replaced && cx.in_use(table)).then(|| {
+        Draft::new(format!(
+            "without `{name}` rows of `{table}` that refer to no row of `{to}` get in, and rows of \
+             `{to}` go though some refer to them"
+        ))
+        .help("keep it, or make sure that the release checks what it refers to")
+    })
 }

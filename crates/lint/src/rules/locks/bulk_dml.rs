@@ -86,7 +86,8 @@ fn copies_rows(cx: &ChangeContext<'_>) -> Option<Draft> {
         _ => return None,
     };
     let lower = query.text.to_lowercase();
-    let limited = lower.split_whitespace().any(|w| matches!(w, "where" | "limit" | "join"));
+    let limited =
+        lower.split_whitespace().any(|w| matches!(w, "where" | "limit" | "join" | "group"));
     let source = query.tables.iter().find(|t| cx.populated(t))?;
     (!limited && cx.table(source).is_some()).then(|| {
         Draft::new(format!(
