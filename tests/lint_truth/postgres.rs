@@ -194,6 +194,26 @@ async fn repeats(session: &mut Session, statement: &str) -> BTreeSet<String> {
         session.run(&format!("SELECT setval('{name}', {far})")).await;
     }
     session.run("BEGIN").await;
+    for row in &all {
+        let [Some(name), _, Some(far)] = &row[..] else { continue };
+        // The last number stands in a row, as it does where numbers are drawn for rows.
+        let drawn = format!(
+            "SELECT d.adrelid::regclass::text, quote_ident(a.attname) FROM pg_depend p \
+             JOIN pg_attrdef d ON d.oid = p.objid AND p.classid = 'pg_attrdef'::regclass \
+             JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum \
+             WHERE p.refobjid = '{name}'::regclass"
+        );
+        for row in session.rows(&drawn).await {
+            let [Some(table), Some(column)] = &row[..] else { continue };
+            let sql = format!(
+                "SAVEPOINT last; UPDATE {table} SET {column} = {far} \
+                 WHERE {column} = (SELECT max({column}) FROM {table})"
+            );
+            if session.try_run(&sql).await.is_err() {
+                session.run("ROLLBACK TO SAVEPOINT last").await;
+            }
+        }
+    }
     if run(session, statement).await.is_ok() {
         for row in &all {
             let [Some(name), _, Some(far)] = &row[..] else { continue };

@@ -235,7 +235,7 @@ impl Shape {
              AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = p.oid AND d.deptype IN ('e', 'i')) \
              UNION ALL SELECT c.oid::regclass::text FROM pg_class c \
              JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {NOT_OURS} AND c.relkind = 'S' \
-             AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype IN ('a', 'i'))"
+             AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'i')"
         );
         for row in session.rows(&other).await {
             let [name] = texts(row);
