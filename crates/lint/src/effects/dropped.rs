@@ -136,6 +136,9 @@ fn as_strict(old: &ConstraintKind, new: &ConstraintKind) -> bool {
 /// `state IN ('a', 'b')` becomes `state IN ('a', 'b', 'c')`.
 fn lets_more_in(old: &Expr, new: &Expr, dialect: Dialect) -> bool {
     let (old, new) = (Words::of(&old.text, dialect), Words::of(&new.text, dialect));
+    if let (Some((a, from, to)), Some((b, lower, upper))) = (old.range(), new.range()) {
+        return a == b && lower <= from && upper >= to;
+    }
     if old.rest != new.rest {
         return false;
     }
@@ -153,6 +156,18 @@ struct Words {
 }
 
 impl Words {
+    /// `column BETWEEN number AND number`.
+    fn range(&self) -> Option<(&str, f64, f64)> {
+        let mut words = self.rest.iter().map(String::as_str);
+        let column = words.next()?;
+        if words.next()? != "between" {
+            return None;
+        }
+        let text = words.collect::<String>();
+        let (from, to) = text.split_once("and")?;
+        Some((column, from.parse().ok()?, to.parse().ok()?))
+    }
+
     fn of(text: &str, dialect: Dialect) -> Self {
         let (mut rest, mut literals) = (Vec::new(), Vec::new());
         let mut lists = 0;

@@ -355,7 +355,7 @@ impl Writer<'_, '_> {
 }
 
 /// A domain with a default.
-fn fills_itself(ty: &SqlType, catalog: &Catalog) -> bool {
+pub(crate) fn fills_itself(ty: &SqlType, catalog: &Catalog) -> bool {
     let name =
         ObjectName { schema: ty.schema.clone(), name: Ident::stored(catalog.dialect, &ty.name) };
     catalog.types.get(&catalog.normalize(&name)).is_some_and(|known| {

@@ -11,6 +11,8 @@ use super::FaultKind;
 use super::resolve::{Resolver, derived};
 use super::scope::{Col, Part, Rel, Scope};
 use super::types::Ty;
+use crate::effects::logical::fills_itself;
+use crate::state::check_proves_not_null;
 
 impl Resolver<'_> {
     pub(super) fn insert(&mut self, insert: &Insert, outer: Option<&Scope<'_>>) -> Part {
@@ -191,11 +193,12 @@ impl Resolver<'_> {
                 && table.primary_key() == std::slice::from_ref(&column.name)
                 && column.ty.as_ref().is_some_and(|t| t.name.eq_ignore_ascii_case("integer"));
             let null = column.default.as_ref().is_none_or(|d| d.text.eq_ignore_ascii_case("null"));
-            let demands = column.not_null
+            let demands = (column.not_null || refuses_null(table, &column.name))
                 && null
                 && column.generated.is_none()
                 && column.identity.is_none()
                 && !column.auto_increment
+                && !column.ty.as_ref().is_some_and(|ty| fills_itself(ty, self.world.catalog))
                 && !rowid;
             if demands && !given.contains(&column.name) {
                 self.fault(
@@ -242,7 +245,8 @@ impl Resolver<'_> {
         let auto = definition.is_some_and(|d| {
             d.auto_increment || self.dialect() == Dialect::Sqlite && d.identity.is_some()
         });
-        if column.not_null && *ty == Ty::Null && !auto && table.is_some() {
+        let refused = column.not_null || table.is_some_and(|t| refuses_null(t, &column.name));
+        if refused && *ty == Ty::Null && !auto && table.is_some() {
             self.fault(
                 FaultKind::RequiredColumn,
                 value.span,
@@ -620,4 +624,14 @@ fn shown(ty: &Ty) -> String {
         Ty::Str(text) => format!("`{text}`"),
         other => other.name(),
     }
+}
+
+/// A check refuses NULL already.
+fn refuses_null(table: &Table, column: &Ident) -> bool {
+    table.constraints.reading(column).any(|c| match &c.kind {
+        ConstraintKind::Check { expr, .. } => {
+            !c.not_enforced && check_proves_not_null(&expr.text, column)
+        }
+        _ => false,
+    })
 }

@@ -1,6 +1,8 @@
 //! BC12.
 
-use downhaul_syntax::{Change, ObjectKind, ObjectName};
+use std::collections::BTreeSet;
+
+use downhaul_syntax::{Change, Dialect, ObjectKind, ObjectName, RoutineDef, TriggerDef};
 
 use crate::Severity;
 
@@ -57,6 +59,11 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if cx.is_contract() {
         return None;
     }
+    if let Change::CreateRoutine { def, or_replace: true, .. } = cx.change
+        && cx.dialect() == Dialect::Postgres
+    {
+        return assigns_less(cx, def);
+    }
     let (draft, used) = match cx.change {
         // Where the name alone is the identity, another list of arguments takes its place.
         Change::CreateRoutine { def, or_replace: true, .. } if cx.dialect().is_mysql_family() => {
@@ -94,8 +101,11 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             )
         }
         Change::DropTrigger { name, table, .. } => {
+            let old =
+                table.as_ref().and_then(|t| cx.table(t)?.triggers.iter().find(|g| g.name == *name));
             let again = cx.later().any(|i| {
-                matches!(i.change, Change::CreateTrigger { def, .. } if def.name == *name)
+                matches!(i.change, Change::CreateTrigger { def, .. }
+                    if def.name == *name && old.is_none_or(|old| fires_as_often(old, def)))
                     || matches!((i.change, table), (Change::DropTable { name, .. }, Some(t)) if name.name == t.name)
             });
             let used = match table {
@@ -208,6 +218,50 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         _ => return None,
     };
     used.then(|| draft.help("add the new one beside it, switch the code, drop the old one later"))
+}
+
+/// Every kind of write that fired the old one fires the new one.
+fn fires_as_often(old: &TriggerDef, new: &TriggerDef) -> bool {
+    let fires = |event: &str, verb: &str| {
+        event
+            .split(|c: char| !c.is_alphanumeric() && c != '_')
+            .any(|w| w.eq_ignore_ascii_case(verb))
+    };
+    ["insert", "update", "delete", "truncate"]
+        .iter()
+        .all(|verb| !fires(&old.event, verb) || fires(&new.event, verb))
+}
+
+/// Columns that a function of triggers gives a value: `NEW.x := …`.
+fn assigned(body: &str) -> BTreeSet<String> {
+    let flat: String = body.to_lowercase().split_whitespace().collect();
+    flat.split("new.")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(":="))
+        .map(|(column, _)| column.to_owned())
+        .filter(|c| c.chars().all(|c| c.is_alphanumeric() || c == '_'))
+        .collect()
+}
+
+/// A function that triggers call is made again, and no longer gives a column its value.
+fn assigns_less(cx: &ChangeContext<'_>, def: &RoutineDef) -> Option<Draft> {
+    let name = cx.catalog.normalize(&def.name);
+    let old = assigned(cx.routine_body(&def.name)?);
+    let new: String = def.body.as_deref()?.to_lowercase().split_whitespace().collect();
+    let still = |c: &String| [":=", "="].iter().any(|op| new.contains(&format!("new.{c}{op}")));
+    let column = old.iter().find(|c| !still(c))?;
+    let table = cx.catalog.tables.values().find(|t| {
+        let calls = |f: &ObjectName| cx.catalog.normalize(f) == name;
+        cx.in_use(&t.name) && t.triggers.iter().any(|g| g.function.as_ref().is_some_and(calls))
+    })?;
+    Some(
+        Draft::new(format!(
+            "a trigger of `{}` no longer gives `{column}` its value for writes of the running release",
+            table.name
+        ))
+        .severity(Severity::Warning)
+        .help("keep it until the release that writes the column is everywhere"),
+    )
 }
 
 /// The routines of this name are known, and none has arguments of these types.

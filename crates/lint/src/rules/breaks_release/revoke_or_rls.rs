@@ -1,6 +1,6 @@
 //! BC14.
 
-use downhaul_syntax::{Change, Ident, ObjectKind, ObjectName};
+use downhaul_syntax::{Change, Dialect, Ident, ObjectKind, ObjectName};
 
 use crate::Severity;
 
@@ -162,6 +162,11 @@ fn surely_not_held(
     roles.iter().all(|role| {
         let held: Vec<&String> =
             known.grants.iter().filter(|(grantee, _)| grantee == role).map(|(_, p)| p).collect();
+        // Nobody has rights on a table by being anybody, unless they were granted.
+        let public = role.eq_ignore_ascii_case("public") && cx.dialect() == Dialect::Postgres;
+        if held.is_empty() && public {
+            return true;
+        }
         !held.is_empty()
             && privileges.iter().all(|p| {
                 let p = word(p);
