@@ -52,7 +52,7 @@ impl Before {
         let contents = contents(session).await;
         let working = working(session, sample).await;
         let shape = Shape::read(session, Engine::MariaDb).await;
-        let probes = if only_rows(statement) {
+        let probes = if only_rows(statement) || !sample.is_probed() {
             Outcomes::default()
         } else {
             Outcomes::read(session, Engine::MariaDb, &named(&shape, statement)).await
@@ -76,7 +76,7 @@ async fn one(session: &mut Session, sample: &Sample, case: &Case, before: &Befor
         Err(code) => return Truth { fails: Some(code), ..Truth::default() },
     }
     let same = written(session, Engine::MariaDb).await == rows;
-    truth.idle = idle(&case.statement) && same;
+    truth.idle = sample.is_probed() && idle(&case.statement) && same;
     let now = self::settings(session).await;
     truth.leaves =
         settings.iter().zip(&now).filter(|(a, b)| a != b).map(|(a, _)| a.0.clone()).collect();
@@ -84,7 +84,7 @@ async fn one(session: &mut Session, sample: &Sample, case: &Case, before: &Befor
     truth.loses = lost(&before.contents, &contents(session).await);
     let still = working(session, sample).await;
     truth.breaks = broken(&before.working, &still, !truth.loses.is_empty());
-    if !only_rows(&case.statement) {
+    if !only_rows(&case.statement) && sample.is_probed() {
         before.probes.compare_with_now(session, Engine::MariaDb, &case.statement, &mut truth).await;
     }
     if let Some(guarded) = guarded {

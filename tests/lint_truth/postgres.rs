@@ -104,13 +104,13 @@ async fn inside(session: &mut Session, sample: &Sample, case: &Case, old: &Befor
         Ok(()) => {
             physical(session, &before, &scans, &mut truth).await;
             let rows = written(session, Engine::Postgres).await;
-            truth.idle = idle(&case.statement) && rows == written_before;
+            truth.idle = sample.is_probed() && idle(&case.statement) && rows == written_before;
             old.compare(session, sample, &case.statement, &mut truth).await;
         }
         Err(code) => truth = failed(code),
     }
     session.run("ROLLBACK").await;
-    if truth.fails.is_none() {
+    if truth.fails.is_none() && sample.is_probed() {
         truth.repeats = repeats(session, &case.statement).await;
     }
     if let Some(guarded) = Guarded::of(&case.statement).filter(|_| truth.fails.is_none()) {
@@ -144,7 +144,7 @@ impl Before {
         let seen = seen(session, sample).await;
         session.run("SET CONSTRAINTS ALL IMMEDIATE").await;
         let shape = Shape::read(session, Engine::Postgres).await;
-        let probes = if only_rows(statement) {
+        let probes = if only_rows(statement) || !sample.is_probed() {
             Outcomes::default()
         } else {
             Outcomes::read(session, Engine::Postgres, &named(&shape, statement)).await
@@ -173,7 +173,7 @@ impl Before {
                 truth.shows.insert(name.clone());
             }
         }
-        if !only_rows(statement) {
+        if !only_rows(statement) && sample.is_probed() {
             self.probes.compare_with_now(session, Engine::Postgres, statement, truth).await;
         }
     }
@@ -185,17 +185,18 @@ async fn repeats(session: &mut Session, statement: &str) -> BTreeSet<String> {
     if !lower.contains("setval") && !lower.contains("restart") {
         return BTreeSet::new();
     }
-    let sql = "SELECT format('%I.%I', schemaname, sequencename)::regclass::text, last_value::text, \
-         least(max_value, 20000)::text FROM pg_sequences WHERE last_value IS NOT NULL";
+    let sql = "SELECT format('%I.%I', schemaname, sequencename)::regclass::text, \
+         coalesce(last_value, start_value)::text, least(max_value, 20000)::text, \
+         (last_value IS NOT NULL)::text FROM pg_sequences";
     let all = session.rows(sql).await;
     let mut out = BTreeSet::new();
     for row in &all {
-        let [Some(name), _, Some(far)] = &row[..] else { continue };
+        let [Some(name), _, Some(far), _] = &row[..] else { continue };
         session.run(&format!("SELECT setval('{name}', {far})")).await;
     }
     session.run("BEGIN").await;
     for row in &all {
-        let [Some(name), _, Some(far)] = &row[..] else { continue };
+        let [Some(name), _, Some(far), _] = &row[..] else { continue };
         // The last number stands in a row, as it does where numbers are drawn for rows.
         let drawn = format!(
             "SELECT d.adrelid::regclass::text, quote_ident(a.attname) FROM pg_depend p \
@@ -216,7 +217,7 @@ async fn repeats(session: &mut Session, statement: &str) -> BTreeSet<String> {
     }
     if run(session, statement).await.is_ok() {
         for row in &all {
-            let [Some(name), _, Some(far)] = &row[..] else { continue };
+            let [Some(name), _, Some(far), _] = &row[..] else { continue };
             let last = format!("SELECT last_value::text FROM {name}");
             let rows = session.try_rows(&last).await.unwrap_or_default();
             let Some(now) = rows.first().and_then(|r| r[0].as_ref()?.parse::<i64>().ok()) else {
@@ -229,8 +230,8 @@ async fn repeats(session: &mut Session, statement: &str) -> BTreeSet<String> {
     }
     session.run("ROLLBACK").await;
     for row in &all {
-        let [Some(name), Some(old), _] = &row[..] else { continue };
-        session.run(&format!("SELECT setval('{name}', {old})")).await;
+        let [Some(name), Some(old), _, Some(called)] = &row[..] else { continue };
+        session.run(&format!("SELECT setval('{name}', {old}, {called})")).await;
     }
     out
 }
