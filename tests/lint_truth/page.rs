@@ -94,7 +94,16 @@ sets: after the second set it learnt to see objects that are hidden, settings th
 a role sees, and to make the tables in the time zone of the migrations; after the fourth, that a query
 of the running release finds nothing any more, and the probes, the names and the statements that
 change no row, which are described above. So the counts of hazardous and harmless statements of one
-set differ between the scores. The fifth set was written, frozen and first scored after that.
+set differ between the scores.
+
+The fifth set was written and frozen after the probes were made, by someone who had read the sources of
+a good part of the rules, and before it was judged. The verdicts on it and on the older sets led to more
+mends of the measurement, which favour the later scores and are no part of the first: triggers that
+refuse some rows only, tables without rows, keys that keep to checks, sequences that stand where their
+rows do, what is dropped while empty (`drops`), and on SQLite that many rows count and not only many
+pages, by which three findings that were false alarms became right. The first scores of the fifth set on
+PostgreSQL and MariaDB were taken after some of these, that on SQLite before all of them. That on MariaDB
+counts one miss that was none: the probes themselves had used up the numbers of a table.
 
 ";
 
