@@ -275,20 +275,7 @@ impl Shape {
              FROM information_schema.key_column_usage WHERE table_schema = database() \
              AND referenced_table_name IS NOT NULL \
              ORDER BY table_name, constraint_name, ordinal_position";
-        for (sql, unique) in [(keys, true), (references, false)] {
-            let mut last = String::new();
-            for row in session.rows(sql).await {
-                let [table, key, column] = texts(row);
-                let Some(of) = tables.get_mut(&table) else { continue };
-                let into = if unique { &mut of.uniques } else { &mut of.references };
-                let this = format!("{table}.{key}");
-                if this != last {
-                    into.push(Vec::new());
-                    last = this;
-                }
-                into.last_mut().expect("pushed").push(quoted(&column));
-            }
-        }
+        add_keys(session, &mut tables, (keys, references), quoted).await;
         let triggers = "SELECT event_object_table FROM information_schema.triggers \
              WHERE trigger_schema = database()";
         for row in session.rows(triggers).await {
@@ -350,20 +337,7 @@ impl Shape {
              ORDER BY m.name, l.seq, i.seqno";
         let references = "SELECT m.name, CAST(f.id AS text), f.\"from\" FROM sqlite_schema m, \
              pragma_foreign_key_list(m.name) f WHERE m.type = 'table' ORDER BY m.name, f.id, f.seq";
-        for (sql, unique) in [(keys, true), (references, false)] {
-            let mut last = String::new();
-            for row in session.rows(sql).await {
-                let [table, key, column] = texts(row);
-                let Some(of) = tables.get_mut(&table) else { continue };
-                let into = if unique { &mut of.uniques } else { &mut of.references };
-                let this = format!("{table}.{key}");
-                if this != last {
-                    into.push(Vec::new());
-                    last = this;
-                }
-                into.last_mut().expect("pushed").push(quoted(&column));
-            }
-        }
+        add_keys(session, &mut tables, (keys, references), quoted).await;
         let works = "SELECT tbl_name FROM sqlite_schema WHERE type = 'trigger' UNION \
              SELECT f.\"table\" FROM sqlite_schema m, pragma_foreign_key_list(m.name) f \
              WHERE m.type = 'table'";
@@ -374,5 +348,28 @@ impl Shape {
             }
         }
         Self { tables: tables.into_values().collect(), names }
+    }
+}
+
+/// Reads unique keys and references, rows of table, key and column in the order of the keys.
+async fn add_keys(
+    session: &mut Session,
+    tables: &mut BTreeMap<String, Table>,
+    (keys, references): (&str, &str),
+    quoted: impl Fn(&str) -> String,
+) {
+    for (sql, unique) in [(keys, true), (references, false)] {
+        let mut last = String::new();
+        for row in session.rows(sql).await {
+            let [table, key, column] = texts(row);
+            let Some(of) = tables.get_mut(&table) else { continue };
+            let into = if unique { &mut of.uniques } else { &mut of.references };
+            let this = format!("{table}.{key}");
+            if this != last {
+                into.push(Vec::new());
+                last = this;
+            }
+            into.last_mut().expect("pushed").push(quoted(&column));
+        }
     }
 }

@@ -238,3 +238,33 @@ impl Accidents {
         program.wait(command.spawn().unwrap())
     }
 }
+
+/// Rounds into each of which an accident falls.
+pub(crate) trait Rounds {
+    fn accidents(&self) -> &Accidents;
+
+    /// One accident, what it left, and the way out of it.
+    async fn round(&mut self, number: u64);
+}
+
+/// Plays rounds until so many accidents met a run. One that was over before its accident proves
+/// nothing, and does not count.
+pub(crate) async fn until_met(soak: &mut impl Rounds, what: &str, seed: u64, accidents: u64) {
+    let engine = soak.accidents().engine;
+    let started = Instant::now();
+    let mut round = 0;
+    while soak.accidents().tally.met() < accidents {
+        round += 1;
+        soak.round(round).await;
+        let tally = &soak.accidents().tally;
+        if round % 100 == 0 {
+            println!("{engine:?}: {round} rounds, {:?}, {tally:?}", started.elapsed());
+        }
+        assert!(round < 20 + 10 * accidents, "too few are met: {tally:?}");
+    }
+    println!(
+        "{what} {engine:?}, seed {seed}, {accidents} accidents in {:.0} s: {:?}",
+        started.elapsed().as_secs_f64(),
+        soak.accidents().tally
+    );
+}

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::accident::{Accidents, Effort};
+use crate::accident::{Accidents, Effort, Rounds, until_met};
 use crate::stage::{BASE, Engine, HEAD, Stage, expect, number};
 
 /// What a run does and where it ends.
@@ -37,7 +37,7 @@ impl Soak {
     }
 
     /// One accident, what it left, and the way out of it.
-    async fn round(&mut self, number: u64) {
+    async fn one(&mut self, number: u64) {
         let (at, verb) = match (self.version, self.accidents.rng.below(3)) {
             (HEAD, 0) => (1, REDO),
             (HEAD, _) => (2, DOWN),
@@ -103,29 +103,20 @@ impl Soak {
     }
 }
 
+impl Rounds for Soak {
+    fn accidents(&self) -> &Accidents {
+        &self.accidents
+    }
+
+    async fn round(&mut self, number: u64) {
+        self.one(number).await;
+    }
+}
+
 async fn kill(engine: Engine) {
     let (seed, rounds) = (number("DOWNHAUL_SEED", 4711), number("DOWNHAUL_ROUNDS", 12));
-    let started = Instant::now();
     let mut soak = Soak::begin(engine, seed).await;
-    // A run that was over before its accident proves nothing, and does not count.
-    let mut round = 0;
-    while soak.accidents.tally.met() < rounds {
-        round += 1;
-        soak.round(round).await;
-        if round % 100 == 0 {
-            println!(
-                "{engine:?}: {round} rounds, {:?}, {:?}",
-                started.elapsed(),
-                soak.accidents.tally
-            );
-        }
-        assert!(round < 20 + 10 * rounds, "too few are met: {:?}", soak.accidents.tally);
-    }
-    println!(
-        "kill {engine:?}, seed {seed}, {rounds} accidents in {:.0} s: {:?}",
-        started.elapsed().as_secs_f64(),
-        soak.accidents.tally
-    );
+    until_met(&mut soak, "kill", seed, rounds).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

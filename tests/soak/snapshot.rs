@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use downhaul_kit::{Program, Session};
 
-use crate::accident::{Accident, Accidents, Effort};
+use crate::accident::{Accident, Accidents, Effort, Rounds, until_met};
 use crate::stage::{Engine, Place, expect, number, program};
 
 /// The rows of each table, in order.
@@ -161,7 +161,7 @@ impl Soak {
         }
     }
 
-    async fn round(&mut self, number: u64) {
+    async fn one(&mut self, number: u64) {
         let act = self.choose();
         if act != Act::Undo {
             for _ in 0..self.accidents.rng.below(3) {
@@ -330,29 +330,20 @@ fn differences(wanted: &Rows, found: &Rows) -> String {
     lines.join("\n")
 }
 
+impl Rounds for Soak {
+    fn accidents(&self) -> &Accidents {
+        &self.accidents
+    }
+
+    async fn round(&mut self, number: u64) {
+        self.one(number).await;
+    }
+}
+
 async fn snapshot(engine: Engine) {
     let (seed, rounds) = (number("DOWNHAUL_SEED", 4711), number("DOWNHAUL_ROUNDS", 12));
-    let started = Instant::now();
     let mut soak = Soak::begin(engine, seed).await;
-    // A run that was over before its accident proves nothing, and does not count.
-    let mut round = 0;
-    while soak.accidents.tally.met() < rounds {
-        round += 1;
-        soak.round(round).await;
-        if round % 100 == 0 {
-            println!(
-                "{engine:?}: {round} rounds, {:?}, {:?}",
-                started.elapsed(),
-                soak.accidents.tally
-            );
-        }
-        assert!(round < 20 + 10 * rounds, "too few are met: {:?}", soak.accidents.tally);
-    }
-    println!(
-        "snapshot {engine:?}, seed {seed}, {rounds} accidents in {:.0} s: {:?}",
-        started.elapsed().as_secs_f64(),
-        soak.accidents.tally
-    );
+    until_met(&mut soak, "snapshot", seed, rounds).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

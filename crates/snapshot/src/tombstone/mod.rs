@@ -32,6 +32,14 @@ mod mysql_column;
 pub mod postgres;
 mod sqlite;
 
+/// What stands against setting a table aside.
+struct Obstacles {
+    /// Bytes of the table: without its indexes on PostgreSQL, guessed on SQLite.
+    bytes: u64,
+    /// The first of them.
+    why: Option<&'static str>,
+}
+
 /// How what a statement destroys is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -6,7 +6,7 @@
 use downhaul_engine::{DumpKind, EngineError, Session};
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName, Statement};
 
-use super::{Choice, LARGE, Policy, Tombstone, mysql_column};
+use super::{Choice, LARGE, Obstacles, Policy, Tombstone, mysql_column};
 use crate::keep::Endangered;
 use crate::loss::{Names, losses};
 use crate::restore::{Held, Restored};
@@ -62,11 +62,6 @@ pub(super) async fn choose(
         }
     }
     Ok(if large { Choice::Tombstone } else { Choice::PLAIN })
-}
-
-struct Obstacles {
-    bytes: u64,
-    why: Option<&'static str>,
 }
 
 /// What stands against setting a table aside that goes `together` with others.

@@ -5,20 +5,12 @@ use std::collections::BTreeSet;
 use downhaul_engine::{DumpKind, EngineError, SchemaDump, Session};
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName, Statement};
 
-use super::{LARGE, Part, PartKind, Tombstone};
+use super::{LARGE, Obstacles, Part, PartKind, Tombstone};
 use crate::keep::{self, Endangered};
 use crate::sql;
 use crate::store::{Kept, KeptMode, SnapshotError};
 
 const D: Dialect = Dialect::Postgres;
-
-/// What stands against setting a table aside.
-pub(super) struct Obstacles {
-    /// Bytes of the table, indexes left out.
-    pub(super) bytes: u64,
-    /// The first of them.
-    pub(super) why: Option<&'static str>,
-}
 
 /// Looks at a live table. `others` says that the migration drops things that tables are made of.
 pub(super) async fn obstacles(

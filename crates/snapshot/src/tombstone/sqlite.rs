@@ -9,20 +9,12 @@ use downhaul_engine::{EngineError, Session};
 use downhaul_syntax::lexer::{TokenKind, lex};
 use downhaul_syntax::{Change, Dialect, Ident, Statement};
 
-use super::{Part, PartKind, Tombstone};
+use super::{Obstacles, Part, PartKind, Tombstone};
 use crate::keep::{self, Endangered};
 use crate::sql;
 use crate::store::{Kept, KeptMode, SnapshotError};
 
 const D: Dialect = Dialect::Sqlite;
-
-/// What stands against setting a table aside.
-pub(super) struct Obstacles {
-    /// Bytes, as far as they can be guessed.
-    pub(super) bytes: u64,
-    /// The first of them.
-    pub(super) why: Option<&'static str>,
-}
 
 /// Looks at a live table that `statements` drop.
 pub(super) async fn obstacles(
