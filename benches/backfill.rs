@@ -12,7 +12,7 @@
 //! included.
 
 // A benchmark's result is what it prints.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::fs;
 use std::path::Path;
@@ -103,7 +103,9 @@ async fn run() {
 
     let mut all = Vec::new();
     for way in [Way::Nothing, Way::Whole, Way::Downhaul, Way::Thousands] {
-        all.push(measure(&server, &template, &name, &fill, way, rows).await);
+        let one = measure(&server, &template, &name, &fill, way, rows).await;
+        eprintln!("{}: {:.1} s, p99 {:.1} ms", way.name(), one.seconds, one.percentile(0.99));
+        all.push(one);
     }
     let (calm, limit) = (all[0].percentile(0.99), all[1].rate());
     println!(

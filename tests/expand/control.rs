@@ -134,6 +134,40 @@ async fn a_backfill_is_steered_on_sqlite() {
     steered(&Program::new(PROGRAM).database(file.url()), &mut session, 6000).await;
 }
 
+/// A batch is as many rows as it says, in the order of the key and not of the key's text, in which
+/// the thousandth of 20,000 numbers is 10,899.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_is_as_large_as_it_says() {
+    let database = Postgres::shared().fresh_database().await;
+    let mut session = database.session().await;
+    let program = Program::new(PROGRAM).database(database.url());
+    program.migration(
+        "0001_base",
+        "CREATE TABLE users (id int PRIMARY KEY, a int, b int);
+         CREATE TABLE sizes (at serial, changed bigint);
+         CREATE FUNCTION measure() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           INSERT INTO sizes (changed) SELECT count(*) FROM fresh; RETURN NULL; END $$;
+         CREATE TRIGGER measure AFTER UPDATE ON users REFERENCING NEW TABLE AS fresh
+           FOR EACH STATEMENT EXECUTE FUNCTION measure();",
+        "SELECT 1;\n",
+    );
+    program.ok(&["up", "--yes"]);
+    session.run("INSERT INTO users (id, a) SELECT i, i FROM generate_series(1, 20000) i").await;
+    program.migration("0002_fill", FILL, "SELECT 1;\n");
+    program.ok(&["up", "--yes"]);
+    let first = session.value("SELECT changed FROM sizes ORDER BY at LIMIT 1").await;
+    assert_eq!(first.as_deref(), Some("1000"));
+    // None is more than twice as large as the one before.
+    let grown = session
+        .value(
+            "SELECT count(*) FROM (SELECT changed, lag(changed) OVER (ORDER BY at) AS before FROM sizes) s WHERE changed > 2 * before",
+        )
+        .await;
+    assert_eq!(grown.as_deref(), Some("0"));
+    let all = session.value("SELECT sum(changed) FROM sizes").await;
+    assert_eq!(all.as_deref(), Some("20000"));
+}
+
 /// With somebody at work beside it, a backfill waits, says why, and goes on when they are gone.
 async fn gives_way_to_sessions(url: String, sleep: &'static str, end: &str) {
     let program = Program::new(PROGRAM).database(&url);

@@ -31,7 +31,7 @@ use throttle::{Finding, Watch};
 use walk::Walk;
 
 /// What a batch should take: short enough that nobody who waits for one of its rows notices.
-const TARGET: Duration = Duration::from_millis(250);
+const TARGET: Duration = Duration::from_millis(100);
 /// Rows of the first batch, and the bounds that later ones keep to.
 const FIRST: u64 = 1000;
 const BOUNDS: (u64, u64) = (20, 50_000);

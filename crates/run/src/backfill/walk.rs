@@ -16,6 +16,9 @@ pub(crate) enum Way {
     Whole,
 }
 
+/// The table's name within the question for the end of a batch.
+const WALKED: &str = "downhaul_walked";
+
 /// A column of the key.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyColumn {
@@ -111,16 +114,19 @@ impl Walk {
         key: &[KeyColumn],
         place: &Place,
     ) -> Result<Batch, EngineError> {
-        let columns: Vec<&str> = key.iter().map(|column| column.name.as_str()).collect();
-        let columns = columns.join(", ");
+        // By the table's columns and never by what is read of them: `ORDER BY id` beside
+        // `CAST(id AS text)` means the text, whose column PostgreSQL names `id` too.
+        let order: Vec<String> =
+            key.iter().map(|column| format!("{WALKED}.{}", column.name)).collect();
         let behind = place.cursor.as_ref().map(|values| self.compared(key, values, Side::Behind));
         let filter = behind.as_ref().map(|b| format!(" WHERE {b}")).unwrap_or_default();
         let values: Vec<String> = key.iter().map(KeyColumn::read).collect();
         let found = session
             .rows(&format!(
-                "SELECT {} FROM {}{filter} ORDER BY {columns} LIMIT 1 OFFSET {}",
+                "SELECT {} FROM {} AS {WALKED}{filter} ORDER BY {} LIMIT 1 OFFSET {}",
                 values.join(", "),
                 self.table,
+                order.join(", "),
                 place.batch.saturating_sub(1)
             ))
             .await?;
