@@ -5,34 +5,9 @@
 use std::fs;
 
 use downhaul::exit_code::Code;
-use downhaul_kit::{MariaDb, Postgres, Program, Session, SqliteFile, check};
+use downhaul_kit::{Program, Session, check, on_engines};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
-
-/// Runs a story on a fresh database of each engine.
-macro_rules! on_each {
-    ($name:ident, $story:path) => {
-        mod $name {
-            #[tokio::test]
-            async fn sqlite() {
-                let file = super::SqliteFile::new();
-                $story(&file.url()).await;
-            }
-
-            #[tokio::test]
-            async fn postgres() {
-                let database = super::Postgres::shared().fresh_database().await;
-                $story(database.url()).await;
-            }
-
-            #[tokio::test]
-            async fn mariadb() {
-                let database = super::MariaDb::shared().fresh_database().await;
-                $story(database.url()).await;
-            }
-        }
-    };
-}
 
 fn journal(url: &str) -> &'static str {
     if url.starts_with("postgres") { "downhaul." } else { "downhaul_" }
@@ -94,7 +69,13 @@ async fn placeholders_take_values_and_secrets_stay_secret(url: &str) {
     assert!(session.try_rows("SELECT * FROM app_settings").await.is_err());
 }
 
-on_each!(variables, super::placeholders_take_values_and_secrets_stay_secret);
+on_engines!(
+    variables,
+    super::placeholders_take_values_and_secrets_stay_secret,
+    sqlite,
+    postgres,
+    mariadb
+);
 
 async fn repeatables_run_when_they_change_and_go_back_with_down(url: &str) {
     let program = Program::new(PROGRAM).database(url);
@@ -178,7 +159,13 @@ async fn repeatables_run_when_they_change_and_go_back_with_down(url: &str) {
     check(&program.run(&["up", "--yes"]), Code::Usage, &["R__order_list.sql", "keeps nothing"]);
 }
 
-on_each!(repeatables, super::repeatables_run_when_they_change_and_go_back_with_down);
+on_engines!(
+    repeatables,
+    super::repeatables_run_when_they_change_and_go_back_with_down,
+    sqlite,
+    postgres,
+    mariadb
+);
 
 fn events(program: &Program) -> Vec<serde_json::Value> {
     let text = fs::read_to_string(program.dir().join("events.jsonl")).unwrap_or_default();
@@ -258,4 +245,4 @@ async fn hooks_are_told_and_may_refuse(url: &str) {
     check(&program.run(&["status"]), Code::Clean, &["3 applied, 0 pending"]);
 }
 
-on_each!(hooks, super::hooks_are_told_and_may_refuse);
+on_engines!(hooks, super::hooks_are_told_and_may_refuse, sqlite, postgres, mariadb);

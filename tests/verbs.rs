@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
 use downhaul::exit_code::Code;
-use downhaul_kit::{Outcome, Postgres, Program, Session, SqliteFile, check};
+use downhaul_kit::{Outcome, Postgres, Program, Session, SqliteFile, check, on_engines};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
 
@@ -27,25 +27,6 @@ fn shop(url: &str) -> Program {
         "ALTER TABLE customers ADD COLUMN fax text;\n",
     );
     program
-}
-
-/// Runs a story on a fresh database of each engine.
-macro_rules! on_both {
-    ($name:ident, $story:path) => {
-        mod $name {
-            #[tokio::test]
-            async fn sqlite() {
-                let file = super::SqliteFile::new();
-                $story(&file.url()).await;
-            }
-
-            #[tokio::test]
-            async fn postgres() {
-                let database = super::Postgres::shared().fresh_database().await;
-                $story(database.url()).await;
-            }
-        }
-    };
 }
 
 async fn verify_finds_what_changed(url: &str) {
@@ -95,7 +76,7 @@ async fn verify_finds_what_changed(url: &str) {
     let stranger = program.run(&["repair", "--accept", "0003"]);
     check(&stranger, Code::Usage, &["0003 is not applied here"]);
 }
-on_both!(verify, super::verify_finds_what_changed);
+on_engines!(verify, super::verify_finds_what_changed, sqlite, postgres);
 
 async fn a_release_can_be_gone_back_to(url: &str) {
     let program = shop(url);
@@ -127,7 +108,7 @@ async fn a_release_can_be_gone_back_to(url: &str) {
     let json = program.run(&["history", "--format", "json", "--limit", "1"]);
     check(&json, Code::Clean, &["\"verb\": \"down\"", "\"head\": \"0001\""]);
 }
-on_both!(release, super::a_release_can_be_gone_back_to);
+on_engines!(release, super::a_release_can_be_gone_back_to, sqlite, postgres);
 
 async fn redo_leaves_everything_as_it_was(url: &str) {
     let program = shop(url);
@@ -142,7 +123,7 @@ async fn redo_leaves_everything_as_it_was(url: &str) {
     let mut session = Session::connect(url).await;
     assert_eq!(session.value("SELECT count(*) FROM customers").await.as_deref(), Some("2"));
 }
-on_both!(redo, super::redo_leaves_everything_as_it_was);
+on_engines!(redo, super::redo_leaves_everything_as_it_was, sqlite, postgres);
 
 async fn a_database_from_before_is_adopted(url: &str) {
     let program = shop(url);
@@ -161,7 +142,7 @@ async fn a_database_from_before_is_adopted(url: &str) {
     check(&program.run(&["up", "--yes"]), Code::Clean, &["↑ 0003_no_fax"]);
     check(&program.run(&["down", "--yes"]), Code::Clean, &["fax in 1 row"]);
 }
-on_both!(baseline, super::a_database_from_before_is_adopted);
+on_engines!(baseline, super::a_database_from_before_is_adopted, sqlite, postgres);
 
 async fn the_schema_is_shown_as_statements_that_make_it_again(url: &str, again: &str) {
     let program = shop(url);
@@ -213,7 +194,7 @@ async fn a_plan_is_what_is_applied_or_it_is_refused(url: &str) {
     let json = program.run(&["plan", "--format", "json"]);
     check(&json, Code::Clean, &["\"migrations\": []", "\"rests_on\""]);
 }
-on_both!(plan, super::a_plan_is_what_is_applied_or_it_is_refused);
+on_engines!(plan, super::a_plan_is_what_is_applied_or_it_is_refused, sqlite, postgres);
 
 async fn lint_judges_against_the_live_schema(url: &str) {
     let program = shop(url);
@@ -231,7 +212,7 @@ async fn lint_judges_against_the_live_schema(url: &str) {
     Session::connect(url).await.run("ALTER TABLE customers ADD COLUMN made_by_hand text").await;
     check(&program.run(&lint), Code::Findings, &["TX10", "made_by_hand"]);
 }
-on_both!(live_lint, super::lint_judges_against_the_live_schema);
+on_engines!(live_lint, super::lint_judges_against_the_live_schema, sqlite, postgres);
 
 async fn a_moment_can_be_gone_back_to(url: &str) {
     let program = shop(url);
@@ -273,7 +254,7 @@ async fn a_moment_can_be_gone_back_to(url: &str) {
         &["0003_no_fax comes after it and would stay"],
     );
 }
-on_both!(to_time, super::a_moment_can_be_gone_back_to);
+on_engines!(to_time, super::a_moment_can_be_gone_back_to, sqlite, postgres);
 
 async fn phases_are_applied_one_after_the_other(url: &str) {
     let program = shop(url);
@@ -306,7 +287,7 @@ async fn phases_are_applied_one_after_the_other(url: &str) {
     let phases: Vec<_> = phases.iter().map(|row| row[1].as_deref()).collect();
     assert_eq!(phases, [Some("expand"), Some("expand"), Some("contract"), Some("expand")]);
 }
-on_both!(phase, super::phases_are_applied_one_after_the_other);
+on_engines!(phase, super::phases_are_applied_one_after_the_other, sqlite, postgres);
 
 /// What a program reads: every line is an object with a version, a time and an event.
 async fn events_are_told_to_programs(url: &str) {
@@ -362,7 +343,7 @@ async fn events_are_told_to_programs(url: &str) {
         }
     }
 }
-on_both!(log, super::events_are_told_to_programs);
+on_engines!(log, super::events_are_told_to_programs, sqlite, postgres);
 
 /// Who ran it is known without `USER` too, and so is the commit of the files.
 #[tokio::test]
@@ -422,7 +403,7 @@ async fn an_older_journal_is_understood(url: &str) {
     assert_eq!(format.as_deref(), Some("2"));
     check(&program.run(&["down", "--yes", "--all"]), Code::Clean, &["3 migrations taken back"]);
 }
-on_both!(older_journal, super::an_older_journal_is_understood);
+on_engines!(older_journal, super::an_older_journal_is_understood, sqlite, postgres);
 
 #[tokio::test]
 async fn an_older_journal_is_understood_on_mariadb() {
@@ -474,4 +455,4 @@ async fn a_plan_is_a_page(url: &str) {
     assert!(first["kept"][0]["rows"].as_u64() >= Some(29_000), "{first}");
     assert_eq!(first["undone_by"][0], "ALTER TABLE customers ADD COLUMN fax text");
 }
-on_both!(plan_page, super::a_plan_is_a_page);
+on_engines!(plan_page, super::a_plan_is_a_page, sqlite, postgres);

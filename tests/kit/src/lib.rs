@@ -58,3 +58,35 @@ where
         }
     })
 }
+
+/// Makes a module of tests that tell one story, an `async fn(url: &str)`, to a fresh database of each
+/// engine named.
+#[macro_export]
+macro_rules! on_engines {
+    (@sqlite $story:path) => {
+        #[tokio::test]
+        async fn sqlite() {
+            let file = $crate::SqliteFile::new();
+            $story(&file.url()).await;
+        }
+    };
+    (@postgres $story:path) => {
+        #[tokio::test]
+        async fn postgres() {
+            let database = $crate::Postgres::shared().fresh_database().await;
+            $story(database.url()).await;
+        }
+    };
+    (@mariadb $story:path) => {
+        #[tokio::test]
+        async fn mariadb() {
+            let database = $crate::MariaDb::shared().fresh_database().await;
+            $story(database.url()).await;
+        }
+    };
+    ($name:ident, $story:path, $($engine:ident),+) => {
+        mod $name {
+            $($crate::on_engines!(@$engine $story);)+
+        }
+    };
+}
