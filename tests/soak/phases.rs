@@ -278,8 +278,10 @@ impl Soak {
         let phase = if up { self.at } else { self.at - 1 };
         let when = format!("round {round}: phase {phase} {}", if up { "up" } else { "down" });
         self.releases_for(phase).await;
-        self.accident(phase, up, &when).await;
+        let met = self.accident(phase, up, &when).await;
         let half = self.half_done();
+        let left = if half { "half done" } else { "done or not" };
+        let when = format!("{when}, {met}, {left}");
         self.tally.half_done += u32::from(half);
         let applied = self.applied();
         // On, or back: what is wholly done, or not begun, is where it is.
@@ -304,12 +306,14 @@ impl Soak {
         } else {
             self.rest().await;
         }
+        println!("{when}, {}", if reached_up == up { "on" } else { "back" });
         assert!(!self.half_done(), "{when}: still half done");
         assert_eq!(self.applied(), self.at, "{when}: phases applied");
         self.check(&when).await;
     }
 
-    async fn accident(&mut self, phase: usize, up: bool, when: &str) {
+    /// Tells what it was.
+    async fn accident(&mut self, phase: usize, up: bool, when: &str) -> String {
         let server = self.engine != Engine::Sqlite && self.rng.one_in(8);
         let share = self.rng.below(1100) as f64 / 1000.0;
         let takes = self.takes[phase][usize::from(!up)];
@@ -332,6 +336,9 @@ impl Soak {
         }
         // Writers meet what the kill left.
         tokio::time::sleep(Duration::from_millis(20)).await;
+        let whom = if server { "server" } else { "runner" };
+        let missed = if met { "" } else { " (missed)" };
+        format!("{whom} killed after {share:.2} of {} ms{missed}", takes.as_millis())
     }
 
     fn states(&self) -> Vec<String> {

@@ -31,7 +31,7 @@ use throttle::{Finding, Watch};
 use walk::Walk;
 
 /// What a batch should take: short enough that nobody who waits for one of its rows notices.
-const TARGET: Duration = Duration::from_millis(100);
+const TARGET: Duration = Duration::from_millis(50);
 /// Rows of the first batch, and the bounds that later ones keep to.
 const FIRST: u64 = 1000;
 const BOUNDS: (u64, u64) = (20, 50_000);
@@ -59,7 +59,7 @@ struct Work<'a> {
     told: Option<String>,
     /// When the last batch ended.
     last: Instant,
-    /// Begins the transaction of a batch anew, as it has to be beside writers (MySQL).
+    /// Makes the transaction of a batch what it has to be beside writers ([`gently`]).
     anew: Option<String>,
 }
 
@@ -121,11 +121,20 @@ pub(crate) async fn run(
     Ok(End::Done)
 }
 
-/// A transaction of MySQL that no writer can be caught with in a deadlock, of which the server would
-/// end the writer, who has done less. It locks no gaps between keys (not where the binary log holds
-/// statements, which need them), and on MariaDB it never waits for a row: the batch is rolled back
-/// and tried again.
+/// What makes the transaction of a batch one that writers do not notice.
+///
+/// PostgreSQL: nobody waits until a batch has reached the disk, so that its log goes there with that
+/// of the writers, little by little, and not all at once while they wait. What a crash of the server
+/// takes back are the last batches together with the place that they reached; the end of the backfill
+/// is on disk with all before it (PostgreSQL manual §30.4).
+///
+/// MySQL: no writer is caught with it in a deadlock, of which the server would end the writer, who has
+/// done less. It locks no gaps between keys (not where the binary log holds statements, which need
+/// them), and on MariaDB it never waits for a row: the batch is rolled back and tried again.
 async fn gently(session: &mut dyn Session) -> Result<Option<String>, EngineError> {
+    if session.dialect() == Dialect::Postgres {
+        return Ok(Some("SET LOCAL synchronous_commit = off".into()));
+    }
     if !session.dialect().is_mysql_family() {
         return Ok(None);
     }
