@@ -1,7 +1,7 @@
 //! The files: cases, setup, statements of the running release.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use downhaul_syntax::Dialect;
 
@@ -76,6 +76,13 @@ impl Set {
     }
 }
 
+/// Where the files lie; statements that are still being written lie elsewhere
+/// (`DOWNHAUL_TRUTH_DIR`).
+pub(crate) fn folder() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lint_truth");
+    std::env::var_os("DOWNHAUL_TRUTH_DIR").map_or(own, PathBuf::from)
+}
+
 /// Name of the files of an engine's set.
 pub(crate) fn stem(engine: Engine, set: Set) -> String {
     match set {
@@ -117,7 +124,7 @@ impl Sample {
     }
 
     pub(crate) fn load(engine: Engine, set: Set) -> Self {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lint_truth");
+        let dir = folder();
         let read = |name: String| {
             fs::read_to_string(dir.join(&name)).unwrap_or_else(|e| panic!("{name}: {e}"))
         };

@@ -38,7 +38,7 @@ fn blessing() -> bool {
 
 /// Where the cases of a set lie.
 fn file(engine: Engine, set: Set) -> PathBuf {
-    root().join("tests/lint_truth").join(format!("{}.tsv", stem(engine, set)))
+    data::folder().join(format!("{}.tsv", stem(engine, set)))
 }
 
 /// While one set is worked on, the others need not be measured: `DOWNHAUL_TRUTH_SET` names some.
@@ -100,20 +100,20 @@ async fn sqlite_does_what_the_file_says() {
 /// running release: lower these, never raise them.
 const AT_MOST: [(Engine, Set, [usize; 4]); 15] = [
     (Engine::Postgres, Set::Known, [1, 3, 1, 3]),
-    (Engine::MariaDb, Set::Known, [3, 5, 3, 6]),
+    (Engine::MariaDb, Set::Known, [3, 5, 3, 5]),
     (Engine::Sqlite, Set::Known, [1, 0, 1, 0]),
     (Engine::Postgres, Set::HeldOut, [1, 0, 1, 0]),
     (Engine::MariaDb, Set::HeldOut, [1, 0, 1, 0]),
     (Engine::Sqlite, Set::HeldOut, [1, 0, 1, 0]),
-    (Engine::Postgres, Set::Third, [1, 1, 1, 2]),
-    (Engine::MariaDb, Set::Third, [1, 2, 1, 2]),
+    (Engine::Postgres, Set::Third, [0, 1, 0, 1]),
+    (Engine::MariaDb, Set::Third, [1, 2, 0, 2]),
     (Engine::Sqlite, Set::Third, [1, 0, 0, 0]),
     (Engine::Postgres, Set::Fourth, [0, 0, 0, 0]),
     (Engine::MariaDb, Set::Fourth, [0, 0, 0, 1]),
     (Engine::Sqlite, Set::Fourth, [0, 0, 0, 0]),
-    (Engine::Postgres, Set::Fifth, [3, 3, 3, 3]),
-    (Engine::MariaDb, Set::Fifth, [3, 2, 2, 2]),
-    (Engine::Sqlite, Set::Fifth, [1, 0, 1, 0]),
+    (Engine::Postgres, Set::Fifth, [2, 2, 2, 2]),
+    (Engine::MariaDb, Set::Fifth, [2, 1, 1, 1]),
+    (Engine::Sqlite, Set::Fifth, [0, 0, 0, 0]),
 ];
 
 #[test]

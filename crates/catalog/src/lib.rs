@@ -14,6 +14,7 @@ mod inverse;
 mod lookup;
 mod model;
 mod objects;
+mod partitions;
 mod parts;
 mod render;
 mod text;
@@ -27,5 +28,6 @@ pub use inverse::{
 pub use lookup::range_ends;
 pub use model::*;
 pub use objects::{Iter, Objects};
+pub use partitions::{MysqlPartition, MysqlPartitions, PartitionProblem};
 pub use parts::{Iter as PartsIter, Part, Parts};
 pub use render::{RenderError, render, render_type};

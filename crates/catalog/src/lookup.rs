@@ -93,6 +93,10 @@ pub(crate) struct Lookup {
     pub(crate) together: Vec<ObjectName>,
     /// The statement is an `ALTER TABLE ONLY`: children stay as they are.
     pub(crate) only: bool,
+    /// The statement is a `DROP TEMPORARY TABLE`: other tables stay (MySQL).
+    pub(crate) temporary_only: bool,
+    /// Columns of the keys that the statement adds, whichever clause it is (MySQL).
+    pub(crate) keys_to_come: Vec<Vec<Ident>>,
     /// `SET LOCAL search_path` holds, and this is the path to return to.
     pub(crate) local_path: Option<Vec<Ident>>,
 }

@@ -1,6 +1,6 @@
 //! The catalog that a change meets, with what the deployment makes of it.
 
-use downhaul_catalog::{Catalog, Column, Origin, Table};
+use downhaul_catalog::{Catalog, Column, MysqlPartitions, Origin, Table};
 use downhaul_syntax::{
     ConstraintKind, Dialect, Ident, IndexPart, ObjectName, Partitioning, ReferentialAction,
 };
@@ -217,6 +217,24 @@ impl<'a> State<'a> {
             })
     }
 
+    /// Whether an index goes and comes again with any change of the column's type: that of a key, one
+    /// with a condition, one of expressions (measured on 15).
+    pub(crate) fn is_indexed_anew(&self, table: &ObjectName, column: &Ident) -> bool {
+        let Some(table) = self.table(table) else { return false };
+        let key = table.constraints.reading(column).any(|c| match &c.kind {
+            ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
+                columns.contains(column)
+            }
+            _ => false,
+        });
+        key || table.indexes.reading(column).any(|i| {
+            i.predicate.is_some()
+                || i.parts.iter().any(|p| {
+                    p.expr.as_ref().is_some_and(|e| p.column.is_none() && !e.columns.is_empty())
+                })
+        })
+    }
+
     /// Whether a CHECK constraint reads the column.
     pub(crate) fn is_checked(&self, table: &ObjectName, column: &Ident) -> bool {
         self.table(table).is_some_and(|t| {
@@ -389,6 +407,20 @@ impl<'a> State<'a> {
                 matches!(&t.partitioning, Some(Partitioning::Of { parent: p, bounds: None, .. })
                     if self.catalog.normalize(p) == parent)
             })
+    }
+
+    /// Whether the table may have one of the partitions that `DROP PARTITION` and its like name
+    /// (MySQL); `IF EXISTS` may name some that are not there.
+    pub(crate) fn may_have_partition(&self, table: &ObjectName, text: &str) -> bool {
+        let Some(Partitioning::By(divided)) =
+            self.table(table).and_then(|t| t.partitioning.as_ref())
+        else {
+            return true;
+        };
+        let known = MysqlPartitions::read(divided, self.dialect());
+        let named = MysqlPartitions::named(text, self.dialect());
+        known.names().next().is_none()
+            || named.iter().any(|n| n.key() == "all" || known.names().any(|k| k == n))
     }
 
     pub(crate) fn is_partitioned(&self, name: &ObjectName) -> bool {

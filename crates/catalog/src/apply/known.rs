@@ -110,6 +110,9 @@ pub(super) fn is_provided(catalog: &Catalog, name: &ObjectName) -> bool {
     if is_system(catalog.dialect, name) || RUNNER_TABLES.contains(&name.name.key()) {
         return true;
     }
+    if catalog.dialect == Dialect::MariaDb {
+        return is_sequence_table(name.name.key());
+    }
     if catalog.dialect != Dialect::Postgres {
         return false;
     }
@@ -117,4 +120,14 @@ pub(super) fn is_provided(catalog: &Catalog, name: &ObjectName) -> bool {
         || name.schema.as_ref().is_some_and(|schema| {
             PROVIDED_SCHEMAS.contains(&schema.key()) && !catalog.schemas.contains(schema)
         })
+}
+
+/// `seq_1_to_100`, `seq_1_to_100_step_5`: tables that MariaDB makes up as they are asked for.
+fn is_sequence_table(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix("seq_") else { return false };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    rest.split_once("_to_").is_some_and(|(from, rest)| {
+        let (to, step) = rest.split_once("_step_").unwrap_or((rest, "1"));
+        digits(from) && digits(to) && digits(step)
+    })
 }

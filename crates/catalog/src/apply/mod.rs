@@ -147,6 +147,12 @@ impl Catalog {
     pub fn begin_statement(&mut self, changes: &[Change], text: &str) -> Vec<usize> {
         self.lookup.together.clear();
         self.lookup.only = self.dialect == Dialect::Postgres && alters_only(text);
+        let mysql = self.dialect.is_mysql_family();
+        self.lookup.temporary_only = mysql && drops_temporary(text);
+        self.lookup.keys_to_come.clear();
+        if mysql && changes.len() > 1 {
+            self.lookup.keys_to_come.extend(changes.iter().filter_map(mysql::key_of));
+        }
         self.drop_together(changes);
         self.statement_order(changes)
     }
@@ -155,6 +161,8 @@ impl Catalog {
     pub fn end_statement(&mut self) {
         self.lookup.together.clear();
         self.lookup.only = false;
+        self.lookup.temporary_only = false;
+        self.lookup.keys_to_come.clear();
     }
 
     /// Notes what `DROP … a, b` drops at once (PostgreSQL, `performMultipleDeletions`).
@@ -197,6 +205,12 @@ fn alters_only(text: &str) -> bool {
         && words
             .find(|w| !w.eq_ignore_ascii_case("if") && !w.eq_ignore_ascii_case("exists"))
             .is_some_and(|w| w.eq_ignore_ascii_case("only"))
+}
+
+fn drops_temporary(text: &str) -> bool {
+    let mut words = text.split_ascii_whitespace();
+    let mut is = |word: &str| words.next().is_some_and(|w| w.eq_ignore_ascii_case(word));
+    is("DROP") && is("TEMPORARY")
 }
 
 /// The pass in which PostgreSQL runs an action of `ALTER TABLE` (tablecmds.c, `AlterTablePass`).

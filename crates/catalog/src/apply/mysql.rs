@@ -2,13 +2,13 @@
 
 use downhaul_syntax::change::ColumnPosition;
 use downhaul_syntax::{
-    ColumnDef, ConstraintDef, ConstraintKind, Dialect, Ident, IndexPart, ObjectName, Partitioning,
-    Span,
+    Change, ColumnDef, ConstraintDef, ConstraintKind, Dialect, Ident, IndexPart, ObjectName,
+    Partitioning, Span,
 };
 
 use super::Applier;
 use super::dependents::Dependent;
-use crate::{Column, Constraint, Index};
+use crate::{Column, Constraint, Index, MysqlPartitions, PartitionProblem, Table};
 
 impl Applier<'_> {
     fn ident(&self, text: &str) -> Ident {
@@ -173,7 +173,9 @@ impl Applier<'_> {
         let Some(t) = self.catalog.tables.get(table) else { return };
         let needed = t.constraints.iter().find_map(|c| match &c.kind {
             ConstraintKind::ForeignKey { columns, .. }
-                if key.starts_with(columns) && !t.has_prefix_index(columns) =>
+                if key.starts_with(columns)
+                    && !t.has_prefix_index(columns)
+                    && !self.catalog.lookup.keys_to_come.iter().any(|k| k.starts_with(columns)) =>
             {
                 Some(Dependent::ForeignKey {
                     table: table.clone(),
@@ -336,20 +338,110 @@ impl Applier<'_> {
         });
     }
 
+    /// `ADD|DROP|REORGANIZE|… PARTITION`, `PARTITION BY`, `REMOVE PARTITIONING`.
     pub(super) fn mysql_partition(&mut self, table: &ObjectName, verb: &str, text: &str) {
+        let dialect = self.dialect();
         let verb = verb.to_lowercase();
-        self.alter(table, |t| {
-            if verb.contains("remove") {
-                t.partitioning = None;
-            } else if verb.contains("partition by") || verb == "by" {
-                t.partitioning = Some(Partitioning::By(text.to_owned()));
+        let Some(name) = self.altered_table(table) else { return };
+        let Some(known) = self.table(&name) else { return };
+        match (verb.as_str(), &known.partitioning) {
+            ("remove", _) => known.partitioning = None,
+            ("by", _) => known.partitioning = Some(Partitioning::By(text.to_owned())),
+            (_, Some(Partitioning::By(old))) => {
+                let mut partitions = MysqlPartitions::read(old, dialect);
+                match partitions.change(&verb, text) {
+                    Ok(()) => known.partitioning = Some(Partitioning::By(partitions.text())),
+                    Err(PartitionProblem::Missing(part)) => {
+                        self.missing_part("partition", &name, &part);
+                        return;
+                    }
+                    Err(PartitionProblem::Exists(part)) => {
+                        self.exists_part("partition", &name, &part);
+                        return;
+                    }
+                    Err(PartitionProblem::Refused(why)) => {
+                        self.refuse(format!("{why} (`{name}`)"));
+                        return;
+                    }
+                }
+                self.partition_moves(&name, &verb, text);
             }
-        });
+            // Of a table that only part of is known, nothing is claimed.
+            (_, None) if !known.assumed && !known.columns_unknown => {
+                self.refuse(format!("`{name}` is not partitioned"));
+            }
+            _ => {}
+        }
+    }
+
+    /// A partition changes places with a table, or becomes one.
+    fn partition_moves(&mut self, table: &ObjectName, verb: &str, text: &str) {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let behind = |word: &str| {
+            let at = words.windows(2).position(|w| {
+                w[0].eq_ignore_ascii_case(word) && w[1].eq_ignore_ascii_case("table")
+            })?;
+            let name = words.get(at + 2)?.trim_end_matches(';');
+            let quoted = name.starts_with('`');
+            let plain = name.trim_matches('`');
+            let simple = plain.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '$');
+            simple.then(|| ObjectName::bare(Ident::new(self.dialect(), plain, quoted)))
+        };
+        match verb {
+            "exchange" => {
+                let Some(with) = behind("with").map(|n| self.catalog.normalize(&n)) else { return };
+                match self.catalog.tables.get(&with) {
+                    None => self.missing("table", &with),
+                    Some(other) if !self.is_like(table, other) => {
+                        self.refuse(format!("`{with}` and `{table}` have different definitions"));
+                    }
+                    Some(_) => {}
+                }
+            }
+            "convert" => {
+                let Some(to) = behind("to").map(|n| self.catalog.normalize(&n)) else { return };
+                if self.catalog.tables.contains_key(&to) {
+                    self.exists("table", &to);
+                } else if let Some(mut new) = self.catalog.tables.get(table).cloned() {
+                    new.name = to.clone();
+                    new.partitioning = None;
+                    self.catalog.tables.insert(to, new);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A table that a partition of another can be exchanged with has the same columns, and is not
+    /// divided itself; where not all is known, it may be.
+    fn is_like(&self, table: &ObjectName, other: &Table) -> bool {
+        let Some(table) = self.catalog.tables.get(table) else { return true };
+        if [table, other].iter().any(|t| t.assumed || t.columns_unknown) {
+            return true;
+        }
+        let names = |t: &Table| t.columns.iter().map(|c| c.name.clone()).collect::<Vec<_>>();
+        other.partitioning.is_none() && names(table) == names(other)
     }
 
     /// Whether the session switched `foreign_key_checks` off.
     pub(super) fn foreign_key_checks_off(&self) -> bool {
         self.is_mysql() && self.catalog.lookup.foreign_key_checks_off
+    }
+}
+
+/// The plain columns that a key which is added begins with.
+pub(super) fn key_of(change: &Change) -> Option<Vec<Ident>> {
+    match change {
+        Change::CreateIndex { index, .. } => {
+            Some(index.parts.iter().map_while(|p| p.column.clone()).collect())
+        }
+        Change::AddConstraint { constraint, .. } => match &constraint.kind {
+            ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
+                Some(columns.clone())
+            }
+            _ => None,
+        },
+        _ => None,
     }
 }
 

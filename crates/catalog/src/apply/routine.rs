@@ -97,6 +97,12 @@ impl Applier<'_> {
                 }
                 return;
             }
+            (None, [only]) if args.is_some_and(|args| surely_other(args, &only.args)) => {
+                if !if_exists {
+                    self.missing(word, &name);
+                }
+                return;
+            }
             // One spelling of a type may stand for another that is not known to be the same.
             (None, [only]) => only.clone(),
             (None, _) => {
@@ -205,4 +211,32 @@ fn makes_schema(change: &Change) -> bool {
             | Change::Transaction { .. }
             | Change::NoEffect { .. }
     )
+}
+
+/// Of two lists of argument types, one pair is of two built-in types that are not the same.
+fn surely_other(a: &[String], b: &[String]) -> bool {
+    const SAME: &[&[&str]] = &[
+        &["integer", "int", "int4"],
+        &["bigint", "int8"],
+        &["smallint", "int2"],
+        &["boolean", "bool"],
+        &["numeric", "decimal"],
+        &["real", "float4"],
+        &["double precision", "float8", "float"],
+        &["varchar", "character varying"],
+        &["timestamptz", "timestamp with time zone"],
+        &["timestamp", "timestamp without time zone"],
+        &["text"],
+        &["uuid"],
+        &["json"],
+        &["jsonb"],
+        &["date"],
+        &["bytea"],
+        &["inet"],
+    ];
+    let place = |ty: &String| {
+        let plain = ty.trim().to_lowercase();
+        SAME.iter().position(|names| names.contains(&plain.as_str()))
+    };
+    a.iter().zip(b).any(|(a, b)| matches!((place(a), place(b)), (Some(a), Some(b)) if a != b))
 }

@@ -182,6 +182,10 @@ impl Applier<'_> {
 
     pub(super) fn drop_table(&mut self, name: &ObjectName, if_exists: bool, cascade: bool) {
         let name = self.catalog.normalize(name);
+        let known = self.catalog.tables.get(&name);
+        if self.catalog.lookup.temporary_only && known.is_some_and(|t| !t.temporary) {
+            return;
+        }
         self.note_maybe(&name);
         if !self.catalog.tables.contains_key(&name) {
             if self.catalog.views.contains_key(&name) {

@@ -5,7 +5,7 @@ use super::index::inherited_indexes;
 use super::{Builder, Step};
 use crate::apply::{constraint_def, index_def};
 use crate::diff::matched;
-use crate::{Column, Constraint, Table};
+use crate::{Column, Constraint, MysqlPartitions, Table};
 use downhaul_syntax::{
     Change, ColumnDef, ConstraintDef, ConstraintKind, Ident, IndexDef, ObjectKind, ObjectName,
     Partitioning, TableDef,
@@ -327,6 +327,16 @@ impl Builder<'_> {
                     text: String::new(),
                 },
             ),
+            (Some(Partitioning::By(old)), Some(Partitioning::By(new)))
+                if self.is_mysql()
+                    && let Some(steps) = MysqlPartitions::read(old, self.dialect())
+                        .steps_to(&MysqlPartitions::read(new, self.dialect())) =>
+            {
+                for (verb, text) in steps {
+                    let (table, verb) = (name.clone(), verb.to_owned());
+                    self.push(Step::AlterColumns, Change::MysqlPartition { table, verb, text });
+                }
+            }
             (_, Some(Partitioning::By(text))) if self.is_mysql() => self.push(
                 Step::AlterColumns,
                 Change::MysqlPartition {

@@ -1,7 +1,9 @@
 //! Which defaults have to be computed for each row.
 
 use downhaul_catalog::Catalog;
-use downhaul_syntax::{ColumnDef, ConstraintKind, Dialect, Expr};
+use downhaul_syntax::{ColumnDef, Dialect, Expr};
+
+use super::{condition, inserted};
 
 /// Functions of PostgreSQL that are volatile (`pg_proc.provolatile = 'v'`) and may stand in a
 /// default. `now()` and its kin are stable: the value is computed once for all rows (measured).
@@ -85,47 +87,10 @@ fn is_inlined(routine: &downhaul_syntax::RoutineDef) -> bool {
 }
 
 /// A new column whose constant default does not pass its own CHECK: refused where there are rows.
-/// Comparisons with numbers, joined by AND, are understood; nothing is claimed of others.
-pub(crate) fn default_fails_check(column: &ColumnDef) -> bool {
-    let Some(value) = column.default.as_ref().and_then(|d| number(&d.text)) else { return false };
-    column.constraints.iter().any(|c| match &c.kind {
-        ConstraintKind::Check { expr, .. } if !c.not_enforced => {
-            fails(&expr.text, column.name.as_str(), value)
-        }
-        _ => false,
-    })
-}
-
-fn number(text: &str) -> Option<f64> {
-    text.trim().trim_matches(['(', ')']).trim().parse().ok()
-}
-
-/// One of the comparisons is false.
-fn fails(condition: &str, column: &str, value: f64) -> bool {
-    let lower = condition.to_lowercase();
-    let words: Vec<&str> = lower.split_whitespace().collect();
-    if words.iter().any(|w| matches!(*w, "or" | "not" | "between" | "case")) {
-        return false;
-    }
-    lower.split(" and ").any(|part| {
-        let part = part.trim().trim_matches(['(', ')']).trim();
-        ["<=", ">=", "<>", "!=", "<", ">", "="]
-            .iter()
-            .find_map(|op| part.split_once(op).map(|(a, b)| (*op, a.trim(), b.trim())))
-            .is_some_and(|(op, left, right)| {
-                let left = left.trim_matches(['"', '`']);
-                let Ok(limit) = right.parse::<f64>() else { return false };
-                left == column.to_lowercase()
-                    && match op {
-                        "<=" => value > limit,
-                        ">=" => value < limit,
-                        "<" => value >= limit,
-                        ">" => value <= limit,
-                        "=" => (value - limit).abs() > f64::EPSILON,
-                        _ => (value - limit).abs() <= f64::EPSILON,
-                    }
-            })
-    })
+pub(crate) fn default_fails_check(column: &ColumnDef, dialect: Dialect) -> bool {
+    let Some(default) = &column.default else { return false };
+    let text = default.text.trim().trim_matches(['(', ')']).trim();
+    inserted::literal(text).is_some_and(|value| condition::fails_own(column, &value, dialect))
 }
 
 /// `NULL`, also cast or in parentheses.

@@ -68,6 +68,17 @@ pub(crate) fn keys<'d>(
     })
 }
 
+/// Conditions that were in force on a table until this migration.
+pub(crate) fn checks<'d>(dropped: &'d [Dropped], table: &ObjectName) -> Vec<&'d str> {
+    let of_table = dropped.iter().filter(|d| d.table == *table);
+    of_table
+        .filter_map(|d| match &d.kind {
+            ConstraintKind::Check { expr, .. } => Some(expr.text.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
 /// One that was dropped refused all that the new one refuses: the same reference, the same
 /// condition, or one that names more values.
 pub(crate) fn was_stricter(

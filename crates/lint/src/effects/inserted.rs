@@ -4,8 +4,11 @@
 use downhaul_catalog::{Column, Table};
 use downhaul_syntax::change::InsertConflict;
 use downhaul_syntax::lexer::{self, TokenKind};
-use downhaul_syntax::{Change, ConstraintKind, Dialect, Ident, Identity, ObjectName, Query};
+use downhaul_syntax::{
+    Change, ConstraintKind, Dialect, Ident, Identity, ObjectName, Query, SqlType,
+};
 
+use super::condition::{self, Given as Value};
 use super::refused::{can_be, quoted};
 use super::{Scene, view_columns};
 
@@ -42,8 +45,15 @@ pub(super) fn refused(change: &Change, scene: &Scene<'_>) -> Option<String> {
     }
     let lenient = dialect != Dialect::Postgres && *conflict != InsertConflict::Fail
         || scene.settings.contains_key("sql_mode");
+    if !lenient && let Some(reason) = rows.iter().find_map(|row| given.unfit(row, scene)) {
+        return Some(reason);
+    }
     let first = rows.first().filter(|_| !lenient)?;
     let targets = given.targets();
+    let clash = (*conflict == InsertConflict::Fail).then(|| given.twice(&rows)).flatten();
+    if let Some(reason) = clash.or_else(|| given.left_out(scene)) {
+        return Some(reason);
+    }
     let missing = known.columns.iter().find(|c| {
         let value = targets.iter().position(|t| *t == &c.name).and_then(|at| first.get(at));
         must_be_given(c, known, scene) && value.is_none_or(|v| v.eq_ignore_ascii_case("default"))
@@ -52,6 +62,9 @@ pub(super) fn refused(change: &Change, scene: &Scene<'_>) -> Option<String> {
     })?;
     Some(format!("`{table}` must have a value for \"{}\": it is NOT NULL", missing.name))
 }
+
+/// So many rows of a statement are compared with each other.
+const MOST_ROWS: usize = 200;
 
 /// A table and the columns that a statement names.
 struct Given<'a> {
@@ -103,6 +116,76 @@ impl<'a> Given<'a> {
         None
     }
 
+    /// A value that a check refuses, or that the type does not hold.
+    fn unfit(&self, row: &[&str], scene: &Scene<'_>) -> Option<String> {
+        let given = self.targets().into_iter().filter_map(|t| self.known.column(t)).zip(row);
+        given.into_iter().find_map(|(column, text)| {
+            let value = literal(text)?;
+            let ty = column.ty.as_ref();
+            let name = &column.name;
+            let fits = match (&value, ty) {
+                // SQLite takes any number anywhere.
+                (Value::Number(n), Some(ty)) if self.dialect != Dialect::Sqlite => {
+                    !condition::out_of_range(ty, *n)
+                }
+                (Value::Text(text), Some(ty)) if self.dialect.is_mysql_family() => holds(ty, text),
+                _ => true,
+            };
+            if !fits {
+                return Some(format!("\"{name}\" of type {} takes no {text}", ty?.raw));
+            }
+            let check = condition::failed(self.known, column, &value, scene.state.catalog)?;
+            Some(format!("{text} for \"{name}\" fails its check: {check}"))
+        })
+    }
+
+    /// A column that is left out gets NULL, which its check refuses.
+    fn left_out(&self, scene: &Scene<'_>) -> Option<String> {
+        let targets = self.targets();
+        self.known.columns.iter().filter(|c| !targets.contains(&&c.name)).find_map(|column| {
+            let filled = column.default.is_some()
+                || column.generated.is_some()
+                || column.identity.is_some()
+                || column.auto_increment;
+            let check = (!filled)
+                .then(|| condition::failed(self.known, column, &Value::Null, scene.state.catalog))
+                .flatten()?;
+            Some(format!("\"{}\" gets NULL, which fails its check: {check}", column.name))
+        })
+    }
+
+    /// Two rows of the statement have the same key.
+    fn twice(&self, rows: &[Vec<&str>]) -> Option<String> {
+        let targets = self.targets();
+        let keys = self.known.constraints.iter().filter_map(|c| match &c.kind {
+            ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
+                Some(columns)
+            }
+            _ => None,
+        });
+        for columns in keys.filter(|c| !c.is_empty()) {
+            let places: Option<Vec<usize>> =
+                columns.iter().map(|c| targets.iter().position(|t| *t == c)).collect();
+            let Some(places) = places else { continue };
+            let mut seen: Vec<Vec<&str>> = Vec::new();
+            for row in rows.iter().take(MOST_ROWS) {
+                let key: Option<Vec<&str>> = places
+                    .iter()
+                    .map(|at| {
+                        let value = *row.get(*at)?;
+                        literal(value).filter(|v| *v != Value::Null).map(|_| value)
+                    })
+                    .collect();
+                let Some(key) = key else { continue };
+                if seen.contains(&key) {
+                    return Some(format!("two rows have the key ({})", key.join(", ")));
+                }
+                seen.push(key);
+            }
+        }
+        None
+    }
+
     fn counts(&self, table: &ObjectName, values: usize) -> Option<String> {
         let columns = self.targets().len();
         // PostgreSQL fills up a short row where no columns are named.
@@ -112,6 +195,37 @@ impl<'a> Given<'a> {
             let s = |n: usize| if n == 1 { "" } else { "s" };
             format!("{values} value{} for {columns} column{} of `{table}`", s(values), s(columns))
         })
+    }
+}
+
+/// A constant; `None` for what is computed.
+pub(super) fn literal(text: &str) -> Option<Value> {
+    let text = text.trim();
+    if text.eq_ignore_ascii_case("null") {
+        return Some(Value::Null);
+    }
+    if let Ok(number) = text.parse::<f64>() {
+        return text
+            .starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '.'))
+            .then_some(Value::Number(number));
+    }
+    quoted(text).filter(|t| !t.contains('\\')).map(|t| Value::Text(t.to_owned()))
+}
+
+/// A text column of MySQL is long enough, or its enum has the label.
+fn holds(ty: &SqlType, text: &str) -> bool {
+    match ty.name.as_str() {
+        "varchar" | "char" => {
+            let longest = ty.args.first().and_then(|n| n.trim().parse::<usize>().ok());
+            longest.is_none_or(|n| text.trim_end().chars().count() <= n)
+        }
+        "enum" if !ty.args.is_empty() => {
+            let label = |l: &String| l.trim_matches('\'').trim_end().to_lowercase();
+            let text = text.trim_end().to_lowercase();
+            // A number is that of a label.
+            ty.args.iter().any(|l| label(l) == text) || text.parse::<u16>().is_ok()
+        }
+        _ => true,
     }
 }
 
@@ -227,7 +341,10 @@ mod tests {
         let postgres = "CREATE TABLE t (id serial PRIMARY KEY, a text NOT NULL, b int);\n\
                         CREATE TABLE s (x int, y int);\n\
                         CREATE TYPE mood AS ENUM ('ok', 'sad');\n\
-                        CREATE TABLE e (id int GENERATED ALWAYS AS IDENTITY, m mood, v varchar(3));";
+                        CREATE TABLE e (id int GENERATED ALWAYS AS IDENTITY, m mood, v varchar(3));\n\
+                        CREATE DOMAIN plate AS text CHECK (VALUE = upper(VALUE));\n\
+                        CREATE TABLE c (n int CHECK (n > 0), p plate, s smallint);\n\
+                        CREATE TABLE n (a int, b int CHECK (b IS NOT NULL));";
         check(
             "postgres",
             postgres,
@@ -250,14 +367,30 @@ mod tests {
                 ("INSERT INTO e (m, v) VALUES ('ok', 'abc')", false),
                 ("INSERT INTO e (m, v) VALUES ('angry', 'abc')", true),
                 ("INSERT INTO e (m, v) VALUES ('ok', 'abcd')", true),
+                ("INSERT INTO c VALUES (1, 'AB', 5)", false),
+                ("INSERT INTO c VALUES (0, 'AB', 5)", true),
+                ("INSERT INTO t (id, a) VALUES (7, 'x'), (7, 'y')", true),
+                ("INSERT INTO t (id, a) VALUES (7, 'x'), (8, 'x')", false),
+                ("INSERT INTO t (id, a) VALUES (7, 'x'), (7, 'y') ON CONFLICT DO NOTHING", false),
+                ("INSERT INTO n (a) VALUES (1)", true),
+                ("INSERT INTO n (b) VALUES (1)", false),
+                ("INSERT INTO c VALUES (1, 'ab', 5)", true),
+                ("INSERT INTO c VALUES (1, 'AB', 40000)", true),
+                ("INSERT INTO c VALUES (1, NULL, 1 + 5)", false),
             ],
         );
-        let mysql =
-            "CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, a varchar(9) NOT NULL, b int);";
+        let mysql = "CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, a varchar(9) NOT NULL, b int);\n\
+             CREATE TABLE c (k enum('x', 'y'), n decimal(4,2) CHECK (n >= 0));";
         check(
             "mariadb",
             mysql,
             &[
+                ("INSERT INTO t (a) VALUES ('0123456789')", true),
+                ("INSERT IGNORE INTO t (a) VALUES ('0123456789')", false),
+                ("INSERT INTO c VALUES ('X', 99.99)", false),
+                ("INSERT INTO c VALUES ('z', 1)", true),
+                ("INSERT INTO c VALUES ('x', -1)", true),
+                ("INSERT INTO c VALUES ('x', 100)", true),
                 ("INSERT INTO t VALUES (NULL, 'x', 1)", false),
                 ("INSERT INTO t VALUES (1, \"x, y\")", true),
                 ("INSERT INTO t (a) VALUES ('x'), ('y', 1)", true),

@@ -296,8 +296,14 @@ impl Writer<'_, '_> {
                 let known = state.catalog.normalize(partition);
                 self.breaks(Use::Any, known, "its rows are no longer seen through the parent");
             }
-            C::MysqlPartition { table, verb, .. } if state.in_use(table) => {
+            C::MysqlPartition { table, verb, text }
+                if state.in_use(table) && state.may_have_partition(table, text) =>
+            {
                 let verb = verb.to_lowercase();
+                if matches!(verb.as_str(), "exchange" | "discard" | "convert") {
+                    let known = state.catalog.normalize(table);
+                    self.breaks(Use::Any, known, "rows lie elsewhere");
+                }
                 if verb.starts_with("drop") || verb.starts_with("truncate") {
                     self.breaks(Use::Any, state.catalog.normalize(table), "rows are gone");
                     self.loses(table, None, true);

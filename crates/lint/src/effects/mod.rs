@@ -11,7 +11,8 @@ use crate::state::State;
 pub use table::{LOCK_FACTS_SETUP, LockFact, Versions, lock_facts};
 
 mod changing;
-pub(crate) mod default_value;
+pub(crate) mod condition;
+mod default_value;
 pub(crate) mod dropped;
 mod inserted;
 pub(crate) mod logical;
@@ -19,6 +20,7 @@ pub(crate) mod mysql;
 pub(crate) mod postgres;
 pub(crate) mod refused;
 pub(crate) mod refused_mysql;
+mod refused_partitions;
 mod refused_sqlite;
 mod sqlite;
 pub(crate) mod table;

@@ -586,7 +586,10 @@ impl Stage<'_, '_> {
             }
             Some(kind) => {
                 self.alter("alter-type-free", table);
-                if kind == Storage::Reindex && self.scene.state.is_indexed(table, column) {
+                let reindexes = kind == Storage::Reindex
+                    && self.scene.state.is_indexed(table, column)
+                    || self.scene.state.is_indexed_anew(table, column);
+                if reindexes {
                     self.alter("alter-type-reindexes", table);
                 }
                 if self.scene.state.is_checked(table, column) {

@@ -243,6 +243,22 @@ impl Judge<'_, '_> {
             {
                 self.say(format!("\"{name}\" is not a materialized view"));
             }
+            Change::CreateView { if_not_exists: true, materialized: false, .. } => {
+                self.say("syntax error: PostgreSQL has no CREATE VIEW IF NOT EXISTS");
+            }
+            Change::RefreshMaterializedView { name, concurrently: true, .. }
+                if self.scene.state.catalog.view(name).is_some_and(|v| {
+                    !v.indexes.iter().any(|i| {
+                        let plain = i.parts.iter().all(|p| p.column.is_some());
+                        i.unique && i.predicate.is_none() && plain
+                    })
+                }) =>
+            {
+                self.say(format!(
+                    "cannot refresh materialized view \"{name}\" concurrently: it needs a unique \
+                     index on columns, without WHERE"
+                ));
+            }
             Change::CreateView { name, or_replace: true, columns, query, .. } => {
                 if let Some(names) = view_columns::of_definition(columns, query, Dialect::Postgres)
                 {
@@ -327,7 +343,7 @@ impl Judge<'_, '_> {
             self.say("cannot add column to a partition");
         }
         self.unknown_type(column.ty.as_ref());
-        if self.scene.state.in_use(table) && default_fails_check(column) {
+        if self.scene.state.in_use(table) && default_fails_check(column, Dialect::Postgres) {
             self.say(format!("check constraint is violated by the default of \"{}\"", column.name));
         }
         if let Some(default) = &column.default {

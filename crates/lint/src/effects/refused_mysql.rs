@@ -5,6 +5,7 @@ use downhaul_syntax::{Change, Dialect, IndexDef};
 
 use super::Scene;
 use super::mysql::{self, Algorithm};
+use super::refused_partitions;
 
 /// `ALGORITHM=` or `LOCK=` asks for what the server does not do.
 pub(crate) struct OnlineRefused {
@@ -73,6 +74,7 @@ pub(super) fn refused(change: &Change, scene: &Scene<'_>) -> Vec<String> {
         ));
     }
     out.extend(key_without_length(change, scene));
+    out.extend(refused_partitions::refused(change, scene));
     out
 }
 

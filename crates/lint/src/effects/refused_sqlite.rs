@@ -1,7 +1,7 @@
 //! What SQLite refuses beyond what the catalog says of missing, existing and dependent objects.
 //! Each case was run (3.40 to 3.50).
 
-use downhaul_syntax::{Change, ColumnDef, ConstraintKind, IndexDef};
+use downhaul_syntax::{Change, ColumnDef, ConstraintKind, Dialect, IndexDef};
 
 use super::Scene;
 use super::default_value::{default_fails_check, is_null};
@@ -114,7 +114,7 @@ fn new_column(column: &ColumnDef, scene: &Scene<'_>) -> Option<String> {
             column.name
         ));
     }
-    default_fails_check(column).then(|| {
+    default_fails_check(column, Dialect::Sqlite).then(|| {
         format!("CHECK constraint failed: the default of \"{}\" does not pass", column.name)
     })
 }

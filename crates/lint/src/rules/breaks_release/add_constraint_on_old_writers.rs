@@ -1,5 +1,6 @@
 //! BC09.
 
+use downhaul_catalog::Table;
 use downhaul_syntax::change::DomainAction;
 use downhaul_syntax::{
     Change, ColumnDef, ConstraintKind, Dialect, Ident, ObjectKind, ObjectName, RoutineDef,
@@ -9,7 +10,7 @@ use downhaul_syntax::{
 use crate::Severity;
 
 use crate::context::ChangeContext;
-use crate::effects::dropped;
+use crate::effects::{condition, dropped};
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 
@@ -20,9 +21,12 @@ declare_rule! {
     /// domain on columns that the running release writes, a new trigger that refuses rows, and a rule
     /// that does something else instead of a write.
     ///
+    /// With any rule ON INSERT or ON UPDATE PostgreSQL takes no `ON CONFLICT` any more.
+    ///
     /// A trigger refuses rows where its text or its function raises an error (`RAISE EXCEPTION`,
     /// `RAISE(ABORT)`, `SIGNAL`) or uses a column or table that is not there. A key that contains
-    /// one that is unique already refuses nothing new. Nor does a constraint that takes the place of
+    /// one that is unique already refuses nothing new. Nor does a check that the types of its columns,
+    /// their `NOT NULL` or another check imply, or a constraint that takes the place of
     /// one which this migration drops and which was as strict: a reference with another `ON DELETE`,
     /// a list with more values, a key of more columns.
     ///
@@ -88,6 +92,17 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         while let Some(word) = words.next() {
             instead |= word == "do" && words.peek() == Some(&"instead");
         }
+        let mut events = lower.split_whitespace().skip_while(|w| *w != "on").skip(1);
+        let upserts = events.next().is_some_and(|e| matches!(e, "insert" | "update"));
+        if upserts && !instead && cx.in_use(table) {
+            return Some(
+                Draft::new(format!(
+                    "from now on `INSERT … ON CONFLICT` into `{table}` is refused: PostgreSQL takes \
+                     none on a table with a rule ON INSERT or ON UPDATE"
+                ))
+                .help("write a trigger instead"),
+            );
+        }
         return (instead && cx.in_use(table)).then(|| {
             Draft::new(format!(
                 "writes of the running release to `{table}` do something else from now on, or \
@@ -141,7 +156,14 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if let Change::AddConstraint { constraint, .. } = cx.change {
         let name = cx.catalog.normalize(table);
         let before = dropped::was_stricter(cx.scene.dropped, &name, constraint, cx.dialect());
-        if before || cx.table(table).is_some_and(|t| dropped::is_in_force(t, constraint)) {
+        let checks = dropped::checks(cx.scene.dropped, &name);
+        let holds = |t: &Table| match &constraint.kind {
+            ConstraintKind::Check { expr, .. } => {
+                condition::holds_already(&expr.text, t, &checks, cx.catalog)
+            }
+            _ => dropped::is_in_force(t, constraint),
+        };
+        if before || cx.table(table).is_some_and(holds) {
             return None;
         }
     }

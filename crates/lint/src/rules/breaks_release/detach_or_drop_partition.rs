@@ -1,5 +1,6 @@
 //! BC15.
 
+use downhaul_catalog::MysqlPartitions;
 use downhaul_syntax::Change;
 
 use crate::context::ChangeContext;
@@ -54,13 +55,17 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     }
     let (table, which) = match cx.change {
         Change::DetachPartition { table, partition, .. } => (table, format!("`{partition}`")),
-        Change::MysqlPartition { table, verb, .. } => {
-            let verb = verb.to_lowercase();
-            let hides = ["drop", "truncate", "exchange", "discard"];
-            if !hides.iter().any(|h| verb.starts_with(h)) {
+        Change::MysqlPartition { table, verb, text } => {
+            let hides = ["drop", "truncate", "exchange", "discard", "convert"];
+            if !hides.contains(&verb.to_lowercase().as_str()) {
                 return None;
             }
-            (table, "the partition".to_owned())
+            if !cx.may_have_partition(table, text) {
+                return None;
+            }
+            let named = MysqlPartitions::named(text, cx.dialect());
+            let named: Vec<String> = named.iter().map(|n| format!("`{n}`")).collect();
+            (table, format!("partition {}", named.join(", ")))
         }
         _ => return None,
     };

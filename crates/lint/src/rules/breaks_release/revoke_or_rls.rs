@@ -1,5 +1,6 @@
 //! BC14.
 
+use downhaul_catalog::Table;
 use downhaul_syntax::{Change, Dialect, Ident, ObjectKind, ObjectName};
 
 use crate::Severity;
@@ -166,6 +167,11 @@ fn surely_not_held(
         let public = role.eq_ignore_ascii_case("public") && cx.dialect() == Dialect::Postgres;
         if held.is_empty() && public {
             return true;
+        }
+        // What the role may do is written down in this history, and this is not among it.
+        if held.is_empty() {
+            let granted = |t: &Table| t.grants.iter().any(|(grantee, _)| grantee == role);
+            return cx.catalog.tables.values().any(granted);
         }
         !held.is_empty()
             && privileges.iter().all(|p| {

@@ -15,7 +15,8 @@ declare_rule! {
     ///
     /// Reports `INSERT … ON CONFLICT DO UPDATE`, `ON DUPLICATE KEY UPDATE`, `REPLACE INTO`, `MERGE`
     /// and an `UPDATE` with a condition, where they overwrite values that were there before this
-    /// deployment. Information where the runner keeps a restore point, and where an `UPDATE` only
+    /// deployment. Silent where each column is set to what it
+    /// is (`ON DUPLICATE KEY UPDATE id = id`). Information where the runner keeps a restore point, and where an `UPDATE` only
     /// fills what is NULL.
     ///
     /// ## Why is this bad
@@ -57,6 +58,7 @@ declare_rule! {
 
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     let (table, how) = match cx.change {
+        Change::Insert { conflict: InsertConflict::Update, .. } if keeps_all(cx) => return None,
         Change::Insert { table, conflict: InsertConflict::Update, .. } => {
             (table, "rows that are there already are overwritten")
         }
@@ -93,6 +95,27 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             .help("`downhaul up` keeps them first; another tool would not (`runner = \"other\"`)")
     } else {
         draft.help("let Downhaul keep a restore point, or copy them to another place first")
+    })
+}
+
+/// `ON DUPLICATE KEY UPDATE id = id`, `DO UPDATE SET name = t.name`: a row that is there stays as it is.
+fn keeps_all(cx: &ChangeContext<'_>) -> bool {
+    let text = cx.statement.statement.text.to_lowercase();
+    let behind = ["on duplicate key update ", "do update set "]
+        .iter()
+        .find_map(|words| text.split_once(words).map(|(_, rest)| rest.trim_end_matches(';')));
+    let own = |side: &str| {
+        let plain = side.trim().replace(['`', '"'], "");
+        let simple = plain.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
+        let new = plain.starts_with("excluded.") || plain.starts_with("new.");
+        (simple && !new).then(|| plain.rsplit('.').next().map(str::to_owned)).flatten()
+    };
+    behind.is_some_and(|assignments| {
+        assignments.split(',').all(|assignment| {
+            assignment.split_once('=').is_some_and(|(left, right)| {
+                own(left).is_some_and(|left| !left.is_empty() && own(right) == Some(left))
+            })
+        })
     })
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use downhaul_catalog::Table;
 use downhaul_syntax::lexer::{self, Token, TokenKind};
-use downhaul_syntax::{Change, Dialect};
+use downhaul_syntax::{Change, Dialect, Ident, ObjectName};
 
 use crate::context::ChangeContext;
 use crate::finding::Draft;
@@ -63,7 +64,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     {
         return None;
     }
-    let raw = unquoted(body, &def.definition)?;
+    let raw = unquoted(body, &def.definition, &|part| is_harmless_field(cx, &def.name, part))?;
     Some(
         Draft::new(format!("`{}` puts `{raw}` into a statement without quoting it", def.name))
             .help("use format with %I for names and %L for values, or EXECUTE … USING"),
@@ -91,6 +92,36 @@ const HARMLESS: [&str; 17] = [
     "bool",
 ];
 
+/// `NEW.id`, `OLD.id` of a trigger's function, where every table that the trigger may be of has a
+/// column of such a type there: those whose triggers call it, or else all that have the column.
+fn is_harmless_field(cx: &ChangeContext<'_>, function: &ObjectName, part: &str) -> bool {
+    let Some((record, field)) = part.split_once('.') else { return false };
+    if !matches!(record.to_ascii_lowercase().as_str(), "new" | "old") {
+        return false;
+    }
+    let quoted = field.starts_with('"');
+    let column = Ident::new(Dialect::Postgres, field.trim_matches('"'), quoted);
+    let function = cx.catalog.normalize(function);
+    let calls = |f: &Option<ObjectName>| {
+        f.as_ref().map(|f| cx.catalog.normalize(f)) == Some(function.clone())
+    };
+    let later = cx.later().filter_map(|i| match i.change {
+        Change::CreateTrigger { def, .. } if calls(&def.function) => cx.table(&def.table),
+        _ => None,
+    });
+    let tables = || cx.catalog.tables.values();
+    let mut fired: Vec<&Table> =
+        tables().filter(|t| t.triggers.iter().any(|g| calls(&g.function))).chain(later).collect();
+    if fired.is_empty() {
+        fired = tables().filter(|t| t.column(&column).is_some()).collect();
+    }
+    !fired.is_empty()
+        && fired.iter().all(|t| {
+            let ty = t.column(&column).and_then(|c| c.ty.as_ref());
+            ty.is_some_and(|ty| ty.dimensions == 0 && HARMLESS.contains(&ty.name.as_str()))
+        })
+}
+
 /// Arguments and variables that are declared with such a type.
 fn harmless_names(body: &str, definition: &str) -> BTreeSet<String> {
     let mut out = BTreeSet::new();
@@ -111,7 +142,7 @@ fn harmless_names(body: &str, definition: &str) -> BTreeSet<String> {
 }
 
 /// The first part of an `EXECUTE` that goes into the statement as it is.
-fn unquoted(body: &str, definition: &str) -> Option<String> {
+fn unquoted(body: &str, definition: &str, is_harmless: &dyn Fn(&str) -> bool) -> Option<String> {
     let harmless = harmless_names(body, definition);
     let tokens: Vec<Token> = lexer::lex(body, Dialect::Postgres)
         .tokens
@@ -151,8 +182,9 @@ fn unquoted(body: &str, definition: &str) -> Option<String> {
             end += 1;
         }
         let parts = raw_parts(&tokens[at..end], body);
-        if let Some(raw) =
-            parts.into_iter().find(|raw| !harmless.contains(&raw.to_ascii_lowercase()))
+        if let Some(raw) = parts
+            .into_iter()
+            .find(|raw| !harmless.contains(&raw.to_ascii_lowercase()) && !is_harmless(raw))
         {
             return Some(raw);
         }
@@ -305,7 +337,11 @@ mod tests {
     #[track_caller]
     fn check(statement: &str, expect: Option<&str>) {
         let body = format!("BEGIN {statement} END");
-        assert_eq!(unquoted(&body, "(id bigint, tbl regclass)").as_deref(), expect, "{statement}");
+        assert_eq!(
+            unquoted(&body, "(id bigint, tbl regclass)", &|_| false).as_deref(),
+            expect,
+            "{statement}"
+        );
     }
 
     #[test]
@@ -319,10 +355,38 @@ mod tests {
         check("EXECUTE format('SELECT %L, %s', a, b) INTO c;", Some("b"));
         check("EXECUTE format('SELECT %L || x', a) USING b;", None);
         check("EXECUTE 'SELECT $1' USING a || b;", None);
+        check("EXECUTE 'DELETE FROM x WHERE id = ' || OLD.id;", Some("OLD.id"));
         check("EXECUTE statement;", None);
         check("EXECUTE format('DELETE FROM %s WHERE id = ' || id, tbl);", None);
         check("EXECUTE format('DELETE FROM %s WHERE id = ' || id || name, tbl);", Some("name"));
         check("a := 'x' || b;", None);
         check("CREATE TRIGGER t BEFORE UPDATE ON x EXECUTE FUNCTION f();", None);
+    }
+
+    #[test]
+    fn a_field_of_the_row_is_as_harmless_as_its_column() {
+        let rule = crate::rules::find_rule("SE06").unwrap();
+        let function = |field: &str| {
+            format!(
+                "CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE \
+                 'DELETE FROM x WHERE id = ' || {field}; RETURN OLD; END $$;"
+            )
+        };
+        let base = "-- history\nCREATE TABLE t (id bigint, name text);\n\
+                    CREATE TABLE u (id text);\n-- up\n";
+        let trigger = |table: &str| {
+            format!(
+                "CREATE TRIGGER g AFTER DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION forget();"
+            )
+        };
+        for (up, expect) in [
+            (format!("{}{}", function("OLD.id"), trigger("t")), false),
+            (format!("{}{}", function("OLD.id"), trigger("u")), true),
+            (format!("{}{}", function("OLD.name"), trigger("t")), true),
+            // Of which table it will be is not known, and not all keys are numbers.
+            (function("OLD.id"), true),
+        ] {
+            crate::examples::cases(rule, &[("postgres", &format!("{base}{up}"), expect)]);
+        }
     }
 }

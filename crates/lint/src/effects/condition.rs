@@ -1,0 +1,643 @@
+//! Simple conditions of CHECK constraints, taken apart as far as they can be judged without a server:
+//! comparisons of a column or of its length with constants, lists, `IS NOT NULL`, joined by AND.
+
+use downhaul_catalog::{Catalog, Column, Table};
+use downhaul_syntax::lexer::{self, TokenKind};
+use downhaul_syntax::{ColumnDef, ConstraintKind, Dialect, Ident, ObjectName, SqlType, TypeDef};
+
+/// What is compared.
+#[derive(Clone, Debug, PartialEq)]
+enum Subject {
+    Value(Ident),
+    Length(Ident),
+}
+
+/// A bound and whether it belongs to the range.
+type Bound = (f64, bool);
+
+/// One condition that must not be false.
+#[derive(Clone, Debug, PartialEq)]
+enum Atom {
+    NotNull(Ident),
+    Range {
+        of: Subject,
+        low: Option<Bound>,
+        high: Option<Bound>,
+    },
+    OneOf(Ident, Vec<String>),
+    Not(Ident, String),
+    NotNumber(Ident, f64),
+    /// `c = upper(c)`; the other way round with `lower`.
+    Folded {
+        column: Ident,
+        upper: bool,
+    },
+}
+
+/// A value that an `INSERT` gives.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Given {
+    Null,
+    Number(f64),
+    Text(String),
+}
+
+/// A condition that the type of its columns, their `NOT NULL` or the checks that are in force (those
+/// of `more` too) let nothing fail.
+pub(crate) fn holds_already(text: &str, table: &Table, more: &[&str], catalog: &Catalog) -> bool {
+    let dialect = catalog.dialect;
+    let Some(atoms) = Words::of(text, dialect).conjuncts().into_iter().collect::<Option<Vec<_>>>()
+    else {
+        return false;
+    };
+    let own = table.constraints.iter().filter_map(|c| match &c.kind {
+        ConstraintKind::Check { expr, .. } if !c.not_enforced => Some(expr.text.as_str()),
+        _ => None,
+    });
+    let known: Vec<Atom> = own
+        .chain(more.iter().copied())
+        .flat_map(|text| Words::of(text, dialect).conjuncts())
+        .flatten()
+        .collect();
+    !atoms.is_empty() && atoms.iter().all(|a| implied(a, &known, table, catalog))
+}
+
+/// A check of the table, or of the domain that the column is of, which this value fails, as its
+/// text.
+pub(crate) fn failed<'t>(
+    table: &'t Table,
+    column: &'t Column,
+    value: &Given,
+    catalog: &'t Catalog,
+) -> Option<&'t str> {
+    let dialect = catalog.dialect;
+    let collated = column.collation.is_some();
+    let fails = |text: &str, name: &Ident| {
+        let of = Of { name, ty: column.ty.as_ref(), collated, dialect };
+        fails_text(text, &of, value)
+    };
+    let mut own =
+        table.constraints.reading(&column.name).filter_map(|c| enforced(&c.kind, c.not_enforced));
+    own.find(|text| fails(text, &column.name)).or_else(|| {
+        let ty = column.ty.as_ref().filter(|ty| ty.dimensions == 0)?;
+        let TypeDef::Domain { checks, .. } = definition(ty, catalog)? else { return None };
+        let name = Ident::new(dialect, "value", false);
+        let mut checks = checks.iter().filter_map(|c| enforced(&c.kind, c.not_enforced));
+        checks.find(|text| fails(text, &name))
+    })
+}
+
+/// A new column's check that this value of it fails.
+pub(crate) fn fails_own(column: &ColumnDef, value: &Given, dialect: Dialect) -> bool {
+    let collated = column.collation.is_some();
+    let of = Of { name: &column.name, ty: column.ty.as_ref(), collated, dialect };
+    let mut checks = column.constraints.iter().filter_map(|c| enforced(&c.kind, c.not_enforced));
+    checks.any(|text| fails_text(text, &of, value))
+}
+
+/// The column that a value is for.
+struct Of<'c> {
+    /// As conditions call it.
+    name: &'c Ident,
+    ty: Option<&'c SqlType>,
+    collated: bool,
+    dialect: Dialect,
+}
+
+fn fails_text(text: &str, of: &Of<'_>, value: &Given) -> bool {
+    Words::of(text, of.dialect).conjuncts().iter().flatten().any(|a| fails(a, of, value))
+}
+
+fn enforced(constraint: &ConstraintKind, not_enforced: bool) -> Option<&str> {
+    match constraint {
+        ConstraintKind::Check { expr, .. } if !not_enforced => Some(expr.text.as_str()),
+        _ => None,
+    }
+}
+
+/// The number is none of the type's.
+pub(crate) fn out_of_range(ty: &SqlType, number: f64) -> bool {
+    let digits = |at: usize| ty.args.get(at).map_or(Some(0), |n| n.trim().parse::<i32>().ok());
+    if matches!(ty.name.as_str(), "numeric" | "decimal") && ty.dimensions == 0 {
+        return match (ty.args.is_empty(), digits(0), digits(1)) {
+            (false, Some(all), Some(behind)) => number.abs() >= 10_f64.powi(all - behind),
+            _ => false,
+        };
+    }
+    let Some((Some((low, _)), Some((high, _)))) = of_number(ty) else { return false };
+    number < low || number > high
+}
+
+fn fails(atom: &Atom, column: &Of<'_>, value: &Given) -> bool {
+    let name = column.name;
+    let outside = |n: f64, low: &Option<Bound>, high: &Option<Bound>| {
+        low.is_some_and(|(low, within)| n < low || n == low && !within)
+            || high.is_some_and(|(high, within)| n > high || n == high && !within)
+    };
+    let ty = column.ty.map_or("", |t| t.name.as_str());
+    // Where case or blanks may make no difference, only what differs in more is other.
+    let loose = column.dialect.is_mysql_family() || column.collated || ty == "citext";
+    let same = |a: &str, b: &str| match loose || ty == "char" {
+        true => a.trim_end().to_lowercase() == b.trim_end().to_lowercase(),
+        false => a == b,
+    };
+    match (atom, value) {
+        (Atom::NotNull(c), Given::Null) => c == name,
+        (Atom::Range { of: Subject::Value(c), low, high }, Given::Number(n)) => {
+            c == name && outside(*n, low, high)
+        }
+        (Atom::Range { of: Subject::Length(c), low, high }, Given::Text(text)) => {
+            #[expect(clippy::cast_precision_loss, reason = "the length of a literal")]
+            let length = text.chars().count() as f64;
+            c == name && ty != "char" && outside(length, low, high)
+        }
+        (Atom::OneOf(c, values), Given::Text(text)) => {
+            c == name && !values.iter().any(|v| same(v, text))
+        }
+        (Atom::Not(c, other), Given::Text(text)) => c == name && other == text,
+        (Atom::NotNumber(c, other), Given::Number(n)) => c == name && n == other,
+        (Atom::Folded { column: c, upper }, Given::Text(text)) => {
+            let folded = if *upper { text.to_uppercase() } else { text.to_lowercase() };
+            c == name && !loose && folded != *text
+        }
+        _ => false,
+    }
+}
+
+fn implied(atom: &Atom, known: &[Atom], table: &Table, catalog: &Catalog) -> bool {
+    let column = |name: &Ident| table.column(name);
+    match atom {
+        Atom::NotNull(c) => column(c).is_some_and(|c| c.not_null) || known.contains(atom),
+        Atom::Range { of, low, high } => {
+            let (mut least, mut most) = match of {
+                Subject::Value(c) => column(c).and_then(|c| c.ty.as_ref()).and_then(of_number),
+                Subject::Length(c) => column(c).and_then(|c| c.ty.as_ref()).and_then(of_length),
+            }
+            .unwrap_or((None, None));
+            for other in known {
+                if let Atom::Range { of: subject, low, high } = other
+                    && subject == of
+                {
+                    least = tighter(least, *low, |new, old| new > old);
+                    most = tighter(most, *high, |new, old| new < old);
+                }
+            }
+            let above = |(limit, within): Bound| {
+                least.is_some_and(|(l, w)| l > limit || l == limit && (within || !w))
+            };
+            let below = |(limit, within): Bound| {
+                most.is_some_and(|(m, w)| m < limit || m == limit && (within || !w))
+            };
+            low.is_none_or(above) && high.is_none_or(below)
+        }
+        Atom::OneOf(c, values) => {
+            let labels = column(c).and_then(|c| c.ty.as_ref()).and_then(|ty| labels(ty, catalog));
+            labels.is_some_and(|labels| labels.iter().all(|l| values.contains(l)))
+                || known.iter().any(|k| {
+                    matches!(k, Atom::OneOf(other, few)
+                        if other == c && few.iter().all(|v| values.contains(v)))
+                })
+        }
+        Atom::Folded { .. } | Atom::NotNumber(..) => known.contains(atom),
+        Atom::Not(c, value) => {
+            known.contains(atom)
+                || known.iter().any(|k| match k {
+                    Atom::OneOf(other, few) => other == c && !few.contains(value),
+                    Atom::Range {
+                        of: Subject::Length(other), low: Some((low, within)), ..
+                    } => other == c && value.is_empty() && (*low > 0.0 || *low == 0.0 && !within),
+                    _ => false,
+                })
+        }
+    }
+}
+
+fn tighter(
+    old: Option<Bound>,
+    new: Option<Bound>,
+    is_tighter: fn(f64, f64) -> bool,
+) -> Option<Bound> {
+    match (old, new) {
+        (Some(o), Some(n)) if is_tighter(n.0, o.0) || n.0 == o.0 && !n.1 => Some(n),
+        (Some(o), _) => Some(o),
+        (None, n) => n,
+    }
+}
+
+/// Least and greatest number of a type.
+fn of_number(ty: &SqlType) -> Option<(Option<Bound>, Option<Bound>)> {
+    if ty.dimensions > 0 {
+        return None;
+    }
+    let bits = match ty.name.as_str() {
+        "tinyint" => 8,
+        "smallint" | "int2" => 16,
+        "mediumint" => 24,
+        "integer" | "int" | "int4" => 32,
+        "bigint" | "int8" => 64,
+        _ => return None,
+    };
+    let span = 2_f64.powi(bits);
+    let (low, high) = if ty.unsigned { (0.0, span - 1.0) } else { (-span / 2.0, span / 2.0 - 1.0) };
+    Some((Some((low, true)), Some((high, true))))
+}
+
+fn of_length(ty: &SqlType) -> Option<(Option<Bound>, Option<Bound>)> {
+    let longest = matches!(ty.name.as_str(), "varchar" | "char") && ty.dimensions == 0;
+    let most = ty.args.first().filter(|_| longest).and_then(|n| n.trim().parse::<f64>().ok());
+    Some((Some((0.0, true)), most.map(|n| (n, true))))
+}
+
+/// Labels of an enum.
+fn labels(ty: &SqlType, catalog: &Catalog) -> Option<Vec<String>> {
+    let plain = |l: &String| l.trim_matches('\'').replace("''", "'");
+    if ty.name == "enum" {
+        return Some(ty.args.iter().map(plain).collect());
+    }
+    match definition(ty, catalog)? {
+        TypeDef::Enum(labels) => Some(labels.clone()),
+        _ => None,
+    }
+}
+
+/// What the user's own type is.
+fn definition<'c>(ty: &SqlType, catalog: &'c Catalog) -> Option<&'c TypeDef> {
+    let name = Ident::stored(catalog.dialect, &ty.name);
+    let name = catalog.normalize(&ObjectName { schema: ty.schema.clone(), name });
+    catalog.types.get(&name).map(|t| &t.def)
+}
+
+/// A condition as words, without casts.
+struct Words {
+    dialect: Dialect,
+    words: Vec<Word>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Word {
+    /// A name or keyword; whether it was quoted.
+    Name(String, bool),
+    Text(String),
+    Number(f64),
+    /// An operator, a bracket or a comma.
+    Sign(String),
+}
+
+impl Word {
+    fn is(&self, word: &str) -> bool {
+        match self {
+            Self::Name(name, quoted) => !quoted && name.eq_ignore_ascii_case(word),
+            Self::Sign(sign) => sign == word,
+            _ => false,
+        }
+    }
+}
+
+impl Words {
+    fn of(text: &str, dialect: Dialect) -> Self {
+        let mut words = Vec::new();
+        for token in lexer::lex(text, dialect).tokens.into_iter().filter(|t| !t.kind.is_trivia()) {
+            let part = text.get(token.span.start..token.span.end).unwrap_or_default();
+            words.push(match token.kind {
+                TokenKind::Word => Word::Name(part.to_owned(), false),
+                TokenKind::QuotedIdent => {
+                    Word::Name(part.trim_matches(['"', '`', '[', ']']).to_owned(), true)
+                }
+                TokenKind::String if part.starts_with('\'') && part.len() > 1 => {
+                    Word::Text(part[1..part.len() - 1].replace("''", "'"))
+                }
+                TokenKind::Number => match part.parse() {
+                    Ok(number) => Word::Number(number),
+                    Err(_) => Word::Sign(part.to_owned()),
+                },
+                _ => Word::Sign(part.to_owned()),
+            });
+        }
+        let words = without_casts(words);
+        Self { dialect, words }
+    }
+
+    /// What is joined by AND; `None` for what is not understood.
+    fn conjuncts(&self) -> Vec<Option<Atom>> {
+        let mut out = Vec::new();
+        self.conjuncts_of(&self.words, &mut out);
+        out
+    }
+
+    fn conjuncts_of(&self, words: &[Word], out: &mut Vec<Option<Atom>>) {
+        let words = without_brackets(words);
+        let parts = split(words, "and");
+        if parts.len() > 1 {
+            for part in parts {
+                self.conjuncts_of(part, out);
+            }
+            return;
+        }
+        let either = split(words, "or");
+        if let [a, b] = either[..] {
+            // A check that is neither true nor false is passed: `c IS NULL OR …` says no more.
+            let alone = match (self.demands_null(a), self.demands_null(b)) {
+                (Some(c), None) => Some((c, b)),
+                (None, Some(c)) => Some((c, a)),
+                _ => None,
+            };
+            let mut inner = Vec::new();
+            if let Some((column, rest)) = alone {
+                self.conjuncts_of(rest, &mut inner);
+                let about = |a: &Option<Atom>| match a {
+                    Some(Atom::Range { of: Subject::Value(c) | Subject::Length(c), .. })
+                    | Some(
+                        Atom::OneOf(c, _)
+                        | Atom::Not(c, _)
+                        | Atom::NotNumber(c, _)
+                        | Atom::Folded { column: c, .. },
+                    ) => *c == column,
+                    _ => false,
+                };
+                if inner.iter().all(about) {
+                    out.extend(inner);
+                    return;
+                }
+            }
+            out.push(None);
+            return;
+        }
+        out.push(if either.len() > 1 { None } else { self.atom(words) });
+    }
+
+    fn demands_null(&self, words: &[Word]) -> Option<Ident> {
+        match without_brackets(words) {
+            [name @ .., is, null] if is.is("is") && null.is("null") => self.column(name),
+            _ => None,
+        }
+    }
+
+    fn column(&self, words: &[Word]) -> Option<Ident> {
+        match without_brackets(words) {
+            [Word::Name(name, quoted)] => Some(Ident::new(self.dialect, name, *quoted)),
+            [Word::Name(..), dot, Word::Name(name, quoted)] if dot.is(".") => {
+                Some(Ident::new(self.dialect, name, *quoted))
+            }
+            _ => None,
+        }
+    }
+
+    fn subject(&self, words: &[Word]) -> Option<Subject> {
+        let words = without_brackets(words);
+        if let [function, open, inner @ .., close] = words
+            && open.is("(")
+            && close.is(")")
+        {
+            let counts = ["length", "char_length", "character_length"];
+            // MySQL's `length` counts bytes.
+            let bytes = self.dialect.is_mysql_family() && function.is("length");
+            return (counts.iter().any(|f| function.is(f)) && !bytes)
+                .then(|| self.column(inner).map(Subject::Length))?;
+        }
+        self.column(words).map(Subject::Value)
+    }
+
+    fn atom(&self, words: &[Word]) -> Option<Atom> {
+        if let [name @ .., is, not, null] = words
+            && is.is("is")
+            && not.is("not")
+            && null.is("null")
+        {
+            return self.column(name).map(Atom::NotNull);
+        }
+        if let Some(at) = place(words, "between") {
+            let (subject, rest) = (self.subject(&words[..at])?, &words[at + 1..]);
+            let and = place(rest, "and")?;
+            let (low, high) = (number(&rest[..and])?, number(&rest[and + 1..])?);
+            return Some(Atom::Range {
+                of: subject,
+                low: Some((low, true)),
+                high: Some((high, true)),
+            });
+        }
+        if let Some(at) = place(words, "in") {
+            return Some(Atom::OneOf(self.column(&words[..at])?, texts(&words[at + 1..])?));
+        }
+        let signs = ["<=", ">=", "<>", "!=", "<", ">", "="];
+        let (at, sign) = signs.iter().find_map(|s| Some((place(words, s)?, *s)))?;
+        let (left, right) = (&words[..at], &words[at + 1..]);
+        if sign == "="
+            && let [any, list @ ..] = right
+            && any.is("any")
+        {
+            return Some(Atom::OneOf(self.column(left)?, texts(list)?));
+        }
+        if sign == "="
+            && let [function, open, inner @ .., close] = right
+            && open.is("(")
+            && close.is(")")
+            && (function.is("upper") || function.is("lower"))
+        {
+            let (column, upper) = (self.column(left)?, function.is("upper"));
+            return (self.column(inner)? == column).then_some(Atom::Folded { column, upper });
+        }
+        if let [Word::Text(text)] = without_brackets(right) {
+            let column = self.column(left)?;
+            return match sign {
+                "<>" | "!=" => Some(Atom::Not(column, text.clone())),
+                "=" => Some(Atom::OneOf(column, vec![text.clone()])),
+                _ => None,
+            };
+        }
+        let (of, sign, limit) = match (number(right), number(left)) {
+            (Some(limit), None) => (self.subject(left)?, sign, limit),
+            (None, Some(limit)) => {
+                let turned = match sign {
+                    "<=" => ">=",
+                    ">=" => "<=",
+                    "<" => ">",
+                    ">" => "<",
+                    other => other,
+                };
+                (self.subject(right)?, turned, limit)
+            }
+            _ => return None,
+        };
+        let (low, high) = match sign {
+            "<=" => (None, Some((limit, true))),
+            "<" => (None, Some((limit, false))),
+            ">=" => (Some((limit, true)), None),
+            ">" => (Some((limit, false)), None),
+            "=" => (Some((limit, true)), Some((limit, true))),
+            _ => match of {
+                Subject::Value(column) => return Some(Atom::NotNumber(column, limit)),
+                Subject::Length(_) => return None,
+            },
+        };
+        Some(Atom::Range { of, low, high })
+    }
+}
+
+/// `('a', 'b')`, `(ARRAY['a', 'b'])`.
+fn texts(words: &[Word]) -> Option<Vec<String>> {
+    let inside = |w: &&Word| !(w.is("(") || w.is(")") || w.is("[") || w.is("]") || w.is("array"));
+    words
+        .iter()
+        .filter(inside)
+        .filter(|w| !w.is(","))
+        .map(|w| match w {
+            Word::Text(text) => Some(text.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn number(words: &[Word]) -> Option<f64> {
+    match without_brackets(words) {
+        [Word::Number(n)] => Some(*n),
+        [sign, Word::Number(n)] if sign.is("-") => Some(-n),
+        _ => None,
+    }
+}
+
+/// Where a word stands that is in no brackets.
+fn place(words: &[Word], word: &str) -> Option<usize> {
+    let mut depth = 0_i32;
+    words.iter().position(|w| {
+        depth += i32::from(w.is("(") || w.is("[")) - i32::from(w.is(")") || w.is("]"));
+        depth == 0 && w.is(word)
+    })
+}
+
+/// Cuts at a word that is in no brackets, and at no AND of a BETWEEN.
+fn split<'w>(words: &'w [Word], at: &str) -> Vec<&'w [Word]> {
+    let (mut depth, mut start, mut between, mut out) = (0_i32, 0, false, Vec::new());
+    for (place, word) in words.iter().enumerate() {
+        depth += i32::from(word.is("(") || word.is("[")) - i32::from(word.is(")") || word.is("]"));
+        if depth > 0 {
+            continue;
+        }
+        if word.is("between") {
+            between = true;
+        } else if word.is("and") && between {
+            between = false;
+        } else if word.is(at) {
+            out.push(&words[start..place]);
+            start = place + 1;
+        }
+    }
+    out.push(&words[start..]);
+    out
+}
+
+/// Without brackets around all of it.
+fn without_brackets(mut words: &[Word]) -> &[Word] {
+    while let [open, inner @ .., close] = words
+        && open.is("(")
+        && close.is(")")
+        && {
+            let mut depth = 1_i32;
+            inner.iter().all(|w| {
+                depth += i32::from(w.is("(")) - i32::from(w.is(")"));
+                depth > 0
+            })
+        }
+    {
+        words = inner;
+    }
+    words
+}
+
+/// Leaves out `::character varying(20)[]` of PostgreSQL.
+fn without_casts(words: Vec<Word>) -> Vec<Word> {
+    const MORE: &[&str] = &["varying", "precision", "with", "without", "time", "zone"];
+    let mut out = Vec::with_capacity(words.len());
+    let mut rest = words.into_iter().peekable();
+    while let Some(word) = rest.next() {
+        if !word.is("::") {
+            out.push(word);
+            continue;
+        }
+        rest.next();
+        while rest.next_if(|w| MORE.iter().any(|m| w.is(m))).is_some() {}
+        for (open, close) in [("(", ")"), ("[", "]")] {
+            if rest.next_if(|w| w.is(open)).is_some() {
+                while rest.next().is_some_and(|w| !w.is(close)) {}
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use downhaul_catalog::Origin;
+    use downhaul_syntax::parse_script;
+
+    fn catalog(text: &str, dialect: Dialect) -> Catalog {
+        let mut catalog = Catalog::new(dialect);
+        catalog.apply_script(&parse_script(text, dialect), Origin::Baseline);
+        catalog
+    }
+
+    const TABLE: &str = "CREATE TYPE mood AS ENUM ('ok', 'sad'); CREATE TABLE t (a integer NOT NULL, \
+         v varchar(20), m mood, k text CHECK (k IN ('x', 'y')), p integer CHECK (p > 0), \
+         w text CONSTRAINT w CHECK ((length(w) >= 2)));";
+
+    #[test]
+    fn what_the_schema_says_already() {
+        let catalog = catalog(TABLE, Dialect::Postgres);
+        let table = catalog.tables.values().next().unwrap();
+        for (text, expect) in [
+            ("a IS NOT NULL", true),
+            ("v IS NOT NULL", false),
+            ("length(v) <= 20", true),
+            ("char_length(v) < 20", false),
+            ("(char_length((v)::text) <= 50) AND a IS NOT NULL", true),
+            ("m IN ('ok', 'sad', 'late')", true),
+            ("m <> 'sad'", false),
+            ("m = ANY (ARRAY['ok'::mood, 'sad'::mood])", true),
+            ("m = 'ok'", false),
+            ("k IN ('x', 'y', 'z')", true),
+            ("k IS NULL OR k IN ('x', 'y')", true),
+            ("k IN ('x')", false),
+            ("k <> ''", true),
+            ("w <> ''", true),
+            ("p >= 0", true),
+            ("p > -1 AND p <= 2147483647", true),
+            ("0 < p", true),
+            ("p > 1", false),
+            ("p BETWEEN 0 AND 100", false),
+            ("a > 0", false),
+            ("a >= -2147483648", true),
+            ("p > 0 OR a > 0", false),
+            ("p > a", false),
+            ("lower(k) = k", false),
+        ] {
+            assert_eq!(holds_already(text, table, &[], &catalog), expect, "{text}");
+        }
+        assert!(holds_already("a < 10", table, &["a BETWEEN 1 AND 9"], &catalog));
+    }
+
+    #[test]
+    fn what_a_value_fails() {
+        let all = catalog(TABLE, Dialect::Postgres);
+        let table = all.tables.values().next().unwrap();
+        let column =
+            |name: &str| table.column(&Ident::new(Dialect::Postgres, name, false)).unwrap();
+        let text = |t: &str| Given::Text(t.to_owned());
+        for (name, value, expect) in [
+            ("k", text("x"), false),
+            ("k", text("X"), true),
+            ("k", Given::Null, false),
+            ("p", Given::Number(0.0), true),
+            ("p", Given::Number(1.0), false),
+            ("w", text("a"), true),
+            ("w", text("ab"), false),
+        ] {
+            let failed = failed(table, column(name), &value, &all);
+            assert_eq!(failed.is_some(), expect, "{name} {value:?}");
+        }
+        let all = catalog("CREATE TABLE t (k varchar(9) CHECK (k IN ('x')));", Dialect::MariaDb);
+        let table = all.tables.values().next().unwrap();
+        let failed =
+            |t: &str| failed(table, &table.columns[0], &Given::Text(t.to_owned()), &all).is_some();
+        assert!(failed("z") && !failed("X"));
+    }
+}
