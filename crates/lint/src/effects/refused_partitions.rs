@@ -89,10 +89,10 @@ fn new_table(
     };
     for (constraint, column) in all {
         match (&constraint.kind, &own) {
-            (ConstraintKind::ForeignKey { table: to, .. }, own) => {
-                if own.is_some() || divided(to).is_some() {
-                    return Some(FOREIGN_KEY);
-                }
+            (ConstraintKind::ForeignKey { table: to, .. }, own)
+                if own.is_some() || divided(to).is_some() =>
+            {
+                return Some(FOREIGN_KEY);
             }
             (
                 ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. },
