@@ -235,6 +235,12 @@ pub trait Session: Send {
     /// quoted. Only within a transaction.
     async fn digest(&mut self, table: &str, columns: &[String]) -> Result<String, EngineError>;
 
+    /// PostgreSQL: sends what `out`, a `COPY … TO STDOUT`, returns into `into`, a `COPY … FROM STDIN`.
+    /// All of it stands in memory in between. Returns the rows that were written.
+    async fn pass_rows(&mut self, _out: &str, _into: &str) -> Result<u64, EngineError> {
+        Err(EngineError::Protocol("this server has no COPY".into()))
+    }
+
     /// Closes it in an orderly way.
     async fn close(self: Box<Self>);
 

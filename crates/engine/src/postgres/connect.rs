@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use downhaul_syntax::{Dialect, Ident, ObjectName};
+use futures_util::TryStreamExt;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _, ValueRef};
 
@@ -489,6 +490,21 @@ impl Session for Postgres {
             ))
             .await?;
         Ok(answers.get(1).map(|row| row.text(0).to_owned()).unwrap_or_default())
+    }
+
+    async fn pass_rows(&mut self, out: &str, into: &str) -> Result<u64, EngineError> {
+        let mut rows = Vec::new();
+        {
+            let failed = |error| EngineError::running(out, error);
+            let mut parts = self.connection.copy_out_raw(out).await.map_err(failed)?;
+            while let Some(part) = parts.try_next().await.map_err(failed)? {
+                rows.extend_from_slice(&part);
+            }
+        }
+        let failed = |error| EngineError::running(into, error);
+        let mut copy = self.connection.copy_in_raw(into).await.map_err(failed)?;
+        copy.send(rows).await.map_err(failed)?;
+        copy.finish().await.map_err(failed)
     }
 
     async fn close(self: Box<Self>) {

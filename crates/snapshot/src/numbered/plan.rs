@@ -99,7 +99,7 @@ pub(crate) async fn plan(
     marks.extend(&request.until);
     let (found, unreachable) = tables(session, &request.scope.tables, &marks).await?;
     let mut plan =
-        Plan { request: request.clone(), tables: Vec::new(), unreachable, forced: Vec::new() };
+        Plan { request: request.clone(), tables: Vec::new(), unreachable, forced: Vec::new(), earlier: Vec::new() };
     if lock && session.dialect() != Dialect::Sqlite {
         super::apply::lock(session, &found).await?;
     }

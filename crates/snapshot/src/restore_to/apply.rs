@@ -12,7 +12,7 @@ use downhaul_engine::Session;
 use downhaul_syntax::{Dialect, Ident};
 
 use super::plan::{Plan, TablePlan, force_row_security, set_bulk, unique_columns};
-use super::{Strategy, record, rewrite, statement};
+use super::{Strategy, readers, record, rewrite, statement};
 use crate::history::Past;
 use crate::mark::{self, Mark, Origin, Own};
 use crate::merge::OnConflict;
@@ -84,21 +84,19 @@ pub async fn apply(
         mark::make(session, &before_name, Origin::Restore, Own::After, context.who).await?;
     let tables: Vec<&TablePlan> = plan.tables.iter().filter(|t| !t.is_empty()).collect();
     let references = references(session, &tables).await?;
+    let (mut rewritten, mut tables): (Vec<&TablePlan>, Vec<&TablePlan>) =
+        tables.into_iter().partition(|t| t.strategy == Strategy::Rewrite);
     let mut notes = Vec::new();
-    let mut whole = Vec::new();
-    for table in tables.iter().filter(|t| t.strategy == Strategy::Rewrite) {
-        match rewrite::hold(session, table).await? {
-            None => whole.push(table.tracked.id),
-            Some(reason) => {
-                notes.push(format!("{}: row by row, since {reason}", table.tracked.label()))
-            }
+    if let Some(reason) = readers::keep_off(session, &rewritten, &plan.earlier).await? {
+        for table in &rewritten {
+            notes.push(format!("{}: row by row, since {reason}", table.tracked.label()));
         }
+        tables.append(&mut rewritten);
     }
-    let mut back = quiet(session, &tables, &references).await?;
+    let all: Vec<&TablePlan> = tables.iter().chain(&rewritten).copied().collect();
+    let mut back = quiet(session, &all, &references).await?;
     let mut applied = BTreeMap::new();
     let mut moved = BTreeMap::new();
-    let (rewritten, tables): (Vec<&TablePlan>, Vec<&TablePlan>) =
-        tables.into_iter().partition(|t| whole.contains(&t.tracked.id));
     for table in &rewritten {
         // Before anything else: a table with checks put off cannot be emptied.
         back.on.extend(rewrite::rewrite(session, table).await?);
@@ -134,16 +132,9 @@ pub async fn apply(
         applied.insert(table.tracked.id, verify(session, table, &past).await?);
     }
     for table in &rewritten {
-        // The whole table was compared when it was filled, where the server has hashes for that.
-        let verified = if rewrite::hashes(session) {
-            table.changes()
-        } else {
-            let past = Past::new(&table.tracked, &plan.request.target);
-            verify(session, table, &past).await?
-        };
-        applied.insert(table.tracked.id, verified);
+        // The whole table was compared when it was filled.
+        applied.insert(table.tracked.id, table.changes());
     }
-    let all: Vec<&TablePlan> = tables.iter().chain(&rewritten).copied().collect();
     let sequences = advance_sequences(session, &all).await?;
     for statement in back.on {
         session.execute(&statement).await?;

@@ -6,6 +6,7 @@
 
 pub mod apply;
 pub mod plan;
+pub(crate) mod readers;
 pub mod record;
 mod rewrite;
 mod statement;

@@ -3,6 +3,7 @@
 use downhaul_engine::Session;
 use downhaul_syntax::{Dialect, Ident, ObjectName};
 
+use super::readers::{self, Onlooker};
 use super::rewrite;
 use super::statement::{self, Query};
 use super::strategy::{self, Strategy, Wish};
@@ -129,6 +130,8 @@ pub struct Plan {
     pub unreachable: Vec<String>,
     /// Tables, quoted, whose row security does not bind their owner until the plan is applied.
     pub(crate) forced: Vec<String>,
+    /// PostgreSQL: who had a snapshot when the tables were locked.
+    pub(crate) earlier: Vec<Onlooker>,
 }
 
 impl Plan {
@@ -244,15 +247,64 @@ pub async fn plan(
         let names: Vec<String> = found.iter().map(|t| D.quote_name(&t.name)).collect();
         session.execute(&format!("LOCK TABLE {} IN EXCLUSIVE MODE", names.join(", "))).await?;
     }
+    // Whoever takes a snapshot from here on sees all that was ever written to these tables by others.
+    let earlier = if lock { readers::with_snapshots(session).await? } else { Vec::new() };
     let forced = if lock { lift_row_security(session, &found).await? } else { Vec::new() };
-    let mut plan = Plan { request: request.clone(), tables: Vec::new(), unreachable, forced };
+    let mut plan =
+        Plan { request: request.clone(), tables: Vec::new(), unreachable, forced, earlier };
     for tracked in found {
         plan.tables.push(table(session, request, tracked).await?);
     }
+    in_one_way(session, &mut plan).await?;
     if plan.is_empty() {
         force_row_security(session, &plan).await?;
     }
     Ok(plan)
+}
+
+/// Up to this size (bytes) a table is written anew because others of the same restore are.
+const SMALL: i64 = 16 << 20;
+
+/// Who takes a snapshot while a restore runs, and keeps to it, finds tables that are written anew as
+/// restored, and those that change row by row as they were. So that nobody sees a half of it, all
+/// tables of one restore go the same way, unless a person wants it otherwise.
+async fn in_one_way(session: &mut dyn Session, plan: &mut Plan) -> Result<(), SnapshotError> {
+    let anew = |table: &TablePlan| !table.is_empty() && table.strategy == Strategy::Rewrite;
+    let Some(large) = plan.tables.iter().find(|t| anew(t)).map(|t| t.tracked.label()) else {
+        return Ok(());
+    };
+    if plan.request.wish != Wish::Auto {
+        return Ok(());
+    }
+    let mut by_rows = None;
+    for table in plan.tables.iter().filter(|t| !t.is_empty() && !anew(t)) {
+        let size = session
+            .number(&format!("SELECT pg_catalog.pg_table_size({})", table.tracked.relation))
+            .await?;
+        let past = Past::new(&table.tracked, &plan.request.target);
+        if size > SMALL || rewrite::obstacle(session, table, &past).await?.is_some() {
+            by_rows = Some(table.tracked.label());
+            break;
+        }
+    }
+    for table in plan.tables.iter_mut().filter(|t| !t.is_empty()) {
+        match &by_rows {
+            None if anew(table) => {}
+            None => {
+                table.strategy = Strategy::Rewrite;
+                table.reason = format!("it is small, and {large} is written anew");
+            }
+            Some(other) if anew(table) => {
+                table.strategy = Strategy::Rows;
+                table.reason = format!(
+                    "{}, but {other} goes row by row, and nobody should see one of them restored and the other not",
+                    table.reason
+                );
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Row security that binds the owner would hide rows from the plan and from its verification.

@@ -2,7 +2,7 @@
 //! grants, policies, views, triggers, statistics. Its history gets the events that changing its rows
 //! one by one would have left.
 
-use downhaul_engine::{EngineError, Session};
+use downhaul_engine::Session;
 use downhaul_syntax::Dialect;
 
 use super::apply::failed;
@@ -21,6 +21,10 @@ pub(super) async fn obstacle(
     table: &TablePlan,
     past: &Past<'_>,
 ) -> Result<Option<String>, SnapshotError> {
+    if session.server().major < 14 {
+        // No hashes of rows, no ranges of places, before.
+        return Ok(Some("that needs PostgreSQL 14".to_owned()));
+    }
     if !table.tracked.has_key() {
         return Ok(Some("it has no key".to_owned()));
     }
@@ -39,8 +43,8 @@ pub(super) async fn obstacle(
                EXISTS (SELECT FROM pg_catalog.pg_rewrite WHERE ev_class = {relation} AND rulename <> '_RETURN'), \
                EXISTS (SELECT FROM pg_catalog.pg_publication WHERE puballtables) OR EXISTS (SELECT FROM pg_catalog.pg_publication_tables p \
                  JOIN pg_catalog.pg_class c ON c.relname = p.tablename JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = p.schemaname WHERE c.oid = {relation}), \
-               EXISTS (SELECT FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) c WHERE c ~* '^default_transaction_isolation=.?(repeatable|serializable)') \
-                 OR (SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'default_transaction_isolation') NOT LIKE 'read%'"
+               EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = {relation} AND attnum > 0 AND NOT attisdropped AND atttypid IN ('xml'::regtype, 'xml[]'::regtype)), \
+               pg_catalog.current_setting('server_encoding') = 'UTF8' AND pg_catalog.current_setting('client_encoding') = 'UTF8'"
         ))
         .await?;
     let Some(row) = row else { return Ok(None) };
@@ -53,60 +57,13 @@ pub(super) async fn obstacle(
     } else if row.flag(3) {
         Some("it is published to other servers".to_owned())
     } else if row.flag(4) {
-        // PostgreSQL manual §13.6: an older snapshot finds a table empty that was truncated since.
-        Some("transactions here keep to one snapshot, which would find it empty".to_owned())
+        // What an XML value says of its encoding does not outlive its way through a client.
+        Some("it holds xml, which does not pass through a client byte for byte".to_owned())
+    } else if !row.flag(5) {
+        Some("its text would be converted on its way, since it is not UTF-8".to_owned())
     } else {
         None
     })
-}
-
-/// Keeps readers off the table. `Some`: why that was not to be had; then nothing is locked.
-pub(super) async fn hold(
-    session: &mut dyn Session,
-    table: &TablePlan,
-) -> Result<Option<String>, SnapshotError> {
-    let name = D.quote_name(&table.tracked.name);
-    session.execute("SAVEPOINT downhaul_hold").await?;
-    match session.execute(&format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")).await {
-        Ok(_) => {}
-        Err(EngineError::LockTimeout(_)) => {
-            session.execute("ROLLBACK TO SAVEPOINT downhaul_hold").await?;
-            return Ok(Some("somebody reads it".to_owned()));
-        }
-        Err(error) => return Err(error.into()),
-    }
-    // Whoever has a snapshot from before may look at the table later with it, and would find it
-    // empty. Most snapshots last as long as a statement.
-    let mut old = snapshots(session).await?;
-    for _ in 0..LOOKS {
-        if old.is_empty() {
-            break;
-        }
-        session.row("SELECT pg_catalog.pg_sleep(0.05)").await?;
-        let now = snapshots(session).await?;
-        old.retain(|transaction| now.contains(transaction));
-    }
-    if !old.is_empty() {
-        session.execute("ROLLBACK TO SAVEPOINT downhaul_hold").await?;
-        return Ok(Some("other transactions have a snapshot that would find it empty".to_owned()));
-    }
-    session.execute("RELEASE SAVEPOINT downhaul_hold").await?;
-    Ok(None)
-}
-
-/// Looks at other transactions, 50 ms apart, until their snapshots have gone.
-const LOOKS: usize = 20;
-
-/// Other transactions in this database that have a snapshot, or of which that is not to be known.
-async fn snapshots(session: &mut dyn Session) -> Result<Vec<String>, SnapshotError> {
-    let rows = session
-        .rows(
-            "SELECT k.virtualxid FROM pg_catalog.pg_stat_activity a JOIN pg_catalog.pg_locks k ON k.pid = a.pid AND k.locktype = 'virtualxid' AND k.granted \
-             WHERE a.datname = pg_catalog.current_database() AND a.pid <> pg_catalog.pg_backend_pid() \
-               AND (a.backend_type IS NULL OR a.backend_type = 'client backend' AND a.backend_xmin IS NOT NULL)",
-        )
-        .await?;
-    Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
 }
 
 /// Statements around the filling.
@@ -163,20 +120,34 @@ pub(super) async fn rewrite(
     let names: Vec<String> = version.columns.iter().map(|c| D.quote(&c.name)).collect();
     let list = names.join(", ");
     let key: Vec<String> = version.key.iter().map(|k| D.quote(k)).collect();
-    let join =
-        |left: &str, right: &str| sql::keys_match(D, left, &version.key, right, &version.key);
     let before = session.number(&format!("SELECT count(*) FROM {live}")).await?;
     let staying = before - table.updates - table.deletes;
     set_bulk(session, true).await?;
-    let stay = format!("pg_temp.downhaul_stay_{id}");
-    if staying > 0 {
-        session
-            .execute(&format!(
-                "CREATE TEMPORARY TABLE downhaul_stay_{id} ON COMMIT DROP AS SELECT {list} FROM {live} l \
-                 WHERE NOT EXISTS (SELECT FROM {plan} p WHERE {} AND p.downhaul_action IN ('U', 'D'))",
-                join("p", "l")
-            ))
-            .await?;
+    let unchanged = if staying > 0 {
+        format!(
+            " UNION ALL SELECT {list} FROM {live} l WHERE NOT EXISTS (SELECT FROM {plan} p WHERE {} AND p.downhaul_action IN ('U', 'D'))",
+            sql::keys_match(D, "p", &version.key, "l", &version.key)
+        )
+    } else {
+        String::new()
+    };
+    let whole = format!("pg_temp.downhaul_whole_{id}");
+    session
+        .execute(&format!(
+            "CREATE TEMPORARY TABLE downhaul_whole_{id} ON COMMIT DROP AS SELECT {list} FROM {live} WITH NO DATA"
+        ))
+        .await?;
+    // By key, as an index likes it, and whoever reads the table by its key.
+    let rows = session
+        .execute(&format!(
+            "INSERT INTO {whole} ({list}) SELECT {list} FROM \
+             (SELECT {list} FROM {plan} WHERE downhaul_action IN ('I', 'U'){unchanged}) s ORDER BY {}",
+            key.join(", ")
+        ))
+        .await?;
+    let wanted = before - table.deletes + table.inserts;
+    if i64::try_from(rows).unwrap_or(0) != wanted {
+        return Err(failed(table, format!("{rows} rows were found instead of {wanted}")));
     }
     record(session, table, staying > 0 || table.deletes > 0).await?;
     let around = around(session, table).await?;
@@ -184,23 +155,8 @@ pub(super) async fn rewrite(
         session.execute(statement).await?;
     }
     session.execute(&format!("TRUNCATE {live}")).await?;
-    let unchanged =
-        if staying > 0 { format!(" UNION ALL SELECT {list} FROM {stay}") } else { String::new() };
-    // By key, as an index likes it, and whoever reads the table by its key.
-    let written = session
-        .execute(&format!(
-            "INSERT INTO {} ({list}) OVERRIDING SYSTEM VALUE SELECT {list} FROM \
-             (SELECT {list} FROM {plan} WHERE downhaul_action IN ('I', 'U'){unchanged}) s ORDER BY {}",
-            D.quote_name(&tracked.name),
-            key.join(", ")
-        ))
-        .await?;
-    let wanted = before - table.deletes + table.inserts;
-    let now = session.number(&format!("SELECT count(*) FROM {live}")).await?;
-    if i64::try_from(written).unwrap_or(0) != wanted || now != wanted {
-        return Err(failed(table, format!("{now} rows were written instead of {wanted}")));
-    }
-    verify(session, table, (&names, staying > 0)).await?;
+    fill(session, table, &whole, &names).await?;
+    verify(session, table, &whole).await?;
     set_bulk(session, false).await?;
     let mut after = around.after;
     // How many rows there are; what is known of their values still holds.
@@ -208,52 +164,111 @@ pub(super) async fn rewrite(
     Ok(after)
 }
 
-/// Compares the whole table with what was written into it: by the sum of the hashes of all rows.
-/// Where the server has none, rows that stay are compared one by one; those of the plan are in any
-/// case by the caller then.
+/// So much of a table (bytes) stands in memory at once.
+const AT_ONCE: i64 = 8 << 20;
+
+/// Writes the rows of one table into another that this transaction has emptied, in their order. They
+/// are frozen (PostgreSQL manual, COPY), which no INSERT can do, and no COPY reads a table: they pass
+/// through us, a piece after the other.
+async fn fill(
+    session: &mut dyn Session,
+    table: &TablePlan,
+    whole: &str,
+    names: &[String],
+) -> Result<(), SnapshotError> {
+    let (name, list) = (D.quote_name(&table.tracked.name), names.join(", "));
+    let format = format_of(session, whole).await?;
+    let starts = pieces(session, whole, names).await?;
+    for (at, start) in starts.iter().enumerate() {
+        let end = starts.get(at + 1).map_or(String::new(), |end| format!(" AND ctid < '{end}'"));
+        session
+            .pass_rows(
+                &format!(
+                    "COPY (SELECT {list} FROM {whole} WHERE ctid >= '{start}'{end}) TO STDOUT (FORMAT {format})"
+                ),
+                &format!("COPY {name} ({list}) FROM STDIN (FORMAT {format}, FREEZE)"),
+            )
+            .await?;
+    }
+    Ok(())
+}
+
+/// `binary` where each type of a table has a form for that which is sure to be exact, else `text`.
+async fn format_of(session: &mut dyn Session, whole: &str) -> Result<&'static str, SnapshotError> {
+    let others = session
+        .number(&format!(
+            "SELECT count(*) FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+             LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem \
+             WHERE a.attrelid = {}::regclass AND a.attnum > 0 AND NOT a.attisdropped \
+               AND NOT (coalesce(e.typtype, t.typtype) = 'e' OR t.typnamespace = 'pg_catalog'::regnamespace AND t.typsend <> 0 AND t.typreceive <> 0 \
+                 AND (e.oid IS NULL OR e.typsend <> 0 AND e.typreceive <> 0))",
+            D.literal(whole)
+        ))
+        .await?;
+    if others == 0 {
+        return Ok("binary");
+    }
+    session
+        .execute("SET LOCAL DateStyle TO ISO; SET LOCAL IntervalStyle TO postgres; SET LOCAL extra_float_digits TO 3")
+        .await?;
+    Ok("text")
+}
+
+/// The places in a table at which pieces of it begin.
+async fn pieces(
+    session: &mut dyn Session,
+    whole: &str,
+    names: &[String],
+) -> Result<Vec<String>, SnapshotError> {
+    let size = session
+        .row(&format!(
+            "SELECT pg_catalog.pg_relation_size(c.oid) / b.size, coalesce(pg_catalog.pg_relation_size(nullif(c.reltoastrelid, 0)), 0), b.size \
+             FROM pg_catalog.pg_class c, (SELECT pg_catalog.current_setting('block_size')::bigint AS size) b WHERE c.oid = {}::regclass",
+            D.literal(whole)
+        ))
+        .await?;
+    let Some(size) = size else { return Ok(Vec::new()) };
+    let (blocks, aside, block) = (size.number(0)?, size.number(1)?, size.number(2)?);
+    if aside == 0 {
+        let step = usize::try_from(AT_ONCE / block).unwrap_or(1).max(1);
+        return Ok((0..blocks).step_by(step).map(|block| format!("({block},0)")).collect());
+    }
+    // Large values stand elsewhere: rows are weighed one by one.
+    let sizes: Vec<String> = names
+        .iter()
+        .map(|name| format!("coalesce(pg_catalog.pg_column_size({name}), 0)"))
+        .collect();
+    let rows = session
+        .rows(&format!(
+            "SELECT min(ctid)::text FROM (SELECT ctid, div(sum(size) OVER (ORDER BY ctid), {AT_ONCE}) AS piece FROM \
+               (SELECT ctid, ({})::numeric AS size FROM {whole}) s) p GROUP BY piece ORDER BY piece",
+            sizes.join(" + ")
+        ))
+        .await?;
+    Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
+}
+
+/// Compares the whole table with what was to be written into it: by the sum of the hashes of all rows.
 async fn verify(
     session: &mut dyn Session,
     table: &TablePlan,
-    (names, some_stay): (&[String], bool),
+    whole: &str,
 ) -> Result<(), SnapshotError> {
-    let tracked = &table.tracked;
-    let (id, live) = (tracked.id, tracked.live());
-    let version = tracked.current();
-    if !hashes(session) {
-        if !some_stay {
-            return Ok(());
-        }
-        let other = session
-            .number(&format!(
-                "SELECT count(*) FROM pg_temp.downhaul_stay_{id} s LEFT JOIN {live} l ON {} WHERE NOT coalesce({}, false)",
-                sql::keys_match(D, "l", &version.key, "s", &version.key),
-                sql::same_bytes("l", "s", names)
-            ))
-            .await?;
-        if other > 0 {
-            return Err(failed(table, format!("{other} rows that should stay did not")));
-        }
-        return Ok(());
-    }
-    let columns: Vec<(String, &str)> = version
+    let columns: Vec<(String, &str)> = table
+        .tracked
+        .current()
         .columns
         .iter()
         .map(|c| (D.quote(&c.name), if c.user_type { "" } else { c.ty.as_str() }))
         .collect();
-    let sum = |from: &str| {
-        let hash = sql::row_hash(&columns);
-        format!("SELECT count(*) AS n, coalesce(sum({hash}), 0) AS h FROM {from}")
-    };
-    let mut parts =
-        vec![sum(&format!("{} WHERE downhaul_action IN ('I', 'U')", statement::name(id)))];
-    if some_stay {
-        parts.push(sum(&format!("pg_temp.downhaul_stay_{id}")));
-    }
+    let hash = sql::row_hash(&columns);
+    let sum =
+        |from: &str| format!("(SELECT count(*) AS n, coalesce(sum({hash}), 0) AS h FROM {from})");
     let same = session
         .row(&format!(
-            "SELECT l.n = p.n AND l.h = p.h FROM ({}) l, (SELECT sum(n) AS n, sum(h) AS h FROM ({}) u) p",
-            sum(&live),
-            parts.join(" UNION ALL ")
+            "SELECT l.n = w.n AND l.h = w.h FROM {} l, {} w",
+            sum(&table.tracked.live()),
+            sum(whole)
         ))
         .await?;
     if same.is_some_and(|row| row.flag(0)) {
@@ -261,13 +276,8 @@ async fn verify(
     }
     Err(failed(
         table,
-        "its rows are not what was written into it: something changed them on the way",
+        "its rows are not what was written into it: something changed them on the way; --strategy rows writes them one by one",
     ))
-}
-
-/// The server hashes whole rows.
-pub(super) fn hashes(session: &dyn Session) -> bool {
-    session.server().major >= 14
 }
 
 /// Writes down what the rows are before they go: what the triggers would have written.

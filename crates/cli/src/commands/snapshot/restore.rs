@@ -250,6 +250,9 @@ fn pretty(plan: &Plan, ui: &Ui) {
     for table in plan.tables.iter().filter(|t| !t.is_empty() || t.conflicts > 0) {
         one(table, request, ui);
     }
+    for line in readers(plan) {
+        ui.line(paint(Style::Dim, format!("  {line}")));
+    }
     let same = plan.tables.iter().filter(|t| t.is_empty() && t.conflicts == 0).count();
     if plan.is_empty() && plan.conflicts() == 0 {
         ui.line("  nothing differs");
@@ -262,6 +265,29 @@ fn pretty(plan: &Plan, ui: &Ui) {
     for reason in &plan.unreachable {
         ui.remark(format!("{} {reason}", paint(Style::Warn, "left out:")));
     }
+}
+
+/// What tables that are written anew mean for those who read them.
+fn readers(plan: &Plan) -> Vec<String> {
+    let labels = |strategy: Strategy| -> Vec<String> {
+        let all = plan.tables.iter().filter(|t| !t.is_empty() && t.strategy == strategy);
+        all.map(|t| t.tracked.label()).collect()
+    };
+    let (anew, rows) = (labels(Strategy::Rewrite), labels(Strategy::Rows));
+    if anew.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![format!(
+        "whoever reads {} waits until it is done, and finds the restored rows, also with a snapshot from meanwhile",
+        anew.join(", ")
+    )];
+    if !rows.is_empty() {
+        lines.push(format!(
+            "with such a snapshot {} will still look as before: --strategy auto shows nobody a half of it",
+            rows.join(", ")
+        ));
+    }
+    lines
 }
 
 fn one(table: &TablePlan, request: &Request, ui: &Ui) {
@@ -326,6 +352,7 @@ fn as_json(plan: &Plan) -> serde_json::Value {
                 "conflict_examples": t.examples,
                 "strategy": match t.strategy { Strategy::Rows => "rows", Strategy::Rewrite => "rewrite" },
                 "strategy_reason": t.reason,
+                "readers": match t.strategy { Strategy::Rows => "read on", Strategy::Rewrite => "wait" },
                 "columns": t.changed.iter().map(|(c, n)| serde_json::json!({"column": c, "rows": n})).collect::<Vec<_>>(),
                 "lost_columns": t.lost.iter().map(ToString::to_string).collect::<Vec<_>>(),
             })
