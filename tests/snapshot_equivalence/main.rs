@@ -121,6 +121,7 @@ fn reset(target: Mark) -> Request {
         on_conflict: OnConflict::Fail,
         scope: Scope::default(),
         wish: Wish::Auto,
+        source: None,
     }
 }
 

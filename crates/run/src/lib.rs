@@ -30,6 +30,7 @@ mod stepwise;
 mod tracking;
 pub mod up;
 pub mod verify;
+pub mod whole;
 
 pub use apply::{Applied, KeptSummary};
 pub use backfill::{Backfill, Throttle, Want};

@@ -20,7 +20,8 @@
 //!
 //! Beside that stands the history of tracked tables, which knows every change and not only those of
 //! migrations: [`track`] writes it, [`mark`] names moments, [`history`] reads tables as they were,
-//! [`merge`] says which value wins, and [`restore_to`] brings tables back.
+//! [`merge`] says which value wins, and [`restore_to`] brings tables back. On SQLite a snapshot may also be
+//! a copy of the whole file ([`whole`]).
 
 pub mod complete;
 pub mod difference;
@@ -42,6 +43,7 @@ pub mod stepwise;
 pub mod store;
 pub mod tombstone;
 pub mod track;
+pub mod whole;
 
 pub use loss::{Losses, Names, TableLoss, losses};
 pub use store::{Kept, KeptColumn, KeptMode, SnapshotError};

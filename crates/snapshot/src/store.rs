@@ -93,6 +93,9 @@ pub enum SnapshotError {
     /// The way back does not lead back.
     #[error("{0}")]
     CannotRestore(String),
+    /// A snapshot of a whole file cannot be made, or is not what it was.
+    #[error("{0}")]
+    WholeFile(String),
 }
 
 /// A column of a kept table.

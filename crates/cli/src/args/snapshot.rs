@@ -119,9 +119,16 @@ pub struct MarkArgs {
     /// Name of the mark
     #[arg(required_unless_present = "delete")]
     pub name: Option<String>,
-    /// Remove this mark instead
+    /// Remove this mark instead, and the copy of the whole file that goes with it
     #[arg(long, value_name = "NAME", conflicts_with = "name")]
     pub delete: Option<String>,
+    /// Copy the whole file too (SQLite), beside the database: it can go back as a whole, or single tables of
+    /// it, tracked or not
+    #[arg(long, conflicts_with = "delete")]
+    pub file: bool,
+    /// Where that copy goes
+    #[arg(long, value_name = "PATH", requires = "file")]
+    pub into: Option<PathBuf>,
     /// The database.
     #[command(flatten)]
     pub database: Database,
@@ -280,6 +287,14 @@ pub struct RestoreArgs {
     /// What happens where both sides changed the same value
     #[arg(long, value_enum, default_value_t)]
     pub on_conflict: Policy,
+    /// Read the tables from the copy of the whole file that was made with the mark (SQLite), also those whose
+    /// history reaches so far
+    #[arg(long, conflicts_with_all = ["undo", "plan", "whole"])]
+    pub from_file: bool,
+    /// Put the copy of the whole file in the database's place (SQLite); the database is kept beside it.
+    /// Nobody else may have it open
+    #[arg(long, conflicts_with_all = ["undo", "plan", "out", "to_time", "keep_since", "where", "columns", "table", "on_conflict"])]
+    pub whole: bool,
     /// How rows are written back (PostgreSQL)
     #[arg(long, value_enum, default_value_t)]
     pub strategy: Way,
@@ -310,6 +325,9 @@ pub struct PruneArgs {
     /// can then be taken back without these rows only
     #[arg(long, requires = "older_than", conflicts_with_all = ["before", "keep_size"])]
     pub kept: bool,
+    /// Instead of history, remove copies of the whole file that are older than --older-than (SQLite)
+    #[arg(long, requires = "older_than", conflicts_with_all = ["before", "keep_size", "kept"])]
+    pub files: bool,
     /// Drop what lies before this mark
     #[arg(long, value_name = "MARK", required_unless_present_any = ["older_than", "keep_size"])]
     pub before: Option<String>,

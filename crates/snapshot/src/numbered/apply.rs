@@ -20,7 +20,8 @@ use crate::restore_to::plan::{Plan, TablePlan};
 use crate::restore_to::record;
 use crate::stepwise;
 use crate::store::SnapshotError;
-use crate::track::Tracked;
+use crate::track::{self, Tracked};
+use crate::whole;
 
 /// Applies; the caller commits. Nothing is left of it if it fails.
 pub(crate) async fn apply(
@@ -31,9 +32,11 @@ pub(crate) async fn apply(
     if plan.request.on_conflict == OnConflict::Fail && plan.conflicts() > 0 {
         return Err(conflicts(plan));
     }
-    let id = record::next(session).await?;
-    let before_name = record::mark_name(id, "before");
-    let before = set_mark(session, &before_name, Own::After, (plan, context)).await?;
+    let from_file = plan.request.source.is_some();
+    let names: Vec<ObjectName> = plan.tables.iter().map(|t| t.tracked.name.clone()).collect();
+    // Of what is not tracked nobody writes a history, so there are no marks to return to.
+    let recorded = !from_file || whole::all_tracked(session, &names).await?;
+    let begun = if recorded { Some(begin(session, plan, context).await?) } else { None };
     let tables: Vec<&TablePlan> = plan.tables.iter().filter(|t| !t.is_empty()).collect();
     let references = references(session, &tables).await?;
     let dangling = dangling(session, &references).await?;
@@ -54,23 +57,30 @@ pub(crate) async fn apply(
     if !triggers.is_empty() {
         // They were made anew, and ours must be the newest.
         for table in &tables {
-            if let Some(shape) = session.table_shape(&table.tracked.name).await? {
-                install::install(session, &mut table.tracked.clone(), &shape).await?;
+            let Some(shape) = session.table_shape(&table.tracked.name).await? else { continue };
+            let mut tracked = table.tracked.clone();
+            if from_file {
+                let all = if recorded { track::all(session).await? } else { Vec::new() };
+                let Some(ours) = all.into_iter().find(|t| t.name == shape.name) else { continue };
+                tracked = ours;
             }
+            install::install(session, &mut tracked, &shape).await?;
         }
     }
     check_references(session, plan, &references, &dangling).await?;
     if let Some(modes) = modes {
         session.execute(&modes).await?;
     }
-    let after_name = record::mark_name(id, "after");
-    let after = set_mark(session, &after_name, Own::Before, (plan, context)).await?;
-    let (Some(before), Some(after)) = (before, after) else {
-        return Err(SnapshotError::CannotRestore(format!(
-            "marks `{before_name}` or `{after_name}` are there already"
-        )));
+    let (id, before, after) = match begun {
+        None => (0, plan.request.target.clone(), plan.request.target.clone()),
+        Some((id, before)) => {
+            let name = record::mark_name(id, "after");
+            let after = set_mark(session, &name, Own::Before, (plan, context)).await?;
+            let after = after.ok_or_else(|| taken(&name))?;
+            record::write(session, id, plan, (&before, &after), context).await?;
+            (id, before, after)
+        }
     };
-    record::write(session, id, plan, (&before, &after), context).await?;
     let d = session.dialect();
     for table in &plan.tables {
         for what in ["was", "until", "plan", "moving"] {
@@ -78,6 +88,22 @@ pub(crate) async fn apply(
         }
     }
     Ok(Done { id, before, after, verified, sequences: Vec::new(), notes: Vec::new() })
+}
+
+/// The number of a restore, and the mark before it.
+async fn begin(
+    session: &mut dyn Session,
+    plan: &Plan,
+    context: &Context<'_>,
+) -> Result<(i64, Mark), SnapshotError> {
+    let id = record::next(session).await?;
+    let name = record::mark_name(id, "before");
+    let before = set_mark(session, &name, Own::After, (plan, context)).await?;
+    Ok((id, before.ok_or_else(|| taken(&name))?))
+}
+
+fn taken(name: &str) -> SnapshotError {
+    SnapshotError::CannotRestore(format!("a mark `{name}` is there already"))
 }
 
 /// A foreign key that touches a table that changes: child, parent, pairs of columns.

@@ -2,7 +2,7 @@
 
 use downhaul_engine::Session;
 
-use super::plan::{make_shown, read_past, temporary};
+use super::plan::{history_of, make_shown, read_past, temporary};
 use super::{begin_reading, concat, differs, text};
 use crate::history::Past;
 use crate::mark::Mark;
@@ -20,9 +20,9 @@ pub(crate) async fn compare(
 ) -> Result<(), SnapshotError> {
     let (d, id) = (past.d(), past.tracked.id);
     begin_reading(session).await?;
-    read_past(session, &temporary(d, "was", id), past, from).await?;
+    read_past(session, &temporary(d, "was", id), past, &history_of(past, from)).await?;
     if let Some((later, mark)) = later {
-        read_past(session, &temporary(d, "until", id), later, mark).await?;
+        read_past(session, &temporary(d, "until", id), later, &history_of(later, mark)).await?;
     }
     let body = if past.tracked.has_key() {
         by_key(past, both, later.is_some())

@@ -106,7 +106,7 @@ pub async fn unlock(session: &mut dyn Session) -> Result<(), SnapshotError> {
 }
 
 /// This moment: the forms of all tracked tables, and the numbers of their newest events.
-pub(crate) async fn here(
+pub async fn here(
     session: &mut dyn Session,
 ) -> Result<(BTreeMap<i64, i64>, BTreeMap<i64, i64>), SnapshotError> {
     let tables = track::all(session).await?;
@@ -127,7 +127,7 @@ pub(super) async fn here_of(
 }
 
 /// Makes a mark of a moment. `None`: there is one of this name.
-pub(crate) async fn make(
+pub async fn make(
     session: &mut dyn Session,
     name: &str,
     origin: Origin,

@@ -24,7 +24,7 @@ impl Past<'_> {
 
     /// Rows of the live table against rows of another: by bytes, and so that an index of the live
     /// table serves, which may have another collation.
-    pub(super) fn match_live(&self, live: &str, other: &str) -> String {
+    pub(crate) fn match_live(&self, live: &str, other: &str) -> String {
         if self.d() != Dialect::Sqlite {
             return self.match_own(live, other);
         }
@@ -90,7 +90,7 @@ impl Past<'_> {
     }
 
     /// One text for the whole content of a row.
-    pub(super) fn numbered_content(&self, row: &str) -> String {
+    pub(crate) fn numbered_content(&self, row: &str) -> String {
         if self.d() != Dialect::Sqlite {
             return mysql::content(&self.columns, row);
         }

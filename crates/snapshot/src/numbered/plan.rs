@@ -10,6 +10,7 @@ use crate::merge::OnConflict;
 use crate::restore_to::plan::{Plan, Request, TablePlan, tables, wanted};
 use crate::store::SnapshotError;
 use crate::track::{Tracked, TrackedColumn};
+use crate::whole;
 
 /// `DROP` and `CREATE` of a temporary table.
 pub(super) async fn drop_temporary(
@@ -97,9 +98,17 @@ pub(crate) async fn plan(
     }
     let mut marks = vec![&request.target];
     marks.extend(&request.until);
-    let (found, unreachable) = tables(session, &request.scope.tables, &marks).await?;
-    let mut plan =
-        Plan { request: request.clone(), tables: Vec::new(), unreachable, forced: Vec::new(), earlier: Vec::new() };
+    let (found, unreachable) = match &request.source {
+        Some(_) => whole::sources(session, request).await?,
+        None => tables(session, &request.scope.tables, &marks).await?,
+    };
+    let mut plan = Plan {
+        request: request.clone(),
+        tables: Vec::new(),
+        unreachable,
+        forced: Vec::new(),
+        earlier: Vec::new(),
+    };
     if lock && session.dialect() != Dialect::Sqlite {
         super::apply::lock(session, &found).await?;
     }
@@ -109,17 +118,29 @@ pub(crate) async fn plan(
     Ok(plan)
 }
 
-/// Makes a temporary table of what a table was at a mark: [`Past::touched`] or [`Past::balance`].
+/// What a table was at a mark, [`Past::touched`] or [`Past::balance`], of its history or of a file.
+fn past_of(request: &Request, past: &Past<'_>, mark: &Mark, until: bool) -> String {
+    match &request.source {
+        Some(_) => whole::then(past, until),
+        None => history_of(past, mark),
+    }
+}
+
+/// The same of its history.
+pub(super) fn history_of(past: &Past<'_>, mark: &Mark) -> String {
+    if past.tracked.has_key() { past.numbered_touched(mark) } else { past.numbered_balance(mark) }
+}
+
+/// Makes a temporary table of what a table was at a mark.
 pub(super) async fn read_past(
     session: &mut dyn Session,
     name: &str,
     past: &Past<'_>,
-    mark: &Mark,
+    query: &str,
 ) -> Result<(), SnapshotError> {
     let keyed = past.tracked.has_key();
     if session.dialect() != Dialect::Sqlite {
-        let query = if keyed { past.numbered_touched(mark) } else { past.numbered_balance(mark) };
-        return make_temporary(session, name, &query, past).await;
+        return make_temporary(session, name, query, past).await;
     }
     let newest = past.tracked.current();
     let mut columns = Vec::new();
@@ -135,11 +156,10 @@ pub(super) async fn read_past(
         columns.push(format!("{} {ty}", past.quoted(column)));
         list.push(past.quoted(column));
     }
-    let (own, query, index) = if keyed {
-        (vec!["downhaul_was"], past.numbered_touched(mark), past.keys().join(", "))
+    let (own, index) = if keyed {
+        (vec!["downhaul_was"], past.keys().join(", "))
     } else {
-        let own = vec!["downhaul_content", "downhaul_net"];
-        (own, past.numbered_balance(mark), "downhaul_content".to_owned())
+        (vec!["downhaul_content", "downhaul_net"], "downhaul_content".to_owned())
     };
     columns.extend(own.iter().map(|name| (*name).to_owned()));
     list.extend(own.iter().map(|name| (*name).to_owned()));
@@ -195,12 +215,14 @@ async fn table(
     let scope = &request.scope;
     let only_columns = !scope.columns.is_empty();
     let wanted = wanted(request, &past)?;
-    read_past(session, &temporary(d, "was", id), &past, &request.target).await?;
+    let was = past_of(request, &past, &request.target, false);
+    read_past(session, &temporary(d, "was", id), &past, &was).await?;
     let known_until = match &request.until {
         None => None,
         Some(mark) => {
             let later = Past::new(&tracked, mark);
-            read_past(session, &temporary(d, "until", id), &later, mark).await?;
+            let until = past_of(request, &later, mark, true);
+            read_past(session, &temporary(d, "until", id), &later, &until).await?;
             Some(later.columns.iter().map(|c| c.name.clone()).collect())
         }
     };

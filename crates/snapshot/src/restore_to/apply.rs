@@ -24,7 +24,7 @@ const D: Dialect = Dialect::Postgres;
 /// What a restore did.
 #[derive(Clone, Debug)]
 pub struct Done {
-    /// Its number, for `--undo`.
+    /// Its number, for `--undo`; 0 where it was not recorded, since it touched tables without a history.
     pub id: i64,
     /// The mark before it.
     pub before: Mark,

@@ -14,6 +14,7 @@ use crate::numbered;
 use crate::sql;
 use crate::store::SnapshotError;
 use crate::track::{self, Tracked, TrackedColumn, install};
+use crate::whole::Source;
 
 const D: Dialect = Dialect::Postgres;
 
@@ -41,6 +42,8 @@ pub struct Request {
     pub scope: Scope,
     /// How rows are written back.
     pub wish: Wish,
+    /// SQLite: snapshots of the whole file in which tables are as they were, in place of a history.
+    pub source: Option<Source>,
 }
 
 /// What changes in one table.

@@ -8,7 +8,9 @@ mod restore;
 mod show;
 mod track;
 
-use downhaul_engine::{LockBudget, Session, connect};
+use std::path::Path;
+
+use downhaul_engine::{LockBudget, Session, Target, connect};
 use downhaul_run::RunError;
 use downhaul_snapshot::SnapshotError;
 use downhaul_snapshot::mark::{self as marks, Mark};
@@ -32,6 +34,16 @@ pub async fn run(args: &SnapshotArgs, ui: &Ui) -> Result<Code, CliError> {
         SnapshotCommand::Diff(args) => diff::run(args, ui).await,
         SnapshotCommand::Restore(args) => restore::run(args, ui).await,
         SnapshotCommand::Prune(args) => prune::run(args, ui).await,
+    }
+}
+
+/// The file that is the database.
+fn database(target: &Target) -> Result<&Path, CliError> {
+    match target {
+        Target::Sqlite { path, .. } => Ok(path),
+        _ => Err(CliError::usage("a copy of the whole database as a file is for SQLite alone")
+            .state("nothing was changed")
+            .hint("`downhaul snapshot track` keeps the history of tables on every engine")),
     }
 }
 

@@ -1,12 +1,15 @@
 //! `snapshot prune`.
 
+use std::path::Path;
+
 use downhaul_engine::Session;
 use downhaul_run::Runner;
 use downhaul_snapshot::mark::{self as marks, Mark};
 use downhaul_snapshot::track::{prune, report};
+use downhaul_snapshot::whole;
 use downhaul_syntax::Dialect;
 
-use super::{bytes, open, snapshot};
+use super::{bytes, database, open, snapshot};
 use crate::args::snapshot::PruneArgs;
 use crate::error::CliError;
 use crate::exit_code::Code;
@@ -21,6 +24,14 @@ pub(super) async fn run(args: &PruneArgs, ui: &Ui) -> Result<Code, CliError> {
         let options = crate::commands::options(&args.waiting);
         let mut runner = Runner::open(&target, false, options).await?;
         let result = give_up(&mut runner, seconds, args.yes, ui).await;
+        runner.close().await;
+        return result;
+    }
+    if let (true, Some(age)) = (args.files, args.older_than) {
+        let options = crate::commands::options(&args.waiting);
+        let mut runner = Runner::open(&target, false, options).await?;
+        let path = database(&target)?;
+        let result = remove_files(&mut runner, path, age.as_secs(), args.yes, ui).await;
         runner.close().await;
         return result;
     }
@@ -96,27 +107,66 @@ async fn give_up(runner: &mut Runner, seconds: u64, yes: bool, ui: &Ui) -> Resul
     Ok(Code::Clean)
 }
 
+/// Removes copies of the whole file that are old, once somebody has seen which.
+async fn remove_files(
+    runner: &mut Runner,
+    path: &Path,
+    seconds: u64,
+    yes: bool,
+    ui: &Ui,
+) -> Result<Code, CliError> {
+    let limit = ago(runner.session(), seconds).await?;
+    let mut files = whole::all(runner.session()).await.map_err(snapshot)?;
+    files.retain(|file| file.at <= limit);
+    if files.is_empty() {
+        ui.line("no copy of the whole file is that old");
+        return Ok(Code::Clean);
+    }
+    for file in &files {
+        let place = file.located(path);
+        ui.line(format!("  `{}`: {}, {}", file.name, place.display(), bytes(file.bytes)));
+    }
+    if !yes {
+        if !ui.can_ask() {
+            return Err(CliError::new(Code::Findings, "nobody is there to confirm this")
+                .state("nothing was changed")
+                .hint("add --yes to go ahead"));
+        }
+        if !ui.confirm("Remove them?").await {
+            ui.line("nothing was changed");
+            return Ok(Code::Findings);
+        }
+    }
+    for file in &files {
+        runner.remove_file(path, &file.name).await?;
+    }
+    ui.line(format!("{} removed", crate::ui::count(files.len() as u64, "file")));
+    Ok(Code::Clean)
+}
+
+/// The time so many seconds ago, by the clock that makes the marks.
+async fn ago(session: &mut dyn Session, seconds: u64) -> Result<String, CliError> {
+    let sql = match session.dialect() {
+        Dialect::Sqlite => {
+            format!("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-{seconds} seconds')")
+        }
+        Dialect::MariaDb | Dialect::Mysql => format!(
+            "SELECT CONCAT(LEFT(DATE_FORMAT(UTC_TIMESTAMP(3) - INTERVAL {seconds} SECOND, '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z')"
+        ),
+        Dialect::Postgres => format!(
+            "SELECT to_char((clock_timestamp() - interval '{seconds} seconds') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+        ),
+    };
+    Ok(session.row(&sql).await?.map(|row| row.text(0).to_owned()).unwrap_or_default())
+}
+
 async fn choose(session: &mut dyn Session, args: &PruneArgs) -> Result<Option<Mark>, CliError> {
     if let Some(name) = &args.before {
         return Ok(Some(marks::named(session, name).await.map_err(snapshot)?));
     }
     let all = marks::all(session).await.map_err(snapshot)?;
     if let Some(age) = args.older_than {
-        let seconds = age.as_secs();
-        // By the clock that made the marks.
-        let sql = match session.dialect() {
-            Dialect::Sqlite => {
-                format!("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-{seconds} seconds')")
-            }
-            Dialect::MariaDb | Dialect::Mysql => format!(
-                "SELECT CONCAT(LEFT(DATE_FORMAT(UTC_TIMESTAMP(3) - INTERVAL {seconds} SECOND, '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z')"
-            ),
-            _ => format!(
-                "SELECT to_char((clock_timestamp() - interval '{seconds} seconds') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
-            ),
-        };
-        let row = session.row(&sql).await?;
-        let limit = row.map(|row| row.text(0).to_owned()).unwrap_or_default();
+        let limit = ago(session, age.as_secs()).await?;
         // The newest one that is that old: what came after it is all younger, or needed by it.
         return Ok(all.into_iter().rfind(|m| m.at <= limit));
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use downhaul_engine::Session;
+use downhaul_engine::{Session, Target};
 use downhaul_run::{RunError, Runner};
 use downhaul_snapshot::mark::{self as marks, Mark};
 use downhaul_snapshot::merge::OnConflict;
@@ -11,10 +11,11 @@ use downhaul_snapshot::restore_to::{
     self, Plan, Request, Scope, Strategy, TablePlan, Wish, strategy,
 };
 use downhaul_snapshot::track::install::parse_name_in;
+use downhaul_snapshot::whole::{self, Source};
 use downhaul_syntax::{Dialect, Ident};
 use serde::{Deserialize, Serialize};
 
-use super::{json, moment, names, open, rows, snapshot};
+use super::{database, json, moment, names, open, rows, snapshot};
 use crate::args::StatusFormat;
 use crate::args::snapshot::{Policy, RestoreArgs, Way};
 use crate::error::CliError;
@@ -33,6 +34,8 @@ struct PlanFile {
     tables: Vec<String>,
     r#where: Option<String>,
     columns: Vec<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    from_file: bool,
     digest: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     preview: Option<serde_json::Value>,
@@ -41,9 +44,18 @@ struct PlanFile {
 /// Shows what a restore would change, or makes it.
 pub(super) async fn run(args: &RestoreArgs, ui: &Ui) -> Result<Code, CliError> {
     let target = crate::commands::target(args.database.database_url.as_deref())?;
+    if args.whole {
+        return whole_file(args, &target, ui).await;
+    }
     let planned = args.plan.as_deref().map(read_plan).transpose()?;
     let mut session = open(&args.database).await?;
-    let asked = ask(&mut *session, args, planned.as_ref(), ui).await;
+    let asked = async {
+        match from_file(&mut *session, args, planned.as_ref(), &target).await? {
+            Some(request) => Ok((request, None)),
+            None => ask(&mut *session, args, planned.as_ref(), ui).await,
+        }
+    }
+    .await;
     let (request, undoes) = match asked {
         Ok(asked) => asked,
         Err(error) => {
@@ -54,6 +66,12 @@ pub(super) async fn run(args: &RestoreArgs, ui: &Ui) -> Result<Code, CliError> {
     if !args.yes && planned.is_none() {
         let fingerprint = args.out.is_some();
         let started = Instant::now();
+        if let Some(source) = &request.source
+            && let Err(error) = whole::attach(&mut *session, source).await
+        {
+            session.close().await;
+            return Err(snapshot(error));
+        }
         let plan = downhaul_run::snapshot::preview(&mut *session, &request, fingerprint).await;
         let took = started.elapsed();
         session.close().await;
@@ -87,15 +105,24 @@ pub(super) async fn run(args: &RestoreArgs, ui: &Ui) -> Result<Code, CliError> {
     let mut runner = Runner::open(&target, false, crate::commands::options(&args.waiting)).await?;
     let started = Instant::now();
     let expected = planned.as_ref().map(|p| p.digest.as_str());
-    let result = runner.restore(&request, expected, undoes, &mut Progress::new(ui, "")).await;
+    let mut progress = Progress::new(ui, "");
+    let result = match &target {
+        Target::Sqlite { path, .. } if request.source.is_some() => {
+            runner.restore_from_file(path, &request, expected, &mut progress).await
+        }
+        _ => {
+            runner.restore(&request, expected, undoes, &mut progress).await.map(|done| (done, None))
+        }
+    };
     runner.close().await;
-    let outcome = result.map_err(explain)?;
+    let (outcome, kept) = result.map_err(explain)?;
     if args.format == StatusFormat::Json {
         let mut value = as_json(&outcome.plan);
         value["restore"] = outcome.done.as_ref().map_or(serde_json::Value::Null, |done| {
             serde_json::json!({
                 "id": done.id, "before": done.before.name, "after": done.after.name,
                 "verified_rows": done.verified, "sequences_advanced": done.sequences, "notes": done.notes,
+                "kept_in": kept.as_ref().map(|made| &made.file.name),
             })
         });
         ui.line(json(&value)?);
@@ -117,10 +144,17 @@ pub(super) async fn run(args: &RestoreArgs, ui: &Ui) -> Result<Code, CliError> {
         }
         ui.line(paint(
             Style::Dim,
-            format!(
-                "  this is restore {}: `downhaul snapshot restore --undo` takes it back",
-                done.id
-            ),
+            match &kept {
+                None => format!(
+                    "  this is restore {}: `downhaul snapshot restore --undo` takes it back",
+                    done.id
+                ),
+                Some(made) => format!(
+                    "  not all of these tables are tracked: `downhaul snapshot restore --from-file --to '{}'` takes it back ({})",
+                    made.file.name,
+                    made.path.display()
+                ),
+            },
         ));
     }
     Ok(Code::Clean)
@@ -136,11 +170,7 @@ async fn ask(
     planned: Option<&PlanFile>,
     ui: &Ui,
 ) -> Result<(Request, Option<i64>), CliError> {
-    let on_conflict = match args.on_conflict {
-        Policy::Fail => OnConflict::Fail,
-        Policy::KeepNew => OnConflict::KeepNew,
-        Policy::RestoreOld => OnConflict::RestoreOld,
-    };
+    let on_conflict = policy(args.on_conflict);
     let wish = match args.strategy {
         Way::Auto => Wish::Auto,
         Way::Rows => Wish::Rows,
@@ -161,6 +191,7 @@ async fn ask(
                 columns: columns(session.dialect(), &plan.columns),
             },
             wish,
+            source: None,
         };
         return Ok((request, None));
     }
@@ -191,7 +222,161 @@ async fn ask(
         filter: args.r#where.clone(),
         columns: columns(session.dialect(), &args.columns),
     };
-    Ok((Request { target, until, on_conflict, scope, wish }, None))
+    Ok((Request { target, until, on_conflict, scope, wish, source: None }, None))
+}
+
+/// The restore from a copy of the whole file, if that is what is asked for, or all there is.
+async fn from_file(
+    session: &mut dyn Session,
+    args: &RestoreArgs,
+    planned: Option<&PlanFile>,
+    target: &Target,
+) -> Result<Option<Request>, CliError> {
+    let Target::Sqlite { path, .. } = target else {
+        if args.from_file {
+            database(target)?;
+        }
+        return Ok(None);
+    };
+    let Some(name) = planned.map(|plan| plan.to.as_str()).or(args.to.as_deref()) else {
+        return Ok(None);
+    };
+    let files = whole::all(session).await.map_err(snapshot)?;
+    let unknown = |name: &str| {
+        CliError::usage(format!("no copy of the whole file was made with the mark `{name}`"))
+            .state("nothing was changed")
+            .hint("`downhaul snapshot marks` lists them; `downhaul snapshot mark NAME --file` makes one")
+    };
+    let tables = match planned {
+        Some(plan) => names(session.dialect(), &plan.tables)?,
+        None => names(session.dialect(), &args.table)?,
+    };
+    let at = files.iter().position(|file| file.name == name);
+    let wanted = match planned {
+        Some(plan) => plan.from_file,
+        // Otherwise only where there is no history of what is asked for.
+        None if args.from_file => true,
+        None if at.is_none() => false,
+        None => {
+            let marked = marks::all(session).await.map_err(snapshot)?;
+            !marked.iter().any(|mark| mark.name == name)
+                || !tables.is_empty()
+                    && !whole::all_tracked(session, &tables).await.map_err(snapshot)?
+        }
+    };
+    if !wanted {
+        return Ok(None);
+    }
+    let at = at.ok_or_else(|| unknown(name))?;
+    let since = match planned {
+        Some(plan) => plan.keep_since.as_deref(),
+        None => args.keep_since.as_deref(),
+    };
+    let until = match since {
+        None => None,
+        Some("") => Some(files.get(at + 1).ok_or_else(|| unknown("that follows"))?),
+        Some(name) => {
+            let found = files.iter().position(|file| file.name == name);
+            let found = found.ok_or_else(|| unknown(name))?;
+            if found <= at {
+                return Err(CliError::usage(format!(
+                    "`{name}` was not made after `{}`",
+                    files[at].name
+                ))
+                .state("nothing was changed"));
+            }
+            files.get(found)
+        }
+    };
+    let source = Source {
+        target: downhaul_run::whole::check(path, &files[at]).await?,
+        until: match until {
+            None => None,
+            Some(file) => Some(downhaul_run::whole::check(path, file).await?),
+        },
+    };
+    let count = match tables.len() {
+        0 => session.tables_of_schema("main").await?.len(),
+        count => count,
+    };
+    Ok(Some(Request {
+        target: whole::moment(&files[at], false, count),
+        until: until.map(|file| whole::moment(file, true, count)),
+        on_conflict: planned.map_or_else(|| policy(args.on_conflict), |plan| plan.on_conflict),
+        scope: Scope {
+            tables,
+            filter: planned.map_or_else(|| args.r#where.clone(), |plan| plan.r#where.clone()),
+            columns: columns(
+                session.dialect(),
+                planned.map_or(&args.columns, |plan| &plan.columns),
+            ),
+        },
+        wish: Wish::Auto,
+        source: Some(source),
+    }))
+}
+
+/// Puts a copy of the whole file in the database's place, or says what that would do.
+async fn whole_file(args: &RestoreArgs, target: &Target, ui: &Ui) -> Result<Code, CliError> {
+    let path = database(target)?;
+    let name = args.to.as_deref().unwrap_or_default();
+    let mut session = open(&args.database).await?;
+    let found = async {
+        let file = whole::named(&mut *session, name).await?;
+        Ok::<_, downhaul_snapshot::SnapshotError>((file, whole::tables(&mut *session).await?))
+    }
+    .await;
+    session.close().await;
+    let (file, now) = found.map_err(snapshot)?;
+    let file = file.ok_or_else(|| {
+        CliError::usage(format!("no copy of the whole file was made with the mark `{name}`"))
+            .state("nothing was changed")
+            .hint("`downhaul snapshot marks` lists them")
+    })?;
+    ui.line(format!("the whole database back to `{}` ({})", file.name, file.at));
+    let mut same = 0;
+    let tables: std::collections::BTreeSet<&String> =
+        now.keys().chain(file.tables.keys()).collect();
+    for table in tables {
+        match (now.get(table), file.tables.get(table)) {
+            (Some(now), Some(then)) if now == then => same += 1,
+            (Some(now), Some(then)) => ui.line(format!("  {table}: {}, now {now}", rows(*then))),
+            (None, Some(then)) => ui.line(format!("  {table}: comes back, {}", rows(*then))),
+            (Some(now), None) => ui.line(format!("  {table}: goes, {}", rows(*now))),
+            (None, None) => {}
+        }
+    }
+    if same > 0 {
+        let what = crate::ui::count(same, "table");
+        ui.line(paint(
+            Style::Dim,
+            format!("  {what} with as many rows as now, whatever is in them"),
+        ));
+    }
+    if !args.yes {
+        downhaul_run::whole::check(path, &file).await?;
+        ui.line(format!(
+            "{} nothing was changed; the same command with --yes does it: all that was written since goes, and the database of now is kept beside it",
+            paint(Style::Dim, "preview:")
+        ));
+        return Ok(Code::Clean);
+    }
+    let runner = Runner::open(target, false, crate::commands::options(&args.waiting)).await?;
+    let done = runner.put_back(path, &file).await?;
+    ui.line(format!("the database is what it was; the one before is {}", done.kept.display()));
+    ui.line(paint(
+        Style::Dim,
+        format!("  `downhaul snapshot restore --whole --to '{}'` takes it back", done.name),
+    ));
+    Ok(Code::Clean)
+}
+
+fn policy(policy: Policy) -> OnConflict {
+    match policy {
+        Policy::Fail => OnConflict::Fail,
+        Policy::KeepNew => OnConflict::KeepNew,
+        Policy::RestoreOld => OnConflict::RestoreOld,
+    }
 }
 
 fn columns(dialect: Dialect, names: &[String]) -> Vec<Ident> {
@@ -234,6 +419,7 @@ async fn undo(
             columns: Vec::new(),
         },
         wish,
+        source: None,
     };
     Ok((request, Some(last.id)))
 }
@@ -247,6 +433,9 @@ fn pretty(plan: &Plan, ui: &Ui) {
             request.target.name, request.target.at, until.name
         ),
     });
+    if let Some(source) = &request.source {
+        ui.line(paint(Style::Dim, format!("  read from {}", source.target.display())));
+    }
     for table in plan.tables.iter().filter(|t| !t.is_empty() || t.conflicts > 0) {
         one(table, request, ui);
     }
@@ -380,6 +569,7 @@ fn write_plan(path: &Path, plan: &Plan) -> Result<(), CliError> {
         tables,
         r#where: request.scope.filter.clone(),
         columns: request.scope.columns.iter().map(|c| c.as_str().to_owned()).collect(),
+        from_file: request.source.is_some(),
         digest: plan.digest(),
         preview: Some(as_json(plan)),
     };

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
+mod whole;
+
 use downhaul::exit_code::Code;
 use downhaul_kit::{Program, Session, SqliteFile, check};
 
