@@ -45,8 +45,9 @@ const POSTGRES: [Pair; 9] = [
     (
         "0005_membership",
         "CREATE TABLE membership (person bigint REFERENCES people (id) ON DELETE CASCADE, role int, share percent, PRIMARY KEY (person, role), CONSTRAINT to_role FOREIGN KEY (role) REFERENCES shop.roles (id) DEFERRABLE INITIALLY DEFERRED);\n\
-         ALTER TYPE mood ADD VALUE IF NOT EXISTS 'happy' AFTER 'ok';\nCREATE VIEW admins AS SELECT p.id, p.email FROM people p JOIN membership m ON m.person = p.id WHERE m.role = 1;\n",
-        "DROP VIEW admins;\nDROP TABLE membership;\n",
+         ALTER TYPE mood ADD VALUE IF NOT EXISTS 'happy' AFTER 'ok';\nCREATE VIEW admins AS SELECT p.id, p.email FROM people p JOIN membership m ON m.person = p.id WHERE m.role = 1;\n\
+         CREATE TABLE visits (id serial PRIMARY KEY, at date);\n",
+        "DROP TABLE visits;\nDROP VIEW admins;\nDROP TABLE membership;\n",
     ),
     (
         "0006_touched",
@@ -59,8 +60,9 @@ const POSTGRES: [Pair; 9] = [
     (
         "0007_roles",
         "ALTER TABLE shop.roles RENAME COLUMN name TO title;\nALTER TABLE shop.roles ADD COLUMN rank int NOT NULL DEFAULT 3;\n\
-         UPDATE shop.roles SET rank = 1 WHERE title = 'admin';\nSELECT setval('tickets', 500);\n",
-        "ALTER TABLE shop.roles DROP COLUMN rank;\nALTER TABLE shop.roles RENAME COLUMN title TO name;\n",
+         UPDATE shop.roles SET rank = 1 WHERE title = 'admin';\nSELECT setval('tickets', 500);\n\
+         ALTER TABLE visits ALTER COLUMN id DROP DEFAULT;\nALTER TABLE visits ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;\n",
+        "ALTER TABLE visits ALTER COLUMN id DROP IDENTITY;\nALTER TABLE visits ALTER COLUMN id SET DEFAULT nextval('visits_id_seq');\nALTER TABLE shop.roles DROP COLUMN rank;\nALTER TABLE shop.roles RENAME COLUMN title TO name;\n",
     ),
     (
         "0008_kinds",

@@ -461,6 +461,37 @@ async fn the_holder_of_a_row_is_named_on_mariadb() {
     check(&program.run(&["up", "--yes"]), Code::Clean, &["1 migration applied"]);
 }
 
+/// Kept values that go back wait as statements do: for a row that somebody holds they try again, and say
+/// who it is.
+#[tokio::test]
+async fn what_goes_back_waits_for_the_holder_of_a_row_on_mariadb() {
+    let database = MariaDb::shared().fresh_database().await;
+    let program = orders(database.url()).await;
+    program.migration("0001_total", "UPDATE orders SET note = 'x' WHERE id = 2;\n", "SELECT 1;\n");
+    program.ok(&["up", "--yes"]);
+    let holder =
+        LockHolder::with_statements(database.url(), "SELECT * FROM orders WHERE id = 2 FOR UPDATE")
+            .await;
+    let child = program.spawn(&["down", "--yes", "--lock-timeout", "1000", "--lock-retry", "300"]);
+    let mut session = Session::connect(database.url()).await;
+    let waits = |yes: bool| {
+        format!(
+            "SELECT IF(count(*) {} 0, 'true', 'false') FROM information_schema.INNODB_TRX t \
+             JOIN information_schema.PROCESSLIST p ON p.ID = t.trx_mysql_thread_id \
+             WHERE t.trx_state = 'LOCK WAIT' AND p.DB = DATABASE()",
+            if yes { ">" } else { "=" }
+        )
+    };
+    // It gives up its place, and comes again.
+    for yes in [true, false, true] {
+        until(&mut session, &waits(yes)).await;
+    }
+    holder.release().await;
+    check(&program.wait(child), Code::Clean, &["holds row locks", "1 migration taken back"]);
+    let note = session.value("SELECT note FROM orders WHERE id = 2").await;
+    assert_eq!(note.as_deref(), Some("b"));
+}
+
 /// A network that goes away without a word: the server gives the lock of a silent runner to the next
 /// one within about a minute.
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::accident::{Accidents, Effort, Rounds, until_met};
-use crate::stage::{BASE, Engine, HEAD, Stage, expect, number};
+use crate::stage::{BASE, Engine, Series, Stage, expect, number};
 
 /// What a run does and where it ends.
 #[derive(Clone, Copy, Debug)]
@@ -13,9 +13,19 @@ struct Verb {
     end: &'static str,
 }
 
-const UP: Verb = Verb { name: "up", args: &["up", "--yes"], end: HEAD };
-const DOWN: Verb = Verb { name: "down", args: &["down", "--yes", "--to", BASE], end: BASE };
-const REDO: Verb = Verb { name: "redo", args: &["redo"], end: HEAD };
+impl Verb {
+    fn up(head: &'static str) -> Self {
+        Self { name: "up", args: &["up", "--yes"], end: head }
+    }
+
+    fn down() -> Self {
+        Self { name: "down", args: &["down", "--yes", "--to", BASE], end: BASE }
+    }
+
+    fn redo(head: &'static str) -> Self {
+        Self { name: "redo", args: &["redo"], end: head }
+    }
+}
 
 struct Soak {
     stage: Stage,
@@ -27,21 +37,24 @@ struct Soak {
 }
 
 impl Soak {
-    async fn begin(engine: Engine, seed: u64) -> Self {
+    async fn begin(engine: Engine, series: Series, seed: u64) -> Self {
         let (accidents, place) = Accidents::begin(engine, seed).await;
-        let stage = Stage::set(engine, place).await;
+        let stage = Stage::set(engine, series, place).await;
         accidents.migrations_from(&stage.program.dir().join("migrations"));
-        let takes = [UP, REDO, DOWN].map(|verb| accidents.rehearse(&stage.program, verb.args));
+        let head = stage.head;
+        let takes = [Verb::up(head), Verb::redo(head), Verb::down()]
+            .map(|verb| accidents.rehearse(&stage.program, verb.args));
         stage.check(BASE, "rehearsed").await;
         Self { stage, accidents, takes, version: BASE }
     }
 
     /// One accident, what it left, and the way out of it.
     async fn one(&mut self, number: u64) {
+        let up = Verb::up(self.stage.head);
         let (at, verb) = match (self.version, self.accidents.rng.below(3)) {
-            (HEAD, 0) => (1, REDO),
-            (HEAD, _) => (2, DOWN),
-            _ => (0, UP),
+            (BASE, _) => (0, up),
+            (_, 0) => (1, Verb::redo(self.stage.head)),
+            _ => (2, Verb::down()),
         };
         let accident = self.accidents.draw();
         let when = format!("round {number}: {} and {accident:?}", verb.name);
@@ -50,8 +63,8 @@ impl Soak {
         let half = self.stage.check_status(&when).await;
         self.accidents.tally.half_done += u32::from(half.is_some());
         // On, or back.
-        let on = if verb.name == "redo" { UP } else { verb };
-        let back = if on.name == "up" { DOWN } else { UP };
+        let on = if verb.name == "redo" { up } else { verb };
+        let back = if on.name == "up" { Verb::down() } else { up };
         let next = if self.accidents.rng.one_in(4) { back } else { on };
         let mut reached = next;
         let started = Instant::now();
@@ -60,7 +73,7 @@ impl Soak {
         if half.is_some() && outcome.code == Some(6) {
             // What is half done is finished first, and the message says so.
             assert!(outcome.stderr.contains("finishes it"), "{when}:\n{outcome}");
-            reached = if next.name == "up" { DOWN } else { UP };
+            reached = if next.name == "up" { Verb::down() } else { up };
             let outcome = self.stage.program.run(reached.args);
             expect(&outcome, &[0], &when);
         } else {
@@ -113,23 +126,42 @@ impl Rounds for Soak {
     }
 }
 
-async fn kill(engine: Engine) {
-    let (seed, rounds) = (number("DOWNHAUL_SEED", 4711), number("DOWNHAUL_ROUNDS", 12));
-    let mut soak = Soak::begin(engine, seed).await;
-    until_met(&mut soak, "kill", seed, rounds).await;
+async fn kill(engine: Engine, series: Series, rounds: u64) {
+    let (seed, rounds) = (number("DOWNHAUL_SEED", 4711), number("DOWNHAUL_ROUNDS", rounds));
+    let mut soak = Soak::begin(engine, series, seed).await;
+    until_met(&mut soak, &format!("kill, {series:?}"), seed, rounds).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgres() {
-    kill(Engine::Postgres).await;
+    kill(Engine::Postgres, Series::Destructive, 12).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_mariadb() {
-    kill(Engine::MariaDb).await;
+    kill(Engine::MariaDb, Series::Destructive, 12).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_sqlite() {
-    kill(Engine::Sqlite).await;
+    kill(Engine::Sqlite, Series::Destructive, 12).await;
+}
+
+/// Many small migrations in one message, of which an accident meets the midst.
+#[tokio::test(flavor = "multi_thread")]
+async fn small_on_postgres() {
+    kill(Engine::Postgres, Series::Small, 8).await;
+}
+
+/// The same, where each commits by itself.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "for scripts/soak: on PostgreSQL it is another way, here it is not"]
+async fn small_on_mariadb() {
+    kill(Engine::MariaDb, Series::Small, 8).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "for scripts/soak: on PostgreSQL it is another way, here it is not"]
+async fn small_on_sqlite() {
+    kill(Engine::Sqlite, Series::Small, 8).await;
 }

@@ -60,8 +60,76 @@ impl Place {
 
 /// What lies at 0002, to which every `down` of a soak goes back.
 pub(crate) const BASE: &str = "0002";
-/// The newest.
-pub(crate) const HEAD: &str = "0006";
+
+/// What stands behind the first two migrations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Series {
+    /// Four that destroy, each in its way.
+    Destructive,
+    /// Twenty-four small ones, of which PostgreSQL is sent many in one message.
+    Small,
+}
+
+impl Series {
+    /// The newest version.
+    pub(crate) fn head(self) -> &'static str {
+        match self {
+            Self::Destructive => "0006",
+            Self::Small => "0026",
+        }
+    }
+}
+
+/// A table; a column, rows, an index of it; a row of another; a view. Downs that delete the rows.
+fn small(engine: Engine) -> Vec<(String, String, String)> {
+    let mut all = Vec::new();
+    for n in 0..24 {
+        let (table, step) = (format!("small{}", n / 6), n % 6);
+        let of_table =
+            if engine == Engine::MariaDb { format!(" ON {table}") } else { String::new() };
+        let (name, up, down) = match step {
+            0 => (
+                "table",
+                format!(
+                    "CREATE TABLE {table} (id bigint PRIMARY KEY, name varchar(40) NOT NULL);\n"
+                ),
+                format!("DROP TABLE {table};\n"),
+            ),
+            1 => (
+                "column",
+                format!("ALTER TABLE {table} ADD COLUMN note varchar(40);\n"),
+                format!("ALTER TABLE {table} DROP COLUMN note;\n"),
+            ),
+            2 => (
+                "rows",
+                format!(
+                    "INSERT INTO {table} (id, name, note) VALUES (1, 'one', NULL), (2, 'two', 'of {n}'), (3, '', 'x');\n"
+                ),
+                format!("DELETE FROM {table} WHERE id IN (1, 2, 3);\n"),
+            ),
+            3 => (
+                "index",
+                format!("CREATE INDEX {table}_name ON {table} (name, note);\n"),
+                format!("DROP INDEX {table}_name{of_table};\n"),
+            ),
+            4 => (
+                "note",
+                format!(
+                    "INSERT INTO notes (id, person, body) VALUES ({}, 1, 'of {table}');\n",
+                    500 + n
+                ),
+                format!("DELETE FROM notes WHERE id = {};\n", 500 + n),
+            ),
+            _ => (
+                "view",
+                format!("CREATE VIEW {table}_all AS SELECT id, note FROM {table};\n"),
+                format!("DROP VIEW {table}_all;\n"),
+            ),
+        };
+        all.push((format!("{:04}_{name}", n + 3), up, down));
+    }
+    all
+}
 
 /// Ups and downs. Downs forget much of what their ups destroyed, as downs do.
 fn migrations(engine: Engine) -> [(&'static str, String, String); 6] {
@@ -143,30 +211,43 @@ pub(crate) struct Stage {
     pub(crate) program: Program,
     pub(crate) place: Place,
     pub(crate) engine: Engine,
+    pub(crate) head: &'static str,
     /// By version.
     pub(crate) album: BTreeMap<String, Photograph>,
 }
 
 impl Stage {
     /// At 0002, with rows.
-    pub(crate) async fn set(engine: Engine, place: Place) -> Self {
+    pub(crate) async fn set(engine: Engine, series: Series, place: Place) -> Self {
         let program = program().database(place.url());
-        for (label, up, down) in migrations(engine) {
-            program.migration(label, &up, &down);
+        let mut versions = Vec::new();
+        let destructive = migrations(engine).map(|(label, up, down)| (label.to_owned(), up, down));
+        let mut all = destructive.to_vec();
+        if series == Series::Small {
+            all.truncate(2);
+            all.extend(small(engine));
+        }
+        for (label, up, down) in &all {
+            program.migration(label, up, down);
+            versions.push(label.split('_').next().unwrap_or_default().to_owned());
         }
         program.ok(&["up", "--yes", "--to", BASE]);
         let mut session = Session::connect(&place.url()).await;
         session.run(&rows()).await;
         session.close().await;
-        let mut stage = Self { program, place, engine, album: BTreeMap::new() };
+        let head = series.head();
+        let mut stage = Self { program, place, engine, head, album: BTreeMap::new() };
         stage.album.insert(BASE.into(), stage.photograph().await);
-        for version in ["0003", "0004", "0005", HEAD] {
+        for version in &versions[2..] {
             stage.program.ok(&["up", "--yes", "--to", version]);
-            stage.album.insert(version.into(), stage.photograph().await);
+            stage.album.insert(version.clone(), stage.photograph().await);
         }
-        for version in ["0005", "0004", "0003", BASE] {
-            stage.program.ok(&["down", "--yes", "--to", version]);
-            stage.check(version, "on the undisturbed way back").await;
+        for version in versions[1..].iter().rev().skip(1) {
+            // Small ones go back many at once, as they are meant to.
+            if series == Series::Destructive || version == BASE {
+                stage.program.ok(&["down", "--yes", "--to", version]);
+                stage.check(version, "on the undisturbed way back").await;
+            }
         }
         stage
     }

@@ -351,6 +351,10 @@ pub struct Sequence {
     pub text: String,
     /// Owning column.
     pub owned_by: Option<(ObjectName, Ident)>,
+    /// The server made it for the owning column, which is an identity column: nobody names it. A column
+    /// may own others beside it.
+    #[serde(default)]
+    pub of_identity: bool,
     /// Since when.
     pub origin: Origin,
 }

@@ -151,6 +151,15 @@ pub trait Session: Send {
         result
     }
 
+    /// Has the server keep the plans of statements, each with the types of its parameters, for as long as
+    /// the session lasts. Returns the names under which `EXECUTE` runs them; none where it cannot.
+    async fn keep_plans(
+        &mut self,
+        _statements: &[(&str, String)],
+    ) -> Result<Vec<String>, EngineError> {
+        Ok(Vec::new())
+    }
+
     /// Opens a row of transactions that are sent in one message, and asks their first questions as
     /// [`Self::ask`] does. Until [`Self::together`] or [`Self::close_together`] nobody else of ours
     /// changes anything. `None` where transactions cannot be sent together.
@@ -183,6 +192,18 @@ pub trait Session: Send {
 
     /// The table of this name, as the session resolves it; `None` where there is none.
     async fn table_shape(&mut self, name: &ObjectName) -> Result<Option<TableShape>, EngineError>;
+
+    /// The same of many tables at once, in their order.
+    async fn table_shapes(
+        &mut self,
+        names: &[ObjectName],
+    ) -> Result<Vec<Option<TableShape>>, EngineError> {
+        let mut shapes = Vec::with_capacity(names.len());
+        for name in names {
+            shapes.push(self.table_shape(name).await?);
+        }
+        Ok(shapes)
+    }
 
     /// Names of all tables of the user in a schema (SQLite: `main`; MySQL: a database, `""` being
     /// the current one).

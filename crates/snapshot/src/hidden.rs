@@ -36,6 +36,11 @@ impl Counted {
         !self.any && self.tables.is_empty()
     }
 
+    /// Rows of a table, by its number, were changed.
+    pub fn rows_of(&mut self, oid: &str) {
+        self.tables.insert(oid.to_owned());
+    }
+
     /// Rows were changed, nobody knows of which tables.
     pub fn anything(&mut self) {
         self.any = true;

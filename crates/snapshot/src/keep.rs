@@ -203,6 +203,7 @@ pub(crate) fn described(
         digest: String::new(),
         shape: shape.clone(),
         tombstone: None,
+        packed: false,
         pruned: None,
     }
 }

@@ -5,7 +5,7 @@
 //! 1. [`loss::losses`] reads from the statements which tables lose what (pure).
 //! 2. [`keep::keep`] locks those tables and copies what they would lose, or sets triggers that
 //!    record the rows that change, and counts what it copied. Large tables that are dropped become
-//!    [`tombstone`]s instead.
+//!    [`tombstone`]s instead. A few rows that plain statements delete are [`packed`] into one table.
 //! 3. The migration runs.
 //! 4. [`settle::settle`] compares what was kept with what is there now and keeps the net
 //!    difference: lost rows, lost columns, changed values with the value they were changed to.
@@ -33,6 +33,7 @@ pub mod loss;
 pub mod mark;
 pub mod merge;
 pub mod numbered;
+pub mod packed;
 pub mod references;
 pub mod restore;
 pub mod restore_to;

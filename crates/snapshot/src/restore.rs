@@ -64,7 +64,11 @@ pub async fn check_sound(session: &mut dyn Session, kept: &Kept) -> Result<(), S
         table: kept.table.to_string(),
         reason: format!(
             "`{}` has been changed since it was made (was {}, is {now})",
-            sql::own(session.dialect(), &kept.store()),
+            if kept.packed {
+                format!("downhaul.kept_rows, store {}", kept.id)
+            } else {
+                sql::own(session.dialect(), &kept.store())
+            },
             kept.digest
         ),
     })

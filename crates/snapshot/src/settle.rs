@@ -4,9 +4,9 @@ use downhaul_engine::{Session, TableShape, exact};
 use downhaul_syntax::{Dialect, Ident};
 
 use crate::keep::{Endangered, end_capture, keys_may_change};
-use crate::sql;
 use crate::store::{Kept, KeptMode, SnapshotError};
 use crate::tombstone;
+use crate::{packed, sql};
 
 /// Rows up to which a copy is reduced where it lies; a longer one is written anew, which costs no more
 /// than what stays in it.
@@ -99,6 +99,9 @@ pub async fn settle(
 pub async fn digest(session: &mut dyn Session, kept: &Kept) -> Result<String, SnapshotError> {
     if kept.is_aside() {
         return tombstone::signature(session, kept).await;
+    }
+    if kept.packed {
+        return packed::digest(session, kept).await;
     }
     let dialect = session.dialect();
     let mut columns = vec!["downhaul_op".to_owned()];

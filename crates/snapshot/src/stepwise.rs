@@ -117,6 +117,7 @@ pub fn describe(table: &Endangered, names: &Names, kind: GroupKind, id: i64) -> 
         shape: as_it_was(shape, names, &table_was),
         table: table_was,
         tombstone: None,
+        packed: false,
         pruned: None,
     }
 }

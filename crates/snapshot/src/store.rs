@@ -171,6 +171,9 @@ pub struct Kept {
     /// What was moved out of sight, and has not gone back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tombstone: Option<Tombstone>,
+    /// Its rows lie in the table that many restore points share, and in none of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub packed: bool,
     /// When somebody gave it up (UTC): there is no store any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pruned: Option<String>,

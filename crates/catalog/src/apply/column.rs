@@ -100,13 +100,13 @@ impl Applier<'_> {
                 column.ty = Some(plain_type(base));
                 column.not_null = true;
                 let sequence =
-                    self.own_sequence(table, &column.name, owned_sequence_text(Some(base)));
+                    self.own_sequence(table, &column.name, owned_sequence_text(Some(base)), false);
                 column.default = Some(self.nextval(&sequence));
             }
             if def.identity.is_some() {
                 column.not_null = true;
                 let text = owned_sequence_text(def.ty.as_ref().map(|t| t.name.as_str()));
-                self.own_sequence(table, &column.name, text);
+                self.own_sequence(table, &column.name, text, true);
             }
         }
         if self.is_mysql() {
@@ -135,6 +135,7 @@ impl Applier<'_> {
         table: &ObjectName,
         column: &Ident,
         text: &str,
+        of_identity: bool,
     ) -> ObjectName {
         let name = self.catalog.choose_relation_name(table, Some(column.as_str()), "seq", false);
         self.catalog.sequences.insert(
@@ -143,6 +144,7 @@ impl Applier<'_> {
                 name: name.clone(),
                 text: text.to_owned(),
                 owned_by: Some((table.clone(), column.clone())),
+                of_identity,
                 origin: self.origin,
             },
         );
@@ -404,14 +406,20 @@ impl Applier<'_> {
         for index in freed {
             self.forget_index_name(name, &index);
         }
-        self.drop_owned_sequences(name, column);
+        self.drop_owned_sequences(name, column, |_| true);
     }
 
-    pub(super) fn drop_owned_sequences(&mut self, table: &ObjectName, column: &Ident) {
+    /// Takes sequences of a column away, those that are meant.
+    pub(super) fn drop_owned_sequences(
+        &mut self,
+        table: &ObjectName,
+        column: &Ident,
+        meant: impl Fn(&Sequence) -> bool,
+    ) {
         let owned = self.catalog.lookup.owned.get(table).cloned().unwrap_or_default();
         for sequence in owned.keys() {
             let owned = self.catalog.sequences.get(sequence).is_some_and(|s| {
-                s.owned_by.as_ref().is_some_and(|(t, c)| t == table && c == column)
+                s.owned_by.as_ref().is_some_and(|(t, c)| t == table && c == column) && meant(s)
             });
             if owned {
                 self.catalog.sequences.remove(sequence);
@@ -476,7 +484,7 @@ impl Applier<'_> {
             .is_some_and(|c| c.identity.is_some());
         if identity {
             // The type of an identity's sequence follows (ATExecAlterColumnType).
-            let owned = self.owned_sequence(&name, column);
+            let owned = self.identity_sequence(&name, column);
             if let Some(sequence) = owned.and_then(|s| self.catalog.sequences.get_mut(&s)) {
                 owned_sequence_text(Some(&ty.name)).clone_into(&mut sequence.text);
             }
@@ -512,8 +520,12 @@ impl Applier<'_> {
         }
     }
 
-    /// The sequence owned by a column.
-    pub(super) fn owned_sequence(&self, table: &ObjectName, column: &Ident) -> Option<ObjectName> {
+    /// The sequence of an identity column.
+    pub(super) fn identity_sequence(
+        &self,
+        table: &ObjectName,
+        column: &Ident,
+    ) -> Option<ObjectName> {
         self.catalog
             .lookup
             .owned
@@ -521,7 +533,8 @@ impl Applier<'_> {
             .keys()
             .find(|name| {
                 self.catalog.sequences.get(*name).is_some_and(|s| {
-                    s.owned_by.as_ref().is_some_and(|(t, c)| t == table && c == column)
+                    s.of_identity
+                        && s.owned_by.as_ref().is_some_and(|(t, c)| t == table && c == column)
                 })
             })
             .cloned()
@@ -604,7 +617,7 @@ impl Applier<'_> {
         if has_default {
             self.refuse(format!("column {name}.{column} already has a default value"));
         }
-        self.own_sequence(&name, column, text);
+        self.own_sequence(&name, column, text, true);
         self.alter_column(table, column, |c| {
             c.identity = Some(identity);
             c.not_null = true;
@@ -641,7 +654,7 @@ impl Applier<'_> {
             return;
         }
         self.alter_column(table, column, |c| c.identity = None);
-        self.drop_owned_sequences(&name, column);
+        self.drop_owned_sequences(&name, column, |sequence| sequence.of_identity);
     }
 
     pub(super) fn set_expression(&mut self, table: &ObjectName, column: &Ident, expr: &Expr) {

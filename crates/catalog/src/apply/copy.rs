@@ -72,7 +72,7 @@ impl Applier<'_> {
                 }
             }
             if column.identity.is_some() && self.is_postgres() {
-                self.own_sequence(into, &column.name, "");
+                self.own_sequence(into, &column.name, "", true);
             }
             self.push_column(into, column);
         }

@@ -30,6 +30,7 @@ impl Applier<'_> {
             name: name.clone(),
             text: normalized_options(text),
             owned_by: None,
+            of_identity: false,
             origin: self.origin,
         };
         self.catalog.sequences.insert(name.clone(), sequence);
@@ -84,7 +85,8 @@ impl Applier<'_> {
             return;
         };
         let owner = sequence.owned_by.clone();
-        let identity = owner.as_ref().and_then(|(table, column)| {
+        let owner_of_its_own = owner.as_ref().filter(|_| sequence.of_identity);
+        let identity = owner_of_its_own.and_then(|(table, column)| {
             let column = self.catalog.tables.get(table)?.column(column)?;
             column.identity.map(|_| format!("{table}.{}", column.name))
         });

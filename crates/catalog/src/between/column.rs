@@ -56,13 +56,14 @@ impl Builder<'_> {
     }
 
     /// Whether a sequence comes with a `serial` or identity column that is created anew.
-    pub(super) fn comes_with_column(&self, owner: &(ObjectName, Ident)) -> bool {
+    pub(super) fn comes_with_column(&self, owner: &(ObjectName, Ident), of_identity: bool) -> bool {
         let Some(table) = self.to.tables.get(&owner.0) else { return false };
         let Some(column) = table.column(&owner.1) else { return false };
         let there = self.from.tables.get(&owner.0).and_then(|t| t.column(&owner.1));
         match there {
-            None => column.identity.is_some() || self.serial_type(table, column).is_some(),
-            Some(old) => column.identity.is_some() && old.identity.is_none(),
+            None if column.identity.is_some() => of_identity,
+            None => self.serial_type(table, column).is_some(),
+            Some(old) => of_identity && column.identity.is_some() && old.identity.is_none(),
         }
     }
 

@@ -195,7 +195,8 @@ impl Builder<'_> {
                     }
                 }
                 (None, Some(t)) => {
-                    if t.owned_by.as_ref().is_some_and(|owner| self.comes_with_column(owner)) {
+                    let owner = t.owned_by.as_ref();
+                    if owner.is_some_and(|owner| self.comes_with_column(owner, t.of_identity)) {
                         continue;
                     }
                     self.push(
@@ -218,7 +219,8 @@ impl Builder<'_> {
                         match to.tables.get(table).and_then(|t| t.column(column)) {
                             None => true,
                             Some(new) => {
-                                new.identity.is_none()
+                                f.of_identity
+                                    && new.identity.is_none()
                                     && from
                                         .tables
                                         .get(table)

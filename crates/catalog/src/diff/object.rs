@@ -136,13 +136,14 @@ impl Compare<'_> {
         let (left, right) = (self.left, self.right);
         // A sequence of an identity column is the column's: it shows there.
         let internal = |s: &Sequence, catalog: &crate::Catalog| {
-            s.owned_by.as_ref().is_some_and(|(table, column)| {
-                catalog
-                    .tables
-                    .get(table)
-                    .and_then(|t| t.column(column))
-                    .is_some_and(|c| c.identity.is_some())
-            })
+            s.of_identity
+                && s.owned_by.as_ref().is_some_and(|(table, column)| {
+                    catalog
+                        .tables
+                        .get(table)
+                        .and_then(|t| t.column(column))
+                        .is_some_and(|c| c.identity.is_some())
+                })
         };
         let dialect = left.dialect;
         for (name, l, r) in left.sequences.unshared(&right.sequences) {

@@ -276,6 +276,34 @@ impl Session for Postgres {
         }
     }
 
+    async fn keep_plans(
+        &mut self,
+        statements: &[(&str, String)],
+    ) -> Result<Vec<String>, EngineError> {
+        if self.server.pooled {
+            return Ok(Vec::new());
+        }
+        let (mut names, mut parts, mut new) = (Vec::new(), Vec::new(), Vec::new());
+        for (types, text) in statements {
+            let number = match self.plans.get(text) {
+                Some(number) => *number,
+                None => {
+                    let number = self.next_plan;
+                    self.next_plan += 1;
+                    parts.push(format!("PREPARE downhaul_{number} ({types}) AS {text}"));
+                    self.plans.insert(text.clone(), number);
+                    new.push(text.clone());
+                    number
+                }
+            };
+            names.push(format!("downhaul_{number}"));
+        }
+        if !parts.is_empty() {
+            self.answers(&parts.join("; "), &new).await?;
+        }
+        Ok(names)
+    }
+
     async fn open_together(
         &mut self,
         budget: LockBudget,
@@ -369,6 +397,13 @@ impl Session for Postgres {
 
     async fn table_shape(&mut self, name: &ObjectName) -> Result<Option<TableShape>, EngineError> {
         super::shape::table_shape(self, name).await
+    }
+
+    async fn table_shapes(
+        &mut self,
+        names: &[ObjectName],
+    ) -> Result<Vec<Option<TableShape>>, EngineError> {
+        super::shape::table_shapes(self, names).await
     }
 
     async fn tables_of_schema(&mut self, schema: &str) -> Result<Vec<ObjectName>, EngineError> {

@@ -374,16 +374,6 @@ impl Series<'_> {
         names_columns && later.all(|l| self.items[l].statement.changes().iter().all(is_harmless))
     }
 
-    /// A sequence that was given to an identity column: it is taken for the column's own.
-    fn second_of_identity<'c>(&self, early: &'c Catalog) -> Option<&'c ObjectName> {
-        let mut seen = BTreeSet::new();
-        early.sequences.iter().find_map(|(name, sequence)| {
-            let (table, column) = sequence.owned_by.as_ref()?;
-            early.tables.get(table)?.column(column)?.identity.as_ref()?;
-            (!seen.insert((table, column))).then_some(name)
-        })
-    }
-
     /// The text of both directions, proven by replaying it.
     fn write(&self, kept: &[bool]) -> Result<Squashed, SquashRefusal> {
         let dialect = self.base.dialect;
@@ -393,12 +383,6 @@ impl Series<'_> {
         let way = changes_between(self.base, &early);
         if let Some(why) = way.blocked.first() {
             return Err(refusal(format!("this cannot be written anew: {why}"), EARLIER));
-        }
-        if let Some(name) = self.second_of_identity(&early) {
-            return Err(refusal(
-                format!("sequence {name} belongs to an identity column, which has one of its own"),
-                EARLIER,
-            ));
         }
         let mut written = Vec::with_capacity(way.changes.len());
         for change in way.changes {

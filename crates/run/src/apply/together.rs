@@ -7,20 +7,24 @@
 //! whatever reason, is rolled back and run again by itself, as any other is: there it waits for locks,
 //! keeps what it destroys, and tells why it cannot go on.
 
+mod deletions;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use downhaul_engine::{EngineError, Row, TableLock};
 use downhaul_plan::{Direction, Version};
+use downhaul_snapshot::packed::{self, Deletion};
 use downhaul_snapshot::{empty, hidden, tombstone};
 use downhaul_syntax::change::InsertConflict;
 use downhaul_syntax::{Change, Dialect, Parsed, Statement};
 
-use super::{Applied, Work};
-use crate::journal::Journal;
+use super::{Applied, KeptSummary, Work};
+use crate::journal::{Journal, Planned, STATE, fail_if};
 use crate::patience::Lookout;
 use crate::runner::Options;
 use crate::{Event, Observer, RunError, Runner};
+use deletions::Keeping;
 
 /// Migrations of the first message, and at most of one.
 const FIRST: usize = 8;
@@ -85,6 +89,10 @@ struct Piece<'a> {
     needs: Vec<TableLock>,
     /// Quoted names of tables of which something would be lost if they were not empty.
     empty: Vec<String>,
+    /// Statements that delete a few rows, which are kept with them.
+    deletions: Vec<(usize, Deletion)>,
+    /// How, once it is known that they can be.
+    keeping: Vec<Keeping>,
     /// Code of somebody's may run with it.
     runs_code: bool,
 }
@@ -98,6 +106,7 @@ impl<'a> Piece<'a> {
         let plain = prepared.is_transactional()
             && !prepared.changes_settings
             && prepared.protection.is_empty()
+            && work.entry.squashed.is_empty()
             && work.points.is_empty();
         if !foreseen || !plain || !statements.iter().all(|statement| is_plain(statement)) {
             return None;
@@ -106,10 +115,21 @@ impl<'a> Piece<'a> {
             return None;
         }
         let losses = prepared.losses(&prepared.statements, Dialect::Postgres);
-        let names = empty::candidates(&losses)?;
-        let empty: Vec<String> =
-            names.into_iter().map(|name| Dialect::Postgres.quote_name(name)).collect();
-        if !empty.is_empty() && (prepared.direction == Direction::Up || !options.protect) {
+        let down = prepared.direction == Direction::Down && options.protect;
+        let deletions = packed::deletions(&prepared.statements, &losses).unwrap_or_default();
+        let mut empty = Vec::new();
+        if deletions.is_empty() {
+            let names = empty::candidates(&losses)?;
+            empty.extend(names.into_iter().map(|name| Dialect::Postgres.quote_name(name)));
+        }
+        if !(empty.is_empty() && deletions.is_empty()) && !down {
+            return None;
+        }
+        let code = |(index, statement): (usize, &&Statement)| {
+            !deletions.iter().any(|(at, _)| *at == index) && !hidden::runs_no_code(statement)
+        };
+        let runs_code = statements.iter().enumerate().any(code);
+        if runs_code && !deletions.is_empty() {
             return None;
         }
         let members: Vec<usize> = (0..statements.len()).collect();
@@ -117,20 +137,31 @@ impl<'a> Piece<'a> {
             work,
             needs: prepared.locks_of(&members),
             empty,
-            runs_code: !statements.iter().all(|statement| hidden::runs_no_code(statement)),
+            deletions,
+            keeping: Vec::new(),
+            runs_code,
         })
     }
 
     fn names(&self) -> impl Iterator<Item = String> {
         let locked = self.needs.iter().map(|need| Dialect::Postgres.quote_name(&need.table));
-        locked.chain(self.empty.iter().cloned())
+        locked.chain(self.empty.iter().cloned()).chain(self.deleted_from())
+    }
+
+    /// Quoted names of tables that rows are deleted from.
+    fn deleted_from(&self) -> impl Iterator<Item = String> {
+        self.deletions.iter().map(|(_, deletion)| Dialect::Postgres.quote_name(&deletion.table))
     }
 
     /// Its transaction.
-    fn statements(&self, journal: Journal, tables: &BTreeMap<String, Table>) -> String {
+    fn statements(
+        &self,
+        journal: Journal,
+        planned: &Planned,
+        tables: &BTreeMap<String, Table>,
+    ) -> Result<String, EngineError> {
         let (work, prepared) = (self.work, self.work.prepared);
         let mut parts = Vec::with_capacity(prepared.statements.len() * 2 + 4);
-        parts.push(mark(0));
         if !self.empty.is_empty() {
             let names: Vec<&str> = self
                 .empty
@@ -141,40 +172,33 @@ impl<'a> Piece<'a> {
                 "LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE",
                 names.join(", ONLY ")
             ));
-            parts.push(refuse_if(&any_row(names.iter().copied())));
+            parts.push(format!("SELECT {}", fail_if(&any_row(names.iter().copied()))));
         }
         let mut steps = Vec::with_capacity(prepared.statements.len());
         let last = prepared.statements.len() - 1;
         for (index, statement) in prepared.statements.iter().enumerate() {
-            parts.push(statement.text.clone());
+            match self.keeping.iter().find(|keeping| keeping.statement == index) {
+                Some(keeping) => parts.extend(keeping.statements(work, journal, planned)?),
+                None => parts.push(statement.text.clone()),
+            }
+            let begun = if index == 0 { clock_before() } else { marked(index) };
             let end = if index == last {
-                CLOCK.to_owned()
+                note_clock()
             } else {
                 parts.push(mark(index + 1));
                 marked(index + 1)
             };
-            let took = format!("(({end} - {}) * 1000)::bigint", marked(index));
-            steps.push((index + 1, statement.shown(), took));
+            steps.push((statement.shown(), format!("(-({begun} - {end}) * 1000)::bigint")));
         }
         if self.runs_code {
-            parts.push(refuse_if(&hidden::any_row_changed()));
+            parts.push(format!("SELECT {}", fail_if(&hidden::any_row_changed())));
         }
-        parts.extend(journal.steps(
-            work.operation,
-            work.version,
-            prepared.direction,
-            &steps,
-            "settled",
-        ));
         parts.push(match prepared.direction {
-            Direction::Up => {
-                let took = format!("(({CLOCK} - {}) * 1000)::bigint", marked(0));
-                journal.record(&work.entry, work.operation, took)
-            }
-            Direction::Down => journal.forget(work.version),
+            Direction::Up => journal.end_up(planned, &work.entry, work.operation, &steps),
+            Direction::Down => journal.end_down(planned, work.version, work.operation, &steps),
         });
         // A statement may end in a comment.
-        parts.join("\n;\n")
+        Ok(parts.join("\n;\n"))
     }
 }
 
@@ -190,11 +214,15 @@ fn marked(number: usize) -> String {
     format!("pg_catalog.current_setting('downhaul.at_{number}')::float8")
 }
 
-/// Fails where a condition holds; the text is what the server's log says.
-fn refuse_if(condition: &str) -> String {
-    format!(
-        "SELECT CASE WHEN {condition} THEN ('Downhaul runs this migration by itself, from ' || clock_timestamp()::text)::integer END"
-    )
+/// When the transaction before this one ended.
+fn clock_before() -> String {
+    "pg_catalog.current_setting('downhaul.at')::float8".to_owned()
+}
+
+/// The time, noted for the transaction behind this one. What is written to the left of it in an
+/// expression is read before.
+fn note_clock() -> String {
+    format!("pg_catalog.set_config('downhaul.at', ({CLOCK})::text, false)::float8")
 }
 
 fn any_row<'a>(tables: impl Iterator<Item = &'a str>) -> String {
@@ -214,7 +242,8 @@ fn is_plain(statement: &Statement) -> bool {
             Change::Insert { conflict, .. } => *conflict == InsertConflict::Fail,
             Change::AddColumn { .. }
             | Change::AddConstraint { .. }
-            | Change::CreateIndex { .. } => true,
+            | Change::CreateIndex { .. }
+            | Change::Delete { .. } => true,
             _ => hidden::runs_no_code(statement),
         })
 }
@@ -226,6 +255,10 @@ struct Table {
     bytes: i64,
     /// All of its rows can be seen by looking into it.
     plain: bool,
+    /// Its number.
+    oid: String,
+    /// What rows are deleted from: what changes with its definition, where a `DELETE` does nothing else.
+    state: Option<String>,
 }
 
 /// What is asked before a message, of versions, and of tables behind the second separator: whether
@@ -236,21 +269,30 @@ fn questions(journal: Journal) -> [String; 2] {
         format!(
             "SELECT 'v', EXISTS (SELECT FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D') \
                OR pg_catalog.to_regclass('downhaul.tracked') IS NOT NULL, \
-             (SELECT count(*) FROM {} WHERE version = ANY (string_to_array(split_part($1, chr(2), 1), chr(1))))",
-            journal.table("migration")
+             (SELECT count(*) FROM {} WHERE version = ANY (string_to_array(split_part($1, chr(2), 1), chr(1)))), \
+             {}, (SELECT coalesce(max(id), 0) FROM {}), (SELECT coalesce(max(id), 0) FROM {})",
+            journal.table("migration"),
+            packed::READY,
+            journal.table("restore_point"),
+            journal.table("kept"),
         ),
         // As the snapshot manager asks before it takes a table for empty; one that owns a counter is
         // left to it.
-        "SELECT 't', v.name, pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.pg_table_size(c.oid), \
+        format!(
+            "SELECT 't', v.name, pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.pg_table_size(c.oid), \
            c.relkind = 'r' AND NOT c.relispartition AND NOT c.relrowsecurity \
              AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)) \
              AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class s ON s.oid = d.objid \
                WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass \
-                 AND d.refobjid = c.oid AND d.deptype IN ('a', 'i') AND s.relkind = 'S') \
+                 AND d.refobjid = c.oid AND d.deptype IN ('a', 'i') AND s.relkind = 'S'), \
+           c.oid, \
+           CASE WHEN v.name = ANY (string_to_array(split_part($1, chr(2), 3), chr(1))) \
+             AND c.relkind = 'r' AND NOT c.relispartition AND NOT c.relrowsecurity AND NOT c.relhasrules THEN {} END \
          FROM unnest(string_to_array(split_part($1, chr(2), 2), chr(1))) v (name) \
          JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(v.name) \
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-            .to_owned(),
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace",
+            STATE.replace("{table}", "c.oid")
+        ),
     ]
 }
 
@@ -269,8 +311,9 @@ pub(crate) async fn together(
     let mut length = 0;
     for work in works {
         length += work.prepared.text.len();
-        let piece = Piece::of(work, &options)
-            .filter(|piece| !piece.runs_code || runner.counted.is_nothing());
+        let counted =
+            !runner.counted.is_nothing() || pieces.iter().any(|p| !p.deletions.is_empty());
+        let piece = Piece::of(work, &options).filter(|piece| !piece.runs_code || !counted);
         match piece {
             Some(piece) if length <= LONGEST => pieces.push(piece),
             _ => break,
@@ -281,6 +324,14 @@ pub(crate) async fn together(
         return Ok(Vec::new());
     }
     let journal = runner.journal;
+    let planned = match runner.session.keep_plans(&journal.to_plan()).await {
+        Err(EngineError::Disconnected(why)) => return Err(EngineError::Disconnected(why).into()),
+        planned => planned.ok().and_then(|names| journal.planned(names)),
+    };
+    let Some(planned) = planned else {
+        runner.pace.off = true;
+        return Ok(Vec::new());
+    };
     let Some(tables) = open(runner, &mut pieces).await? else { return Ok(Vec::new()) };
     if pieces.len() < 2 {
         // Asking again before each would cost more than it gains.
@@ -288,8 +339,13 @@ pub(crate) async fn together(
         runner.session.close_together().await?;
         return Ok(Vec::new());
     }
-    let transactions: Vec<String> =
-        pieces.iter().map(|piece| piece.statements(journal, &tables)).collect();
+    let transactions: Result<Vec<String>, EngineError> =
+        pieces.iter().map(|piece| piece.statements(journal, &planned, &tables)).collect();
+    let mut transactions = transactions?;
+    if let Some(first) = transactions.first_mut() {
+        first.insert_str(0, &format!("SELECT {};\n", note_clock()));
+    }
+    deletions::forget_counts(runner, &pieces, &tables, &mut transactions);
     let begun = Instant::now();
     let lookout = Lookout::new(runner);
     let result = lookout.while_running(runner.session.together(&transactions)).await;
@@ -336,7 +392,9 @@ async fn open(
     let mut names: Vec<String> = pieces.iter().flat_map(Piece::names).collect();
     names.sort();
     names.dedup();
-    let about = format!("{}\u{2}{}", versions.join("\u{1}"), names.join("\u{1}"));
+    let deleted_from: Vec<String> = pieces.iter().flat_map(Piece::deleted_from).collect();
+    let about = [versions.join("\u{1}"), names.join("\u{1}"), deleted_from.join("\u{1}")];
+    let about = about.join("\u{2}");
     let queries = questions(runner.journal);
     let queries: Vec<&str> = queries.iter().map(String::as_str).collect();
     let budget = runner.options.budget;
@@ -371,8 +429,13 @@ async fn open(
     }
     let mut tables = BTreeMap::new();
     for row in of("t") {
-        let table =
-            Table { name: row.text(2).to_owned(), bytes: row.number(3)?, plain: row.flag(4) };
+        let table = Table {
+            name: row.text(2).to_owned(),
+            bytes: row.number(3)?,
+            plain: row.flag(4),
+            oid: row.text(5).to_owned(),
+            state: row.opt(6).map(str::to_owned),
+        };
         tables.insert(row.text(1).to_owned(), table);
     }
     let long = pieces.iter().position(|piece| {
@@ -403,6 +466,10 @@ async fn open(
         });
         pieces.truncate(kept.unwrap_or(pieces.len()));
     }
+    let numbers = of("v")
+        .next()
+        .map(|row| Ok::<_, EngineError>((row.flag(3), row.number(4)?, row.number(5)?)));
+    deletions::keep(runner, pieces, &tables, numbers.transpose()?).await?;
     Ok(Some(tables))
 }
 
@@ -423,6 +490,7 @@ async fn told(
     let versions: Vec<&Version> = pieces.iter().map(|piece| piece.work.version).collect();
     let mut took =
         runner.journal.took(&mut *runner.session, operation, direction, &versions).await?;
+    let kept = deletions::kept(runner, pieces).await?;
     let mut done = Vec::with_capacity(pieces.len());
     for piece in pieces {
         let prepared = piece.work.prepared;
@@ -435,8 +503,15 @@ async fn told(
         for (statement, took) in prepared.statements.iter().zip(&steps) {
             observer.event(Event::Statement { sql: statement.shown(), took: *took });
         }
+        let mut applied = Applied::default();
+        for (_, table, rows) in kept.iter().filter(|(version, ..)| version == piece.work.version) {
+            let summary =
+                KeptSummary { table: table.clone(), what: "deleted rows".into(), rows: *rows };
+            observer.event(Event::Kept(&summary));
+            applied.kept.push(summary);
+        }
         observer.event(Event::Done { label, direction, took: steps.iter().sum() });
-        done.push(Applied::default());
+        done.push(applied);
     }
     Ok(done)
 }

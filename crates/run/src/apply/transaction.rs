@@ -9,7 +9,9 @@ use downhaul_plan::Direction;
 use downhaul_snapshot::keep::{self, Endangered};
 use downhaul_snapshot::restore::{self, Held};
 use downhaul_snapshot::tombstone::{self, Choice};
-use downhaul_snapshot::{Kept, KeptMode, Losses, SnapshotError, empty, hidden, seeded, settle};
+use downhaul_snapshot::{
+    Kept, KeptMode, Losses, SnapshotError, empty, hidden, packed, seeded, settle,
+};
 use downhaul_syntax::{Change, Dialect, Statement};
 
 use super::back::{bring_back, substitute};
@@ -213,10 +215,11 @@ async fn attempt(
         if foreign_keys_off { foreign_key_violations(session).await? } else { BTreeSet::new() };
 
     let mut holds: Vec<Vec<Held>> = Vec::new();
-    for point in &points {
+    for point in &mut points {
         let mut held = Vec::new();
-        for kept in &point.kept {
+        for kept in &mut point.kept {
             restore::check_sound(session, kept).await?;
+            packed::unpack(session, kept).await?;
             let mut one = restore::hold(session, kept).await?;
             if !up {
                 one.unclaimed = seeded::unclaimed(session, kept, &losses.inserts).await?;

@@ -1,6 +1,7 @@
 //! The tables of the journal, and their formats.
 
 use downhaul_engine::{EngineError, LockBudget, Session};
+use downhaul_snapshot::packed;
 use downhaul_syntax::Dialect;
 
 use super::{FORMAT, Journal};
@@ -66,7 +67,7 @@ impl Journal {
             return Ok(());
         }
         session.begin(budget).await?;
-        let done = self.upgrade_from_one(session).await;
+        let done = self.upgrade_from(found, session).await;
         match done {
             Ok(()) => session.commit().await,
             Err(error) => {
@@ -74,6 +75,22 @@ impl Journal {
                 Err(error)
             }
         }
+    }
+
+    async fn upgrade_from(self, found: i64, session: &mut dyn Session) -> Result<(), EngineError> {
+        if found < 2 {
+            self.upgrade_from_one(session).await?;
+        }
+        if self.dialect == Dialect::Postgres {
+            for statement in packed::definition() {
+                let statement = statement.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS");
+                session.execute(&statement).await?;
+            }
+        }
+        session
+            .execute(&format!("UPDATE {} SET version = {FORMAT}", self.table("format")))
+            .await
+            .map(drop)
     }
 
     async fn upgrade_from_one(self, session: &mut dyn Session) -> Result<(), EngineError> {
@@ -103,10 +120,7 @@ impl Journal {
                 session.execute(&statement).await?;
             }
         }
-        session
-            .execute(&format!("UPDATE {} SET version = {FORMAT}", self.table("format")))
-            .await
-            .map(drop)
+        Ok(())
     }
 
     fn definition(self) -> Vec<String> {
@@ -171,6 +185,9 @@ impl Journal {
         }
         for (name, columns) in tables {
             statements.push(format!("CREATE TABLE {} ({columns})", self.table(name)));
+        }
+        if self.dialect == Dialect::Postgres {
+            statements.extend(packed::definition());
         }
         statements.push(format!("INSERT INTO {} VALUES ({FORMAT})", self.table("format")));
         statements

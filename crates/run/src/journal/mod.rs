@@ -5,8 +5,11 @@
 
 mod definition;
 mod operations;
+mod planned;
 mod points;
 mod steps;
+
+pub(crate) use planned::{Planned, STATE, fail_if};
 
 use std::fmt::Display;
 
@@ -16,7 +19,7 @@ use downhaul_snapshot::{Kept, sql};
 use downhaul_syntax::Dialect;
 
 /// Format of the journal. Raised whenever a reader of the old one would misunderstand the new one.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
 /// What the journal says of a migration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use downhaul_engine::{EngineError, SchemaDump, Session};
 use downhaul_plan::{Direction, Version};
 use downhaul_snapshot::tombstone::column;
-use downhaul_snapshot::{Kept, KeptMode};
+use downhaul_snapshot::{Kept, KeptMode, packed};
 use downhaul_syntax::Dialect;
 
 use super::{Holding, Journal, RestorePoint};
@@ -31,6 +31,28 @@ impl Journal {
             }
         }
         Ok(found)
+    }
+
+    /// What the way back of some versions kept in restore points from a number on: of which version, of
+    /// which table, and how many rows.
+    pub(crate) async fn kept_since(
+        self,
+        session: &mut dyn Session,
+        first: i64,
+    ) -> Result<Vec<(Version, String, u64)>, EngineError> {
+        let rows = session
+            .rows(&format!(
+                "SELECT r.version, k.table_name, k.rows_kept FROM {} r JOIN {} k ON k.restore_point = r.id WHERE r.id >= {first} ORDER BY k.id",
+                self.table("restore_point"),
+                self.table("kept")
+            ))
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let count = u64::try_from(row.number(2)?).unwrap_or(0);
+                Ok((Version::new(row.text(0)), row.text(1).to_owned(), count))
+            })
+            .collect()
     }
 
     /// Number for the next store.
@@ -153,7 +175,9 @@ impl Journal {
             ))
             .await?;
         for kept in point.kept.iter().filter(|kept| !remaining.contains(&kept.id)) {
-            if kept.has_store() {
+            if kept.packed {
+                session.execute(&packed::forget(kept)).await?;
+            } else if kept.has_store() {
                 session.execute(&format!("DROP TABLE {}", self.table(&kept.store()))).await?;
             }
             session
@@ -191,10 +215,13 @@ impl Journal {
             }
             Dialect::Sqlite => "SELECT '', 0",
         };
-        let sizes = session.rows(sizes).await?;
+        let mut sizes = session.rows(sizes).await?;
+        let all = rows.iter().map(|row| parse(row.text(3))).collect::<Result<Vec<_>, _>>()?;
+        if all.iter().any(|kept| kept.packed) {
+            sizes.extend(session.rows(packed::SIZES).await?);
+        }
         let mut holdings = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let kept = parse(row.text(3))?;
+        for (row, kept) in rows.iter().zip(all) {
             if kept.pruned.is_some() {
                 continue;
             }
@@ -242,6 +269,8 @@ impl Journal {
             ),
             if kept.mode == KeptMode::Hidden {
                 column::give_up(self.dialect, &kept)
+            } else if kept.packed {
+                packed::forget(&kept)
             } else {
                 format!("DROP TABLE {}", self.table(&kept.store()))
             },

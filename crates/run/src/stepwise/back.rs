@@ -10,6 +10,7 @@ use super::Run;
 use super::record::{put_triggers_aside, restore_triggers};
 use crate::Event;
 use crate::apply::{Stop, run_completions};
+use crate::patience::{Cause, Lookout, Patience};
 
 impl Run<'_> {
     /// After the last statement. May run again after a crash at any point.
@@ -36,7 +37,7 @@ impl Run<'_> {
         }
         for number in 0..work.points.len() {
             if !work.points[number].returned {
-                self.give_back(number).await?;
+                self.give_back_patiently(number).await?;
             }
         }
         for kept in work.points.iter().flat_map(|point| &point.kept) {
@@ -57,6 +58,32 @@ impl Run<'_> {
             .await?;
         }
         Ok(())
+    }
+
+    /// Gives back one group's data, again and again while somebody holds the rows or their table. Each
+    /// try leaves all as it was.
+    async fn give_back_patiently(&mut self, number: usize) -> Result<(), Stop> {
+        let cause = Cause { operation: self.work.operation, version: self.work.version };
+        let options = self.runner.options.clone();
+        let mut patience = Patience::new();
+        loop {
+            let lookout = Lookout::new(self.runner);
+            let stop = match lookout.while_running(self.give_back(number)).await {
+                Ok(()) => return Ok(()),
+                Err(stop) if stop.lock_error().is_none() => return Err(stop),
+                Err(stop) => stop,
+            };
+            let journal = self.runner.journal;
+            let session = &mut *self.runner.session;
+            // Wherever it stopped.
+            let _ = session.rollback().await;
+            let blockers = lookout.blockers(session, &[]).await;
+            let _ = restore_triggers(session, journal).await;
+            let _ = stepwise::drop_row_ids(session).await;
+            if !patience.again(session, journal, &options, &blockers, cause, self.observer).await? {
+                return Err(stop.blame(&blockers));
+            }
+        }
     }
 
     /// Gives back one group's data.
