@@ -309,14 +309,14 @@ pub async fn unpack(session: &mut dyn Session, kept: &mut Kept) -> Result<(), Sn
         .enumerate()
         .map(|(place, column)| {
             let ty = if column.user_type { "text" } else { &column.ty };
-            format!("cells[i][{}]::{ty} AS {}", place + 1, D.quote(&column.name))
+            format!("r.cells[at.row][{}]::{ty} AS {}", place + 1, D.quote(&column.name))
         })
         .collect();
     let store = sql::own(D, &kept.store());
     session
         .execute(&format!(
-            "CREATE TABLE {store} AS SELECT 'D'::text AS downhaul_op, {} FROM downhaul.kept_rows, \
-             pg_catalog.generate_subscripts(cells, 1) i WHERE store = {} ORDER BY i",
+            "CREATE TABLE {store} AS SELECT 'D'::text AS downhaul_op, {} FROM downhaul.kept_rows r, \
+             pg_catalog.generate_subscripts(r.cells, 1) AS at (row) WHERE r.store = {} ORDER BY at.row",
             columns.join(", "),
             kept.id
         ))

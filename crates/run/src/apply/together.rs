@@ -459,9 +459,15 @@ async fn open(
             .filter(|(place, _)| answer.flag(*place))
             .map(|(_, name)| *name)
             .collect();
+        // What one of them deletes the rows of may be empty for those behind it.
+        let mut emptied: Vec<&str> = Vec::new();
         let kept = pieces.iter().position(|piece| {
+            let names = |name: String| tables.get(&name).map(|table| table.name.as_str());
+            emptied.extend(piece.deleted_from().filter_map(names));
             piece.empty.iter().any(|name| {
-                tables.get(name).is_some_and(|table| full.contains(&table.name.as_str()))
+                tables.get(name).is_some_and(|table| {
+                    full.contains(&table.name.as_str()) && !emptied.contains(&table.name.as_str())
+                })
             })
         });
         pieces.truncate(kept.unwrap_or(pieces.len()));

@@ -15,13 +15,13 @@ pub(crate) struct Planned {
     keep: String,
 }
 
-/// What changes with the definition of the table `$7`: the numbers of the transactions that wrote the
+/// What changes with the definition of a table, whose number stands for `{table}`: the numbers of the transactions that wrote the
 /// rows of the catalog.
-pub(crate) const STATE: &str = "(SELECT pg_catalog.concat_ws('/', c.xmin, \
-   (SELECT string_agg(a.xmin::text, ',' ORDER BY a.attnum) FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0), \
-   (SELECT string_agg(g.xmin::text, ',' ORDER BY g.oid) FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid), \
-   (SELECT string_agg(i.xmin::text, ',' ORDER BY i.indexrelid) FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid)) \
- FROM pg_catalog.pg_class c WHERE c.oid = {table})";
+pub(crate) const STATE: &str = "(SELECT pg_catalog.concat_ws('/', r.xmin, \
+   (SELECT string_agg(a.xmin::text, ',' ORDER BY a.attnum) FROM pg_catalog.pg_attribute a WHERE a.attrelid = r.oid AND a.attnum > 0), \
+   (SELECT string_agg(g.xmin::text, ',' ORDER BY g.oid) FROM pg_catalog.pg_trigger g WHERE g.tgrelid = r.oid), \
+   (SELECT string_agg(i.xmin::text, ',' ORDER BY i.indexrelid) FROM pg_catalog.pg_index i WHERE i.indrelid = r.oid)) \
+ FROM pg_catalog.pg_class r WHERE r.oid = {table})";
 
 /// Fails where a condition holds; the text is what the server's log says.
 pub(crate) fn fail_if(condition: &str) -> String {
