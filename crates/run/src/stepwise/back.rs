@@ -92,6 +92,8 @@ impl Run<'_> {
         let budget = self.runner.options.budget;
         let point = &self.work.points[number];
         let session = &mut *self.runner.session;
+        // For its limits: what follows commits by itself.
+        session.begin(budget).await?;
         let mut helds = Vec::new();
         for (kept, early) in point.kept.iter().zip(self.holds[number].clone()) {
             helds.push(match early {
@@ -107,6 +109,7 @@ impl Run<'_> {
                 put_triggers_aside(session, &shape.triggers).await?;
             }
         }
+        session.rollback().await?;
         let mut whole = Vec::new();
         let mut rest = Vec::new();
         for (kept, held) in self.return_tombstones(number, &helds).await?.into_iter().zip(helds) {

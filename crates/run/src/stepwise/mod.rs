@@ -402,12 +402,44 @@ impl Run<'_> {
             self.before = Some(self.runner.session.dump().await?);
             self.may_hold = true;
         }
-        self.hold_all().await?;
+        self.hold_all_patiently().await?;
         self.unrecorded = true;
         if watch || !self.work.points.is_empty() {
             self.record_beginning().await?;
         }
         Ok(())
+    }
+
+    /// Notes what is still as the migration left it, again and again while somebody holds the rows: what
+    /// they are about to write must be seen.
+    async fn hold_all_patiently(&mut self) -> Result<(), Stop> {
+        if self.work.points.is_empty() {
+            return Ok(());
+        }
+        let cause = Cause { operation: self.work.operation, version: self.work.version };
+        let options = self.runner.options.clone();
+        let mut patience = Patience::new();
+        loop {
+            let lookout = Lookout::new(self.runner);
+            self.holds.clear();
+            // For its limits: what is noted is a table, and commits by itself.
+            self.runner.session.begin(options.budget).await?;
+            let result = lookout.while_running(self.hold_all()).await;
+            let journal = self.runner.journal;
+            let session = &mut *self.runner.session;
+            let stop = match result {
+                Ok(()) => return Ok(session.rollback().await?),
+                Err(stop) => stop,
+            };
+            let _ = session.rollback().await;
+            if stop.lock_error().is_none() {
+                return Err(stop);
+            }
+            let blockers = lookout.blockers(session, &[]).await;
+            if !patience.again(session, journal, &options, &blockers, cause, self.observer).await? {
+                return Err(stop.blame(&blockers));
+            }
+        }
     }
 
     /// Notes which values are still as the migration left them, of every point where that can be
