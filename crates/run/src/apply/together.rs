@@ -122,7 +122,8 @@ impl<'a> Piece<'a> {
             let names = empty::candidates(&losses)?;
             empty.extend(names.into_iter().map(|name| Dialect::Postgres.quote_name(name)));
         }
-        if !(empty.is_empty() && deletions.is_empty()) && !down {
+        let nothing_goes = empty.is_empty() && deletions.is_empty();
+        if !nothing_goes && !down {
             return None;
         }
         let code = |(index, statement): (usize, &&Statement)| {

@@ -62,7 +62,8 @@ pub(super) async fn keep(
                 .get(&name)
                 .is_some_and(|t| t.state.is_some() && !altered.contains(t.name.as_str()))
         });
-        if !piece.deletions.is_empty() && !(ready && known) {
+        let fits = piece.deletions.is_empty() || ready && known;
+        if !fits {
             break;
         }
         for need in piece.needs.iter().filter(|need| !need.mode.starts_with("ROW ")) {
