@@ -44,7 +44,7 @@ pub async fn endangered(
     pending.extend(losses.truncate_cascade.iter().map(|table| (table.clone(), truncated(), true)));
     let mut cascaded = BTreeSet::new();
     // On SQLite and MySQL nothing tells afterwards which rows a trigger changed.
-    let mut hidden = losses.makes_triggers;
+    let mut hidden = losses.own_triggers_fire;
     let told = session.dialect() == Dialect::Postgres;
     for table in losses.inserts.iter().filter(|_| !told) {
         let shape = session.table_shape(table).await?;

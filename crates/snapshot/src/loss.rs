@@ -74,8 +74,8 @@ pub struct Losses {
     /// Tables or views of before the migration that rows are added to: their triggers may change
     /// others.
     pub inserts: BTreeSet<ObjectName>,
-    /// The migration makes triggers, which may fire in it.
-    pub makes_triggers: bool,
+    /// A trigger that the migration makes may fire in it: rows are written behind it.
+    pub own_triggers_fire: bool,
     /// Tables whose rows the migration may lose for good, as its file says.
     pub given_up: Vec<ObjectName>,
     /// All tables are given up.
@@ -134,6 +134,8 @@ struct Tracker {
     tables: BTreeMap<ObjectName, Option<ObjectName>>,
     /// (Current table, current column) → column before; `None` = made by this migration.
     columns: BTreeMap<(ObjectName, Ident), Option<Ident>>,
+    /// A trigger was made. By itself it changes no row.
+    made_trigger: bool,
 }
 
 /// How names in the midst of a migration relate to those before and after it.
@@ -200,6 +202,7 @@ impl Tracker {
             losses: Losses::default(),
             tables: BTreeMap::new(),
             columns: BTreeMap::new(),
+            made_trigger: false,
         }
     }
 
@@ -317,6 +320,7 @@ impl Tracker {
     }
 
     fn change(&mut self, change: &Change, span: Span) {
+        self.losses.own_triggers_fire |= self.made_trigger && writes_rows(change);
         match change {
             Change::CreateTable { def, if_not_exists } => {
                 let name = self.name(&def.name);
@@ -371,7 +375,7 @@ impl Tracker {
                 }
             }
             Change::Delete { table, .. } | Change::Merge { table, .. } => self.rows(table, true),
-            Change::CreateTrigger { .. } => self.losses.makes_triggers = true,
+            Change::CreateTrigger { .. } => self.made_trigger = true,
             Change::Insert { table, conflict, .. } => {
                 if self.table(table).is_some() {
                     let name = self.name(table);
@@ -411,6 +415,21 @@ impl Tracker {
             _ => {}
         }
     }
+}
+
+/// Whether triggers may fire. `DROP TABLE` deletes rows first on SQLite, and what refers to them acts.
+fn writes_rows(change: &Change) -> bool {
+    matches!(
+        change,
+        Change::Insert { .. }
+            | Change::Update { .. }
+            | Change::Delete { .. }
+            | Change::Merge { .. }
+            | Change::Truncate { .. }
+            | Change::DropTable { .. }
+            | Change::Call { .. }
+            | Change::DynamicUnknown { .. }
+    )
 }
 
 #[cfg(test)]
@@ -465,5 +484,20 @@ mod tests {
             &["t dropped"],
         );
         check("INSERT INTO t VALUES (1); SELECT 1; CREATE INDEX i ON t (a)", &[]);
+    }
+
+    #[test]
+    fn a_trigger_fires_where_rows_are_written_behind_it() {
+        let fire = |sql: &str| {
+            let script = parse_script(sql, Dialect::Sqlite);
+            losses(&script.statements, Dialect::Sqlite).own_triggers_fire
+        };
+        let make = "CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM u; END;";
+        assert!(!fire(make));
+        assert!(!fire(&format!(
+            "INSERT INTO t VALUES (1);\n{make}\nALTER TABLE u ADD COLUMN b int;"
+        )));
+        assert!(fire(&format!("{make}\nINSERT INTO t VALUES (1);")));
+        assert!(fire(&format!("CREATE TABLE n (a int);\n{make}\nUPDATE n SET a = 1;")));
     }
 }

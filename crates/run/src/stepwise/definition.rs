@@ -40,7 +40,7 @@ impl Run<'_> {
         if protect && prepared.direction == Direction::Down {
             let mut rest = losses.clone();
             let session = &mut *self.runner.session;
-            let empty = if session.server().cluster || losses.makes_triggers {
+            let empty = if session.server().cluster || losses.own_triggers_fire {
                 Vec::new()
             } else {
                 empty::set_aside(session, &mut rest).await?

@@ -173,7 +173,7 @@ impl Run<'_> {
             let watch = protect
                 && direction == Direction::Up
                 && (!losses.is_empty()
-                    || losses.makes_triggers
+                    || losses.own_triggers_fire
                     || self.inserts_may_do_more(&losses).await?);
             self.check_tracked().await.map_err(|stop| self.stopped(stop, None, completed))?;
             self.begin(watch).await.map_err(|stop| self.stopped(stop, None, completed))?;

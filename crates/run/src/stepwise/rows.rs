@@ -22,7 +22,7 @@ impl Run<'_> {
         let mut tables: Vec<(Endangered, Kept)> = Vec::new();
         let loses = protect
             && (!losses.is_empty()
-                || losses.makes_triggers
+                || losses.own_triggers_fire
                 || self.inserts_may_do_more(&losses).await?);
         if loses {
             let session = &mut *self.runner.session;
