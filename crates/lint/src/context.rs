@@ -89,8 +89,13 @@ impl<'a> ChangeContext<'a> {
     }
 
     /// A remark, where no routine and no trigger names it.
+    /// Without queries nobody asks.
     pub(crate) fn unless_in_server_code(&self, name: &Ident) -> Severity {
-        if self.in_server_code(name) { Severity::Warning } else { Severity::Info }
+        if !self.queries.is_empty() && self.in_server_code(name) {
+            Severity::Warning
+        } else {
+            Severity::Info
+        }
     }
 
     /// The text of a routine or a trigger has the word.

@@ -404,7 +404,7 @@ impl Run<'_> {
                     // Rules of their own say these.
                     let sent_whole = facts.sent_whole_by.is_some() && !self.options.restore_points;
                     let in_block = statement.in_block || item.nested || sent_whole;
-                    mine.fails.extend(effects::refused::by_circumstance(
+                    mine.fails.extend(effects::refused_in_block::by_circumstance(
                         item.change,
                         &scene,
                         in_block,

@@ -9,7 +9,7 @@ use downhaul_syntax::{
 };
 
 use super::condition::{self, Given as Value};
-use super::refused::{can_be, quoted};
+use super::postgres_types::{can_be, quoted};
 use super::{Scene, view_columns};
 
 /// Why the server refuses an `INSERT`; empty where nothing is known against it.

@@ -2,14 +2,16 @@
 //! objects: casts, partition keys, inherited columns, defaults. Each case was run on a server.
 
 use downhaul_catalog::{Table, range_ends};
-use downhaul_syntax::change::ReindexTarget;
 use downhaul_syntax::{
-    Change, ColumnDef, ConstraintDef, ConstraintKind, Dialect, Expr, Ident, IndexPart, ObjectKind,
-    ObjectName, Partitioning, Query, RoutineDef, SqlType, TypeDef,
+    Change, ColumnDef, ConstraintDef, ConstraintKind, Dialect, Expr, Ident, IndexPart, ObjectName,
+    Partitioning, Query, SqlType,
 };
 
 use super::default_value::{default_fails_check, is_null};
-use super::{Scene, changing, inserted, refused_mysql, refused_sqlite, view_columns};
+use super::postgres_types::{WITHOUT_TYPES, assignable, can_be, is_built_in, quoted, type_name};
+use super::{
+    Scene, changing, inserted, refused_mysql, refused_routine, refused_sqlite, view_columns,
+};
 
 /// Why the server refuses a change; empty where nothing is known against it.
 pub(crate) fn refused(change: &Change, scene: &Scene<'_>) -> Vec<String> {
@@ -26,89 +28,6 @@ pub(crate) fn refused(change: &Change, scene: &Scene<'_>) -> Vec<String> {
         out.extend(inserted::refused(change, scene).or_else(|| changing::refused(change, scene)));
     }
     out
-}
-
-/// Why the server refuses a change that it would take elsewhere: in a transaction block, or with
-/// the `ALGORITHM=` and `LOCK=` that stand beside it.
-pub(crate) fn by_circumstance(
-    change: &Change,
-    scene: &Scene<'_>,
-    in_block: bool,
-) -> Option<String> {
-    if let Some(what) = needs_no_block(change, scene).filter(|_| in_block) {
-        return Some(format!("`{what}` cannot run inside a transaction block"));
-    }
-    refused_mysql::online(change, scene).map(|refused| refused.why)
-}
-
-/// What the server takes outside of a transaction block only.
-pub(crate) fn needs_no_block(change: &Change, scene: &Scene<'_>) -> Option<&'static str> {
-    let postgres = match scene.state.dialect() {
-        Dialect::Postgres => true,
-        Dialect::Sqlite => false,
-        Dialect::Mysql | Dialect::MariaDb => return None,
-    };
-    let state = &scene.state;
-    Some(match change {
-        Change::Vacuum { .. } => "VACUUM",
-        _ if !postgres => return None,
-        Change::CreateIndex { concurrently: true, .. } => "CREATE INDEX CONCURRENTLY",
-        Change::DropIndex { concurrently: true, .. } => "DROP INDEX CONCURRENTLY",
-        Change::Reindex { concurrently: true, .. } => "REINDEX CONCURRENTLY",
-        Change::Reindex { target: ReindexTarget::Database | ReindexTarget::Schema(_), .. } => {
-            "REINDEX of a database or schema"
-        }
-        Change::Reindex { target: ReindexTarget::Table(table), .. }
-            if state.is_partitioned(table) =>
-        {
-            "REINDEX of a partitioned table"
-        }
-        Change::Reindex { target: ReindexTarget::Index(index), .. }
-            if state.index_table(index, None).is_some_and(|t| state.is_partitioned(&t)) =>
-        {
-            "REINDEX of a partitioned index"
-        }
-        Change::Cluster { table: None } => "CLUSTER of all tables",
-        Change::Cluster { table: Some(table) } if state.is_partitioned(table) => {
-            "CLUSTER of a partitioned table"
-        }
-        Change::DetachPartition { concurrently: true, .. } => "DETACH PARTITION CONCURRENTLY",
-        Change::CreateDatabase { .. } => "CREATE DATABASE",
-        Change::DropDatabase { .. } => "DROP DATABASE",
-        Change::AddEnumValue { .. } if !scene.state.options.at_least(12, 0, 0) => {
-            "ALTER TYPE … ADD VALUE"
-        }
-        Change::CreateOther { kind: ObjectKind::Subscription, text, .. }
-            if !text.contains("create_slot") && !text.contains("connect") =>
-        {
-            "CREATE SUBSCRIPTION"
-        }
-        Change::CreateOther { kind: ObjectKind::Other, .. }
-        | Change::AlterOther { kind: ObjectKind::Other | ObjectKind::Database, .. }
-        | Change::DropOther { kind: ObjectKind::Other, .. }
-        | Change::NoEffect { .. } => of_the_cluster(scene.statement)?,
-        _ => return None,
-    })
-}
-
-/// Statements about the whole server, which the catalog does not model.
-fn of_the_cluster(statement: &str) -> Option<&'static str> {
-    let mut words = statement.split_ascii_whitespace();
-    let pair = [words.next()?, words.next()?].map(str::to_ascii_uppercase);
-    Some(match [pair[0].as_str(), pair[1].trim_end_matches(';')] {
-        ["ALTER", "SYSTEM"] => "ALTER SYSTEM",
-        ["CREATE", "TABLESPACE"] => "CREATE TABLESPACE",
-        ["DROP", "TABLESPACE"] => "DROP TABLESPACE",
-        ["DISCARD", "ALL"] => "DISCARD ALL",
-        ["ALTER", "DATABASE"]
-            if words.next().is_some()
-                && words.next()?.eq_ignore_ascii_case("SET")
-                && words.next()?.eq_ignore_ascii_case("TABLESPACE") =>
-        {
-            "ALTER DATABASE SET TABLESPACE"
-        }
-        _ => return None,
-    })
 }
 
 struct Judge<'a, 's> {
@@ -265,7 +184,9 @@ impl Judge<'_, '_> {
                     self.replace_view(name, &names, query);
                 }
             }
-            Change::CreateRoutine { def, or_replace: true, .. } => self.replace_routine(def),
+            Change::CreateRoutine { def, or_replace: true, .. } => {
+                self.out.extend(refused_routine::replaced(def, self.scene.state.catalog));
+            }
             Change::Insert { table, columns, from_query: Some(query), .. } => {
                 self.copies(table, columns, query);
             }
@@ -578,101 +499,6 @@ impl Judge<'_, '_> {
         }
         found
     }
-
-    fn replace_routine(&mut self, def: &RoutineDef) {
-        let key = downhaul_catalog::RoutineKey {
-            name: self.scene.state.catalog.normalize(&def.name),
-            args: def.args.clone(),
-        };
-        let Some(old) = self.scene.state.catalog.routines.get(&key) else { return };
-        let plain = |t: &Option<String>| {
-            let text =
-                t.as_deref()?.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-            let same = SPELLINGS.iter().find(|(other, _)| *other == text);
-            Some(same.map_or(text, |(_, name)| (*name).to_owned()))
-        };
-        let (before, after) = (arguments(&old.def.definition), arguments(&def.definition));
-        if before.len() == after.len() && !before.is_empty() {
-            for (was, is) in before.iter().zip(&after) {
-                if was.name.is_some() && is.name.is_some() && was.name != is.name {
-                    self.say(format!(
-                        "cannot change name of input parameter \"{}\": drop the function first",
-                        was.name.as_deref().unwrap_or_default()
-                    ));
-                    return;
-                }
-            }
-            if after.iter().zip(&before).any(|(is, was)| was.default && !is.default) {
-                self.say("cannot remove parameter defaults from existing function: drop it first");
-                return;
-            }
-        }
-        let (was, is) = (plain(&old.def.returns), plain(&def.returns));
-        // Only where both are one simple word: spelling of the rest varies.
-        let simple = |t: &Option<String>| t.as_deref().is_some_and(|t| SIMPLE_TYPES.contains(&t));
-        if was != is && simple(&was) && simple(&is) {
-            self.say(format!(
-                "cannot change return type of existing function \"{}\": drop it first",
-                def.name
-            ));
-        }
-    }
-}
-
-fn type_name(ty: &SqlType) -> ObjectName {
-    ObjectName { schema: ty.schema.clone(), name: Ident::stored(Dialect::Postgres, &ty.name) }
-}
-
-/// An argument of a routine.
-struct Argument {
-    name: Option<String>,
-    default: bool,
-}
-
-/// Arguments as the definition writes them: `(a integer, b text DEFAULT '') RETURNS …`.
-fn arguments(definition: &str) -> Vec<Argument> {
-    let Some(inner) = definition.trim_start().strip_prefix('(') else { return Vec::new() };
-    let (mut depth, mut quote, mut start, mut parts) = (0_i32, false, 0, Vec::new());
-    for (at, c) in inner.char_indices() {
-        match c {
-            '\'' => quote = !quote,
-            _ if quote => {}
-            '(' | '[' => depth += 1,
-            ')' if depth == 0 => {
-                parts.push(&inner[start..at]);
-                break;
-            }
-            ')' | ']' => depth -= 1,
-            ',' if depth == 0 => {
-                parts.push(&inner[start..at]);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    parts
-        .into_iter()
-        .filter(|p| !p.trim().is_empty())
-        .map(|part| {
-            let lower = part.to_lowercase();
-            let words: Vec<&str> = lower
-                .split_whitespace()
-                .skip_while(|w| matches!(*w, "in" | "inout" | "variadic" | "out"))
-                .take_while(|w| !matches!(*w, "default" | "=" | ":="))
-                .collect();
-            // One word is a type; types of two words have known first ones.
-            let name = match words.as_slice() {
-                [first, _, ..]
-                    if !matches!(*first, "double" | "character" | "timestamp" | "time" | "bit") =>
-                {
-                    Some((*first).to_owned())
-                }
-                _ => None,
-            };
-            let default = lower.split_whitespace().any(|w| w == "default") || part.contains('=');
-            Argument { name, default }
-        })
-        .collect()
 }
 
 /// Numbers by value, quoted constants of one length (dates) as text; `None` for others.
@@ -683,162 +509,6 @@ fn less(a: &str, b: &str) -> Option<bool> {
     let date = |t: &str| t.starts_with('\'') && t[1..].starts_with(|c: char| c.is_ascii_digit());
     (date(a) && date(b) && a.len() == b.len()).then(|| a < b)
 }
-
-/// Extensions that bring no types.
-const WITHOUT_TYPES: &[&str] = &[
-    "plpgsql",
-    "pg_trgm",
-    "pgcrypto",
-    "uuid-ossp",
-    "btree_gin",
-    "btree_gist",
-    "pg_stat_statements",
-    "unaccent",
-    "fuzzystrmatch",
-    "pgstattuple",
-    "pg_buffercache",
-    "intarray",
-];
-
-/// Types that every PostgreSQL has, by canonical name, and those that stand for others.
-fn is_built_in(name: &str) -> bool {
-    const NAMES: &[&str] = &[
-        "smallint",
-        "integer",
-        "bigint",
-        "numeric",
-        "real",
-        "double precision",
-        "money",
-        "text",
-        "varchar",
-        "char",
-        "bpchar",
-        "name",
-        "bytea",
-        "boolean",
-        "date",
-        "time",
-        "timetz",
-        "timestamp",
-        "timestamptz",
-        "interval",
-        "json",
-        "jsonb",
-        "jsonpath",
-        "uuid",
-        "xml",
-        "inet",
-        "cidr",
-        "macaddr",
-        "macaddr8",
-        "bit",
-        "varbit",
-        "bit varying",
-        "point",
-        "line",
-        "lseg",
-        "box",
-        "path",
-        "polygon",
-        "circle",
-        "tsvector",
-        "tsquery",
-        "oid",
-        "xid",
-        "xid8",
-        "cid",
-        "tid",
-        "pg_lsn",
-        "txid_snapshot",
-        "pg_snapshot",
-        "int4range",
-        "int8range",
-        "numrange",
-        "tsrange",
-        "tstzrange",
-        "daterange",
-        "int4multirange",
-        "int8multirange",
-        "nummultirange",
-        "tsmultirange",
-        "tstzmultirange",
-        "datemultirange",
-        "record",
-        "refcursor",
-        "void",
-        "trigger",
-        "anyelement",
-        "citext",
-        "hstore",
-        "ltree",
-        "geometry",
-        "geography",
-        "vector",
-        "aclitem",
-        "\"char\"",
-        "float",
-        "decimal",
-        "int",
-        "int2",
-        "int4",
-        "int8",
-        "float4",
-        "float8",
-        "bool",
-        "character",
-        "character varying",
-        "nchar",
-        "national character",
-        "int2vector",
-        "oidvector",
-        "gtsvector",
-        "unknown",
-    ];
-    NAMES.contains(&name)
-        || name.starts_with("reg")
-        || name.ends_with("serial")
-        || name.starts_with("serial")
-        || name.starts_with("interval")
-        || name.starts_with('_')
-        || name.contains("{{")
-}
-
-/// Types of one word.
-const SIMPLE_TYPES: &[&str] = &[
-    "text",
-    "trigger",
-    "void",
-    "boolean",
-    "bigint",
-    "integer",
-    "smallint",
-    "uuid",
-    "jsonb",
-    "json",
-    "numeric",
-    "date",
-    "real",
-    "timestamptz",
-    "timestamp",
-    "interval",
-    "bytea",
-    "varchar",
-];
-
-/// Other spellings of them.
-const SPELLINGS: &[(&str, &str)] = &[
-    ("int", "integer"),
-    ("int4", "integer"),
-    ("int8", "bigint"),
-    ("int2", "smallint"),
-    ("bool", "boolean"),
-    ("decimal", "numeric"),
-    ("float4", "real"),
-    ("timestamp with time zone", "timestamptz"),
-    ("timestamp without time zone", "timestamp"),
-    ("character varying", "varchar"),
-];
 
 fn plain_columns(parts: &[IndexPart]) -> Vec<Ident> {
     parts.iter().filter_map(|p| p.column.clone()).collect()
@@ -861,79 +531,6 @@ fn missing_column(own: &[&Ident], table: &Ident, expr: &Expr) -> Option<Ident> {
         return None;
     }
     expr.columns.iter().find(|c| !own.contains(c) && **c != *table).cloned()
-}
-
-/// The content of a default that is one quoted literal.
-pub(super) fn quoted(text: &str) -> Option<&str> {
-    let inner = text.trim().strip_prefix('\'')?.strip_suffix('\'')?;
-    (!inner.contains('\'')).then_some(inner)
-}
-
-/// Whether a literal can be a value of a type, the labels of an enum included; `true` where that is
-/// not known.
-pub(super) fn can_be(literal: &str, ty: &SqlType, scene: &Scene<'_>) -> bool {
-    let catalog = scene.state.catalog;
-    literal_fits(literal, ty)
-        && match catalog.types.get(&catalog.normalize(&type_name(ty))).map(|t| &t.def) {
-            Some(TypeDef::Enum(labels)) if ty.dimensions == 0 => {
-                labels.iter().any(|l| l == literal)
-            }
-            _ => true,
-        }
-}
-
-/// Whether a literal can be a value of a built-in type; `true` where that is not known.
-fn literal_fits(literal: &str, ty: &SqlType) -> bool {
-    if ty.dimensions > 0 {
-        return literal.trim_start().starts_with(['{', '[']);
-    }
-    let literal = literal.trim();
-    match ty.name.as_str() {
-        "integer" | "bigint" | "smallint" => {
-            let digits = literal.trim_start_matches(['-', '+']);
-            !digits.is_empty()
-                && digits.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-                && digits.as_bytes()[0].is_ascii_digit()
-        }
-        "boolean" => {
-            let lower = literal.to_lowercase();
-            ["true", "false", "yes", "no", "on", "off", "1", "0"]
-                .iter()
-                .any(|w| !lower.is_empty() && w.starts_with(&lower))
-        }
-        "uuid" => literal.bytes().filter(u8::is_ascii_hexdigit).count() == 32,
-        _ => true,
-    }
-}
-
-/// Families of types between whose members PostgreSQL casts on assignment (`pg_cast`).
-fn family(ty: &SqlType) -> Option<&'static str> {
-    Some(match ty.name.as_str() {
-        "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision" => "number",
-        "text" | "varchar" | "char" | "bpchar" => "text",
-        "boolean" => "boolean",
-        "date" | "timestamp" | "timestamptz" => "moment",
-        "json" | "jsonb" => "json",
-        "uuid" => "uuid",
-        "bytea" => "bytea",
-        _ => return None,
-    })
-}
-
-/// Whether PostgreSQL casts values on assignment; `None` where that is not known.
-fn assignable(from: &SqlType, to: &SqlType) -> Option<bool> {
-    if from.schema.is_some() || to.schema.is_some() {
-        return None;
-    }
-    if from.dimensions > 0 || to.dimensions > 0 {
-        return None;
-    }
-    let target = family(to)?;
-    // Everything can be written as text.
-    if target == "text" {
-        return Some(true);
-    }
-    Some(family(from)? == target)
 }
 
 #[cfg(test)]

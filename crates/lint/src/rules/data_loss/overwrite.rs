@@ -15,9 +15,9 @@ declare_rule! {
     ///
     /// Reports `INSERT … ON CONFLICT DO UPDATE`, `ON DUPLICATE KEY UPDATE`, `REPLACE INTO`, `MERGE`
     /// and an `UPDATE` with a condition, where they overwrite values that were there before this
-    /// deployment. Silent where each column is set to what it
-    /// is (`ON DUPLICATE KEY UPDATE id = id`). Information where the runner keeps a restore point, and where an `UPDATE` only
-    /// fills what is NULL.
+    /// deployment. Silent where each column is set to what it is (`ON DUPLICATE KEY UPDATE id = id`).
+    /// Information where the runner keeps a restore point, and where an `UPDATE` only fills what is
+    /// NULL.
     ///
     /// ## Why is this bad
     ///

@@ -3,7 +3,7 @@
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName, Span, parse_script};
 
 use crate::context::ChangeContext;
-use crate::effects::refused::needs_no_block;
+use crate::effects::refused_in_block::needs_no_block;
 use crate::finding::{Draft, Edit, Severity};
 use crate::rule::declare_rule;
 

@@ -1,6 +1,6 @@
 //! TX08.
 
-use downhaul_syntax::{Change, IndexPart};
+use downhaul_syntax::{Change, ConstraintKind, Dialect, IndexDef, IndexPart, SqlType};
 
 use crate::effects::postgres::beside;
 use crate::effects::type_change::{Fit, fit};
@@ -66,9 +66,17 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             let same = old.columns.len() == def.columns.len()
                 && def.columns.iter().all(|c| old.columns.iter().map(names).any(|n| n == c.name));
             if same {
-                return None;
+                let retyped = def.columns.iter().find(|c| {
+                    let old = old.column(&c.name).and_then(|old| old.ty.as_ref());
+                    old.zip(c.ty.as_ref()).is_some_and(|(old, new)| is_another(cx, old, new))
+                })?;
+                format!(
+                    "table `{}` exists, and its column `{}` is of another type",
+                    def.name, retyped.name
+                )
+            } else {
+                format!("table `{}` exists with other columns", def.name)
             }
-            format!("table `{}` exists with other columns", def.name)
         }
         Change::AddColumn { table, column, if_not_exists: true, .. } => {
             let old = cx.column(table, &column.name)?;
@@ -83,7 +91,9 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         }
         Change::CreateIndex { index, if_not_exists: true, .. } => {
             let name = beside(index.name.as_ref()?, &index.table);
-            let (owner, old) = cx.index(&name, Some(&index.table))?;
+            let Some((owner, old)) = cx.index(&name, Some(&index.table)) else {
+                return unique_key(cx, index);
+            };
             let key = |parts: &[IndexPart]| -> Vec<String> {
                 parts.iter().map(|p| p.text.to_lowercase().replace(['"', '`', ' '], "")).collect()
             };
@@ -97,10 +107,31 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         }
         _ => return None,
     };
-    Some(
-        Draft::new(format!("{what}: this statement does nothing"))
-            .help("alter what is there, or choose another name"),
-    )
+    Some(hidden(&what))
+}
+
+fn hidden(what: &str) -> Draft {
+    Draft::new(format!("{what}: this statement does nothing"))
+        .help("alter what is there, or choose another name")
+}
+
+/// A type that holds other values; `serial` is the number that it makes, and SQLite has none to speak
+/// of.
+fn is_another(cx: &ChangeContext<'_>, old: &SqlType, new: &SqlType) -> bool {
+    cx.dialect() != Dialect::Sqlite
+        && !new.name.ends_with("serial")
+        && !matches!(fit(old, new, cx.catalog), Fit::Same | Fit::Unknown)
+        && old.charset == new.charset
+}
+
+/// A unique key of MySQL is a constraint: an index of its name is not made.
+fn unique_key(cx: &ChangeContext<'_>, index: &IndexDef) -> Option<Draft> {
+    let name = &index.name.as_ref().filter(|_| cx.dialect().is_mysql_family())?.name;
+    let known = cx.table(&index.table)?.constraint(name)?;
+    let ConstraintKind::Unique { columns, .. } = &known.kind else { return None };
+    let parts: Vec<_> = index.parts.iter().filter_map(|p| p.column.clone()).collect();
+    let same = index.unique && parts == *columns;
+    (!same).then(|| hidden(&format!("index `{name}` exists with another definition")))
 }
 
 #[cfg(test)]
