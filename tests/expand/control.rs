@@ -16,10 +16,10 @@ const LIMIT: Duration = Duration::from_secs(60);
 const FILL: &str = "-- downhaul:phase backfill\n-- downhaul:protect off\nUPDATE users SET b = a WHERE b IS NULL;\n";
 
 /// MariaDB ends a recursion after 1000 rounds.
-const MANY: &str = "SET SESSION max_recursive_iterations = 100000";
+pub(crate) const MANY: &str = "SET SESSION max_recursive_iterations = 100000";
 
 /// The backfills that the program tells.
-fn told(program: &Program, args: &[&str]) -> Vec<Value> {
+pub(crate) fn told(program: &Program, args: &[&str]) -> Vec<Value> {
     let mut all = vec!["backfill", "status", "--format", "json"];
     all.extend(args);
     let outcome = program.ok(&all);
@@ -46,7 +46,8 @@ fn reason(backfill: &Value) -> &str {
     backfill["reason"].as_str().unwrap_or_default()
 }
 
-async fn steered(program: &Program, session: &mut Session, rows: u64) {
+/// `more` goes into the configuration.
+pub(crate) async fn steered(program: &Program, session: &mut Session, rows: u64, more: &str) {
     program.migration(
         "0001_base",
         "CREATE TABLE users (id int PRIMARY KEY, a int, b int);\nCREATE TABLE burden (reason varchar(50));",
@@ -60,7 +61,7 @@ async fn steered(program: &Program, session: &mut Session, rows: u64) {
         .await;
     session.run("INSERT INTO burden VALUES ('checkout is slow')").await;
     program.migration("0002_fill", FILL, "SELECT 1;\n");
-    let config = "[backfill]\nthrottle-query = \"SELECT max(reason) FROM burden\"\n";
+    let config = format!("[backfill]\n{more}throttle-query = \"SELECT max(reason) FROM burden\"\n");
     program.write("downhaul.toml", config);
     let none = program.run(&["backfill", "pause"]);
     assert_eq!(none.code, Some(1), "{none}");
@@ -116,7 +117,7 @@ async fn steered(program: &Program, session: &mut Session, rows: u64) {
 async fn a_backfill_is_steered_on_postgres() {
     let database = Postgres::shared().fresh_database().await;
     let mut session = database.session().await;
-    steered(&Program::new(PROGRAM).database(database.url()), &mut session, 6000).await;
+    steered(&Program::new(PROGRAM).database(database.url()), &mut session, 6000, "").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,14 +125,14 @@ async fn a_backfill_is_steered_on_mariadb() {
     let database = MariaDb::shared().fresh_database().await;
     let mut session = database.session().await;
     session.run(MANY).await;
-    steered(&Program::new(PROGRAM).database(database.url()), &mut session, 6000).await;
+    steered(&Program::new(PROGRAM).database(database.url()), &mut session, 6000, "").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backfill_is_steered_on_sqlite() {
     let file = SqliteFile::new();
     let mut session = file.session().await;
-    steered(&Program::new(PROGRAM).database(file.url()), &mut session, 6000).await;
+    steered(&Program::new(PROGRAM).database(file.url()), &mut session, 6000, "").await;
 }
 
 /// A batch is as many rows as it says, in the order of the key and not of the key's text, in which
@@ -178,9 +179,15 @@ async fn gives_way_to_sessions(url: String, sleep: &'static str, end: &str) {
     );
     program.ok(&["up", "--yes"]);
     let mut session = Session::connect(&url).await;
-    session.run("INSERT INTO users (id, a) VALUES (1, 1), (2, 2)").await;
+    if matches!(session, Session::MySql(_)) {
+        session.run(MANY).await;
+    }
+    session
+        .run("INSERT INTO users (id, a) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) SELECT i, i FROM n")
+        .await;
     program.migration("0002_fill", FILL, "SELECT 1;\n");
-    program.write("downhaul.toml", "[backfill]\nactive-sessions = 0\n");
+    // Our own sessions are no reason to wait.
+    program.write("downhaul.toml", "[backfill]\nactive-sessions = 0\nparallel = 2\n");
     let busy = tokio::spawn(async move {
         let mut busy = Session::connect(&url).await;
         // Ended by force below.
@@ -197,7 +204,10 @@ async fn gives_way_to_sessions(url: String, sleep: &'static str, end: &str) {
     busy.await.unwrap();
     let outcome = program.wait(child);
     assert_eq!(outcome.code, Some(0), "{outcome}");
-    assert_eq!(session.value("SELECT count(*) FROM users WHERE b = a").await.as_deref(), Some("2"));
+    assert_eq!(
+        session.value("SELECT count(*) FROM users WHERE b = a").await.as_deref(),
+        Some("4000")
+    );
 }
 
 /// Servers of their own: what other tests do would count.
@@ -219,6 +229,51 @@ async fn a_backfill_gives_way_to_sessions() {
         "SELECT CONCAT('KILL ', ID) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT SLEEP(6%'",
     )
     .await;
+}
+
+/// While a streaming replica does not replay what it is sent, the backfill waits and names it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_waits_for_a_replica() {
+    let primary = Postgres::start();
+    let standby = primary.standby("behind");
+    let mut replica = Session::connect(&standby.url()).await;
+    let database = primary.fresh_database().await;
+    let mut session = database.session().await;
+    let program = Program::new(PROGRAM).database(database.url());
+    session.run("CREATE TABLE users (id int PRIMARY KEY, a int, b int)").await;
+    session.run("INSERT INTO users (id, a) SELECT g, g FROM generate_series(1, 3000) g").await;
+    program.migration("0001_fill", FILL, "SELECT 1;\n");
+    program.write("downhaul.toml", "[backfill]\nreplica-lag = 1\n");
+    let begun = Instant::now();
+    // It has replayed something by now, and nothing more from here on.
+    while replica
+        .try_rows("SELECT 1 FROM pg_database WHERE datname LIKE 'fresh%'")
+        .await
+        .is_ok_and(|r| r.is_empty())
+    {
+        assert!(begun.elapsed() < LIMIT);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    replica.run("SELECT pg_wal_replay_pause()").await;
+    let lag = "SELECT count(*) FROM pg_stat_replication WHERE replay_lag > '1 s'";
+    while session.value(lag).await.as_deref() != Some("1") {
+        assert!(begun.elapsed() < LIMIT, "the server sees no lag");
+        session.run("CREATE TABLE IF NOT EXISTS noise (i int); INSERT INTO noise VALUES (1)").await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let child = program.spawn(&["up", "--yes"]);
+    let waits =
+        until(&program, "throttled", |b| reason(b) == "the replica behind is more than 1 s behind")
+            .await;
+    assert_eq!(waits["rows_changed"], 0, "{waits}");
+    replica.run("SELECT pg_wal_replay_resume()").await;
+    let outcome = program.wait(child);
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    assert!(outcome.to_string().contains("the backfill goes on"), "{outcome}");
+    assert_eq!(
+        session.value("SELECT count(*) FROM users WHERE b = a").await.as_deref(),
+        Some("3000")
+    );
 }
 
 /// Keys of every kind are walked to the end, none missed, on every engine.

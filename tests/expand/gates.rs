@@ -204,3 +204,94 @@ async fn a_watch_sees_who_writes_the_old_side() {
     assert_eq!(state(&program, "watch", &[]), "closed", "it stands again");
     session.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
 }
+
+/// The same where triggers keep both sides in step by other means: what they write is no use.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_sees_who_writes_on_the_other_engines() {
+    let maria = MariaDb::shared().fresh_database().await;
+    let sqlite = SqliteFile::new();
+    for (dialect, url, ago) in [
+        ("mariadb", maria.url().to_owned(), "UTC_TIMESTAMP() - INTERVAL 2 HOUR"),
+        ("sqlite", sqlite.url(), "datetime('now', '-2 hours')"),
+    ] {
+        let program = Program::new(PROGRAM).database(&url);
+        let base = "CREATE TABLE users (id int PRIMARY KEY, name varchar(20) NOT NULL, fax varchar(20) NOT NULL);\nCREATE TABLE logs (id int PRIMARY KEY);";
+        program.migration("0001_base", base, "DROP TABLE logs;\nDROP TABLE users;\n");
+        program.ok(&["up", "--yes"]);
+        let mut session = Session::connect(&url).await;
+        session.run("INSERT INTO users VALUES (1, 'a', '1'), (2, 'b', '2')").await;
+        let rename = match dialect {
+            "mariadb" => "ALTER TABLE users CHANGE name full_name varchar(20) NOT NULL;",
+            _ => "ALTER TABLE users RENAME COLUMN name TO full_name;",
+        };
+        for (file, change, used, unused) in [
+            (
+                "full",
+                rename,
+                [
+                    "UPDATE users SET name = 'y' WHERE id = 1",
+                    "INSERT INTO users (id, name, fax) VALUES (4, 'old', '4')",
+                ],
+                [
+                    "UPDATE users SET full_name = 'x' WHERE id = 1",
+                    "INSERT INTO users (id, full_name, fax) VALUES (3, 'new', '3')",
+                ],
+            ),
+            (
+                "fax",
+                "-- downhaul:back \"'none'\"\nALTER TABLE users DROP COLUMN fax;",
+                [
+                    "UPDATE users SET fax = '9' WHERE id = 1",
+                    "INSERT INTO users (id, full_name, fax) VALUES (5, 'old', '5')",
+                ],
+                [
+                    "UPDATE users SET full_name = 'z' WHERE id = 2",
+                    "INSERT INTO users (id, full_name) VALUES (6, 'new')",
+                ],
+            ),
+            (
+                "logs",
+                "DROP TABLE logs;",
+                ["INSERT INTO logs VALUES (1)", "DELETE FROM logs"],
+                ["SELECT 1", "UPDATE users SET full_name = 'q' WHERE id = 2"],
+            ),
+        ] {
+            program.write(&format!("drafts/{file}.sql"), change);
+            program.ok(&["expand", &format!("drafts/{file}.sql"), "--dialect", dialect, "--watch"]);
+            program.ok(&["up", "--yes", "--phase", "backfill"]);
+            let open = |when: &str| {
+                assert_eq!(state(&program, "watch", &[]), "open", "{dialect}: {file}: {when}")
+            };
+            open("the backfill itself is no use");
+            for sql in unused {
+                session.run(sql).await;
+                open(sql);
+            }
+            session.run("BEGIN").await;
+            session.run(used[0]).await;
+            session.run("ROLLBACK").await;
+            open("what is rolled back is no use");
+            let watch = match file {
+                "full" => "users_name_watch",
+                "fax" => "users_fax_watch",
+                _ => "logs_watch",
+            };
+            for sql in used {
+                session.run(sql).await;
+                refused(&contract(&program, &[]), "watch", "was last written");
+                session.run(&format!("UPDATE {watch} SET at = {ago}")).await;
+                open("it is long ago");
+            }
+            let outcome = contract(&program, &[]);
+            assert_eq!(outcome.code, Some(0), "{outcome}");
+            program.ok(&["down", "--yes"]);
+            assert_eq!(
+                state(&program, "watch", &[]),
+                "open",
+                "{dialect}: it is there again, and knows when"
+            );
+            let outcome = contract(&program, &[]);
+            assert_eq!(outcome.code, Some(0), "{outcome}");
+        }
+    }
+}

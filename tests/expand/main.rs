@@ -10,6 +10,7 @@ mod cases_sqlite;
 mod control;
 mod gates;
 mod kinds;
+mod parallel;
 mod prove;
 
 use std::sync::Arc;

@@ -147,6 +147,9 @@ pub struct BackfillConfig {
     /// A query of one value: anything but NULL, false, 0 and an empty text makes the backfill wait,
     /// and is shown as the reason. Where it fails, the backfill pauses.
     pub throttle_query: Option<String>,
+    /// Sessions that fill a table at once, each in a part of it, 1 to 32 (default: 1; not SQLite).
+    #[schemars(range(min = 1, max = 32))]
+    pub parallel: Option<u32>,
 }
 
 impl BackfillConfig {

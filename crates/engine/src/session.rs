@@ -104,6 +104,10 @@ pub trait Session: Send {
         Ok(())
     }
 
+    /// From now on its transactions may run beside those of other sessions of the same run, which say
+    /// the same ([`crate::lock::claim_beside`]).
+    fn beside_others(&mut self) {}
+
     /// Opens a transaction that may write (SQLite: takes the write lock at once) within a budget.
     async fn begin(&mut self, budget: LockBudget) -> Result<(), EngineError>;
 

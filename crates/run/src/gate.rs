@@ -10,7 +10,7 @@ use std::time::Duration;
 use downhaul_engine::{EngineError, LockBudget, Session};
 use downhaul_plan::{Direction, Phase, Series, SourceMigration, Version};
 use downhaul_snapshot::{Kept, SnapshotError, restore};
-use downhaul_syntax::{Change, Dialect, parse_script};
+use downhaul_syntax::{Change, Dialect, ObjectName, parse_script};
 
 use crate::clock::seconds_since;
 use crate::journal::MigrationState;
@@ -447,32 +447,32 @@ impl Scene<'_> {
     /// Asks the watches that this contract takes down.
     async fn watch(&self, session: &mut dyn Session) -> Result<Gate, EngineError> {
         let name = GateName::Watch;
+        let dialect = session.dialect();
         let not_asked = |measured: &str| {
             self.gate(name, GateState::NotAsked, measured.to_owned(), String::new())
         };
-        if session.dialect() != Dialect::Postgres {
-            return Ok(not_asked("watches are triggers of PostgreSQL"));
-        }
         let Some(up) = &self.contract.up else { return Ok(not_asked("it has no statements")) };
         let mut asked = Vec::new();
-        for statement in &parse_script(&up.text, Dialect::Postgres).statements {
+        for statement in &parse_script(&up.text, dialect).statements {
             for change in statement.changes() {
                 let Change::DropTable { name: table, .. } = change else { continue };
-                let table = Dialect::Postgres.quote_name(table);
-                let what = session
-                    .row(&format!(
-                        "SELECT substr(d, 19) FROM (SELECT obj_description(to_regclass({}), 'pg_class') AS d) x WHERE d LIKE 'downhaul watch of %'",
-                        Dialect::Postgres.literal(&table)
-                    ))
-                    .await?;
+                let what = session.row(&watched(table, dialect)).await?;
                 let Some(what) = what.and_then(|row| row.opt(0).map(str::to_owned)) else {
                     continue;
                 };
-                let since = session
-                    .row(&format!(
-                        "SELECT CAST(extract(epoch FROM clock_timestamp() - max(at)) AS bigint) FROM {table}"
-                    ))
-                    .await?;
+                let table = dialect.quote_name(table);
+                let since = match dialect {
+                    Dialect::Postgres => {
+                        "CAST(extract(epoch FROM clock_timestamp() - max(at)) AS bigint)"
+                    }
+                    Dialect::Mysql | Dialect::MariaDb => {
+                        "TIMESTAMPDIFF(SECOND, max(at), UTC_TIMESTAMP())"
+                    }
+                    Dialect::Sqlite => {
+                        "CAST(strftime('%s', 'now') - strftime('%s', max(at)) AS INTEGER)"
+                    }
+                };
+                let since = session.row(&format!("SELECT {since} FROM {table}")).await?;
                 let since = since.filter(|row| row.opt(0).is_some());
                 let since = since.map(|row| row.number(0)).transpose()?;
                 asked.push((
@@ -578,6 +578,27 @@ impl Runner {
             observer.event(Event::Note(&format!("{release} is recorded as live")));
         }
         result
+    }
+}
+
+/// Query for what the table of a watch says that it watches; no row or NULL where it is another table.
+fn watched(table: &ObjectName, dialect: Dialect) -> String {
+    let is_watch = "LIKE 'downhaul watch of %'";
+    match dialect {
+        Dialect::Postgres => format!(
+            "SELECT substr(d, 19) FROM (SELECT obj_description(to_regclass({}), 'pg_class') AS d) x WHERE d {is_watch}",
+            dialect.literal(&dialect.quote_name(table))
+        ),
+        Dialect::Mysql | Dialect::MariaDb => format!(
+            "SELECT substr(TABLE_COMMENT, 19) FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} AND TABLE_COMMENT {is_watch}",
+            table.schema.as_ref().map_or("DATABASE()".into(), |s| dialect.literal(s.as_str())),
+            dialect.literal(table.name.as_str())
+        ),
+        // The default of a column says it, with its quotes.
+        Dialect::Sqlite => format!(
+            "SELECT substr(d, 19) FROM (SELECT substr(dflt_value, 2, length(dflt_value) - 2) AS d FROM pragma_table_info({})) x WHERE d {is_watch}",
+            dialect.literal(table.name.as_str())
+        ),
     }
 }
 

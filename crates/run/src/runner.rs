@@ -37,6 +37,8 @@ pub struct Options {
     pub out_of_order: bool,
     /// When a backfill gives way.
     pub throttle: Throttle,
+    /// Sessions that fill a table in a backfill, each in a part of it (not SQLite).
+    pub parallel: u32,
     /// Use a down file that was changed after its migration was applied.
     pub edited_down: bool,
     /// Who runs it, for the journal: `deploy@host (pid 4711)`.
@@ -65,6 +67,7 @@ impl Default for Options {
             policies: Vec::new(),
             out_of_order: false,
             throttle: Throttle::default(),
+            parallel: 1,
             edited_down: false,
             who: String::new(),
             release: None,
@@ -82,10 +85,17 @@ impl Options {
     pub fn stop_asked(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
+
+    /// For a transaction that writes the journal's own tables alone: nobody queues behind it.
+    pub(crate) fn for_the_journal(&self) -> LockBudget {
+        LockBudget { lock_timeout: self.lock_retry, statement_timeout: None }
+    }
 }
 
 /// The right, and the means, to change one database.
 pub struct Runner {
+    /// Where more sessions are opened.
+    pub(crate) target: Target,
     pub(crate) session: Box<dyn Session>,
     pub(crate) lock: MigrationLock,
     pub(crate) journal: Journal,
@@ -136,6 +146,7 @@ impl Runner {
         }
         let interrupted = journal.interrupted(&mut *session).await?;
         let mut runner = Self {
+            target: target.clone(),
             session,
             lock,
             journal,

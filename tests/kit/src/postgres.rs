@@ -196,6 +196,30 @@ impl Postgres {
         server
     }
 
+    /// A streaming replica of this server, in a folder of its own, that tells every second how far it
+    /// is. `name` is what the server knows it by.
+    ///
+    /// # Panics
+    /// When it cannot be copied or does not start.
+    #[must_use]
+    pub fn standby(&self, name: &str) -> Self {
+        let folder = ServerFolder::new("pg", "postgres");
+        let data = folder.path().join("data");
+        let mut copy = folder.command(&self.bin.join("pg_basebackup"));
+        copy.args(["-h", "127.0.0.1", "-U", "postgres", "-c", "fast", "-X", "stream", "-R", "-N"])
+            .args(["-p", &self.port.to_string()])
+            .arg("-D")
+            .arg(&data);
+        folder.run(&mut copy);
+        let options = PostgresOptions::default()
+            .setting("wal_receiver_status_interval", "1s")
+            .setting("cluster_name", name);
+        let (bin, process) = (self.bin.clone(), None);
+        let mut standby = Self { options, bin, data, port: 0, process, folder };
+        standby.start_process();
+        standby
+    }
+
     /// Starts the process on a free port, again with another one when somebody was faster.
     fn start_process(&mut self) {
         for _ in 0..10 {

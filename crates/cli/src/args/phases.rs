@@ -21,7 +21,7 @@ pub struct ExpandArgs {
     /// Folder of the migrations (default: where the file belongs to, else the configuration's)
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
-    /// Note who still writes what goes, from expand to contract: the gate `watch` asks (PostgreSQL)
+    /// Note who still writes what goes, from expand to contract: the gate `watch` asks
     #[arg(long)]
     pub watch: bool,
     /// What the series is written in.

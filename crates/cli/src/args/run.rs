@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
+use downhaul_engine::lock::MOST_BESIDE;
 use downhaul_plan::Phase;
 use downhaul_run::GateName;
 
@@ -55,6 +56,10 @@ pub struct UpArgs {
     /// (default: auto, or what downhaul.toml says)
     #[arg(long, value_enum, value_name = "HOW", conflicts_with = "unprotected")]
     pub protect: Option<Protect>,
+    /// Sessions that fill a table at once in a backfill, each in a part of it (default: 1, or what
+    /// downhaul.toml says; not SQLite)
+    #[arg(long, value_name = "N", value_parser = sessions())]
+    pub parallel: Option<u32>,
     /// Release of the application that these migrations belong to; with `--phase contract`, the one
     /// that is live
     #[arg(long, value_name = "NAME")]
@@ -77,6 +82,10 @@ pub struct UpArgs {
     /// How to wait.
     #[command(flatten)]
     pub waiting: Waiting,
+}
+
+fn sessions() -> impl TypedValueParser<Value = u32> {
+    clap::value_parser!(u32).range(1..=i64::from(MOST_BESIDE))
 }
 
 fn gate_parser() -> impl TypedValueParser<Value = GateName> {
@@ -160,6 +169,10 @@ pub struct DownArgs {
     /// (default: auto, or what downhaul.toml says)
     #[arg(long, value_enum, value_name = "HOW")]
     pub protect: Option<Protect>,
+    /// Sessions that fill a table at once in a backfill, each in a part of it (default: 1, or what
+    /// downhaul.toml says; not SQLite)
+    #[arg(long, value_name = "N", value_parser = sessions())]
+    pub parallel: Option<u32>,
     /// Hooks.
     #[command(flatten)]
     pub hooks: HookArgs,

@@ -18,6 +18,7 @@ pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliE
     let site = super::site(global, &args.place)?;
     let mut options = super::options(&args.waiting);
     super::protect(&mut options, &site, args.protect);
+    super::backfills(&mut options, &site, args.parallel);
     options.edited_down = args.use_edited_down;
     options.commit = super::commit(&site.dir);
     let selection = match (&args.to, &args.to_release, &args.to_time) {

@@ -34,6 +34,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use downhaul_engine::lock::MOST_BESIDE;
 use downhaul_engine::{LockBudget, Target};
 use downhaul_plan::{Series, Variables, load};
 use downhaul_run::Options;
@@ -148,6 +149,13 @@ async fn signalled(terminate: &mut Option<Signal>) -> bool {
         interrupted = tokio::signal::ctrl_c() => interrupted.is_ok(),
         terminated = terminated => terminated,
     }
+}
+
+/// Says how backfills go on: as the flag says, else as `downhaul.toml` does.
+pub(crate) fn backfills(options: &mut Options, site: &Site, parallel: Option<u32>) {
+    let config = &site.config.backfill;
+    options.throttle = config.throttle();
+    options.parallel = parallel.or(config.parallel).unwrap_or(1).clamp(1, MOST_BESIDE);
 }
 
 /// Says how what is destroyed is kept: as the flag says, else as `downhaul.toml` does.

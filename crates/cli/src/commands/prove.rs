@@ -35,7 +35,7 @@ pub async fn run(global: &Global, args: &ProveArgs, ui: &Ui) -> Result<Code, Cli
     rehearsal.beside = Some(scratch.target.clone());
     ui.remark(format!("rehearsing on {}", scratch.target));
     let mut options = super::options(&args.waiting);
-    options.throttle = site.config.backfill.throttle();
+    super::backfills(&mut options, &site, None);
     let result = async {
         let mut runner = Runner::open(&scratch.target, true, options).await?;
         let result = rehearse(&mut runner, &site.series, &rehearsal, &mut Silent).await;

@@ -15,6 +15,7 @@ use crate::ui::{Style, Ui, paint};
 pub async fn run(global: &Global, args: &RedoArgs, ui: &Ui) -> Result<Code, CliError> {
     let site = super::site(global, &args.place)?;
     let mut options = super::options(&args.waiting);
+    super::backfills(&mut options, &site, None);
     options.edited_down = true;
     options.commit = super::commit(&site.dir);
     let mut runner = Runner::open(&site.target, false, options).await?;

@@ -31,6 +31,7 @@ pub async fn run(global: &Global, args: &RevertArgs, ui: &Ui) -> Result<Code, Cl
         format: args.format,
         use_edited_down: args.use_edited_down,
         protect: None,
+        parallel: None,
         hooks: args.hooks.clone(),
         waiting: args.waiting.clone(),
     };

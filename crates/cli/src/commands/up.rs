@@ -23,7 +23,7 @@ pub async fn run(global: &Global, args: &UpArgs, ui: &Ui) -> Result<Code, CliErr
     options.out_of_order = args.allow_out_of_order;
     options.release.clone_from(&args.release);
     options.commit = super::commit(&site.dir);
-    options.throttle = site.config.backfill.throttle();
+    super::backfills(&mut options, &site, args.parallel);
     let dialect = site.target.dialect();
     let selection = match (&args.to, args.steps, args.phase) {
         (Some(version), ..) => UpSelection::To(Version::new(version.as_str())),

@@ -6,6 +6,7 @@
 //! | PostgreSQL behind a pooler | a transaction's advisory lock, the transaction left open | the same |
 //! | MySQL, MariaDB | `GET_LOCK` | the session ends, at the latest when its heart has not beaten for a minute |
 //! | Galera | `GET_LOCK` of the node, and a row that all nodes certify ([`lease`]) | the row's counter stands still |
+//! | MySQL, MariaDB, sessions at work | `GET_LOCK` of each of them | the session ends |
 //! | SQLite | the kernel's lock on a file beside the database | the process ends |
 //!
 //! A lock of a session is asked for anew every few seconds (its *heart* beats), so that the server
@@ -383,17 +384,27 @@ pub async fn claim_session(
         Dialect::Postgres => return nobody_is_left(session, patience).await,
         Dialect::Mysql | Dialect::MariaDb => {}
     }
-    let database = session.row("SELECT DATABASE()").await?;
-    let database = database.map(|row| row.text(0).to_owned()).unwrap_or_default();
+    let database = current_database(session).await?;
     let name = mysql_name("work", &database);
+    // Those that were at work beside it count too.
+    let beside: Vec<String> = (1..=MOST_BESIDE).map(|n| beside_name(n, &database)).collect();
+    let held: Vec<String> =
+        beside.iter().map(|name| format!("IS_FREE_LOCK('{name}') = 0")).collect();
+    let question = format!("SELECT GET_LOCK('{name}', 0), {}", held.join(" OR "));
     let started = Instant::now();
     loop {
-        let row = session.row(&format!("SELECT GET_LOCK('{name}', 0)")).await?;
-        if row.is_some_and(|row| row.flag(0)) {
+        let row = session.row(&question).await?;
+        if row.is_some_and(|row| row.flag(0) && !row.flag(1)) {
             return Ok(None);
         }
         if started.elapsed() >= patience {
-            let holder = mysql_holder(session, &name).await?;
+            let mut holder = None;
+            for name in std::iter::once(&name).chain(&beside) {
+                holder = mysql_holder(session, name).await?;
+                if holder.is_some() {
+                    break;
+                }
+            }
             let holder = holder.unwrap_or_else(|| "another session".to_owned());
             return Ok(Some(LockHolder {
                 description: format!("{holder}, still busy with a statement of an earlier run"),
@@ -401,6 +412,42 @@ pub async fn claim_session(
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// Sessions that can be at work beside that of a run, at most.
+pub const MOST_BESIDE: u32 = 32;
+
+async fn current_database(session: &mut dyn Session) -> Result<String, EngineError> {
+    let row = session.row("SELECT DATABASE()").await?;
+    Ok(row.map(|row| row.text(0).to_owned()).unwrap_or_default())
+}
+
+fn beside_name(number: u32, database: &str) -> String {
+    mysql_name(&format!("work-{number}"), database)
+}
+
+/// Makes a session one that works for a run beside others, numbered from 1 to [`MOST_BESIDE`]. The
+/// next run waits for it, as it does for the run's own session ([`claim_session`]).
+pub async fn claim_beside(
+    session: &mut dyn Session,
+    number: u32,
+    patience: Duration,
+) -> Result<(), EngineError> {
+    session.beside_others();
+    if !session.dialect().is_mysql_family() {
+        return Ok(());
+    }
+    let name = beside_name(number, &current_database(session).await?);
+    let started = Instant::now();
+    // Of an earlier backfill of this run, whose session is just being closed.
+    while !session.row(&format!("SELECT GET_LOCK('{name}', 0)")).await?.is_some_and(|r| r.flag(0)) {
+        if started.elapsed() >= patience {
+            let holder = mysql_holder(session, &name).await?.unwrap_or_default();
+            return Err(EngineError::Protocol(format!("{holder} holds the lock of this session")));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
 }
 
 /// PostgreSQL: waits until no transaction of ours is at work any more.

@@ -33,6 +33,8 @@ pub(crate) struct Postgres {
     connection: PgConnection,
     server: ServerInfo,
     pub(super) in_transaction: bool,
+    /// Its transactions share their lock with those of other sessions of the same run.
+    beside: bool,
     /// Queries whose plans the server keeps for this session, and the numbers in their names.
     plans: HashMap<String, u32>,
     /// Number for the next plan: none is used twice, since nobody can know which are still there after
@@ -69,6 +71,7 @@ impl Postgres {
                 session: 0,
             },
             in_transaction: false,
+            beside: false,
             plans: HashMap::new(),
             next_plan: 1,
         };
@@ -232,6 +235,10 @@ impl Session for Postgres {
         rows.iter().map(text_row).collect()
     }
 
+    fn beside_others(&mut self) {
+        self.beside = true;
+    }
+
     async fn begin(&mut self, budget: LockBudget) -> Result<(), EngineError> {
         self.begin_with(budget, &[], "").await.map(drop)
     }
@@ -257,9 +264,10 @@ impl Session for Postgres {
         // message: each of its statements is run on its own, after the one before it.
         let mut new = Vec::new();
         let questions = self.questions(queries, about, &mut new);
+        let shared = if self.beside { "_shared" } else { "" };
         let opening = format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {statement}; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL client_min_messages = warning; \
-             SELECT pg_catalog.pg_advisory_xact_lock({TRANSACTION_KEY}); {questions}",
+             SELECT pg_catalog.pg_advisory_xact_lock{shared}({TRANSACTION_KEY}); {questions}",
             budget.lock_timeout.as_millis(),
         );
         match self.answers(&opening, &new).await {

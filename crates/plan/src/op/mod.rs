@@ -154,7 +154,7 @@ impl Scene<'_> {
 /// How a file is rewritten.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExpandOptions {
-    /// Triggers note who still writes what goes, from expand to contract (PostgreSQL).
+    /// Triggers note who still writes what goes, from expand to contract.
     pub watch: bool,
 }
 

@@ -81,7 +81,7 @@ pub(super) async fn in_groups(
                     continue;
                 }
                 match batched(runner, work, *index, observer).await {
-                    Ok(backfill::End::Done) => {
+                    Ok(backfill::End::Done { .. }) => {
                         done.insert(ordinal);
                         continue;
                     }
@@ -233,12 +233,14 @@ async fn batched(
     let begun = Instant::now();
     let at = (work.version, prepared.direction);
     runner.counted.anything();
-    let end = backfill::run(runner, at, index, statement, observer).await?;
-    if end == backfill::End::Done {
+    let end = backfill::run(runner, at, index, &prepared.statements, observer).await?;
+    if let backfill::End::Done { close } = &end {
         let took = begun.elapsed();
         let step = [(index + 1, statement.text.as_str(), took.as_millis())];
         let record = journal.steps(work.operation, work.version, prepared.direction, &step, "done");
-        runner.session.execute(&record.unwrap_or_default()).await?;
+        let record = record.map(|record| format!("; {record}")).unwrap_or_default();
+        let budget = runner.options.for_the_journal();
+        runner.session.transact(budget, &format!("{close}{record}")).await?;
         observer.event(Event::Statement { sql: &statement.text, took });
     }
     Ok(end)

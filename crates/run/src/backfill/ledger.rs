@@ -1,5 +1,7 @@
 //! A backfill's line in the journal: where it is, how fast it goes, and what others want of it.
 
+use std::time::Instant;
+
 use downhaul_engine::{EngineError, Row, Session};
 use downhaul_plan::{Direction, Version};
 use downhaul_syntax::Dialect;
@@ -12,6 +14,8 @@ use crate::Journal;
 pub(crate) struct Place {
     /// Values of the key behind which the next batch begins, or the number of a block.
     pub(crate) cursor: Option<Vec<String>>,
+    /// The last batch is done.
+    pub(crate) ended: bool,
     /// Rows changed.
     pub(crate) rows: u64,
     /// Rows gone over, whether they needed a change or not.
@@ -20,6 +24,37 @@ pub(crate) struct Place {
     pub(crate) batch: u64,
     /// Rows gone over in a second, with the rests.
     pub(crate) rate: f64,
+    /// When it was reached.
+    pub(crate) since: Instant,
+}
+
+impl Place {
+    /// Before the first batch of what lies behind a key.
+    pub(crate) fn behind(cursor: Option<Vec<String>>) -> Self {
+        let since = Instant::now();
+        Self { cursor, ended: false, rows: 0, passed: 0, batch: FIRST, rate: 0.0, since }
+    }
+
+    /// The cursor as the journal keeps it.
+    pub(crate) fn written(&self) -> Option<String> {
+        if self.ended {
+            return Some(ENDED.to_owned());
+        }
+        self.cursor.as_deref().map(written)
+    }
+}
+
+/// Stands in the journal for a cursor behind which nothing is left.
+const ENDED: &str = "end";
+
+/// Values of a key as the journal keeps them.
+pub(crate) fn written(cursor: &[String]) -> String {
+    serde_json::to_string(cursor).unwrap_or_default()
+}
+
+/// What [`written`] wrote.
+pub(crate) fn read(text: Option<&str>) -> Option<Vec<String>> {
+    text.and_then(|text| serde_json::from_str(text).ok())
 }
 
 /// What somebody wants of a backfill.
@@ -31,10 +66,11 @@ pub(crate) struct Wish {
 }
 
 /// A statement's line in the journal's table of backfills.
-pub(crate) struct Ledger<'a> {
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger {
     pub(crate) journal: Journal,
     pub(crate) dialect: Dialect,
-    pub(crate) version: &'a Version,
+    pub(crate) version: Version,
     pub(crate) direction: Direction,
     pub(crate) ordinal: usize,
 }
@@ -51,12 +87,12 @@ fn definition(dialect: Dialect) -> String {
     )
 }
 
-impl Ledger<'_> {
+impl Ledger {
     fn table(&self) -> String {
         self.journal.table("backfill")
     }
 
-    fn key(&self) -> String {
+    pub(super) fn key(&self) -> String {
         format!(
             "version = {} AND direction = '{}' AND ordinal = {}",
             self.journal.text(self.version.as_str()),
@@ -72,13 +108,14 @@ impl Ledger<'_> {
             }
             _ => "",
         };
-        session
-            .execute(&format!(
-                "CREATE TABLE IF NOT EXISTS {} ({}){engine}",
-                self.table(),
-                definition(self.dialect)
-            ))
-            .await?;
+        for (table, columns) in [
+            (self.table(), definition(self.dialect)),
+            (self.stretches_table(), super::stretches::definition(self.dialect)),
+        ] {
+            session
+                .execute(&format!("CREATE TABLE IF NOT EXISTS {table} ({columns}){engine}"))
+                .await?;
+        }
         if self.dialect != Dialect::Postgres {
             return Ok(());
         }
@@ -117,14 +154,18 @@ impl Ledger<'_> {
             .await?;
         if let Some(row) = rows.first() {
             return Ok(Place {
-                cursor: row.opt(0).and_then(|text| serde_json::from_str(text).ok()),
+                cursor: read(row.opt(0)),
+                ended: row.opt(0) == Some(ENDED),
                 rows: count(row, 1)?,
                 batch: count(row, 2)?.max(1),
                 passed: count(row, 3)?,
                 rate: row.text(4).parse().unwrap_or(0.0),
+                since: Instant::now(),
             });
         }
-        session.execute(&format!("DELETE FROM {} WHERE {}", self.table(), self.key())).await?;
+        for table in [self.stretches_table(), self.table()] {
+            session.execute(&format!("DELETE FROM {table} WHERE {}", self.key())).await?;
+        }
         session
             .execute(&format!(
                 "INSERT INTO {table} (version, direction, ordinal, place, row_count, total, batch, paused, speed, done, started_at, at, target) VALUES ({version}, '{direction}', {ordinal}, NULL, 0, {total}, {FIRST}, false, 100, false, {now}, {now}, {target})",
@@ -136,18 +177,12 @@ impl Ledger<'_> {
                 target = self.journal.text(target),
             ))
             .await?;
-        Ok(Place { cursor: None, rows: 0, passed: 0, batch: FIRST, rate: 0.0 })
+        Ok(Place::behind(None))
     }
 
     /// Statement that records a place.
     pub(crate) fn reach(&self, place: &Place, done: bool) -> String {
-        let cursor = place.cursor.as_ref().map_or_else(
-            || "NULL".to_owned(),
-            |values| {
-                let text = serde_json::to_string(values).unwrap_or_default();
-                self.journal.text(&text)
-            },
-        );
+        let cursor = self.opt(place.written().as_deref());
         format!(
             "UPDATE {} SET place = {cursor}, row_count = {}, passed = {}, batch = {}, rate = {:.3}, throttle = NULL, done = {done}, at = {} WHERE {}",
             self.table(),
@@ -158,6 +193,15 @@ impl Ledger<'_> {
             self.journal.now(),
             self.key()
         )
+    }
+
+    pub(super) fn opt(&self, text: Option<&str>) -> String {
+        text.map_or_else(|| "NULL".to_owned(), |text| self.journal.text(text))
+    }
+
+    /// Statements that record its end.
+    pub(crate) fn close(&self, place: &Place) -> String {
+        format!("{}; {}", self.reach(place, true), self.forget_stretches())
     }
 
     /// What somebody wants of it.
@@ -183,6 +227,16 @@ impl Ledger<'_> {
     /// Tells that it is alive, and nothing else: why it rests is known.
     pub(crate) async fn alive(&self, session: &mut dyn Session) -> Result<(), EngineError> {
         self.note(session, "").await
+    }
+
+    /// Tells how far others are who end their present batches while it rests.
+    pub(crate) async fn counted(
+        &self,
+        session: &mut dyn Session,
+        place: &Place,
+    ) -> Result<(), EngineError> {
+        let counts = format!("row_count = {}, passed = {}, ", place.rows, place.passed);
+        self.note(session, &counts).await
     }
 
     /// Pauses it, as `downhaul backfill pause` would.

@@ -5,30 +5,38 @@
 //! no batch and repeats none. What writers change meanwhile behind that place is the matter of the
 //! trigger that the expand phase made; at the end the condition of the `UPDATE` is asked once more
 //! of the whole table, and rows that it still finds are gone over again.
+//!
+//! Where it is asked for, several sessions do so at once, each in a stretch of the table (`split.rs`)
+//! with a place of its own in the journal; the run itself then only directs them (`team.rs`).
 
 mod control;
 mod ledger;
 mod parts;
+mod split;
+mod stretches;
+mod team;
 mod throttle;
 mod walk;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use downhaul_engine::{EngineError, Session};
+use downhaul_engine::{EngineError, LockBudget, Session};
 use downhaul_plan::{Direction, Version};
 use downhaul_syntax::{Change, Dialect, Statement};
 
 use crate::apply::gives_way;
 use crate::patience::next_pause;
-use crate::{Event, Observer, Runner};
+use crate::{Event, Observer, RunError, Runner};
 
 pub use control::{Backfill, Want, backfills, tell};
 pub use throttle::Throttle;
 
 use ledger::{Ledger, Place};
-pub(crate) use parts::{MARK, Parts, parts};
+pub(crate) use parts::{MARK, parts};
+use stretches::Stretch;
 use throttle::{Finding, Watch};
-use walk::Walk;
+use walk::{Walk, Way};
 
 /// What a batch should take: short enough that nobody who waits for one of its rows notices.
 const TARGET: Duration = Duration::from_millis(50);
@@ -39,47 +47,86 @@ const BOUNDS: (u64, u64) = (20, 50_000);
 const PASSES: u32 = 3;
 /// How long a run rests before it looks again.
 const REST: Duration = Duration::from_millis(500);
+/// First pause behind a batch that did not get its locks.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How a backfill ended, where nothing went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Every row is done.
-    Done,
+    /// Every row is done. The statements that say so in its line of the journal belong into the
+    /// transaction that records the step: between the two it would begin anew.
+    Done {
+        /// The statements.
+        close: String,
+    },
     /// It was asked to stop, and will go on from where it is.
     Stopped,
 }
 
-/// A backfill under way.
-struct Work<'a> {
-    ledger: Ledger<'a>,
-    parts: Parts<'a>,
+/// How going over the table once, or a part of it, ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Passed {
+    Done,
+    Stopped,
+}
+
+/// What is done to which rows: the same for every session that is at work.
+struct Fill {
+    ledger: Ledger,
     walk: Walk,
+    /// The statement before its condition, what it names as its table, and the condition, empty
+    /// where there is none.
+    head: String,
+    target: String,
+    filter: String,
+    /// The table, for people.
+    table: String,
+    /// Makes the transaction of a batch what it has to be beside writers ([`gently`]).
+    anew: Option<String>,
+    budget: LockBudget,
+    /// For how long a batch that does not get its locks is tried again.
+    retry: Duration,
+}
+
+/// A backfill under way.
+struct Work {
+    fill: Arc<Fill>,
     watch: Watch,
     /// What was last told of a rest.
     told: Option<String>,
-    /// When the last batch ended.
-    last: Instant,
-    /// Makes the transaction of a batch what it has to be beside writers ([`gently`]).
-    anew: Option<String>,
 }
 
-/// Runs an `UPDATE` in batches to its end, from where an earlier run left it.
+/// Runs an `UPDATE` in batches to its end, from where an earlier run left it. `statements` are those
+/// of its file, of which it is the one at `index`.
 pub(crate) async fn run(
     runner: &mut Runner,
     (version, direction): (&Version, Direction),
     index: usize,
-    statement: &Statement,
+    statements: &[Statement],
     observer: &mut dyn Observer,
 ) -> Result<End, EngineError> {
     let dialect = runner.session.dialect();
+    let statement = &statements[index];
     let table = match statement.changes() {
         [Change::Update { table, .. }] => table,
         _ => return Err(unfit()),
     };
     let Some(parts) = parts(statement, dialect) else { return Err(unfit()) };
-    let walk = Walk::of(&mut *runner.session, table).await?;
-    let ledger =
-        Ledger { journal: runner.journal, dialect, version, direction, ordinal: index + 1 };
+    let mut walk = Walk::of(&mut *runner.session, table).await?;
+    if walk.loses_rows(parts.filter) {
+        walk.way = Way::Whole;
+        observer.event(Event::Note(&format!(
+            "{}: in one statement, since it has no key and the UPDATE no condition: rows that are written meanwhile change their blocks",
+            parts.table()
+        )));
+    }
+    let ledger = Ledger {
+        journal: runner.journal,
+        dialect,
+        version: version.clone(),
+        direction,
+        ordinal: index + 1,
+    };
     let mut watch = Watch::new(runner.options.throttle.clone());
     // A query that never worked is a mistake to be told now; one that stops working is a reason to
     // wait.
@@ -89,36 +136,45 @@ pub(crate) async fn run(
         )));
     }
     let mut place = ledger.open(&mut *runner.session, &table.to_string(), walk.total).await?;
-    if place.cursor.is_some() {
+    let mut stretches = ledger.stretches(&mut *runner.session).await?;
+    let rows = place.rows.max(stretches.iter().map(|stretch| stretch.place.rows).sum());
+    if place.cursor.is_some() || place.ended || !stretches.is_empty() {
         observer.event(Event::Note(&format!(
-            "an earlier run was cut off in this backfill: it goes on behind {} rows",
-            place.rows
+            "an earlier run was cut off in this backfill: it goes on behind {rows} rows"
         )));
     }
     let begun = Instant::now();
-    let anew = gently(&mut *runner.session).await?;
-    let mut work = Work { ledger, parts, walk, watch, told: None, last: begun, anew };
-    let mut pass = 1;
-    loop {
-        if work.pass(runner, &mut place, observer).await? == End::Stopped {
-            return Ok(End::Stopped);
-        }
-        // The assertion: what the statement wants done is done, also for rows written meanwhile.
-        if pass == PASSES || !work.remains(&mut *runner.session).await? {
-            break;
-        }
-        pass += 1;
-        place.cursor = None;
-        place.passed = 0;
+    let fill = Fill {
+        ledger,
+        walk,
+        head: parts.head.to_owned(),
+        target: parts.target.to_owned(),
+        filter: parts.filter.to_owned(),
+        table: parts.table().to_owned(),
+        anew: gently(&mut *runner.session).await?,
+        budget: runner.options.budget,
+        retry: runner.options.lock_retry,
+    };
+    let mut work = Work { fill: Arc::new(fill), watch, told: None };
+    if stretches.is_empty() {
+        stretches = work.divide(runner, &place, &statements[..index], observer).await?;
     }
-    runner.session.execute(&work.ledger.reach(&place, true)).await?;
+    let passed = if stretches.is_empty() {
+        work.alone(runner, &mut place, observer).await?
+    } else {
+        team::run(&mut work, runner, stretches, &mut place, observer).await?
+    };
+    if passed == Passed::Stopped {
+        return Ok(End::Stopped);
+    }
+    place.passed = place.passed.max(work.fill.walk.total);
     observer.event(Event::Note(&format!(
         "{}: {} rows filled in batches, {:.0} rows a second",
-        work.parts.table(),
+        work.fill.table,
         place.rows,
-        place.rows as f64 / begun.elapsed().as_secs_f64().max(0.001)
+        place.rows.saturating_sub(rows) as f64 / begun.elapsed().as_secs_f64().max(0.001)
     )));
-    Ok(End::Done)
+    Ok(End::Done { close: work.fill.ledger.close(&place) })
 }
 
 /// What makes the transaction of a batch one that writers do not notice.
@@ -152,69 +208,255 @@ fn unfit() -> EngineError {
     EngineError::Protocol("the statement cannot be run in batches".into())
 }
 
-impl Work<'_> {
+impl Fill {
+    /// One batch, in a transaction of its own together with the place that it reached.
+    async fn turn(
+        &self,
+        session: &mut dyn Session,
+        place: &mut Place,
+        stretch: Option<&Stretch>,
+    ) -> Result<(), EngineError> {
+        session.begin(self.budget).await?;
+        let done = async {
+            if let Some(anew) = &self.anew {
+                session.execute(anew).await?;
+            }
+            let reached = self.one(session, place, stretch).await?;
+            session.commit().await?;
+            Ok(reached)
+        }
+        .await;
+        match done {
+            Ok(reached) => {
+                *place = reached;
+                Ok(())
+            }
+            Err(error) => {
+                if !matches!(error, EngineError::Disconnected(_)) {
+                    session.rollback().await?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn one(
+        &self,
+        session: &mut dyn Session,
+        place: &Place,
+        stretch: Option<&Stretch>,
+    ) -> Result<Place, EngineError> {
+        let upper = stretch.and_then(|stretch| stretch.upper.as_ref());
+        let (range, next) = self.walk.next(session, place, upper).await?;
+        let filter = match (self.filter.as_str(), range.as_str()) {
+            ("", "") => String::new(),
+            (filter, "") => format!("WHERE {filter}"),
+            ("", range) => format!("WHERE {range}"),
+            (filter, range) => format!("WHERE ({filter}\n) AND {range}"),
+        };
+        let changed = session.execute(&format!("{} {MARK} {filter}", self.head)).await?;
+        let passed = place.passed
+            + match &next {
+                Some(_) => self.walk.passes(place.batch),
+                None => changed,
+            };
+        let seconds = place.since.elapsed().as_secs_f64().max(0.001);
+        let rate = passed.saturating_sub(place.passed) as f64 / seconds;
+        let reached = Place {
+            ended: next.is_none(),
+            cursor: next.or_else(|| place.cursor.clone()),
+            rows: place.rows + changed,
+            passed,
+            batch: place.batch,
+            // What the last few batches say.
+            rate: if place.rate > 0.0 { place.rate * 0.7 + rate * 0.3 } else { rate },
+            since: Instant::now(),
+        };
+        let record = match stretch {
+            Some(stretch) => self.ledger.reach_in(stretch.number, &reached),
+            None => self.ledger.reach(&reached, false),
+        };
+        session.execute(&record).await?;
+        Ok(reached)
+    }
+
+    /// Whether the statement would still find a row.
+    async fn remains(&self, session: &mut dyn Session) -> Result<bool, EngineError> {
+        if self.filter.is_empty() {
+            return Ok(false);
+        }
+        let rows = session
+            .rows(&format!("SELECT 1 FROM {} {MARK} WHERE {} LIMIT 1", self.target, self.filter))
+            .await?;
+        Ok(!rows.is_empty())
+    }
+}
+
+/// Batches that did not get their locks, one behind the other.
+struct Tries {
+    pause: Duration,
+    since: Option<Instant>,
+}
+
+impl Tries {
+    fn none() -> Self {
+        Self { pause: PAUSE, since: None }
+    }
+
+    /// How long to wait before the batch is tried again, half as large: a smaller one holds, and waits
+    /// for, fewer rows. `None` where the error is another one, or the time for it is over.
+    fn again(
+        &mut self,
+        error: &EngineError,
+        begun: Instant,
+        place: &mut Place,
+        retry: Duration,
+    ) -> Option<Duration> {
+        let since = *self.since.get_or_insert(begun);
+        if !gives_way(error) || since.elapsed() >= retry {
+            return None;
+        }
+        place.batch = (place.batch / 2).max(BOUNDS.0);
+        let pause = self.pause;
+        self.pause = next_pause(pause, since);
+        Some(pause)
+    }
+}
+
+/// What those at work are to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    /// Go on, for so many percent of the time.
+    Work(u64),
+    Rest,
+    Stop,
+}
+
+impl Work {
+    /// Divides the table, where more than one session is asked for and more than one can be at work.
+    async fn divide(
+        &self,
+        runner: &mut Runner,
+        place: &Place,
+        before: &[Statement],
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Stretch>, EngineError> {
+        let sessions = u64::from(runner.options.parallel);
+        if sessions < 2 {
+            return Ok(Vec::new());
+        }
+        let fill = &self.fill;
+        let alone = |why: &str| format!("{}: filled by one session: {why}", fill.table);
+        if fill.ledger.dialect == Dialect::Sqlite {
+            observer.event(Event::Note(&alone("SQLite has one writer at a time")));
+            return Ok(Vec::new());
+        }
+        if before.iter().any(is_of_its_session) {
+            observer.event(Event::Note(&alone(
+                "statements before it set or make what only their own session sees",
+            )));
+            return Ok(Vec::new());
+        }
+        let stretches = fill.walk.split(&mut *runner.session, place, sessions).await?;
+        if stretches.is_empty() {
+            observer.event(Event::Note(&alone("it is small, or has no key to divide it by")));
+        } else {
+            fill.ledger.divide(&mut *runner.session, &stretches).await?;
+        }
+        Ok(stretches)
+    }
+
+    /// All of it in the session of the run.
+    async fn alone(
+        &mut self,
+        runner: &mut Runner,
+        place: &mut Place,
+        observer: &mut dyn Observer,
+    ) -> Result<Passed, EngineError> {
+        let mut pass = 1;
+        loop {
+            if !place.ended && self.pass(runner, place, observer).await? == Passed::Stopped {
+                return Ok(Passed::Stopped);
+            }
+            if !self.goes_round(runner, &mut pass).await? {
+                return Ok(Passed::Done);
+            }
+            *place = Place { cursor: None, ended: false, passed: 0, ..place.clone() };
+        }
+    }
+
+    /// The assertion: what the statement wants done is done, also for rows written meanwhile. Whether
+    /// the table is to be gone over once more.
+    async fn goes_round(&self, runner: &mut Runner, pass: &mut u32) -> Result<bool, EngineError> {
+        if *pass == PASSES || !self.fill.remains(&mut *runner.session).await? {
+            return Ok(false);
+        }
+        *pass += 1;
+        Ok(true)
+    }
+
     /// The table once, from the place on.
     async fn pass(
         &mut self,
         runner: &mut Runner,
         place: &mut Place,
         observer: &mut dyn Observer,
-    ) -> Result<End, EngineError> {
-        let mut pause = Duration::from_millis(100);
-        let mut held_since: Option<Instant> = None;
+    ) -> Result<Passed, EngineError> {
+        let fill = Arc::clone(&self.fill);
+        let mut tries = Tries::none();
         loop {
-            if runner.stop_asked() {
-                return Ok(End::Stopped);
-            }
-            let wish = self.ledger.wish(&mut *runner.session).await?;
-            if self.rests(&mut *runner.session, wish.paused, observer).await? {
-                tokio::time::sleep(REST).await;
+            let speed = match self.order(runner, observer).await? {
+                Order::Stop => return Ok(Passed::Stopped),
+                Order::Rest => {
+                    tokio::time::sleep(REST).await;
+                    place.since = Instant::now();
+                    continue;
+                }
+                Order::Work(speed) => speed,
+            };
+            let begun = Instant::now();
+            let session = &mut *runner.session;
+            if let Err(error) = fill.turn(session, place, None).await {
+                let Some(pause) = tries.again(&error, begun, place, fill.retry) else {
+                    return Err(error);
+                };
+                let blockers = session.oldest_transactions().await.unwrap_or_default();
+                observer.event(Event::Waiting { blockers: &blockers, pause, queued: true });
+                tokio::time::sleep(pause).await;
                 continue;
             }
-            let batch = Instant::now();
-            let budget = runner.options.budget;
-            let session = &mut *runner.session;
-            session.begin(budget).await?;
-            if let Some(anew) = &self.anew {
-                session.execute(anew).await?;
+            tries = Tries::none();
+            let total = fill.walk.total.max(place.passed);
+            observer.event(Event::Progress { what: &fill.table, done: place.passed, total });
+            if place.ended {
+                return Ok(Passed::Done);
             }
-            let more = match self.one(session, place).await {
-                Ok(more) => {
-                    session.commit().await?;
-                    held_since = None;
-                    pause = Duration::from_millis(100);
-                    more
-                }
-                Err(error) => {
-                    if !matches!(error, EngineError::Disconnected(_)) {
-                        session.rollback().await?;
-                    }
-                    let since = *held_since.get_or_insert(batch);
-                    if gives_way(&error) && since.elapsed() < runner.options.lock_retry {
-                        // A smaller batch holds, and waits for, fewer rows.
-                        place.batch = (place.batch / 2).max(BOUNDS.0);
-                        let blockers = session.oldest_transactions().await.unwrap_or_default();
-                        observer.event(Event::Waiting { blockers: &blockers, pause, queued: true });
-                        tokio::time::sleep(pause).await;
-                        pause = next_pause(pause, since);
-                        continue;
-                    }
-                    return Err(error);
-                }
-            };
-            observer.event(Event::Progress {
-                what: self.parts.table(),
-                done: place.passed,
-                total: self.walk.total.max(place.passed),
-            });
-            if !more {
-                return Ok(End::Done);
-            }
-            let took = batch.elapsed();
+            let took = begun.elapsed();
             place.batch = adapted(place.batch, took);
-            let rest = took.mul_f64((100 - wish.speed) as f64 / wish.speed as f64);
-            tokio::time::sleep(rest.min(Duration::from_secs(60))).await;
+            tokio::time::sleep(rest(took, speed)).await;
         }
+    }
+
+    /// What is to be done now, as the journal, the throttle and whoever may stop the run say.
+    async fn order(
+        &mut self,
+        runner: &mut Runner,
+        observer: &mut dyn Observer,
+    ) -> Result<Order, EngineError> {
+        if runner.stop_asked() {
+            return Ok(Order::Stop);
+        }
+        match runner.check_lock().await {
+            Ok(()) => {}
+            Err(RunError::Engine(error)) => return Err(error),
+            // Somebody else may be at work by now.
+            Err(error) => return Err(EngineError::Disconnected(error.to_string())),
+        }
+        let wish = self.fill.ledger.wish(&mut *runner.session).await?;
+        if self.rests(&mut *runner.session, wish.paused, observer).await? {
+            return Ok(Order::Rest);
+        }
+        Ok(Order::Work(wish.speed))
     }
 
     /// Whether it has to rest, which it tells the journal, and once the observer.
@@ -231,9 +473,9 @@ impl Work<'_> {
                 let note = "paused; `downhaul backfill resume` lets it go on";
                 observer.event(Event::Note(note));
                 self.told = Some(note.to_owned());
-                self.ledger.rests(session, "paused").await?;
+                self.fill.ledger.rests(session, "paused").await?;
             } else {
-                self.ledger.alive(session).await?;
+                self.fill.ledger.alive(session).await?;
             }
             return Ok(true);
         }
@@ -241,14 +483,13 @@ impl Work<'_> {
             Finding::Free => {
                 if self.told.take().is_some() {
                     observer.event(Event::Note("the backfill goes on"));
-                    self.last = Instant::now();
                 }
                 return Ok(false);
             }
             Finding::Wait(why) => why,
             Finding::Unknown(why) => {
                 let why = format!("paused because the throttle query fails: {why}");
-                self.ledger.pause(session, &why).await?;
+                self.fill.ledger.pause(session, &why).await?;
                 observer.event(Event::Note(&format!(
                     "{why}\n  mend it, then `downhaul backfill resume`"
                 )));
@@ -256,60 +497,12 @@ impl Work<'_> {
                 return Ok(true);
             }
         };
-        self.ledger.rests(session, &why).await?;
+        self.fill.ledger.rests(session, &why).await?;
         if self.told.as_ref() != Some(&why) {
             observer.event(Event::Note(&format!("the backfill waits: {why}")));
             self.told = Some(why);
         }
         Ok(true)
-    }
-
-    /// One batch within a transaction; whether more follow.
-    async fn one(
-        &mut self,
-        session: &mut dyn Session,
-        place: &mut Place,
-    ) -> Result<bool, EngineError> {
-        let (range, next) = self.walk.next(session, place).await?;
-        let filter = match (self.parts.filter, range.as_str()) {
-            ("", "") => String::new(),
-            (filter, "") => format!("WHERE {filter}"),
-            ("", range) => format!("WHERE {range}"),
-            (filter, range) => format!("WHERE ({filter}\n) AND {range}"),
-        };
-        let changed = session.execute(&format!("{} {MARK} {filter}", self.parts.head)).await?;
-        let passed = match &next {
-            Some(_) => place.passed + self.walk.passes(place.batch),
-            None => (place.passed + changed).max(self.walk.total),
-        };
-        let seconds = self.last.elapsed().as_secs_f64().max(0.001);
-        let rate = passed.saturating_sub(place.passed) as f64 / seconds;
-        let reached = Place {
-            cursor: next.clone().or_else(|| place.cursor.clone()),
-            rows: place.rows + changed,
-            passed,
-            batch: place.batch,
-            // What the last few batches say.
-            rate: if place.rate > 0.0 { place.rate * 0.7 + rate * 0.3 } else { rate },
-        };
-        session.execute(&self.ledger.reach(&reached, false)).await?;
-        *place = reached;
-        self.last = Instant::now();
-        Ok(next.is_some())
-    }
-
-    /// Whether the statement would still find a row.
-    async fn remains(&self, session: &mut dyn Session) -> Result<bool, EngineError> {
-        if self.parts.filter.is_empty() {
-            return Ok(false);
-        }
-        let rows = session
-            .rows(&format!(
-                "SELECT 1 FROM {} {MARK} WHERE {} LIMIT 1",
-                self.parts.target, self.parts.filter
-            ))
-            .await?;
-        Ok(!rows.is_empty())
     }
 }
 
@@ -317,6 +510,21 @@ impl Work<'_> {
 fn adapted(batch: u64, took: Duration) -> u64 {
     let ratio = TARGET.as_secs_f64() / took.as_secs_f64().max(0.001);
     ((batch as f64 * ratio.clamp(0.5, 2.0)) as u64).clamp(BOUNDS.0, BOUNDS.1)
+}
+
+/// How long to rest behind a batch, so that only so many percent of the time are spent at work.
+fn rest(took: Duration, speed: u64) -> Duration {
+    took.mul_f64((100 - speed) as f64 / speed as f64).min(Duration::from_secs(60))
+}
+
+/// Whether a statement leaves something behind that only its own session sees.
+fn is_of_its_session(statement: &Statement) -> bool {
+    statement.changes().iter().any(|change| match change {
+        Change::SetVariable { local, .. } => !local,
+        Change::CreateTable { def, .. } => def.temporary,
+        Change::CreateView { temporary, .. } => *temporary,
+        _ => false,
+    })
 }
 
 #[cfg(test)]

@@ -41,11 +41,18 @@ pub(crate) enum Finding {
 pub(crate) struct Watch {
     throttle: Throttle,
     asked: Option<(Instant, Finding)>,
+    /// Our own sessions beside the one that asks; 0 where a pooler hides the number.
+    ours: Vec<i64>,
 }
 
 impl Watch {
     pub(crate) fn new(throttle: Throttle) -> Self {
-        Self { throttle, asked: None }
+        Self { throttle, asked: None, ours: Vec::new() }
+    }
+
+    /// These sessions are ours too: they are no reason to wait.
+    pub(crate) fn knows(&mut self, ours: &[i64]) {
+        self.ours = ours.to_vec();
     }
 
     /// What the user's query says is asked anew the next time.
@@ -56,16 +63,16 @@ impl Watch {
     /// Looks around.
     pub(crate) async fn look(&mut self, session: &mut dyn Session) -> Result<Finding, EngineError> {
         if let Some(limit) = self.throttle.replica_lag
-            && let Some(lag) = lag(session).await?
+            && let Some((replica, lag)) = lag(session).await?
             && lag > limit.as_secs_f64()
         {
             return Ok(Finding::Wait(format!(
-                "a replica is {lag:.0} s behind (limit {} s)",
+                "the replica {replica} is more than {} s behind",
                 limit.as_secs()
             )));
         }
         if let Some(limit) = self.throttle.active_sessions
-            && let Some(active) = active(session).await?
+            && let Some(active) = active(session, &self.ours).await?
             && active > limit
         {
             return Ok(Finding::Wait(format!("{active} sessions are at work (limit {limit})")));
@@ -96,28 +103,44 @@ fn judged(value: Option<&str>) -> Finding {
     }
 }
 
-/// Seconds by which the slowest replica is behind.
-async fn lag(session: &mut dyn Session) -> Result<Option<f64>, EngineError> {
+/// The slowest replica, and the seconds by which it is behind.
+async fn lag(session: &mut dyn Session) -> Result<Option<(String, f64)>, EngineError> {
     if session.dialect() != Dialect::Postgres {
         return Ok(None);
     }
-    let row =
-        session.row("SELECT max(extract(epoch FROM replay_lag)) FROM pg_stat_replication").await?;
-    Ok(row.and_then(|row| row.opt(0).and_then(|lag| lag.parse().ok())))
+    let row = session
+        .row(
+            "SELECT application_name, extract(epoch FROM replay_lag) FROM pg_stat_replication \
+             WHERE replay_lag IS NOT NULL ORDER BY replay_lag DESC LIMIT 1",
+        )
+        .await?;
+    Ok(row.and_then(|row| Some((row.text(0).to_owned(), row.text(1).parse().ok()?))))
 }
 
-/// Sessions at work, without this one.
-async fn active(session: &mut dyn Session) -> Result<Option<u64>, EngineError> {
+/// Sessions at work, without our own.
+async fn active(session: &mut dyn Session, ours: &[i64]) -> Result<Option<u64>, EngineError> {
+    let (known, hidden): (Vec<i64>, Vec<i64>) = ours.iter().partition(|id| **id != 0);
+    let others = |column: &str| match known.as_slice() {
+        [] => String::new(),
+        known => {
+            let list: Vec<String> = known.iter().map(i64::to_string).collect();
+            format!(" AND {column} NOT IN ({})", list.join(", "))
+        }
+    };
     let sql = match session.dialect() {
-        Dialect::Postgres => {
-            "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
-        }
-        Dialect::Mysql | Dialect::MariaDb => {
-            "SELECT count(*) FROM information_schema.PROCESSLIST WHERE COMMAND NOT IN ('Sleep', 'Daemon', 'Binlog Dump', 'Binlog Dump GTID') AND USER <> 'system user' AND ID <> CONNECTION_ID()"
-        }
+        Dialect::Postgres => format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid(){}",
+            others("pid")
+        ),
+        Dialect::Mysql | Dialect::MariaDb => format!(
+            "SELECT count(*) FROM information_schema.PROCESSLIST WHERE COMMAND NOT IN ('Sleep', 'Daemon', 'Binlog Dump', 'Binlog Dump GTID') AND USER <> 'system user' AND ID <> CONNECTION_ID(){}",
+            others("ID")
+        ),
         Dialect::Sqlite => return Ok(None),
     };
-    Ok(u64::try_from(session.number(sql).await?).ok())
+    let active = u64::try_from(session.number(&sql).await?).unwrap_or(0);
+    // Those behind a pooler are among them, whichever they are.
+    Ok(Some(active.saturating_sub(hidden.len() as u64)))
 }
 
 #[cfg(test)]

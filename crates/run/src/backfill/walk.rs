@@ -23,7 +23,7 @@ const WALKED: &str = "downhaul_walked";
 #[derive(Clone, Debug)]
 pub(crate) struct KeyColumn {
     /// Quoted.
-    name: String,
+    pub(super) name: String,
     kind: Kind,
 }
 
@@ -41,7 +41,7 @@ enum Kind {
 }
 
 impl KeyColumn {
-    fn read(&self) -> String {
+    pub(super) fn read(&self) -> String {
         match &self.kind {
             Kind::Cast(_) => format!("CAST({} AS text)", self.name),
             Kind::Bytes => format!("HEX({})", self.name),
@@ -95,16 +95,23 @@ impl Walk {
         Ok(Self { dialect, table, way, total })
     }
 
-    /// The next batch.
+    /// Whether batches would miss rows or fill them twice: each row that is written moves to another
+    /// block, and without a condition nobody can tell those that are done.
+    pub(crate) fn loses_rows(&self, filter: &str) -> bool {
+        matches!(self.way, Way::Blocks) && filter.is_empty()
+    }
+
+    /// The next batch, of those up to an end (`None`: that of the table).
     pub(crate) async fn next(
         &self,
         session: &mut dyn Session,
         place: &Place,
+        upper: Option<&Vec<String>>,
     ) -> Result<Batch, EngineError> {
         match &self.way {
             Way::Whole => Ok((String::new(), None)),
-            Way::Key(key) => self.by_key(session, key, place).await,
-            Way::Blocks => self.by_blocks(session, place).await,
+            Way::Key(key) => self.by_key(session, key, place, upper).await,
+            Way::Blocks => self.by_blocks(session, place, upper).await,
         }
     }
 
@@ -113,28 +120,52 @@ impl Walk {
         session: &mut dyn Session,
         key: &[KeyColumn],
         place: &Place,
+        upper: Option<&Vec<String>>,
     ) -> Result<Batch, EngineError> {
+        let behind = place.cursor.as_ref().map(|values| self.compared(key, values, Side::Behind));
+        let limit = upper.map(|values| self.compared(key, values, Side::UpTo));
+        let bounds: Vec<String> = [&behind, &limit].into_iter().flatten().cloned().collect();
+        let end = self.key_at(session, key, &bounds, place.batch).await?;
+        let until = match &end {
+            Some(values) => Some(self.compared(key, values, Side::UpTo)),
+            None => limit,
+        };
+        let range: Vec<String> = [behind, until].into_iter().flatten().collect();
+        Ok((range.join(" AND "), end))
+    }
+
+    /// The key of the nth row within bounds, in the order of keys.
+    pub(super) async fn key_at(
+        &self,
+        session: &mut dyn Session,
+        key: &[KeyColumn],
+        bounds: &[String],
+        nth: u64,
+    ) -> Result<Option<Vec<String>>, EngineError> {
         // By the table's columns and never by what is read of them: `ORDER BY id` beside
         // `CAST(id AS text)` means the text, whose column PostgreSQL names `id` too.
         let order: Vec<String> =
             key.iter().map(|column| format!("{WALKED}.{}", column.name)).collect();
-        let behind = place.cursor.as_ref().map(|values| self.compared(key, values, Side::Behind));
-        let filter = behind.as_ref().map(|b| format!(" WHERE {b}")).unwrap_or_default();
         let values: Vec<String> = key.iter().map(KeyColumn::read).collect();
+        let filter = match bounds {
+            [] => String::new(),
+            bounds => format!(" WHERE {}", bounds.join(" AND ")),
+        };
         let found = session
             .rows(&format!(
                 "SELECT {} FROM {} AS {WALKED}{filter} ORDER BY {} LIMIT 1 OFFSET {}",
                 values.join(", "),
                 self.table,
                 order.join(", "),
-                place.batch.saturating_sub(1)
+                nth.saturating_sub(1)
             ))
             .await?;
-        let end: Option<Vec<String>> =
-            found.first().map(|found| (0..key.len()).map(|i| found.text(i).to_owned()).collect());
-        let until = end.as_ref().map(|values| self.compared(key, values, Side::UpTo));
-        let range: Vec<String> = [behind, until].into_iter().flatten().collect();
-        Ok((range.join(" AND "), end))
+        Ok(found.first().map(|found| (0..key.len()).map(|i| found.text(i).to_owned()).collect()))
+    }
+
+    /// The rows behind a key.
+    pub(super) fn behind(&self, key: &[KeyColumn], values: &[String]) -> String {
+        self.compared(key, values, Side::Behind)
     }
 
     /// The rows on one side of a key.
@@ -173,20 +204,26 @@ impl Walk {
         &self,
         session: &mut dyn Session,
         place: &Place,
+        upper: Option<&Vec<String>>,
     ) -> Result<Batch, EngineError> {
         // 100 rows a block is a guess that the adapted size makes good.
         let step = (place.batch / 100).max(1);
-        let from = first_number(place);
+        let from = block(place.cursor.as_ref()).unwrap_or(0);
         let to = from + step;
-        let blocks = self.blocks(session).await?;
-        if to >= blocks {
-            return Ok((format!("ctid >= '({from},0)'::tid"), None));
+        let range = |to: u64| format!("ctid >= '({from},0)'::tid AND ctid < '({to},0)'::tid");
+        match block(upper) {
+            Some(upper) if to >= upper => return Ok((range(upper), None)),
+            Some(_) => {}
+            None if to >= self.blocks(session).await? => {
+                return Ok((format!("ctid >= '({from},0)'::tid"), None));
+            }
+            None => {}
         }
-        let range = format!("ctid >= '({from},0)'::tid AND ctid < '({to},0)'::tid");
-        Ok((range, Some(vec![to.to_string()])))
+        Ok((range(to), Some(vec![to.to_string()])))
     }
 
-    async fn blocks(&self, session: &mut dyn Session) -> Result<u64, EngineError> {
+    /// Blocks of the table (PostgreSQL).
+    pub(super) async fn blocks(&self, session: &mut dyn Session) -> Result<u64, EngineError> {
         let blocks = session
             .number(&format!(
                 "SELECT pg_relation_size(CAST({} AS regclass)) / current_setting('block_size')::bigint",
@@ -212,9 +249,9 @@ enum Side {
     UpTo,
 }
 
-fn first_number(place: &Place) -> u64 {
-    let first = place.cursor.as_ref().and_then(|values| values.first());
-    first.and_then(|value| value.parse().ok()).unwrap_or(0)
+/// The number of a block that stands where keys do.
+pub(super) fn block(cursor: Option<&Vec<String>>) -> Option<u64> {
+    cursor.and_then(|values| values.first()).and_then(|value| value.parse().ok())
 }
 
 async fn postgres(session: &mut dyn Session, table: &str) -> Result<Way, EngineError> {

@@ -201,7 +201,7 @@ impl Run<'_> {
             let result = match group {
                 Group::Batched(index) => match self.batched(*index).await {
                     Ok(End::Stopped) => return Err(RunError::Interrupted { completed }),
-                    Ok(End::Done) => Ok(()),
+                    Ok(End::Done { .. }) => Ok(()),
                     Err(stop) => Err(stop),
                 },
                 _ => self.patiently(group, &members, protect).await,
@@ -228,16 +228,17 @@ impl Run<'_> {
         let statement = &work.prepared.statements[index];
         let begun = Instant::now();
         let at = (work.version, work.prepared.direction);
-        let end = backfill::run(self.runner, at, index, statement, self.observer)
+        let end = backfill::run(self.runner, at, index, &work.prepared.statements, self.observer)
             .await
             .map_err(|error| Stop::Statement(index, error))?;
-        if end == End::Done {
+        if let End::Done { close } = &end {
             let took = begun.elapsed();
             let step = [(index + 1, statement.shown(), took.as_millis())];
             let place = (work.version, work.prepared.direction, work.operation);
-            if let Some(done) = self.runner.journal.done(place, &step) {
-                self.runner.session.execute(&done).await?;
-            }
+            let done = self.runner.journal.done(place, &step);
+            let done = done.map(|done| format!("; {done}")).unwrap_or_default();
+            let budget = self.runner.options.for_the_journal();
+            self.runner.session.transact(budget, &format!("{close}{done}")).await?;
             self.observer.event(Event::Statement { sql: statement.shown(), took });
         }
         Ok(end)
