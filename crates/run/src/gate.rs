@@ -191,7 +191,10 @@ fn earlier_phases(
                 .strip_prefix(stem)
                 .is_some_and(|rest| matches!(rest, "_expand" | "_backfill" | "_switch"))
         };
-        let found: Vec<_> = migrations[..at].iter().filter(named).filter(prepares).collect();
+        // A name may come again: what led to an earlier contract is over.
+        let last = migrations[..at].iter().rposition(|m| m.name == contract.name);
+        let since = &migrations[last.map_or(0, |last| last + 1)..at];
+        let found: Vec<_> = since.iter().filter(named).filter(prepares).collect();
         if !found.is_empty() {
             return found;
         }
