@@ -630,6 +630,10 @@ mod tests {
         let by_place =
             [migration("1", "base"), migration("2", "x_expand"), migration("3", "y.contract")];
         assert_eq!(found(2, &by_place), ["x_expand"]);
+        let again = ["a_expand", "a_contract", "a_backfill", "a_contract"];
+        let again: Vec<_> =
+            again.iter().enumerate().map(|(i, n)| migration(&i.to_string(), n)).collect();
+        assert_eq!(found(3, &again), ["a_backfill"]);
     }
 
     #[test]
