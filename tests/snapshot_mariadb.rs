@@ -167,14 +167,26 @@ async fn what_was_written_since_is_kept() {
 async fn what_history_cannot_follow_is_refused_or_told() {
     let (program, mut db, _database) = shop().await;
     db.run(
-        "CREATE TABLE items (id int PRIMARY KEY, o int, FOREIGN KEY (o) REFERENCES orders (id) ON DELETE CASCADE) ENGINE=InnoDB; \
+        "CREATE TABLE items (id int PRIMARY KEY, i int, FOREIGN KEY (i) REFERENCES items (id) ON DELETE CASCADE) ENGINE=InnoDB; \
+         CREATE TABLE far (id int PRIMARY KEY, i int, FOREIGN KEY (i) REFERENCES items (id) ON DELETE SET NULL) ENGINE=InnoDB; \
+         CREATE TABLE bag (o int, FOREIGN KEY (o) REFERENCES orders (id) ON DELETE CASCADE) ENGINE=InnoDB; \
          CREATE TABLE old (id int PRIMARY KEY) ENGINE=MyISAM",
     )
     .await;
     check(
         &program.run(&["snapshot", "track", "items"]),
         Code::Findings,
-        &["fires no trigger on this server"],
+        &["from items back to items", "fires no trigger on this server"],
+    );
+    check(
+        &program.run(&["snapshot", "track", "far"]),
+        Code::Findings,
+        &["from items back to items"],
+    );
+    check(
+        &program.run(&["snapshot", "track", "bag"]),
+        Code::Findings,
+        &["no key by which to tell them apart"],
     );
     check(
         &program.run(&["snapshot", "track", "old"]),
@@ -185,6 +197,11 @@ async fn what_history_cannot_follow_is_refused_or_told() {
     check(&program.run(&["snapshot", "mark", "m"]), Code::Clean, &[]);
     db.run("TRUNCATE log").await;
     check(&program.run(&["snapshot", "status"]), Code::Drift, &["emptied or built anew"]);
+    check(
+        &program.run(&["snapshot", "mark", "after that"]),
+        Code::Clean,
+        &["not of log: it was emptied or built anew"],
+    );
     check(
         &program.run(&["snapshot", "track", "log", "--yes"]),
         Code::Clean,
@@ -223,6 +240,87 @@ async fn what_history_cannot_follow_is_refused_or_told() {
         Code::SnapshotNotSound,
         &["its triggers would fire", "own"],
     );
+}
+
+/// What foreign keys do to rows fires no trigger: those of the tables to which they refer write it down.
+#[tokio::test]
+async fn what_foreign_keys_do_is_history_too() {
+    let database = MariaDb::shared().fresh_database().await;
+    let program = Program::new(PROGRAM).database(database.url());
+    let mut db = Session::connect(database.url()).await;
+    // Chains of two, keys of several columns, a key that changes along, one table that refers to itself.
+    db.run(
+        "CREATE TABLE firm (a int, b varchar(9), PRIMARY KEY (a, b)) ENGINE=InnoDB; \
+         CREATE TABLE `Site one` (id int PRIMARY KEY, a int, b varchar(9), FOREIGN KEY (a, b) REFERENCES firm (a, b) ON DELETE CASCADE ON UPDATE CASCADE) ENGINE=InnoDB; \
+         CREATE TABLE desk (id int PRIMARY KEY, site int, who varchar(9), FOREIGN KEY (site) REFERENCES `Site one` (id) ON DELETE CASCADE ON UPDATE SET NULL) ENGINE=InnoDB; \
+         CREATE TABLE badge (site int, n int, v varchar(9), PRIMARY KEY (site, n), FOREIGN KEY (site) REFERENCES `Site one` (id) ON DELETE CASCADE ON UPDATE CASCADE) ENGINE=InnoDB; \
+         CREATE TABLE note (id int PRIMARY KEY, desk int, up int, FOREIGN KEY (desk) REFERENCES desk (id) ON DELETE SET NULL, FOREIGN KEY (up) REFERENCES note (id) ON DELETE SET NULL) ENGINE=InnoDB; \
+         INSERT INTO firm VALUES (1, 'x'), (1, 'y'), (2, 'x'); INSERT INTO `Site one` VALUES (1, 1, 'x'), (2, 1, 'x'), (3, 1, 'y'), (4, 2, 'x'); \
+         INSERT INTO desk VALUES (1, 1, 'a'), (2, 1, 'b'), (3, 2, 'c'), (4, 3, 'd'), (5, 4, 'e'); INSERT INTO badge VALUES (1, 1, 'p'), (2, 1, 'q'), (4, 1, 'r'); \
+         INSERT INTO note VALUES (1, 1, NULL), (2, 3, 1), (3, 5, 2), (4, NULL, 1)",
+    )
+    .await;
+    // The firms are not.
+    let tables = ["`Site one`", "desk", "badge", "note"];
+    for table in tables {
+        check(
+            &program.run(&["snapshot", "track", table, "--yes"]),
+            Code::Clean,
+            &["triggers on these tables write that down"],
+        );
+    }
+    let read = "SELECT CONCAT_WS(';', (SELECT GROUP_CONCAT(CONCAT_WS(',', id, a, b) ORDER BY id) FROM `Site one`), (SELECT GROUP_CONCAT(CONCAT_WS(',', id, COALESCE(site, '-'), who) ORDER BY id) FROM desk), \
+                (SELECT GROUP_CONCAT(CONCAT_WS(',', site, n, v) ORDER BY site) FROM badge), (SELECT GROUP_CONCAT(CONCAT_WS(',', id, COALESCE(desk, '-'), COALESCE(up, '-')) ORDER BY id) FROM note))";
+    let then = db.value(read).await;
+    let firms = "INSERT INTO firm VALUES (1, 'x'), (1, 'y'), (2, 'x') ON DUPLICATE KEY UPDATE a = VALUES(a)";
+    for (at, harm) in [
+        "DELETE FROM firm WHERE a = 1",
+        "UPDATE firm SET a = a + 8 WHERE b = 'x'",
+        "UPDATE `Site one` SET id = id + 10 ORDER BY id DESC",
+        "DELETE FROM desk WHERE id IN (1, 3)",
+        "REPLACE INTO `Site one` VALUES (1, 2, 'x')",
+        "DELETE note, f FROM note JOIN firm f WHERE note.id = 1 AND f.a = 2",
+        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; BEGIN; DELETE FROM note WHERE id = 2; DELETE FROM firm; COMMIT",
+        "BEGIN; DELETE FROM firm WHERE a = 2; ROLLBACK; UPDATE note SET desk = 2 WHERE id = 4",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let mark = format!("m{at}");
+        program.ok(&["snapshot", "mark", &mark]);
+        db.run(harm).await;
+        let bad = db.value(read).await;
+        assert_ne!(bad, then, "{harm}");
+        // Rows of the untracked table come by hand, or the others would point to nothing.
+        db.run(firms).await;
+        let out = program.run(&["snapshot", "restore", "--to", &mark, "--yes"]);
+        assert_eq!(out.code, Some(0), "{harm}\n{out}");
+        assert_eq!(db.value(read).await, then, "{harm}");
+        if at % 3 == 0 {
+            program.ok(&["snapshot", "restore", "--undo", "--yes"]);
+            assert_eq!(db.value(read).await, bad, "undo of {harm}");
+            program.ok(&["snapshot", "restore", "--undo", "--yes"]);
+        }
+        db.run("DELETE FROM firm WHERE a > 8").await;
+        db.run(firms).await;
+        assert_eq!(db.value(read).await, then, "{harm}");
+    }
+    check(&program.run(&["snapshot", "status"]), Code::Clean, &["desk"]);
+    // A key that comes by hand, and a trigger behind ours that may change what ours has seen.
+    db.run("CREATE TABLE top (id int PRIMARY KEY) ENGINE=InnoDB; ALTER TABLE firm ADD COLUMN t int, ADD FOREIGN KEY (t) REFERENCES top (id) ON DELETE CASCADE").await;
+    check(
+        &program.run(&["snapshot", "status"]),
+        Code::Drift,
+        &["triggers are missing or no longer suffice"],
+    );
+    check(&program.run(&["snapshot", "track", "desk", "--yes"]), Code::Clean, &["begins anew"]);
+    check(&program.run(&["snapshot", "status"]), Code::Clean, &[]);
+    db.run("CREATE TRIGGER late BEFORE UPDATE ON firm FOR EACH ROW SET NEW.b = 'z'").await;
+    check(&program.run(&["snapshot", "status"]), Code::Drift, &["no longer suffice"]);
+    db.run("DROP TRIGGER late").await;
+    check(&program.run(&["snapshot", "untrack", "--all", "--yes"]), Code::Clean, &[]);
+    let left = "SELECT CAST(count(*) AS CHAR) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()";
+    assert_eq!(db.value(left).await.as_deref(), Some("0"));
 }
 
 /// The mark after a migration waits for transactions that are open; the migration is done all the same,

@@ -163,7 +163,24 @@ impl World {
             let table = &tables[number];
             if let Some(parent) = table.parent {
                 parts.push("p int".into());
-                parts.push(format!("FOREIGN KEY (p) REFERENCES {} (k0)", tables[parent].quoted()));
+                // What a key does to rows fires no trigger. Rows that nothing tells apart cannot be
+                // followed then, nor what goes on from row to row of one table.
+                let acts: &[&str] = match (table.key, parent == number) {
+                    (Key::None, _) => &[""],
+                    (_, true) => &["", "ON DELETE SET NULL"],
+                    _ => &[
+                        "",
+                        "ON DELETE CASCADE",
+                        "ON DELETE CASCADE ON UPDATE CASCADE",
+                        "ON DELETE SET NULL ON UPDATE CASCADE",
+                        "ON UPDATE SET NULL",
+                    ],
+                };
+                parts.push(format!(
+                    "FOREIGN KEY (p) REFERENCES {} (k0) {}",
+                    tables[parent].quoted(),
+                    rng.pick(acts)
+                ));
             }
             setup.push(format!(
                 "CREATE TABLE {} ({}) ENGINE=InnoDB CHARACTER SET utf8mb4",

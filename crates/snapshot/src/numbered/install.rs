@@ -4,7 +4,7 @@ use downhaul_engine::{EngineError, Session, TableShape};
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName};
 
 use super::sqlite::{self, Unique};
-use super::{history, moment, mysql, write};
+use super::{cascade, history, moment, mysql, write};
 use crate::stepwise;
 use crate::store::SnapshotError;
 use crate::track::choose::Facts;
@@ -210,16 +210,18 @@ async fn intend_mysql(
             &format!("it has {columns} columns; history has room for 1 to {}", mysql::MOST_COLUMNS),
         ));
     }
-    if let Some(key) = shape.foreign_keys.iter().find(|key| key.acts) {
-        return Err(refused(
-            name,
-            &format!(
-                "its rows change with those of {} (ON DELETE or ON UPDATE with CASCADE or SET NULL), which fires no trigger on this server, so its history would lie",
-                key.table
-            ),
+    let keys = cascade::keys(session).await?;
+    let recordings =
+        cascade::recordings(&fresh(&shape, 0, d), &keys).map_err(|why| refused(name, &why))?;
+    let mut warnings = Vec::new();
+    let mut from: Vec<&str> = recordings.iter().map(|r| r.table.as_str()).collect();
+    from.dedup();
+    if !from.is_empty() {
+        warnings.push(format!(
+            "its rows go or change with those of {}, which fires no trigger of its own on this server: triggers on these tables write that down, and read its rows as each of theirs goes",
+            from.join(", ")
         ));
     }
-    let mut warnings = Vec::new();
     if shape.key.is_empty() {
         warnings.push("it has no key without NULLs: rows are told apart by their whole content, and both what a row was and what it became are kept".to_owned());
     }
@@ -356,13 +358,26 @@ pub(super) async fn install(
     remove_triggers(session, tracked.id).await?;
     if session.dialect() != Dialect::Sqlite {
         // A trigger runs in the modes in which it was made.
+        let keys = cascade::keys(session).await?;
+        // Where a key came that cannot be followed, the triggers do not suffice, and that is told.
+        let recordings = cascade::recordings(tracked, &keys).unwrap_or_default();
         let modes = stepwise::own_modes(session).await?;
         let triggers = mysql::triggers(tracked);
         for trigger in &triggers {
             session.execute(&mysql::create_trigger(tracked, trigger)).await?;
         }
+        for recording in &recordings {
+            let table = session.dialect().quote_str(&recording.table);
+            session
+                .execute(&format!(
+                    "CREATE TRIGGER {} {} ON {table} FOR EACH ROW {}",
+                    recording.name, recording.when, recording.body
+                ))
+                .await?;
+        }
         session.execute(&modes).await?;
         tracked.triggers = triggers.into_iter().map(|(name, ..)| name).collect();
+        tracked.triggers.extend(recordings.into_iter().map(|recording| recording.name));
         tracked.built = built(session, &shape.name).await?;
         return Ok(());
     }
@@ -373,6 +388,25 @@ pub(super) async fn install(
     }
     tracked.triggers = triggers.into_iter().map(|(name, _)| name).collect();
     Ok(())
+}
+
+/// A table of which nothing is known yet but its form.
+fn fresh(shape: &TableShape, id: i64, d: Dialect) -> Tracked {
+    Tracked {
+        id,
+        relation: id,
+        name: shape.name.clone(),
+        capture: Capture::Row,
+        chosen: false,
+        partitioned: false,
+        versions: vec![version_of(shape, (None, id), &[])],
+        triggers: Vec::new(),
+        kept_whole: false,
+        dialect: d,
+        former: None,
+        leaves: Vec::new(),
+        built: None,
+    }
 }
 
 /// Begins to track a table. Within a transaction.
@@ -397,21 +431,7 @@ pub(crate) async fn track(
                   FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'downhaul\\\\_log\\\\_%')) + 1",
         })
         .await?;
-    let mut tracked = Tracked {
-        id,
-        relation: id,
-        name: shape.name.clone(),
-        capture: Capture::Row,
-        chosen: false,
-        partitioned: false,
-        versions: vec![version_of(&shape, (None, id), &[])],
-        triggers: Vec::new(),
-        kept_whole: false,
-        dialect: d,
-        former: None,
-        leaves: Vec::new(),
-        built: None,
-    };
+    let mut tracked = fresh(&shape, id, d);
     for statement in super::create_history(&tracked, 0) {
         session.execute(&statement).await?;
     }
@@ -469,13 +489,25 @@ pub(crate) async fn drift(
         }
         let rows = session
             .rows(&format!(
-                "SELECT TRIGGER_NAME, ACTION_STATEMENT FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = {}",
-                d.literal(shape.name.name.as_str())
+                "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE, ACTION_STATEMENT, EXISTS (SELECT 1 FROM information_schema.TRIGGERS o WHERE o.TRIGGER_SCHEMA = t.TRIGGER_SCHEMA \
+                   AND o.EVENT_OBJECT_TABLE = t.EVENT_OBJECT_TABLE AND o.ACTION_TIMING = 'BEFORE' AND t.ACTION_TIMING = 'BEFORE' \
+                   AND o.EVENT_MANIPULATION = 'UPDATE' AND t.EVENT_MANIPULATION = 'UPDATE' AND o.ACTION_ORDER > t.ACTION_ORDER AND o.TRIGGER_NAME NOT LIKE 'downhaul\\\\_%') \
+                 FROM information_schema.TRIGGERS t WHERE TRIGGER_SCHEMA = DATABASE() AND TRIGGER_NAME LIKE 'downhaul\\\\_track\\\\_{}\\\\_%'",
+                tracked.id
             ))
             .await?;
-        let fits = mysql::triggers(tracked)
-            .iter()
-            .all(|(name, _, body)| rows.iter().any(|r| r.text(0) == name && r.text(1) == body));
+        let Ok(recordings) = cascade::recordings(tracked, &cascade::keys(session).await?) else {
+            // A foreign key came that no trigger can follow.
+            return Ok(Some(Drift::Triggers));
+        };
+        let there = |name: &str, table: &str, body: &str| {
+            // Behind ours nobody may change what a row becomes.
+            rows.iter()
+                .any(|r| r.text(0) == name && r.text(1) == table && r.text(2) == body && !r.flag(3))
+        };
+        let own = shape.name.name.as_str();
+        let fits = mysql::triggers(tracked).iter().all(|(name, _, body)| there(name, own, body))
+            && recordings.iter().all(|r| there(&r.name, &r.table, &r.body));
         return Ok((!fits).then_some(Drift::Triggers));
     }
     let rows = session
@@ -629,7 +661,12 @@ async fn follow(
     }
     if matches!(drift, Drift::Renamed | Drift::Triggers | Drift::Emptied) {
         // Renaming writes the new name into the triggers, in its own way.
+        let before = tracked.triggers.clone();
         install(session, tracked, &shape).await?;
+        if tracked.triggers.iter().any(|name| !before.contains(name)) {
+            // A foreign key came that changes rows, and for an instant nobody wrote that down.
+            return Ok(true);
+        }
         return Ok(rebuilt || drift != Drift::Renamed && origin == Origin::Outside);
     }
     let before = tracked.current().clone();

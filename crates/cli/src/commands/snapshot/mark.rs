@@ -1,7 +1,9 @@
 //! `snapshot mark`, `marks`.
 
+use downhaul_engine::{Session, Target};
 use downhaul_run::{Options, Runner};
 use downhaul_snapshot::mark::{self as marks, Mark};
+use downhaul_snapshot::track::{self, install};
 use downhaul_snapshot::whole::{self, WholeFile};
 
 use super::{bytes, database, json, open, snapshot};
@@ -11,7 +13,6 @@ use crate::error::CliError;
 use crate::exit_code::Code;
 use crate::progress::Progress;
 use crate::ui::{Style, Ui, paint};
-use downhaul_engine::Target;
 
 /// Makes a mark, or removes one.
 pub(super) async fn mark(args: &MarkArgs, ui: &Ui) -> Result<Code, CliError> {
@@ -48,6 +49,7 @@ pub(super) async fn mark(args: &MarkArgs, ui: &Ui) -> Result<Code, CliError> {
                         ),
                     ));
                 }
+                breaks(&mut *session, ui).await?;
                 Ok(Code::Clean)
             }
             None => Err(CliError::usage(format!("there is a mark `{name}` already"))
@@ -58,6 +60,21 @@ pub(super) async fn mark(args: &MarkArgs, ui: &Ui) -> Result<Code, CliError> {
     .await;
     session.close().await;
     result
+}
+
+/// Tells of tables whose history has a hole by now, so that nobody counts on this mark for them.
+async fn breaks(session: &mut dyn Session, ui: &Ui) -> Result<(), CliError> {
+    for tracked in track::all(session).await.map_err(snapshot)? {
+        if let Some(drift) = install::drift(session, &tracked).await.map_err(snapshot)? {
+            ui.remark(format!(
+                "{} not of {}: {}; `downhaul snapshot track` makes its history fit again",
+                paint(Style::Warn, "note:"),
+                tracked.label(),
+                super::track::drift_word(drift)
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Copies the whole file, or removes such a copy with its mark. `None`: there is none of that name.

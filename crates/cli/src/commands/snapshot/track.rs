@@ -281,7 +281,7 @@ fn capture_word(capture: Capture) -> &'static str {
     }
 }
 
-fn drift_word(drift: Drift) -> &'static str {
+pub(super) fn drift_word(drift: Drift) -> &'static str {
     match drift {
         Drift::Gone => "the table is gone",
         Drift::Renamed => "it was renamed by hand",
