@@ -123,6 +123,15 @@ impl Postgres {
         parts.join("; ")
     }
 
+    /// Questions of which the server makes one plan, instead of trying five times whether one for the
+    /// very text asked about is better.
+    fn planned_once(&self, questions: &str) -> String {
+        if self.server.pooled || self.server.major < 12 {
+            return questions.to_owned();
+        }
+        format!("SET plan_cache_mode = force_generic_plan; {questions}; RESET plan_cache_mode")
+    }
+
     /// Sends what [`Self::questions`] wrote.
     async fn answers(&mut self, message: &str, new: &[String]) -> Result<Vec<Row>, EngineError> {
         let result = self.rows(message).await;
@@ -245,7 +254,8 @@ impl Session for Postgres {
 
     async fn ask(&mut self, queries: &[&str], about: &str) -> Result<Vec<Row>, EngineError> {
         let mut new = Vec::new();
-        let message = self.questions(queries, about, &mut new);
+        let questions = self.questions(queries, about, &mut new);
+        let message = self.planned_once(&questions);
         self.answers(&message, &new).await
     }
 
@@ -324,6 +334,7 @@ impl Session for Postgres {
         }
         let mut new = Vec::new();
         let questions = self.questions(queries, about, &mut new);
+        let questions = self.planned_once(&questions);
         let statement = budget.statement_timeout.map_or(0, |limit| limit.as_millis());
         // The session's own lock, for as long as the row lasts: the server goes on with it after a
         // kill, and nobody may begin between two of its transactions.

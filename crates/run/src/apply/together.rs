@@ -164,16 +164,19 @@ impl<'a> Piece<'a> {
         let (work, prepared) = (self.work, self.work.prepared);
         let mut parts = Vec::with_capacity(prepared.statements.len() * 2 + 4);
         if !self.empty.is_empty() {
-            let names: Vec<&str> = self
-                .empty
-                .iter()
-                .filter_map(|name| Some(tables.get(name)?.name.as_str()))
-                .collect();
+            let all: Vec<&Table> = self.empty.iter().filter_map(|name| tables.get(name)).collect();
+            let names: Vec<&str> = all.iter().map(|table| table.name.as_str()).collect();
             parts.push(format!(
                 "LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE",
                 names.join(", ONLY ")
             ));
-            parts.push(format!("SELECT {}", fail_if(&any_row(names.iter().copied()))));
+            let (blank, written): (Vec<&Table>, Vec<&Table>) =
+                all.into_iter().partition(|table| table.blank);
+            parts.extend(blank.iter().map(|table| planned.refuse_unless_blank(&table.oid)));
+            if !written.is_empty() {
+                let any = any_row(written.iter().map(|table| table.name.as_str()));
+                parts.push(format!("SELECT {}", fail_if(&any)));
+            }
         }
         let mut steps = Vec::with_capacity(prepared.statements.len());
         let last = prepared.statements.len() - 1;
@@ -192,7 +195,7 @@ impl<'a> Piece<'a> {
             steps.push((statement.shown(), format!("(-({begun} - {end}) * 1000)::bigint")));
         }
         if self.runs_code {
-            parts.push(format!("SELECT {}", fail_if(&hidden::any_row_changed())));
+            parts.push(planned.refuse_if_touched());
         }
         parts.push(match prepared.direction {
             Direction::Up => journal.end_up(planned, &work.entry, work.operation, &steps),
@@ -260,6 +263,8 @@ struct Table {
     oid: String,
     /// What rows are deleted from: what changes with its definition, where a `DELETE` does nothing else.
     state: Option<String>,
+    /// It has no page, and so no row.
+    blank: bool,
 }
 
 /// What is asked before a message, of versions, and of tables behind the second separator: whether
@@ -288,7 +293,8 @@ fn questions(journal: Journal) -> [String; 2] {
                  AND d.refobjid = c.oid AND d.deptype IN ('a', 'i') AND s.relkind = 'S'), \
            c.oid, \
            CASE WHEN v.name = ANY (string_to_array(split_part($1, chr(2), 3), chr(1))) \
-             AND c.relkind = 'r' AND NOT c.relispartition AND NOT c.relrowsecurity AND NOT c.relhasrules THEN {} END \
+             AND c.relkind = 'r' AND NOT c.relispartition AND NOT c.relrowsecurity AND NOT c.relhasrules THEN {} END, \
+           pg_catalog.pg_relation_size(c.oid) = 0 \
          FROM unnest(string_to_array(split_part($1, chr(2), 2), chr(1))) v (name) \
          JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(v.name) \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace",
@@ -436,6 +442,7 @@ async fn open(
             plain: row.flag(4),
             oid: row.text(5).to_owned(),
             state: row.opt(6).map(str::to_owned),
+            blank: row.flag(7),
         };
         tables.insert(row.text(1).to_owned(), table);
     }
@@ -445,10 +452,16 @@ async fn open(
     });
     pieces.truncate(long.unwrap_or(pieces.len()));
     let mut looked_at: Vec<&str> = Vec::new();
-    for name in pieces.iter().flat_map(|piece| &piece.empty) {
-        if let Some(table) = tables.get(name) {
-            looked_at.push(&table.name);
+    // What one of them deletes the rows of may be empty for those behind it.
+    let mut emptied: Vec<&str> = Vec::new();
+    for piece in pieces.iter() {
+        let named = |name: &String| tables.get(name);
+        for table in piece.empty.iter().filter_map(named).filter(|table| !table.blank) {
+            if !emptied.contains(&table.name.as_str()) {
+                looked_at.push(&table.name);
+            }
         }
+        emptied.extend(piece.deleted_from().filter_map(|n| Some(tables.get(&n)?.name.as_str())));
     }
     looked_at.sort_unstable();
     looked_at.dedup();
@@ -460,7 +473,6 @@ async fn open(
             .filter(|(place, _)| answer.flag(*place))
             .map(|(_, name)| *name)
             .collect();
-        // What one of them deletes the rows of may be empty for those behind it.
         let mut emptied: Vec<&str> = Vec::new();
         let kept = pieces.iter().position(|piece| {
             let names = |name: String| tables.get(&name).map(|table| table.name.as_str());

@@ -3,7 +3,7 @@
 
 use downhaul_engine::{EngineError, SchemaDump};
 use downhaul_plan::{Direction, Phase, Version};
-use downhaul_snapshot::{Kept, packed};
+use downhaul_snapshot::{Kept, hidden, packed};
 
 use super::{Journal, JournalEntry};
 
@@ -13,6 +13,8 @@ pub(crate) struct Planned {
     up: String,
     down: String,
     keep: String,
+    blank: String,
+    untouched: String,
 }
 
 /// What changes with the definition of a table, whose number stands for `{table}`: the numbers of the transactions that wrote the
@@ -30,9 +32,21 @@ pub(crate) fn fail_if(condition: &str) -> String {
     )
 }
 
+impl Planned {
+    /// Statement that fails where a table, by its number, has a page, and so may have a row.
+    pub(crate) fn refuse_unless_blank(&self, oid: &str) -> String {
+        format!("EXECUTE {}({oid})", self.blank)
+    }
+
+    /// Statement that fails where rows of others' tables were changed or deleted.
+    pub(crate) fn refuse_if_touched(&self) -> String {
+        format!("EXECUTE {}('')", self.untouched)
+    }
+}
+
 impl Journal {
     /// Types and text of the statements of [`Planned`], in its order.
-    pub(crate) fn to_plan(self) -> [(&'static str, String); 3] {
+    pub(crate) fn to_plan(self) -> [(&'static str, String); 5] {
         let (migration, step) = (self.table("migration"), self.table("step"));
         let (point, kept) = (self.table("restore_point"), self.table("kept"));
         let now = self.now();
@@ -82,13 +96,20 @@ impl Journal {
                     store = self.table("kept_rows"),
                 ),
             ),
+            // A table of no page has no row.
+            (
+                "oid",
+                format!("SELECT {}", fail_if("pg_catalog.pg_relation_size($1) IS DISTINCT FROM 0")),
+            ),
+            // The parameter says nothing.
+            ("text", format!("SELECT {}", fail_if(&hidden::any_row_changed()))),
         ]
     }
 
     /// The names that the server gave to [`Self::to_plan`].
     pub(crate) fn planned(self, names: Vec<String>) -> Option<Planned> {
-        let [up, down, keep] = <[String; 3]>::try_from(names).ok()?;
-        Some(Planned { up, down, keep })
+        let [up, down, keep, blank, untouched] = <[String; 5]>::try_from(names).ok()?;
+        Some(Planned { up, down, keep, blank, untouched })
     }
 
     /// Statement that ends an up of several statements, each with SQL for its milliseconds.
