@@ -98,7 +98,7 @@ async fn sqlite_does_what_the_file_says() {
 
 /// What is missed and what is reported without need, at most, without and with the statements of the
 /// running release: lower these, never raise them.
-const AT_MOST: [(Engine, Set, [usize; 4]); 15] = [
+const AT_MOST: [(Engine, Set, [usize; 4]); 18] = [
     (Engine::Postgres, Set::Known, [1, 3, 1, 3]),
     (Engine::MariaDb, Set::Known, [3, 5, 3, 5]),
     (Engine::Sqlite, Set::Known, [1, 0, 1, 0]),
@@ -114,6 +114,9 @@ const AT_MOST: [(Engine, Set, [usize; 4]); 15] = [
     (Engine::Postgres, Set::Fifth, [2, 2, 2, 2]),
     (Engine::MariaDb, Set::Fifth, [2, 1, 1, 1]),
     (Engine::Sqlite, Set::Fifth, [0, 0, 0, 0]),
+    (Engine::Postgres, Set::Sixth, [4, 4, 4, 4]),
+    (Engine::MariaDb, Set::Sixth, [2, 1, 2, 1]),
+    (Engine::Sqlite, Set::Sixth, [4, 1, 4, 1]),
 ];
 
 #[test]
@@ -170,6 +173,9 @@ fn effects_are_those_that_were_measured() {
                 // The effects were not mended by the newest sets.
                 let newest = matches!(set, Set::Third | Set::Fourth | Set::Fifth | Set::Sixth);
                 let at_least = at_least - if newest { 5 } else { 0 };
+                // Its tables are many and its release says little: less of what is told shows.
+                let silent = breaks_only && set == Set::Sixth;
+                let at_least = at_least - if silent { 10 } else { 0 };
                 if agreement.same * 100 >= all * at_least {
                     continue;
                 }

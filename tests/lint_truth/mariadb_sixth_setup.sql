@@ -1,5 +1,6 @@
 -- A veterinary clinic: the schema on which the cases of mariadb_sixth.tsv are measured, with rows in
--- every table.
+-- every table. The clock stands still, so that two of it are the same.
+SET SESSION timestamp = 1700000000;
 CREATE TABLE numbers (n int NOT NULL PRIMARY KEY);
 INSERT INTO numbers WITH RECURSIVE up (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM up WHERE n < 200) SELECT n FROM up;
 CREATE TABLE settings (
@@ -186,3 +187,4 @@ BEGIN
     UPDATE invoices SET owner_id = kept WHERE owner_id = gone;
     DELETE FROM owners WHERE id = gone;
 END;
+SET SESSION timestamp = DEFAULT;

@@ -105,6 +105,11 @@ pages, by which three findings that were false alarms became right. The first sc
 PostgreSQL and MariaDB were taken after some of these, that on SQLite before all of them. That on MariaDB
 counts one miss that was none: the probes themselves had used up the numbers of a table.
 
+The sixth set has the shapes of statements drawn from the migrations of some thirty public projects, kind by
+kind, so that not nine in ten make a table; it was written by someone who had not read the rules, and frozen
+before it was judged. Its first scores are of the measurement as it stood. One thing was mended in between: the
+clock of MariaDB's setup stands still, since what it says had counted as lost data in every statement.
+
 ";
 
 const OTHERS: &str = "
