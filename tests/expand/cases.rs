@@ -277,4 +277,169 @@ pub(crate) const CASES: &[Case] = &[
             "4",
         )],
     },
+    Case {
+        name: "primary_key",
+        engine: Engine::Postgres,
+        base: "CREATE TABLE lines (tenant int NOT NULL, id int PRIMARY KEY, note text);",
+        rows: "INSERT INTO lines SELECT g % 7, g, 'n' FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE lines DROP CONSTRAINT lines_pkey, ADD PRIMARY KEY (tenant, id);",
+        old: &[
+            "INSERT INTO lines VALUES (1, {n}, 'old')",
+            "INSERT INTO lines VALUES (0, {id}, 'up {n}') ON CONFLICT (id) DO UPDATE SET note = EXCLUDED.note",
+            "SELECT id, note FROM lines WHERE id = {id}",
+        ],
+        new: &[
+            "INSERT INTO lines VALUES (2, {n}, 'new')",
+            "INSERT INTO lines SELECT tenant, id, 'up {n}' FROM lines WHERE id = {id} ON CONFLICT (tenant, id) DO UPDATE SET note = EXCLUDED.note",
+            "UPDATE lines SET note = 'x{n}' WHERE id = {id}",
+        ],
+        disagree: "",
+        after: &[(
+            "SELECT string_agg(conname || ' ' || pg_get_constraintdef(oid), '; ') FROM pg_constraint WHERE conrelid = 'lines'::regclass",
+            "lines_pkey PRIMARY KEY (tenant, id)",
+        )],
+    },
+    Case {
+        name: "text_to_enum",
+        engine: Engine::Postgres,
+        base: "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy'); CREATE TABLE people (id int PRIMARY KEY, mood text NOT NULL);",
+        rows: "INSERT INTO people SELECT g, CASE g % 2 WHEN 0 THEN 'ok' ELSE 'happy' END FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE people ALTER COLUMN mood TYPE mood USING mood::mood;",
+        old: &[
+            "INSERT INTO people (id, mood) VALUES ({n}, 'ok')",
+            "UPDATE people SET mood = 'happy' WHERE id = {id}",
+            "SELECT id, mood FROM people WHERE mood = 'ok' AND id = {id}",
+        ],
+        new: &[
+            "INSERT INTO people (id, mood) VALUES ({n}, 'sad')",
+            "UPDATE people SET mood = 'sad' WHERE id = {id}",
+            "SELECT id, mood FROM people WHERE mood = 'sad' AND id = {id}",
+        ],
+        disagree: "SELECT id FROM people WHERE mood::text IS DISTINCT FROM mood_old::text",
+        after: &[("SELECT pg_typeof(mood)::text FROM people LIMIT 1", "mood")],
+    },
+    Case {
+        name: "rename_enum_column",
+        engine: Engine::Postgres,
+        base: "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy'); CREATE TABLE people (id int PRIMARY KEY, mood mood NOT NULL);",
+        rows: "INSERT INTO people SELECT g, 'ok' FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE people RENAME COLUMN mood TO feeling;",
+        old: &[
+            "INSERT INTO people (id, mood) VALUES ({n}, 'ok')",
+            "UPDATE people SET mood = 'happy' WHERE id = {id}",
+        ],
+        new: &[
+            "INSERT INTO people (id, feeling) VALUES ({n}, 'sad')",
+            "UPDATE people SET feeling = 'sad' WHERE id = {id}",
+        ],
+        disagree: "SELECT id FROM people WHERE mood IS DISTINCT FROM feeling",
+        after: &[("SELECT pg_typeof(feeling)::text FROM people LIMIT 1", "mood")],
+    },
+    Case {
+        name: "collation",
+        engine: Engine::Postgres,
+        base: "CREATE TABLE people (id int PRIMARY KEY, name text NOT NULL); CREATE INDEX people_name ON people (name);",
+        rows: "INSERT INTO people SELECT g, 'name ' || g FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE people ALTER COLUMN name TYPE text COLLATE \"POSIX\";",
+        old: &[
+            "INSERT INTO people (id, name) VALUES ({n}, 'old {n}')",
+            "UPDATE people SET name = 'o{n}' WHERE id = {id}",
+            "SELECT id FROM people WHERE name > 'name 7' ORDER BY name LIMIT 3",
+        ],
+        new: &[
+            "INSERT INTO people (id, name) VALUES ({n}, 'new {n}')",
+            "UPDATE people SET name = 'w{n}' WHERE id = {id}",
+        ],
+        disagree: "SELECT id FROM people WHERE name COLLATE \"C\" IS DISTINCT FROM name_old COLLATE \"C\"",
+        after: &[(
+            "SELECT collname FROM pg_attribute a JOIN pg_collation c ON c.oid = attcollation WHERE attrelid = 'people'::regclass AND attname = 'name'",
+            "POSIX",
+        )],
+    },
+    Case {
+        name: "reference_to_bigint",
+        engine: Engine::Postgres,
+        base: "CREATE TABLE users (id int PRIMARY KEY); CREATE TABLE posts (id int PRIMARY KEY, author int NOT NULL REFERENCES users ON DELETE CASCADE); CREATE INDEX posts_author ON posts (author);",
+        rows: "INSERT INTO users SELECT g FROM generate_series(1, {rows}) g; INSERT INTO posts SELECT g, g FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE posts ALTER COLUMN author TYPE bigint;",
+        old: &[
+            "INSERT INTO posts (id, author) VALUES ({n}, {id})",
+            "UPDATE posts SET author = {id} WHERE id = {id}",
+            "SELECT posts.id FROM posts JOIN users ON users.id = author WHERE posts.id = {id}",
+        ],
+        new: &[
+            "INSERT INTO posts (id, author) VALUES ({n}, {id})",
+            "UPDATE posts SET author = {id} WHERE id = {id}",
+        ],
+        disagree: "SELECT id FROM posts WHERE author IS DISTINCT FROM author_old",
+        after: &[
+            ("SELECT pg_typeof(author)::text FROM posts LIMIT 1", "bigint"),
+            (
+                "SELECT convalidated::text FROM pg_constraint WHERE conname = 'posts_author_fkey'",
+                "true",
+            ),
+        ],
+    },
+    Case {
+        name: "merge_columns",
+        engine: Engine::Postgres,
+        base: "CREATE TABLE people (id int PRIMARY KEY, first text NOT NULL, last text NOT NULL);",
+        rows: "INSERT INTO people SELECT g, 'First' || g, 'Last' || g FROM generate_series(1, {rows}) g",
+        change: "-- downhaul:forward name \"first || ' ' || last\"\n\
+                 -- downhaul:back first \"split_part(name, ' ', 1)\"\n\
+                 -- downhaul:back last \"split_part(name, ' ', 2)\"\n\
+                 ALTER TABLE people ADD COLUMN name text NOT NULL, DROP COLUMN first, DROP COLUMN last;",
+        old: &[
+            "INSERT INTO people (id, first, last) VALUES ({n}, 'Old', 'N{n}')",
+            "UPDATE people SET last = 'Married{n}' WHERE id = {id}",
+        ],
+        new: &[
+            "INSERT INTO people (id, name) VALUES ({n}, 'Ada L{n}')",
+            "UPDATE people SET name = 'Grace H{n}' WHERE id = {id}",
+        ],
+        disagree: "SELECT id FROM people WHERE name IS DISTINCT FROM first || ' ' || last",
+        after: &[("SELECT count(*) FROM people WHERE name IS NULL", "0")],
+    },
+    Case {
+        name: "rules_and_defaults",
+        engine: Engine::Postgres,
+        base: "CREATE TABLE items (id int PRIMARY KEY, code varchar(20) NOT NULL CONSTRAINT code_short CHECK (length(code) < 15), kind text NOT NULL DEFAULT 'plain', old_kind text DEFAULT 'x', n int NOT NULL DEFAULT 0); CREATE INDEX items_code ON items (code);",
+        rows: "INSERT INTO items SELECT g, 'c' || g FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE items DROP CONSTRAINT code_short;\n\
+                 ALTER TABLE items ALTER COLUMN code TYPE varchar(40);\n\
+                 ALTER TABLE items ALTER COLUMN kind SET DEFAULT 'fancy';\n\
+                 ALTER TABLE items ALTER COLUMN old_kind DROP DEFAULT;\n\
+                 ALTER TABLE items ALTER COLUMN n DROP NOT NULL;\n\
+                 CREATE INDEX items_kind ON items (kind, code);\n\
+                 DROP INDEX items_code;",
+        old: &[
+            "INSERT INTO items (id, code) VALUES ({n}, 'o{n}')",
+            "UPDATE items SET code = 'u{n}' WHERE id = {id}",
+            "SELECT id, code, kind FROM items WHERE code = 'c7'",
+        ],
+        new: &[
+            "INSERT INTO items (id, code, n) VALUES ({n}, 'n{n}', NULL)",
+            "UPDATE items SET n = NULL, kind = 'k{n}' WHERE id = {id}",
+            "SELECT id, code, kind FROM items WHERE kind = 'fancy' AND code = 'c7'",
+        ],
+        disagree: "",
+        after: &[(
+            "SELECT string_agg(indexname, ',' ORDER BY indexname) FROM pg_indexes WHERE tablename = 'items' AND schemaname = 'public'",
+            "items_kind,items_pkey",
+        )],
+    },
+    Case {
+        name: "drop_table",
+        engine: Engine::Postgres,
+        base: "CREATE TABLE logs (id int PRIMARY KEY, line text); CREATE TABLE users (id int PRIMARY KEY);",
+        rows: "INSERT INTO logs SELECT g, 'line ' || g FROM generate_series(1, {rows}) g",
+        change: "DROP TABLE logs;",
+        old: &[
+            "INSERT INTO logs VALUES ({n}, 'old')",
+            "UPDATE logs SET line = 'x{n}' WHERE id = {id}",
+        ],
+        new: &["INSERT INTO users VALUES ({n})"],
+        disagree: "",
+        after: &[("SELECT to_regclass('logs')::text IS NULL", "t")],
+    },
 ];

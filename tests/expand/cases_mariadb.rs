@@ -124,4 +124,86 @@ pub(crate) const MARIADB_CASES: &[Case] = &[
             "mail_once,PRIMARY,users_mail",
         )],
     },
+    Case {
+        name: "mariadb_merge_columns",
+        engine: Engine::MariaDb,
+        base: "CREATE TABLE people (id int PRIMARY KEY, first varchar(40) NOT NULL, last varchar(40) NOT NULL);",
+        rows: "INSERT INTO people SELECT seq, concat('Ann', seq), concat('Lee', seq) FROM seq_1_to_{rows}",
+        change: "-- downhaul:forward name \"concat(first, ' ', last)\"\n\
+                 -- downhaul:back first \"substring_index(name, ' ', 1)\"\n\
+                 -- downhaul:back last \"substring_index(name, ' ', -1)\"\n\
+                 ALTER TABLE people ADD COLUMN name varchar(81) NOT NULL, DROP COLUMN first, DROP COLUMN last;",
+        old: &[
+            "INSERT INTO people (id, first, last) VALUES ({n}, 'Old', 'N{n}')",
+            "UPDATE people SET last = 'Married{n}' WHERE id = {id}",
+        ],
+        new: &[
+            "INSERT INTO people (id, name) VALUES ({n}, 'Ada L{n}')",
+            "UPDATE people SET name = 'Grace H{n}' WHERE id = {id}",
+        ],
+        disagree: "SELECT id FROM people WHERE NOT (name <=> concat(first, ' ', last))",
+        after: &[("SELECT count(*) FROM people WHERE name IS NULL", "0")],
+    },
+    // A type that would copy the table, under a new name.
+    Case {
+        name: "mariadb_int_to_bigint",
+        engine: Engine::MariaDb,
+        base: "CREATE TABLE items (id int PRIMARY KEY, n int NOT NULL);",
+        rows: "INSERT INTO items SELECT seq, seq FROM seq_1_to_{rows}",
+        change: "-- downhaul:forward \"n\"\n-- downhaul:back \"amount\"\n\
+                 ALTER TABLE items ADD COLUMN amount bigint NOT NULL, DROP COLUMN n;",
+        old: &[
+            "INSERT INTO items (id, n) VALUES ({n}, 2)",
+            "UPDATE items SET n = n + 1 WHERE id = {id}",
+        ],
+        new: &[
+            "INSERT INTO items (id, amount) VALUES ({n}, 3)",
+            "UPDATE items SET amount = amount + 1 WHERE id = {id}",
+        ],
+        disagree: "SELECT id FROM items WHERE NOT (n <=> amount)",
+        after: &[("SELECT count(*) FROM items WHERE amount IS NULL", "0")],
+    },
+    Case {
+        name: "mariadb_rules_and_defaults",
+        engine: Engine::MariaDb,
+        base: "CREATE TABLE teams (id int PRIMARY KEY);\nCREATE TABLE items (id int PRIMARY KEY, team int, code varchar(20) NOT NULL, kind varchar(20) NOT NULL DEFAULT 'plain', n int NOT NULL DEFAULT 0, mood enum('sad', 'ok') DEFAULT 'ok', KEY items_team (team));",
+        rows: "INSERT INTO teams SELECT seq FROM seq_1_to_{rows}; INSERT INTO items (id, team, code) SELECT seq, seq, concat('c', seq) FROM seq_1_to_{rows}",
+        change: "ALTER TABLE items MODIFY COLUMN code varchar(40) NOT NULL;\n\
+                 ALTER TABLE items MODIFY COLUMN mood enum('sad', 'ok', 'happy') DEFAULT 'ok';\n\
+                 ALTER TABLE items ALTER COLUMN kind SET DEFAULT 'fancy';\n\
+                 -- downhaul:back \"0\"\n\
+                 ALTER TABLE items MODIFY COLUMN n int DEFAULT 0;\n\
+                 ALTER TABLE items ADD CONSTRAINT code_there CHECK (code <> '');\n\
+                 ALTER TABLE items ADD CONSTRAINT team_there FOREIGN KEY (team) REFERENCES teams (id);",
+        old: &[
+            "INSERT INTO items (id, team, code) VALUES ({n}, 1, 'o{n}')",
+            "UPDATE items SET team = {id} WHERE id = {id}",
+        ],
+        new: &[
+            "INSERT INTO items (id, team, code, n) VALUES ({n}, 2, 'n{n}', 7)",
+            "UPDATE items SET code = 'u{n}' WHERE id = {id}",
+        ],
+        disagree: "",
+        after: &[(
+            "SELECT COLUMN_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = database() AND TABLE_NAME = 'items' AND COLUMN_NAME = 'code'",
+            "varchar(40)",
+        )],
+    },
+    Case {
+        name: "mariadb_drop_table",
+        engine: Engine::MariaDb,
+        base: "CREATE TABLE logs (id int PRIMARY KEY, line varchar(40));\nCREATE TABLE users (id int PRIMARY KEY);",
+        rows: "INSERT INTO logs SELECT seq, concat('line ', seq) FROM seq_1_to_{rows}",
+        change: "DROP TABLE logs;",
+        old: &[
+            "INSERT INTO logs VALUES ({n}, 'old')",
+            "UPDATE logs SET line = 'x{n}' WHERE id = {id}",
+        ],
+        new: &["INSERT INTO users VALUES ({n})"],
+        disagree: "",
+        after: &[(
+            "SELECT count(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = database() AND TABLE_NAME = 'logs'",
+            "0",
+        )],
+    },
 ];

@@ -162,7 +162,7 @@ fn key(
     if primary && !table.primary_key().is_empty() {
         return refused(
             format!("{} has a primary key", table.name),
-            "drop the old one in a statement before this one",
+            "write both in one statement: DROP CONSTRAINT …, ADD PRIMARY KEY (…)",
         );
     }
     let name = name_of(table, constraint, scene)?;

@@ -9,6 +9,7 @@ mod add_column;
 mod add_constraint;
 mod alter_column_type;
 mod as_written;
+mod change_primary_key;
 mod conversion;
 mod create_index;
 mod dependents;
@@ -330,6 +331,9 @@ fn pieces_of(statement: &Statement, scene: &Scene<'_>) -> Result<Made, Refused> 
     }
     if scene.dialect() == Dialect::Sqlite {
         return sqlite::statement(statement, scene);
+    }
+    if scene.dialect() == Dialect::Postgres && change_primary_key::is_meant(changes, scene) {
+        return change_primary_key::change_primary_key(changes, scene);
     }
     if let [only] = changes {
         return one_change(only, Some(&statement.text), scene);

@@ -173,6 +173,45 @@ impl Sync {
         self.forward.iter().chain(&self.back).any(|c| matches!(c, Conv::Expr { .. }))
     }
 
+    /// Columns of types that are not PostgreSQL's own (enums, domains, those of extensions): values are
+    /// compared by casts, which have to find them.
+    fn has_own_types(&self) -> bool {
+        const BUILT_IN: &[&str] = &[
+            "smallint",
+            "integer",
+            "bigint",
+            "numeric",
+            "real",
+            "double precision",
+            "money",
+            "text",
+            "varchar",
+            "char",
+            "bpchar",
+            "name",
+            "bytea",
+            "boolean",
+            "date",
+            "time",
+            "timetz",
+            "timestamp",
+            "timestamptz",
+            "interval",
+            "json",
+            "jsonb",
+            "uuid",
+            "xml",
+            "inet",
+            "cidr",
+            "macaddr",
+            "bit",
+            "varbit",
+            "oid",
+        ];
+        let types = self.first.iter().chain(&self.second).filter_map(|(_, ty)| ty.as_ref());
+        types.into_iter().any(|ty| !BUILT_IN.contains(&ty.name.as_str()))
+    }
+
     /// `CREATE FUNCTION …`, `CREATE TRIGGER …`.
     pub(crate) fn create(&self, side: &mut Side, why: &str) {
         self.create_with(&self.body(), side, why);
@@ -196,7 +235,7 @@ impl Sync {
         let dialect = self.dialect;
         // The writer's search_path must not decide which function or operator is meant.
         let path = match &self.schema {
-            Some(schema) if self.has_expressions() => {
+            Some(schema) if self.has_expressions() || self.has_own_types() => {
                 format!("pg_catalog, {}, pg_temp", dialect.quote_if_needed(schema))
             }
             _ => "pg_catalog, pg_temp".to_owned(),

@@ -87,8 +87,15 @@ pub(crate) fn modify_column(
     Ok(made)
 }
 
-/// A longer VARCHAR with as many bytes for its length: no row changes.
+/// A longer VARCHAR with as many bytes for its length, or an ENUM with more labels behind those that
+/// it has and as many bytes for their numbers: no row changes.
 fn widens(old: &Column, new: &ColumnDef) -> bool {
+    if let (Some(old), Some(new)) = (&old.ty, &new.ty)
+        && old.name == "enum"
+        && new.name == "enum"
+    {
+        return new.args.starts_with(&old.args) && (old.args.len() > 255) == (new.args.len() > 255);
+    }
     let length = |ty: Option<&SqlType>| {
         let ty = ty?;
         (ty.name == "varchar").then(|| ty.args.first()?.trim().parse::<u32>().ok()).flatten()

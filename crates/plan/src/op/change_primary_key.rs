@@ -1,0 +1,129 @@
+//! `DROP CONSTRAINT …, ADD PRIMARY KEY (…)`: another primary key takes the place of the old one in an
+//! instant, when nobody counts on the old one any more.
+
+use downhaul_syntax::{Change, ConstraintDef, ConstraintKind, Ident, ObjectName, Partitioning};
+
+use super::names;
+use super::pair::{create, drop_constraint, unique_index};
+use super::piece::{Piece, Side, Slot};
+use super::{Made, Refused, Scene, refused};
+
+/// Whether the statement drops the primary key of a table and adds another one.
+pub(crate) fn is_meant(changes: &[Change], scene: &Scene<'_>) -> bool {
+    let [Change::DropConstraint { table, name, .. }, Change::AddConstraint { constraint, .. }] =
+        changes
+    else {
+        return false;
+    };
+    let old = scene.now.table(table).and_then(|known| known.constraint(name));
+    old.is_some_and(|old| matches!(old.kind, ConstraintKind::PrimaryKey { .. }))
+        && matches!(constraint.kind, ConstraintKind::PrimaryKey { using_index: None, .. })
+}
+
+/// Another primary key.
+pub(crate) fn change_primary_key(changes: &[Change], scene: &Scene<'_>) -> Result<Made, Refused> {
+    let dialect = scene.dialect();
+    let [Change::DropConstraint { table, name: old, .. }, Change::AddConstraint { constraint, .. }] =
+        changes
+    else {
+        return refused("no key is named", "write DROP CONSTRAINT …, ADD PRIMARY KEY (…)");
+    };
+    let ConstraintKind::PrimaryKey { columns, .. } = &constraint.kind else {
+        return refused("no key is named", "write DROP CONSTRAINT …, ADD PRIMARY KEY (…)");
+    };
+    let known = scene.table(table)?;
+    let table = &known.name;
+    let before = known.primary_key();
+    if matches!(known.partitioning, Some(Partitioning::By(_))) {
+        return refused(
+            format!("{table} is partitioned: its indexes cannot be built CONCURRENTLY at once"),
+            "build a new table beside the old one",
+        );
+    }
+    if let Some(column) =
+        columns.iter().find(|c| known.column(c).is_none_or(|column| !column.not_null))
+    {
+        return refused(
+            format!("{table}.{column} may be NULL, and a primary key holds none"),
+            "make it NOT NULL in a migration before this one: `expand` takes SET NOT NULL through the phases",
+        );
+    }
+    for other in scene.now.perhaps_referencing(table) {
+        for reference in scene.now.table(other).into_iter().flat_map(|t| &t.constraints) {
+            if let ConstraintKind::ForeignKey { table: target, referred, .. } = &reference.kind
+                && target == table
+                && (referred.is_empty() || referred.as_slice() == before)
+            {
+                return refused(
+                    format!("{other} refers to the key of {table}"),
+                    "add a UNIQUE constraint on the old columns and let the references name it, in migrations before this one",
+                );
+            }
+        }
+    }
+    let name = match &constraint.name {
+        Some(name) => name.clone(),
+        // As the server names it; the old one is gone by then.
+        None => match names::fitted(&format!("{}_pkey", table.name)) {
+            name if name == old.as_str() => old.clone(),
+            name => names::free_part(scene.now, table, &name),
+        },
+    };
+    let (coming, going) = (
+        names::free_part(scene.now, table, &format!("{name}_new")),
+        names::free_part(scene.now, table, &format!("{name}_old")),
+    );
+    let build = |side: &mut Side, why: &str, index: &Ident, columns: &[Ident]| {
+        side.change(why, &create(unique_index(table, index, columns, dialect)), dialect).map(drop)
+    };
+    let swap = |side: &mut Side, why: &str, from: &Ident, to: &Ident, index: &Ident| {
+        let kind =
+            ConstraintKind::PrimaryKey { columns: Vec::new(), using_index: Some(index.clone()) };
+        let add = Change::AddConstraint {
+            table: table.clone(),
+            constraint: ConstraintDef { name: Some(to.clone()), kind, ..constraint.clone() },
+            if_not_exists: false,
+        };
+        side.together(why, table, &[drop_constraint(table, from), add], dialect).map(drop)
+    };
+    let mut made = Made::default();
+    // No two rows can be equal in more columns than those of a key.
+    let wider = before.iter().all(|c| columns.contains(c));
+    if wider {
+        let (mut up, mut down) = (Side::default(), Side::default());
+        build(
+            &mut up,
+            "CONCURRENTLY: writers go on. It holds the old key's columns, so no release can break it, and ON CONFLICT of the new one finds it.",
+            &coming,
+            columns,
+        )?;
+        let index = ObjectName { schema: table.schema.clone(), name: coming.clone() };
+        down.sql("", format!("DROP INDEX CONCURRENTLY {}", dialect.quote_name_if_needed(&index)));
+        made.push(Slot::EXPAND, Piece::made(up, down));
+    }
+    let (mut up, mut down) = (Side::default(), Side::default());
+    if !wider {
+        build(
+            &mut up,
+            "CONCURRENTLY: writers go on. Unique: the old release must not write duplicates any more.",
+            &coming,
+            columns,
+        )?;
+    }
+    swap(
+        &mut up,
+        "The index is there: the key changes in an instant. The old release is gone, which may say ON CONFLICT with the old one.",
+        old,
+        &name,
+        &coming,
+    )?;
+    build(&mut down, "Fails where rows are equal in the old key by now.", &going, before)?;
+    if wider {
+        build(&mut down, "The new release still needs it.", &coming, columns)?;
+    }
+    swap(&mut down, "", &name, old, &going)?;
+    made.push(Slot::CONTRACT, Piece::made(up, down));
+    let list: Vec<String> = before.iter().map(ToString::to_string).collect();
+    made.note(format!("down: the rows of {table} have to differ in ({})", list.join(", ")));
+    Ok(made)
+}
