@@ -21,6 +21,7 @@ pub(crate) fn is_meant(changes: &[Change], scene: &Scene<'_>) -> bool {
 }
 
 /// Another primary key.
+#[allow(clippy::too_many_lines, reason = "what is refused, and both phases, stand side by side")]
 pub(crate) fn change_primary_key(changes: &[Change], scene: &Scene<'_>) -> Result<Made, Refused> {
     let dialect = scene.dialect();
     let [Change::DropConstraint { table, name: old, .. }, Change::AddConstraint { constraint, .. }] =
