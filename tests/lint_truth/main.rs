@@ -68,11 +68,10 @@ fn compare(sample: &Sample, measured: &[Case]) {
     }
     let mut different = String::new();
     for (old, new) in sample.cases.iter().zip(measured) {
-        if old.truth != new.truth {
-            different.push_str(&format!(
-                "{}\n  file: {}\n  now:  {}\n",
-                old.statement, old.truth, new.truth
-            ));
+        let told = if sample.is_probed() { old.truth.clone() } else { old.truth.without_probes() };
+        if told != new.truth {
+            different
+                .push_str(&format!("{}\n  file: {told}\n  now:  {}\n", old.statement, new.truth));
         }
     }
     assert!(
@@ -99,8 +98,8 @@ async fn sqlite_does_what_the_file_says() {
 /// What is missed and what is reported without need, at most, without and with the statements of the
 /// running release: lower these, never raise them.
 const AT_MOST: [(Engine, Set, [usize; 4]); 18] = [
-    (Engine::Postgres, Set::Known, [1, 3, 1, 3]),
-    (Engine::MariaDb, Set::Known, [3, 5, 3, 5]),
+    (Engine::Postgres, Set::Known, [1, 1, 1, 1]),
+    (Engine::MariaDb, Set::Known, [3, 2, 3, 2]),
     (Engine::Sqlite, Set::Known, [1, 0, 1, 0]),
     (Engine::Postgres, Set::HeldOut, [1, 0, 1, 0]),
     (Engine::MariaDb, Set::HeldOut, [1, 0, 1, 0]),

@@ -52,6 +52,20 @@ fn words(list: &str) -> impl Iterator<Item = &str> {
 }
 
 impl Truth {
+    /// What is told of it where no client was probed.
+    pub(crate) fn without_probes(&self) -> Self {
+        Self {
+            refuses: BTreeSet::new(),
+            lets: BTreeSet::new(),
+            stops: BTreeSet::new(),
+            names: BTreeSet::new(),
+            drops: BTreeSet::new(),
+            repeats: BTreeSet::new(),
+            idle: false,
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn read(text: &str) -> Self {
         let mut truth = Self::default();
         for part in text.split("; ") {
