@@ -441,10 +441,12 @@ fn changed_files(
     truth: &mut Truth,
 ) {
     let known: BTreeSet<&str> = before.values().map(|r| r.name.as_str()).collect();
+    // An index that goes and comes again with a change of a type may keep its file.
+    let files: BTreeSet<&str> = before.values().filter_map(|r| r.file.as_deref()).collect();
     for (oid, now) in after {
         let then = before.get(oid);
-        let new_file = then.is_none_or(|r| r.file != now.file);
-        if !new_file {
+        let kept = now.file.as_deref().is_some_and(|file| files.contains(file));
+        if kept || then.is_some_and(|r| r.file == now.file) {
             continue;
         }
         match now.kind.as_str() {

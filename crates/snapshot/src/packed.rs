@@ -135,10 +135,15 @@ impl Deletion {
             }
             let known =
                 ["AND", "OR", "NOT", "IN", "IS", "NULL", "BETWEEN", "TRUE", "FALSE", "LIKE"];
+            let queries = ["SELECT", "VALUES", "TABLE", "WITH"];
             for place in at + 1..tokens.len() {
                 let (kind, text) = tokens[place];
                 match kind {
                     TokenKind::Word if known.iter().any(|k| text.eq_ignore_ascii_case(k)) => {}
+                    // A query within, which may read anything.
+                    TokenKind::Word if queries.iter().any(|q| text.eq_ignore_ascii_case(q)) => {
+                        return None;
+                    }
                     TokenKind::Word | TokenKind::QuotedIdent => {
                         let called = tokens.get(place + 1).is_some_and(|(next, _)| {
                             matches!(next, TokenKind::LeftParen | TokenKind::String)
