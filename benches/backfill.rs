@@ -7,8 +7,9 @@
 //! copy of the same database. The expand phase's trigger stands in all of them.
 //!
 //! `DOWNHAUL_BENCH_ROWS=n` (1,000,000, in steps of 100,000), `DOWNHAUL_BENCH_RATE=n` transactions a
-//! second (100), `DOWNHAUL_BENCH_CALM=n` seconds of traffic alone (20), `DOWNHAUL_PROGRAM=path`
-//! measures another build. Latencies are those that `pgbench --log` writes, the wait for a late start
+//! second (100), `DOWNHAUL_BENCH_CALM=n` seconds of traffic alone (20), `DOWNHAUL_BENCH_SPEED=n` percent of
+//! the backfill's full speed (100), `DOWNHAUL_PROGRAM=path` measures another build. Latencies are those that
+//! `pgbench --log` writes, the wait for a late start
 //! included.
 
 // A benchmark's result is what it prints.
@@ -181,8 +182,12 @@ async fn measure(
             let program = Program::new(program()).database(&url);
             program.migrations_from(&template.dir().join("migrations"));
             // Not `ok`, which takes what lasts long for a hang.
-            let up = ["up", "--yes", "--phase", "backfill"];
-            let done = program.command(&up).output().expect("downhaul runs");
+            let mut up = program.command(&["up", "--yes", "--phase", "backfill"]);
+            let up =
+                up.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("downhaul runs");
+            let speed = number("DOWNHAUL_BENCH_SPEED", 100).to_string();
+            while speed != "100" && program.run(&["backfill", "speed", &speed]).code != Some(0) {}
+            let done = up.wait_with_output().expect("downhaul ends");
             assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         }
         Way::Thousands => thousands(&mut session).await,

@@ -135,12 +135,12 @@ impl Deletion {
             }
             let known =
                 ["AND", "OR", "NOT", "IN", "IS", "NULL", "BETWEEN", "TRUE", "FALSE", "LIKE"];
-            let queries = ["SELECT", "VALUES", "TABLE", "WITH"];
+            let queries = ["SELECT", "VALUES", "TABLE", "WITH", "RETURNING"];
             for place in at + 1..tokens.len() {
                 let (kind, text) = tokens[place];
                 match kind {
                     TokenKind::Word if known.iter().any(|k| text.eq_ignore_ascii_case(k)) => {}
-                    // A query within, which may read anything.
+                    // A query within, which may read anything, or rows that go to the client.
                     TokenKind::Word if queries.iter().any(|q| text.eq_ignore_ascii_case(q)) => {
                         return None;
                     }
