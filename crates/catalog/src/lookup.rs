@@ -1,9 +1,11 @@
 //! What `apply` derives from a catalog so that no change costs a walk over all of it.
 
+use std::sync::Arc;
+
 use downhaul_syntax::{ConstraintKind, Ident, ObjectName, Partitioning};
 
 use crate::objects::Objects;
-use crate::{Catalog, Origin, Table};
+use crate::{Catalog, MysqlPartitions, Origin, Table};
 
 /// A set of names that is cheap to copy.
 pub(crate) type Names = Objects<ObjectName, ()>;
@@ -99,6 +101,8 @@ pub(crate) struct Lookup {
     pub(crate) keys_to_come: Vec<Vec<Ident>>,
     /// `SET LOCAL search_path` holds, and this is the path to return to.
     pub(crate) local_path: Option<Vec<Ident>>,
+    /// Text and reading of how the last table that was changed so is divided (MySQL).
+    divided: Option<(Arc<str>, Arc<MysqlPartitions>)>,
 }
 
 impl PartialEq for Lookup {
@@ -152,6 +156,22 @@ impl Lookup {
 }
 
 impl Catalog {
+    /// What follows `PARTITION BY` of a table, read (MySQL).
+    #[must_use]
+    pub fn mysql_partitions(&self, text: &str) -> Arc<MysqlPartitions> {
+        match &self.lookup.divided {
+            Some((known, read)) if **known == *text => Arc::clone(read),
+            _ => Arc::new(MysqlPartitions::read(text, self.dialect)),
+        }
+    }
+
+    /// The text of how a table is divided now, which need not be read again.
+    pub(crate) fn divided(&mut self, partitions: MysqlPartitions) -> String {
+        let text = partitions.text();
+        self.lookup.divided = Some((text.as_str().into(), Arc::new(partitions)));
+        text
+    }
+
     /// Makes the derived maps true again after something other than `apply` filled the catalog.
     pub(crate) fn refresh_lookup(&mut self) {
         if self.lookup.is_fresh(self) {

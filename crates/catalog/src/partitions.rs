@@ -2,6 +2,8 @@
 //! written again. What the server refuses was run on MariaDB 10.11.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use downhaul_syntax::{Dialect, Ident};
 
@@ -13,8 +15,9 @@ pub struct MysqlPartitions {
     dialect: Dialect,
     /// All before the list: method, key, number, sub-partitions.
     head: String,
-    /// In order; none where the server names them (`PARTITIONS 4`).
-    parts: Vec<MysqlPartition>,
+    /// In order; none where the server names them (`PARTITIONS 4`). Cheap to copy: a table may have
+    /// thousands, which a series of migrations adds one by one.
+    parts: Vec<Arc<MysqlPartition>>,
 }
 
 /// One partition.
@@ -205,7 +208,7 @@ impl MysqlPartitions {
         }
         let mut after = self.parts.clone();
         after.extend(new);
-        self.check(&after)?;
+        self.check(&after, self.parts.len())?;
         self.parts = after;
         Ok(())
     }
@@ -260,33 +263,32 @@ impl MysqlPartitions {
         }
         let at = first.min(after.len());
         after.splice(at..at, new);
-        self.check(&after)?;
+        self.check(&after, 0)?;
         self.parts = after;
         Ok(())
     }
 
-    /// Ranges rise, and no value stands in two lists.
-    fn check(&self, parts: &[MysqlPartition]) -> Result<(), PartitionProblem> {
+    /// Ranges rise, and no value stands in two lists; those before `new` are known to be right.
+    fn check(&self, parts: &[Arc<MysqlPartition>], new: usize) -> Result<(), PartitionProblem> {
         let method = self.method();
-        let mut seen: Vec<&String> = Vec::new();
-        for part in parts {
+        for part in &parts[new..] {
             match (&part.values, method.as_str()) {
                 (Some(Values::Less(_)), "LIST") => {
                     return refused("only RANGE takes VALUES LESS THAN");
                 }
                 (Some(Values::In(_)), "RANGE") => return refused("only LIST takes VALUES IN"),
-                (Some(Values::In(values)), _) => {
-                    for value in values {
-                        if seen.contains(&value) {
-                            return refused("a value stands in two lists");
-                        }
-                        seen.push(value);
-                    }
-                }
                 _ => {}
             }
         }
-        for pair in parts.windows(2) {
+        let mut seen = BTreeSet::new();
+        let lists = parts.iter().filter_map(|part| match &part.values {
+            Some(Values::In(values)) => Some(values),
+            _ => None,
+        });
+        if !lists.flatten().all(|value| seen.insert(value)) {
+            return refused("a value stands in two lists");
+        }
+        for pair in parts[new.saturating_sub(1)..].windows(2) {
             if let (Some(Values::Less(a)), Some(Values::Less(b))) =
                 (&pair[0].values, &pair[1].values)
                 && matches!(compare(a, b), Some(Ordering::Equal | Ordering::Greater))
@@ -304,9 +306,9 @@ impl MysqlPartitions {
         if !same_text(&self.head, &to.head, self.dialect) || self.parts.is_empty() {
             return None;
         }
-        let gone: Vec<&MysqlPartition> =
+        let gone: Vec<&Arc<MysqlPartition>> =
             self.parts.iter().filter(|p| !to.parts.iter().any(|t| t.name == p.name)).collect();
-        let new: Vec<&MysqlPartition> =
+        let new: Vec<&Arc<MysqlPartition>> =
             to.parts.iter().filter(|p| !self.parts.iter().any(|f| f.name == p.name)).collect();
         let (true, true) = (gone.len() < self.parts.len(), new.len() < to.parts.len()) else {
             return None;
@@ -404,17 +406,14 @@ fn at_commas<'a, 't>(all: &'a [Token<'t>]) -> Vec<&'a [Token<'t>]> {
     out
 }
 
-fn parts(all: &[Token<'_>], dialect: Dialect) -> Vec<MysqlPartition> {
+fn parts(all: &[Token<'_>], dialect: Dialect) -> Vec<Arc<MysqlPartition>> {
     at_commas(all)
         .into_iter()
         .filter_map(|part| {
             let words = significant(part);
             let name = words.get(1)?.ident(dialect)?;
-            Some(MysqlPartition {
-                name,
-                text: join(part).trim().to_owned(),
-                values: values(&words),
-            })
+            let text = join(part).trim().to_owned();
+            Some(Arc::new(MysqlPartition { name, text, values: values(&words) }))
         })
         .collect()
 }

@@ -411,7 +411,7 @@ impl<'a> State<'a> {
         else {
             return true;
         };
-        let known = MysqlPartitions::read(divided, self.dialect());
+        let known = self.catalog.mysql_partitions(divided);
         let named = MysqlPartitions::named(text, self.dialect());
         known.names().next().is_none()
             || named.iter().any(|n| n.key() == "all" || known.names().any(|k| k == n))

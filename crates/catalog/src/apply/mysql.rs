@@ -340,7 +340,6 @@ impl Applier<'_> {
 
     /// `ADD|DROP|REORGANIZE|… PARTITION`, `PARTITION BY`, `REMOVE PARTITIONING`.
     pub(super) fn mysql_partition(&mut self, table: &ObjectName, verb: &str, text: &str) {
-        let dialect = self.dialect();
         let verb = verb.to_lowercase();
         let Some(name) = self.altered_table(table) else { return };
         let Some(known) = self.table(&name) else { return };
@@ -348,9 +347,15 @@ impl Applier<'_> {
             ("remove", _) => known.partitioning = None,
             ("by", _) => known.partitioning = Some(Partitioning::By(text.to_owned())),
             (_, Some(Partitioning::By(old))) => {
-                let mut partitions = MysqlPartitions::read(old, dialect);
+                let old = old.clone();
+                let mut partitions = MysqlPartitions::clone(&self.catalog.mysql_partitions(&old));
                 match partitions.change(&verb, text) {
-                    Ok(()) => known.partitioning = Some(Partitioning::By(partitions.text())),
+                    Ok(()) => {
+                        let text = self.catalog.divided(partitions);
+                        if let Some(known) = self.table(&name) {
+                            known.partitioning = Some(Partitioning::By(text));
+                        }
+                    }
                     Err(PartitionProblem::Missing(part)) => {
                         self.missing_part("partition", &name, &part);
                         return;

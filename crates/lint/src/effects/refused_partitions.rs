@@ -1,6 +1,8 @@
 //! What MySQL and MariaDB refuse of tables that are divided into partitions: unique keys without the
 //! columns that say where a row lies, and foreign keys. Run on MariaDB 10.11.
 
+use std::sync::Arc;
+
 use downhaul_catalog::{MysqlPartitions, Table};
 use downhaul_syntax::{Change, ConstraintKind, Ident, ObjectName, Partitioning, TableDef};
 
@@ -12,11 +14,13 @@ const FOREIGN_KEY: &str = "a partitioned table takes no part in foreign keys";
 /// Why the server refuses a change.
 pub(super) fn refused(change: &Change, scene: &Scene<'_>) -> Option<String> {
     let state = &scene.state;
-    let divided = |name: &ObjectName| state.table(name).and_then(|t| partitions(t, scene));
+    let divided = |name: &ObjectName| {
+        state.table(name).and_then(|t| partitions(t.partitioning.as_ref(), scene))
+    };
     let why = match change {
         Change::AddConstraint { table, constraint, .. } => match &constraint.kind {
             ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
-                lacks_key(&divided(table)?, state.table(table)?, columns).then_some(KEY)
+                lacks_key(&*divided(table)?, state.table(table)?, columns).then_some(KEY)
             }
             ConstraintKind::ForeignKey { table: to, .. } => {
                 (divided(table).is_some() || divided(to).is_some()).then_some(FOREIGN_KEY)
@@ -25,11 +29,11 @@ pub(super) fn refused(change: &Change, scene: &Scene<'_>) -> Option<String> {
         },
         Change::CreateIndex { index, .. } if index.unique => {
             let columns: Vec<Ident> = index.parts.iter().filter_map(|p| p.column.clone()).collect();
-            lacks_key(&divided(&index.table)?, state.table(&index.table)?, &columns).then_some(KEY)
+            lacks_key(&*divided(&index.table)?, state.table(&index.table)?, &columns).then_some(KEY)
         }
         Change::MysqlPartition { table, verb, text } if verb == "by" => {
             let known = state.table(table)?;
-            let partitions = MysqlPartitions::read(text, state.dialect());
+            let partitions = state.catalog.mysql_partitions(text);
             let mut keys = keys_of(known);
             if keys.any(|columns| lacks_key(&partitions, known, columns)) {
                 Some(KEY)
@@ -52,9 +56,12 @@ pub(super) fn refused(change: &Change, scene: &Scene<'_>) -> Option<String> {
     Some(why.to_owned())
 }
 
-fn partitions(table: &Table, scene: &Scene<'_>) -> Option<MysqlPartitions> {
-    match &table.partitioning {
-        Some(Partitioning::By(text)) => Some(MysqlPartitions::read(text, scene.state.dialect())),
+fn partitions(
+    partitioning: Option<&Partitioning>,
+    scene: &Scene<'_>,
+) -> Option<Arc<MysqlPartitions>> {
+    match partitioning {
+        Some(Partitioning::By(text)) => Some(scene.state.catalog.mysql_partitions(text)),
         _ => None,
     }
 }
@@ -79,14 +86,11 @@ fn keys_of(table: &Table) -> impl Iterator<Item = &[Ident]> {
 fn new_table(
     def: &TableDef,
     scene: &Scene<'_>,
-    divided: &dyn Fn(&ObjectName) -> Option<MysqlPartitions>,
+    divided: &dyn Fn(&ObjectName) -> Option<Arc<MysqlPartitions>>,
 ) -> Option<&'static str> {
     let inline = def.columns.iter().flat_map(|c| c.constraints.iter().map(move |k| (k, Some(c))));
     let all = def.constraints.iter().map(|k| (k, None)).chain(inline);
-    let own = match &def.partitioning {
-        Some(Partitioning::By(text)) => Some(MysqlPartitions::read(text, scene.state.dialect())),
-        _ => None,
-    };
+    let own = partitions(def.partitioning.as_ref(), scene);
     for (constraint, column) in all {
         match (&constraint.kind, &own) {
             (ConstraintKind::ForeignKey { table: to, .. }, own)
