@@ -6,7 +6,7 @@
 //! with an export of all tables read by the very snapshot of the mark; more transactions and a
 //! migration that goes up and down; then a restore, compared with the export; then its undo.
 //!
-//! `DOWNHAUL_SEED=n` repeats one round; `DOWNHAUL_CASES=n` runs more; `DOWNHAUL_STRATEGY` says how
+//! `DOWNHAUL_SEED=n` repeats one round; `DOWNHAUL_ROUNDS=n` runs more; `DOWNHAUL_STRATEGY` says how
 //! PostgreSQL's tables are written back.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
@@ -220,16 +220,26 @@ async fn as_of(session: &mut dyn EngineSession, table: &world::Table, mark: &Mar
     rows
 }
 
-fn seeds(default: u64) -> Vec<u64> {
-    if let Ok(seed) = std::env::var("DOWNHAUL_SEED") {
-        return vec![seed.parse().expect("DOWNHAUL_SEED is a number")];
-    }
-    let count = std::env::var("DOWNHAUL_CASES").map_or(default, |n| n.parse().expect("a number"));
-    (1..=count).collect()
+/// Seeds of the rounds: `DOWNHAUL_ROUNDS` of them from `DOWNHAUL_SEED` on; one where only that is said.
+fn seeds(default: u64) -> impl Iterator<Item = u64> {
+    let number = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .map(|text| text.parse::<u64>().expect("a number of the environment"))
+    };
+    let (seed, rounds) = (number("DOWNHAUL_SEED"), number("DOWNHAUL_ROUNDS"));
+    let rounds = rounds.unwrap_or(if seed.is_some() { 1 } else { default });
+    let first = seed.unwrap_or(1);
+    (0..rounds).map(move |round| {
+        if round > 0 && round.is_multiple_of(100) {
+            eprintln!("{round} of {rounds} rounds");
+        }
+        first + round
+    })
 }
 
 #[tokio::test]
-async fn every_table_is_what_it_was() {
+async fn every_table_of_postgres_is_what_it_was() {
     let server = Postgres::shared();
     let mut failed = Vec::new();
     for seed in seeds(10) {

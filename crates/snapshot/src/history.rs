@@ -112,23 +112,32 @@ impl<'a> Past<'a> {
         branches.join(" UNION ALL ")
     }
 
-    /// A query for how many events there are after a mark, and how many of them are births.
+    /// A query for how many events there are after a mark: all, births, whether all are of one
+    /// statement, and how many are after a later mark as well.
     #[must_use]
-    pub fn events_after(&self, mark: &Mark) -> String {
+    pub fn events_after(&self, mark: &Mark, later: Option<&Mark>) -> String {
+        let later = later.map_or_else(|| "false".to_owned(), |later| later.after("downhaul_xid"));
         format!(
-            "SELECT count(*), count(*) FILTER (WHERE downhaul_op IN ({})) FROM ({}) e",
+            "SELECT count(*), count(*) FILTER (WHERE downhaul_op IN ({})), min(downhaul_pos) = max(downhaul_pos), \
+               count(*) FILTER (WHERE {later}) FROM ({}) e",
             track::BIRTHS,
             self.events(mark)
         )
     }
 
-    /// As [`Self::touched`], where no key came into being after the mark.
+    /// As [`Self::touched`], where no key came into being after the mark. `once`: all events are of one
+    /// statement, which changes no row twice: each image is the first of its key.
     #[must_use]
-    pub fn images(&self, mark: &Mark) -> String {
-        format!(
-            "WITH e AS NOT MATERIALIZED ({}) SELECT f.*, true AS downhaul_was FROM ({}) f",
-            self.events(mark),
+    pub fn images(&self, mark: &Mark, once: bool) -> String {
+        let first = if once {
+            let all: Vec<String> = self.columns.iter().map(|c| D.quote(&c.name)).collect();
+            format!("SELECT {} FROM e WHERE downhaul_op IN ({})", all.join(", "), track::IMAGES)
+        } else {
             self.first()
+        };
+        format!(
+            "WITH e AS NOT MATERIALIZED ({}) SELECT f.*, true AS downhaul_was FROM ({first}) f",
+            self.events(mark)
         )
     }
 

@@ -400,6 +400,36 @@ pub(crate) fn wanted<'a>(
     Ok(all.filter(|c| columns.is_empty() || columns.contains(&c.name)).collect())
 }
 
+/// How much a history knows of what happened after the mark to which one returns.
+struct Events {
+    all: i64,
+    /// Keys that came into being.
+    births: i64,
+    /// All are of one statement.
+    once: bool,
+    /// After the mark up to which work is undone.
+    since: i64,
+}
+
+impl Events {
+    async fn read(
+        session: &mut dyn Session,
+        past: &Past<'_>,
+        request: &Request,
+    ) -> Result<Self, SnapshotError> {
+        let query = past.events_after(&request.target, request.until.as_ref());
+        Ok(match session.row(&query).await? {
+            Some(row) => Self {
+                all: row.number(0)?,
+                births: row.number(1)?,
+                once: row.flag(2),
+                since: row.number(3)?,
+            },
+            None => Self { all: 0, births: 0, once: false, since: 0 },
+        })
+    }
+}
+
 async fn table(
     session: &mut dyn Session,
     request: &Request,
@@ -421,30 +451,23 @@ async fn table(
             tracked.relation
         ))
         .await?;
-    let (mut events, mut births) = (0, 1);
-    if !key.is_empty()
-        && let Some(row) = session.row(&past.events_after(&request.target)).await?
-    {
-        (events, births) = (row.number(0)?, row.number(1)?);
-    }
-    let in_bulk = strategy::in_bulk(events, rows) || request.wish == Wish::Rewrite;
-    let was = if in_bulk && births == 0 {
-        format!("({})", past.images(&request.target))
+    let events = Events::read(session, &past, request).await?;
+    let in_bulk =
+        !key.is_empty() && (strategy::in_bulk(events.all, rows) || request.wish == Wish::Rewrite);
+    let was = if in_bulk && events.births == 0 {
+        format!("({})", past.images(&request.target, events.once))
     } else {
         make(session, &was, &read(&past, &request.target), "").await?;
         was
     };
     let known_until = match &request.until {
-        None => None,
-        Some(mark) => {
+        // Where nothing was written since, whatever is there now is to be undone.
+        Some(mark) if events.since > 0 => {
             let later = Past::new(&tracked, mark);
             make(session, &until, &read(&later, mark), "").await?;
-            // Where nothing was written since, whatever is there now is to be undone.
-            let some = session
-                .number(&format!("SELECT count(*) FROM (SELECT FROM {until} LIMIT 1) u"))
-                .await?;
-            (some > 0).then(|| later.columns.iter().map(|c| c.name.clone()).collect())
+            Some(later.columns.iter().map(|c| c.name.clone()).collect())
         }
+        _ => None,
     };
     let unique = unique_columns(session, &tracked).await?;
     let query = Query {
@@ -504,6 +527,14 @@ pub(super) async fn set_bulk(session: &mut dyn Session, on: bool) -> Result<(), 
     session
         .execute(&format!("SET LOCAL enable_nestloop TO {nested}; SET LOCAL jit TO {jit}"))
         .await?;
+    // Such work is what `maintenance_work_mem` is meant for; a query of every day gets far less.
+    let memory = if on {
+        "SELECT pg_catalog.set_config('work_mem', m.setting || 'kB', true) FROM pg_catalog.pg_settings m, pg_catalog.pg_settings w \
+         WHERE m.name = 'maintenance_work_mem' AND w.name = 'work_mem' AND m.setting::bigint > w.setting::bigint"
+    } else {
+        "SET LOCAL work_mem TO DEFAULT"
+    };
+    session.execute(memory).await?;
     Ok(())
 }
 

@@ -109,45 +109,94 @@ async fn around(session: &mut dyn Session, table: &TablePlan) -> Result<Around, 
     Ok(found)
 }
 
+/// Where the rows of a table lie that is filled anew.
+struct Source {
+    /// A temporary table.
+    from: String,
+    /// A condition over its rows.
+    only: &'static str,
+    rows: i64,
+}
+
+/// Rows of a plan that are there afterwards.
+const COMES: &str = "downhaul_action IN ('I', 'U')";
+
+/// The plan itself can be read in its order, instead of a copy of it in the order of the key: it has
+/// (nearly) that order, and the types of the table.
+async fn serves(session: &mut dyn Session, table: &TablePlan) -> Result<bool, SnapshotError> {
+    let Some(first) = table.tracked.current().key.first() else { return Ok(false) };
+    let plan = statement::name(table.tracked.id);
+    let row = session
+        .row(&format!(
+            "SELECT abs((SELECT s.correlation FROM pg_catalog.pg_stats s, pg_catalog.pg_class c WHERE c.oid = {0}::regclass \
+                 AND s.schemaname = c.relnamespace::regnamespace::text AND s.tablename = c.relname AND s.attname = {1})) > 0.99, \
+               NOT EXISTS (SELECT FROM pg_catalog.pg_attribute l LEFT JOIN pg_catalog.pg_attribute p \
+                 ON p.attrelid = {0}::regclass AND p.attname = l.attname AND p.atttypid = l.atttypid AND p.attnum > 0 \
+                 WHERE l.attrelid = {2} AND l.attnum > 0 AND NOT l.attisdropped AND l.attgenerated = '' AND p.attname IS NULL)",
+            D.literal(&plan),
+            D.literal(first.as_str()),
+            table.tracked.relation
+        ))
+        .await?;
+    Ok(row.is_some_and(|row| row.flag(0) && row.flag(1)))
+}
+
+/// Puts all rows together that are there afterwards: by key, as an index likes it, and whoever reads
+/// the table by its key.
+async fn gather(
+    session: &mut dyn Session,
+    table: &TablePlan,
+    some_stay: bool,
+    list: &str,
+) -> Result<Source, SnapshotError> {
+    let tracked = &table.tracked;
+    let (id, live, plan) = (tracked.id, tracked.live(), statement::name(tracked.id));
+    let key = &tracked.current().key;
+    let unchanged = if some_stay {
+        format!(
+            " UNION ALL SELECT {list} FROM {live} l WHERE NOT EXISTS (SELECT FROM {plan} p WHERE {} AND p.downhaul_action IN ('U', 'D'))",
+            sql::keys_match(D, "p", key, "l", key)
+        )
+    } else {
+        String::new()
+    };
+    let order: Vec<String> = key.iter().map(|k| D.quote(k)).collect();
+    session
+        .execute(&format!(
+            "CREATE TEMPORARY TABLE downhaul_whole_{id} ON COMMIT DROP AS SELECT {list} FROM {live} WITH NO DATA"
+        ))
+        .await?;
+    let from = format!("pg_temp.downhaul_whole_{id}");
+    let rows = session
+        .execute(&format!(
+            "INSERT INTO {from} ({list}) SELECT {list} FROM (SELECT {list} FROM {plan} WHERE {COMES}{unchanged}) s ORDER BY {}",
+            order.join(", ")
+        ))
+        .await?;
+    Ok(Source { from, only: "true", rows: i64::try_from(rows).unwrap_or(i64::MAX) })
+}
+
 /// Fills the table anew as the plan says. Returns statements for when all checks are done.
 pub(super) async fn rewrite(
     session: &mut dyn Session,
     table: &TablePlan,
 ) -> Result<Vec<String>, SnapshotError> {
     let tracked = &table.tracked;
-    let (id, live, plan) = (tracked.id, tracked.live(), statement::name(tracked.id));
+    let (live, plan) = (tracked.live(), statement::name(tracked.id));
     let version = tracked.current();
     let names: Vec<String> = version.columns.iter().map(|c| D.quote(&c.name)).collect();
     let list = names.join(", ");
-    let key: Vec<String> = version.key.iter().map(|k| D.quote(k)).collect();
     let before = session.number(&format!("SELECT count(*) FROM {live}")).await?;
     let staying = before - table.updates - table.deletes;
     set_bulk(session, true).await?;
-    let unchanged = if staying > 0 {
-        format!(
-            " UNION ALL SELECT {list} FROM {live} l WHERE NOT EXISTS (SELECT FROM {plan} p WHERE {} AND p.downhaul_action IN ('U', 'D'))",
-            sql::keys_match(D, "p", &version.key, "l", &version.key)
-        )
+    let source = if staying == 0 && serves(session, table).await? {
+        Source { from: plan, only: COMES, rows: table.inserts + table.updates }
     } else {
-        String::new()
+        gather(session, table, staying > 0, &list).await?
     };
-    let whole = format!("pg_temp.downhaul_whole_{id}");
-    session
-        .execute(&format!(
-            "CREATE TEMPORARY TABLE downhaul_whole_{id} ON COMMIT DROP AS SELECT {list} FROM {live} WITH NO DATA"
-        ))
-        .await?;
-    // By key, as an index likes it, and whoever reads the table by its key.
-    let rows = session
-        .execute(&format!(
-            "INSERT INTO {whole} ({list}) SELECT {list} FROM \
-             (SELECT {list} FROM {plan} WHERE downhaul_action IN ('I', 'U'){unchanged}) s ORDER BY {}",
-            key.join(", ")
-        ))
-        .await?;
     let wanted = before - table.deletes + table.inserts;
-    if i64::try_from(rows).unwrap_or(0) != wanted {
-        return Err(failed(table, format!("{rows} rows were found instead of {wanted}")));
+    if source.rows != wanted {
+        return Err(failed(table, format!("{} rows were found instead of {wanted}", source.rows)));
     }
     record(session, table, staying > 0 || table.deletes > 0).await?;
     let around = around(session, table).await?;
@@ -155,10 +204,11 @@ pub(super) async fn rewrite(
         session.execute(statement).await?;
     }
     session.execute(&format!("TRUNCATE {live}")).await?;
-    fill(session, table, &whole, &names).await?;
-    verify(session, table, &whole).await?;
+    fill(session, table, &source, &names).await?;
+    verify(session, table, &source).await?;
     set_bulk(session, false).await?;
     let mut after = around.after;
+    let key: Vec<String> = version.key.iter().map(|k| D.quote(k)).collect();
     // How many rows there are; what is known of their values still holds.
     after.push(format!("ANALYZE {} ({})", D.quote_name(&tracked.name), key.join(", ")));
     Ok(after)
@@ -167,24 +217,25 @@ pub(super) async fn rewrite(
 /// So much of a table (bytes) stands in memory at once.
 const AT_ONCE: i64 = 8 << 20;
 
-/// Writes the rows of one table into another that this transaction has emptied, in their order. They
+/// Writes rows into the table, which this transaction has emptied, in their order. They
 /// are frozen (PostgreSQL manual, COPY), which no INSERT can do, and no COPY reads a table: they pass
 /// through us, a piece after the other.
 async fn fill(
     session: &mut dyn Session,
     table: &TablePlan,
-    whole: &str,
+    source: &Source,
     names: &[String],
 ) -> Result<(), SnapshotError> {
     let (name, list) = (D.quote_name(&table.tracked.name), names.join(", "));
-    let format = format_of(session, whole).await?;
-    let starts = pieces(session, whole, names).await?;
+    let format = format_of(session, &source.from).await?;
+    let starts = pieces(session, &source.from, names).await?;
     for (at, start) in starts.iter().enumerate() {
         let end = starts.get(at + 1).map_or(String::new(), |end| format!(" AND ctid < '{end}'"));
         session
             .pass_rows(
                 &format!(
-                    "COPY (SELECT {list} FROM {whole} WHERE ctid >= '{start}'{end}) TO STDOUT (FORMAT {format})"
+                    "COPY (SELECT {list} FROM {} WHERE {} AND ctid >= '{start}'{end}) TO STDOUT (FORMAT {format})",
+                    source.from, source.only
                 ),
                 &format!("COPY {name} ({list}) FROM STDIN (FORMAT {format}, FREEZE)"),
             )
@@ -252,7 +303,7 @@ async fn pieces(
 async fn verify(
     session: &mut dyn Session,
     table: &TablePlan,
-    whole: &str,
+    source: &Source,
 ) -> Result<(), SnapshotError> {
     let columns: Vec<(String, &str)> = table
         .tracked
@@ -262,13 +313,14 @@ async fn verify(
         .map(|c| (D.quote(&c.name), if c.user_type { "" } else { c.ty.as_str() }))
         .collect();
     let hash = sql::row_hash(&columns);
-    let sum =
-        |from: &str| format!("(SELECT count(*) AS n, coalesce(sum({hash}), 0) AS h FROM {from})");
+    let sum = |from: &str, only: &str| {
+        format!("(SELECT count(*) AS n, coalesce(sum({hash}), 0) AS h FROM {from} WHERE {only})")
+    };
     let same = session
         .row(&format!(
             "SELECT l.n = w.n AND l.h = w.h FROM {} l, {} w",
-            sum(&table.tracked.live()),
-            sum(whole)
+            sum(&table.tracked.live(), "true"),
+            sum(&source.from, source.only)
         ))
         .await?;
     if same.is_some_and(|row| row.flag(0)) {
