@@ -221,6 +221,7 @@ async fn as_of(session: &mut dyn EngineSession, table: &world::Table, mark: &Mar
 }
 
 /// Seeds of the rounds: `DOWNHAUL_ROUNDS` of them from `DOWNHAUL_SEED` on; one where only that is said.
+#[allow(clippy::print_stderr, reason = "a long run says how far it is")]
 fn seeds(default: u64) -> impl Iterator<Item = u64> {
     let number = |name: &str| {
         std::env::var(name)
