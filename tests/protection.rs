@@ -142,6 +142,47 @@ async fn partitions_belong_to_their_table() {
     assert_eq!(site.rows("p").await, before);
 }
 
+/// A key that refers to a partitioned table has another beside it for each partition, and a partition's
+/// key is its table's: neither can be changed by itself.
+#[tokio::test]
+async fn keys_that_come_from_partitions_wait_with_their_own() {
+    let setup = "CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id); \
+        CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10); \
+        CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (10) TO (20); \
+        CREATE TABLE c (id int, p int REFERENCES p, v text, PRIMARY KEY (id)) PARTITION BY RANGE (id); \
+        CREATE TABLE c1 PARTITION OF c FOR VALUES FROM (0) TO (10); \
+        CREATE TABLE t (id int PRIMARY KEY, p int REFERENCES p, v text); \
+        INSERT INTO p SELECT generate_series(0, 19); INSERT INTO c SELECT g, g, 'c' FROM generate_series(0, 9) g; \
+        INSERT INTO t SELECT g, g, 't' FROM generate_series(0, 19) g;";
+    for (table, up, down) in [
+        ("t", "UPDATE t SET v = 'x', p = 3 WHERE id < 15;", "SELECT 1;"),
+        (
+            "c1",
+            "UPDATE c1 SET v = 'x', p = 3 WHERE id < 5; DELETE FROM c WHERE id > 7;",
+            "SELECT 1;",
+        ),
+        (
+            "t",
+            "-- downhaul:protect tombstone t\nDROP TABLE t;",
+            "CREATE TABLE t (id int PRIMARY KEY, p int REFERENCES p, v text);",
+        ),
+    ] {
+        let database = Postgres::shared().fresh_database().await;
+        let site = Site::new(database.url(), setup, up, down).await;
+        let before = site.rows(table).await;
+        let keys = "pg_constraint WHERE contype = 'f'";
+        let rules = format!(
+            "(SELECT conrelid::regclass::text, conname, condeferrable, conparentid <> 0 FROM {keys}) k"
+        );
+        let rules_before = site.rows(&rules).await;
+        site.up().await.unwrap();
+        site.down().await.unwrap();
+        assert_eq!(site.rows(table).await, before, "{up}");
+        assert_eq!(site.rows(&rules).await.len(), rules_before.len(), "{up}");
+        assert!(site.rows(&rules).await.iter().all(|rule| rule[2].as_deref() == Some("f")), "{up}");
+    }
+}
+
 #[tokio::test]
 async fn sqlite_keeps_what_triggers_change() {
     let triggers = [

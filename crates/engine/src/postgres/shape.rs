@@ -47,7 +47,8 @@ const QUESTIONS: [&str; 7] = [
                WHERE NOT a.attnotnull) \
        ORDER BY i.indrelid, i.indisprimary DESC, i.indnkeyatts, i.indexrelid) i \
      CROSS JOIN pg_catalog.generate_series(0, i.indnkeyatts - 1) k ORDER BY i.indrelid, k",
-    // One row for each pair of columns.
+    // One row for each pair of columns. A key that refers to a partitioned table has others beside it, one
+    // for each partition, which go and change with it.
     "SELECT 'f', k.conrelid, k.conname, n.nspname, c.relname, k.confdeltype IN ('c','n','d') OR k.confupdtype IN ('c','n','d'), k.condeferrable, \
        a.attname, r.attname \
      FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.confrelid \
@@ -55,7 +56,9 @@ const QUESTIONS: [&str; 7] = [
      CROSS JOIN LATERAL unnest(k.conkey, k.confkey) WITH ORDINALITY AS u(own, other, place) \
      JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.own \
      JOIN pg_catalog.pg_attribute r ON r.attrelid = k.confrelid AND r.attnum = u.other \
-     WHERE k.conrelid = ANY ({tables}) AND k.contype = 'f' ORDER BY k.oid, u.place",
+     WHERE k.conrelid = ANY ({tables}) AND k.contype = 'f' \
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.oid = k.conparentid AND o.conrelid = k.conrelid) \
+     ORDER BY k.oid, u.place",
     "SELECT 'r', k.confrelid, n.nspname, c.relname, bool_or(k.confdeltype IN ('c','n','d') OR k.confupdtype IN ('c','n','d')) FROM pg_catalog.pg_constraint k \
      JOIN pg_catalog.pg_class c ON c.oid = k.conrelid \
      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \

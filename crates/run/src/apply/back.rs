@@ -181,14 +181,16 @@ async fn quiet(session: &mut dyn Session, points: &[RestorePoint]) -> Result<Vec
                 }
             }
         }
-        if dialect == Dialect::Postgres {
-            for key in shape.foreign_keys.iter().filter(|key| !key.deferrable) {
-                let Some(name) = &key.name else { continue };
-                let name = dialect.quote(name);
+        if dialect == Dialect::Postgres && shape.foreign_keys.iter().any(|key| !key.deferrable) {
+            for (table, name) in undeferred(session, &table).await? {
                 // The owner may do this, and it costs nothing: no row is checked again.
-                off.push(format!(
+                let defer = format!(
                     "ALTER TABLE {table} ALTER CONSTRAINT {name} DEFERRABLE INITIALLY DEFERRED"
-                ));
+                );
+                if off.contains(&defer) {
+                    continue;
+                }
+                off.push(defer);
                 on.push(format!("ALTER TABLE {table} ALTER CONSTRAINT {name} NOT DEFERRABLE"));
                 check = vec!["SET CONSTRAINTS ALL IMMEDIATE".to_owned()];
             }
@@ -199,6 +201,23 @@ async fn quiet(session: &mut dyn Session, points: &[RestorePoint]) -> Result<Vec
     }
     check.extend(on);
     Ok(check)
+}
+
+/// The foreign keys of a table (quoted) that cannot wait, as table and name: those of a partition belong
+/// to its partitioned table, which alone can change them.
+async fn undeferred(session: &mut dyn Session, table: &str) -> Result<Vec<(String, String)>, Stop> {
+    let own = "k.oid, k.conparentid, k.conrelid, k.conname, k.condeferrable";
+    let rows = session
+        .rows(&format!(
+            "WITH RECURSIVE up AS (SELECT {own} FROM pg_catalog.pg_constraint k WHERE k.conrelid = {}::regclass AND k.contype = 'f' \
+               UNION SELECT {own} FROM pg_catalog.pg_constraint k JOIN up ON k.oid = up.conparentid) \
+             SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.format('%I', up.conname) FROM up \
+             JOIN pg_catalog.pg_class c ON c.oid = up.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE up.conparentid = 0 AND NOT up.condeferrable ORDER BY up.oid",
+            Dialect::Postgres.literal(table)
+        ))
+        .await?;
+    Ok(rows.iter().map(|row| (row.text(0).to_owned(), row.text(1).to_owned())).collect())
 }
 
 /// `ADD COLUMN c text NOT NULL` cannot run on a table with rows, although we hold a value for each

@@ -278,7 +278,7 @@ async fn hide(
     // What acts on others, or would keep them from being dropped.
     let strip = session
         .rows(&format!(
-            "SELECT pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', {literal}, k.conname) FROM pg_catalog.pg_constraint k WHERE k.conrelid = {oid} AND k.contype = 'f' \
+            "SELECT pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', {literal}, k.conname) FROM pg_catalog.pg_constraint k WHERE k.conrelid = {oid} AND k.contype = 'f' AND k.conparentid = 0 \
              UNION ALL SELECT pg_catalog.format('DROP TRIGGER %I ON %s', t.tgname, {literal}) FROM pg_catalog.pg_trigger t WHERE t.tgrelid = {oid} AND NOT t.tgisinternal \
              UNION ALL SELECT pg_catalog.format('DROP RULE %I ON %s', r.rulename, {literal}) FROM pg_catalog.pg_rewrite r WHERE r.ev_class = {oid} \
              UNION ALL SELECT pg_catalog.format('DROP POLICY %I ON %s', p.polname, {literal}) FROM pg_catalog.pg_policy p WHERE p.polrelid = {oid} \
