@@ -158,8 +158,11 @@ pub fn triggers(tracked: &Tracked, uniques: &[Unique]) -> Vec<(String, String)> 
         let settle = if uniques.is_empty() {
             String::new()
         } else {
+            // A row may be in the way by two rules, or of a statement before that was ignored: it goes once.
             format!(
-                " UPDATE {log} SET downhaul_op = '{0}' WHERE downhaul_op = '{PROBE}' AND (downhaul_row = NEW.{row} \
+                " DELETE FROM {log} WHERE downhaul_op = '{PROBE}' AND downhaul_pos < (SELECT max(p.downhaul_pos) FROM {log} AS p \
+                 WHERE p.downhaul_op = '{PROBE}' AND p.downhaul_row = {log}.downhaul_row); \
+                 UPDATE {log} SET downhaul_op = '{0}' WHERE downhaul_op = '{PROBE}' AND (downhaul_row = NEW.{row} \
                  OR NOT EXISTS (SELECT 1 FROM {table} AS o WHERE o.{row} = downhaul_row)); \
                  DELETE FROM {log} WHERE downhaul_op = '{PROBE}';",
                 Event::Deleted.letter()
