@@ -4,10 +4,10 @@ use downhaul_engine::{Session, TableShape, exact};
 use downhaul_syntax::{Dialect, Ident};
 use serde::{Deserialize, Serialize};
 
-use crate::references;
 use crate::settle::{content, digest, join_after};
 use crate::sql;
 use crate::store::{Kept, KeptMode, SnapshotError};
+use crate::{packed, references};
 
 /// What was noted of one table before the way back began.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ pub async fn check_sound(session: &mut dyn Session, kept: &Kept) -> Result<(), S
         reason: format!(
             "`{}` has been changed since it was made (was {}, is {now})",
             if kept.packed {
-                format!("downhaul.kept_rows, store {}", kept.id)
+                format!("{}, store {}", packed::table(session.dialect()), kept.id)
             } else {
                 sql::own(session.dialect(), &kept.store())
             },

@@ -45,8 +45,8 @@ pub async fn endangered(
     Ok(found)
 }
 
-/// What a table of this engine loses in a failed transaction stays lost.
-async fn check_transactional(
+/// Refuses a table without transactions: what it loses in a failed one stays lost.
+pub async fn check_transactional(
     session: &mut dyn Session,
     table: &ObjectName,
 ) -> Result<(), SnapshotError> {

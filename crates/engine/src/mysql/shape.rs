@@ -57,15 +57,7 @@ pub(super) async fn table_shape(
         }
         None => Vec::new(),
     };
-    let referencing = session
-        .rows(&format!(
-            "SELECT r.CONSTRAINT_SCHEMA, r.TABLE_NAME, MAX(r.UPDATE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR r.DELETE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT')) \
-             FROM information_schema.REFERENTIAL_CONSTRAINTS r WHERE r.UNIQUE_CONSTRAINT_SCHEMA = {} AND r.REFERENCED_TABLE_NAME = {} \
-               AND NOT (r.CONSTRAINT_SCHEMA = {0} AND r.TABLE_NAME = {1}) GROUP BY 1, 2 ORDER BY 1, 2",
-            d.literal(&own_schema),
-            d.literal(&name)
-        ))
-        .await?;
+    let referencing = referencing(session, &own_schema, &name).await?;
     let names = |only_acting: bool| {
         referencing
             .iter()
@@ -96,6 +88,46 @@ pub(super) async fn table_shape(
         divided: found.flag(4),
         rows: found.opt(3).and_then(|rows| rows.parse().ok()),
     }))
+}
+
+/// Tables with foreign keys to this one: schema, name, whether one of them changes rows.
+async fn referencing(
+    session: &mut MySql,
+    schema: &str,
+    name: &str,
+) -> Result<Vec<Row>, EngineError> {
+    let d = Dialect::Mysql;
+    if nothing_references(session, schema, name).await {
+        return Ok(Vec::new());
+    }
+    session
+        .rows(&format!(
+            "SELECT r.CONSTRAINT_SCHEMA, r.TABLE_NAME, MAX(r.UPDATE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR r.DELETE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT')) \
+             FROM information_schema.REFERENTIAL_CONSTRAINTS r WHERE r.UNIQUE_CONSTRAINT_SCHEMA = {} AND r.REFERENCED_TABLE_NAME = {} \
+               AND NOT (r.CONSTRAINT_SCHEMA = {0} AND r.TABLE_NAME = {1}) GROUP BY 1, 2 ORDER BY 1, 2",
+            d.literal(schema),
+            d.literal(name)
+        ))
+        .await
+}
+
+/// Whether InnoDB, which alone has foreign keys, knows of none to a table. To answer from
+/// `REFERENTIAL_CONSTRAINTS`, MariaDB opens every table of the server. False where this is not to be
+/// had (it takes the privilege `PROCESS`), or where the name is written otherwise in InnoDB's own
+/// tables: then it is looked up in full.
+async fn nothing_references(session: &mut MySql, schema: &str, name: &str) -> bool {
+    let plain = |name: &str| {
+        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && !name.is_empty()
+    };
+    if session.dialect() != Dialect::MariaDb || !plain(schema) || !plain(name) {
+        return false;
+    }
+    session
+        .rows(&format!(
+            "SELECT count(*) FROM information_schema.INNODB_SYS_FOREIGN WHERE LOWER(REF_NAME) = LOWER('{schema}/{name}')"
+        ))
+        .await
+        .is_ok_and(|rows| rows.first().is_some_and(|row| row.text(0) == "0"))
 }
 
 fn column(row: &Row, mariadb: bool) -> ColumnShape {

@@ -116,7 +116,7 @@ pub(super) async fn in_groups(
                 Direction::Up => journal.forget(work.version),
                 Direction::Down => journal.set_state(work.version, MigrationState::Applied),
             };
-            let settle = journal.settle_steps(work.version, direction);
+            let settle = journal.settle_steps(work.version, direction, None);
             runner.session.execute(&format!("{back}; {settle}")).await?;
             return Err(RunError::Failed {
                 label: prepared.label.clone(),
@@ -139,7 +139,7 @@ pub(super) async fn in_groups(
         Direction::Up => journal.set_state(work.version, MigrationState::Applied),
         Direction::Down => journal.forget(work.version),
     };
-    let settle = journal.settle_steps(work.version, direction);
+    let settle = journal.settle_steps(work.version, direction, None);
     // Both at once: an implicit transaction of one message (PostgreSQL manual §55.2.2.1).
     runner.session.begin(runner.options.budget).await?;
     runner.session.execute(&format!("{finish}; {settle}")).await?;

@@ -116,7 +116,8 @@ impl<'a> Piece<'a> {
         }
         let losses = prepared.losses(&prepared.statements, Dialect::Postgres);
         let down = prepared.direction == Direction::Down && options.protect;
-        let deletions = packed::deletions(&prepared.statements, &losses).unwrap_or_default();
+        let deletions =
+            packed::deletions(&prepared.statements, &losses, Dialect::Postgres).unwrap_or_default();
         let mut empty = Vec::new();
         if deletions.is_empty() {
             let names = empty::candidates(&losses)?;

@@ -86,6 +86,8 @@ impl Journal {
                 let statement = statement.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS");
                 session.execute(&statement).await?;
             }
+        } else if self.dialect.is_mysql_family() {
+            session.execute(&packed::mysql::definition()).await?;
         }
         session
             .execute(&format!("UPDATE {} SET version = {FORMAT}", self.table("format")))
@@ -177,6 +179,7 @@ impl Journal {
                     self.table(name)
                 ));
             }
+            statements.push(packed::mysql::definition());
             statements.push(format!(
                 "CREATE TABLE {} (version bigint NOT NULL PRIMARY KEY) ENGINE=InnoDB AS SELECT {FORMAT} AS version",
                 self.table("format")

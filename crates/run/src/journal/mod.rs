@@ -19,7 +19,7 @@ use downhaul_snapshot::{Kept, sql};
 use downhaul_syntax::Dialect;
 
 /// Format of the journal. Raised whenever a reader of the old one would misunderstand the new one.
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
 
 /// What the journal says of a migration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

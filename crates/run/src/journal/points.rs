@@ -176,7 +176,7 @@ impl Journal {
             .await?;
         for kept in point.kept.iter().filter(|kept| !remaining.contains(&kept.id)) {
             if kept.packed {
-                session.execute(&packed::forget(kept)).await?;
+                session.execute(&packed::forget(self.dialect, kept)).await?;
             } else if kept.has_store() {
                 session.execute(&format!("DROP TABLE {}", self.table(&kept.store()))).await?;
             }
@@ -218,7 +218,7 @@ impl Journal {
         let mut sizes = session.rows(sizes).await?;
         let all = rows.iter().map(|row| parse(row.text(3))).collect::<Result<Vec<_>, _>>()?;
         if all.iter().any(|kept| kept.packed) {
-            sizes.extend(session.rows(packed::SIZES).await?);
+            sizes.extend(session.rows(packed::sizes(self.dialect)).await?);
         }
         let mut holdings = Vec::with_capacity(rows.len());
         for (row, kept) in rows.iter().zip(all) {
@@ -269,8 +269,13 @@ impl Journal {
             ),
             if kept.mode == KeptMode::Hidden {
                 column::give_up(self.dialect, &kept)
+            } else if kept.packed && self.dialect.is_mysql_family() {
+                // And the table that a killed run began to make of it.
+                let store = self.table(&kept.store());
+                let forget = packed::forget(self.dialect, &kept);
+                format!("{forget}; DROP TABLE IF EXISTS {store}")
             } else if kept.packed {
-                packed::forget(&kept)
+                packed::forget(self.dialect, &kept)
             } else {
                 format!("DROP TABLE {}", self.table(&kept.store()))
             },

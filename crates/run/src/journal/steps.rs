@@ -114,11 +114,18 @@ impl Journal {
         Ok(steps)
     }
 
-    /// Statement that closes the steps of a migration which is whole again.
+    /// Statement that closes the steps of a migration which is whole again: those of all operations, or
+    /// of the one that ran it from its beginning to its end, which needs no search.
     #[must_use]
-    pub fn settle_steps(self, version: &Version, direction: Direction) -> String {
+    pub fn settle_steps(
+        self,
+        version: &Version,
+        direction: Direction,
+        operation: Option<i64>,
+    ) -> String {
+        let of = operation.map(|id| format!("operation = {id} AND ")).unwrap_or_default();
         format!(
-            "UPDATE {} SET state = 'settled' WHERE version = {} AND direction = '{direction}' AND state IN ('intended', 'started', 'done')",
+            "UPDATE {} SET state = 'settled' WHERE {of}version = {} AND direction = '{direction}' AND state IN ('intended', 'started', 'done')",
             self.table("step"),
             self.text(version.as_str())
         )

@@ -7,17 +7,22 @@
 //! the catalog whether it took effect. What it destroys is copied under a table lock that is held
 //! from before the copy until after the statement.
 //!
+//! Where all of a migration is one run of DML that destroys nothing, or a few rows by plain deletions,
+//! that transaction holds the whole of it ([`at_once`]).
+//!
 //! Restore points are `open` while their migration runs and `held` once it is whole. On the way back
 //! the groups of a migration are given back one after the other, the last one first; a point whose
 //! data has gone back is `returned` until everything has.
 
 mod aside;
+mod at_once;
 mod back;
 mod definition;
 mod record;
 mod rows;
 mod tracked;
 
+use at_once::AtOnce;
 use downhaul_engine::{EngineError, SchemaDump, StatementFailure};
 use downhaul_plan::Direction;
 use downhaul_snapshot::restore::Held;
@@ -51,6 +56,10 @@ struct Run<'a> {
     holds: Vec<Vec<Option<Held>>>,
     /// The schema before the migration, where it matters.
     before: Option<SchemaDump>,
+    /// An earlier run of it was cut off, or stopped half way.
+    resumed: bool,
+    /// One transaction holds all of it, its end in the journal included.
+    at_once: Option<AtOnce>,
     /// The journal does not say yet that the migration begins: it will with the first statement.
     unrecorded: bool,
     /// Records of the last statement, which the end of the migration writes with its own.
@@ -81,6 +90,14 @@ pub(crate) async fn run(
     }
     let resumed = matches!(state, Some(MigrationState::Applying | MigrationState::Reverting));
     let settings = settings(runner, work).await?;
+    let own;
+    let packed = work.points.iter().flat_map(|point| &point.kept).any(|kept| kept.packed);
+    let work = if packed {
+        own = at_once::unpacked(runner, work).await?;
+        &own
+    } else {
+        work
+    };
     let mut run = Run {
         runner,
         work,
@@ -90,12 +107,14 @@ pub(crate) async fn run(
         cut_off: BTreeMap::new(),
         holds: Vec::new(),
         before: None,
+        resumed,
+        at_once: None,
         unrecorded: false,
         unwritten: None,
         may_hold: resumed,
         in_effect: false,
     };
-    let result = run.all(resumed, completed).await;
+    let result = run.all(completed).await;
     let applied = run.applied;
     if let Some(settings) = settings {
         // After a broken connection there is nothing to set back.
@@ -154,8 +173,8 @@ fn check_readable(work: &Work<'_>, unreadable: bool) -> Result<(), SnapshotError
 }
 
 impl Run<'_> {
-    async fn all(&mut self, resumed: bool, completed: usize) -> Result<(), RunError> {
-        let prepared = self.work.prepared;
+    async fn all(&mut self, completed: usize) -> Result<(), RunError> {
+        let (prepared, resumed) = (self.work.prepared, self.resumed);
         let direction = prepared.direction;
         let dialect = self.runner.session.dialect();
         if resumed {
@@ -170,12 +189,14 @@ impl Run<'_> {
                 })?;
             }
             // A way forward again does not look at the schema that the way back found.
-            let watch = protect
-                && direction == Direction::Up
+            let loses = protect
                 && (!losses.is_empty()
                     || losses.own_triggers_fire
                     || self.inserts_may_do_more(&losses).await?);
-            self.check_tracked().await.map_err(|stop| self.stopped(stop, None, completed))?;
+            let watch = loses && direction == Direction::Up;
+            let tracked = self.check_tracked().await;
+            let tracked = tracked.map_err(|stop| self.stopped(stop, None, completed))?;
+            self.at_once = if tracked { None } else { self.at_once(&losses, loses) };
             self.begin(watch).await.map_err(|stop| self.stopped(stop, None, completed))?;
         } else {
             self.resume().await.map_err(|stop| self.stopped(stop, None, completed))?;
@@ -210,6 +231,9 @@ impl Run<'_> {
                 return Err(self.failed(stop, &members, completed).await);
             }
             self.done.extend(members.iter().map(|index| index + 1));
+        }
+        if self.at_once.is_some() {
+            return Ok(());
         }
         let result = self.bring_back().await;
         if let Err(stop) = result {

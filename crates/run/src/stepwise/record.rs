@@ -148,6 +148,13 @@ impl Run<'_> {
         (self.work.version, self.work.prepared.direction, self.work.operation)
     }
 
+    /// Statement that closes the steps of this migration.
+    fn settle(&self) -> String {
+        let (version, direction, operation) = self.place();
+        let own = (!self.resumed).then_some(operation);
+        self.runner.journal.settle_steps(version, direction, own)
+    }
+
     /// Reads what earlier runs of this migration did; refuses a file in which that was changed.
     pub(super) async fn read_steps(&mut self) -> Result<(), RunError> {
         let journal = self.runner.journal;
@@ -236,7 +243,7 @@ impl Run<'_> {
             Direction::Up => journal.forget(version),
             Direction::Down => journal.set_state(version, MigrationState::Applied),
         }];
-        statements.push(journal.settle_steps(version, direction));
+        statements.push(self.settle());
         let points = self
             .runner
             .session
@@ -341,7 +348,7 @@ impl Run<'_> {
             }
             Direction::Down => statements.push(journal.forget(version)),
         }
-        statements.push(journal.settle_steps(version, direction));
+        statements.push(self.settle());
         let session = &mut *self.runner.session;
         session.transact(self.runner.options.budget, &statements.join("; ")).await?;
         for kept in self.work.points.iter().flat_map(|point| &point.kept) {

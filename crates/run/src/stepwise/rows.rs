@@ -13,6 +13,15 @@ use crate::apply::{KeptSummary, Stop};
 impl Run<'_> {
     /// One try.
     pub(super) async fn rows(&mut self, members: &[usize], protect: bool) -> Result<(), Stop> {
+        if let Some(how) = self.at_once.take() {
+            let whole = self.rows_at_once(members, &how).await;
+            if !matches!(whole, Ok(false)) {
+                self.at_once = Some(how);
+            }
+            if whole? {
+                return Ok(());
+            }
+        }
         self.record_beginning().await?;
         let prepared = self.work.prepared;
         let journal = self.runner.journal;

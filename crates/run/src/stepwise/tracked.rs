@@ -24,12 +24,13 @@ fn endangered(change: &Change) -> Vec<&ObjectName> {
 }
 
 impl Run<'_> {
-    /// Before the first statement: refuses what history cannot follow, and sets the first mark.
-    pub(super) async fn check_tracked(&mut self) -> Result<(), Stop> {
+    /// Before the first statement: refuses what history cannot follow, and sets the first mark. Whether
+    /// any table is tracked.
+    pub(super) async fn check_tracked(&mut self) -> Result<bool, Stop> {
         let session = &mut *self.runner.session;
         let tracked = track::all(session).await?;
         if !tracked.iter().any(|t| t.relation != 0) {
-            return Ok(());
+            return Ok(false);
         }
         let changes = self.work.prepared.statements.iter().flat_map(|s| s.changes());
         for name in changes.flat_map(endangered) {
@@ -40,7 +41,8 @@ impl Run<'_> {
                 ))));
             }
         }
-        self.set_mark("before").await
+        self.set_mark("before").await?;
+        Ok(true)
     }
 
     /// After the last one: history follows what was added, and the second mark is set.

@@ -9,6 +9,10 @@
 //!
 //! Row security without a policy keeps the entries from everybody but the owner, also where somebody
 //! was granted the tables of the journal.
+//!
+//! MariaDB and MySQL, where each table is a file, do the same in [`mysql`].
+
+pub mod mysql;
 
 use std::collections::BTreeSet;
 
@@ -53,17 +57,23 @@ pub struct Deletion {
     pub table: ObjectName,
     /// Words of its condition: columns, or the table.
     words: BTreeSet<Ident>,
+    /// The condition, from its `WHERE` on; empty where all rows go.
+    condition: String,
 }
 
 /// The deletions of a migration, in order and with their place among the statements, if all that it
 /// destroys are rows which go by them.
 #[must_use]
-pub fn deletions(statements: &[Statement], losses: &Losses) -> Option<Vec<(usize, Deletion)>> {
+pub fn deletions(
+    statements: &[Statement],
+    losses: &Losses,
+    dialect: Dialect,
+) -> Option<Vec<(usize, Deletion)>> {
     let mut found: Vec<(usize, Deletion)> = Vec::new();
     for (index, statement) in statements.iter().enumerate() {
         let deletes = statement.changes().iter().any(|c| matches!(c, Change::Delete { .. }));
         if deletes {
-            let deletion = Deletion::of(statement)?;
+            let deletion = Deletion::of(statement, dialect)?;
             if found.iter().any(|(_, known)| known.table == deletion.table) {
                 return None;
             }
@@ -92,16 +102,17 @@ pub fn deletions(statements: &[Statement], losses: &Losses) -> Option<Vec<(usize
 impl Deletion {
     /// `DELETE FROM t WHERE a IN (1, 2) AND b = 'x'`: no code of anybody's runs with it, as long as the
     /// columns are of built-in types.
-    fn of(statement: &Statement) -> Option<Self> {
+    fn of(statement: &Statement, dialect: Dialect) -> Option<Self> {
         let Parsed::Changes(changes) = &statement.parsed else { return None };
         let [Change::Delete { table, .. }] = changes.as_slice() else { return None };
-        let lexed = lex(&statement.text, D);
-        let tokens: Vec<(TokenKind, &str)> = lexed
+        let lexed = lex(&statement.text, dialect);
+        let told: Vec<_> = lexed
             .tokens
             .iter()
             .filter(|token| !token.kind.is_trivia() && token.kind != TokenKind::Semicolon)
-            .map(|token| (token.kind, token.span.text(&statement.text)))
             .collect();
+        let tokens: Vec<(TokenKind, &str)> =
+            told.iter().map(|token| (token.kind, token.span.text(&statement.text))).collect();
         let is = |at: usize, word: &str| {
             tokens.get(at).is_some_and(|(kind, text)| {
                 *kind == TokenKind::Word && text.eq_ignore_ascii_case(word)
@@ -110,14 +121,15 @@ impl Deletion {
         if !lexed.errors.is_empty() || !is(0, "DELETE") || !is(1, "FROM") {
             return None;
         }
-        let mut at = if is(2, "ONLY") { 3 } else { 2 };
+        let mut at = if is(2, "ONLY") && dialect == Dialect::Postgres { 3 } else { 2 };
+        let quote = if dialect.is_mysql_family() { "`" } else { "\"" };
         let name = |at: usize| {
             let (kind, text) = tokens.get(at)?;
             match kind {
-                TokenKind::Word => Some(Ident::new(D, text, false)),
-                TokenKind::QuotedIdent if text.starts_with('"') => {
-                    let inner = text.strip_prefix('"')?.strip_suffix('"')?;
-                    Some(Ident::new(D, &inner.replace("\"\"", "\""), true))
+                TokenKind::Word => Some(Ident::new(dialect, text, false)),
+                TokenKind::QuotedIdent => {
+                    let inner = text.strip_prefix(quote)?.strip_suffix(quote)?;
+                    Some(Ident::new(dialect, &inner.replace(&quote.repeat(2), quote), true))
                 }
                 _ => None,
             }
@@ -129,10 +141,13 @@ impl Deletion {
             at += 2;
         }
         let mut words = BTreeSet::new();
+        let mut condition = String::new();
         if at < tokens.len() {
             if !is(at, "WHERE") {
                 return None;
             }
+            let (from, to) = (told[at].span.start, told[tokens.len() - 1].span.end);
+            statement.text.get(from..to)?.clone_into(&mut condition);
             let known =
                 ["AND", "OR", "NOT", "IN", "IS", "NULL", "BETWEEN", "TRUE", "FALSE", "LIKE"];
             let queries = ["SELECT", "VALUES", "TABLE", "WITH", "RETURNING"];
@@ -165,7 +180,7 @@ impl Deletion {
                 }
             }
         }
-        Some(Self { table: table.clone(), words })
+        Some(Self { table: table.clone(), words, condition })
     }
 
     /// What will be kept of this table, if it can be kept here: its rows go by this statement alone, and
@@ -175,14 +190,7 @@ impl Deletion {
     pub fn keeps(&self, shape: &TableShape, id: i64) -> Option<Kept> {
         let table = Endangered { shape: shape.clone(), loss: TableLoss::default() };
         let columns: Vec<&ColumnShape> = shape.writable().collect();
-        let fits = !shape.key.is_empty()
-            && shape.key.iter().all(|key| columns.iter().any(|column| column.name == *key))
-            && !shape.divided
-            && shape.triggers.is_empty()
-            && shape.acted_on.is_empty()
-            // An action from the table on itself.
-            && shape.foreign_keys.iter().all(|key| !key.acts || key.table != shape.name)
-            && columns.len() <= WIDEST
+        let fits = nothing_else_goes(shape, &columns)
             && columns.iter().all(|column| column.user_type || reads_back(&column.ty))
             && self.words.iter().all(|word| {
                 *word == shape.name.name
@@ -196,6 +204,18 @@ impl Deletion {
         kept.packed = true;
         Some(kept)
     }
+}
+
+/// Whether a `DELETE` takes nothing but rows of this table, each told apart by its key.
+fn nothing_else_goes(shape: &TableShape, columns: &[&ColumnShape]) -> bool {
+    !shape.key.is_empty()
+        && shape.key.iter().all(|key| columns.iter().any(|column| column.name == *key))
+        && !shape.divided
+        && shape.triggers.is_empty()
+        && shape.acted_on.is_empty()
+        // An action from the table on itself.
+        && shape.foreign_keys.iter().all(|key| !key.acts || key.table != shape.name)
+        && columns.len() <= WIDEST
 }
 
 /// Whether the text of a value of a built-in type gives back the same value, whatever the settings of
@@ -266,20 +286,35 @@ pub(crate) async fn digest(
     session: &mut dyn Session,
     kept: &Kept,
 ) -> Result<String, SnapshotError> {
+    if session.dialect().is_mysql_family() {
+        return mysql::digest(session, kept).await;
+    }
     let row = session
         .row(&format!("SELECT {DIGEST} FROM downhaul.kept_rows WHERE store = {}", kept.id))
         .await?;
     Ok(row.map_or_else(|| "none".to_owned(), |row| row.text(0).to_owned()))
 }
 
-/// The name that each entry would have as a table, and its bytes.
-pub const SIZES: &str =
-    "SELECT 'downhaul.kept_' || store, pg_catalog.pg_column_size(cells) FROM downhaul.kept_rows";
+/// The table of the entries.
+#[must_use]
+pub fn table(dialect: Dialect) -> &'static str {
+    if dialect.is_mysql_family() { mysql::TABLE } else { "downhaul.kept_rows" }
+}
+
+/// Query of the name that each entry would have as a table, and of its bytes.
+#[must_use]
+pub fn sizes(dialect: Dialect) -> &'static str {
+    if dialect.is_mysql_family() {
+        "SELECT CONCAT('downhaul_kept_', store), LENGTH(cells) FROM downhaul_packed"
+    } else {
+        "SELECT 'downhaul.kept_' || store, pg_catalog.pg_column_size(cells) FROM downhaul.kept_rows"
+    }
+}
 
 /// Statement that takes an entry away.
 #[must_use]
-pub fn forget(kept: &Kept) -> String {
-    format!("DELETE FROM downhaul.kept_rows WHERE store = {}", kept.id)
+pub fn forget(dialect: Dialect, kept: &Kept) -> String {
+    format!("DELETE FROM {} WHERE store = {}", table(dialect), kept.id)
 }
 
 /// Settings on which the texts of values depend.
@@ -339,7 +374,7 @@ pub async fn unpack(session: &mut dyn Session, kept: &mut Kept) -> Result<(), Sn
             reason: format!("its rows read {now} where {} was kept", kept.digest),
         });
     }
-    session.execute(&forget(kept)).await?;
+    session.execute(&forget(D, kept)).await?;
     if let Some(before) = before {
         session
             .execute(&set((0..FIXED.len()).map(|i| before.text(i).to_owned()).collect()))
@@ -358,7 +393,7 @@ mod tests {
 
     fn plain(sql: &str) -> bool {
         let script = parse_script(sql, D);
-        deletions(&script.statements, &losses(&script.statements, D)).is_some()
+        deletions(&script.statements, &losses(&script.statements, D), D).is_some()
     }
 
     #[test]

@@ -1,0 +1,167 @@
+//! The promise: on MariaDB a migration of few rows is one transaction, and the rows that its way back
+//! deletes lie in one table with those of others, as exact as in tables of their own.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
+use downhaul::exit_code::Code;
+use downhaul_kit::{MariaDb, Program, Session, check};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
+
+/// Every type that a packed row may have, and one column that nobody can write.
+const ODD: &str = "CREATE TABLE odd (id bigint unsigned, `a key` varchar(9) CHARACTER SET latin1 COLLATE latin1_bin NOT NULL, \
+    t text CHARACTER SET utf8mb4, c char(4) CHARACTER SET utf8mb3, u varchar(5) CHARACTER SET ucs2, n decimal(30, 10), z int(6) unsigned zerofill, \
+    d date, w datetime(6), o time(3), s timestamp(6) NULL, y year, b varbinary(9), l blob, g varchar(20) AS (concat(c, '!')) STORED, \
+    PRIMARY KEY (id, `a key`));\n";
+
+const ROWS: &str = "INSERT INTO odd (id, `a key`, t, c, u, n, z, d, w, o, s, y, b, l) VALUES \
+    (18446744073709551615, 'é', 'a ''quote'', a \\\\ and\\na line', 'ab', 'äö', -12345678901234567890.0123456789, 7, '2026-02-28', '1999-12-31 23:59:59.999999', '-838:59:59.000', '2026-10-25 00:30:00.5', 2026, X'00FF00', X''), \
+    (1, 'b', '🦀 and \\0', '', NULL, 0, 0, '0001-01-01', '0001-01-01 00:00:00', '00:00:00', NULL, 1901, X'', X'00'), \
+    (2, '', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);\n";
+
+fn with_rows(url: &str) -> Program {
+    let program = Program::new(PROGRAM).database(url);
+    program.migration("0001_odd", ODD, "DROP TABLE odd;\n");
+    program.migration(
+        "0002_rows",
+        ROWS,
+        "DELETE FROM odd WHERE id IN (18446744073709551615, 1, 2); -- three\n",
+    );
+    program.migration(
+        "0003_more",
+        "CREATE TABLE plain (id int PRIMARY KEY, v varchar(20));\nINSERT INTO plain VALUES (1, 'one'), (2, 'two');\n",
+        "DROP TABLE plain;\n",
+    );
+    program.migration(
+        "0004_two",
+        "INSERT INTO plain VALUES (3, 'three');\nINSERT INTO odd (id, `a key`) VALUES (5, 'five');\n",
+        "DELETE FROM `odd` WHERE `a key` = 'five' AND odd.id = 5;\nDELETE FROM plain WHERE v LIKE 'thr%' OR id BETWEEN 3 AND 4;\n",
+    );
+    program
+}
+
+/// Every byte of what the tables hold.
+async fn rows_of_all(session: &mut Session) -> Vec<Vec<Option<String>>> {
+    session.run("SET time_zone = '+00:00'").await;
+    let columns = ["id", "`a key`", "t", "c", "u", "n", "z", "d", "w", "o", "s", "y", "b", "l", "g"];
+    let columns: Vec<String> =
+        columns.iter().map(|c| format!("HEX(CAST({c} AS BINARY))")).collect();
+    let sql = format!("SELECT {} FROM odd ORDER BY 1, 2", columns.join(", "));
+    let mut rows = session.rows(&sql).await;
+    rows.extend(session.rows("SELECT id, v FROM plain ORDER BY 1").await);
+    rows
+}
+
+const PACKED: &str = "SELECT count(*) FROM downhaul_packed";
+const TABLES: &str = "SELECT count(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'downhaul\\_kept\\_%'";
+
+#[tokio::test]
+async fn rows_that_go_come_back_as_they_were() {
+    let database = MariaDb::shared().fresh_database().await;
+    let program = with_rows(database.url());
+    program.ok(&["up", "--yes"]);
+    let mut session = Session::connect(database.url()).await;
+    session.run("UPDATE odd SET t = 'written since' WHERE id = 5").await;
+    let before = rows_of_all(&mut session).await;
+    assert_eq!(before.len(), 7, "{before:?}");
+    let down = program.run(&["down", "--yes", "--steps", "1"]);
+    check(&down, Code::Clean, &["odd: deleted rows (1 row)", "plain: deleted rows (1 row)"]);
+    let down = program.run(&["down", "--yes", "--to", "0001"]);
+    check(&down, Code::Clean, &["odd: deleted rows (3 rows)"]);
+    assert_eq!(session.value(PACKED).await.as_deref(), Some("3"));
+    check(&program.run(&["verify"]), Code::Clean, &[]);
+    // What somebody changes is found before it is needed.
+    let forge = |from: &str, to: &str| {
+        format!("UPDATE downhaul_packed SET cells = REPLACE(cells, '{from}', '{to}')")
+    };
+    session.run(&forge("18446744073709551615", "18446744073709551614")).await;
+    check(&program.run(&["verify"]), Code::SnapshotNotSound, &["not sound", "downhaul_packed"]);
+    check(&program.run(&["up", "--yes"]), Code::SnapshotNotSound, &["not sound"]);
+    session.run(&forge("18446744073709551614", "18446744073709551615")).await;
+    // Whoever reads it has other settings than those who wrote it.
+    session.run("SET GLOBAL time_zone = '-07:00'").await;
+    check(&program.run(&["up", "--yes"]), Code::Clean, &[]);
+    session.run("SET GLOBAL time_zone = 'SYSTEM'").await;
+    assert_eq!(rows_of_all(&mut session).await, before);
+    assert_eq!(session.value(PACKED).await.as_deref(), Some("0"));
+    assert_eq!(session.value(TABLES).await.as_deref(), Some("0"));
+    check(&program.run(&["verify"]), Code::Clean, &["0 rows kept"]);
+}
+
+#[tokio::test]
+async fn a_migration_of_rows_is_whole_or_not_there() {
+    let database = MariaDb::shared().fresh_database().await;
+    let program = with_rows(database.url());
+    program.ok(&["up", "--yes"]);
+    let mut session = Session::connect(database.url()).await;
+    program.migration(
+        "0005_fails",
+        "INSERT INTO plain VALUES (7, 'seven');\nINSERT INTO plain VALUES (1, 'again');\n",
+        "DELETE FROM plain WHERE id = 7;\n",
+    );
+    check(&program.run(&["up", "--yes"]), Code::FailedUnchanged, &["Duplicate entry"]);
+    assert_eq!(session.value("SELECT count(*) FROM plain").await.as_deref(), Some("3"));
+    check(&program.run(&["status"]), Code::Clean, &["4 applied, 1 pending"]);
+    // Nor does a way back that the server refuses keep anything.
+    session
+        .run("CREATE TABLE child (id int PRIMARY KEY, plain int, FOREIGN KEY (plain) REFERENCES plain (id)); INSERT INTO child VALUES (1, 3)")
+        .await;
+    check(&program.run(&["down", "--yes"]), Code::FailedUnchanged, &["foreign key"]);
+    assert_eq!(session.value(PACKED).await.as_deref(), Some("0"));
+    assert_eq!(session.value("SELECT count(*) FROM odd").await.as_deref(), Some("4"));
+    session.run("DROP TABLE child").await;
+    check(&program.run(&["down", "--yes"]), Code::Clean, &[]);
+    check(&program.run(&["history"]), Code::Clean, &[]);
+}
+
+#[tokio::test]
+async fn other_rows_have_a_store_of_their_own() {
+    let database = MariaDb::shared().fresh_database().await;
+    let program = Program::new(PROGRAM).database(database.url());
+    let pair = |label: &str, up: &str, down: &str| program.migration(label, up, down);
+    pair(
+        "0001_tables",
+        "CREATE TABLE many (id int PRIMARY KEY, s timestamp NULL);\nCREATE TABLE parts (id int PRIMARY KEY, f float);\nCREATE TABLE parent (id int PRIMARY KEY);\nCREATE TABLE child (id int PRIMARY KEY, parent int, FOREIGN KEY (parent) REFERENCES parent (id) ON DELETE CASCADE);\n",
+        "DROP TABLE child; DROP TABLE parent; DROP TABLE parts; DROP TABLE many;\n",
+    );
+    pair(
+        "0002_many",
+        "INSERT INTO many SELECT seq, NULL FROM seq_1_to_501;\n",
+        "DELETE FROM many WHERE id > 0;\n",
+    );
+    pair("0003_parts", "INSERT INTO parts VALUES (1, 0.1);\n", "DELETE FROM parts WHERE id = 1;\n");
+    pair(
+        "0004_zone",
+        "INSERT INTO many VALUES (1000, '2026-01-01 00:00:00');\n",
+        "DELETE FROM many WHERE s < '2026-06-01 00:00:00';\n",
+    );
+    pair(
+        "0005_cascade",
+        "INSERT INTO parent VALUES (1);\nINSERT INTO child VALUES (1, 1);\n",
+        "DELETE FROM parent WHERE id = 1;\n",
+    );
+    program.ok(&["up", "--yes"]);
+    let mut session = Session::connect(database.url()).await;
+    let counts = "SELECT CONCAT_WS(',', (SELECT count(*) FROM many), (SELECT count(*) FROM parts), (SELECT count(*) FROM parent), (SELECT count(*) FROM child))";
+    assert_eq!(session.value(counts).await.as_deref(), Some("502,1,1,1"));
+    let down = program.run(&["down", "--yes", "--to", "0001"]);
+    check(&down, Code::Clean, &["many: deleted rows (501 rows)", "child: deleted rows (1 row)"]);
+    assert_eq!(session.value(PACKED).await.as_deref(), Some("0"));
+    assert_eq!(session.value(counts).await.as_deref(), Some("0,0,0,0"));
+    check(&program.run(&["up", "--yes"]), Code::Clean, &[]);
+    assert_eq!(session.value(counts).await.as_deref(), Some("502,1,1,1"));
+}
+
+#[tokio::test]
+async fn what_is_kept_of_few_rows_can_be_given_up() {
+    let database = MariaDb::shared().fresh_database().await;
+    let program = with_rows(database.url());
+    program.ok(&["up", "--yes"]);
+    program.ok(&["down", "--yes", "--to", "0003"]);
+    let mut session = Session::connect(database.url()).await;
+    assert_eq!(session.value(PACKED).await.as_deref(), Some("2"));
+    program.ok(&["snapshot", "prune", "--kept", "--older-than", "0s", "--yes"]);
+    assert_eq!(session.value(PACKED).await.as_deref(), Some("0"));
+    check(&program.run(&["verify"]), Code::Clean, &["0 rows kept"]);
+    check(&program.run(&["up", "--yes"]), Code::Clean, &[]);
+}
