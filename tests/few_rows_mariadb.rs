@@ -11,7 +11,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
 /// Every type that a packed row may have, and one column that nobody can write.
 const ODD: &str = "CREATE TABLE odd (id bigint unsigned, `a key` varchar(9) CHARACTER SET latin1 COLLATE latin1_bin NOT NULL, \
     t text CHARACTER SET utf8mb4, c char(4) CHARACTER SET utf8mb3, u varchar(5) CHARACTER SET ucs2, n decimal(30, 10), z int(6) unsigned zerofill, \
-    d date, w datetime(6), o time(3), s timestamp(6) NULL, y year, b varbinary(9), l blob, g varchar(20) AS (concat(c, '!')) STORED, \
+    d date, w datetime(6), o time(3), s timestamp(6) NULL, y year, b varbinary(9), l blob, g varchar(20) AS (concat(u, '!')) STORED, \
     PRIMARY KEY (id, `a key`));\n";
 
 const ROWS: &str = "INSERT INTO odd (id, `a key`, t, c, u, n, z, d, w, o, s, y, b, l) VALUES \
