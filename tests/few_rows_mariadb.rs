@@ -1,5 +1,6 @@
 //! The promise: on MariaDB a migration of few rows is one transaction, and the rows that its way back
-//! deletes lie in one table with those of others, as exact as in tables of their own.
+//! deletes lie in one table with those of others, as exact as in tables of their own; small migrations go
+//! many in one message, and the one that fails fails as if it had gone alone.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
@@ -168,4 +169,138 @@ async fn what_is_kept_of_few_rows_can_be_given_up() {
     assert_eq!(session.value(PACKED).await.as_deref(), Some("0"));
     check(&program.run(&["verify"]), Code::Clean, &["0 rows kept"]);
     check(&program.run(&["up", "--yes"]), Code::Clean, &[]);
+}
+
+/// Twelve tables, four migrations each: the table, a column and an index with a remark behind it, rows in
+/// every third, a view.
+fn series(url: &str) -> Program {
+    let program = Program::new(PROGRAM).database(url);
+    for n in 0..12 {
+        let label = |step: usize| format!("{:04}_step", n * 4 + step);
+        program.migration(
+            &label(1),
+            &format!("CREATE TABLE t{n} (id int PRIMARY KEY, name text);\n"),
+            &format!("DROP TABLE t{n};\n"),
+        );
+        program.migration(
+            &label(2),
+            &format!(
+                "ALTER TABLE t{n} ADD COLUMN note varchar(20);\nCREATE INDEX t{n}_note ON t{n} (note) -- by note\n"
+            ),
+            &format!("DROP INDEX t{n}_note ON t{n};\nALTER TABLE t{n} DROP COLUMN note -- and all\n"),
+        );
+        let (up, down) = match n % 3 {
+            0 => (
+                format!(
+                    "INSERT INTO t{n} (id) VALUES (1);\nINSERT INTO t{n} (id, name) VALUES (2, 'b;b');\n"
+                ),
+                format!("DELETE FROM t{n} WHERE id < 3;\n"),
+            ),
+            _ => (
+                format!("CREATE VIEW w{n} AS SELECT id FROM t{n};\n"),
+                format!("DROP VIEW w{n};\n"),
+            ),
+        };
+        program.migration(&label(3), &up, &down);
+        program.migration(
+            &label(4),
+            &format!("CREATE VIEW v{n} AS SELECT id, name FROM t{n};\n"),
+            &format!("DROP VIEW v{n};\n"),
+        );
+    }
+    program
+}
+
+/// States of migrations, states of steps, and how many there are.
+async fn journal(session: &mut Session) -> Vec<String> {
+    let sql = "SELECT (SELECT count(*) FROM downhaul_migration), (SELECT GROUP_CONCAT(DISTINCT state ORDER BY state) FROM downhaul_migration), \
+        (SELECT count(*) FROM downhaul_step WHERE direction = 'up'), (SELECT GROUP_CONCAT(DISTINCT state ORDER BY state) FROM downhaul_step)";
+    let rows = session.rows(sql).await;
+    rows[0].iter().map(|value| value.clone().unwrap_or_default()).collect()
+}
+
+#[tokio::test]
+async fn small_migrations_go_together() {
+    let database = MariaDb::shared().fresh_database().await;
+    let program = series(database.url());
+    let up = program.run(&["up", "--yes"]);
+    check(&up, Code::Clean, &["↑ 0001_step", "↑ 0048_step", "48 migrations applied"]);
+    let mut session = Session::connect(database.url()).await;
+    assert_eq!(journal(&mut session).await, ["48", "applied", "64", "settled"]);
+    assert_eq!(
+        session
+            .value("SELECT count(*) FROM downhaul_step WHERE probe LIKE 'signs %'")
+            .await
+            .as_deref(),
+        Some("56"),
+        "they went by themselves"
+    );
+    assert_eq!(
+        session
+            .value("SELECT count(*) FROM downhaul_step WHERE duration_ms NOT BETWEEN 0 AND 600000")
+            .await
+            .as_deref(),
+        Some("0")
+    );
+    check(&program.run(&["verify"]), Code::Clean, &[]);
+    // Rows that somebody wrote since are kept, wherever they stand among the others.
+    session.run("INSERT INTO t7 VALUES (70, 'seventy', 'note')").await;
+    let down = program.run(&["down", "--yes", "--all"]);
+    check(&down, Code::Clean, &["48 migrations taken back", "t7: ", "t0: deleted rows (2 rows)"]);
+    assert_eq!(journal(&mut session).await[0], "0");
+    let left = "SELECT GROUP_CONCAT(TABLE_NAME) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME NOT LIKE 'downhaul\\_%'";
+    assert_eq!(session.value(left).await, None);
+    check(&program.run(&["up", "--yes"]), Code::Clean, &["48 migrations applied"]);
+    let row = session.rows("SELECT id, name, note FROM t7").await;
+    assert_eq!(row, [[Some("70".into()), Some("seventy".into()), Some("note".into())]]);
+    assert_eq!(session.value("SELECT count(*) FROM t9").await.as_deref(), Some("2"));
+}
+
+#[tokio::test]
+async fn the_one_that_fails_fails_alone() {
+    let database = MariaDb::shared().fresh_database().await;
+    let program = series(database.url());
+    let mut session = Session::connect(database.url()).await;
+    session.run("CREATE TABLE taken (id int)").await;
+    let note = "ALTER TABLE t2 ADD COLUMN note varchar(20);\n";
+    // A table that is there, a column that is refused, one of two statements that is, a second key.
+    for (label, up, next, code, states) in [
+        (
+            "0005_step",
+            "CREATE TABLE taken (id int);\n",
+            "CREATE TABLE t1 (id int PRIMARY KEY, name text);\n".to_owned(),
+            Code::FailedUnchanged,
+            ["4", "applied"],
+        ),
+        (
+            "0009_step",
+            "CREATE TABLE t2 (id int PRIMARY KEY, name text COLLATE nowhere);\n",
+            "CREATE TABLE t2 (id int PRIMARY KEY, name text);\n".to_owned(),
+            Code::FailedUnchanged,
+            ["8", "applied"],
+        ),
+        (
+            "0010_step",
+            &format!("{note}CREATE INDEX t2_note ON t2 (absent);\n"),
+            format!("{note}CREATE INDEX t2_note ON t2 (note);\n"),
+            Code::PartlyApplied,
+            ["10", "applied,applying"],
+        ),
+        (
+            "0027_step",
+            "INSERT INTO t6 (id) VALUES (1);\nINSERT INTO t6 (id) VALUES (1);\n",
+            "INSERT INTO t6 (id) VALUES (1);\n".to_owned(),
+            Code::FailedUnchanged,
+            ["26", "applied"],
+        ),
+    ] {
+        program.migration(label, up, "SELECT 1;\n");
+        let run = program.run(&["up", "--yes"]);
+        check(&run, code, &[label]);
+        assert_eq!(journal(&mut session).await[..2], states, "{label}: {run}");
+        program.migration(label, &next, "SELECT 1;\n");
+    }
+    check(&program.run(&["up", "--yes"]), Code::Clean, &[]);
+    assert_eq!(journal(&mut session).await[..2], ["48", "applied"]);
+    assert_eq!(session.value("SELECT count(*) FROM t6").await.as_deref(), Some("1"));
 }

@@ -183,6 +183,21 @@ pub trait Session: Send {
         Err(EngineError::Protocol("transactions cannot be sent together".into()))
     }
 
+    /// Runs statements one after the other, within a budget, in one message where the server takes it.
+    /// The first one that fails ends them. Returns how many ran, and why no more did.
+    async fn in_turn(
+        &mut self,
+        _budget: LockBudget,
+        statements: &[String],
+    ) -> (usize, Option<EngineError>) {
+        for (done, statement) in statements.iter().enumerate() {
+            if let Err(error) = self.execute(statement).await {
+                return (done, Some(error));
+            }
+        }
+        (statements.len(), None)
+    }
+
     /// Gives up what [`Self::open_together`] opened.
     async fn close_together(&mut self) -> Result<(), EngineError> {
         Ok(())

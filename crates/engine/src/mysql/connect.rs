@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use downhaul_syntax::{Dialect, ObjectName};
+use futures_util::TryStreamExt;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, Row as _};
 
 use super::blockers::{self, MetadataLocks};
 use crate::session::{LockBudget, Row, ServerInfo, Session, WorkDone};
@@ -112,8 +113,8 @@ impl MySql {
         .map(drop)
     }
 
-    /// Statements that open a transaction within a budget.
-    fn opening(&self, budget: LockBudget) -> String {
+    /// Statement that sets the limits of a budget.
+    fn limits(&self, budget: LockBudget) -> String {
         // Whole seconds, at least one (MySQL manual §7.1.8).
         let seconds = budget.lock_timeout.as_millis().div_ceil(1000).max(1);
         let mut limits = format!(
@@ -123,6 +124,12 @@ impl MySql {
             let limit = budget.statement_timeout.map_or(0.0, |limit| limit.as_secs_f64());
             limits.push_str(&format!(", max_statement_time = {limit:.3}"));
         }
+        limits
+    }
+
+    /// Statements that open a transaction within a budget.
+    fn opening(&self, budget: LockBudget) -> String {
+        let limits = self.limits(budget);
         // SERIALIZABLE: every read is one of the newest rows and locks them. A snapshot taken
         // before the last lock was to be had would compare rows with what they no longer are.
         format!("{limits}; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; START TRANSACTION")
@@ -217,6 +224,43 @@ impl Session for MySql {
             self.limited = false;
         }
         result.map(drop)
+    }
+
+    async fn in_turn(
+        &mut self,
+        budget: LockBudget,
+        statements: &[String],
+    ) -> (usize, Option<EngineError>) {
+        self.limited = true;
+        // A statement may end in a comment.
+        let message = format!("{}\n;\n{}", self.limits(budget), statements.join("\n;\n"));
+        let mut ended = 0_usize;
+        let mut failure = None;
+        {
+            let mut results =
+                sqlx::raw_sql(AssertSqlSafe(message)).fetch_many(&mut self.connection);
+            while failure.is_none() {
+                match results.try_next().await {
+                    Ok(None) => break,
+                    // The end of a statement; else a row of one.
+                    Ok(Some(Either::Left(_))) => ended += 1,
+                    Ok(Some(Either::Right(_))) => {}
+                    Err(error) => failure = Some(error),
+                }
+            }
+        }
+        // The limits came first.
+        let done = ended.saturating_sub(1);
+        let failure = failure.map(|error| {
+            EngineError::running(statements.get(done).map_or("", String::as_str), error)
+        });
+        match failure {
+            None => match self.lift_limits().await {
+                Ok(()) => (done, None),
+                Err(error) => (done, Some(error)),
+            },
+            failure => (done, failure),
+        }
     }
 
     async fn rollback(&mut self) -> Result<(), EngineError> {

@@ -23,7 +23,7 @@ use super::{Applied, KeptSummary, Work};
 use crate::journal::{Journal, Planned, STATE, fail_if};
 use crate::patience::Lookout;
 use crate::runner::Options;
-use crate::{Event, Observer, RunError, Runner};
+use crate::{Event, Observer, RunError, Runner, stepwise};
 use deletions::Keeping;
 
 /// Migrations of the first message, and at most of one.
@@ -70,13 +70,13 @@ impl Pace {
         }
     }
 
-    fn went_well(&mut self, migrations: usize, took: Duration) {
+    pub(crate) fn went_well(&mut self, migrations: usize, took: Duration) {
         let fitting = migrations as f64 * AIM.as_secs_f64() / took.as_secs_f64().max(0.001);
         self.size = (fitting as usize).clamp(FIRST, (self.size * 4).min(MOST));
         self.failures = 0;
     }
 
-    fn failed(&mut self) {
+    pub(crate) fn failed(&mut self) {
         self.alone = 1 << self.failures.min(6);
         self.failures += 1;
         self.size = FIRST;
@@ -311,6 +311,9 @@ pub(crate) async fn together(
     works: &[Work<'_>],
     observer: &mut dyn Observer,
 ) -> Result<Vec<Applied>, RunError> {
+    if runner.session.dialect().is_mysql_family() {
+        return stepwise::together(runner, works, observer).await;
+    }
     let options = runner.options.clone();
     if runner.session.dialect() != Dialect::Postgres || observer.comes_between() {
         return Ok(Vec::new());

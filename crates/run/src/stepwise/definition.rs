@@ -10,7 +10,7 @@ use downhaul_snapshot::stepwise::{self, GroupKind};
 use downhaul_snapshot::{Kept, Losses, Names, SnapshotError, empty, tombstone};
 use downhaul_syntax::{Change, Ident, ObjectName, Parsed, RoutineKind, Statement};
 
-use super::Run;
+use super::{Run, signs};
 use crate::Event;
 use crate::apply::{KeptSummary, Stop, Substitute, substitute};
 
@@ -78,6 +78,9 @@ impl Run<'_> {
         let version = version.clone();
         let journal = self.runner.journal;
         let session = &mut *self.runner.session;
+        if let Some(took) = signs::took_effect(session, probe).await? {
+            return Ok(took);
+        }
         if appearance(session, statement).await? != probe {
             return Ok(true);
         }

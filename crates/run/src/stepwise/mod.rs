@@ -20,6 +20,8 @@ mod back;
 mod definition;
 mod record;
 mod rows;
+mod signs;
+mod together;
 mod tracked;
 
 use at_once::AtOnce;
@@ -40,6 +42,7 @@ use crate::prepare::Group;
 use crate::{Event, Observer, RunError, Runner};
 
 pub(crate) use record::clean_up;
+pub(crate) use together::together;
 
 /// A migration under way.
 struct Run<'a> {
