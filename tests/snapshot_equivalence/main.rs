@@ -26,7 +26,7 @@ use downhaul_run::{DownSelection, Options, Runner, UpSelection};
 use downhaul_snapshot::mark::{self, Mark, Origin, Own};
 use downhaul_snapshot::merge::OnConflict;
 use downhaul_snapshot::restore_to::{Request, Scope, Wish};
-use downhaul_snapshot::track::{Capture, install};
+use downhaul_snapshot::track::{Capture, intend, name};
 
 use crate::world::World;
 use crate::writer::write;
@@ -149,8 +149,8 @@ async fn play(seed: u64, url: &str) -> Result<(), String> {
     let mut intents = Vec::new();
     for table in &world.tables {
         let wish = *rng.pick(&[None, Some(Capture::Row), Some(Capture::Statement)]);
-        let name = install::parse_name(&table.quoted()).unwrap();
-        intents.push(install::intend(run.session(), &name, wish).await.unwrap());
+        let name = name::parse_name(&table.quoted()).unwrap();
+        intents.push(intend::intend(run.session(), &name, wish).await.unwrap());
     }
     run.track(&intents, &mut Silent).await.map_err(|e| format!("track: {e:?}"))?;
     run.close().await;

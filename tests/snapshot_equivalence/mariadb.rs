@@ -10,7 +10,7 @@ use downhaul_run::observer::Silent;
 use downhaul_snapshot::history::Past;
 use downhaul_snapshot::mark::{self, Mark, Origin, Own};
 use downhaul_snapshot::numbered::moment;
-use downhaul_snapshot::track::{self, install};
+use downhaul_snapshot::track::{self, intend, name};
 
 use super::{Export, compare, migrate, reset, restore, runner, seeds};
 
@@ -344,8 +344,8 @@ async fn play(seed: u64, url: &str) -> Result<(), String> {
     let mut run = runner(&target).await;
     let mut intents = Vec::new();
     for table in &world.tables {
-        let name = install::parse_name_in(run.session().dialect(), &table.quoted()).unwrap();
-        intents.push(install::intend(run.session(), &name, None).await.unwrap());
+        let name = name::parse_name_in(run.session().dialect(), &table.quoted()).unwrap();
+        intents.push(intend::intend(run.session(), &name, None).await.unwrap());
     }
     run.track(&intents, &mut Silent).await.map_err(|e| format!("track: {e:?}"))?;
     run.close().await;

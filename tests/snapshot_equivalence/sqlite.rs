@@ -8,7 +8,7 @@ use downhaul_kit::{Rng, Session, SqliteFile};
 use downhaul_run::observer::Silent;
 use downhaul_snapshot::history::Past;
 use downhaul_snapshot::mark::{self, Mark, Origin, Own};
-use downhaul_snapshot::track::{self, install};
+use downhaul_snapshot::track::{self, intend, name};
 
 use super::{Export, compare, migrate, reset, restore, runner, seeds};
 
@@ -467,8 +467,8 @@ async fn round(seed: u64, file: &SqliteFile) -> Result<(), String> {
     let mut run = runner(&target).await;
     let mut intents = Vec::new();
     for table in &world.tables {
-        let name = install::parse_name(&table.quoted()).unwrap();
-        intents.push(install::intend(run.session(), &name, None).await.unwrap());
+        let name = name::parse_name(&table.quoted()).unwrap();
+        intents.push(intend::intend(run.session(), &name, None).await.unwrap());
     }
     run.track(&intents, &mut Silent).await.map_err(|e| format!("track: {e:?}"))?;
     run.close().await;

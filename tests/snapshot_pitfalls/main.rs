@@ -165,25 +165,11 @@ async fn every_story_goes_back_and_forth() {
             let then = stage.photograph(tables).await;
             stage.db.run(ops).await;
             let later = stage.photograph(tables).await;
-            let out = stage.program.run(&[
-                "snapshot",
-                "restore",
-                "--to",
-                "m",
-                "--strategy",
-                strategy,
-                "--yes",
-            ]);
+            let restore = ["snapshot", "restore", "--yes", "--strategy", strategy];
+            let out = stage.program.run(&[&restore[..], &["--to", "m"]].concat());
             assert_eq!(out.code, Some(0), "{name} ({triggers})\n{out}");
             assert_eq!(stage.photograph(tables).await, then, "{name} ({triggers})");
-            let out = stage.program.run(&[
-                "snapshot",
-                "restore",
-                "--undo",
-                "--strategy",
-                strategy,
-                "--yes",
-            ]);
+            let out = stage.program.run(&[&restore[..], &["--undo"]].concat());
             assert_eq!(out.code, Some(0), "undo of {name} ({triggers})\n{out}");
             assert_eq!(stage.photograph(tables).await, later, "undo of {name} ({triggers})");
         }

@@ -31,6 +31,9 @@ const HANGS: &str = "SELECT pg_get_indexdef(indexrelid) || indisvalid::text || c
      UNION ALL SELECT concat(relacl, relrowsecurity, obj_description(oid), oid) FROM pg_class WHERE oid = 'big'::regclass \
      UNION ALL SELECT polname::text FROM pg_policy UNION ALL SELECT count(*)::text FROM seen UNION ALL SELECT count(*)::text FROM touched ORDER BY 1";
 
+/// Each table goes back to the mark `m` by being written anew.
+const REWRITE: &[&str] = &["snapshot", "restore", "--to", "m", "--strategy", "rewrite"];
+
 async fn hangs(stage: &mut Stage) -> Vec<Option<String>> {
     stage.db.rows(HANGS).await.into_iter().map(|mut row| row.swap_remove(0)).collect()
 }
@@ -91,7 +94,7 @@ async fn who_has_an_older_snapshot_keeps_a_table_from_being_written_anew() {
     let mut old = stage.another().await;
     old.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM p").await;
     check(
-        &stage.program.run(&["snapshot", "restore", "--to", "m", "--strategy", "rewrite"]),
+        &stage.program.run(REWRITE),
         Code::Clean,
         &[
             "row by row: you chose so, but c refers to it",
@@ -104,7 +107,7 @@ async fn who_has_an_older_snapshot_keeps_a_table_from_being_written_anew() {
         ],
     );
     check(
-        &stage.program.run(&["snapshot", "restore", "--to", "m", "--strategy", "rewrite", "--yes"]),
+        &stage.program.run(&[REWRITE, &["--yes"]].concat()),
         Code::Clean,
         &[
             "free: row by row, since a transaction that began before may keep to an older snapshot: process ",
@@ -176,17 +179,7 @@ async fn nobody_ever_finds_a_table_empty_that_is_written_anew() {
     prepared.run("SET plan_cache_mode = force_generic_plan; PREPARE q AS SELECT sum(v) FROM t; EXECUTE q; EXECUTE q").await;
     let mut late = stage.another().await;
     gate.run("SELECT pg_advisory_lock(77)").await;
-    let restore = stage.program.spawn(&[
-        "snapshot",
-        "restore",
-        "--to",
-        "m",
-        "--strategy",
-        "rewrite",
-        "--yes",
-        "--lock-timeout",
-        "100000",
-    ]);
+    let restore = stage.program.spawn(&[REWRITE, &["--yes", "--lock-timeout", "100000"]].concat());
     until(
         &mut gate,
         "the restore fills the table",
@@ -267,17 +260,7 @@ async fn who_cannot_be_known_counts_as_having_a_snapshot() {
     owned.track("auto");
     owned.mark("m");
     owned.db.run("UPDATE t SET v = 2").await;
-    let rewrite = [
-        "snapshot",
-        "restore",
-        "--to",
-        "m",
-        "--strategy",
-        "rewrite",
-        "--yes",
-        "--lock-timeout",
-        "200",
-    ];
+    let rewrite = [REWRITE, &["--yes", "--lock-timeout", "200"]].concat();
     // It has no snapshot between its statements, but its owner alone could know.
     admin.run("BEGIN; SELECT count(*) FROM theirs").await;
     check(

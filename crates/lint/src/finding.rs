@@ -120,6 +120,17 @@ pub struct Summary {
     pub suppressed: usize,
 }
 
+impl Summary {
+    /// One finding more.
+    pub(crate) fn count(&mut self, severity: Severity) {
+        match severity {
+            Severity::Error => self.errors += 1,
+            Severity::Warning => self.warnings += 1,
+            Severity::Info => self.infos += 1,
+        }
+    }
+}
+
 /// All that a run says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct LintReport {

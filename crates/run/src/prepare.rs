@@ -424,15 +424,10 @@ fn refuses_transaction(statement: &Statement, dialect: Dialect) -> bool {
             _ => false,
         },
         // DDL commits what came before it.
-        Dialect::Mysql | Dialect::MariaDb => !matches!(
-            change,
-            Change::Insert { .. }
-                | Change::Update { .. }
-                | Change::Delete { .. }
-                | Change::Merge { .. }
-                | Change::Select { .. }
-                | Change::SetVariable { .. }
-        ),
+        Dialect::Mysql | Dialect::MariaDb => {
+            !change.is_dml()
+                && !matches!(change, Change::Select { .. } | Change::SetVariable { .. })
+        }
     })
 }
 

@@ -7,8 +7,9 @@ use downhaul_engine::{EngineError, LockBudget, Session};
 use downhaul_snapshot::mark::{self, Mark, Origin};
 use downhaul_snapshot::restore_to::apply::Context;
 use downhaul_snapshot::restore_to::{self, Done, Plan, Request};
-use downhaul_snapshot::track::install::{self, Intent};
+use downhaul_snapshot::track::intend::Intent;
 use downhaul_snapshot::track::{Tracked, prune};
+use downhaul_snapshot::track::{follow, install};
 use downhaul_snapshot::{SnapshotError, track};
 use downhaul_syntax::Dialect;
 
@@ -126,7 +127,7 @@ impl Runner {
 
     /// Makes the history of tables fit whose form was changed by hand.
     pub async fn resync(&mut self, observer: &mut dyn Observer) -> Result<Vec<String>, RunError> {
-        in_transaction!(self, observer, session => install::resync(session, install::Origin::Outside, &[]).await?)
+        in_transaction!(self, observer, session => follow::resync(session, follow::Origin::Outside, &[]).await?)
     }
 
     /// Ends the tracking of tables; their history goes.

@@ -4,7 +4,7 @@
 use downhaul_engine::Session;
 use downhaul_plan::Direction;
 use downhaul_snapshot::SnapshotError;
-use downhaul_snapshot::track::install::{self, Endangering, Origin};
+use downhaul_snapshot::track::follow::{self, Endangering, Origin};
 use downhaul_snapshot::{mark, track};
 use downhaul_syntax::{Change, Parsed, Statement};
 
@@ -25,7 +25,7 @@ impl Tracking {
         if !there || track::all(session).await?.is_empty() {
             return Ok(Self { versions: None, notes: Vec::new() });
         }
-        let notes = install::resync(session, Origin::Outside, &[]).await?;
+        let notes = follow::resync(session, Origin::Outside, &[]).await?;
         let versions = Some(mark::versions(session).await?);
         Ok(Self { versions, notes })
     }
@@ -41,7 +41,7 @@ impl Tracking {
         }
         let all = endangered(session, statement).await?;
         for endangering in &all {
-            install::before(session, endangering, &all).await?;
+            follow::before(session, endangering, &all).await?;
         }
         Ok(())
     }
@@ -69,7 +69,7 @@ impl Tracking {
         changes: &[Change],
     ) -> Result<(), SnapshotError> {
         if self.versions.is_some() {
-            self.notes.extend(install::resync(session, Origin::Migration, changes).await?);
+            self.notes.extend(follow::resync(session, Origin::Migration, changes).await?);
         }
         Ok(())
     }
@@ -95,16 +95,9 @@ impl Tracking {
 /// The statement changes rows and nothing else.
 fn only_rows(statement: &Statement) -> bool {
     match &statement.parsed {
-        Parsed::Changes(changes) => changes.iter().all(|change| {
-            matches!(
-                change,
-                Change::Insert { .. }
-                    | Change::Update { .. }
-                    | Change::Delete { .. }
-                    | Change::Merge { .. }
-                    | Change::Truncate { .. }
-            )
-        }),
+        Parsed::Changes(changes) => changes
+            .iter()
+            .all(|change| change.is_dml() || matches!(change, Change::Truncate { .. })),
         _ => false,
     }
 }

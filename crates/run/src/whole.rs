@@ -5,7 +5,7 @@
 //! step, while nobody else has the database open; the database keeps another name. Whatever is killed
 //! on the way leaves a file `…downhaul-partial` behind, which the next run removes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -18,7 +18,7 @@ use downhaul_snapshot::mark::{self, Mark, Origin};
 use downhaul_snapshot::numbered::moment;
 use downhaul_snapshot::restore_to::Request;
 use downhaul_snapshot::whole::{self, WholeFile};
-use downhaul_snapshot::{SnapshotError, track};
+use downhaul_snapshot::{SnapshotError, sql, track};
 use downhaul_syntax::{Dialect, ObjectName};
 
 use crate::snapshot::Outcome;
@@ -158,6 +158,12 @@ pub async fn check(database: &Path, file: &WholeFile) -> Result<PathBuf, RunErro
     Ok(path)
 }
 
+/// The moment, by the clock that makes the marks.
+async fn now(session: &mut dyn Session) -> Result<String, EngineError> {
+    let row = session.row(&format!("SELECT {}", sql::now(Dialect::Sqlite))).await?;
+    Ok(row.map(|row| row.text(0).to_owned()).unwrap_or_default())
+}
+
 /// How often others changed a database, as a connection sees it: a number that differs if they did.
 async fn changes(session: &mut dyn Session) -> Result<i64, EngineError> {
     session.number("PRAGMA data_version").await
@@ -187,9 +193,7 @@ impl Runner {
         if self.session.dialect() != Dialect::Sqlite {
             return Err(problem("a copy of the whole database is for SQLite alone"));
         }
-        let taken = whole::named(&mut *self.session, name).await?.is_some()
-            || mark::all(&mut *self.session).await?.iter().any(|m| m.name == name);
-        if taken {
+        if self.taken().await?.contains(name) {
             return Err(problem(format!("there is a mark `{name}` already")));
         }
         let database = database.canonicalize().map_err(|e| io_error("find", database, &e))?;
@@ -255,11 +259,10 @@ impl Runner {
                         .await?
                 }
             };
-            let at = session.row("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')").await?;
             let file = WholeFile {
                 name: name.to_owned(),
                 path: listed(database, path),
-                at: at.map(|row| row.text(0).to_owned()).unwrap_or_default(),
+                at: now(session).await?,
                 who: self.options.who.clone(),
                 bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
                 tables,
@@ -313,11 +316,17 @@ impl Runner {
         Ok((self.restore(request, expected, None, observer).await?, kept))
     }
 
+    /// The names of all marks and files.
+    async fn taken(&mut self) -> Result<BTreeSet<String>, SnapshotError> {
+        let marks = mark::all(&mut *self.session).await?;
+        let files = whole::all(&mut *self.session).await?;
+        let files = files.into_iter().map(|file| file.name);
+        Ok(marks.into_iter().map(|mark| mark.name).chain(files).collect())
+    }
+
     /// A name that no mark and no file has.
     async fn free(&mut self, wanted: &str) -> Result<String, RunError> {
-        let mut taken: Vec<String> =
-            mark::all(&mut *self.session).await?.into_iter().map(|m| m.name).collect();
-        taken.extend(whole::all(&mut *self.session).await?.into_iter().map(|f| f.name));
+        let taken = self.taken().await?;
         let mut name = wanted.to_owned();
         let mut number = 2;
         while taken.contains(&name) {
@@ -353,12 +362,11 @@ impl Runner {
         self.alone(wal).await?;
         let result = async {
             let session = &mut *self.session;
-            let at = session.row("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')").await?;
             let mut files = whole::all(session).await?;
             files.push(WholeFile {
                 name: name.clone(),
                 path: listed(&database, &kept),
-                at: at.map(|row| row.text(0).to_owned()).unwrap_or_default(),
+                at: now(session).await?,
                 who: self.options.who.clone(),
                 bytes: i64::try_from(fs::metadata(&database).map_or(0, |data| data.len()))
                     .unwrap_or(i64::MAX),
@@ -398,10 +406,6 @@ impl Runner {
     async fn alone(&mut self, wal: bool) -> Result<(), RunError> {
         let started = Instant::now();
         let patience = self.options.lock_retry;
-        let busy = |error: EngineError| match error {
-            EngineError::LockTimeout(_) => None,
-            error => Some(error),
-        };
         loop {
             let done = async {
                 if wal {
@@ -420,12 +424,8 @@ impl Runner {
             .await;
             match done {
                 Ok(true) => return Ok(()),
-                Ok(false) => {}
-                Err(error) => {
-                    if let Some(error) = busy(error) {
-                        return Err(error.into());
-                    }
-                }
+                Ok(false) | Err(EngineError::LockTimeout(_)) => {}
+                Err(error) => return Err(error.into()),
             }
             if started.elapsed() >= patience || self.stop_asked() {
                 return Err(problem(

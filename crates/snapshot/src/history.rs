@@ -286,21 +286,8 @@ mod tests {
     }
 
     fn tracked(versions: Vec<Version>) -> Tracked {
-        Tracked {
-            id: 1,
-            relation: versions.last().unwrap().relation,
-            name: downhaul_syntax::ObjectName::bare(Ident::stored(D, "t")),
-            capture: Capture::Statement,
-            chosen: false,
-            partitioned: false,
-            versions,
-            triggers: Vec::new(),
-            kept_whole: false,
-            dialect: D,
-            former: None,
-            leaves: Vec::new(),
-            built: None,
-        }
+        let name = downhaul_syntax::ObjectName::bare(Ident::stored(D, "t"));
+        Tracked { capture: Capture::Statement, ..Tracked::new(1, name, D, versions) }
     }
 
     fn mark(version: i64) -> Mark {

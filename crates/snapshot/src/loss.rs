@@ -419,17 +419,14 @@ impl Tracker {
 
 /// Whether triggers may fire. `DROP TABLE` deletes rows first on SQLite, and what refers to them acts.
 fn writes_rows(change: &Change) -> bool {
-    matches!(
-        change,
-        Change::Insert { .. }
-            | Change::Update { .. }
-            | Change::Delete { .. }
-            | Change::Merge { .. }
-            | Change::Truncate { .. }
-            | Change::DropTable { .. }
-            | Change::Call { .. }
-            | Change::DynamicUnknown { .. }
-    )
+    change.is_dml()
+        || matches!(
+            change,
+            Change::Truncate { .. }
+                | Change::DropTable { .. }
+                | Change::Call { .. }
+                | Change::DynamicUnknown { .. }
+        )
 }
 
 #[cfg(test)]

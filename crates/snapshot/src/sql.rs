@@ -232,6 +232,20 @@ pub fn own(dialect: Dialect, name: &str) -> String {
     }
 }
 
+/// Now (UTC), as a text that sorts by time: `2026-01-02T03:04:05.678Z`.
+#[must_use]
+pub fn now(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Postgres => {
+            "to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+        }
+        Dialect::Mysql | Dialect::MariaDb => {
+            "CONCAT(LEFT(DATE_FORMAT(UTC_TIMESTAMP(3), '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z')"
+        }
+        Dialect::Sqlite => "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
+    }
+}
+
 /// Name of a temporary table of Downhaul's own.
 #[must_use]
 pub fn temporary(dialect: Dialect, name: &str) -> String {

@@ -14,7 +14,7 @@ use crate::mark::Mark;
 use crate::numbered::{self, sqlite};
 use crate::restore_to::plan::Request;
 use crate::store::SnapshotError;
-use crate::track::{Capture, Tracked, TrackedColumn, Version};
+use crate::track::{Tracked, TrackedColumn, Version};
 
 const D: Dialect = Dialect::Sqlite;
 
@@ -278,21 +278,7 @@ async fn source(
     let whole = shape.key.iter().all(|k| columns.iter().any(|c| c.name == *k));
     let key = if whole { shape.key } else { Vec::new() };
     versions.push(Version { number: 3, relation: id, columns, key, nested: false });
-    Ok(Tracked {
-        id,
-        relation: id,
-        name: shape.name,
-        capture: Capture::Row,
-        chosen: false,
-        partitioned: false,
-        versions,
-        triggers: Vec::new(),
-        kept_whole: false,
-        dialect: D,
-        former: None,
-        leaves: Vec::new(),
-        built: None,
-    })
+    Ok(Tracked::new(id, shape.name, D, versions))
 }
 
 /// The moment of a file, `until` which work is undone or to which one returns, for so many tables.

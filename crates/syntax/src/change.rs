@@ -630,6 +630,17 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// `INSERT`, `UPDATE`, `DELETE`, `MERGE`: works on rows one by one, so that row triggers fire.
+    #[must_use]
+    pub fn is_dml(&self) -> bool {
+        matches!(
+            self,
+            Self::Insert { .. } | Self::Update { .. } | Self::Delete { .. } | Self::Merge { .. }
+        )
+    }
+}
+
 /// What `INSERT` does with a row that is already there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -4,10 +4,15 @@
 //! have said. One file a topic; nothing here walks over the whole catalog.
 
 mod column;
+mod column_type;
 mod constraint;
 mod copy;
 mod data;
 mod dependents;
+mod drop_column;
+mod drop_constraint;
+mod foreign_key;
+mod generated;
 mod index;
 mod known;
 mod mysql;
@@ -21,11 +26,10 @@ mod trigger;
 mod types;
 mod view;
 
-pub(crate) use column::{
-    default_storage, has_assignment_cast, owned_sequence_text, plain_type, serial_name,
-};
+pub(crate) use column_type::{default_storage, has_assignment_cast, plain_type};
 pub(crate) use copy::is_key;
 pub use copy::{column_def, constraint_def, index_def};
+pub(crate) use generated::{owned_sequence_text, serial_name};
 pub(crate) use sequence::{restoring_options, sequence_options_differ};
 
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName, Parsed, Script};

@@ -197,20 +197,17 @@ impl Applier<'_> {
 
 /// Whether a change found in a body alters the schema, rather than only rows.
 fn makes_schema(change: &Change) -> bool {
-    !matches!(
-        change,
-        Change::Insert { .. }
-            | Change::Update { .. }
-            | Change::Delete { .. }
-            | Change::Merge { .. }
-            | Change::Select { .. }
-            | Change::CopyFrom { .. }
-            | Change::LockTable { .. }
-            | Change::SetVariable { .. }
-            | Change::SetSequenceValue { .. }
-            | Change::Transaction { .. }
-            | Change::NoEffect { .. }
-    )
+    !change.is_dml()
+        && !matches!(
+            change,
+            Change::Select { .. }
+                | Change::CopyFrom { .. }
+                | Change::LockTable { .. }
+                | Change::SetVariable { .. }
+                | Change::SetSequenceValue { .. }
+                | Change::Transaction { .. }
+                | Change::NoEffect { .. }
+        )
 }
 
 /// Of two lists of argument types, one pair is of two built-in types that are not the same.

@@ -1,6 +1,8 @@
 //! What an `INSERT … VALUES` gives: as many values as columns, and something for each column that
 //! must have it. Each case was run on PostgreSQL 15, MariaDB 10.11 and SQLite 3.50.
 
+use std::collections::HashSet;
+
 use downhaul_catalog::{Column, Table};
 use downhaul_syntax::change::InsertConflict;
 use downhaul_syntax::lexer::{self, TokenKind};
@@ -167,7 +169,7 @@ impl<'a> Given<'a> {
             let places: Option<Vec<usize>> =
                 columns.iter().map(|c| targets.iter().position(|t| *t == c)).collect();
             let Some(places) = places else { continue };
-            let mut seen: Vec<Vec<&str>> = Vec::new();
+            let mut seen = HashSet::new();
             for row in rows.iter().take(MOST_ROWS) {
                 let key: Option<Vec<&str>> = places
                     .iter()
@@ -177,10 +179,9 @@ impl<'a> Given<'a> {
                     })
                     .collect();
                 let Some(key) = key else { continue };
-                if seen.contains(&key) {
+                if let Some(key) = seen.replace(key) {
                     return Some(format!("two rows have the key ({})", key.join(", ")));
                 }
-                seen.push(key);
             }
         }
         None

@@ -5,8 +5,9 @@ use downhaul_syntax::{Dialect, Ident, Span, TypeDef};
 
 use super::FaultKind;
 use super::functions;
-use super::resolve::{Resolver, object_name, rel_name};
+use super::resolve::Resolver;
 use super::scope::{Col, Rel, Scope, is_system_column, type_name};
+use super::source::{object_name, rel_name};
 use super::types::Ty;
 
 impl Resolver<'_> {

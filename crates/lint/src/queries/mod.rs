@@ -7,7 +7,10 @@ mod expr;
 mod functions;
 mod resolve;
 mod scope;
+mod select;
+mod source;
 mod types;
+mod view;
 mod write;
 
 use std::collections::{BTreeSet, HashMap, HashSet};

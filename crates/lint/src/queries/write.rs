@@ -8,8 +8,9 @@ use downhaul_syntax::query::{
 use downhaul_syntax::{ConstraintKind, Dialect, Ident, Span};
 
 use super::FaultKind;
-use super::resolve::{Resolver, derived};
+use super::resolve::Resolver;
 use super::scope::{Col, Part, Rel, Scope};
+use super::select::derived;
 use super::types::Ty;
 use crate::effects::logical::fills_itself;
 use crate::state::check_proves_not_null;

@@ -90,6 +90,11 @@ impl JournalEntry {
             format!("{}_{}", self.version, self.name)
         }
     }
+
+    /// Checksum of the down over its tokens, and over its bytes, as two columns hold it.
+    fn down_checksum(&self) -> (Option<&str>, Option<&str>) {
+        self.down.as_ref().map(|down| (down.tokens.as_str(), down.raw.as_str())).unzip()
+    }
 }
 
 /// A run of a command.
@@ -177,15 +182,7 @@ impl Journal {
     }
 
     pub(crate) fn now(self) -> &'static str {
-        match self.dialect {
-            Dialect::Postgres => {
-                "to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
-            }
-            Dialect::Mysql | Dialect::MariaDb => {
-                "CONCAT(LEFT(DATE_FORMAT(UTC_TIMESTAMP(3), '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z')"
-            }
-            Dialect::Sqlite => "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
-        }
+        sql::now(self.dialect)
     }
 
     /// Every migration that the journal knows, in the order of versions.
@@ -257,10 +254,7 @@ impl Journal {
     /// Statement that takes a file's present text for what was applied.
     #[must_use]
     pub fn accept(self, entry: &JournalEntry) -> String {
-        let (tokens, raw) = match &entry.down {
-            Some(down) => (Some(down.tokens.as_str()), Some(down.raw.as_str())),
-            None => (None, None),
-        };
+        let (tokens, raw) = entry.down_checksum();
         format!(
             "UPDATE {} SET up_tokens = {}, up_raw = {}, up_sql = {}, down_tokens = {}, down_raw = {}, down_sql = {} WHERE version = {}",
             self.table("migration"),
@@ -277,10 +271,7 @@ impl Journal {
     /// Statement that records a migration.
     #[must_use]
     pub fn record(self, entry: &JournalEntry, operation: i64, duration_ms: impl Display) -> String {
-        let (tokens, raw) = match &entry.down {
-            Some(down) => (Some(down.tokens.as_str()), Some(down.raw.as_str())),
-            None => (None, None),
-        };
+        let (tokens, raw) = entry.down_checksum();
         format!(
             "INSERT INTO {} (version, name, state, up_tokens, up_raw, up_sql, down_tokens, down_raw, down_sql, applied_at, applied_by, release_label, operation, duration_ms, phase, squashed) \
              VALUES ({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {operation}, {duration_ms}, {}, {})",

@@ -120,10 +120,7 @@ impl Journal {
         operation: i64,
         steps: &[(&str, String)],
     ) -> String {
-        let (tokens, raw) = match &entry.down {
-            Some(down) => (Some(down.tokens.as_str()), Some(down.raw.as_str())),
-            None => (None, None),
-        };
+        let (tokens, raw) = entry.down_checksum();
         format!(
             "EXECUTE {}({}, {operation}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})",
             planned.up,

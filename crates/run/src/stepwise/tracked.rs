@@ -4,7 +4,7 @@
 
 use downhaul_plan::Direction;
 use downhaul_snapshot::mark::{self, Origin};
-use downhaul_snapshot::track::install;
+use downhaul_snapshot::track::follow;
 use downhaul_snapshot::{SnapshotError, track};
 use downhaul_syntax::{Change, ObjectName};
 
@@ -51,7 +51,7 @@ impl Run<'_> {
         if !track::all(session).await?.iter().any(|t| t.relation != 0) {
             return Ok(());
         }
-        let notes = install::resync(session, install::Origin::Migration, &[]).await?;
+        let notes = follow::resync(session, follow::Origin::Migration, &[]).await?;
         for note in &notes {
             self.observer.event(crate::Event::Note(note));
         }

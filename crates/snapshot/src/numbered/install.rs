@@ -8,7 +8,8 @@ use super::{cascade, history, moment, mysql, write};
 use crate::stepwise;
 use crate::store::SnapshotError;
 use crate::track::choose::Facts;
-use crate::track::install::{Drift, Endangering, Intent, Origin};
+use crate::track::follow::{Drift, Endangering, Origin};
+use crate::track::intend::Intent;
 use crate::track::{self, Capture, Event, Tracked, TrackedColumn, Version};
 
 fn refused(name: &ObjectName, reason: &str) -> SnapshotError {
@@ -392,21 +393,7 @@ pub(super) async fn install(
 
 /// A table of which nothing is known yet but its form.
 fn fresh(shape: &TableShape, id: i64, d: Dialect) -> Tracked {
-    Tracked {
-        id,
-        relation: id,
-        name: shape.name.clone(),
-        capture: Capture::Row,
-        chosen: false,
-        partitioned: false,
-        versions: vec![version_of(shape, (None, id), &[])],
-        triggers: Vec::new(),
-        kept_whole: false,
-        dialect: d,
-        former: None,
-        leaves: Vec::new(),
-        built: None,
-    }
+    Tracked::new(id, shape.name.clone(), d, vec![version_of(shape, (None, id), &[])])
 }
 
 /// Begins to track a table. Within a transaction.

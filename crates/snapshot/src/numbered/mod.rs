@@ -38,14 +38,6 @@ pub fn history(dialect: Dialect, id: i64, version: i64) -> String {
     sql::own(dialect, &format!("log_{id}_{version}"))
 }
 
-/// Now, as a text that sorts by time.
-pub(crate) fn now(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Sqlite => "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
-        _ => "CONCAT(LEFT(DATE_FORMAT(UTC_TIMESTAMP(3), '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z')",
-    }
-}
-
 /// Whether this database has anything of tracking.
 pub(crate) async fn exists(session: &mut dyn Session) -> Result<bool, SnapshotError> {
     let found = session
@@ -107,7 +99,7 @@ pub(crate) async fn write(
         format!(
             "INSERT INTO downhaul_tracked (id, table_name, since_mark, since_at, detail) \
              SELECT {id}, {name}, (SELECT coalesce(max(id), 0) + 1 FROM downhaul_mark), {}, {detail}",
-            now(d)
+            sql::now(d)
         )
     } else {
         format!(

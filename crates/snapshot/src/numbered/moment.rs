@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use downhaul_engine::{EngineError, Row, Session};
 use downhaul_syntax::Dialect;
 
-use super::{history, now};
+use super::history;
 use crate::mark::{Mark, Origin};
+use crate::sql;
 use crate::store::SnapshotError;
 use crate::track::{self, Tracked};
 
@@ -85,7 +86,7 @@ pub async fn lock(session: &mut dyn Session) -> Result<(), SnapshotError> {
         }
     }
     for own in ["tracked", "mark"] {
-        locks.push(format!("{} WRITE", crate::sql::own(d, own)));
+        locks.push(format!("{} WRITE", sql::own(d, own)));
     }
     // InnoDB heeds LOCK TABLES only where nothing commits by itself (manual, innodb_table_locks).
     session.execute("SET SESSION autocommit = 0").await?;
@@ -145,7 +146,7 @@ pub async fn make(
         .execute(&format!(
             "INSERT INTO downhaul_mark (name, origin, at, versions, positions, who) VALUES ({name}, {}, {}, {}, {}, {})",
             d.literal(origin.as_str()),
-            now(d),
+            sql::now(d),
             d.literal(&json(versions)?),
             d.literal(&json(positions)?),
             d.literal(who)
@@ -209,7 +210,7 @@ pub(super) async fn begin_anew(
     session
         .execute(&format!(
             "UPDATE downhaul_tracked SET since_mark = (SELECT coalesce(max(id), 0) + 1 FROM downhaul_mark), since_at = {} WHERE id = {}",
-            now(d),
+            sql::now(d),
             tracked.id
         ))
         .await?;

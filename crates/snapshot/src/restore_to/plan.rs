@@ -13,7 +13,7 @@ use crate::merge::OnConflict;
 use crate::numbered;
 use crate::sql;
 use crate::store::SnapshotError;
-use crate::track::{self, Tracked, TrackedColumn, install};
+use crate::track::{self, Tracked, TrackedColumn, follow};
 use crate::whole::Source;
 
 const D: Dialect = Dialect::Postgres;
@@ -191,10 +191,10 @@ pub async fn tables(
         wanted
     };
     for tracked in wanted {
-        let problem = match install::drift(session, &tracked).await? {
+        let problem = match follow::drift(session, &tracked).await? {
             None => None,
-            Some(install::Drift::Gone) => Some(format!("{} is gone", tracked.label())),
-            Some(install::Drift::Partitions) => Some(format!(
+            Some(follow::Drift::Gone) => Some(format!("{} is gone", tracked.label())),
+            Some(follow::Drift::Partitions) => Some(format!(
                 "partitions of {} went by hand, with their rows: `downhaul snapshot track {}` begins its history anew",
                 tracked.label(),
                 tracked.label()

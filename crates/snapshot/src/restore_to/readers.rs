@@ -7,7 +7,7 @@
 //! might miss other work of a transaction whose rows it finds here. So whoever had a snapshot then has
 //! to be gone. A snapshot that was exported then and imported later is not recognized.
 
-use downhaul_engine::{EngineError, Session};
+use downhaul_engine::{EngineError, Row, Session};
 use downhaul_syntax::Dialect;
 
 use super::plan::TablePlan;
@@ -24,6 +24,13 @@ pub(crate) struct Onlooker {
     who: String,
 }
 
+impl Onlooker {
+    /// From a row of a transaction's number and who that is.
+    fn read(row: &Row) -> Self {
+        Self { transaction: row.text(0).to_owned(), who: row.text(1).to_owned() }
+    }
+}
+
 /// Other transactions in this database that have a snapshot, or of which that is not to be known:
 /// without `pg_read_all_stats` one sees of other roles' sessions only that they are there.
 pub(super) async fn with_snapshots(
@@ -38,10 +45,7 @@ pub(super) async fn with_snapshots(
                AND (a.backend_type IS NULL OR a.backend_type NOT LIKE 'autovacuum%' AND a.backend_xmin IS NOT NULL) ORDER BY a.pid",
         )
         .await?;
-    Ok(rows
-        .iter()
-        .map(|row| Onlooker { transaction: row.text(0).to_owned(), who: row.text(1).to_owned() })
-        .collect())
+    Ok(rows.iter().map(Onlooker::read).collect())
 }
 
 /// Looks at transactions, so far apart.
@@ -125,8 +129,5 @@ async fn readers_of(
             table.tracked.relation
         ))
         .await?;
-    Ok(rows
-        .iter()
-        .map(|row| Onlooker { transaction: row.text(0).to_owned(), who: row.text(1).to_owned() })
-        .collect())
+    Ok(rows.iter().map(Onlooker::read).collect())
 }

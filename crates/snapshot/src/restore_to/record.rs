@@ -51,7 +51,7 @@ pub(crate) async fn write(
     let tables = serde_json::to_string(&tables)
         .map_err(|error| SnapshotError::CannotRestore(error.to_string()))?;
     let undoes = context.undoes.map_or_else(|| "NULL".to_owned(), |id| id.to_string());
-    let now = if numbered::is(d) { numbered::now(d) } else { "clock_timestamp()" };
+    let now = if numbered::is(d) { sql::now(d) } else { "clock_timestamp()" };
     let own = sql::own(d, "restoration");
     session
         .execute(&format!(

@@ -13,7 +13,10 @@
 //! - `downhaul_op`: what happened, see [`Event`].
 
 pub mod choose;
+pub mod follow;
 pub mod install;
+pub mod intend;
+pub mod name;
 pub mod postgres;
 pub mod prune;
 pub mod report;
@@ -156,6 +159,25 @@ fn postgres() -> Dialect {
 }
 
 impl Tracked {
+    /// A table in its forms, on which nothing is installed yet; its number is the last form's.
+    pub(crate) fn new(id: i64, name: ObjectName, dialect: Dialect, versions: Vec<Version>) -> Self {
+        Self {
+            id,
+            relation: versions.last().map_or(0, |version| version.relation),
+            name,
+            capture: Capture::Row,
+            chosen: false,
+            partitioned: false,
+            versions,
+            triggers: Vec::new(),
+            kept_whole: false,
+            dialect,
+            former: None,
+            leaves: Vec::new(),
+            built: None,
+        }
+    }
+
     /// The form that is written now.
     #[must_use]
     pub fn current(&self) -> &Version {

@@ -2,7 +2,7 @@
 
 use downhaul_engine::Session;
 
-use super::{Tracked, history, install};
+use super::{Tracked, follow, history};
 use crate::store::SnapshotError;
 
 /// What is known of a tracked table.
@@ -23,7 +23,7 @@ pub struct Standing {
     /// The oldest mark that can be reached.
     pub oldest: Option<String>,
     /// How tracking and table do not fit each other.
-    pub drift: Option<install::Drift>,
+    pub drift: Option<follow::Drift>,
 }
 
 /// Looks at every tracked table.
@@ -53,9 +53,9 @@ pub async fn standing(session: &mut dyn Session) -> Result<Vec<Standing>, Snapsh
             .await?;
         let Some(row) = row else { continue };
         let drift = if tracked.relation == 0 {
-            Some(install::Drift::Gone)
+            Some(follow::Drift::Gone)
         } else {
-            install::drift(session, &tracked).await?
+            follow::drift(session, &tracked).await?
         };
         let mut oldest = None;
         for mark in &marks {

@@ -3,7 +3,7 @@
 use downhaul_engine::{Session, Target};
 use downhaul_run::{Options, Runner};
 use downhaul_snapshot::mark::{self as marks, Mark};
-use downhaul_snapshot::track::{self, install};
+use downhaul_snapshot::track::{self, follow};
 use downhaul_snapshot::whole::{self, WholeFile};
 
 use super::{bytes, database, json, open, snapshot};
@@ -65,7 +65,7 @@ pub(super) async fn mark(args: &MarkArgs, ui: &Ui) -> Result<Code, CliError> {
 /// Tells of tables whose history has a hole by now, so that nobody counts on this mark for them.
 async fn breaks(session: &mut dyn Session, ui: &Ui) -> Result<(), CliError> {
     for tracked in track::all(session).await.map_err(snapshot)? {
-        if let Some(drift) = install::drift(session, &tracked).await.map_err(snapshot)? {
+        if let Some(drift) = follow::drift(session, &tracked).await.map_err(snapshot)? {
             ui.remark(format!(
                 "{} not of {}: {}; `downhaul snapshot track` makes its history fit again",
                 paint(Style::Warn, "note:"),
@@ -79,11 +79,10 @@ async fn breaks(session: &mut dyn Session, ui: &Ui) -> Result<(), CliError> {
 
 /// Copies the whole file, or removes such a copy with its mark. `None`: there is none of that name.
 async fn of_file(args: &MarkArgs, target: &Target, ui: &Ui) -> Result<Option<Code>, CliError> {
-    let Ok(path) = database(target) else {
-        if args.file {
-            return Err(database(target).err().unwrap_or_else(|| CliError::internal("no file")));
-        }
-        return Ok(None);
+    let path = match database(target) {
+        Ok(path) => path,
+        Err(error) if args.file => return Err(error),
+        Err(_) => return Ok(None),
     };
     let options = Options { who: crate::commands::who(), ..Options::default() };
     if let Some(name) = &args.delete {

@@ -14,7 +14,7 @@ use downhaul_engine::{LockBudget, Session, Target, connect};
 use downhaul_run::RunError;
 use downhaul_snapshot::SnapshotError;
 use downhaul_snapshot::mark::{self as marks, Mark};
-use downhaul_snapshot::track::install::parse_name_in;
+use downhaul_snapshot::track::name::parse_name_in;
 use downhaul_syntax::{Dialect, ObjectName};
 
 use crate::args::snapshot::{Database, SnapshotArgs, SnapshotCommand};

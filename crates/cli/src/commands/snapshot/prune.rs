@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use downhaul_engine::Session;
-use downhaul_run::Runner;
+use downhaul_run::{Journal, Runner};
 use downhaul_snapshot::mark::{self as marks, Mark};
 use downhaul_snapshot::track::{prune, report};
 use downhaul_snapshot::whole;
-use downhaul_syntax::Dialect;
 
 use super::{bytes, database, open, snapshot};
 use crate::args::snapshot::PruneArgs;
@@ -146,18 +145,7 @@ async fn remove_files(
 
 /// The time so many seconds ago, by the clock that makes the marks.
 async fn ago(session: &mut dyn Session, seconds: u64) -> Result<String, CliError> {
-    let sql = match session.dialect() {
-        Dialect::Sqlite => {
-            format!("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-{seconds} seconds')")
-        }
-        Dialect::MariaDb | Dialect::Mysql => format!(
-            "SELECT CONCAT(LEFT(DATE_FORMAT(UTC_TIMESTAMP(3) - INTERVAL {seconds} SECOND, '%Y-%m-%dT%H:%i:%s.%f'), 23), 'Z')"
-        ),
-        Dialect::Postgres => format!(
-            "SELECT to_char((clock_timestamp() - interval '{seconds} seconds') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
-        ),
-    };
-    Ok(session.row(&sql).await?.map(|row| row.text(0).to_owned()).unwrap_or_default())
+    Ok(Journal::new(session.dialect()).ago(session, seconds).await?)
 }
 
 async fn choose(session: &mut dyn Session, args: &PruneArgs) -> Result<Option<Mark>, CliError> {

@@ -10,7 +10,7 @@ use downhaul_snapshot::merge::OnConflict;
 use downhaul_snapshot::restore_to::{
     self, Plan, Request, Scope, Strategy, TablePlan, Wish, strategy,
 };
-use downhaul_snapshot::track::install::parse_name_in;
+use downhaul_snapshot::track::name::parse_name_in;
 use downhaul_snapshot::whole::{self, Source};
 use downhaul_syntax::{Dialect, Ident};
 use serde::{Deserialize, Serialize};

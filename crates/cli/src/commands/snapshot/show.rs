@@ -2,7 +2,7 @@
 
 use downhaul_engine::Row;
 use downhaul_snapshot::difference;
-use downhaul_snapshot::track::install::parse_name_in;
+use downhaul_snapshot::track::name::parse_name_in;
 
 use super::{begin, csv, json, moment, open, snapshot};
 use crate::args::snapshot::{RowFormat, ShowArgs};

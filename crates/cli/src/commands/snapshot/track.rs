@@ -2,7 +2,8 @@
 
 use downhaul_engine::Session;
 use downhaul_run::Runner;
-use downhaul_snapshot::track::install::{self, Drift, Intent};
+use downhaul_snapshot::track::follow::{self, Drift};
+use downhaul_snapshot::track::intend::{self, Intent};
 use downhaul_snapshot::track::report::{self, Standing};
 use downhaul_snapshot::track::{self, Capture, Tracked};
 use downhaul_syntax::{Dialect, ObjectName};
@@ -32,7 +33,7 @@ async fn every_table(session: &mut dyn Session) -> Result<Vec<ObjectName>, CliEr
     };
     for schema in schemas {
         for name in session.tables_of_schema(&schema).await? {
-            let facts = install::facts(session, &name).await.map_err(snapshot)?;
+            let facts = intend::facts(session, &name).await.map_err(snapshot)?;
             if !facts.is_partition && !tracked.iter().any(|t| t.relation == facts.relation) {
                 found.push(name);
             }
@@ -59,7 +60,7 @@ pub(super) async fn track(args: &TrackArgs, ui: &Ui) -> Result<Code, CliError> {
         let known = track::all(&mut *session).await.map_err(snapshot)?;
         let (mut intents, mut fits, mut mend) = (Vec::new(), Vec::new(), false);
         for name in &wanted {
-            let intent = match install::intend(&mut *session, name, wish).await {
+            let intent = match intend::intend(&mut *session, name, wish).await {
                 Ok(intent) => intent,
                 // One that cannot be is no reason not to track the others.
                 Err(error) if args.all => {
@@ -70,7 +71,7 @@ pub(super) async fn track(args: &TrackArgs, ui: &Ui) -> Result<Code, CliError> {
             };
             match known.iter().find(|t| t.relation == intent.facts.relation) {
                 Some(tracked) => {
-                    let drift = install::drift(&mut *session, tracked).await.map_err(snapshot)?;
+                    let drift = follow::drift(&mut *session, tracked).await.map_err(snapshot)?;
                     mend |= drift.is_some();
                     fits.push((tracked.label(), drift));
                 }

@@ -1,7 +1,5 @@
 //! TX04.
 
-use downhaul_syntax::Change;
-
 use super::commits;
 
 use crate::context::MigrationContext;
@@ -51,17 +49,8 @@ declare_rule! {
 
 fn check(cx: &MigrationContext<'_>) -> Vec<Draft> {
     let Some(up) = cx.up else { return Vec::new() };
-    let rows = |c: &Change| {
-        matches!(
-            c,
-            Change::Insert { .. }
-                | Change::Update { .. }
-                | Change::Delete { .. }
-                | Change::Merge { .. }
-        )
-    };
     let in_block = |s: usize| up.statements.get(s).is_some_and(|s| s.in_block);
-    let Some(first) = up.items.iter().find(|i| rows(i.change) && in_block(i.statement)) else {
+    let Some(first) = up.items.iter().find(|i| i.change.is_dml() && in_block(i.statement)) else {
         return Vec::new();
     };
     let transaction = up.statements[first.statement].transaction;

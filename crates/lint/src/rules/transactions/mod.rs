@@ -38,11 +38,7 @@ pub(super) static RULES: &[&Rule] = &[
 pub(super) fn commits(change: &Change) -> bool {
     match change {
         Change::CreateTable { def, .. } => !def.temporary,
-        Change::Insert { .. }
-        | Change::Update { .. }
-        | Change::Delete { .. }
-        | Change::Merge { .. }
-        | Change::Select { .. }
+        Change::Select { .. }
         | Change::SetVariable { .. }
         | Change::Transaction { .. }
         | Change::NoEffect { .. }
@@ -53,6 +49,6 @@ pub(super) fn commits(change: &Change) -> bool {
         | Change::ClientCommand { .. }
         | Change::CopyFrom { .. }
         | Change::SetSequenceValue { .. } => false,
-        _ => true,
+        change => !change.is_dml(),
     }
 }

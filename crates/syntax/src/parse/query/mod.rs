@@ -1,8 +1,10 @@
 //! Queries as trees. Unlike the walk of `mention.rs` this is a parse: a query that it does not
 //! understand is an error with a place, never a guess.
 
+mod call;
 mod expr;
 mod from;
+mod operand;
 mod select;
 mod write;
 

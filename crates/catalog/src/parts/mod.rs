@@ -5,19 +5,20 @@
 //! around it. Parts are found by name, or by a column that they read, without a look at all of
 //! them: so a table of ten thousand columns is changed about as fast as one of ten.
 
-use std::fmt;
-use std::sync::{Arc, OnceLock};
+mod chunk;
+mod iter;
+mod list;
+
+pub use iter::Iter;
+
+use std::sync::Arc;
 
 use downhaul_syntax::Ident;
-use serde::de::Deserialize;
-use serde::ser::Serialize;
-use serde::{Deserializer, Serializer};
+
+use chunk::{Chunk, Filter};
 
 /// Parts of a chunk at most.
 const WIDTH: usize = 64;
-
-/// Chunks of fewer parts are searched as they are: most tables have no more.
-const MARKED: usize = 12;
 
 /// What a list can be searched by.
 pub trait Part: Clone {
@@ -42,93 +43,6 @@ pub struct Parts<T> {
     len: usize,
 }
 
-struct Chunk<T> {
-    parts: Vec<Arc<T>>,
-    /// What may be found here; made when it is first asked for.
-    marks: OnceLock<Marks>,
-}
-
-/// Sets of names that may hold too much, never too little.
-#[derive(Clone, Copy, Default)]
-struct Marks {
-    names: Filter,
-    columns: Filter,
-    /// Parts that went and are still in the sets.
-    gone: usize,
-}
-
-/// A Bloom filter of two hashes: 64 names among 2,048 bits, so that of 300 chunks about one is
-/// searched in vain.
-#[derive(Clone, Copy, Default)]
-struct Filter([u64; 32]);
-
-/// Two bits of a filter, each by its word and its place in it.
-type Place = [(usize, u64); 2];
-
-impl Filter {
-    /// The bits of a name.
-    fn place(name: &Ident) -> Place {
-        // FNV-1a without case: short names, no enemy.
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        for byte in name.key().bytes() {
-            hash =
-                (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-        hash ^= hash >> 32;
-        [hash, hash >> 11].map(|hash| ((hash as usize >> 6) & 31, 1 << (hash & 63)))
-    }
-
-    fn add(&mut self, name: &Ident) {
-        for (word, bit) in Self::place(name) {
-            self.0[word] |= bit;
-        }
-    }
-
-    fn has(&self, place: &Place) -> bool {
-        place.iter().all(|(word, bit)| self.0[*word] & bit != 0)
-    }
-}
-
-impl<T> Clone for Chunk<T> {
-    /// A copy is made to be changed.
-    fn clone(&self) -> Self {
-        Self { parts: self.parts.clone(), marks: self.marks.clone() }
-    }
-}
-
-impl<T: Part> Chunk<T> {
-    fn new(parts: Vec<Arc<T>>) -> Self {
-        Self { parts, marks: OnceLock::new() }
-    }
-
-    fn marks(&self) -> &Marks {
-        self.marks.get_or_init(|| {
-            let mut marks = Marks::default();
-            self.parts.iter().for_each(|part| marks.add(&**part));
-            marks
-        })
-    }
-
-    /// Whether a part of a name may be here.
-    fn may_be_named(&self, place: &Place) -> bool {
-        self.parts.len() < MARKED || self.marks().names.has(place)
-    }
-
-    /// Whether a part that reads a column may be here.
-    fn may_read(&self, place: &Place) -> bool {
-        self.parts.len() < MARKED || self.marks().columns.has(place)
-    }
-}
-
-impl Marks {
-    fn add<T: Part>(&mut self, part: &T) {
-        if let Some(name) = part.name() {
-            self.names.add(name);
-        }
-        part.each_column(&mut |column| self.columns.add(column));
-    }
-}
-
 impl<T> Clone for Parts<T> {
     fn clone(&self) -> Self {
         Self { chunks: Arc::clone(&self.chunks), len: self.len }
@@ -140,63 +54,6 @@ impl<T> Default for Parts<T> {
         Self { chunks: Arc::new(Vec::new()), len: 0 }
     }
 }
-
-/// Parts in order.
-pub struct Iter<'p, T> {
-    chunks: std::slice::Iter<'p, Arc<Chunk<T>>>,
-    front: std::slice::Iter<'p, Arc<T>>,
-    back: std::slice::Iter<'p, Arc<T>>,
-    len: usize,
-}
-
-impl<T> Clone for Iter<'_, T> {
-    fn clone(&self) -> Self {
-        Self {
-            chunks: self.chunks.clone(),
-            front: self.front.clone(),
-            back: self.back.clone(),
-            len: self.len,
-        }
-    }
-}
-
-impl<'p, T> Iterator for Iter<'p, T> {
-    type Item = &'p T;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.len = self.len.checked_sub(1)?;
-        loop {
-            if let Some(part) = self.front.next() {
-                return Some(&**part);
-            }
-            match self.chunks.next() {
-                Some(chunk) => self.front = chunk.parts.iter(),
-                None => return self.back.next().map(|part| &**part),
-            }
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.len, Some(self.len))
-    }
-}
-
-impl<T> DoubleEndedIterator for Iter<'_, T> {
-    fn next_back(&mut self) -> Option<Self::Item> {
-        self.len = self.len.checked_sub(1)?;
-        loop {
-            if let Some(part) = self.back.next_back() {
-                return Some(&**part);
-            }
-            match self.chunks.next_back() {
-                Some(chunk) => self.back = chunk.parts.iter(),
-                None => return self.front.next_back().map(|part| &**part),
-            }
-        }
-    }
-}
-
-impl<T> ExactSizeIterator for Iter<'_, T> {}
 
 impl<T> Parts<T> {
     /// An empty list.
@@ -519,86 +376,6 @@ impl<T: Part> Parts<T> {
                 .collect::<Vec<&'p T>>()
         };
         (rest(&left, &r), rest(&right, &l))
-    }
-}
-
-impl<T> std::ops::Index<usize> for Parts<T> {
-    type Output = T;
-
-    fn index(&self, at: usize) -> &T {
-        self.get(at).expect("the caller asks for a place that there is")
-    }
-}
-
-impl<'p, T> IntoIterator for &'p Parts<T> {
-    type Item = &'p T;
-    type IntoIter = Iter<'p, T>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
-impl<T: Part> FromIterator<T> for Parts<T> {
-    fn from_iter<I: IntoIterator<Item = T>>(parts: I) -> Self {
-        let mut out = Self::default();
-        out.extend(parts);
-        out
-    }
-}
-
-impl<T: Part> Extend<T> for Parts<T> {
-    fn extend<I: IntoIterator<Item = T>>(&mut self, parts: I) {
-        for part in parts {
-            self.push(part);
-        }
-    }
-}
-
-impl<T: Part> From<Vec<T>> for Parts<T> {
-    fn from(parts: Vec<T>) -> Self {
-        parts.into_iter().collect()
-    }
-}
-
-impl<T: PartialEq> PartialEq for Parts<T> {
-    fn eq(&self, other: &Self) -> bool {
-        if Arc::ptr_eq(&self.chunks, &other.chunks) {
-            return true;
-        }
-        if self.len != other.len {
-            return false;
-        }
-        // Copies that differ in one chunk are compared there.
-        let alike = |a: &Arc<Chunk<T>>, b: &Arc<Chunk<T>>| {
-            Arc::ptr_eq(a, b)
-                || a.parts.len() == b.parts.len()
-                    && a.parts.iter().zip(&b.parts).all(|(a, b)| Arc::ptr_eq(a, b) || a == b)
-        };
-        if self.chunks.len() == other.chunks.len()
-            && self.chunks.iter().zip(other.chunks.iter()).all(|(a, b)| alike(a, b))
-        {
-            return true;
-        }
-        self.iter().zip(other.iter()).all(|(a, b)| std::ptr::eq(a, b) || a == b)
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for Parts<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
-    }
-}
-
-impl<T: Serialize> Serialize for Parts<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self)
-    }
-}
-
-impl<'de, T: Part + Deserialize<'de>> Deserialize<'de> for Parts<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Vec::<T>::deserialize(deserializer)?.into())
     }
 }
 

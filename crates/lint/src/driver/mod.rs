@@ -1,25 +1,29 @@
 //! Replays a series of migrations and asks the rules.
 
+mod certain;
+mod known_queries;
+mod publish;
+mod session;
+
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use downhaul_catalog::{Catalog, Origin, Problem};
 use downhaul_syntax::{
-    Change, Dialect, Directive, DirectiveKind, LineIndex, ObjectName, Parsed, Script, Span,
-    parse_script,
+    Change, Dialect, Directive, DirectiveKind, Parsed, Script, Span, parse_script,
 };
 
-use crate::context::{ChangeContext, HeldLock, MigrationContext, SeriesFacts};
+use crate::context::{ChangeContext, MigrationContext, SeriesFacts};
 use crate::down;
-use crate::effects::{self, Blocks, Effects, Scene, StatementEffects};
+use crate::effects::{self, Effects, Scene, StatementEffects};
 use crate::facts::{MigrationFacts, Phase};
-use crate::finding::{Draft, Finding, LintReport, Severity, Suppressed};
+use crate::finding::{Draft, LintReport};
 use crate::input::{LintOptions, MigrationInput, RuleSetting, SourceText};
 use crate::queries::{Broken, QueryIndex};
 use crate::rule::{Check, Rule};
-use crate::rules::{all_rules, unknown_directive, unresolved_query};
+use crate::rules::all_rules;
 use crate::state::State;
-use crate::suppress::{self, Allowance};
+use session::Session;
 
 /// Judges a series of migrations, in the order in which they run.
 ///
@@ -119,20 +123,6 @@ struct Run<'o> {
     report: LintReport,
 }
 
-/// Session state while the statements of one file are judged.
-#[derive(Default)]
-struct Session {
-    held: Vec<HeldLock>,
-    settings: BTreeMap<String, String>,
-    /// Names set with `SET LOCAL`.
-    local: Vec<String>,
-    /// Constraints and unique indexes that the migration dropped so far.
-    dropped: Vec<effects::dropped::Dropped>,
-    transaction: usize,
-    /// Rules that spoke of a transaction, where once is enough.
-    said: HashSet<(&'static str, usize)>,
-}
-
 impl Run<'_> {
     /// History: replayed, not judged.
     fn replay(&mut self, index: usize, scripts: Scripts) {
@@ -146,52 +136,6 @@ impl Run<'_> {
             self.note_history(&problem);
         }
         self.doubt |= script.statements.iter().flat_map(|s| s.changes()).any(hides_changes);
-    }
-
-    /// Whether the server surely refuses: an object that may have been made outside of the series
-    /// is no problem, and what an empty table would take is none either.
-    fn is_certain(&self, problem: &Problem, change: &Change) -> bool {
-        let reads = matches!(
-            change,
-            Change::Select { .. }
-                | Change::Insert { .. }
-                | Change::Update { .. }
-                | Change::Delete { .. }
-                | Change::Merge { .. }
-                | Change::CopyFrom { .. }
-        );
-        match problem {
-            // Which names of a query are tables is not always sure.
-            Problem::Missing { kind, name } if reads && kind == "table" => {
-                self.history_known && target_of(change).is_some_and(|t| t.to_string() == *name)
-            }
-            Problem::Missing { kind, .. } => {
-                self.history_known || matches!(kind.as_str(), "column" | "constraint" | "trigger")
-            }
-            Problem::Exists { .. } | Problem::DependsOn { .. } if self.doubt => false,
-            Problem::Refused { reason } => !reason.contains("NOT NULL column with default value"),
-            _ => true,
-        }
-    }
-
-    /// SQLite takes a name in double quotes that is no column for a string, but not where only a
-    /// column can stand.
-    fn is_text_to_sqlite(&self, problem: &Problem, change: &Change, text: &str) -> bool {
-        let Problem::Missing { kind, name } = problem else { return false };
-        let Some((_, column)) = name.rsplit_once('.').filter(|_| kind == "column") else {
-            return false;
-        };
-        let targets = match change {
-            Change::Insert { columns, .. } | Change::Update { columns, .. } => columns.as_slice(),
-            Change::CreateIndex { .. }
-            | Change::CreateTable { .. }
-            | Change::Delete { .. }
-            | Change::Select { .. } => &[],
-            _ => return false,
-        };
-        self.options.dialect == Dialect::Sqlite
-            && targets.iter().all(|c| c.as_str() != column)
-            && text.contains(&format!("\"{column}\""))
     }
 
     fn note_history(&mut self, problem: &Problem) {
@@ -214,20 +158,8 @@ impl Run<'_> {
     fn judge(&mut self, index: usize, migration: &MigrationInput, scripts: Scripts) {
         self.report.summary.migrations += 1;
         let Scripts { up: up_script, down: down_script } = scripts;
-        let facts_of =
-            |source: &'_ SourceText| source.transactional.unwrap_or(migration.transactional);
-        let up = match (&migration.up, &up_script) {
-            (Some(source), Some(script)) => {
-                Some(MigrationFacts::new(source, script, facts_of(source)))
-            }
-            _ => None,
-        };
-        let down = match (&migration.down, &down_script) {
-            (Some(source), Some(script)) => {
-                Some(MigrationFacts::new(source, script, facts_of(source)))
-            }
-            _ => None,
-        };
+        let up = facts_of(migration, migration.up.as_ref(), up_script.as_ref());
+        let down = facts_of(migration, migration.down.as_ref(), down_script.as_ref());
         let replay = down.as_ref().map(|facts| {
             let mut replay = down::replay(
                 &self.catalog,
@@ -295,57 +227,6 @@ impl Run<'_> {
         self.publish(migration, up.as_ref(), down.as_ref(), drafts);
     }
 
-    /// Which of the known queries the up breaks, and by which change.
-    fn broken_queries(&mut self, script: &downhaul_syntax::Script, index: usize) -> Vec<Broken> {
-        if self.queries.is_empty() {
-            return Vec::new();
-        }
-        // The release that runs sees the schema before all that goes out with this deployment.
-        let one = self.options.one_deployment || self.options.baseline.is_some();
-        if !one || !self.queries.has_base() {
-            self.queries.release_sees(&self.catalog, self.history_known);
-        }
-        self.queries.broken_by(&self.catalog, script, index)
-    }
-
-    /// Remarks about the known queries themselves.
-    fn about_queries(&mut self) {
-        if !is_on(&unresolved_query::RULE, self.options) {
-            return;
-        }
-        let one = self.options.one_deployment || self.options.baseline.is_some();
-        for remark in self.queries.remarks(&self.catalog, self.history_known, one) {
-            let rule = &unresolved_query::RULE;
-            let severity = match self.options.rules.get(rule.code) {
-                Some(RuleSetting::Severity(severity)) => *severity,
-                _ => rule.severity,
-            };
-            match severity {
-                Severity::Error => self.report.summary.errors += 1,
-                Severity::Warning => self.report.summary.warnings += 1,
-                Severity::Info => self.report.summary.infos += 1,
-            }
-            let mut start = LineIndex::new("").position("", 0);
-            (start.line, start.column) = (remark.line, remark.column);
-            self.report.findings.push(Finding {
-                code: rule.code,
-                name: rule.name,
-                severity,
-                span: Span::new(0, 0),
-                start,
-                end: start,
-                fingerprint: fingerprint(&[rule.code, &remark.source, &remark.text]),
-                file: remark.source,
-                message: remark.message,
-                help: "correct the query, or leave it out of --queries".to_owned(),
-                rewrite: None,
-                fix: None,
-                queries: Vec::new(),
-                docs: rule.docs_path(),
-            });
-        }
-    }
-
     /// Judges each change of the up and applies it. Returns the effects of each item.
     fn judge_up(
         &mut self,
@@ -357,7 +238,7 @@ impl Run<'_> {
         failures: &mut Vec<(Span, Problem)>,
     ) -> Vec<Effects> {
         let mut effects = vec![Effects::none(); facts.items.len()];
-        let mut session = Session { transaction: usize::MAX, ..Session::default() };
+        let mut session = Session::new();
         for statement in &facts.statements {
             session.enter(statement.transaction);
             let changes = statement.statement.changes();
@@ -484,177 +365,17 @@ impl Run<'_> {
         }
         effects
     }
-
-    /// Turns drafts into findings: place, severity, suppression.
-    fn publish(
-        &mut self,
-        migration: &MigrationInput,
-        up: Option<&MigrationFacts<'_>>,
-        down: Option<&MigrationFacts<'_>>,
-        drafts: Vec<Drafted>,
-    ) {
-        let mut up_allowances =
-            up.map(|f| suppress::allowances(f.script, f.source)).unwrap_or_default();
-        let mut down_allowances =
-            down.map(|f| suppress::allowances(f.script, f.source)).unwrap_or_default();
-        let mut findings = Vec::new();
-        for (rule, draft) in drafts {
-            let (facts, allowances): (_, &mut Vec<Allowance>) =
-                if draft.in_down { (down, &mut down_allowances) } else { (up, &mut up_allowances) };
-            let whole_file = draft.whole_file;
-            let finding = self.finding(rule, draft, migration, facts);
-            match suppress::allowed(allowances, rule.code, finding.span, whole_file) {
-                Some(reason) => {
-                    self.report.summary.suppressed += 1;
-                    self.report.suppressed.push(Suppressed { finding, reason });
-                }
-                None => findings.push(finding),
-            }
-        }
-        for (facts, allowances, in_down) in
-            [(up, &up_allowances, false), (down, &down_allowances, true)]
-        {
-            let Some(facts) = facts else { continue };
-            for mut draft in self.about_directives(facts, allowances) {
-                draft.in_down = in_down;
-                findings.push(self.finding(
-                    &unknown_directive::RULE,
-                    draft,
-                    migration,
-                    Some(facts),
-                ));
-            }
-        }
-        findings.sort_by(|a: &Finding, b| {
-            let key = |f: &Finding| {
-                (
-                    down.is_some_and(|d| d.path == f.file),
-                    f.span.start,
-                    std::cmp::Reverse(f.severity),
-                )
-            };
-            key(a).cmp(&key(b)).then(a.code.cmp(b.code))
-        });
-        for finding in &findings {
-            match finding.severity {
-                Severity::Error => self.report.summary.errors += 1,
-                Severity::Warning => self.report.summary.warnings += 1,
-                Severity::Info => self.report.summary.infos += 1,
-            }
-        }
-        self.report.findings.extend(findings);
-    }
-
-    /// Directives and allowances that do nothing.
-    fn about_directives(&self, facts: &MigrationFacts<'_>, allowances: &[Allowance]) -> Vec<Draft> {
-        if !is_on(&unknown_directive::RULE, self.options) {
-            return Vec::new();
-        }
-        let unknown = facts.script.directives.iter().filter_map(|d| match &d.kind {
-            DirectiveKind::Unknown(text) => Some(unknown_directive::unknown(text).at(d.span)),
-            _ => None,
-        });
-        let idle = allowances.iter().filter_map(|a| match a.rule {
-            None => Some(unknown_directive::no_such_rule(&a.written).at(a.span)),
-            // A rule that is off, or of another database, cannot be expected to speak.
-            Some(rule) if !a.used && is_on(rule, self.options) => {
-                Some(unknown_directive::unused(&a.written).at(a.span))
-            }
-            Some(_) => None,
-        });
-        unknown.chain(idle).collect()
-    }
-
-    fn finding(
-        &self,
-        rule: &'static Rule,
-        draft: Draft,
-        migration: &MigrationInput,
-        facts: Option<&MigrationFacts<'_>>,
-    ) -> Finding {
-        let (file, source) = match facts {
-            Some(facts) => (facts.path, facts.source),
-            None => (path_of(migration), ""),
-        };
-        let owned;
-        let lines = match facts {
-            Some(facts) => &facts.lines,
-            None => {
-                owned = LineIndex::new("");
-                &owned
-            }
-        };
-        let span = draft.span.unwrap_or_else(|| {
-            facts.and_then(|f| f.script.statements.first()).map_or(Span::new(0, 0), |s| s.span)
-        });
-        // Statements stand in order and do not overlap.
-        let statement = facts.and_then(|f| {
-            let at = f.script.statements.partition_point(|s| s.span.end <= span.start);
-            f.script.statements.get(at).filter(|s| s.span.start <= span.start)
-        });
-        let severity = match self.options.rules.get(rule.code) {
-            Some(RuleSetting::Severity(severity)) => *severity,
-            _ => draft.severity.unwrap_or(rule.severity),
-        };
-        let text = statement.map_or("", |s| s.text.as_str());
-        let in_phases = facts.is_some_and(|f| !draft.in_down && f.phase.is_none());
-        let help = match expand_carries(rule, self.options.dialect) && in_phases {
-            true if file.ends_with(".sql") => {
-                format!("{} (`downhaul expand {file}` writes it in phases)", draft.help)
-            }
-            _ => draft.help,
-        };
-        Finding {
-            code: rule.code,
-            name: rule.name,
-            severity,
-            file: file.to_owned(),
-            span,
-            start: lines.position(source, span.start),
-            end: lines.position(source, span.end),
-            fingerprint: fingerprint(&[rule.code, file, text, span.text(source)]),
-            message: draft.message,
-            help,
-            rewrite: draft.rewrite,
-            fix: draft.fix,
-            queries: draft.queries,
-            docs: rule.docs_path(),
-        }
-    }
 }
 
-impl Session {
-    /// A new transaction begins: locks and local settings of the last one are gone.
-    fn enter(&mut self, transaction: usize) {
-        if self.transaction != transaction {
-            self.transaction = transaction;
-            self.held.clear();
-            for name in self.local.drain(..) {
-                self.settings.remove(&name);
-            }
-        }
-    }
-
-    fn note(&mut self, change: &Change) {
-        if let Change::SetVariable { name, value, local } = change {
-            self.settings.insert(name.clone(), value.clone());
-            if *local {
-                self.local.push(name.clone());
-            }
-        }
-    }
-
-    fn hold(&mut self, effects: &Effects, line: usize, statement: usize) {
-        for lock in effects.locks.iter().filter(|l| l.blocks >= Blocks::Writes) {
-            self.held.push(HeldLock {
-                table: lock.table.clone(),
-                mode: lock.mode,
-                blocks: lock.blocks,
-                line,
-                statement,
-            });
-        }
-    }
+/// What is known of one text of a migration, where there is one.
+fn facts_of<'s>(
+    migration: &MigrationInput,
+    source: Option<&'s SourceText>,
+    script: Option<&'s Script>,
+) -> Option<MigrationFacts<'s>> {
+    let (source, script) = source.zip(script)?;
+    let transactional = source.transactional.unwrap_or(migration.transactional);
+    Some(MigrationFacts::new(source, script, transactional))
 }
 
 /// `ALTER TABLE IF EXISTS …`, of any kind of object.
@@ -678,44 +399,6 @@ fn hides_changes(change: &Change) -> bool {
         Change::Do { body: changes, .. } | Change::Dynamic { changes, .. } => {
             changes.iter().any(hides_changes)
         }
-        _ => false,
-    }
-}
-
-/// The table that a statement writes.
-fn target_of(change: &Change) -> Option<&ObjectName> {
-    match change {
-        Change::Insert { table, .. }
-        | Change::Update { table, .. }
-        | Change::Delete { table, .. }
-        | Change::Merge { table, .. }
-        | Change::CopyFrom { table, .. } => Some(table),
-        _ => None,
-    }
-}
-
-/// FNV-1a over the parts, white space folded.
-fn fingerprint(parts: &[&str]) -> String {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    let mut eat = |byte: u8| {
-        hash ^= u64::from(byte);
-        hash = hash.wrapping_mul(0x0000_0100_0000_01b3);
-    };
-    for part in parts {
-        for word in part.split_whitespace() {
-            word.bytes().for_each(&mut eat);
-            eat(b' ');
-        }
-        eat(0);
-    }
-    format!("{hash:016x}")
-}
-
-/// Whether `downhaul expand` writes phases for what a rule finds.
-fn expand_carries(rule: &Rule, dialect: Dialect) -> bool {
-    match rule.code {
-        "BC01" | "BC03" | "BC06" | "BC07" | "LK05" | "LK06" | "LK08" => dialect != Dialect::Sqlite,
-        "BC04" | "BC05" | "LK04" | "LK07" => dialect == Dialect::Postgres,
         _ => false,
     }
 }

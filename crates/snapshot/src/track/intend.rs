@@ -1,0 +1,156 @@
+//! How a table would be tracked, and why it cannot be.
+
+use downhaul_engine::{Session, TableShape};
+use downhaul_syntax::{Dialect, ObjectName};
+
+use super::Capture;
+use super::choose::{self, Facts};
+use crate::numbered;
+use crate::store::SnapshotError;
+
+const D: Dialect = Dialect::Postgres;
+
+/// A joined row may have 1,664 columns (PostgreSQL manual, appendix K, and MaxTupleAttributeNumber):
+/// a restore that keeps what came later joins three states of each row.
+const MOST_COLUMNS: usize = 540;
+
+/// What a table will cost, before it is tracked.
+#[derive(Clone, Debug)]
+pub struct Intent {
+    /// Engine.
+    pub dialect: Dialect,
+    /// The table.
+    pub shape: TableShape,
+    /// What is known of it.
+    pub facts: Facts,
+    /// How it will be captured.
+    pub capture: Capture,
+    /// The person chose so.
+    pub chosen: bool,
+    /// Why.
+    pub reason: String,
+    /// What a person should know before.
+    pub warnings: Vec<String>,
+}
+
+pub(super) fn refused(name: &ObjectName, reason: &str) -> SnapshotError {
+    SnapshotError::CannotTrack(format!("{name} cannot be tracked: {reason}"))
+}
+
+/// What the server knows of a table.
+pub async fn facts(session: &mut dyn Session, name: &ObjectName) -> Result<Facts, SnapshotError> {
+    if numbered::is(session.dialect()) {
+        return numbered::install::facts(session, name).await;
+    }
+    let literal = D.literal(&D.quote_name(name));
+    let row = session
+        .row(&format!(
+            "SELECT c.oid, c.relkind, c.relispartition, \
+               c.relkind = 'r' AND NOT c.relispartition AND EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)), \
+               EXISTS (SELECT FROM pg_catalog.pg_subscription_rel s WHERE s.srrelid IN (SELECT c.oid UNION SELECT p.relid FROM pg_catalog.pg_partition_tree(c.oid) p)), \
+               EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 66 = 0 \
+                        AND t.tgname NOT LIKE '_downhaul%') \
+                 OR EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.confrelid = c.oid AND k.contype = 'f' \
+                        AND (k.confdeltype IN ('c','n','d') OR k.confupdtype IN ('c','n','d'))), \
+               c.relforcerowsecurity, \
+               (SELECT rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = current_user), \
+               pg_catalog.pg_has_role(c.relowner, 'USAGE'), pg_catalog.pg_get_userbyid(c.relowner), \
+               (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user), \
+               c.relpersistence, \
+               coalesce((SELECT sum(greatest(x.reltuples, 0)) FROM pg_catalog.pg_class x WHERE x.oid = c.oid OR x.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(c.oid))), 0)::bigint, \
+               coalesce((SELECT sum(pg_catalog.pg_table_size(x.oid)) FROM pg_catalog.pg_class x WHERE x.oid = c.oid OR x.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(c.oid))), 0)::bigint, \
+               coalesce((SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_catalog.pg_stat_all_tables s WHERE s.relid = c.oid), 0)::bigint, \
+               coalesce((SELECT sum(n_tup_upd + n_tup_del) FROM pg_catalog.pg_stat_all_tables s WHERE s.relid = c.oid), 0)::bigint, \
+               coalesce((SELECT xact_commit FROM pg_catalog.pg_stat_database WHERE datname = current_database()), 0)::bigint, \
+               coalesce((SELECT extract(epoch FROM pg_catalog.now() - coalesce(stats_reset, pg_catalog.pg_postmaster_start_time())) FROM pg_catalog.pg_stat_database WHERE datname = current_database()), 0)::bigint \
+             FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass({literal})"
+        ))
+        .await?
+        .ok_or_else(|| refused(name, "there is no such table"))?;
+    Ok(Facts {
+        relation: row.number(0)?,
+        kind: row.text(1).to_owned(),
+        is_partition: row.flag(2),
+        inherits: row.flag(3),
+        subscribed: row.flag(4),
+        nests: row.flag(5),
+        forced_row_security: row.flag(6),
+        bypasses_row_security: row.flag(7),
+        owned: row.flag(8),
+        owner: row.text(9).to_owned(),
+        superuser: row.flag(10),
+        persistence: row.text(11).to_owned(),
+        rows: row.number(12)?,
+        bytes: row.number(13)?,
+        writes: row.number(14)?,
+        overwrites: row.number(15)?,
+        commits: row.number(16)?,
+        seconds: row.number(17)?,
+    })
+}
+
+/// Works out how a table would be tracked; refuses those that cannot be.
+pub async fn intend(
+    session: &mut dyn Session,
+    name: &ObjectName,
+    wish: Option<Capture>,
+) -> Result<Intent, SnapshotError> {
+    super::check_engine(session)?;
+    if numbered::is(session.dialect()) {
+        return numbered::install::intend(session, name, wish).await;
+    }
+    let facts = facts(session, name).await?;
+    match facts.kind.as_str() {
+        "r" | "p" => {}
+        "v" | "m" => return Err(refused(name, "it is a view: track the tables that it reads")),
+        "f" => return Err(refused(name, "its rows live on another server")),
+        _ => return Err(refused(name, "it is no table")),
+    }
+    if facts.is_partition {
+        return Err(refused(name, "it is a partition: track the table that it belongs to"));
+    }
+    match facts.persistence.as_str() {
+        "t" => return Err(refused(name, "it is temporary")),
+        "u" => {
+            return Err(refused(
+                name,
+                "it is UNLOGGED: a crash empties it without a trace, so its history would lie",
+            ));
+        }
+        _ => {}
+    }
+    if !facts.owned {
+        return Err(refused(
+            name,
+            &format!("only its owner ({}) may put triggers on it and read its rows", facts.owner),
+        ));
+    }
+    let shape =
+        session.table_shape(name).await?.ok_or_else(|| refused(name, "there is no such table"))?;
+    let columns = shape.writable().count();
+    if columns == 0 {
+        return Err(refused(name, "it has no column that could be kept"));
+    }
+    if columns > MOST_COLUMNS {
+        return Err(refused(
+            name,
+            &format!("it has {columns} columns; history has room for {MOST_COLUMNS}"),
+        ));
+    }
+    let (capture, reason) = choose::capture(&facts, wish);
+    let mut warnings = Vec::new();
+    if shape.key.is_empty() {
+        warnings.push("it has no key: rows are told apart by their whole content, and both what a row was and what it became are kept".to_owned());
+    }
+    if facts.forced_row_security && !facts.bypasses_row_security {
+        warnings.push("row security binds its owner too: TRUNCATE is refused while it is tracked, and a restore lifts FORCE ROW LEVEL SECURITY for its transaction".to_owned());
+    }
+    if facts.inherits {
+        warnings.push(
+            "only its own rows are tracked: track the tables that inherit from it as well"
+                .to_owned(),
+        );
+    }
+    let chosen = wish == Some(capture);
+    Ok(Intent { dialect: D, shape, facts, capture, chosen, reason, warnings })
+}
