@@ -114,25 +114,9 @@ async fn killed_at_many_instants_on_mariadb() {
 
 #[tokio::test]
 async fn the_mariadb_server_is_killed() {
-    let mut server = MariaDb::start();
+    let server = MariaDb::start();
     let stage = Stage::mariadb_on(&server).await;
-    let (after, up, down) = stage.rehearse().await;
-    for n in 0..6 {
-        let share = f64::from(n) / 6.0;
-        for (args, time, reached) in [(UP, up, &after), (DOWN, down, &stage.before)] {
-            let child = stage.program.spawn(args);
-            tokio::time::sleep(time.mul_f64(share)).await;
-            server.kill9();
-            let outcome = stage.program.wait(child);
-            server.restart();
-            assert!(
-                [Code::Unreachable as i32, Code::Clean as i32].map(Some).contains(&outcome.code),
-                "{outcome}"
-            );
-            expect(&stage.program.run(args), Code::Clean);
-            stage.check(reached, &format!("server killed at {share:.2} of {args:?}")).await;
-        }
-    }
+    killed_and_started_again(server, (MariaDb::kill9, MariaDb::restart), stage, 6).await;
 }
 
 /// Statements that no transaction holds: each is recorded before and after, and after a kill the
@@ -252,19 +236,22 @@ async fn the_connection_is_cut() {
     }
 }
 
-#[tokio::test]
-async fn the_server_is_killed() {
-    let mut server = Postgres::start();
-    let stage = Stage::postgres_on(&server).await;
+/// The server dies at so many instants of the way up and of the way down.
+async fn killed_and_started_again<S>(
+    mut server: S,
+    (kill, restart): (fn(&mut S), fn(&mut S)),
+    stage: Stage,
+    instants: u32,
+) {
     let (after, up, down) = stage.rehearse().await;
-    for n in 0..4 {
-        let share = f64::from(n) / 4.0;
+    for n in 0..instants {
+        let share = f64::from(n) / f64::from(instants);
         for (args, time, reached) in [(UP, up, &after), (DOWN, down, &stage.before)] {
             let child = stage.program.spawn(args);
             tokio::time::sleep(time.mul_f64(share)).await;
-            server.kill9();
+            kill(&mut server);
             let outcome = stage.program.wait(child);
-            server.restart();
+            restart(&mut server);
             assert!(
                 [Code::Unreachable as i32, Code::Clean as i32].map(Some).contains(&outcome.code),
                 "{outcome}"
@@ -273,6 +260,13 @@ async fn the_server_is_killed() {
             stage.check(reached, &format!("server killed at {share:.2} of {args:?}")).await;
         }
     }
+}
+
+#[tokio::test]
+async fn the_server_is_killed() {
+    let server = Postgres::start();
+    let stage = Stage::postgres_on(&server).await;
+    killed_and_started_again(server, (Postgres::kill9, Postgres::restart), stage, 4).await;
 }
 
 /// Rows for some 30 MB, which the disk does not have.

@@ -5,102 +5,61 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-/// Kinds of object in a dump, in the order in which they can be created.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
-pub enum DumpKind {
-    Schema,
-    Extension,
-    Type,
-    Sequence,
-    Function,
-    Table,
-    Column,
-    Default,
-    NotNull,
-    ColumnOption,
-    SequenceOwner,
-    View,
-    Constraint,
-    Index,
-    ForeignKey,
-    Trigger,
-    TriggerState,
-    Rule,
-    RowSecurity,
-    Policy,
-    Owner,
-    Grant,
-    Comment,
+/// Makes [`DumpKind`] of its kinds and their names.
+macro_rules! kinds {
+    ($($kind:ident $name:literal,)*) => {
+        /// Kinds of object in a dump, in the order in which they can be created.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        #[allow(missing_docs)]
+        pub enum DumpKind {
+            $($kind,)*
+        }
+
+        impl DumpKind {
+            /// For people.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+
+            /// The kind of this name, as [`Self::as_str`] gives it.
+            pub(crate) fn parse(text: &str) -> Option<Self> {
+                match text {
+                    $($name => Some(Self::$kind),)*
+                    _ => None,
+                }
+            }
+        }
+    };
 }
 
-impl DumpKind {
-    /// For people.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Schema => "schema",
-            Self::Extension => "extension",
-            Self::Type => "type",
-            Self::Sequence => "sequence",
-            Self::Function => "function",
-            Self::Table => "table",
-            Self::Column => "column",
-            Self::Default => "default",
-            Self::NotNull => "not null",
-            Self::ColumnOption => "column option",
-            Self::SequenceOwner => "sequence owner",
-            Self::View => "view",
-            Self::Constraint => "constraint",
-            Self::Index => "index",
-            Self::ForeignKey => "foreign key",
-            Self::Trigger => "trigger",
-            Self::TriggerState => "trigger state",
-            Self::Rule => "rule",
-            Self::RowSecurity => "row security",
-            Self::Policy => "policy",
-            Self::Owner => "owner",
-            Self::Grant => "grant",
-            Self::Comment => "comment",
-        }
-    }
-
-    /// The kind of this name, as [`Self::as_str`] gives it.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        use DumpKind::{
-            Column, ColumnOption, Comment, Constraint, Default, Extension, ForeignKey, Function,
-            Grant, Index, NotNull, Owner, Policy, RowSecurity, Rule, Schema, Sequence,
-            SequenceOwner, Table, Trigger, TriggerState, Type, View,
-        };
-        [
-            Schema,
-            Extension,
-            Type,
-            Sequence,
-            Function,
-            Table,
-            Column,
-            Default,
-            NotNull,
-            ColumnOption,
-            SequenceOwner,
-            View,
-            Constraint,
-            Index,
-            ForeignKey,
-            Trigger,
-            TriggerState,
-            Rule,
-            RowSecurity,
-            Policy,
-            Owner,
-            Grant,
-            Comment,
-        ]
-        .into_iter()
-        .find(|kind| kind.as_str() == text)
-    }
+kinds! {
+    Schema "schema",
+    Extension "extension",
+    Type "type",
+    Sequence "sequence",
+    Function "function",
+    Table "table",
+    Column "column",
+    Default "default",
+    NotNull "not null",
+    ColumnOption "column option",
+    SequenceOwner "sequence owner",
+    View "view",
+    Constraint "constraint",
+    Index "index",
+    ForeignKey "foreign key",
+    Trigger "trigger",
+    TriggerState "trigger state",
+    Rule "rule",
+    RowSecurity "row security",
+    Policy "policy",
+    Owner "owner",
+    Grant "grant",
+    Comment "comment",
 }
 
 /// Identity of an object within a dump.

@@ -9,39 +9,24 @@ use crate::{Change, ObjectKind, RoutineKind};
 /// Behind `DROP`.
 pub(crate) fn drop(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
     let start = cursor.pos;
-    if cursor.eat("TEMPORARY") || cursor.eat("TABLE") {
-        if cursor.tokens[cursor.pos - 1].span.text(cursor.source).eq_ignore_ascii_case("TEMPORARY")
-        {
-            if cursor.eat("SEQUENCE") {
-                return names(cursor, out, |name, if_exists, cascade| Change::DropSequence {
-                    name,
-                    if_exists,
-                    cascade,
-                });
-            }
-            if cursor.eat_any(&["TABLE", "TABLES"]).is_none() {
-                return Err(cursor.expected("TABLE"));
-            }
+    let table: MakeChange =
+        |name, if_exists, cascade| Change::DropTable { name, if_exists, cascade };
+    let sequence: MakeChange =
+        |name, if_exists, cascade| Change::DropSequence { name, if_exists, cascade };
+    if cursor.eat("TEMPORARY") {
+        if cursor.eat("SEQUENCE") {
+            return names(cursor, out, sequence);
         }
-        return names(cursor, out, |name, if_exists, cascade| Change::DropTable {
-            name,
-            if_exists,
-            cascade,
-        });
+        if cursor.eat_any(&["TABLE", "TABLES"]).is_none() {
+            return Err(cursor.expected("TABLE"));
+        }
+        return names(cursor, out, table);
     }
-    if cursor.is_mysql() && cursor.eat("TABLES") {
-        return names(cursor, out, |name, if_exists, cascade| Change::DropTable {
-            name,
-            if_exists,
-            cascade,
-        });
-    }
-    if cursor.eat_all(&["FOREIGN", "TABLE"]) {
-        return names(cursor, out, |name, if_exists, cascade| Change::DropTable {
-            name,
-            if_exists,
-            cascade,
-        });
+    if cursor.eat("TABLE")
+        || cursor.is_mysql() && cursor.eat("TABLES")
+        || cursor.eat_all(&["FOREIGN", "TABLE"])
+    {
+        return names(cursor, out, table);
     }
     if cursor.eat("VIEW") {
         return names(cursor, out, |name, if_exists, cascade| Change::DropView {
@@ -63,11 +48,7 @@ pub(crate) fn drop(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
         return drop_index(cursor, out);
     }
     if cursor.eat("SEQUENCE") {
-        return names(cursor, out, |name, if_exists, cascade| Change::DropSequence {
-            name,
-            if_exists,
-            cascade,
-        });
+        return names(cursor, out, sequence);
     }
     if cursor.eat("TYPE") {
         return names(cursor, out, |name, if_exists, cascade| Change::DropType {
