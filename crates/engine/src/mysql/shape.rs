@@ -227,33 +227,44 @@ async fn foreign_keys(
     name: &str,
 ) -> Result<Vec<ForeignKeyShape>, EngineError> {
     let d = Dialect::Mysql;
+    // Joined by the server, MariaDB opens every table that there is.
+    let rules = session
+        .rows(&format!(
+            "SELECT CONSTRAINT_NAME, UPDATE_RULE, DELETE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS \
+             WHERE CONSTRAINT_SCHEMA = {} AND TABLE_NAME = {}",
+            d.literal(schema),
+            d.literal(name)
+        ))
+        .await?;
+    if rules.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows = session
         .rows(&format!(
-            "SELECT k.CONSTRAINT_NAME, k.REFERENCED_TABLE_SCHEMA, k.REFERENCED_TABLE_NAME, r.UPDATE_RULE, r.DELETE_RULE, k.COLUMN_NAME, k.REFERENCED_COLUMN_NAME \
-             FROM information_schema.KEY_COLUMN_USAGE k JOIN information_schema.REFERENTIAL_CONSTRAINTS r \
-               ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME AND r.TABLE_NAME = k.TABLE_NAME \
-             WHERE k.TABLE_SCHEMA = {0} AND k.TABLE_NAME = {1} AND r.CONSTRAINT_SCHEMA = {0} AND r.TABLE_NAME = {1} \
-               AND k.REFERENCED_TABLE_NAME IS NOT NULL ORDER BY 1, k.ORDINAL_POSITION",
+            "SELECT CONSTRAINT_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, COLUMN_NAME, REFERENCED_COLUMN_NAME \
+             FROM information_schema.KEY_COLUMN_USAGE WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} \
+               AND REFERENCED_TABLE_NAME IS NOT NULL ORDER BY CONSTRAINT_NAME, ORDINAL_POSITION",
             d.literal(schema),
             d.literal(name)
         ))
         .await?;
     let mut keys: Vec<ForeignKeyShape> = Vec::new();
     for row in &rows {
+        let Some(rule) = rules.iter().find(|rule| rule.text(0) == row.text(0)) else { continue };
         let own = ident(row.text(0));
         if keys.last().is_none_or(|key| key.name.as_ref() != Some(&own)) {
             keys.push(ForeignKeyShape {
                 name: Some(own),
                 table: object(current, row.text(1), row.text(2)),
-                acts: acts(row.text(3)) || acts(row.text(4)),
+                acts: acts(rule.text(1)) || acts(rule.text(2)),
                 deferrable: false,
                 columns: Vec::new(),
                 references: Vec::new(),
             });
         }
         if let Some(key) = keys.last_mut() {
-            key.columns.push(ident(row.text(5)));
-            key.references.push(ident(row.text(6)));
+            key.columns.push(ident(row.text(3)));
+            key.references.push(ident(row.text(4)));
         }
     }
     Ok(keys)
