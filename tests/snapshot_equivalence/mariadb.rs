@@ -1,11 +1,11 @@
-//! MariaDB: several sessions at once, at all isolation levels, with savepoints and rollbacks; a mark
+//! MariaDB and MySQL: several sessions at once, at all isolation levels, with savepoints and rollbacks; a mark
 //! that is made while they run, checked against an export under the same locks; more writes, a
 //! migration that adds, restore and undo.
 
 use std::time::Duration;
 
 use downhaul_engine::{LockBudget, Session as EngineSession, Target, connect};
-use downhaul_kit::{MariaDb, Rng, Session};
+use downhaul_kit::{DatabaseHandle, MariaDb, MySql, Rng, Session};
 use downhaul_run::observer::Silent;
 use downhaul_snapshot::history::Past;
 use downhaul_snapshot::mark::{self, Mark, Origin, Own};
@@ -407,12 +407,15 @@ async fn play(seed: u64, url: &str) -> Result<(), String> {
     Ok(())
 }
 
-#[tokio::test]
-async fn every_table_of_mariadb_is_what_it_was() {
-    let server = MariaDb::shared();
+/// Plays rounds, each in a database of its own.
+#[allow(
+    clippy::print_stderr,
+    reason = "a round that failed is told with what it takes to repeat it"
+)]
+async fn rounds(default: u64, fresh: impl AsyncFn() -> DatabaseHandle) {
     let mut failed = Vec::new();
-    for seed in seeds(3) {
-        let database = server.fresh_database().await;
+    for seed in seeds(default) {
+        let database = fresh().await;
         if let Err(why) = play(seed, database.url()).await {
             let world = World::new(&mut Rng::new(seed));
             eprintln!("DOWNHAUL_SEED={seed}: {why}\n{world:#?}");
@@ -420,4 +423,15 @@ async fn every_table_of_mariadb_is_what_it_was() {
         }
     }
     assert!(failed.is_empty(), "these rounds failed: {failed:?}");
+}
+
+#[tokio::test]
+async fn every_table_of_mariadb_is_what_it_was() {
+    rounds(3, async || MariaDb::shared().fresh_database().await).await;
+}
+
+#[tokio::test]
+#[ignore = "wants MySQL: scripts/mysql-snapshots"]
+async fn each_table_of_mysql_is_what_it_was() {
+    rounds(20, async || MySql::shared().fresh_database().await).await;
 }

@@ -20,7 +20,7 @@ use crate::restore_to::plan::{Plan, TablePlan};
 use crate::restore_to::record;
 use crate::stepwise;
 use crate::store::SnapshotError;
-use crate::track::{self, Tracked};
+use crate::track::{self, Tracked, TrackedColumn};
 use crate::whole;
 
 /// Applies; the caller commits. Nothing is left of it if it fails.
@@ -353,13 +353,22 @@ async fn change(
         make_plain(session, &moving, &rows).await?;
         session.execute(&remove(which)).await?;
     }
+    // MariaDB and MySQL write the time into some columns of a row that changes (`ON UPDATE`), unless
+    // they are named.
+    let clock = |c: &TrackedColumn| {
+        d != Dialect::Sqlite && ["timestamp", "datetime"].iter().any(|ty| c.ty.starts_with(ty))
+    };
+    let changed =
+        |c: &TrackedColumn| table.changed.iter().any(|(name, _)| *name == c.name.to_string());
     let sets: Vec<String> = past
         .columns
         .iter()
-        .filter(|c| table.changed.iter().any(|(name, _)| *name == c.name.to_string()))
-        .map(|c| match d {
-            Dialect::Sqlite => format!("{0} = p.{0}", past.quoted(c)),
-            _ => format!("l.{0} = p.{0}", past.quoted(c)),
+        .map(|c| (*c, "p"))
+        .chain(past.new.iter().map(|c| (*c, "l")))
+        .filter(|(c, from)| clock(c) || *from == "p" && changed(c))
+        .map(|(c, from)| match d {
+            Dialect::Sqlite => format!("{0} = {from}.{0}", past.quoted(c)),
+            _ => format!("l.{0} = {from}.{0}", past.quoted(c)),
         })
         .collect();
     if table.updates > table.moves && !sets.is_empty() {

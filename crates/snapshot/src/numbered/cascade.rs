@@ -15,6 +15,12 @@ use crate::track::{Event, Tracked};
 
 const D: Dialect = Dialect::MariaDb;
 
+/// So many keys are followed one after the other; the server refuses what would lead further.
+const DEEPEST: usize = 15;
+
+/// So many ways of rows to change along with others are written into triggers.
+const MOST_RECORDED: usize = 60;
+
 /// What a foreign key does to its row when the other one goes, or changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rule {
@@ -183,7 +189,7 @@ pub(super) fn recordings(tracked: &Tracked, keys: &[Key]) -> Result<Vec<Recordin
                 };
                 Effect::Changed(columns.into_iter().map(new).collect())
             };
-            let mut path = Path { tracked, keys, steps: Vec::new(), seen: Vec::new() };
+            let mut path = Path { tracked, keys, steps: Vec::new(), seen: Vec::new(), recorded: 0 };
             path.walk(root, &effect, &mut statements)?;
             if statements.is_empty() {
                 continue;
@@ -215,6 +221,8 @@ struct Path<'a> {
     keys: &'a [Key],
     steps: Vec<&'a Key>,
     seen: Vec<(String, String)>,
+    /// How often the tracked table was reached.
+    recorded: usize,
 }
 
 impl Path<'_> {
@@ -225,15 +233,45 @@ impl Path<'_> {
         statements: &mut Vec<String>,
     ) -> Result<(), String> {
         let here = (table.to_owned(), effect.kind());
-        if self.seen.contains(&here) {
+        let again = self.seen.contains(&here);
+        if again && !matches!(effect, Effect::Gone) || self.recorded > MOST_RECORDED {
             return Err(format!(
                 "foreign keys lead from {table} back to {table}, so that one change goes on through any number of its rows, which fires no trigger on this server: its history would lie"
             ));
         }
-        self.seen.push(here);
         if !self.steps.is_empty() && table == self.tracked.name.name.as_str() {
+            self.recorded += 1;
             self.record(effect, statements);
         }
+        if self.steps.len() >= DEEPEST {
+            // The server refuses to go on.
+            return Ok(());
+        }
+        self.seen.push(here);
+        let mut further = Vec::new();
+        self.walk_on(table, effect, &mut further)?;
+        self.seen.pop();
+        if again && !further.is_empty() {
+            // Most rows are at the end of such a chain: the rest is looked for only behind those that
+            // are not.
+            let (from, test) = self.rows(effect);
+            statements.push(format!(
+                "IF EXISTS (SELECT 1 FROM {from} WHERE {test} LOCK IN SHARE MODE) THEN {}END IF; ",
+                further.concat()
+            ));
+        } else {
+            statements.extend(further);
+        }
+        Ok(())
+    }
+
+    /// The same for the rows that refer to that one.
+    fn walk_on(
+        &mut self,
+        table: &str,
+        effect: &Effect,
+        statements: &mut Vec<String>,
+    ) -> Result<(), String> {
         let keys = self.keys;
         for key in keys.iter().filter(|key| key.parent == table) {
             let alias = if self.steps.is_empty() {
@@ -249,15 +287,11 @@ impl Path<'_> {
             self.walk(&key.child, &next, statements)?;
             self.steps.pop();
         }
-        self.seen.pop();
         Ok(())
     }
 
-    /// The statements that write down the rows at the end of the path.
-    fn record(&self, effect: &Effect, statements: &mut Vec<String>) {
-        let version = self.tracked.current();
-        let log = history(D, self.tracked.id, version.number);
-        let last = format!("t{}", self.steps.len());
+    /// The tables of the path, and the condition of its rows.
+    fn rows(&self, effect: &Effect) -> (String, String) {
         let on = |at: usize| -> String {
             let parent = if at == 0 { "OLD".to_owned() } else { format!("t{at}") };
             let key = self.steps[at];
@@ -289,10 +323,27 @@ impl Path<'_> {
             let same: Vec<String> = first
                 .columns
                 .iter()
-                .map(|(_, other)| format!("BINARY OLD.{0} <=> BINARY NEW.{0}", D.quote(other)))
+                .map(|(_, other)| {
+                    let name = D.quote(other);
+                    if self.tracked.dialect == Dialect::Mysql {
+                        // The operator BINARY goes from MySQL.
+                        format!("CAST(OLD.{name} AS BINARY) <=> CAST(NEW.{name} AS BINARY)")
+                    } else {
+                        format!("BINARY OLD.{name} <=> BINARY NEW.{name}")
+                    }
+                })
                 .collect();
             test.push_str(&format!(" AND NOT ({})", same.join(" AND ")));
         }
+        (from, test)
+    }
+
+    /// The statements that write down the rows at the end of the path.
+    fn record(&self, effect: &Effect, statements: &mut Vec<String>) {
+        let version = self.tracked.current();
+        let log = history(D, self.tracked.id, version.number);
+        let last = format!("t{}", self.steps.len());
+        let (from, test) = self.rows(effect);
         // Read as they are now, whatever the isolation.
         let tail = format!("FROM {from} WHERE {test} LOCK IN SHARE MODE;");
         let event = if matches!(effect, Effect::Gone) { Event::Deleted } else { Event::Updated };

@@ -86,13 +86,9 @@ fn by_content(past: &Past<'_>, both: &[&TrackedColumn], later: bool) -> String {
     let plain = names.join(", ");
     let was = temporary(d, "was", id);
     let source = if later {
-        format!(
-            "SELECT downhaul_content, sum(n) AS downhaul_net, {plain} FROM (SELECT downhaul_content, downhaul_net AS n, {plain} FROM {was} \
-             UNION ALL SELECT downhaul_content, -downhaul_net AS n, {plain} FROM {}) AS u GROUP BY downhaul_content",
-            temporary(d, "until", id)
-        )
+        summed(&was, &temporary(d, "until", id), &plain)
     } else {
-        format!("SELECT * FROM {was}")
+        format!("SELECT downhaul_content, downhaul_net, {plain} FROM {was}")
     };
     let texts: String = both
         .iter()
@@ -107,6 +103,16 @@ fn by_content(past: &Past<'_>, both: &[&TrackedColumn], later: bool) -> String {
     format!(
         "SELECT CASE WHEN s.downhaul_net > 0 THEN 'D' ELSE 'I' END AS downhaul_change, abs(s.downhaul_net) AS copies, ',' AS changed{texts} \
          FROM ({source}) AS s WHERE s.downhaul_net <> 0"
+    )
+}
+
+/// The balance at one mark less that at another one, by content. `columns`: their names.
+pub(super) fn summed(was: &str, until: &str, columns: &str) -> String {
+    // Not by GROUP BY: some servers refuse columns there that it does not name.
+    format!(
+        "SELECT downhaul_content, downhaul_net, {columns} FROM (SELECT u.*, sum(downhaul_one) OVER (PARTITION BY downhaul_content) AS downhaul_net, \
+           row_number() OVER (PARTITION BY downhaul_content) AS downhaul_copy FROM (SELECT downhaul_content, downhaul_net AS downhaul_one, {columns} FROM {was} \
+           UNION ALL SELECT downhaul_content, -downhaul_net AS downhaul_one, {columns} FROM {until}) AS u) AS v WHERE downhaul_copy = 1"
     )
 }
 

@@ -157,7 +157,7 @@ pub(crate) async fn intend(
     })
 }
 
-/// As [`intend`], on MariaDB.
+/// As [`intend`], on MariaDB and MySQL.
 async fn intend_mysql(
     session: &mut dyn Session,
     name: &ObjectName,
@@ -165,13 +165,19 @@ async fn intend_mysql(
 ) -> Result<Intent, SnapshotError> {
     let d = session.dialect();
     if wish == Some(Capture::Statement) {
-        return Err(refused(name, "MariaDB has no statement triggers: leave out --triggers"));
+        return Err(refused(
+            name,
+            &format!("{} has no statement triggers: leave out --triggers", server_name(d)),
+        ));
     }
-    if session.server().cluster {
+    if session.server().cluster || writes_elsewhere(session).await? {
         return Err(refused(
             name,
             "on a cluster no lock keeps the other nodes from writing while a mark is made",
         ));
+    }
+    if let Some(why) = cannot_make_triggers(session).await? {
+        return Err(refused(name, &why));
     }
     let literal = d.literal(name.name.as_str());
     let kind = session
@@ -242,9 +248,43 @@ async fn intend_mysql(
         facts,
         capture: Capture::Row,
         chosen: false,
-        reason: "the only ones that MariaDB has".into(),
+        reason: format!("the only ones that {} has", server_name(d)),
         warnings,
     })
+}
+
+fn server_name(dialect: Dialect) -> &'static str {
+    if dialect == Dialect::Mysql { "MySQL" } else { "MariaDB" }
+}
+
+/// A group of MySQL servers, each of which takes writes.
+async fn writes_elsewhere(session: &mut dyn Session) -> Result<bool, SnapshotError> {
+    // There only where the plugin is.
+    let single =
+        session.rows("SHOW GLOBAL VARIABLES LIKE 'group_replication_single_primary_mode'").await?;
+    Ok(single.first().is_some_and(|row| row.text(1) == "OFF"))
+}
+
+/// Where changes are written to the binary log, triggers want a privilege that managed servers rarely
+/// give (manual, "Stored Program Binary Logging").
+async fn cannot_make_triggers(session: &mut dyn Session) -> Result<Option<String>, SnapshotError> {
+    let row = session
+        .row(
+            "SELECT @@GLOBAL.log_bin AND NOT @@GLOBAL.log_bin_trust_function_creators, \
+               EXISTS (SELECT 1 FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = 'SUPER' \
+                 AND GRANTEE = CONCAT('''', SUBSTRING_INDEX(CURRENT_USER(), '@', 1), '''@''', SUBSTRING_INDEX(CURRENT_USER(), '@', -1), '''')), \
+               COALESCE(NULLIF(CURRENT_ROLE(), 'NONE'), '')",
+        )
+        .await?;
+    // A role may hold it: the server will say.
+    let lacks = row.is_some_and(|row| row.flag(0) && !row.flag(1) && row.text(2).is_empty());
+    Ok(lacks.then(|| {
+        format!(
+            "this server writes a binary log, and then lets only those make triggers who have the SUPER privilege, which {} has not: \
+             have log_bin_trust_function_creators = ON set on the server (on managed servers in their parameters), or track as an administrator",
+            session.server().user
+        )
+    }))
 }
 
 /// The number that InnoDB gave to the table when it was built: TRUNCATE gives it another one. `None`
@@ -253,17 +293,45 @@ async fn built(session: &mut dyn Session, name: &ObjectName) -> Result<Option<i6
     if session.dialect() == Dialect::Sqlite {
         return Ok(None);
     }
-    let table = session.dialect().literal(name.name.as_str());
-    // Names of files: what is no letter or digit is written in another way there.
-    let row = session
-        .row(&format!(
-            "SELECT TABLE_ID FROM information_schema.INNODB_SYS_TABLES WHERE CAST(NAME AS BINARY) = CONCAT(CAST(CONVERT(DATABASE() USING filename) AS BINARY), '/', CAST(CONVERT({table} USING filename) AS BINARY))"
-        ))
-        .await;
+    let d = session.dialect();
+    let file = if d == Dialect::Mysql {
+        let database = session.row("SELECT DATABASE()").await?;
+        let database = database.map(|row| row.text(0).to_owned()).unwrap_or_default();
+        let (Some(database), Some(table)) = (file_name(&database), file_name(name.name.as_str()))
+        else {
+            return Ok(None);
+        };
+        format!(
+            "information_schema.INNODB_TABLES WHERE CAST(NAME AS BINARY) = CAST({} AS BINARY)",
+            d.literal(&format!("{database}/{table}"))
+        )
+    } else {
+        // Names of files: what is no letter or digit is written in another way there.
+        format!(
+            "information_schema.INNODB_SYS_TABLES WHERE CAST(NAME AS BINARY) = CONCAT(CAST(CONVERT(DATABASE() USING filename) AS BINARY), '/', CAST(CONVERT({} USING filename) AS BINARY))",
+            d.literal(name.name.as_str())
+        )
+    };
+    let row = session.row(&format!("SELECT TABLE_ID FROM {file}")).await;
     Ok(match row {
         Ok(Some(row)) => Some(row.number(0)?),
         _ => None,
     })
+}
+
+/// A name as MySQL writes it in names of files; none where it has other characters than those of ASCII,
+/// for which the server has a table of its own.
+fn file_name(name: &str) -> Option<String> {
+    let mut file = String::new();
+    for c in name.chars() {
+        match c {
+            '_' => file.push(c),
+            c if c.is_ascii_alphanumeric() => file.push(c),
+            c if c.is_ascii() => file.push_str(&format!("@{:04x}", u32::from(c))),
+            _ => return None,
+        }
+    }
+    Some(file)
 }
 
 /// The form that a table has now. Columns keep their numbers by name; `renamed` says which names
@@ -487,14 +555,28 @@ pub(crate) async fn drift(
             // A foreign key came that no trigger can follow.
             return Ok(Some(Drift::Triggers));
         };
-        let there = |name: &str, table: &str, body: &str| {
-            // Behind ours nobody may change what a row becomes.
-            rows.iter()
-                .any(|r| r.text(0) == name && r.text(1) == table && r.text(2) == body && !r.flag(3))
-        };
         let own = shape.name.name.as_str();
-        let fits = mysql::triggers(tracked).iter().all(|(name, _, body)| there(name, own, body))
-            && recordings.iter().all(|r| there(&r.name, &r.table, &r.body));
+        let mut wanted: Vec<(&str, &str, &str)> = recordings
+            .iter()
+            .map(|r| (r.name.as_str(), r.table.as_str(), r.body.as_str()))
+            .collect();
+        let triggers = mysql::triggers(tracked);
+        wanted.extend(triggers.iter().map(|(name, _, body)| (name.as_str(), own, body.as_str())));
+        let mut fits = true;
+        for (name, table, body) in wanted {
+            // Behind ours nobody may change what a row becomes.
+            let found = rows.iter().find(|r| r.text(0) == name && r.text(1) == table && !r.flag(3));
+            fits &= match found {
+                None => false,
+                Some(row) if row.text(2) == body => true,
+                // The view of MySQL garbles names that have a quote in them.
+                Some(_) if d == Dialect::Mysql && body.contains("``") => session
+                    .row(&format!("SHOW CREATE TRIGGER {name}"))
+                    .await?
+                    .is_some_and(|row| row.text(2).ends_with(&format!("FOR EACH ROW {body}"))),
+                Some(_) => false,
+            };
+        }
         return Ok((!fits).then_some(Drift::Triggers));
     }
     let rows = session

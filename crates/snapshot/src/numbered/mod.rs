@@ -1,5 +1,5 @@
-//! Tracking where events of a table are numbered in the order in which they happened: SQLite and
-//! MariaDB.
+//! Tracking where events of a table are numbered in the order in which they happened: SQLite, MariaDB
+//! and MySQL.
 //!
 //! A mark is then a number for each tracked table: all events up to it come before the mark. The
 //! first event of a key after the mark says what the row was: an image carries what it was, a birth
@@ -29,7 +29,7 @@ use crate::track::{Tracked, TrackedColumn};
 /// Whether tracking is by numbers on this engine.
 #[must_use]
 pub fn is(dialect: Dialect) -> bool {
-    matches!(dialect, Dialect::Sqlite | Dialect::MariaDb)
+    dialect != Dialect::Postgres
 }
 
 /// Name of a history table.
@@ -149,6 +149,17 @@ pub(crate) async fn begin_reading(session: &mut dyn Session) -> Result<(), Snaps
         session
             .execute("ROLLBACK; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION")
             .await?;
+        take_any_date(session).await?;
     }
+    Ok(())
+}
+
+/// Lets this session copy dates that are none, as tables may hold: MySQL refuses that by default.
+pub(crate) async fn take_any_date(session: &mut dyn Session) -> Result<(), SnapshotError> {
+    session
+        .execute(
+            "SET SESSION sql_mode = CONCAT(REPLACE(REPLACE(REPLACE(@@SESSION.sql_mode, 'NO_ZERO_IN_DATE', ''), 'NO_ZERO_DATE', ''), 'TRADITIONAL', ''), ',ALLOW_INVALID_DATES')",
+        )
+        .await?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Tracking on MariaDB, as statements. Pure.
+//! Tracking on MariaDB and MySQL, as statements. Pure.
 //!
 //! Row triggers write what a row was after it has changed: the row is locked by then until its
 //! transaction ends, so that the numbers of a key's events follow each other as its transactions
@@ -10,9 +10,10 @@ use super::history;
 use crate::sql;
 use crate::track::{Event, Tracked, TrackedColumn, Version};
 
+/// Names and values are written alike on both.
 const D: Dialect = Dialect::MariaDb;
 
-/// InnoDB takes 1,017 columns (MariaDB manual, InnoDB limitations); two are ours.
+/// InnoDB takes 1,017 columns (manuals, InnoDB limits); two are ours.
 pub const MOST_COLUMNS: usize = 1000;
 
 /// What tracking needs beside the history.
@@ -102,7 +103,7 @@ pub fn differs(column: &TrackedColumn, left: &str, right: &str) -> String {
 
 /// One text for the whole content of a row.
 #[must_use]
-pub fn content(columns: &[&TrackedColumn], row: &str) -> String {
+pub fn content(dialect: Dialect, columns: &[&TrackedColumn], row: &str) -> String {
     let parts: Vec<String> = columns
         .iter()
         .map(|c| {
@@ -110,7 +111,9 @@ pub fn content(columns: &[&TrackedColumn], row: &str) -> String {
             format!("COALESCE(HEX(CAST({value} AS BINARY)), 'N')")
         })
         .collect();
-    format!("MD5(CONCAT_WS(',', {}))", parts.join(", "))
+    let whole = format!("CONCAT_WS(',', {})", parts.join(", "));
+    // MySQL 9 has no MD5() any more.
+    if dialect == Dialect::Mysql { format!("SHA2({whole}, 256)") } else { format!("MD5({whole})") }
 }
 
 /// A value as people read it.
@@ -120,7 +123,9 @@ pub fn text(column: &TrackedColumn, value: &str) -> String {
     match base {
         "binary" | "varbinary" | "blob" | "tinyblob" | "mediumblob" | "longblob" | "bit"
         | "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
-        | "multipolygon" | "geometrycollection" => format!("CONCAT('0x', HEX({value}))"),
+        | "multipolygon" | "geometrycollection" | "geomcollection" | "vector" => {
+            format!("CONCAT('0x', HEX({value}))")
+        }
         _ => format!("CAST({value} AS CHAR CHARACTER SET utf8mb4)"),
     }
 }

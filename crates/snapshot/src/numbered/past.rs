@@ -92,11 +92,26 @@ impl Past<'_> {
     /// One text for the whole content of a row.
     pub(crate) fn numbered_content(&self, row: &str) -> String {
         if self.d() != Dialect::Sqlite {
-            return mysql::content(&self.columns, row);
+            return mysql::content(self.d(), &self.columns, row);
         }
         let values: Vec<String> =
             self.columns.iter().map(|c| format!("{row}.{}", self.quoted(c))).collect();
         format!("({})", exact::row(&values))
+    }
+
+    /// Births and deaths of rows after the mark, each with `downhaul_net` of its content, as
+    /// [`Past::balance`] has it, and its number among those of its kind, `downhaul_copy`. There are
+    /// at least as many of the kind that prevails as `downhaul_net` says.
+    fn numbered_weighed(&self, mark: &Mark) -> String {
+        format!(
+            "SELECT y.*, sum(CASE WHEN downhaul_op IN ({births}) THEN -1 ELSE 1 END) OVER (PARTITION BY downhaul_content) AS downhaul_net, \
+               row_number() OVER (PARTITION BY downhaul_content, downhaul_op IN ({births})) AS downhaul_copy \
+             FROM (SELECT e.*, {content} AS downhaul_content FROM ({events}) AS e WHERE downhaul_op IN ({births}, {deaths})) AS y",
+            content = self.numbered_content("e"),
+            events = self.numbered_events(mark),
+            births = track::BIRTHS,
+            deaths = track::DEATHS,
+        )
     }
 
     /// As [`Past::balance`].
@@ -104,13 +119,9 @@ impl Past<'_> {
         let columns: String =
             self.columns.iter().map(|c| format!(", x.{}", self.quoted(c))).collect();
         format!(
-            "SELECT x.downhaul_content, x.downhaul_net{columns} FROM (SELECT y.*, \
-               sum(CASE WHEN downhaul_op IN ({births}) THEN -1 ELSE 1 END) OVER (PARTITION BY downhaul_content) AS downhaul_net, \
-               row_number() OVER (PARTITION BY downhaul_content) AS downhaul_copy \
-               FROM (SELECT e.*, {content} AS downhaul_content FROM ({events}) AS e WHERE downhaul_op IN ({births}, {deaths})) AS y) AS x \
-             WHERE x.downhaul_copy = 1 AND x.downhaul_net <> 0",
-            content = self.numbered_content("e"),
-            events = self.numbered_events(mark),
+            "SELECT x.downhaul_content, x.downhaul_net{columns} FROM ({weighed}) AS x \
+             WHERE x.downhaul_copy = 1 AND (x.downhaul_net > 0 AND x.downhaul_op IN ({deaths}) OR x.downhaul_net < 0 AND x.downhaul_op IN ({births}))",
+            weighed = self.numbered_weighed(mark),
             births = track::BIRTHS,
             deaths = track::DEATHS,
         )
@@ -138,14 +149,14 @@ impl Past<'_> {
         }
         let content = self.numbered_content("l");
         format!(
-            "WITH RECURSIVE t AS ({balance}), \
-             n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < (SELECT coalesce(max(downhaul_net), 0) FROM t)) \
-             SELECT {l} FROM (SELECT l.*, {content} AS downhaul_content, \
+            "WITH t AS ({weighed}) SELECT {l} FROM (SELECT {l}, {content} AS downhaul_content, \
                row_number() OVER (PARTITION BY {content}) AS downhaul_copy FROM {live} AS l) AS l \
-             LEFT JOIN t ON t.downhaul_content = l.downhaul_content AND t.downhaul_net < 0 \
+             LEFT JOIN t ON t.downhaul_content = l.downhaul_content AND t.downhaul_net < 0 AND t.downhaul_op IN ({births}) AND t.downhaul_copy = 1 \
              WHERE t.downhaul_net IS NULL OR l.downhaul_copy > -t.downhaul_net \
-             UNION ALL SELECT {t} FROM t JOIN n ON n.i <= t.downhaul_net WHERE t.downhaul_net > 0",
-            balance = self.numbered_balance(mark),
+             UNION ALL SELECT {t} FROM t WHERE t.downhaul_net > 0 AND t.downhaul_op IN ({deaths}) AND t.downhaul_copy <= t.downhaul_net",
+            weighed = self.numbered_weighed(mark),
+            births = track::BIRTHS,
+            deaths = track::DEATHS,
             l = list("l"),
             t = list("t"),
         )

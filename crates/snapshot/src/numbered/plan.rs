@@ -3,6 +3,7 @@
 use downhaul_engine::Session;
 use downhaul_syntax::{Dialect, Ident};
 
+use super::difference::summed;
 use super::{concat, differs, install, mysql, sqlite, text};
 use crate::history::{Past, ancestor};
 use crate::mark::Mark;
@@ -46,12 +47,27 @@ pub(super) async fn make_temporary(
     let mut parts: Vec<String> =
         past.columns.iter().map(|c| format!("{} {} NULL", past.quoted(c), c.ty)).collect();
     parts.extend((!index.is_empty()).then_some(index));
+    fill_temporary(session, name, parts, query).await
+}
+
+/// Makes a temporary table of MariaDB or MySQL: columns that are given with their types, the others as
+/// the query has them.
+async fn fill_temporary(
+    session: &mut dyn Session,
+    name: &str,
+    mut parts: Vec<String>,
+    query: &str,
+) -> Result<(), SnapshotError> {
+    if session.dialect() == Dialect::Mysql {
+        // Servers may ask every table for a key, these too (`sql_require_primary_key`).
+        parts.push("downhaul_nr BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY".to_owned());
+    }
     let parts = if parts.is_empty() { String::new() } else { format!("({}) ", parts.join(", ")) };
     session.execute(&format!("CREATE TEMPORARY TABLE {name} {parts}AS {query}")).await?;
     Ok(())
 }
 
-/// A temporary table of what people are shown; `texts` are columns of any length, which MariaDB
+/// A temporary table of what people are shown; `texts` are columns of any length, which the server
 /// takes to be shorter than they may be: those of a bit value, a double, an ENUM.
 pub(super) async fn make_shown(
     session: &mut dyn Session,
@@ -65,9 +81,7 @@ pub(super) async fn make_shown(
     drop_temporary(session, name).await?;
     let texts: Vec<String> =
         texts.iter().map(|text| format!("{text} longtext CHARACTER SET utf8mb4")).collect();
-    let sql = format!("CREATE TEMPORARY TABLE {name} ({}) AS {query}", texts.join(", "));
-    session.execute(&sql).await?;
-    Ok(())
+    fill_temporary(session, name, texts, query).await
 }
 
 /// The same without an index.
@@ -77,8 +91,10 @@ pub(super) async fn make_plain(
     query: &str,
 ) -> Result<(), SnapshotError> {
     drop_temporary(session, name).await?;
-    let word = if session.dialect() == Dialect::Sqlite { "" } else { "TEMPORARY " };
-    session.execute(&format!("CREATE {word}TABLE {name} AS {query}")).await?;
+    if session.dialect() != Dialect::Sqlite {
+        return fill_temporary(session, name, Vec::new(), query).await;
+    }
+    session.execute(&format!("CREATE TABLE {name} AS {query}")).await?;
     Ok(())
 }
 
@@ -95,6 +111,8 @@ pub(crate) async fn plan(
 ) -> Result<Plan, SnapshotError> {
     if !lock {
         super::begin_reading(session).await?;
+    } else if session.dialect() != Dialect::Sqlite {
+        super::take_any_date(session).await?;
     }
     let mut marks = vec![&request.target];
     marks.extend(&request.until);
@@ -495,6 +513,13 @@ impl Query<'_> {
         };
         let was = temporary(self.past.d(), "was", self.id);
         let filter = self.filter.map_or_else(String::new, |filter| {
+            if self.past.d() == Dialect::Mysql {
+                return format!(
+                    " AND (w.downhaul_was AND {} OR {now_there} AND {})",
+                    self.fits("w", filter),
+                    self.fits("l", filter)
+                );
+            }
             // On lines of its own: the condition may end with a comment.
             format!(
                 " AND (w.downhaul_was AND EXISTS (SELECT 1 FROM {was} AS downhaul_row WHERE {} AND (\n{filter}\n)) \
@@ -515,6 +540,21 @@ impl Query<'_> {
         )
     }
 
+    /// A row fits a person's condition. MySQL reads a temporary table once in a statement, so the
+    /// row that is there already is given another name.
+    fn fits(&self, row: &str, filter: &str) -> String {
+        let columns: Vec<String> = self
+            .past
+            .columns
+            .iter()
+            .map(|c| format!("{row}.{0} AS {0}", self.past.quoted(c)))
+            .collect();
+        format!(
+            "EXISTS (SELECT 1 FROM (SELECT {}) AS downhaul_row WHERE (\n{filter}\n))",
+            columns.join(", ")
+        )
+    }
+
     /// The same for a table without a key, as of PostgreSQL.
     fn keyless(&self) -> String {
         let names: Vec<String> = self.past.columns.iter().map(|c| self.past.quoted(c)).collect();
@@ -523,25 +563,29 @@ impl Query<'_> {
         let content = self.past.numbered_content("l");
         let plain = names.join(", ");
         let source = if self.known_until.is_some() {
-            format!(
-                "SELECT downhaul_content, sum(n) AS downhaul_net, {plain} FROM \
-                 (SELECT downhaul_content, downhaul_net AS n, {plain} FROM {was} UNION ALL SELECT downhaul_content, -downhaul_net AS n, {plain} FROM {until}) AS u \
-                 GROUP BY downhaul_content"
-            )
+            summed(&was, &until, &plain)
         } else {
             format!("SELECT downhaul_content, downhaul_net, {plain} FROM {was}")
         };
         let columns: Vec<String> = names.iter().map(|n| format!("s.{n} AS {n}")).collect();
         let filter = self.filter.map_or_else(String::new, |filter| {
+            if self.past.d() == Dialect::Mysql {
+                return format!(" AND {}", self.fits("s", filter));
+            }
             format!(
                 " AND EXISTS (SELECT 1 FROM ({source}) AS downhaul_row WHERE downhaul_row.downhaul_content = s.downhaul_content AND (\n{filter}\n))"
             )
         });
+        let only = if self.past.d() == Dialect::Mysql {
+            String::new()
+        } else {
+            format!("WHERE {content} IN (SELECT downhaul_content FROM ({source}) AS c) ")
+        };
         format!(
             "SELECT s.downhaul_content AS downhaul_content, {greatest}(s.downhaul_net, -coalesce(n.copies, 0)) AS downhaul_net, coalesce(n.copies, 0) AS downhaul_now, \
                (-s.downhaul_net - coalesce(n.copies, 0) > 0) AS downhaul_conflict, {columns} \
              FROM ({source}) AS s LEFT JOIN (SELECT {content} AS content, count(*) AS copies FROM {live} AS l \
-               WHERE {content} IN (SELECT downhaul_content FROM ({source}) AS c) GROUP BY 1) AS n ON n.content = s.downhaul_content \
+               {only}GROUP BY 1) AS n ON n.content = s.downhaul_content \
              WHERE s.downhaul_net <> 0{filter}",
             greatest = if self.past.d() == Dialect::Sqlite { "max" } else { "greatest" },
             columns = columns.join(", "),

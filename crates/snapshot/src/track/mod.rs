@@ -223,9 +223,6 @@ pub async fn exists(session: &mut dyn Session) -> Result<bool, SnapshotError> {
     if numbered::is(session.dialect()) {
         return numbered::exists(session).await;
     }
-    if session.dialect() != Dialect::Postgres {
-        return Ok(false);
-    }
     let row = session.row("SELECT pg_catalog.to_regclass('downhaul.tracked') IS NOT NULL").await?;
     Ok(row.is_some_and(|row| row.flag(0)))
 }
@@ -238,11 +235,11 @@ pub fn check_engine(session: &dyn Session) -> Result<(), SnapshotError> {
             "{} is too old: tracking needs PostgreSQL 13 (64-bit transaction numbers)",
             session.server().version
         ))),
-        Dialect::Sqlite | Dialect::MariaDb => Ok(()),
-        dialect @ Dialect::Mysql => Err(SnapshotError::CannotTrack(format!(
-            "tracking works on PostgreSQL, MariaDB and SQLite, not yet on {}",
-            dialect.as_str()
+        Dialect::Mysql if session.server().major < 8 => Err(SnapshotError::CannotTrack(format!(
+            "{} is too old: tracking needs MySQL 8.0 (window functions)",
+            session.server().version
         ))),
+        Dialect::Sqlite | Dialect::MariaDb | Dialect::Mysql => Ok(()),
     }
 }
 

@@ -143,7 +143,7 @@ fn notes(dialect: Dialect) -> &'static [&'static str] {
         Dialect::Sqlite => &[
             "change columns with `downhaul up` alone: while a table is tracked SQLite refuses to drop a column by hand, and a table rebuilt by hand loses its triggers, until `downhaul snapshot track TABLE` is run again",
         ],
-        Dialect::MariaDb => &[
+        Dialect::MariaDb | Dialect::Mysql => &[
             "TRUNCATE fires no trigger: its rows are not kept; `snapshot status` says that it happened where the PROCESS privilege lets it",
             "dropping, renaming or retyping columns of a tracked table, or the table, is refused by `downhaul up`: `snapshot untrack` first; by hand it makes every write to the table fail until `downhaul snapshot track TABLE` is run again",
             "a mark waits for open transactions that wrote to tracked tables, and nobody writes to them meanwhile",
@@ -171,7 +171,7 @@ fn cost(intent: &Intent, ui: &Ui) {
     ));
     let (bulk, single) = match (intent.dialect, intent.capture) {
         (Dialect::Sqlite, _) => ("3", "2"),
-        (Dialect::MariaDb, _) => ("4", "2"),
+        (Dialect::MariaDb | Dialect::Mysql, _) => ("4", "2"),
         (_, Capture::Statement) => ("1.3", "1.5"),
         (_, Capture::Row) => ("2.1", "1.3"),
     };
