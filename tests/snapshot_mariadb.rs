@@ -33,8 +33,7 @@ on_both!(
     what_was_written_since_is_kept,
     what_history_cannot_follow_is_refused_or_told,
     a_migration_without_its_mark_is_done_all_the_same,
-    columns_that_are_not_plain,
-    rows_that_go_with_others_of_their_table
+    columns_that_are_not_plain
 );
 
 async fn rows(session: &mut Session, table: &str) -> Vec<String> {
@@ -416,7 +415,7 @@ mod stories {
     pub(super) async fn rows_that_go_with_others_of_their_table(database: DatabaseHandle) {
         let program = Program::new(PROGRAM).database(database.url());
         let mut db = Session::connect(database.url()).await;
-        let (chain, leaves, long) = (numbers(6), numbers(3), numbers(18));
+        let (chain, leaves, long) = (numbers(12), numbers(10), numbers(18));
         db.run(&format!(
             "CREATE TABLE part (id int PRIMARY KEY, up int, name varchar(9), FOREIGN KEY (up) REFERENCES part (id) ON DELETE CASCADE) ENGINE=InnoDB; \
              CREATE TABLE label (id int PRIMARY KEY, part int, FOREIGN KEY (part) REFERENCES part (id) ON DELETE SET NULL) ENGINE=InnoDB; \
@@ -440,9 +439,9 @@ mod stories {
         db.run("ROLLBACK").await;
         for (at, harm) in [
             "DELETE FROM part WHERE id = 2",
-            "DELETE FROM part WHERE id IN (6, 5, 103)",
+            "DELETE FROM part WHERE id IN (12, 5, 103)",
             "DELETE FROM part WHERE id > 1 ORDER BY id DESC; DELETE FROM part",
-            "UPDATE part SET up = NULL WHERE id = 4; DELETE FROM part WHERE id IN (1, 4)",
+            "UPDATE part SET up = NULL WHERE id = 9; DELETE FROM part WHERE id IN (1, 9)",
         ]
         .iter()
         .enumerate()
@@ -533,15 +532,89 @@ mod stories {
 async fn what_foreign_keys_do_on_mariadb() {
     let database = MariaDb::shared().fresh_database().await;
     stories::what_foreign_keys_do_is_history_too(database).await;
+    let database = MariaDb::shared().fresh_database().await;
+    stories::rows_that_go_with_others_of_their_table(database).await;
 }
 
 /// MySQL 9.7's own way of foreign keys leaves rows behind that point to nothing, where a chain of
-/// `ON DELETE CASCADE` ends in `ON DELETE SET NULL`; InnoDB's does not.
+/// `ON DELETE CASCADE` ends in `ON DELETE SET NULL`, and refuses both beside each other where one leads back
+/// to its own table; InnoDB's does not.
 #[tokio::test]
 #[ignore = "wants MySQL: scripts/mysql-snapshots"]
 async fn what_foreign_keys_do_on_mysql() {
     let server = MySql::start(&["innodb-native-foreign-keys=ON"]);
     stories::what_foreign_keys_do_is_history_too(server.fresh_database().await).await;
+    stories::rows_that_go_with_others_of_their_table(server.fresh_database().await).await;
+}
+
+/// Tables of which MariaDB keeps a history itself: what migrations destroy comes back, the server's history
+/// with it, and they are tracked as others are, since that history knows no commits.
+#[tokio::test]
+async fn tables_with_system_versioning() {
+    let database = MariaDb::shared().fresh_database().await;
+    let program = Program::new(PROGRAM).database(database.url());
+    let mut db = Session::connect(database.url()).await;
+    let make = "CREATE TABLE kept (id int PRIMARY KEY, a int, b varchar(9)) ENGINE=InnoDB WITH SYSTEM VERSIONING";
+    db.run(&format!(
+        "{make}; \
+         CREATE TABLE period (id int PRIMARY KEY, a int, since timestamp(6) GENERATED ALWAYS AS ROW START, until timestamp(6) GENERATED ALWAYS AS ROW END, \
+           PERIOD FOR SYSTEM_TIME (since, until)) ENGINE=InnoDB WITH SYSTEM VERSIONING; \
+         CREATE TABLE bag (a int) ENGINE=InnoDB WITH SYSTEM VERSIONING; \
+         INSERT INTO kept VALUES (1, 1, 'x'), (2, 2, 'y'), (3, 3, NULL); UPDATE kept SET a = a + 10; \
+         INSERT INTO period (id, a) VALUES (1, 1), (2, 2); INSERT INTO bag VALUES (1), (1), (2)"
+    ))
+    .await;
+    let read = "SELECT CONCAT_WS(';', (SELECT GROUP_CONCAT(CONCAT_WS(',', id, a, COALESCE(b, '-')) ORDER BY id) FROM kept), \
+                (SELECT GROUP_CONCAT(CONCAT_WS(',', id, a) ORDER BY id) FROM period), (SELECT GROUP_CONCAT(a ORDER BY a) FROM bag))";
+    let then = db.value(read).await;
+    let history = "SELECT GROUP_CONCAT(CONCAT_WS(',', id, a) ORDER BY id, a) FROM kept FOR SYSTEM_TIME ALL WHERE row_end < now(6)";
+    program.migration(
+        "1_rows",
+        "UPDATE kept SET a = 0; DELETE FROM kept WHERE id = 2; DELETE FROM period WHERE id = 1; DELETE FROM bag WHERE a = 1;",
+        "SELECT 1;",
+    );
+    program.ok(&["up"]);
+    assert_ne!(db.value(read).await, then);
+    program.ok(&["down", "--yes"]);
+    assert_eq!(db.value(read).await, then, "rows");
+    std::fs::remove_file(program.dir().join("migrations/1_rows.up.sql")).unwrap();
+    std::fs::remove_file(program.dir().join("migrations/1_rows.down.sql")).unwrap();
+    program.migration(
+        "2_column",
+        "SET system_versioning_alter_history = KEEP; ALTER TABLE kept DROP COLUMN b;",
+        "SET system_versioning_alter_history = KEEP; ALTER TABLE kept ADD COLUMN b varchar(9);",
+    );
+    program.ok(&["up"]);
+    program.ok(&["down", "--yes"]);
+    assert_eq!(db.value(read).await, then, "a column");
+    std::fs::remove_file(program.dir().join("migrations/2_column.up.sql")).unwrap();
+    std::fs::remove_file(program.dir().join("migrations/2_column.down.sql")).unwrap();
+    program.migration("3_table", "DROP TABLE kept;", &format!("{make};"));
+    let versions = db.value(history).await;
+    program.ok(&["up"]);
+    program.ok(&["down", "--yes"]);
+    assert_eq!(db.value(read).await, then, "a table");
+    assert_eq!(db.value(history).await, versions, "its history came back with it");
+
+    check(
+        &program.run(&["snapshot", "track", "--all", "--yes"]),
+        Code::Clean,
+        &["SYSTEM VERSIONING", "triggers write another one", "3 tables tracked"],
+    );
+    program.ok(&["snapshot", "mark", "m"]);
+    db.run("UPDATE kept SET a = 0, b = NULL; DELETE FROM kept WHERE id = 2; REPLACE INTO period (id, a) VALUES (1, 7); DELETE FROM bag WHERE a = 1 LIMIT 1")
+        .await;
+    let bad = db.value(read).await;
+    check(
+        &program.run(&["snapshot", "show", "kept", "--as-of", "m", "--where", "id = 2"]),
+        Code::Clean,
+        &["12", "y"],
+    );
+    program.ok(&["snapshot", "restore", "--to", "m", "--yes"]);
+    assert_eq!(db.value(read).await, then);
+    program.ok(&["snapshot", "restore", "--undo", "--yes"]);
+    assert_eq!(db.value(read).await, bad);
+    check(&program.run(&["snapshot", "status"]), Code::Clean, &["kept"]);
 }
 
 /// What a server wants for triggers is said before anything is made; one that asks every table for a key

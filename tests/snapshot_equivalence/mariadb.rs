@@ -164,10 +164,10 @@ impl World {
             if let Some(parent) = table.parent {
                 parts.push("p int".into());
                 // What a key does to rows fires no trigger. Rows that nothing tells apart cannot be
-                // followed then, nor what goes on from row to row of one table.
+                // followed then.
                 let acts: &[&str] = match (table.key, parent == number) {
                     (Key::None, _) => &[""],
-                    (_, true) => &["", "ON DELETE SET NULL"],
+                    (_, true) => &["", "ON DELETE SET NULL", "ON DELETE CASCADE"],
                     _ => &[
                         "",
                         "ON DELETE CASCADE",

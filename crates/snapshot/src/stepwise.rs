@@ -666,14 +666,30 @@ pub async fn add_row_id(session: &mut dyn Session, kept: &Kept) -> Result<(), Sn
             Dialect::Mysql if shape.sequences.is_empty() => "AUTO_INCREMENT",
             _ => "DEFAULT (UUID_SHORT())",
         };
+        let history = with_history(session, &shape.name.name).await?;
         session
             .execute(&format!(
-                "ALTER TABLE {live} ADD COLUMN {} bigint unsigned NOT NULL {numbers} INVISIBLE UNIQUE KEY",
+                "{history}ALTER TABLE {live} ADD COLUMN {} bigint unsigned NOT NULL {numbers} INVISIBLE UNIQUE KEY",
                 dialect.quote(&column)
             ))
             .await?;
     }
     Ok(())
+}
+
+/// What is said before an `ALTER TABLE` of our own of a table of which MariaDB keeps a history, which it
+/// refuses otherwise.
+async fn with_history(
+    session: &mut dyn Session,
+    table: &Ident,
+) -> Result<&'static str, EngineError> {
+    let versioned = session
+        .number(&format!(
+            "SELECT count(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = {} AND TABLE_TYPE = 'SYSTEM VERSIONED'",
+            session.dialect().literal(table.as_str())
+        ))
+        .await?;
+    Ok(if versioned > 0 { "SET STATEMENT system_versioning_alter_history = KEEP FOR " } else { "" })
 }
 
 /// Takes the numbers of [`add_row_id`] away, wherever a killed run left them too.
@@ -687,7 +703,8 @@ pub async fn drop_row_ids(session: &mut dyn Session) -> Result<(), EngineError> 
         .await?;
     for row in &rows {
         let table = d.quote_str(row.text(0));
-        session.execute(&format!("ALTER TABLE {table} DROP COLUMN {name}")).await?;
+        let history = with_history(session, &Ident::stored(d, row.text(0))).await?;
+        session.execute(&format!("{history}ALTER TABLE {table} DROP COLUMN {name}")).await?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use downhaul_syntax::{Dialect, Ident, ObjectName};
 
 use super::MySql;
 use super::definition::{self, Part, Table};
+use super::shape::TABLES;
 use crate::EngineError;
 use crate::dump::{DumpKind, DumpObject, ObjectId, SchemaDump};
 use crate::session::{Row, Session};
@@ -53,16 +54,16 @@ async fn names(session: &mut MySql, sql: &str) -> Result<Vec<String>, EngineErro
 pub(super) async fn dump(session: &mut MySql) -> Result<SchemaDump, EngineError> {
     let of_type = |ty: &str| {
         format!(
-            "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = '{ty}' \
+            "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND {ty} \
              AND TABLE_NAME NOT LIKE 'downhaul\\_%' ORDER BY TABLE_NAME"
         )
     };
     let mut objects = Vec::new();
-    let sequences = names(session, &of_type("SEQUENCE")).await?;
+    let sequences = names(session, &of_type("TABLE_TYPE = 'SEQUENCE'")).await?;
     for (name, row) in sequences.iter().zip(show_create(session, "SEQUENCE", &sequences).await?) {
         objects.push(whole(DumpKind::Sequence, "SEQUENCE", name, row.text(1)));
     }
-    let tables = names(session, &of_type("BASE TABLE")).await?;
+    let tables = names(session, &of_type(TABLES)).await?;
     for (name, row) in tables.iter().zip(show_create(session, "TABLE", &tables).await?) {
         let text = row.text(1);
         let table = definition::read(text).ok_or_else(|| {
@@ -70,7 +71,7 @@ pub(super) async fn dump(session: &mut MySql) -> Result<SchemaDump, EngineError>
         })?;
         objects.extend(table_objects(name, &table));
     }
-    let views = names(session, &of_type("VIEW")).await?;
+    let views = names(session, &of_type("TABLE_TYPE = 'VIEW'")).await?;
     for (name, row) in views.iter().zip(show_create(session, "VIEW", &views).await?) {
         objects.push(whole(DumpKind::View, "VIEW", name, row.text(1)));
     }

@@ -10,6 +10,9 @@ fn ident(name: &str) -> Ident {
     Ident::stored(Dialect::Mysql, name)
 }
 
+/// Tables that hold rows, those of MariaDB whose history the server keeps itself among them.
+pub(super) const TABLES: &str = "TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')";
+
 /// A name that the session finds: the current database is left out.
 fn object(current: &str, schema: &str, name: &str) -> ObjectName {
     ObjectName { schema: (schema != current).then(|| ident(schema)), name: ident(name) }
@@ -32,7 +35,7 @@ pub(super) async fn table_shape(
     let found = session
         .rows(&format!(
             "SELECT TABLE_SCHEMA, TABLE_NAME, DATABASE(), TABLE_ROWS, CREATE_OPTIONS LIKE '%partitioned%' FROM information_schema.TABLES \
-             WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {} AND TABLE_TYPE = 'BASE TABLE'",
+             WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {} AND {TABLES}",
             d.literal(table.name.as_str())
         ))
         .await?;
@@ -50,6 +53,9 @@ pub(super) async fn table_shape(
     let mariadb = session.dialect() == Dialect::MariaDb;
     let columns: Vec<ColumnShape> = rows.iter().map(|row| column(row, mariadb)).collect();
     let counter = rows.iter().find(|row| row.text(4).contains("auto_increment"));
+    // The server puts the end of a version's life behind the key, by which it tells versions apart.
+    let ends: Vec<Ident> =
+        rows.iter().filter(|row| row.text(5) == "ROW END").map(|row| ident(row.text(0))).collect();
     let sequences = match counter {
         Some(row) => {
             let column = ident(row.text(0));
@@ -77,7 +83,7 @@ pub(super) async fn table_shape(
         .collect();
     Ok(Some(TableShape {
         name: object(&current, &own_schema, &name),
-        key: key_columns(session, &place, &columns).await?,
+        key: key_columns(session, &place, &columns, &ends).await?,
         key_may_be_null: false,
         columns,
         foreign_keys: foreign_keys(session, &current, &own_schema, &name).await?,
@@ -191,6 +197,7 @@ async fn key_columns(
     session: &mut MySql,
     place: &str,
     columns: &[ColumnShape],
+    ends: &[Ident],
 ) -> Result<Vec<Ident>, EngineError> {
     let rows = session
         .rows(&format!(
@@ -203,7 +210,7 @@ async fn key_columns(
     for name in names {
         let key: Option<Vec<Ident>> = rows
             .iter()
-            .filter(|row| row.text(0) == name)
+            .filter(|row| row.text(0) == name && !ends.iter().any(|e| e.as_str() == row.text(1)))
             .map(|row| {
                 // An index of a part of a text, or of an expression, does not tell rows apart.
                 let column = ident(row.opt(1)?);
@@ -280,7 +287,7 @@ pub(super) async fn tables_of_schema(
     };
     let rows = session
         .rows(&format!(
-            "SELECT TABLE_SCHEMA, TABLE_NAME, DATABASE() FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_TYPE = 'BASE TABLE' \
+            "SELECT TABLE_SCHEMA, TABLE_NAME, DATABASE() FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND {TABLES} \
              AND TABLE_NAME NOT LIKE 'downhaul\\_%' ORDER BY TABLE_NAME"
         ))
         .await?;
@@ -290,10 +297,10 @@ pub(super) async fn tables_of_schema(
 /// Sizes as the server estimates them.
 pub(super) async fn sizes(session: &mut MySql) -> Result<Vec<crate::TableSize>, EngineError> {
     let rows = session
-        .rows(
+        .rows(&format!(
             "SELECT TABLE_NAME, COALESCE(TABLE_ROWS, 0), COALESCE(DATA_LENGTH, 0) + COALESCE(INDEX_LENGTH, 0) \
-             FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' AND TABLE_NAME NOT LIKE 'downhaul\\_%'",
-        )
+             FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND {TABLES} AND TABLE_NAME NOT LIKE 'downhaul\\_%'"
+        ))
         .await?;
     rows.iter()
         .map(|row| {

@@ -81,10 +81,13 @@ async fn obstacles(
     let literal = d.literal(shape.name.name.as_str());
     let size = session
         .row(&format!(
-            "SELECT coalesce(DATA_LENGTH, 0) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = {literal}"
+            "SELECT coalesce(DATA_LENGTH, 0), TABLE_TYPE = 'SYSTEM VERSIONED' FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = {literal}"
         ))
         .await?;
+    // A copy would hold none of the history that the server keeps of a table.
+    let versioned = size.as_ref().is_some_and(|row| row.flag(1));
     let bytes = size.and_then(|row| row.text(0).parse().ok()).unwrap_or(0);
+    let bytes = if versioned { LARGE.max(bytes) } else { bytes };
     let why = if shape.referenced_by.iter().any(|other| !together.contains(other)) {
         // The server refuses to drop it; renamed, it would keep the references.
         Some("other tables refer to it")
