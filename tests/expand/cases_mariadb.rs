@@ -206,4 +206,176 @@ pub(crate) const MARIADB_CASES: &[Case] = &[
             "0",
         )],
     },
+    Case {
+        name: "mariadb_rename_table",
+        engine: Engine::MariaDb,
+        base: "CREATE TABLE users (id int AUTO_INCREMENT PRIMARY KEY, email varchar(40) NOT NULL UNIQUE, n int NOT NULL DEFAULT 0);\nCREATE TABLE posts (id int PRIMARY KEY, author int, FOREIGN KEY (author) REFERENCES users (id) ON DELETE CASCADE);",
+        rows: "INSERT INTO users (email) SELECT concat('m', seq) FROM seq_1_to_{rows}; INSERT INTO posts SELECT seq, seq FROM seq_1_to_{rows}",
+        change: "RENAME TABLE users TO members;",
+        old: &[
+            "INSERT INTO users (email) VALUES ('old{n}')",
+            "INSERT INTO users (email) VALUES ('twice{id}') ON DUPLICATE KEY UPDATE n = n + 1",
+            "UPDATE users SET n = n + 1 WHERE id = {id}",
+            "UPDATE users JOIN posts ON posts.author = users.id SET users.n = 3 WHERE posts.id = {id}",
+            "DELETE FROM users WHERE email = concat('old', {n} - 6)",
+            "SELECT id, email FROM users WHERE id = {id} FOR UPDATE",
+        ],
+        new: &[
+            "INSERT INTO members (email) VALUES ('new{n}')",
+            "INSERT INTO members (email) VALUES ('twice{id}') ON DUPLICATE KEY UPDATE n = n + 1",
+            "REPLACE INTO members (id, email) VALUES ({n}, 'replaced{n}')",
+            "UPDATE members SET n = n + 1 WHERE id = {id}",
+            "INSERT INTO posts VALUES ({n}, {id})",
+            "SELECT members.id, posts.id FROM members JOIN posts ON posts.author = members.id WHERE members.id = {id}",
+        ],
+        disagree: "SELECT 1 FROM (SELECT count(*) AS a FROM users) AS x, (SELECT count(*) AS b FROM members) AS y WHERE a <> b",
+        after: &[
+            (
+                "SELECT group_concat(concat(TABLE_NAME, ' ', TABLE_TYPE) ORDER BY TABLE_NAME) FROM information_schema.TABLES WHERE TABLE_SCHEMA = database() AND TABLE_NAME NOT LIKE 'downhaul%'",
+                "members BASE TABLE,posts BASE TABLE",
+            ),
+            (
+                "SELECT REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = database()",
+                "members",
+            ),
+        ],
+    },
+    // Types that copy the table, under one name for both releases.
+    Case {
+        name: "mariadb_retype",
+        engine: Engine::MariaDb,
+        base: "CREATE TABLE items (id int PRIMARY KEY, n int NOT NULL DEFAULT 3 COMMENT 'pieces', code varchar(40) UNIQUE, born varchar(10) NOT NULL, KEY items_n (n, id)) CHARACTER SET latin1;",
+        rows: "INSERT INTO items SELECT seq, seq, concat('c\u{e9} ', seq), date_add('2020-01-01', INTERVAL seq DAY) FROM seq_1_to_{rows}",
+        change: "ALTER TABLE items MODIFY COLUMN n bigint NOT NULL DEFAULT 3 COMMENT 'pieces';\n\
+                 ALTER TABLE items MODIFY COLUMN code varchar(300) CHARACTER SET utf8mb4;\n\
+                 -- downhaul:forward \"cast(born as date)\"\n-- downhaul:back \"date_format(born, '%Y-%m-%d')\"\n\
+                 ALTER TABLE items MODIFY COLUMN born date NOT NULL;",
+        old: &[
+            "INSERT INTO items (id, code, born) VALUES ({n}, '\u{fc} {n}', '2021-02-03')",
+            "INSERT INTO items (id, n, born) VALUES ({n}, 5, '2021-02-03') ON DUPLICATE KEY UPDATE n = VALUES(n)",
+            "UPDATE items SET n = n + 1 WHERE id = {id}",
+            "UPDATE items SET code = upper(code) WHERE id = {id}",
+            "UPDATE items SET born = '2022-03-04' WHERE id = {id}",
+            "SELECT id, n FROM items WHERE n = {id}",
+        ],
+        new: &[
+            "INSERT INTO items (id, n, code, born) VALUES ({n}, 7, '\u{e4} {n}', '2023-04-05')",
+            "INSERT INTO items (id, code, born) VALUES ({id}, 'again {n}', '2023-04-05') ON DUPLICATE KEY UPDATE code = VALUES(code), n = n + 1",
+            "UPDATE items SET n = n - 1, born = '2024-05-06' WHERE id = {id}",
+            "UPDATE items SET code = NULL WHERE id = {id}",
+            "DELETE FROM items WHERE id = {n} - 4",
+        ],
+        disagree: "SELECT id, n, n_new, code, code_new, born, born_new FROM items WHERE NOT (n <=> n_new) OR NOT (BINARY CONVERT(code USING utf8mb4) <=> BINARY CONVERT(code_new USING utf8mb4)) OR NOT (born <=> cast(born_new AS date))",
+        after: &[
+            (
+                "SELECT group_concat(concat(COLUMN_NAME, ' ', COLUMN_TYPE, ' ', IS_NULLABLE) ORDER BY COLUMN_NAME) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = database() AND TABLE_NAME = 'items'",
+                "born date NO,code varchar(300) YES,id int(11) NO,n bigint(20) NO",
+            ),
+            (
+                "SELECT group_concat(DISTINCT INDEX_NAME ORDER BY INDEX_NAME) FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = database() AND TABLE_NAME = 'items'",
+                "code,items_n,PRIMARY",
+            ),
+            (
+                "SELECT count(*) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = database()",
+                "0",
+            ),
+        ],
+    },
+    Case {
+        name: "mariadb_primary_key",
+        engine: Engine::MariaDb,
+        base: "CREATE TABLE orders (id int AUTO_INCREMENT PRIMARY KEY, shop int NOT NULL, note varchar(20), KEY by_id (id));",
+        rows: "INSERT INTO orders (shop) SELECT seq % 7 FROM seq_1_to_{rows}",
+        change: "ALTER TABLE orders DROP PRIMARY KEY, ADD PRIMARY KEY (shop, id);",
+        old: &[
+            "INSERT INTO orders (shop, note) VALUES (1, 'old {n}')",
+            "INSERT INTO orders (id, shop) VALUES ({id}, 2) ON DUPLICATE KEY UPDATE note = 'again'",
+            "UPDATE orders SET note = 'o{n}' WHERE id = {id}",
+        ],
+        new: &[
+            "INSERT INTO orders (shop, note) VALUES (3, 'new {n}')",
+            "UPDATE orders SET note = 'n{n}' WHERE id = {id}",
+        ],
+        disagree: "",
+        after: &[(
+            "SELECT group_concat(COLUMN_NAME ORDER BY SEQ_IN_INDEX) FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = database() AND TABLE_NAME = 'orders' AND INDEX_NAME = 'PRIMARY'",
+            "shop,id",
+        )],
+    },
+    Case {
+        name: "mariadb_key_to_bigint",
+        engine: Engine::MariaDb,
+        base: "CREATE TABLE items (shop int NOT NULL, id int NOT NULL, n int NOT NULL DEFAULT 0, PRIMARY KEY (shop, id));",
+        rows: "INSERT INTO items (shop, id) SELECT 1, seq FROM seq_1_to_{rows}",
+        change: "ALTER TABLE items MODIFY COLUMN id bigint NOT NULL;",
+        old: &[
+            "INSERT INTO items (shop, id) VALUES (1, {n})",
+            "INSERT INTO items (shop, id) VALUES (1, {id}) ON DUPLICATE KEY UPDATE n = n + 1",
+            "UPDATE items SET n = n + 1 WHERE shop = 1 AND id = {id}",
+            "UPDATE items SET id = id + 500000 WHERE shop = 1 AND id = {n} - 3",
+        ],
+        new: &[
+            "INSERT INTO items (shop, id, n) VALUES (2, {n}, 1)",
+            "REPLACE INTO items (shop, id, n) VALUES (2, {id}, 9)",
+            "DELETE FROM items WHERE shop = 2 AND id = {n} - 2",
+        ],
+        disagree: "SELECT id FROM items WHERE NOT (id <=> id_new)",
+        after: &[(
+            "SELECT COLUMN_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = database() AND TABLE_NAME = 'items' AND COLUMN_NAME = 'id'",
+            "bigint(20)",
+        )],
+    },
+    Case {
+        name: "mariadb_rename_ruled",
+        engine: Engine::MariaDb,
+        base: "CREATE TABLE teams (id int PRIMARY KEY);\nCREATE TABLE items (id int PRIMARY KEY, team int, code varchar(20) NOT NULL CHECK (code <> ''), CONSTRAINT code_there CHECK (code <> 'none' OR id < 0), CONSTRAINT team_there FOREIGN KEY (team) REFERENCES teams (id) ON DELETE CASCADE, KEY items_code (code));",
+        rows: "INSERT INTO teams SELECT seq FROM seq_1_to_{rows}; INSERT INTO items SELECT seq, seq, concat('c', seq) FROM seq_1_to_{rows}",
+        change: "ALTER TABLE items RENAME COLUMN team TO crew;\nALTER TABLE items RENAME COLUMN code TO label;",
+        old: &[
+            "INSERT INTO items (id, team, code) VALUES ({n}, {id}, 'o{n}')",
+            "UPDATE items SET team = NULL WHERE id = {id}",
+            "UPDATE items SET code = 'u{n}' WHERE id = {id}",
+            "INSERT IGNORE INTO items (id, team, code) VALUES ({n}, 0, 'nobody')",
+            "SELECT id, team, code FROM items WHERE code = 'c7'",
+        ],
+        new: &[
+            "INSERT INTO items (id, crew, label) VALUES ({n}, {id}, 'n{n}')",
+            "UPDATE items SET crew = {id} WHERE id = {id}",
+            "UPDATE items SET label = 'w{n}' WHERE id = {id}",
+            "SELECT id, crew, label FROM items WHERE label = 'c7'",
+        ],
+        disagree: "SELECT id, team, crew, code, label FROM items WHERE NOT (team <=> crew) OR NOT (BINARY code <=> BINARY label)",
+        after: &[
+            (
+                "SELECT group_concat(concat(CONSTRAINT_NAME, ' ', CHECK_CLAUSE) ORDER BY CONSTRAINT_NAME) FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = database() AND TABLE_NAME = 'items'",
+                // The server goes on calling the column's own check by its first name.
+                "code `label` <> '',code_there `label` <> 'none' or `id` < 0",
+            ),
+            (
+                "SELECT group_concat(concat(CONSTRAINT_NAME, ' ', COLUMN_NAME)) FROM information_schema.KEY_COLUMN_USAGE WHERE TABLE_SCHEMA = database() AND TABLE_NAME = 'items' AND REFERENCED_TABLE_NAME = 'teams'",
+                "team_there crew",
+            ),
+        ],
+    },
+    Case {
+        name: "mariadb_convert_charset",
+        engine: Engine::MariaDb,
+        base: "CREATE TABLE notes (id int PRIMARY KEY, title varchar(40) NOT NULL, mood enum('ok', 'm\u{fc}de') DEFAULT 'ok', body text, KEY notes_title (title, id)) CHARACTER SET latin1;",
+        rows: "INSERT INTO notes SELECT seq, concat('\u{e9} ', seq), 'm\u{fc}de', NULL FROM seq_1_to_{rows}",
+        change: "ALTER TABLE notes CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;",
+        old: &[
+            "INSERT INTO notes (id, title, body) VALUES ({n}, '\u{df} {n}', 'old')",
+            "UPDATE notes SET body = concat(title, '\u{f1}') WHERE id = {id}",
+            "UPDATE notes SET mood = 'ok' WHERE id = {id}",
+        ],
+        new: &[
+            "INSERT INTO notes (id, title, mood) VALUES ({n}, 'new {n}', 'm\u{fc}de')",
+            "UPDATE notes SET title = '\u{e4}{n}' WHERE id = {id}",
+        ],
+        disagree: "SELECT id FROM notes WHERE CONVERT(title USING utf8mb4) <> CONVERT(title_new USING utf8mb4) COLLATE utf8mb4_bin OR NOT (CONVERT(body USING utf8mb4) <=> CONVERT(body_new USING utf8mb4) COLLATE utf8mb4_bin)",
+        after: &[(
+            "SELECT group_concat(DISTINCT concat(COLUMN_NAME, ' ', COLLATION_NAME) ORDER BY COLUMN_NAME) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = database() AND TABLE_NAME = 'notes' AND COLLATION_NAME IS NOT NULL",
+            "body utf8mb4_bin,mood utf8mb4_bin,title utf8mb4_bin",
+        )],
+    },
 ];

@@ -18,13 +18,54 @@ const ROWS: u64 = 3000;
 /// How long anything is waited for.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// A phase and the one behind it, by the number of phases applied before.
+/// The first phase, by the number of phases applied before.
 const EXPAND: usize = 0;
-const CONTRACT: usize = 2;
-const PHASES: usize = 3;
 
-/// A release: its column, on or off, and what it has been told of its rows.
+/// What is changed: a table `users (id, name, n)` with an index on its names.
+struct Kind {
+    /// Type of the name, and what stands on it.
+    name: &'static str,
+    change: &'static str,
+    /// Table and column of the old release, and of the new one.
+    old: (&'static str, &'static str),
+    new: (&'static str, &'static str),
+}
+
+const RENAMED_COLUMN: Kind = Kind {
+    name: "varchar(80) NOT NULL",
+    change: "ALTER TABLE users RENAME COLUMN name TO full_name;\n",
+    old: ("users", "name"),
+    new: ("users", "full_name"),
+};
+
+const RENAMED_RULED: Kind =
+    Kind { name: "varchar(80) NOT NULL CHECK (name <> 'nobody')", ..RENAMED_COLUMN };
+
+const RETYPED: Kind = Kind {
+    name: "varchar(80) CHARACTER SET latin1 NOT NULL",
+    change: "ALTER TABLE users MODIFY COLUMN name varchar(300) CHARACTER SET utf8mb4 NOT NULL;\n",
+    old: ("users", "name"),
+    new: ("users", "name"),
+};
+
+const RETYPED_BY_EXPRESSION: Kind = Kind {
+    name: "varchar(300) NOT NULL",
+    change: "-- downhaul:forward \"left(name, 80)\"\n-- downhaul:back \"name\"\n\
+             ALTER TABLE users MODIFY COLUMN name varchar(80) NOT NULL;\n",
+    old: ("users", "name"),
+    new: ("users", "name"),
+};
+
+const RENAMED_TABLE: Kind = Kind {
+    name: "varchar(80) NOT NULL",
+    change: "RENAME TABLE users TO members;\n",
+    old: ("users", "name"),
+    new: ("members", "name"),
+};
+
+/// A release: its table and column, on or off, and what it has been told of its rows.
 struct Release {
+    table: &'static str,
     column: &'static str,
     on: AtomicBool,
     over: AtomicBool,
@@ -44,8 +85,9 @@ struct Row {
 }
 
 impl Release {
-    fn new(column: &'static str) -> Arc<Self> {
+    fn new((table, column): (&'static str, &'static str)) -> Arc<Self> {
         Arc::new(Self {
+            table,
             column,
             on: AtomicBool::new(false),
             over: AtomicBool::new(false),
@@ -85,9 +127,15 @@ impl Release {
                     let id = writer * 1_000_000 + turn / 3;
                     let value = format!("w{writer} {turn}");
                     let sql = if turn % 3 == 0 {
-                        format!("INSERT INTO users (id, {}) VALUES ({id}, '{value}')", self.column)
+                        format!(
+                            "INSERT INTO {} (id, {}) VALUES ({id}, '{value}')",
+                            self.table, self.column
+                        )
                     } else {
-                        format!("UPDATE users SET {} = '{value}' WHERE id = {id}", self.column)
+                        format!(
+                            "UPDATE {} SET {} = '{value}' WHERE id = {id}",
+                            self.table, self.column
+                        )
                     };
                     if turn >= 3 && !self.send(open, id, value, &sql).await {
                         session = None;
@@ -160,7 +208,9 @@ struct Soak {
     new: Arc<Release>,
     rng: Rng,
     /// How long each phase takes, up and down.
-    takes: [[Duration; 2]; PHASES],
+    takes: Vec<[Duration; 2]>,
+    /// How many phases there are; the last one is the contract.
+    phases: usize,
     /// Phases applied.
     at: usize,
     /// The old column came back empty, and is not filled again.
@@ -169,7 +219,7 @@ struct Soak {
 }
 
 impl Soak {
-    async fn begin(engine: Engine, seed: u64) -> Self {
+    async fn begin(engine: Engine, kind: &Kind, seed: u64) -> Self {
         let (server, place, dialect) = match engine {
             Engine::Postgres => {
                 let server = Postgres::start();
@@ -184,8 +234,11 @@ impl Soak {
             Engine::Sqlite => (Server::None, Place::sqlite(), "sqlite"),
         };
         let program = program().database(place.url());
-        let base = "CREATE TABLE users (id bigint PRIMARY KEY, name varchar(80) NOT NULL, n int DEFAULT 0);\nCREATE INDEX users_name ON users (name);\n";
-        program.migration("0001_base", base, "DROP TABLE users;\n");
+        let base = format!(
+            "CREATE TABLE users (id bigint PRIMARY KEY, name {}, n int DEFAULT 0);\nCREATE INDEX users_name ON users (name);\n",
+            kind.name
+        );
+        program.migration("0001_base", &base, "DROP TABLE users;\n");
         program.ok(&["up", "--yes"]);
         let mut session = connected(&place.url()).await.unwrap();
         let mut rows = String::from("BEGIN;\n");
@@ -194,9 +247,10 @@ impl Soak {
         }
         session.run(&format!("{rows}COMMIT;")).await;
         session.close().await;
-        program.write("drafts/change.sql", "ALTER TABLE users RENAME COLUMN name TO full_name;\n");
-        program.ok(&["expand", "drafts/change.sql", "--dialect", dialect]);
-        let (old, new) = (Release::new("name"), Release::new("full_name"));
+        program.write("drafts/change.sql", kind.change);
+        let listed = program.ok(&["expand", "drafts/change.sql", "--dialect", dialect]);
+        let phases = listed.stdout.lines().filter(|line| line.ends_with(".up.sql")).count();
+        let (old, new) = (Release::new(kind.old), Release::new(kind.new));
         let writers_of_each = if engine == Engine::Sqlite { 1 } else { 2 };
         for writer in 1..=writers_of_each {
             tokio::spawn(old.clone().work(place.url(), writer));
@@ -210,15 +264,16 @@ impl Soak {
             old,
             new,
             rng: Rng::new(seed),
-            takes: [[Duration::ZERO; 2]; PHASES],
+            takes: vec![[Duration::ZERO; 2]; phases],
+            phases,
             at: 0,
             hollow: false,
             tally: Tally::default(),
         };
         soak.rest().await;
         for up in [true, false] {
-            for step in 0..PHASES {
-                let phase = if up { step } else { PHASES - 1 - step };
+            for step in 0..phases {
+                let phase = if up { step } else { phases - 1 - step };
                 soak.releases_for(phase).await;
                 let begun = Instant::now();
                 expect(&soak.run(up), &[0], "undisturbed");
@@ -228,6 +283,11 @@ impl Soak {
             }
         }
         soak
+    }
+
+    /// The last phase, by the number of phases applied before.
+    fn contract(&self) -> usize {
+        self.phases - 1
     }
 
     fn args(up: bool) -> [&'static str; 6] {
@@ -240,9 +300,9 @@ impl Soak {
 
     /// Who may write while a phase goes up or down.
     async fn releases_for(&self, phase: usize) {
-        if phase == CONTRACT || self.hollow {
+        if phase == self.contract() || self.hollow {
             self.old.off().await;
-        } else if phase == EXPAND || self.at < CONTRACT {
+        } else if phase == EXPAND || self.at < self.contract() {
             self.new.off().await;
         }
     }
@@ -250,15 +310,15 @@ impl Soak {
     /// Where it is now, and who may write here.
     async fn arrived(&mut self, phase: usize, up: bool) {
         self.at = if up { phase + 1 } else { phase };
-        self.hollow = self.at == CONTRACT && (!up || self.hollow);
+        self.hollow = self.at == self.contract() && (!up || self.hollow);
         self.rest().await;
     }
 
     async fn rest(&self) {
-        if self.at < CONTRACT {
+        if self.at < self.contract() {
             self.new.off().await;
             self.old.turn_on();
-        } else if self.at > CONTRACT || self.hollow {
+        } else if self.at > self.contract() || self.hollow {
             self.old.off().await;
             self.new.turn_on();
         } else {
@@ -271,7 +331,7 @@ impl Soak {
     async fn round(&mut self, round: u64) {
         let up = match self.at {
             0 => true,
-            PHASES => false,
+            at if at == self.phases => false,
             // More often on than back, so that contract is reached.
             _ => !self.rng.one_in(3),
         };
@@ -364,15 +424,16 @@ impl Soak {
             let refused = release.refused.lock().unwrap();
             assert!(refused.is_empty(), "{when}: {} was refused: {refused:#?}", release.column);
         }
-        let sides: &[&str] = match self.at {
-            CONTRACT if !self.hollow => &["name", "full_name"],
-            at if at < CONTRACT => &["name"],
-            _ => &["full_name"],
+        let (old, new) = ((self.old.table, self.old.column), (self.new.table, self.new.column));
+        let sides = match self.at {
+            at if at == self.contract() && !self.hollow => vec![old, new],
+            at if at < self.contract() => vec![old],
+            _ => vec![new],
         };
         let mut session = connected(&self.place.url()).await.unwrap();
-        for side in sides {
+        for (table, side) in sides {
             let found: BTreeMap<u64, String> = session
-                .rows(&format!("SELECT id, {side} FROM users"))
+                .rows(&format!("SELECT id, {side} FROM {table}"))
                 .await
                 .into_iter()
                 .map(|row| {
@@ -401,10 +462,10 @@ impl Soak {
     }
 }
 
-async fn expand_kill(engine: Engine) {
-    let (seed, rounds) = (number("DOWNHAUL_SEED", 4711), number("DOWNHAUL_ROUNDS", 6));
+async fn expand_kill(engine: Engine, kind: &Kind, by_default: u64) {
+    let (seed, rounds) = (number("DOWNHAUL_SEED", 4711), number("DOWNHAUL_ROUNDS", by_default));
     let started = Instant::now();
-    let mut soak = Soak::begin(engine, seed).await;
+    let mut soak = Soak::begin(engine, kind, seed).await;
     let mut round = 0;
     while u64::from(soak.tally.runner + soak.tally.server) < rounds {
         round += 1;
@@ -430,15 +491,35 @@ async fn expand_kill(engine: Engine) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgres() {
-    expand_kill(Engine::Postgres).await;
+    expand_kill(Engine::Postgres, &RENAMED_COLUMN, 6).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_mariadb() {
-    expand_kill(Engine::MariaDb).await;
+    expand_kill(Engine::MariaDb, &RENAMED_COLUMN, 6).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_sqlite() {
-    expand_kill(Engine::Sqlite).await;
+    expand_kill(Engine::Sqlite, &RENAMED_COLUMN, 6).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_mariadb_ruled() {
+    expand_kill(Engine::MariaDb, &RENAMED_RULED, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_mariadb_retyped() {
+    expand_kill(Engine::MariaDb, &RETYPED, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_mariadb_by_expression() {
+    expand_kill(Engine::MariaDb, &RETYPED_BY_EXPRESSION, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_mariadb_table() {
+    expand_kill(Engine::MariaDb, &RENAMED_TABLE, 2).await;
 }

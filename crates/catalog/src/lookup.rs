@@ -99,6 +99,10 @@ pub(crate) struct Lookup {
     pub(crate) temporary_only: bool,
     /// Columns of the keys that the statement adds, whichever clause it is (MySQL).
     pub(crate) keys_to_come: Vec<Vec<Ident>>,
+    /// Columns that the statement is yet to rename: their names are free for others of it (MySQL).
+    pub(crate) renamed_away: Vec<(ObjectName, Ident)>,
+    /// Those whose name another one has taken already, and what they are called until their turn.
+    pub(crate) made_room: Vec<(ObjectName, Ident, Ident)>,
     /// `SET LOCAL search_path` holds, and this is the path to return to.
     pub(crate) local_path: Option<Vec<Ident>>,
     /// Text and reading of how the last table that was changed so is divided (MySQL).

@@ -227,3 +227,39 @@ fn alter_table_only_leaves_the_children_as_they_are() {
         assert!(all.iter().any(|line| line.contains("heir")), "{up}: {all:?}");
     }
 }
+
+#[test]
+fn columns_of_mysql_change_names_in_one_statement() {
+    let base = "CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL DEFAULT 1, b bigint NOT NULL, KEY ka (a), KEY kb (b), CHECK (a > 0));";
+    for (up, down) in [
+        (
+            "ALTER TABLE t RENAME COLUMN a TO b, RENAME COLUMN b TO a",
+            "ALTER TABLE t RENAME COLUMN b TO a, RENAME COLUMN a TO b",
+        ),
+        (
+            "ALTER TABLE t CHANGE a b int NOT NULL, CHANGE b a bigint NOT NULL DEFAULT 1, RENAME INDEX ka TO kc, RENAME INDEX kb TO ka",
+            "ALTER TABLE t CHANGE a b bigint NOT NULL, CHANGE b a int NOT NULL DEFAULT 1, RENAME INDEX ka TO kb, RENAME INDEX kc TO ka",
+        ),
+    ] {
+        assert_eq!(lines(Dialect::MariaDb, base, up, down), [""; 0], "{up}");
+        let mut after = Catalog::new(Dialect::MariaDb);
+        for text in [base, up] {
+            after.apply_script(&parse_script(text, Dialect::MariaDb), Origin::Baseline);
+        }
+        let table = after.tables.values().next().expect("a table");
+        let types: Vec<String> = table
+            .columns
+            .iter()
+            .map(|c| format!("{} {}", c.name, c.ty.as_ref().expect("a type").name))
+            .collect();
+        assert_eq!(types, ["id int", "b int", "a bigint"], "{up}");
+    }
+}
+
+#[test]
+fn views_of_mysql_change_names_with_tables() {
+    let base = "CREATE TABLE a (id int PRIMARY KEY);\nCREATE VIEW b AS SELECT id FROM a;";
+    let up = "RENAME TABLE b TO c, a TO b;\nDROP VIEW c;";
+    let down = "CREATE VIEW a AS SELECT id FROM b;\nCREATE VIEW c AS SELECT id FROM a;\nRENAME TABLE a TO d, b TO a, c TO b;\nDROP VIEW d;";
+    assert_eq!(lines(Dialect::MariaDb, base, up, down), [""; 0]);
+}

@@ -443,3 +443,90 @@ fn a_watch_stands_from_expand_to_contract() {
     let none = watched("ALTER TABLE users ADD COLUMN age int");
     assert!(none.files.iter().all(|file| !file.up.contains("watch")), "{:?}", none.files);
 }
+
+const SHOP_OF_MARIADB: &str = "
+CREATE TABLE teams (id int PRIMARY KEY);
+CREATE TABLE users (
+    id int AUTO_INCREMENT PRIMARY KEY,
+    name varchar(40) CHARACTER SET latin1 NOT NULL CHECK (name <> ''),
+    kind varchar(20) DEFAULT 'plain' CHECK (kind <> ''),
+    team int,
+    boss int,
+    n int,
+    seen timestamp DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
+    CONSTRAINT users_team FOREIGN KEY (team) REFERENCES teams (id),
+    CONSTRAINT users_boss FOREIGN KEY (boss) REFERENCES teams (id) ON DELETE SET NULL
+);
+CREATE TABLE logs (id int PRIMARY KEY, line varchar(20));
+CREATE VIEW last_logs AS SELECT id FROM logs;
+";
+
+fn expanded_in(dialect: Dialect, change: &str) -> Result<Expansion, Refusal> {
+    let mut catalog = Catalog::new(dialect);
+    let problems = catalog.apply_script(&parse_script(SHOP_OF_MARIADB, dialect), Origin::Baseline);
+    assert!(problems.is_empty(), "{problems:?}");
+    expand(&parse_script(change, dialect), &catalog, "x", ExpandOptions::default())
+}
+
+/// Changes, and what the refusal says; empty where it is carried.
+const MARIADB: &[(&str, &str)] = &[
+    ("ALTER TABLE users RENAME COLUMN name TO full_name", ""),
+    ("ALTER TABLE users RENAME COLUMN team TO crew", ""),
+    ("ALTER TABLE users RENAME COLUMN boss TO head", "writes to users.boss itself"),
+    ("ALTER TABLE users RENAME COLUMN kind TO sort", "has a default"),
+    ("ALTER TABLE users MODIFY COLUMN id bigint AUTO_INCREMENT", "counts"),
+    ("ALTER TABLE users MODIFY COLUMN seen datetime", "counts"),
+    ("ALTER TABLE users MODIFY COLUMN n bigint", ""),
+    ("ALTER TABLE users MODIFY COLUMN n bigint NOT NULL", "and another NOT NULL at once"),
+    ("ALTER TABLE users MODIFY COLUMN n varchar(20)", "go from the one type to the other"),
+    ("-- downhaul:forward \"n\"\nALTER TABLE users MODIFY COLUMN n smallint", "only one way"),
+    (
+        "-- downhaul:forward \"n\"\n-- downhaul:back \"n\"\nALTER TABLE users MODIFY COLUMN n smallint",
+        "",
+    ),
+    ("ALTER TABLE users MODIFY COLUMN team bigint", "the constraint users_team reads users.team"),
+    ("ALTER TABLE teams MODIFY COLUMN id bigint", "users refers to teams.id"),
+    ("ALTER TABLE logs MODIFY COLUMN line text", ""),
+    ("ALTER TABLE logs CONVERT TO CHARACTER SET utf8mb4", ""),
+    ("ALTER TABLE logs DROP PRIMARY KEY, ADD PRIMARY KEY (line)", "may be NULL"),
+    ("ALTER TABLE users DROP PRIMARY KEY, ADD PRIMARY KEY (name)", "is AUTO_INCREMENT"),
+    ("ALTER TABLE users DROP PRIMARY KEY, ADD PRIMARY KEY (id, name)", ""),
+    ("ALTER TABLE teams DROP PRIMARY KEY, ADD PRIMARY KEY (id)", ""),
+    ("RENAME TABLE users TO members", ""),
+    ("ALTER TABLE users RENAME TO members", ""),
+    ("RENAME TABLE logs TO lines", "the view last_logs names logs"),
+    ("RENAME TABLE users TO teams", "there is a teams already"),
+];
+
+#[test]
+fn mariadb_carries_what_it_can_and_refuses_the_rest() {
+    for (change, wanted) in MARIADB {
+        match expanded_in(Dialect::MariaDb, change) {
+            Err(refusal) => {
+                let refusal = refusal.to_string();
+                assert!(!wanted.is_empty() && refusal.contains(wanted), "{change}\n{refusal}");
+            }
+            Ok(expansion) => assert!(wanted.is_empty(), "{change}: {:#?}", expansion.files),
+        }
+    }
+    let of_mysql = expanded_in(Dialect::Mysql, "ALTER TABLE users RENAME COLUMN name TO full_name");
+    assert!(of_mysql.expect_err("a CHECK").to_string().contains("MySQL renames no such column"));
+}
+
+#[test]
+fn mariadb_changes_places_in_one_statement() {
+    let change = "-- downhaul:forward \"left(line, 5)\"\n-- downhaul:back \"line\"\nALTER TABLE logs MODIFY COLUMN line varchar(5)";
+    let expansion = expanded_in(Dialect::MariaDb, change).expect("carried");
+    let names: Vec<&str> = expansion.files.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(names, ["x_expand", "x_backfill", "x_switch", "x_contract"]);
+    let switch = &expansion.files[2].up;
+    for part in [
+        "CHANGE COLUMN line line_new varchar(20)",
+        "CHANGE COLUMN line_new line varchar(5)",
+        "RENAME COLUMN line_side TO line_other_side",
+        ", ALGORITHM=INSTANT;",
+    ] {
+        assert!(switch.contains(part), "{part}\n{switch}");
+    }
+    assert_eq!(switch.matches("ALTER TABLE").count(), 1, "{switch}");
+}

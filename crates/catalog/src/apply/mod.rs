@@ -154,8 +154,19 @@ impl Catalog {
         let mysql = self.dialect.is_mysql_family();
         self.lookup.temporary_only = mysql && drops_temporary(text);
         self.lookup.keys_to_come.clear();
+        self.lookup.renamed_away.clear();
+        self.lookup.made_room.clear();
         if mysql && changes.len() > 1 {
             self.lookup.keys_to_come.extend(changes.iter().filter_map(mysql::key_of));
+            let renamed = changes.iter().filter_map(|change| match change {
+                Change::RenameColumn { table, from, to } if from != to => Some((table, from)),
+                Change::ModifyColumn { table, from, column, .. } if *from != column.name => {
+                    Some((table, from))
+                }
+                _ => None,
+            });
+            let away: Vec<_> = renamed.map(|(t, from)| (self.normalize(t), from.clone())).collect();
+            self.lookup.renamed_away = away;
         }
         self.drop_together(changes);
         self.statement_order(changes)
@@ -167,6 +178,8 @@ impl Catalog {
         self.lookup.only = false;
         self.lookup.temporary_only = false;
         self.lookup.keys_to_come.clear();
+        self.lookup.renamed_away.clear();
+        self.lookup.made_room.clear();
     }
 
     /// Notes what `DROP … a, b` drops at once (PostgreSQL, `performMultipleDeletions`).

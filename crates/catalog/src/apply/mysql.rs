@@ -190,6 +190,31 @@ impl Applier<'_> {
         }
     }
 
+    /// What a column is called that a statement names as it was before the statement: another clause
+    /// of it may have taken the name (`RENAME COLUMN a TO b, RENAME COLUMN b TO a`).
+    pub(super) fn as_named_before(&mut self, table: &ObjectName, column: &Ident) -> Ident {
+        let name = self.catalog.normalize(table);
+        let lookup = &mut self.catalog.lookup;
+        lookup.renamed_away.retain(|(t, c)| (t, c) != (&name, column));
+        match lookup.made_room.iter().position(|(t, c, _)| (t, c) == (&name, column)) {
+            Some(at) => lookup.made_room.remove(at).2,
+            None => column.clone(),
+        }
+    }
+
+    /// Frees a name that the statement takes from another column further on.
+    pub(super) fn make_room(&mut self, table: &ObjectName, column: &Ident) {
+        let key = (table.clone(), column.clone());
+        let there = self.catalog.tables.get(table).is_some_and(|t| t.column(column).is_some());
+        if !there || !self.catalog.lookup.renamed_away.contains(&key) {
+            return;
+        }
+        // No name ends so.
+        let aside = self.ident(&format!("{column}\u{1}"));
+        self.rename_column(table, column, &aside);
+        self.catalog.lookup.made_room.push((key.0, key.1, aside));
+    }
+
     /// MySQL `MODIFY` and `CHANGE`: the column is what is stated now, and nothing else.
     pub(super) fn modify_column(
         &mut self,
@@ -198,6 +223,7 @@ impl Applier<'_> {
         def: &ColumnDef,
         position: Option<&ColumnPosition>,
     ) {
+        let from = &self.as_named_before(table, from);
         let Some(name) = self.altered_column(table, from) else {
             // What is not known of an assumed table is known from now on.
             let name = self.catalog.normalize(table);

@@ -207,10 +207,12 @@ impl Applier<'_> {
             }
             return;
         }
+        let from = &self.as_named_before(table, from);
         let Some(name) = self.altered_column(table, from) else { return };
         if self.is_sqlite() {
             self.refuse_for_broken_views();
         }
+        self.make_room(&name, to);
         if from != to && self.catalog.tables.get(&name).is_some_and(|t| t.column(to).is_some()) {
             self.exists_part("column", &name, to);
             return;

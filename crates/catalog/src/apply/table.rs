@@ -271,7 +271,13 @@ impl Applier<'_> {
     }
 
     pub(super) fn set_table_options(&mut self, table: &ObjectName, options: &[(String, String)]) {
+        // A character set comes with its own order, unless another one is said with it.
+        let named = |name: &str| options.iter().any(|(option, _)| option == name);
+        let recoded = self.is_mysql() && named("charset") && !named("collate");
         self.alter(table, |t| {
+            if recoded {
+                t.options.remove("collate");
+            }
             for (option, value) in options {
                 match option.as_str() {
                     "comment" => t.comment = (!value.is_empty()).then(|| value.clone()),

@@ -181,6 +181,11 @@ impl Applier<'_> {
         self.catalog.views.insert(to.clone(), view);
         for by in self.catalog.lookup.rename_target(from, to) {
             let dialect = self.dialect();
+            // MySQL stores the text of a view: it goes on naming the old one.
+            if dialect.is_mysql_family() {
+                self.catalog.lookup.mention(Tie::Query, from, &by);
+                continue;
+            }
             if let Some(view) = self.catalog.views.get_mut(&by) {
                 for table in &mut view.query.tables {
                     if table == from {

@@ -8,7 +8,7 @@ use downhaul_syntax::{
 };
 
 use super::default_value::{default_fails_check, is_null};
-use super::postgres_types::{WITHOUT_TYPES, assignable, can_be, is_built_in, quoted, type_name};
+use super::postgres_types::{WITHOUT_TYPES, assignable, can_be, quoted, type_name};
 use super::{
     Scene, changing, inserted, refused_mysql, refused_routine, refused_sqlite, view_columns,
 };
@@ -292,7 +292,7 @@ impl Judge<'_, '_> {
         let surely = match &ty.schema {
             Some(schema) => catalog.tables.keys().any(|t| t.schema.as_ref() == Some(schema)),
             None => {
-                !is_built_in(&ty.name)
+                !downhaul_syntax::is_built_in_type(&ty.name)
                     && ty.raw.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
                     && catalog.extensions.iter().all(|e| WITHOUT_TYPES.contains(&e.as_str()))
             }

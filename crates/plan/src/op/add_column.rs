@@ -151,20 +151,13 @@ fn filled(
             );
         }
     };
-    let (trigger, function) = Sync::named(scene.now, known, column.name.as_str());
+    let named = Sync::named(scene.now, known, column.name.as_str());
     let first = conv.typed_columns(known);
     let computed = !first.is_empty();
     let sync = Sync {
-        dialect,
-        table: table.clone(),
-        first,
-        second: vec![(column.name.clone(), column.ty.clone())],
-        forward: vec![conv.clone()],
-        back: Vec::new(),
         required: rules.not_null.iter().map(|(c, _)| c.clone()).collect(),
-        trigger,
-        function,
         schema: table.schema.clone().or_else(|| scene.now.default_schema.clone()),
+        ..Sync::one_way(table, first, (&column.name, column.ty.as_ref()), &conv, named, dialect)
     };
     // A NOT NULL that unfilled rows would break when somebody else updates them needs the trigger.
     let trigger = computed || column.not_null;

@@ -71,20 +71,13 @@ fn fed(
 ) -> Result<(), Refused> {
     let dialect = scene.dialect();
     let (table, column) = (&known.name, &found.name);
-    let (trigger, function) = Sync::named(scene.now, known, column.as_str());
+    let named = Sync::named(scene.now, known, column.as_str());
     let mut first = back.typed_columns(known);
     first.retain(|(c, _)| c != column);
     let sync = Sync {
-        dialect,
-        table: table.clone(),
-        first,
-        second: vec![(column.clone(), found.ty.clone())],
-        forward: vec![back.clone()],
-        back: Vec::new(),
         required: vec![column.clone()],
-        trigger,
-        function,
         schema: table.schema.clone().or_else(|| scene.now.default_schema.clone()),
+        ..Sync::one_way(table, first, (column, found.ty.as_ref()), back, named, dialect)
     };
     let check = names::free_part(scene.now, table, &format!("{}_{column}_not_null", table.name));
     let (mut up, mut down) = (Side::default(), Side::default());

@@ -274,6 +274,9 @@ fn claims_of<'c>(change: &'c Change, now: &Catalog) -> Vec<(&'c ObjectName, Opti
         }
         Change::RenameTable { from, to } => vec![(from, None), (to, None)],
         Change::DropTable { name, .. } => vec![(name, None)],
+        Change::ConvertCharset { table, .. } | Change::DropPrimaryKey { table } => {
+            vec![(table, None)]
+        }
         _ => Vec::new(),
     }
 }
@@ -334,6 +337,9 @@ fn pieces_of(statement: &Statement, scene: &Scene<'_>) -> Result<Made, Refused> 
     }
     if scene.dialect() == Dialect::Postgres && change_primary_key::is_meant(changes, scene) {
         return change_primary_key::change_primary_key(changes, scene);
+    }
+    if scene.dialect().is_mysql_family() && mysql::changes_primary_key(changes) {
+        return mysql::change_primary_key(changes, scene);
     }
     if let [only] = changes {
         return one_change(only, Some(&statement.text), scene);

@@ -4,7 +4,7 @@
 //! client calls itself, its `search_path`, its role, its pooler make no difference.
 
 use downhaul_catalog::Table;
-use downhaul_syntax::{Dialect, Ident, ObjectName, SqlType};
+use downhaul_syntax::{Dialect, Ident, ObjectName, SqlType, is_plain_type};
 
 use super::conversion::{Conv, differ};
 use super::names;
@@ -32,6 +32,29 @@ pub(crate) struct Sync {
 }
 
 impl Sync {
+    /// One column that follows from others of its table; nothing flows back.
+    pub(crate) fn one_way(
+        table: &ObjectName,
+        first: Vec<(Ident, Option<SqlType>)>,
+        column: (&Ident, Option<&SqlType>),
+        conv: &Conv,
+        (trigger, function): (Ident, ObjectName),
+        dialect: Dialect,
+    ) -> Self {
+        Self {
+            dialect,
+            table: table.clone(),
+            first,
+            second: vec![(column.0.clone(), column.1.cloned())],
+            forward: vec![conv.clone()],
+            back: Vec::new(),
+            required: Vec::new(),
+            trigger,
+            function,
+            schema: None,
+        }
+    }
+
     /// Names the trigger and its function.
     pub(crate) fn named(
         now: &downhaul_catalog::Catalog,
@@ -176,40 +199,8 @@ impl Sync {
     /// Columns of types that are not PostgreSQL's own (enums, domains, those of extensions): values are
     /// compared by casts, which have to find them.
     fn has_own_types(&self) -> bool {
-        const BUILT_IN: &[&str] = &[
-            "smallint",
-            "integer",
-            "bigint",
-            "numeric",
-            "real",
-            "double precision",
-            "money",
-            "text",
-            "varchar",
-            "char",
-            "bpchar",
-            "name",
-            "bytea",
-            "boolean",
-            "date",
-            "time",
-            "timetz",
-            "timestamp",
-            "timestamptz",
-            "interval",
-            "json",
-            "jsonb",
-            "uuid",
-            "xml",
-            "inet",
-            "cidr",
-            "macaddr",
-            "bit",
-            "varbit",
-            "oid",
-        ];
         let types = self.first.iter().chain(&self.second).filter_map(|(_, ty)| ty.as_ref());
-        types.into_iter().any(|ty| !BUILT_IN.contains(&ty.name.as_str()))
+        types.into_iter().any(|ty| !is_plain_type(&ty.name))
     }
 
     /// `CREATE FUNCTION …`, `CREATE TRIGGER …`.

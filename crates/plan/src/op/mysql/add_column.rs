@@ -70,20 +70,12 @@ pub(crate) fn add_column(
         return super::online(&change, Slot::EXPAND, INSTANT, "", scene);
     };
     let table = &known.name;
-    let (trigger, function) = triggers::name(scene.now, table, column.name.as_str());
+    let named = triggers::name(scene.now, table, column.name.as_str());
     let first = conv.typed_columns(known);
     let computed = !first.is_empty();
     let sync = Sync {
-        dialect,
-        table: table.clone(),
-        first,
-        second: vec![(column.name.clone(), column.ty.clone())],
-        forward: vec![conv.clone()],
-        back: Vec::new(),
         required: if column.not_null { vec![column.name.clone()] } else { Vec::new() },
-        trigger,
-        function,
-        schema: None,
+        ..Sync::one_way(table, first, (&column.name, column.ty.as_ref()), &conv, named, dialect)
     };
     let create = |side: &mut Side, why: &str| {
         if computed {

@@ -47,18 +47,11 @@ pub(crate) fn drop_column(
         )?;
         match back {
             Some(back) => {
-                let (trigger, function) = triggers::name(scene.now, table, column.as_str());
+                let named = triggers::name(scene.now, table, column.as_str());
+                let of = (column, found.ty.as_ref());
                 let sync = Sync {
-                    dialect,
-                    table: table.clone(),
-                    first: Vec::new(),
-                    second: vec![(column.clone(), found.ty.clone())],
-                    forward: vec![back],
-                    back: Vec::new(),
                     required: vec![column.clone()],
-                    trigger,
-                    function,
-                    schema: None,
+                    ..Sync::one_way(table, Vec::new(), of, &back, named, dialect)
                 };
                 triggers::fill_only(&sync, &mut up, "The old release goes on finding values.");
                 let q = dialect.quote_if_needed(column);

@@ -6,10 +6,17 @@
 //! may be NULL until it is filled.
 
 mod add_column;
+mod change_primary_key;
+mod change_type;
+mod convert_charset;
 mod drop_column;
+mod keys;
 mod modify_column;
 mod rename_column;
+mod rename_ruled;
+mod rename_table;
 mod reshape_columns;
+mod storage;
 mod triggers;
 
 use downhaul_catalog::{Column, column_def, render};
@@ -18,6 +25,7 @@ use downhaul_syntax::{Change, ColumnDef, ConstraintKind, Dialect, Ident, ObjectN
 use super::piece::{Piece, Side, Slot};
 use super::{Made, Refused, Scene, as_written, refused};
 
+pub(crate) use change_primary_key::{change_primary_key, is_meant as changes_primary_key};
 pub(crate) use reshape_columns::reshape_columns;
 
 /// The pieces of one change.
@@ -40,12 +48,12 @@ pub(crate) fn one_change(
         Change::ModifyColumn { table, from, column, .. } => {
             modify_column::modify_column(change, table, from, column, scene)
         }
-        Change::RenameTable { from, .. } if scene.now.table(from).is_some() => refused(
-            format!(
-                "{from} cannot bear two names at once: no view takes a table's place without a gap"
-            ),
-            "keep the name, or create a view with the new name for the new release and leave the table alone",
-        ),
+        Change::RenameTable { from, to } if scene.now.table(from).is_some() => {
+            rename_table::rename_table(from, to, scene)
+        }
+        Change::ConvertCharset { table, charset, collation } => {
+            convert_charset::convert_charset(table, charset, collation.as_deref(), scene)
+        }
         Change::CreateIndex { index, .. } => {
             let slot = if index.unique { Slot::CONTRACT } else { Slot::EXPAND };
             online(
@@ -75,8 +83,8 @@ pub(crate) fn one_change(
                 ),
                 _ => {
                     return refused(
-                        "the key of a table is how its rows are stored: to change it copies the table",
-                        "build a new table beside it, or take the pause",
+                        "the key of a table is how its rows are stored: to add one copies the table where another was made up for it",
+                        "where it replaces one, write both in one statement: DROP PRIMARY KEY, ADD PRIMARY KEY (…)",
                     );
                 }
             };

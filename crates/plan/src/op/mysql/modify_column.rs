@@ -1,9 +1,11 @@
 //! `MODIFY` and `CHANGE`: the whole column is stated anew, so what is meant is found by comparing.
 
-use downhaul_catalog::{Column, column_def, render_type};
+use downhaul_catalog::{Column, column_def};
 use downhaul_syntax::{Change, ColumnDef, Ident, ObjectName, SqlType};
 
+use super::change_type::change_type;
 use super::rename_column::rename_column;
+use super::storage::is_recoded;
 use super::{INPLACE, add, modify};
 use crate::op::conversion::{Conv, directive_for};
 use crate::op::piece::{Piece, Side, Slot};
@@ -31,15 +33,8 @@ pub(crate) fn modify_column(
         }
         return rename_column(table, from, &column.name, scene);
     }
-    if !same_type && !widens(old, column) {
-        return refused(
-            format!(
-                "{} copies the table to make a {} of {table}.{from}, and nobody writes meanwhile",
-                dialect,
-                column.ty.as_ref().map(|ty| render_type(ty, dialect)).unwrap_or_default()
-            ),
-            "give the new type a new name: ADD COLUMN … and DROP COLUMN … in one ALTER TABLE, with -- downhaul:forward and -- downhaul:back above it",
-        );
+    if !same_type && !widens(old, column) || is_recoded(old, column, known) {
+        return change_type(table, old, column, scene);
     }
     let mut made = Made::default();
     let slot = if column.not_null && !old.not_null { Slot::CONTRACT } else { Slot::EXPAND };

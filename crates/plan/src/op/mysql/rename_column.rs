@@ -1,15 +1,14 @@
 //! `RENAME COLUMN`: both names at once, kept in step, until nobody uses the old one.
 
-use downhaul_catalog::{Column, constraint_def, index_def};
-use downhaul_syntax::{
-    Change, ColumnDef, ConstraintDef, ConstraintKind, Expr, Ident, IndexDef, ObjectName,
-};
+use downhaul_catalog::Column;
+use downhaul_syntax::{Change, ColumnDef, Expr, Ident, ObjectName};
 
-use super::{INPLACE, INSTANT, add, added, dropped, modify, stated, triggers};
+use super::keys::{Key, keys};
+use super::{INPLACE, INSTANT, add, added, dropped, modify, rename_ruled, stated, triggers};
 use crate::Direction;
 use crate::op::conversion::Conv;
 use crate::op::dependents::Dependents;
-use crate::op::pair::{Pair, Twin, trigger_names};
+use crate::op::pair::{Pair, trigger_names};
 use crate::op::piece::{Piece, Side, Slot};
 use crate::op::sync::Sync;
 use crate::op::{Made, Refused, Scene, refused};
@@ -40,14 +39,8 @@ pub(crate) fn rename_column(
             "keep the name of the key: a view with the new name serves readers",
         );
     }
-    if let Some((rule, _)) = parts.rules.first() {
-        return refused(
-            format!(
-                "the constraint {} reads {table}.{from}, and cannot be built without copying the table",
-                rule.name.as_ref().map(Ident::to_string).unwrap_or_default()
-            ),
-            "drop it in a migration before this one, and add it again afterwards",
-        );
+    if !parts.rules.is_empty() {
+        rename_ruled::check(table, old, &parts, scene.dialect())?;
     }
     let pair = Pair { scene, table: table.clone(), old: old.clone(), new: to.clone() };
     let mut made = Made::default();
@@ -69,82 +62,12 @@ pub(crate) fn rename_column(
         schema: None,
     };
     let keys = keys(&pair, &parts)?;
-    phases(&pair, old, &sync, &keys, &mut made)?;
+    if parts.rules.is_empty() {
+        phases(&pair, old, &sync, &keys, &mut made)?;
+    } else {
+        rename_ruled::phases(&pair, old, &sync, &keys, &mut made)?;
+    }
     Ok(made)
-}
-
-/// An index or key of the old column, and its counterpart.
-struct Key {
-    old: Change,
-    new: Change,
-    /// The names of the indexes.
-    names: (Ident, Ident),
-}
-
-fn keys(pair: &Pair<'_>, parts: &Dependents) -> Result<Vec<Key>, Refused> {
-    let mut out = Vec::new();
-    let constraint = |def: ConstraintDef| Change::AddConstraint {
-        table: pair.table.clone(),
-        constraint: def,
-        if_not_exists: false,
-    };
-    for (old, def) in &parts.keys {
-        let twin: Twin<ConstraintDef> = pair.twin(old.name.as_ref(), def.clone())?;
-        if !matches!(twin.def.kind, ConstraintKind::Unique { .. }) {
-            return refused(format!("{} is no UNIQUE key", twin.old), "write the phases by hand");
-        }
-        out.push(Key {
-            old: constraint(constraint_def(old)),
-            new: constraint(ConstraintDef { name: Some(twin.new.clone()), ..twin.def }),
-            names: (twin.old, twin.new),
-        });
-    }
-    for (old, def) in &parts.indexes {
-        let twin: Twin<IndexDef> = pair.twin(Some(&old.name.name), def.clone())?;
-        let create =
-            |index| Change::CreateIndex { index, concurrently: false, if_not_exists: false };
-        out.push(Key {
-            old: create(index_def(old, &pair.table)),
-            new: create(pair.index(&twin)),
-            names: (twin.old, twin.new),
-        });
-    }
-    Ok(out)
-}
-
-impl Key {
-    fn build(change: &Change, why: &str, side: &mut Side, pair: &Pair<'_>) -> Result<(), Refused> {
-        let clause = match change {
-            Change::CreateIndex { .. } => " ALGORITHM=INPLACE LOCK=NONE",
-            _ => INPLACE,
-        };
-        add(side, why, change, clause, pair.scene.dialect())
-    }
-
-    fn drop(&self, name: &Ident, side: &mut Side, pair: &Pair<'_>) {
-        let dialect = pair.scene.dialect();
-        side.sql(
-            "",
-            format!(
-                "ALTER TABLE {} DROP INDEX {}{INPLACE}",
-                dialect.quote_name_if_needed(&pair.table),
-                dialect.quote_if_needed(name)
-            ),
-        );
-    }
-
-    fn rename(&self, from: &Ident, to: &Ident, side: &mut Side, pair: &Pair<'_>) {
-        let dialect = pair.scene.dialect();
-        side.sql(
-            "",
-            format!(
-                "ALTER TABLE {} RENAME INDEX {} TO {}{INPLACE}",
-                dialect.quote_name_if_needed(&pair.table),
-                dialect.quote_if_needed(from),
-                dialect.quote_if_needed(to)
-            ),
-        );
-    }
 }
 
 fn phases(
@@ -176,7 +99,7 @@ fn phases(
     }
     triggers::drop(sync, &mut down, "Nobody uses the new name yet, or no longer.");
     for key in keys {
-        key.drop(&key.names.1, &mut down, pair);
+        Key::drop(&key.names.1, &mut down, pair);
     }
     add(&mut down, "", &dropped(table, &pair.new), INPLACE, dialect)?;
     made.push(Slot::EXPAND, Piece::made(up, down));
@@ -223,7 +146,7 @@ fn phases(
     }
     triggers::drop(sync, &mut up, "The old release is gone: nothing has to follow any more.");
     for key in keys {
-        key.drop(&key.names.0, &mut up, pair);
+        Key::drop(&key.names.0, &mut up, pair);
     }
     add(
         &mut up,
@@ -233,8 +156,8 @@ fn phases(
         dialect,
     )?;
     for key in keys {
-        key.rename(&key.names.1, &key.names.0, &mut up, pair);
-        key.rename(&key.names.0, &key.names.1, &mut down, pair);
+        Key::rename(&key.names.1, &key.names.0, &mut up, pair);
+        Key::rename(&key.names.0, &key.names.1, &mut down, pair);
     }
     add(
         &mut down,

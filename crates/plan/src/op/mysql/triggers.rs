@@ -2,7 +2,7 @@
 //! before it is written, so neither fires the other.
 
 use downhaul_catalog::Catalog;
-use downhaul_syntax::{Ident, ObjectName};
+use downhaul_syntax::{Dialect, Ident, ObjectName};
 
 use crate::op::names;
 use crate::op::piece::Side;
@@ -22,10 +22,11 @@ pub(super) fn name(now: &Catalog, table: &ObjectName, base: &str) -> (Ident, Obj
     (trigger.clone(), ObjectName { schema: table.schema.clone(), name: trigger })
 }
 
-fn quoted(sync: &Sync, end: &str) -> String {
-    let name = Ident::stored(sync.dialect, &format!("{}_{end}", sync.trigger));
-    let name = ObjectName { schema: sync.table.schema.clone(), name };
-    sync.dialect.quote_name_if_needed(&name)
+fn quoted(trigger: &Ident, table: &ObjectName, dialect: Dialect, event: &str) -> String {
+    let end = if event == "INSERT" { "ins" } else { "upd" };
+    let name = Ident::stored(dialect, &format!("{trigger}_{end}"));
+    let name = ObjectName { schema: table.schema.clone(), name };
+    dialect.quote_name_if_needed(&name)
 }
 
 /// `CREATE TRIGGER …`, twice.
@@ -43,7 +44,7 @@ pub(super) fn create(sync: &Sync, side: &mut Side, why: &str) {
         ));
     }
     insert.push_str("    END IF;\n");
-    one(sync, "ins", "INSERT", &insert, side, why);
+    of_sync(sync, "INSERT", &insert, side, why);
 
     let mut update = format!(
         "    IF {} THEN\n        -- Whoever changes both sides at once knows what it does.\n        IF NOT ({}) THEN\n{}        END IF;\n",
@@ -73,7 +74,7 @@ pub(super) fn create(sync: &Sync, side: &mut Side, why: &str) {
         ));
     }
     update.push_str("    END IF;\n");
-    one(sync, "upd", "UPDATE", &update, side, "");
+    of_sync(sync, "UPDATE", &update, side, "");
 }
 
 /// As [`create`], for a second side that is only filled where it is empty.
@@ -86,8 +87,8 @@ pub(super) fn fill_only(sync: &Sync, side: &mut Side, why: &str) {
             sync.in_trigger(conv)
         ));
     }
-    one(sync, "ins", "INSERT", &body, side, why);
-    one(sync, "upd", "UPDATE", &body, side, "");
+    of_sync(sync, "INSERT", &body, side, why);
+    of_sync(sync, "UPDATE", &body, side, "");
 }
 
 /// Assignments to the second side, or to the first.
@@ -102,19 +103,43 @@ fn assign(sync: &Sync, forward: bool) -> String {
         .collect()
 }
 
-fn one(sync: &Sync, end: &str, event: &str, body: &str, side: &mut Side, why: &str) {
+fn of_sync(sync: &Sync, event: &str, body: &str, side: &mut Side, why: &str) {
+    one(&sync.trigger, &sync.table, sync.dialect, event, body, side, why);
+}
+
+/// `CREATE TRIGGER …` for one event, `INSERT` or `UPDATE`.
+pub(super) fn one(
+    trigger: &Ident,
+    table: &ObjectName,
+    dialect: Dialect,
+    event: &str,
+    body: &str,
+    side: &mut Side,
+    why: &str,
+) {
     side.sql(
         why,
         format!(
             "CREATE TRIGGER {} BEFORE {event} ON {} FOR EACH ROW\nBEGIN\n{body}END",
-            quoted(sync, end),
-            sync.dialect.quote_name_if_needed(&sync.table)
+            quoted(trigger, table, dialect, event),
+            dialect.quote_name_if_needed(table)
         ),
     );
 }
 
 /// `DROP TRIGGER …`, twice.
 pub(super) fn drop(sync: &Sync, side: &mut Side, why: &str) {
-    side.sql(why, format!("DROP TRIGGER {}", quoted(sync, "ins")));
-    side.sql("", format!("DROP TRIGGER {}", quoted(sync, "upd")));
+    drop_named(&sync.trigger, &sync.table, sync.dialect, side, why);
+}
+
+/// As [`drop`], for a pair of this name.
+pub(super) fn drop_named(
+    trigger: &Ident,
+    table: &ObjectName,
+    dialect: Dialect,
+    side: &mut Side,
+    why: &str,
+) {
+    side.sql(why, format!("DROP TRIGGER {}", quoted(trigger, table, dialect, "INSERT")));
+    side.sql("", format!("DROP TRIGGER {}", quoted(trigger, table, dialect, "UPDATE")));
 }

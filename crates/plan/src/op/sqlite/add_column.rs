@@ -76,21 +76,11 @@ pub(crate) fn add_column(
     };
     let between = with(scene.now, &[added(bare)]);
     let wanted = with(scene.now, std::slice::from_ref(change));
-    let (trigger, function) = triggers::name(scene.now, table, column.name.as_str());
+    let named = triggers::name(scene.now, table, column.name.as_str());
     let first = conv.typed_columns(known);
     let computed = !first.is_empty();
-    let sync = Sync {
-        dialect,
-        table: table.clone(),
-        first,
-        second: vec![(column.name.clone(), column.ty.clone())],
-        forward: vec![conv.clone()],
-        back: Vec::new(),
-        required: Vec::new(),
-        trigger,
-        function,
-        schema: None,
-    };
+    let sync =
+        Sync::one_way(table, first, (&column.name, column.ty.as_ref()), &conv, named, dialect);
     let triggers = Triggers::new(&sync, known, !computed)?;
     let (mut up, mut down) = (Side::default(), Side::default());
     lead(scene.now, &between, &[], "Empty: this touches no row.", &mut up)?;

@@ -49,18 +49,9 @@ pub(crate) fn drop_column(
             back.plain(dialect)
         )
     });
-    let (trigger, function) = triggers::name(scene.now, table, column.as_str());
-    let sync = back.filter(|_| needs_value).map(|back| Sync {
-        dialect,
-        table: table.clone(),
-        first: Vec::new(),
-        second: vec![(column.clone(), found.ty.clone())],
-        forward: vec![back],
-        back: Vec::new(),
-        required: Vec::new(),
-        trigger,
-        function,
-        schema: None,
+    let named = triggers::name(scene.now, table, column.as_str());
+    let sync = back.filter(|_| needs_value).map(|back| {
+        Sync::one_way(table, Vec::new(), (column, found.ty.as_ref()), &back, named, dialect)
     });
     let triggers = sync.as_ref().map(|sync| Triggers::new(sync, known, true)).transpose()?;
     if needs_value {

@@ -1,0 +1,187 @@
+//! `RENAME COLUMN` of a column that a CHECK or a foreign key names.
+//!
+//! Neither can be built over a second column without copying the table. But both follow the column when
+//! it changes its name: so at the change of places the first column takes the new name with all that
+//! stands on it, and the second one serves the old release under the old name. Until then, and from then
+//! on, the triggers write what either release writes to the column that the rule guards.
+
+use downhaul_catalog::Column;
+use downhaul_syntax::{
+    Change, ColumnDef, ConstraintKind, Dialect, Ident, ObjectName, ReferentialAction,
+};
+
+use super::keys::{Key, named};
+use super::{INPLACE, INSTANT, add, added, dropped, modify, stated, triggers};
+use crate::Direction;
+use crate::op::dependents::Dependents;
+use crate::op::pair::Pair;
+use crate::op::piece::{Piece, Side, Slot};
+use crate::op::sync::Sync;
+use crate::op::{Made, Refused, refused};
+
+/// Refuses rules that the way does not carry.
+pub(super) fn check(
+    table: &ObjectName,
+    old: &Column,
+    parts: &Dependents,
+    dialect: Dialect,
+) -> Result<(), Refused> {
+    let column = &old.name;
+    for (rule, _) in &parts.rules {
+        let name = rule.name.as_ref().map_or_else(String::new, |name| format!(" {name}"));
+        let next = "drop it in a migration before this one, and add it again afterwards";
+        match &rule.kind {
+            ConstraintKind::ForeignKey { on_delete, on_update, .. } => {
+                let writes = |action: &ReferentialAction| {
+                    matches!(action, ReferentialAction::SetNull | ReferentialAction::SetDefault)
+                };
+                if writes(on_delete)
+                    || writes(on_update)
+                    || *on_update == ReferentialAction::Cascade
+                {
+                    return refused(
+                        format!(
+                            "the foreign key{name} writes to {table}.{column} itself, and no trigger sees it"
+                        ),
+                        next,
+                    );
+                }
+            }
+            _ if dialect == Dialect::Mysql => {
+                return refused(
+                    format!(
+                        "the constraint{name} reads {table}.{column}, and MySQL renames no such column"
+                    ),
+                    next,
+                );
+            }
+            _ => {}
+        }
+    }
+    if old.default.is_some() {
+        return refused(
+            format!("{table}.{column} has a default, which would move with its rules"),
+            "drop the default in a migration before this one, and set it again afterwards",
+        );
+    }
+    Ok(())
+}
+
+/// The phases.
+pub(super) fn phases(
+    pair: &Pair<'_>,
+    old: &Column,
+    sync: &Sync,
+    keys: &[Key],
+    made: &mut Made,
+) -> Result<(), Refused> {
+    let (table, dialect) = (&pair.table, pair.scene.dialect());
+    let (from, to) = (&old.name, &pair.new);
+    let second = |name: &Ident, not_null: bool| ColumnDef { ..stated(old, name, not_null) };
+    let swap = |side: &mut Side, why: &str| {
+        let rename = |from: &Ident, to: &Ident| Change::RenameColumn {
+            table: table.clone(),
+            from: from.clone(),
+            to: to.clone(),
+        };
+        side.together(why, table, &[rename(from, to), rename(to, from)], dialect)?;
+        if let Some(step) = side.steps.last_mut() {
+            step.sql.push_str(INSTANT);
+        }
+        Ok(())
+    };
+
+    let (mut up, mut down) = (Side::default(), Side::default());
+    add(
+        &mut up,
+        "Empty: this touches no row.",
+        &added(table, second(to, false)),
+        INSTANT,
+        dialect,
+    )?;
+    triggers::create(
+        sync,
+        &mut up,
+        "Whoever writes one name, the other follows. The triggers compare values and ask no client who it is; they stand before the first row is copied, so that none is missed.",
+    );
+    let mut why = "The new name needs the same indexes. Writers go on while they are built.";
+    for key in keys {
+        Key::build(&key.new, why, &mut up, pair)?;
+        why = "";
+    }
+    triggers::drop(sync, &mut down, "Nobody uses the new name yet, or no longer.");
+    for key in keys {
+        Key::drop(&key.names.1, &mut down, pair);
+    }
+    add(&mut down, "", &dropped(table, to), INPLACE, dialect)?;
+    made.push(Slot::EXPAND, Piece::made(up, down));
+    made.derive(Slot::EXPAND, &[Direction::Down]);
+
+    let (mut up, mut down) = (Side::default(), Side::default());
+    up.sql(
+        "Downhaul runs this in small batches, by key. Run by another client it is one long UPDATE.",
+        sync.backfill(),
+    );
+    if old.not_null {
+        add(
+            &mut up,
+            "Every row is filled. The table is built anew in the background, while others read and write.",
+            &modify(table, second(to, true)),
+            INPLACE,
+            dialect,
+        )?;
+        add(&mut down, "", &modify(table, second(to, false)), INPLACE, dialect)?;
+    }
+    made.push(Slot::BACKFILL, Piece::made(up, down));
+    made.derive(Slot::BACKFILL, &[Direction::Up, Direction::Down]);
+
+    let (mut up, mut down) = (Side::default(), Side::default());
+    swap(
+        &mut up,
+        "The columns change names in an instant: the one with the rules takes the new name, and they follow it.",
+    )?;
+    down.sql(
+        "Fills the old name again with what was written after contract. Nothing to do where contract never ran.",
+        sync.backfill_back(),
+    );
+    if old.not_null {
+        add(
+            &mut up,
+            "From here on the old name may be empty, as it is when the way back from contract brings it back.",
+            &modify(table, second(from, false)),
+            INPLACE,
+            dialect,
+        )?;
+        add(&mut down, "", &modify(table, second(from, true)), INPLACE, dialect)?;
+    }
+    swap(&mut down, "The columns change names in an instant, and the rules follow.")?;
+    made.push(Slot::SWITCH, Piece::made(up, down));
+    made.derive(Slot::SWITCH, &[Direction::Up, Direction::Down]);
+
+    let (mut up, mut down) = (Side::default(), Side::default());
+    triggers::drop(sync, &mut up, "The old release is gone: nothing has to follow any more.");
+    for key in keys {
+        Key::drop(&key.names.1, &mut up, pair);
+    }
+    add(
+        &mut up,
+        "The values are all in the other column.",
+        &dropped(table, from),
+        INPLACE,
+        dialect,
+    )?;
+    add(
+        &mut down,
+        "The old name comes back empty; `down` of the switch fills it. Both follow each other again.",
+        &added(table, second(from, false)),
+        INSTANT,
+        dialect,
+    )?;
+    triggers::create(sync, &mut down, "");
+    for key in keys {
+        Key::build(&named(&key.old, &key.names.1), "", &mut down, pair)?;
+    }
+    made.push(Slot::CONTRACT, Piece::made(up, down));
+    made.derive(Slot::CONTRACT, &[Direction::Up]);
+    Ok(())
+}
