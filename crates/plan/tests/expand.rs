@@ -457,7 +457,7 @@ CREATE TABLE users (
     CONSTRAINT users_team FOREIGN KEY (team) REFERENCES teams (id),
     CONSTRAINT users_boss FOREIGN KEY (boss) REFERENCES teams (id) ON DELETE SET NULL
 );
-CREATE TABLE logs (id int PRIMARY KEY, line varchar(20));
+CREATE TABLE logs (id int PRIMARY KEY, line varchar(20), page varchar(300));
 CREATE VIEW last_logs AS SELECT id FROM logs;
 ";
 
@@ -487,6 +487,8 @@ const MARIADB: &[(&str, &str)] = &[
     ("ALTER TABLE users MODIFY COLUMN team bigint", "the constraint users_team reads users.team"),
     ("ALTER TABLE teams MODIFY COLUMN id bigint", "users refers to teams.id"),
     ("ALTER TABLE logs MODIFY COLUMN line text", ""),
+    ("ALTER TABLE logs MODIFY COLUMN page varchar(400)", ""),
+    ("ALTER TABLE logs MODIFY COLUMN page varchar(80)", "go from the one type to the other"),
     ("ALTER TABLE logs CONVERT TO CHARACTER SET utf8mb4", ""),
     ("ALTER TABLE logs DROP PRIMARY KEY, ADD PRIMARY KEY (line)", "may be NULL"),
     ("ALTER TABLE users DROP PRIMARY KEY, ADD PRIMARY KEY (name)", "is AUTO_INCREMENT"),

@@ -48,6 +48,9 @@ pub(super) fn change_type(
             "take the pause; MariaDB from 11.2 copies a table while others write (ALTER TABLE …, ALGORITHM=COPY, LOCK=NONE)",
         );
     }
+    // A key holds no NULL, said or not.
+    let not_null = new.not_null || known.primary_key().contains(name);
+    let new = &ColumnDef { not_null, ..new.clone() };
     if old.not_null != new.not_null {
         return refused(
             format!("{table}.{name} gets another type and another NOT NULL at once"),

@@ -97,7 +97,7 @@ fn widens(old: &Column, new: &ColumnDef) -> bool {
     };
     match (length(old.ty.as_ref()), length(new.ty.as_ref())) {
         // 63 characters of four bytes each have a length of one byte.
-        (Some(old), Some(new)) => new >= old && (old > 63) == (new > 63) || old > 255,
+        (Some(old), Some(new)) => new >= old && ((old > 63) == (new > 63) || old > 255),
         _ => false,
     }
 }
