@@ -310,7 +310,8 @@ impl Soak {
     /// Where it is now, and who may write here.
     async fn arrived(&mut self, phase: usize, up: bool) {
         self.at = if up { phase + 1 } else { phase };
-        self.hollow = self.at == self.contract() && (!up || self.hollow);
+        // A table that takes its old name back is whole at once: nothing is filled.
+        self.hollow = self.at == self.contract() && (!up || self.hollow) && self.phases > 2;
         self.rest().await;
     }
 

@@ -93,6 +93,7 @@ pub(super) fn change_type(
 }
 
 /// How values go from one type to the other, over the column's own name.
+#[allow(clippy::large_enum_variant, reason = "one of it lives at a time")]
 enum Ways {
     /// Assigning does it, both ways; `recoded` where the characters are other bytes afterwards.
     Assigned { recoded: bool },
