@@ -236,10 +236,13 @@ async fn the_connection_is_cut() {
     }
 }
 
+/// What is done to a server.
+type Act<S> = fn(&mut S);
+
 /// The server dies at so many instants of the way up and of the way down.
 async fn killed_and_started_again<S>(
     mut server: S,
-    (kill, restart): (fn(&mut S), fn(&mut S)),
+    (kill, restart): (Act<S>, Act<S>),
     stage: Stage,
     instants: u32,
 ) {
