@@ -97,7 +97,7 @@ async fn sqlite_does_what_the_file_says() {
 
 /// What is missed and what is reported without need, at most, without and with the statements of the
 /// running release: lower these, never raise them.
-const AT_MOST: [(Engine, Set, [usize; 4]); 18] = [
+const AT_MOST: [(Engine, Set, [usize; 4]); 21] = [
     (Engine::Postgres, Set::Known, [1, 1, 1, 1]),
     (Engine::MariaDb, Set::Known, [3, 2, 3, 2]),
     (Engine::Sqlite, Set::Known, [1, 0, 1, 0]),
@@ -116,6 +116,9 @@ const AT_MOST: [(Engine, Set, [usize; 4]); 18] = [
     (Engine::Postgres, Set::Sixth, [4, 4, 4, 4]),
     (Engine::MariaDb, Set::Sixth, [2, 1, 2, 1]),
     (Engine::Sqlite, Set::Sixth, [4, 1, 4, 1]),
+    (Engine::Postgres, Set::Seventh, [0, 0, 0, 0]),
+    (Engine::MariaDb, Set::Seventh, [0, 0, 0, 0]),
+    (Engine::Sqlite, Set::Seventh, [0, 0, 0, 0]),
 ];
 
 #[test]
@@ -170,10 +173,10 @@ fn effects_are_those_that_were_measured() {
                 let breaks_only = agreement.kind == agreement::Kind::Breaks;
                 let at_least = if breaks_only { breaks } else { effects };
                 // The effects were not mended by the newest sets.
-                let newest = matches!(set, Set::Third | Set::Fourth | Set::Fifth | Set::Sixth);
+                let newest = !matches!(set, Set::Known | Set::HeldOut);
                 let at_least = at_least - if newest { 5 } else { 0 };
-                // Its tables are many and its release says little: less of what is told shows.
-                let silent = breaks_only && set == Set::Sixth;
+                // Their tables are many and their release says little: less of what is told shows.
+                let silent = breaks_only && matches!(set, Set::Sixth | Set::Seventh);
                 let at_least = at_least - if silent { 10 } else { 0 };
                 if agreement.same * 100 >= all * at_least {
                     continue;

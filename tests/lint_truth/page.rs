@@ -110,6 +110,14 @@ kind, so that not nine in ten make a table; it was written by someone who had no
 before it was judged. Its first scores are of the measurement as it stood. One thing was mended in between: the
 clock of MariaDB's setup stands still, since what it says had counted as lost data in every statement.
 
+The seventh set came about the same way, after the rules were mended by the sixth: shapes of statements as
+they follow one another in the migrations of Actual, alf.io, Cal.com, cdk, DataEase, docs.rs, Dolibarr,
+eq-author, Hoarder, Hyperswitch, Immich, Joomla, Kanboard, Kill Bill, LibreNMS, Logto, Mattermost, Miniflux,
+Misskey, MolMeDB, Open-AudIT, OpenEMR, Penpot, Phabricator, Pi-hole, PrestaShop, Rauthy, Semaphore, Spoke,
+Travis CI, Trilium, Umami, Uptime Kuma, Windmill and Zed, written anew over three schemas of its own by someone
+who had read neither rules nor effects, and frozen in a commit before it was measured or judged. Of which
+projects the sixth was drawn is not written down: four that showed traces in it were left out.
+
 ";
 
 const OTHERS: &str = "
