@@ -310,6 +310,10 @@ impl Outcomes {
         // Where a plain copy is refused, every other insert is.
         within(&mut truth.refuses, &truth.loses, &self.shape);
         truth.names = self.shape.names.difference(&now.shape.names).cloned().collect();
+        if self.engine != Some(Engine::Postgres) {
+            // In capitals or not, a column is found.
+            truth.names.retain(|gone| !now.shape.has_column_like(gone));
+        }
         // Nothing has come in its place: it is not called otherwise, but dropped.
         let new: Vec<&String> = now.shape.names.difference(&self.shape.names).collect();
         let table_of = |name: &str| name.rsplit_once('.').map(|(table, _)| table.to_owned());

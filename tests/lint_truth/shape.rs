@@ -129,6 +129,15 @@ impl Shape {
         self.tables.iter().find(|t| t.name == name)
     }
 
+    /// A column of the same table whose name differs in capitals at most, or not at all.
+    pub(crate) fn has_column_like(&self, name: &str) -> bool {
+        let Some((table, column)) = name.rsplit_once('.') else { return false };
+        self.names
+            .iter()
+            .filter_map(|n| n.rsplit_once('.'))
+            .any(|(t, c)| t == table && c.eq_ignore_ascii_case(column))
+    }
+
     /// The name is that of a table with rows, or of one of its columns.
     pub(crate) fn is_table(&self, name: &str) -> bool {
         self.tables.iter().any(|t| {
