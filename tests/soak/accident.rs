@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use downhaul_kit::fault::{self, Fault};
-use downhaul_kit::{MariaDb, Outcome, Postgres, Program, Proxy, Rng};
+use downhaul_kit::{
+    Disk, MariaDb, MariaDbOptions, Outcome, Postgres, PostgresOptions, Program, Proxy, Rng, Session,
+};
 
 use crate::stage::{Engine, Place, expect, program};
 
@@ -34,6 +36,29 @@ impl Server {
         }
     }
 
+    /// It answers again after its disk was full. A PostgreSQL that could not write its log starts
+    /// anew by itself, unless that takes room too.
+    async fn recover(&mut self, url: &str, when: &str) {
+        let begun = Instant::now();
+        loop {
+            let ended = match self {
+                Self::Postgres(server) => server.has_ended(),
+                Self::MariaDb(server) => server.has_ended(),
+                Self::None => false,
+            };
+            if ended {
+                self.restart();
+            }
+            match Session::try_connect(url).await {
+                Ok(session) => return session.close().await,
+                Err(error) => {
+                    assert!(begun.elapsed() < Duration::from_secs(60), "{when}: {error}");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+
     fn port(&self) -> Option<u16> {
         match self {
             Self::Postgres(server) => Some(server.port()),
@@ -51,7 +76,7 @@ pub(crate) enum Accident {
     Server,
     /// The connection is reset after so many bytes, from the client or from the server.
     Network,
-    /// The file may grow no more (SQLite).
+    /// The database's files may grow no more.
     Disk,
 }
 
@@ -77,6 +102,8 @@ impl Tally {
 pub(crate) struct Effort {
     pub(crate) time: Duration,
     bytes: (u64, u64),
+    /// By how much files of the server grow, and those of its log.
+    growth: (u64, u64),
 }
 
 impl Effort {
@@ -95,19 +122,44 @@ pub(crate) struct Accidents {
     pub(crate) room: usize,
     server: Server,
     proxy: Option<(Proxy, Program)>,
+    /// What the server writes to, where that may fill up.
+    disk: Option<Disk>,
+    url: String,
 }
+
+/// What the path of a server's file holds, and that of a file of PostgreSQL's log.
+const DATA: &str = "/data/";
+const LOG: &str = "/pg_wal/";
 
 impl Accidents {
     /// With a database of its own.
     pub(crate) async fn begin(engine: Engine, seed: u64) -> (Self, Place) {
+        Self::on(engine, seed, None).await
+    }
+
+    /// With a database of its own, whose server writes to this disk.
+    pub(crate) async fn on(engine: Engine, seed: u64, disk: Option<Disk>) -> (Self, Place) {
         let (server, place) = match engine {
             Engine::Postgres => {
-                let server = Postgres::start();
+                let mut options = PostgresOptions::default();
+                if let Some(disk) = &disk {
+                    // Small files of the log, each of them new, so that it fills up as well.
+                    options = options
+                        .disk(disk)
+                        .wal_segment_mb(1)
+                        .setting("wal_recycle", "off")
+                        .setting("min_wal_size", "2MB");
+                }
+                let server = options.start();
                 let place = Place::postgres(&server).await;
                 (Server::Postgres(server), place)
             }
             Engine::MariaDb => {
-                let server = MariaDb::start();
+                let mut options = MariaDbOptions::default();
+                if let Some(disk) = &disk {
+                    options = options.disk(disk);
+                }
+                let server = options.start();
                 let place = Place::mariadb(&server).await;
                 (Server::MariaDb(server), place)
             }
@@ -119,7 +171,8 @@ impl Accidents {
             (proxy, through)
         });
         let rng = Rng::new(seed);
-        (Self { engine, rng, tally: Tally::default(), room: 40, server, proxy }, place)
+        let (tally, url) = (Tally::default(), place.url());
+        (Self { engine, rng, tally, room: 40, server, proxy, disk, url }, place)
     }
 
     /// The program that goes through the proxy reads these migrations.
@@ -132,21 +185,29 @@ impl Accidents {
     /// A run without an accident, and what it takes.
     pub(crate) fn rehearse(&self, program: &Program, args: &[&str]) -> Effort {
         let started = Instant::now();
-        let mut bytes = (0, 0);
-        match &self.proxy {
-            Some((proxy, through)) => {
+        let (mut bytes, mut growth) = ((0, 0), (0, 0));
+        match (&self.disk, &self.proxy) {
+            (Some(disk), _) => {
+                disk.full_after(u64::MAX, DATA);
+                program.ok(args);
+                growth = (disk.grown(), 1 << 20);
+            }
+            (None, Some((proxy, through))) => {
                 proxy.set(Fault::None);
                 through.ok(args);
                 bytes = proxy.passed();
             }
-            None => {
+            (None, None) => {
                 program.ok(args);
             }
         }
-        Effort { time: started.elapsed(), bytes }
+        Effort { time: started.elapsed(), bytes, growth }
     }
 
     pub(crate) fn draw(&mut self) -> Accident {
+        if self.disk.is_some() {
+            return Accident::Disk;
+        }
         match (self.engine, self.rng.below(20)) {
             (Engine::Sqlite, 0..=2) => Accident::Disk,
             (Engine::Sqlite, _) | (_, 0..=13) => Accident::Runner,
@@ -156,7 +217,7 @@ impl Accidents {
     }
 
     /// A run that the accident meets at a random instant, if it is not over by then.
-    pub(crate) fn happen(
+    pub(crate) async fn happen(
         &mut self,
         accident: Accident,
         (program, file): (&Program, Option<&Path>),
@@ -207,6 +268,26 @@ impl Accidents {
                 expect(&outcome, &[0, 3], when);
                 if outcome.code == Some(3) {
                     self.tally.network += 1;
+                } else {
+                    self.tally.missed += 1;
+                }
+            }
+            Accident::Disk if self.disk.is_some() => {
+                let disk = self.disk.clone().expect("it was asked for");
+                let (data, log) = effort.growth;
+                let of_the_log = self.engine == Engine::Postgres && self.rng.one_in(3);
+                let (grows, only) = if of_the_log { (log, LOG) } else { (data, DATA) };
+                disk.full_after(grows * share as u64 / 1000, only);
+                let outcome = program.run(args);
+                let refused = disk.refused();
+                disk.make_room();
+                self.server.recover(&self.url, when).await;
+                expect(&outcome, &[0, 3, 5, 6], when);
+                if matches!(outcome.code, Some(5 | 6)) {
+                    assert!(outcome.stderr.contains("make room"), "{when}:\n{outcome}");
+                }
+                if refused > 0 && outcome.code != Some(0) {
+                    self.tally.disk += 1;
                 } else {
                     self.tally.missed += 1;
                 }

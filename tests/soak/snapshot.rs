@@ -193,7 +193,7 @@ impl Soak {
         let when = format!("round {number}: {args:?} and {accident:?}");
         let effort = self.efforts[&act];
         let place = (&self.program, self.place.file());
-        self.accidents.happen(accident, place, &texts(&args), effort, &when);
+        self.accidents.happen(accident, place, &texts(&args), effort, &when).await;
         // The server may have been killed.
         self.session = Session::connect(&self.place.url()).await;
         let found = self.rows().await;

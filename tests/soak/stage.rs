@@ -68,6 +68,8 @@ pub(crate) enum Series {
     Destructive,
     /// Twenty-four small ones, of which PostgreSQL is sent many in one message.
     Small,
+    /// Those that destroy and a backfill, over tables of a thousand rows.
+    Bulky,
 }
 
 impl Series {
@@ -76,6 +78,7 @@ impl Series {
         match self {
             Self::Destructive => "0006",
             Self::Small => "0026",
+            Self::Bulky => "0008",
         }
     }
 }
@@ -194,13 +197,29 @@ fn migrations(engine: Engine) -> [(&'static str, String, String); 6] {
     ]
 }
 
-fn rows() -> String {
+/// A backfill, with what it fills.
+fn backfill() -> [(String, String, String); 2] {
+    [
+        (
+            "0007_nick".into(),
+            "ALTER TABLE people ADD COLUMN nick varchar(100);\n".into(),
+            "ALTER TABLE people DROP COLUMN nick;\n".into(),
+        ),
+        (
+            "0008_fill_nick".into(),
+            "-- downhaul:phase backfill\nUPDATE people SET nick = lower(name) WHERE nick IS NULL;\n".into(),
+            "UPDATE people SET nick = NULL;\n".into(),
+        ),
+    ]
+}
+
+fn rows(count: u32) -> String {
     let mut sql = String::from("BEGIN;\n");
-    for n in 1..=40 {
+    for n in 1..=count {
         sql.push_str(&format!(
             "INSERT INTO people (id, name, email, phone) VALUES ({n}, 'Person {n}', 'P{n}@Example.org', '+49 {n}');\n\
              INSERT INTO notes (id, person, body) VALUES ({n}, {n}, 'note {n}'), ({}, {n}, 'another of {n}');\n",
-            n + 100
+            n + count.max(100)
         ));
     }
     sql + "COMMIT;\n"
@@ -227,13 +246,16 @@ impl Stage {
             all.truncate(2);
             all.extend(small(engine));
         }
+        if series == Series::Bulky {
+            all.extend(backfill());
+        }
         for (label, up, down) in &all {
             program.migration(label, up, down);
             versions.push(label.split('_').next().unwrap_or_default().to_owned());
         }
         program.ok(&["up", "--yes", "--to", BASE]);
         let mut session = Session::connect(&place.url()).await;
-        session.run(&rows()).await;
+        session.run(&rows(if series == Series::Bulky { 1000 } else { 40 })).await;
         session.close().await;
         let head = series.head();
         let mut stage = Self { program, place, engine, head, album: BTreeMap::new() };
@@ -244,7 +266,7 @@ impl Stage {
         }
         for version in versions[1..].iter().rev().skip(1) {
             // Small ones go back many at once, as they are meant to.
-            if series == Series::Destructive || version == BASE {
+            if series != Series::Small || version == BASE {
                 stage.program.ok(&["down", "--yes", "--to", version]);
                 stage.check(version, "on the undisturbed way back").await;
             }

@@ -75,9 +75,16 @@ impl From<SourceError> for CliError {
     }
 }
 
+/// What to do where the connection broke.
+const AFTER_A_BREAK: &str = "run `downhaul status`, then the command again; where the server itself went down, as it may with a full disk, its log says why";
+
+/// What to do where the disk of the database is full.
+const MAKE_ROOM: &str = "the disk of the database is full: make room there, then run the same command again; what a migration destroys is kept, and takes about as much room (`downhaul snapshot prune --kept` gives up older copies)";
+
 impl From<EngineError> for CliError {
     fn from(error: EngineError) -> Self {
         let message = error.to_string();
+        let full = error.disk_is_full();
         match error {
             EngineError::BadUrl { .. } => Self::usage(message)
                 .hint("set DATABASE_URL=postgres://user@host/database, mysql://user@host/database or sqlite:file.db"),
@@ -124,6 +131,10 @@ impl From<EngineError> for CliError {
                     });
                     error.state = Some("whatever was not committed has been rolled back".to_owned());
                 }
+                if full {
+                    error.hint = Some(MAKE_ROOM.to_owned());
+                    error.state = Some("whatever was not committed has been rolled back".to_owned());
+                }
                 error.detail = Some(match failure.detail {
                     Some(detail) => format!("{}\n{detail}", failure.sql),
                     None => failure.sql,
@@ -132,7 +143,7 @@ impl From<EngineError> for CliError {
             }
             EngineError::Disconnected(_) => Self::new(Code::Unreachable, message)
                 .state("whatever was not committed has been rolled back by the database")
-                .hint("run `downhaul status`, then the command again"),
+                .hint(AFTER_A_BREAK),
             EngineError::Protocol(_) => Self::new(Code::FailedUnchanged, message),
         }
     }
@@ -281,6 +292,10 @@ impl From<RunError> for CliError {
                 };
                 Self::new(code, message).detail(place(statement)).state(before).hint(if locked {
                     "something else holds the lock: see `downhaul status`, run it again, or give it longer with --lock-retry"
+                } else if broken {
+                    AFTER_A_BREAK
+                } else if statement.error.disk_is_full() {
+                    MAKE_ROOM
                 } else {
                     "mend the statement and run the command again"
                 })
@@ -312,7 +327,11 @@ impl From<RunError> for CliError {
             RunError::Partial { ref statement, .. } => Self::new(Code::PartlyApplied, message)
                 .detail(place(statement))
                 .state("the migration is half applied, and the journal knows how far")
-                .hint("mend the cause and run the same command again: it goes on from there"),
+                .hint(if statement.error.disk_is_full() {
+                    MAKE_ROOM
+                } else {
+                    "mend the cause and run the same command again: it goes on from there"
+                }),
             RunError::EditedHalfway { .. } => Self::new(Code::PartlyApplied, message)
                 .state("nothing was changed by this run")
                 .hint("put the statements that have run back as they were; those after them may change"),

@@ -195,6 +195,23 @@ impl EngineError {
         matches!(code, Some("57014" | "1317"))
     }
 
+    /// The server, or SQLite, had no room left for what it was to write.
+    #[must_use]
+    pub fn disk_is_full(&self) -> bool {
+        let Some(failure) = self.failure() else { return false };
+        let code = failure.code.as_deref().unwrap_or_default();
+        // MySQL error reference: 1021 ER_DISK_FULL, 1114 ER_RECORD_FILE_FULL; others, such as 1030
+        // ER_GET_ERRNO, bring what the system said: 28 is ENOSPC.
+        let of_system = ["No space left on device", "rrno: 28", "rrcode: 28", "Got error 28 "];
+        match code {
+            // PostgreSQL manual, appendix A: disk_full.
+            "53100" | "1021" | "1114" => true,
+            // SQLITE_FULL.
+            "13" => true,
+            _ => of_system.iter().any(|said| failure.message.contains(said)),
+        }
+    }
+
     /// The refused statement, where that is what happened.
     #[must_use]
     pub fn failure(&self) -> Option<&StatementFailure> {

@@ -27,7 +27,7 @@ mod session;
 mod sqlite;
 
 pub use certificates::{Certificates, ServerCertificate};
-pub use fault::{LimitedFolder, LockHolder, Proxy};
+pub use fault::{Disk, LimitedFolder, LockHolder, Proxy};
 pub use galera::Galera;
 pub use mariadb::{MariaDb, MariaDbOptions};
 pub use mysql::MySql;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::certificates::ServerCertificate;
+use crate::fault::Disk;
 use crate::process::{self, ServerFolder, ServerProcess};
 use crate::session::{DatabaseHandle, Session};
 
@@ -16,6 +17,7 @@ pub struct MariaDbOptions {
     password: Option<String>,
     settings: Vec<String>,
     certificate: Option<ServerCertificate>,
+    disk: Option<Disk>,
 }
 
 impl MariaDbOptions {
@@ -37,6 +39,13 @@ impl MariaDbOptions {
     #[must_use]
     pub fn certificate(mut self, certificate: ServerCertificate) -> Self {
         self.certificate = Some(certificate);
+        self
+    }
+
+    /// All that it writes goes to this disk.
+    #[must_use]
+    pub fn disk(mut self, disk: &Disk) -> Self {
+        self.disk = Some(disk.clone());
         self
     }
 
@@ -220,6 +229,9 @@ impl MariaDb {
         for option in &self.options.settings {
             command.arg(format!("--{option}"));
         }
+        if let Some(disk) = &self.options.disk {
+            command.envs(disk.environment());
+        }
         let mut process = self.folder.spawn(&mut command);
         let deadline = Instant::now() + Duration::from_secs(90);
         loop {
@@ -291,6 +303,11 @@ impl MariaDb {
         if let Some(process) = self.process.take() {
             process.stop("KILL", Duration::from_secs(5));
         }
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.as_mut().is_none_or(|process| process.ended().is_some())
     }
 
     /// Orderly stop (SIGTERM).

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::certificates::ServerCertificate;
+use crate::fault::Disk;
 use crate::process::{self, ServerFolder, ServerProcess};
 use crate::session::{DatabaseHandle, Session};
 
@@ -28,6 +29,8 @@ pub struct PostgresOptions {
     settings: Vec<(String, String)>,
     data_parent: Option<PathBuf>,
     certificate: Option<ServerCertificate>,
+    disk: Option<Disk>,
+    wal_segment_mb: Option<u32>,
 }
 
 impl Default for PostgresOptions {
@@ -39,6 +42,8 @@ impl Default for PostgresOptions {
             settings: Vec::new(),
             data_parent: None,
             certificate: None,
+            disk: None,
+            wal_segment_mb: None,
         }
     }
 }
@@ -76,6 +81,20 @@ impl PostgresOptions {
     #[must_use]
     pub fn certificate(mut self, certificate: ServerCertificate) -> Self {
         self.certificate = Some(certificate);
+        self
+    }
+
+    /// All that it writes goes to this disk.
+    #[must_use]
+    pub fn disk(mut self, disk: &Disk) -> Self {
+        self.disk = Some(disk.clone());
+        self
+    }
+
+    /// Size of a file of the log: a power of two, 16 if nothing is said.
+    #[must_use]
+    pub fn wal_segment_mb(mut self, megabytes: u32) -> Self {
+        self.wal_segment_mb = Some(megabytes);
         self
     }
 
@@ -175,6 +194,9 @@ impl Postgres {
         let data = options.data_parent.as_deref().unwrap_or(folder.path()).join("data");
         let mut initdb = folder.command(&bin.join("initdb"));
         initdb.args(["-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync", "-D"]).arg(&data);
+        if let Some(megabytes) = options.wal_segment_mb {
+            initdb.arg(format!("--wal-segsize={megabytes}"));
+        }
         match &options.password {
             None => initdb.args(["-A", "trust"]),
             Some(password) => {
@@ -268,6 +290,9 @@ impl Postgres {
         settings.extend(self.options.settings.iter().map(|(n, v)| (n.as_str(), v.as_str())));
         for (name, value) in settings {
             command.arg("-c").arg(format!("{name}={value}"));
+        }
+        if let Some(disk) = &self.options.disk {
+            command.envs(disk.environment());
         }
         let mut process = self.folder.spawn(&mut command);
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -374,6 +399,11 @@ impl Postgres {
         if let Some(process) = self.process.take() {
             process.stop("KILL", Duration::from_secs(5));
         }
+    }
+
+    /// Whether it has ended by itself, as it does when it cannot start anew after a crash.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.as_mut().is_none_or(|process| process.ended().is_some())
     }
 
     /// Orderly stop (SIGINT, "fast"): sessions are cut, everything is written.

@@ -5,7 +5,7 @@ mod lock;
 mod proxy;
 mod signal;
 
-pub use disk::{LimitedFolder, limit_file_size};
+pub use disk::{Disk, LimitedFolder, limit_file_size};
 pub use lock::LockHolder;
 pub use proxy::{Fault, Proxy};
 pub use signal::{is_running, kill9, signal};
