@@ -63,11 +63,15 @@ async fn verify_finds_what_changed(url: &str) {
     check(&program.run(&["repair", "--accept-drift"]), Code::Clean, &[]);
 
     // Kept rows that somebody changed are found before they are needed.
-    let store = if url.starts_with("postgres") { "downhaul.kept_1" } else { "downhaul_kept_1" };
-    session.run(&format!("UPDATE {store} SET fax = 'forged'")).await;
+    let (store, id, fax) = if url.starts_with("postgres") {
+        ("downhaul.kept_1", "id", "fax")
+    } else {
+        ("downhaul_kept_rows", "c1", "c2")
+    };
+    session.run(&format!("UPDATE {store} SET {fax} = 'forged'")).await;
     check(&program.run(&["verify"]), Code::SnapshotNotSound, &["not sound", store]);
     check(&program.run(&["down", "--yes"]), Code::SnapshotNotSound, &["not sound"]);
-    session.run(&format!("UPDATE {store} SET fax = CAST(id AS text)")).await;
+    session.run(&format!("UPDATE {store} SET {fax} = CAST({id} AS text)")).await;
     check(&program.run(&["down", "--yes"]), Code::Clean, &["fax in 2 rows"]);
     let faxes = session.rows("SELECT fax FROM customers ORDER BY id").await;
     assert_eq!(faxes, [[Some("1".to_owned())], [Some("2".to_owned())]]);

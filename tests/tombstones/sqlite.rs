@@ -75,7 +75,9 @@ impl Site {
             );
             self.value(&query).await.unwrap().parse().unwrap()
         };
-        (count("tomb").await, count("kept").await)
+        let few = "SELECT CAST(count(DISTINCT store) AS text) FROM downhaul_kept_rows";
+        let few: i64 = self.value(few).await.unwrap().parse().unwrap();
+        (count("tomb").await, count("kept").await + few)
     }
 }
 

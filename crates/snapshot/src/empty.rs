@@ -99,25 +99,31 @@ async fn are_empty_on_sqlite(
     names: &[ObjectName],
 ) -> Result<bool, SnapshotError> {
     let d = Dialect::Sqlite;
-    for name in names {
-        let row = session
-            .row(&format!(
-                "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = {} COLLATE NOCASE",
-                d.literal(name.name.as_str())
-            ))
-            .await?;
-        let Some(row) = row.filter(|_| name.schema.is_none()) else { return Ok(false) };
-        let text = row.text(0).to_ascii_uppercase();
-        // A counter is kept with its table; a virtual table's rows are its module's.
-        if text.contains("AUTOINCREMENT") || text.contains("VIRTUAL") {
-            return Ok(false);
-        }
-        let table = sql::table(d, name);
-        if session.number(&format!("SELECT EXISTS (SELECT 1 FROM {table})")).await? != 0 {
-            return Ok(false);
-        }
+    if names.iter().any(|name| name.schema.is_some()) {
+        return Ok(false);
     }
-    Ok(true)
+    // One pass over the texts of the schema, which a long series makes long.
+    let list: Vec<String> =
+        names.iter().map(|name| d.literal(&name.name.as_str().to_ascii_lowercase())).collect();
+    let texts = session
+        .rows(&format!(
+            "SELECT sql FROM sqlite_schema WHERE type = 'table' AND lower(name) IN ({})",
+            list.join(", ")
+        ))
+        .await?;
+    // A counter is kept with its table; a virtual table's rows are its module's.
+    let plain = |row: &downhaul_engine::Row| {
+        let text = row.text(0).to_ascii_uppercase();
+        !text.contains("AUTOINCREMENT") && !text.contains("VIRTUAL")
+    };
+    if texts.len() != names.len() || !texts.iter().all(plain) {
+        return Ok(false);
+    }
+    let tests: Vec<String> = names
+        .iter()
+        .map(|name| format!("EXISTS (SELECT 1 FROM {})", sql::table(d, name)))
+        .collect();
+    Ok(session.number(&format!("SELECT {}", tests.join(" OR "))).await? == 0)
 }
 
 async fn are_empty_on_mysql(

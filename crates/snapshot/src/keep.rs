@@ -6,8 +6,8 @@ use downhaul_engine::{ColumnShape, Session, TableShape};
 use downhaul_syntax::{Dialect, Ident, ObjectName};
 
 use crate::loss::{Losses, TableLoss};
-use crate::sql;
 use crate::store::{Kept, KeptColumn, KeptMode, SnapshotError, store_name};
+use crate::{packed, sql};
 
 /// Bytes up to which a table is copied although only some of its rows change (PostgreSQL).
 const SMALL: u32 = 128 * 1024;
@@ -156,17 +156,24 @@ pub async fn keep(
             most,
         });
     }
+    // Few rows are compared in a temporary table: what is left of them goes to where all few rows lie.
+    let few = dialect == Dialect::Sqlite && packed::sqlite::fits(session, shape, &columns).await?;
+    if few && mode == KeptMode::Capture {
+        mode = KeptMode::Copy;
+    }
     let rows = match mode {
-        KeptMode::Copy | KeptMode::Tombstone => copy(session, shape, None, &columns, id).await?,
+        KeptMode::Copy | KeptMode::Tombstone => {
+            copy(session, shape, None, &columns, id, few).await?
+        }
         KeptMode::Columns | KeptMode::Hidden => {
-            copy(session, shape, Some(loss), &columns, id).await?
+            copy(session, shape, Some(loss), &columns, id, few).await?
         }
         KeptMode::Capture => {
             capture(session, shape, &columns, id).await?;
             0
         }
     };
-    Ok(described(table, id, mode, key, &columns, rows))
+    Ok(Kept { packed: few, ..described(table, id, mode, key, &columns, rows) })
 }
 
 /// What is known of a store before the migration runs.
@@ -239,6 +246,7 @@ async fn copy(
     columns_lost: Option<&TableLoss>,
     columns: &[&ColumnShape],
     id: i64,
+    temporary: bool,
 ) -> Result<u64, SnapshotError> {
     let dialect = session.dialect();
     let (store, table) = (sql::own(dialect, &store_name(id)), sql::table(dialect, &shape.name));
@@ -262,8 +270,9 @@ async fn copy(
         }
         _ => {
             // Columns without a type hold every value exactly as it is.
+            let schema = if temporary { "temp." } else { "" };
             format!(
-                "CREATE TABLE {store} (downhaul_op{comma}{}); INSERT INTO {store} SELECT '{op}'{comma}{} FROM {table}; ",
+                "CREATE TABLE {schema}{store} (downhaul_op{comma}{}); INSERT INTO {store} SELECT '{op}'{comma}{} FROM {table}; ",
                 names.join(", "),
                 values.join(", ")
             )

@@ -91,6 +91,9 @@ pub async fn settle(
         session.execute(&format!("DROP TABLE {store}")).await?;
         return Ok(None);
     }
+    if kept.packed && dialect == Dialect::Sqlite {
+        packed::sqlite::pack(session, &kept).await?;
+    }
     kept.digest = digest(session, &kept).await?;
     Ok(Some(kept))
 }
@@ -232,14 +235,17 @@ async fn settle_by_key(
             }
         }
     }
-    if dialect == Dialect::Postgres
-        && kept.mode == KeptMode::Copy
+    if kept.mode == KeptMode::Copy
         && kept.rows <= FEW
         && any_changed.is_empty()
         && kept.lost_columns().next().is_none()
     {
         // Nothing but rows went: of a short copy, those that are still there are taken out.
-        session.execute(&format!("DELETE FROM {store} k USING {live} p WHERE {join}")).await?;
+        let those = match dialect {
+            Dialect::Postgres => format!("k USING {live} p WHERE {join}"),
+            _ => format!("AS k WHERE EXISTS (SELECT 1 FROM {live} p WHERE {join})"),
+        };
+        session.execute(&format!("DELETE FROM {store} {those}")).await?;
         kept.rows_gone =
             u64::try_from(session.number(&format!("SELECT count(*) FROM {store}")).await?)
                 .unwrap_or(0);
@@ -293,7 +299,8 @@ async fn settle_by_key(
             kept.columns.iter().filter_map(|c| c.left_as.as_ref()).map(|l| dialect.quote(l)),
         );
         // The order of `left` columns follows the columns', as in `select`.
-        session.execute(&format!("CREATE TABLE {fresh} ({})", columns.join(", "))).await?;
+        let schema = if kept.packed { "temp." } else { "" };
+        session.execute(&format!("CREATE TABLE {schema}{fresh} ({})", columns.join(", "))).await?;
         session.execute(&format!("INSERT INTO {fresh} {body}")).await?;
     } else {
         session.execute(&format!("CREATE TABLE {fresh} AS {body}")).await?;

@@ -20,14 +20,22 @@ pub(super) async fn table_shape(
     table: &ObjectName,
 ) -> Result<Option<TableShape>, EngineError> {
     let literal = Dialect::Sqlite.literal(table.name.as_str());
-    let found = session
+    // All that the texts of the schema tell, in one pass over them: the table, its triggers, whether there
+    // are counters, and which other tables may refer to it.
+    let texts = session
         .rows(&format!(
-            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = {literal} COLLATE NOCASE \
-             AND sql NOT LIKE 'CREATE VIRTUAL %'"
+            "SELECT CASE WHEN type = 'trigger' THEN 'trigger' WHEN name = 'sqlite_sequence' THEN 'counters' \
+               WHEN name = {literal} COLLATE NOCASE THEN CASE WHEN sql LIKE 'CREATE VIRTUAL %' THEN 'virtual' ELSE 'table' END \
+               ELSE 'other' END, name \
+             FROM sqlite_schema WHERE CASE type \
+               WHEN 'table' THEN name = {literal} COLLATE NOCASE OR name = 'sqlite_sequence' OR sql LIKE '%references%' \
+               WHEN 'trigger' THEN tbl_name = {literal} COLLATE NOCASE AND name NOT LIKE 'downhaul\\_%' ESCAPE '\\' END \
+             ORDER BY name"
         ))
         .await?;
-    let Some(found) = found.first() else { return Ok(None) };
-    let name = found.text(0).to_owned();
+    let of = |kind: &'static str| texts.iter().filter(move |row| row.text(0) == kind);
+    let Some(found) = of("table").next() else { return Ok(None) };
+    let name = found.text(1).to_owned();
     let literal = Dialect::Sqlite.literal(&name);
 
     // pragma_table_xinfo: hidden = 2 and 3 are generated columns, 1 belongs to virtual tables.
@@ -56,13 +64,19 @@ pub(super) async fn table_shape(
     }
 
     let foreign_keys = foreign_keys(session, &literal).await?;
-    let referencing = session
-        .rows(&format!(
-            "SELECT m.name, max(f.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR f.on_update IN ('CASCADE', 'SET NULL', 'SET DEFAULT')) \
-             FROM sqlite_schema m, pragma_foreign_key_list(m.name) f \
-             WHERE m.type = 'table' AND f.\"table\" = {literal} COLLATE NOCASE AND m.name <> {literal} COLLATE NOCASE GROUP BY 1 ORDER BY 1"
-        ))
-        .await?;
+    let referencing = match of("other").next() {
+        None => Vec::new(),
+        Some(_) => {
+            session
+                .rows(&format!(
+                    "SELECT m.name, max(f.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR f.on_update IN ('CASCADE', 'SET NULL', 'SET DEFAULT')) \
+                     FROM sqlite_schema m, pragma_foreign_key_list(m.name) f \
+                     WHERE m.type = 'table' AND m.sql LIKE '%references%' AND f.\"table\" = {literal} COLLATE NOCASE \
+                       AND m.name <> {literal} COLLATE NOCASE GROUP BY 1 ORDER BY 1"
+                ))
+                .await?
+        }
+    };
     let names = |only_acting: bool| {
         referencing
             .iter()
@@ -70,15 +84,11 @@ pub(super) async fn table_shape(
             .map(|row| ObjectName::bare(ident(row.text(0))))
             .collect()
     };
-    let triggers = session
-        .rows(&format!(
-            "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = {literal} COLLATE NOCASE \
-             AND name NOT LIKE 'downhaul\\_%' ESCAPE '\\' ORDER BY name"
-        ))
-        .await?
-        .iter()
-        .map(|row| ident(row.text(0)))
-        .collect();
+    let triggers = of("trigger").map(|row| ident(row.text(1))).collect();
+    let sequences = match of("counters").next() {
+        Some(_) => sequences(session, &literal).await?,
+        None => Vec::new(),
+    };
 
     Ok(Some(TableShape {
         name: ObjectName::bare(ident(&name)),
@@ -88,7 +98,7 @@ pub(super) async fn table_shape(
         foreign_keys,
         acted_on: names(true),
         referenced_by: names(false),
-        sequences: sequences(session, &literal).await?,
+        sequences,
         triggers,
         divided: false,
         rows: None,
@@ -105,13 +115,20 @@ async fn key_columns(
 ) -> Result<Vec<Ident>, EngineError> {
     let mut primary: Vec<&Row> = rows.iter().filter(|row| row.text(3) != "0").collect();
     primary.sort_by_key(|row| row.number(3).unwrap_or(0));
-    let without_rowid = session
-        .rows(&format!("SELECT wr FROM pragma_table_list WHERE name = {literal} COLLATE NOCASE AND schema = 'main'"))
-        .await?
-        .first()
-        .is_some_and(|row| row.flag(0));
+    // `pragma_table_list` would tell that a table is WITHOUT ROWID, and look into every view for it. Of
+    // such a one the index of the key names no row number (pragma.html#pragma_index_xinfo).
     let integer_key = primary.len() == 1 && primary[0].text(1).eq_ignore_ascii_case("integer");
-    let never_null = without_rowid || integer_key || primary.iter().all(|row| row.flag(2));
+    let mut never_null = integer_key || primary.iter().all(|row| row.flag(2));
+    if !primary.is_empty() && !never_null {
+        never_null = session
+            .rows(&format!(
+                "SELECT count(*) > 0 AND coalesce(sum(x.cid = -1), 0) = 0 \
+                 FROM pragma_index_list({literal}) i, pragma_index_xinfo(i.name) x WHERE i.origin = 'pk'"
+            ))
+            .await?
+            .first()
+            .is_some_and(|row| row.flag(0));
+    }
     if !primary.is_empty() && never_null {
         return Ok(primary.iter().map(|row| ident(row.text(0))).collect());
     }
@@ -202,10 +219,6 @@ async fn foreign_keys(
 
 /// The AUTOINCREMENT counter.
 async fn sequences(session: &mut Sqlite, literal: &str) -> Result<Vec<SequenceState>, EngineError> {
-    let exists = session.rows("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'").await?;
-    if exists.is_empty() {
-        return Ok(Vec::new());
-    }
     session
         .rows(&format!("SELECT seq FROM sqlite_sequence WHERE name = {literal} COLLATE NOCASE"))
         .await?

@@ -152,12 +152,15 @@ async fn foreign_key_violations(
 }
 
 /// What is asked when a transaction begins, of `$1`, a version: is it recorded, which table is the
-/// newest, may event triggers fire, have tables been tracked? Only the first where no server counts.
+/// newest, may event triggers fire, have tables been tracked? Only the first and the last where no server
+/// counts.
 fn first_question(journal: Journal, newest: Option<&str>) -> String {
     let recorded =
         format!("SELECT count(*) FROM {} WHERE version = $1", journal.table("migration"));
     match newest {
-        None => recorded,
+        None => format!(
+            "SELECT ({recorded}), 0, 0, EXISTS (SELECT 1 FROM pragma_table_info('downhaul_tracked'))"
+        ),
         Some(newest) => format!(
             "SELECT ({recorded}), ({newest}), \
              EXISTS (SELECT FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D'), \
@@ -194,9 +197,7 @@ async fn attempt(
         applied.skipped = true;
         return Ok(applied);
     }
-    // Elsewhere it is asked for there.
-    let tracks = answer.flag(3) || session.dialect() != Dialect::Postgres;
-    let mut tracking = Tracking::begin(session, tracks).await?;
+    let mut tracking = Tracking::begin(session, answer.flag(3)).await?;
     // Restore points belong to the whole way back: they are used with its last group.
     let mut points: Vec<RestorePoint> = match whole {
         Whole::Group { last: false } => Vec::new(),

@@ -89,6 +89,9 @@ impl Journal {
         } else if self.dialect.is_mysql_family() {
             session.execute(&packed::mysql::definition()).await?;
         }
+        if self.dialect == Dialect::Sqlite {
+            session.execute(&packed::sqlite::definition()).await?;
+        }
         session
             .execute(&format!("UPDATE {} SET version = {FORMAT}", self.table("format")))
             .await
@@ -191,6 +194,8 @@ impl Journal {
         }
         if self.dialect == Dialect::Postgres {
             statements.extend(packed::definition());
+        } else {
+            statements.push(packed::sqlite::definition());
         }
         statements.push(format!("INSERT INTO {} VALUES ({FORMAT})", self.table("format")));
         statements

@@ -43,7 +43,8 @@ pub(crate) async fn exists(session: &mut dyn Session) -> Result<bool, SnapshotEr
     let found = session
         .number(match session.dialect() {
             Dialect::Sqlite => {
-                "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'downhaul_tracked'"
+                // Looked up by its name; `sqlite_schema` is read from end to end.
+                "SELECT count(*) FROM pragma_table_info('downhaul_tracked')"
             }
             _ => {
                 "SELECT count(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'downhaul_tracked'"

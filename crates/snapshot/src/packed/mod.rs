@@ -10,9 +10,11 @@
 //! Row security without a policy keeps the entries from everybody but the owner, also where somebody
 //! was granted the tables of the journal.
 //!
-//! MariaDB and MySQL, where each table is a file, do the same in [`mysql`].
+//! MariaDB and MySQL, where each table is a file, do the same in [`mysql`]; SQLite keeps any few rows so,
+//! in [`sqlite`].
 
 pub mod mysql;
+pub mod sqlite;
 
 use std::collections::BTreeSet;
 
@@ -289,6 +291,9 @@ pub(crate) async fn digest(
     if session.dialect().is_mysql_family() {
         return mysql::digest(session, kept).await;
     }
+    if session.dialect() == Dialect::Sqlite {
+        return sqlite::fingerprint(session, kept).await;
+    }
     let row = session
         .row(&format!("SELECT {DIGEST} FROM downhaul.kept_rows WHERE store = {}", kept.id))
         .await?;
@@ -298,16 +303,25 @@ pub(crate) async fn digest(
 /// The table of the entries.
 #[must_use]
 pub fn table(dialect: Dialect) -> &'static str {
-    if dialect.is_mysql_family() { mysql::TABLE } else { "downhaul.kept_rows" }
+    match dialect {
+        Dialect::Sqlite => sqlite::TABLE,
+        Dialect::Postgres => "downhaul.kept_rows",
+        Dialect::Mysql | Dialect::MariaDb => mysql::TABLE,
+    }
 }
 
 /// Query of the name that each entry would have as a table, and of its bytes.
 #[must_use]
 pub fn sizes(dialect: Dialect) -> &'static str {
-    if dialect.is_mysql_family() {
-        "SELECT CONCAT('downhaul_kept_', store), LENGTH(cells) FROM downhaul_packed"
-    } else {
-        "SELECT 'downhaul.kept_' || store, pg_catalog.pg_column_size(cells) FROM downhaul.kept_rows"
+    match dialect {
+        // It tells of no table how large it is.
+        Dialect::Sqlite => "SELECT '', 0",
+        Dialect::Mysql | Dialect::MariaDb => {
+            "SELECT CONCAT('downhaul_kept_', store), LENGTH(cells) FROM downhaul_packed"
+        }
+        Dialect::Postgres => {
+            "SELECT 'downhaul.kept_' || store, pg_catalog.pg_column_size(cells) FROM downhaul.kept_rows"
+        }
     }
 }
 
@@ -330,6 +344,9 @@ const FIXED: [(&str, &str); 4] = [
 pub async fn unpack(session: &mut dyn Session, kept: &mut Kept) -> Result<(), SnapshotError> {
     if !kept.packed {
         return Ok(());
+    }
+    if session.dialect() == Dialect::Sqlite {
+        return sqlite::unpack(session, kept).await;
     }
     let list = FIXED.map(|(name, _)| format!("current_setting('{name}')")).join(", ");
     let before = session.row(&format!("SELECT {list}")).await?;
