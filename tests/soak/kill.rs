@@ -174,10 +174,10 @@ async fn small_on_sqlite() {
 /// rows come back; on PostgreSQL sometimes only that of its log.
 #[tokio::test(flavor = "multi_thread")]
 async fn disk_on_postgres() {
-    kill(Engine::Postgres, Series::Bulky, 8).await;
+    kill(Engine::Postgres, Series::Bulky, 4).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn disk_on_mariadb() {
-    kill(Engine::MariaDb, Series::Bulky, 6).await;
+    kill(Engine::MariaDb, Series::Bulky, 3).await;
 }

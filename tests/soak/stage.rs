@@ -68,7 +68,7 @@ pub(crate) enum Series {
     Destructive,
     /// Twenty-four small ones, of which PostgreSQL is sent many in one message.
     Small,
-    /// Those that destroy and a backfill, over tables of a thousand rows.
+    /// Those that destroy and a backfill, over tables of hundreds of rows.
     Bulky,
 }
 
@@ -255,7 +255,7 @@ impl Stage {
         }
         program.ok(&["up", "--yes", "--to", BASE]);
         let mut session = Session::connect(&place.url()).await;
-        session.run(&rows(if series == Series::Bulky { 1000 } else { 40 })).await;
+        session.run(&rows(if series == Series::Bulky { 300 } else { 40 })).await;
         session.close().await;
         let head = series.head();
         let mut stage = Self { program, place, engine, head, album: BTreeMap::new() };

@@ -201,14 +201,23 @@ impl EngineError {
         let Some(failure) = self.failure() else { return false };
         let code = failure.code.as_deref().unwrap_or_default();
         // MySQL error reference: 1021 ER_DISK_FULL, 1114 ER_RECORD_FILE_FULL; others, such as 1030
-        // ER_GET_ERRNO, bring what the system said: 28 is ENOSPC.
-        let of_system = ["No space left on device", "rrno: 28", "rrcode: 28", "Got error 28 "];
+        // ER_GET_ERRNO and 1005 ER_CANT_CREATE_TABLE, bring what the system said, 28 being ENOSPC, or the
+        // storage engine, 135 being HA_ERR_RECORD_FILE_FULL.
+        let said = &failure.message;
+        let of_system = [
+            "No space left on device",
+            "rrno: 28",
+            "rrcode: 28",
+            "rror 28 ",
+            "rrno: 135",
+            "rror 135 ",
+        ];
         match code {
             // PostgreSQL manual, appendix A: disk_full.
             "53100" | "1021" | "1114" => true,
             // SQLITE_FULL.
             "13" => true,
-            _ => of_system.iter().any(|said| failure.message.contains(said)),
+            _ => of_system.iter().any(|words| said.contains(words)),
         }
     }
 
