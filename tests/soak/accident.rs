@@ -124,6 +124,8 @@ pub(crate) struct Accidents {
     proxy: Option<(Proxy, Program)>,
     /// What the server writes to, where that may fill up.
     disk: Option<Disk>,
+    /// Nothing at all may be added to it.
+    pub(crate) brim: bool,
     url: String,
 }
 
@@ -172,7 +174,7 @@ impl Accidents {
         });
         let rng = Rng::new(seed);
         let (tally, url) = (Tally::default(), place.url());
-        (Self { engine, rng, tally, room: 40, server, proxy, disk, url }, place)
+        (Self { engine, rng, tally, room: 40, server, proxy, disk, brim: false, url }, place)
     }
 
     /// The program that goes through the proxy reads these migrations.
@@ -275,6 +277,7 @@ impl Accidents {
             Accident::Disk if self.disk.is_some() => {
                 let disk = self.disk.clone().expect("it was asked for");
                 let (data, log) = effort.growth;
+                let share = if self.brim { 0 } else { share };
                 let of_the_log = self.engine == Engine::Postgres && self.rng.one_in(3);
                 let (grows, only) = if of_the_log { (log, LOG) } else { (data, DATA) };
                 disk.full_after(grows * share as u64 / 1000, only);

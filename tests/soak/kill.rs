@@ -41,8 +41,9 @@ struct Soak {
 impl Soak {
     async fn begin(engine: Engine, series: Series, seed: u64) -> Self {
         // What every row of a table passes through fills a disk.
-        let disk = (series == Series::Bulky && engine != Engine::Sqlite).then(Disk::new);
-        let (accidents, place) = Accidents::on(engine, seed, disk).await;
+        let disk = (series.is_bulky() && engine != Engine::Sqlite).then(Disk::new);
+        let (mut accidents, place) = Accidents::on(engine, seed, disk).await;
+        accidents.brim = series == Series::Brim;
         let stage = Stage::set(engine, series, place).await;
         accidents.migrations_from(&stage.program.dir().join("migrations"));
         let head = stage.head;
@@ -177,7 +178,16 @@ async fn disk_on_postgres() {
     kill(Engine::Postgres, Series::Bulky, 4).await;
 }
 
+/// MariaDB ends itself where a rollback finds no room, and then does not always find back by itself
+/// (docs/reliability.md): so only in long runs.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "for scripts/soak: a full disk may cost MariaDB its files"]
 async fn disk_on_mariadb() {
-    kill(Engine::MariaDb, Series::Bulky, 3).await;
+    kill(Engine::MariaDb, Series::Bulky, 6).await;
+}
+
+/// Nothing is begun that would have to be rolled back.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_room_on_mariadb() {
+    kill(Engine::MariaDb, Series::Brim, 2).await;
 }

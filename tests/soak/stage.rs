@@ -70,15 +70,22 @@ pub(crate) enum Series {
     Small,
     /// Those that destroy and a backfill, over tables of hundreds of rows.
     Bulky,
+    /// The same, with a disk that is full from the beginning.
+    Brim,
 }
 
 impl Series {
+    /// Over tables that fill a disk.
+    pub(crate) fn is_bulky(self) -> bool {
+        matches!(self, Self::Bulky | Self::Brim)
+    }
+
     /// The newest version.
     pub(crate) fn head(self) -> &'static str {
         match self {
             Self::Destructive => "0006",
             Self::Small => "0026",
-            Self::Bulky => "0008",
+            Self::Bulky | Self::Brim => "0008",
         }
     }
 }
@@ -246,7 +253,7 @@ impl Stage {
             all.truncate(2);
             all.extend(small(engine));
         }
-        if series == Series::Bulky {
+        if series.is_bulky() {
             all.extend(backfill());
         }
         for (label, up, down) in &all {
@@ -255,7 +262,7 @@ impl Stage {
         }
         program.ok(&["up", "--yes", "--to", BASE]);
         let mut session = Session::connect(&place.url()).await;
-        session.run(&rows(if series == Series::Bulky { 300 } else { 40 })).await;
+        session.run(&rows(if series.is_bulky() { 300 } else { 40 })).await;
         session.close().await;
         let head = series.head();
         let mut stage = Self { program, place, engine, head, album: BTreeMap::new() };
