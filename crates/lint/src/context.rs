@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 
 use downhaul_catalog::{Difference, Problem};
-use downhaul_syntax::{Change, Ident, ObjectName, Span};
+use downhaul_syntax::{Change, Dialect, Ident, ObjectName, Span};
 
 use crate::Severity;
 use crate::effects::{Blocks, Break, Effects, Loss, Scene};
@@ -225,6 +225,16 @@ impl<'a> ChangeContext<'a> {
         let mut words = self.statement.statement.text.split_ascii_whitespace();
         words.next().is_some_and(|w| w.eq_ignore_ascii_case("drop"))
             && words.next().is_some_and(|w| w.eq_ignore_ascii_case("temporary"))
+    }
+
+    /// The table of SQLite that this change makes anew, as it is until then.
+    pub(crate) fn rebuilt(&self) -> Option<&'a downhaul_catalog::Table> {
+        if self.dialect() != Dialect::Sqlite {
+            return None;
+        }
+        let rebuild = self.facts.rebuilds.iter().find(|r| r.items.contains(&self.index))?;
+        let now = if rebuild.rename_first { &rebuild.stand_in } else { &rebuild.table };
+        self.table(now).filter(|t| self.existed(t.origin))
     }
 
     /// Whether a change belongs to a SQLite rebuild of a table (create new, copy, drop, rename).

@@ -6,6 +6,7 @@ use downhaul_catalog::{Catalog, DiffOptions, Origin, Problem, diff};
 use downhaul_syntax::{Ident, ObjectName, Parsed, Script};
 
 use crate::context::{DownProblem, DownReplay};
+use crate::effects::seeds::Seeds;
 use crate::effects::{Effects, Scene, logical, refused};
 use crate::facts::MigrationFacts;
 use crate::input::LintOptions;
@@ -32,7 +33,7 @@ pub(crate) fn replay<'a>(
         clean &= catalog.apply_script(up, Origin::Series(at)).is_empty();
     }
     let after = catalog.clone();
-    let settings = BTreeMap::new();
+    let (settings, seeds) = (BTreeMap::new(), Seeds::default());
     for statement in &down.statements {
         let changes = statement.statement.changes();
         if matches!(statement.statement.parsed, Parsed::Unparsed(_)) {
@@ -53,6 +54,7 @@ pub(crate) fn replay<'a>(
                     in_rebuild: down.in_rebuild(index),
                     statement: if item.nested { "" } else { &statement.statement.text },
                     dropped: &[],
+                    seeds: &seeds,
                     later: &down.items[index + 1..],
                 };
                 if !item.nested && !catalog.uncertain {

@@ -47,6 +47,7 @@ pub fn lint_series(migrations: &[MigrationInput], options: &LintOptions) -> Lint
         history_broken: false,
         doubt: false,
         catalog,
+        seeds: effects::seeds::Seeds::default(),
         series: SeriesFacts { deployment: first_judged, ..SeriesFacts::default() },
         report: LintReport::default(),
     };
@@ -119,6 +120,7 @@ struct Run<'o> {
     /// Code ran that may have dropped what the catalog still holds.
     doubt: bool,
     catalog: Catalog,
+    seeds: effects::seeds::Seeds,
     series: SeriesFacts,
     report: LintReport,
 }
@@ -134,6 +136,17 @@ impl Run<'_> {
         }
         for (_, _, problem) in self.catalog.apply_script(&script, Origin::Series(index)) {
             self.note_history(&problem);
+        }
+        let state = State {
+            catalog: &self.catalog,
+            options: self.options,
+            deployment: self.series.deployment,
+            history_known: self.history_known,
+        };
+        for statement in &script.statements {
+            for change in statement.changes() {
+                self.seeds.note(change, &statement.text, &state);
+            }
         }
         self.doubt |= script.statements.iter().flat_map(|s| s.changes()).any(hides_changes);
     }
@@ -273,6 +286,7 @@ impl Run<'_> {
                         in_rebuild: facts.in_rebuild(at),
                         statement: if item.nested { "" } else { &statement.statement.text },
                         dropped: &session.dropped,
+                        seeds: &self.seeds,
                         later: &facts.items[at + 1..],
                     };
                     let mut mine = effects::effects(item.change, &scene);
@@ -326,6 +340,8 @@ impl Run<'_> {
                     }
                     let dropped = effects::dropped::drops(item.change, &scene.state);
                     session.dropped.extend(dropped);
+                    let text = if item.nested { "" } else { statement.statement.text.as_str() };
+                    self.seeds.note(item.change, text, &state);
                     session.note(item.change);
                     self.doubt |= hides_changes(item.change);
                     whole.absorb(&mine);

@@ -7,64 +7,99 @@ use downhaul_syntax::{
     Change, ConstraintDef, ConstraintKind, Dialect, Expr, Ident, ObjectName, ReferentialAction,
 };
 
+use super::unique::Key;
 use crate::state::State;
 
-/// A constraint or unique index that an earlier change of the migration dropped.
+/// A rule of a table that an earlier change of the migration dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct Dropped {
     table: ObjectName,
-    kind: ConstraintKind,
+    rule: Rule,
+}
+
+#[derive(Clone, Debug)]
+enum Rule {
+    Constraint(ConstraintKind),
+    /// A unique key or index.
+    Key(Key),
+    /// Name and text of a policy.
+    Policy(Ident, String),
+}
+
+impl Dropped {
+    fn constraint(&self) -> Option<&ConstraintKind> {
+        match &self.rule {
+            Rule::Constraint(kind) => Some(kind),
+            Rule::Key(_) | Rule::Policy(..) => None,
+        }
+    }
 }
 
 /// What a change is about to drop.
 pub(crate) fn drops(change: &Change, state: &State<'_>) -> Vec<Dropped> {
-    let (table, kinds) = match change {
+    let (table, rules) = match change {
         Change::DropConstraint { table, name, .. } => {
             let Some(known) = state.table(table) else { return Vec::new() };
-            let mut kinds: Vec<ConstraintKind> =
-                known.constraint(name).map(|c| c.kind.clone()).into_iter().collect();
-            kinds.extend(unique_index(known, name));
-            (table.clone(), kinds)
+            (table.clone(), named(known, name, state.dialect()))
         }
         Change::DropIndex { name, table, .. } => {
             // A unique key of MySQL is a constraint and no index.
             let owner = state.index_table(name, table.as_ref()).or_else(|| table.clone());
             let Some(table) = owner else { return Vec::new() };
             let Some(known) = state.table(&table) else { return Vec::new() };
-            let mut kinds: Vec<ConstraintKind> =
-                known.constraint(&name.name).map(|c| c.kind.clone()).into_iter().collect();
-            kinds.extend(unique_index(known, &name.name));
-            (table, kinds)
+            let rules = named(known, &name.name, state.dialect());
+            (table, rules)
         }
         Change::DropPrimaryKey { table } => {
             let Some(known) = state.table(table) else { return Vec::new() };
             let keys = known.constraints.iter().map(|c| &c.kind);
             let keys = keys.filter(|k| matches!(k, ConstraintKind::PrimaryKey { .. }));
-            (table.clone(), keys.cloned().collect())
+            (table.clone(), keys.flat_map(|k| constraint(k, known)).collect())
+        }
+        Change::DropPolicy { table, name, .. } => {
+            let text = state.table(table).and_then(|t| t.policies.get(name));
+            let policy = text.map(|text| Rule::Policy(name.clone(), text.clone()));
+            (table.clone(), policy.into_iter().collect())
         }
         _ => return Vec::new(),
     };
     let table = state.catalog.normalize(&table);
-    kinds.into_iter().map(|kind| Dropped { table: table.clone(), kind }).collect()
+    rules.into_iter().map(|rule| Dropped { table: table.clone(), rule }).collect()
 }
 
-fn unique_index(table: &Table, name: &Ident) -> Option<ConstraintKind> {
-    let index = table.indexes.iter().find(|i| i.name.name == *name)?;
-    let columns: Vec<Ident> = index.parts.iter().filter_map(|p| p.column.clone()).collect();
-    (index.unique && index.predicate.is_none() && columns.len() == index.parts.len())
-        .then_some(ConstraintKind::Unique { columns, nulls_not_distinct: false, using_index: None })
+/// The constraint or the unique index of a name.
+fn named(table: &Table, name: &Ident, dialect: Dialect) -> Vec<Rule> {
+    let mut rules: Vec<Rule> =
+        table.constraint(name).map(|c| constraint(&c.kind, table)).unwrap_or_default();
+    let index = table.indexes.iter().find(|i| i.name.name == *name);
+    rules.extend(index.and_then(|i| Key::of_index(i, table, dialect)).map(Rule::Key));
+    rules
+}
+
+fn constraint(kind: &ConstraintKind, table: &Table) -> Vec<Rule> {
+    let key = Key::of_constraint(kind, Some(table)).map(Rule::Key);
+    key.into_iter().chain([Rule::Constraint(kind.clone())]).collect()
 }
 
 /// Keys that were in force on a table until this migration.
 pub(crate) fn keys<'d>(
     dropped: &'d [Dropped],
     table: &'d ObjectName,
-) -> impl Iterator<Item = &'d [Ident]> {
-    dropped.iter().filter(move |d| d.table == *table).filter_map(|d| match &d.kind {
-        ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
-            Some(columns.as_slice())
-        }
-        _ => None,
+) -> impl Iterator<Item = &'d Key> {
+    dropped.iter().filter(move |d| d.table == *table).filter_map(|d| match &d.rule {
+        Rule::Key(key) => Some(key),
+        Rule::Constraint(_) | Rule::Policy(..) => None,
+    })
+}
+
+/// Names and texts of the policies that were in force on a table until this migration.
+pub(crate) fn policies<'d>(
+    dropped: &'d [Dropped],
+    table: &'d ObjectName,
+) -> impl Iterator<Item = (&'d Ident, &'d str)> {
+    dropped.iter().filter(move |d| d.table == *table).filter_map(|d| match &d.rule {
+        Rule::Policy(name, text) => Some((name, text.as_str())),
+        Rule::Key(_) | Rule::Constraint(_) => None,
     })
 }
 
@@ -72,7 +107,7 @@ pub(crate) fn keys<'d>(
 pub(crate) fn checks<'d>(dropped: &'d [Dropped], table: &ObjectName) -> Vec<&'d str> {
     let of_table = dropped.iter().filter(|d| d.table == *table);
     of_table
-        .filter_map(|d| match &d.kind {
+        .filter_map(|d| match d.constraint()? {
             ConstraintKind::Check { expr, .. } => Some(expr.text.as_str()),
             _ => None,
         })
@@ -87,18 +122,19 @@ pub(crate) fn was_stricter(
     new: &ConstraintDef,
     dialect: Dialect,
 ) -> bool {
-    dropped.iter().filter(|d| d.table == *table).any(|old| match (&old.kind, &new.kind) {
+    let of_table = dropped.iter().filter(|d| d.table == *table);
+    of_table.filter_map(Dropped::constraint).any(|old| match (old, &new.kind) {
         (ConstraintKind::Check { expr: old, .. }, ConstraintKind::Check { expr: new, .. }) => {
             lets_more_in(old, new, dialect)
         }
-        _ => as_strict(&old.kind, &new.kind),
+        _ => as_strict(old, &new.kind),
     })
 }
 
 /// A reference of these columns that deleted rows with the row they refer to.
 pub(crate) fn cascaded(dropped: &[Dropped], table: &ObjectName, of: &[Ident]) -> bool {
-    dropped.iter().filter(|d| d.table == *table).any(|d| {
-        matches!(&d.kind, ConstraintKind::ForeignKey { columns, on_delete: ReferentialAction::Cascade, .. }
+    dropped.iter().filter(|d| d.table == *table).filter_map(Dropped::constraint).any(|kind| {
+        matches!(kind, ConstraintKind::ForeignKey { columns, on_delete: ReferentialAction::Cascade, .. }
             if columns == of)
     })
 }
@@ -108,6 +144,14 @@ pub(crate) fn is_in_force(table: &Table, new: &ConstraintDef) -> bool {
     let ConstraintKind::ForeignKey { columns, .. } = &new.kind else { return false };
     let Some(first) = columns.first() else { return false };
     table.constraints.reading(first).any(|c| as_strict(&c.kind, &new.kind))
+}
+
+/// A check of the table refuses all that this one refuses.
+pub(crate) fn is_checked_already(table: &Table, new: &Expr, dialect: Dialect) -> bool {
+    table.constraints.iter().any(|c| match &c.kind {
+        ConstraintKind::Check { expr, .. } if !c.not_enforced => lets_more_in(expr, new, dialect),
+        _ => false,
+    })
 }
 
 /// Two references of which the new one refuses no row that the old one let in, and no change of a

@@ -52,7 +52,10 @@ pub(super) fn refused(change: &Change, scene: &Scene<'_>) -> Option<String> {
     }
     let first = rows.first().filter(|_| !lenient)?;
     let targets = given.targets();
-    let clash = (*conflict == InsertConflict::Fail).then(|| given.twice(&rows)).flatten();
+    let clash = (*conflict == InsertConflict::Fail)
+        .then(|| given.twice(&rows).or_else(|| given.seeded(&rows, table, scene)))
+        .flatten()
+        .or_else(|| given.drawn(&rows, scene));
     if let Some(reason) = clash.or_else(|| given.left_out(scene)) {
         return Some(reason);
     }
@@ -156,16 +159,69 @@ impl<'a> Given<'a> {
         })
     }
 
-    /// Two rows of the statement have the same key.
-    fn twice(&self, rows: &[Vec<&str>]) -> Option<String> {
-        let targets = self.targets();
+    /// Columns of each unique key.
+    fn keys(&self) -> impl Iterator<Item = &'a [Ident]> {
         let keys = self.known.constraints.iter().filter_map(|c| match &c.kind {
             ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
-                Some(columns)
+                Some(columns.as_slice())
             }
             _ => None,
         });
-        for columns in keys.filter(|c| !c.is_empty()) {
+        keys.filter(|c| !c.is_empty())
+    }
+
+    /// An earlier migration put a row with the same key there, and none took it away.
+    fn seeded(&self, rows: &[Vec<&str>], table: &ObjectName, scene: &Scene<'_>) -> Option<String> {
+        let (targets, name) = (self.targets(), scene.state.catalog.normalize(table));
+        let constant = |row: &Vec<&str>, column: &Ident| {
+            let text = row.get(targets.iter().position(|t| *t == column)?)?;
+            match literal(text)? {
+                Value::Null => None,
+                Value::Number(n) => Some(n.to_string()),
+                Value::Text(t) => Some(t),
+            }
+        };
+        for key in self.keys() {
+            for row in rows.iter().take(MOST_ROWS) {
+                let values: Option<Vec<String>> = key.iter().map(|c| constant(row, c)).collect();
+                let Some(values) = values else { continue };
+                let pairs: Vec<_> = key.iter().zip(values.iter().map(String::as_str)).collect();
+                if scene.seeds.holds(&name, &pairs) {
+                    return Some(format!(
+                        "an earlier migration inserted the key ({}) already",
+                        values.join(", ")
+                    ));
+                }
+            }
+        }
+        None
+    }
+
+    /// A reference is given a value drawn by chance: no row has it.
+    fn drawn(&self, rows: &[Vec<&str>], scene: &Scene<'_>) -> Option<String> {
+        let targets = self.targets();
+        let unchecked = self.dialect == Dialect::Sqlite
+            || scene.setting_is("foreign_key_checks", &["0", "off"])
+            || scene.setting_is("session_replication_role", &["replica"]);
+        self.known.constraints.iter().filter(|_| !unchecked).find_map(|c| {
+            let ConstraintKind::ForeignKey { columns, table, .. } = &c.kind else { return None };
+            let [column] = &columns[..] else { return None };
+            let at = targets.iter().position(|t| *t == column)?;
+            let row = rows.iter().find(|row| {
+                let flat = row.get(at).map(|v| v.to_lowercase().replace(' ', ""));
+                flat.is_some_and(|v| {
+                    ["gen_random_uuid()", "uuid_generate_v4()", "uuidv7()", "uuid()"]
+                        .contains(&v.as_str())
+                })
+            })?;
+            Some(format!("no row of `{table}` has the number that {} draws", row[at]))
+        })
+    }
+
+    /// Two rows of the statement have the same key.
+    fn twice(&self, rows: &[Vec<&str>]) -> Option<String> {
+        let targets = self.targets();
+        for columns in self.keys() {
             let places: Option<Vec<usize>> =
                 columns.iter().map(|c| targets.iter().position(|t| *t == c)).collect();
             let Some(places) = places else { continue };
@@ -273,7 +329,7 @@ fn selected(query: &Query) -> Option<usize> {
 }
 
 /// The rows of `INSERT INTO … VALUES (…), (…)`, each as its values' texts; `None` for others.
-fn rows(statement: &str, dialect: Dialect) -> Option<Vec<Vec<&str>>> {
+pub(super) fn rows(statement: &str, dialect: Dialect) -> Option<Vec<Vec<&str>>> {
     let tokens: Vec<_> =
         lexer::lex(statement, dialect).tokens.into_iter().filter(|t| !t.kind.is_trivia()).collect();
     let text = |at: usize| -> &str {

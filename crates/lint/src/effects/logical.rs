@@ -8,7 +8,6 @@ use downhaul_syntax::{
 
 use super::type_change::{Fit, fit, labels_fit, using_is_plain};
 use super::{Break, Effects, Loss, Scene, Use};
-use crate::state::demands_null;
 
 /// Adds breaks and losses of a change.
 pub(crate) fn logical(change: &Change, scene: &Scene<'_>, out: &mut Effects) {
@@ -324,10 +323,7 @@ impl Writer<'_, '_> {
                 }
             }
             C::Update { table, columns, rows, .. } if state.in_use(table) => {
-                // What fills NULLs overwrites nothing.
-                let fills = |c: &Ident| matches!(rows, RowFilter::Where(filter) if demands_null(&filter.text, c));
-                for column in columns.iter().filter(|c| state.column_in_use(table, c) && !fills(c))
-                {
+                for column in columns.iter().filter(|c| state.column_in_use(table, c)) {
                     self.loses(table, Some(column), *rows != RowFilter::All);
                 }
             }

@@ -11,6 +11,7 @@ use crate::state::State;
 pub use table::{LOCK_FACTS_SETUP, LockFact, Versions, lock_facts};
 
 mod changing;
+pub(crate) mod computed;
 pub(crate) mod condition;
 mod default_value;
 pub(crate) mod dropped;
@@ -19,15 +20,18 @@ pub(crate) mod logical;
 pub(crate) mod mysql;
 pub(crate) mod postgres;
 mod postgres_types;
+pub(crate) mod rebuilt;
 pub(crate) mod refused;
 pub(crate) mod refused_in_block;
 pub(crate) mod refused_mysql;
 mod refused_partitions;
 mod refused_routine;
 mod refused_sqlite;
+pub(crate) mod seeds;
 mod sqlite;
 pub(crate) mod table;
 pub(crate) mod type_change;
+pub(crate) mod unique;
 pub(crate) mod view_columns;
 
 /// What surrounds a change whose effects are asked.
@@ -46,6 +50,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) statement: &'a str,
     /// What earlier changes of the migration dropped.
     pub(crate) dropped: &'a [dropped::Dropped],
+    /// Rows that earlier migrations and statements are known to have made.
+    pub(crate) seeds: &'a seeds::Seeds,
     /// Changes of the migration after it.
     pub(crate) later: &'a [crate::facts::Item<'a>],
 }

@@ -619,9 +619,32 @@ pub(crate) fn costs(
             exclusive: false,
         };
     }
-    // A rebuild cannot follow what is written meanwhile.
-    costs.blocks_writes |= costs.rebuilds && (fulltext || indexed);
+    // A rebuild cannot follow what is written meanwhile, nor can the build of an index over a column
+    // that is not there yet.
+    costs.blocks_writes |= costs.rebuilds && (fulltext || indexed)
+        || dialect == Dialect::MariaDb && indexes_new_virtual(change, scene.siblings);
     (operation, costs)
+}
+
+/// It builds an index over a virtual column that comes with the same statement (measured on MariaDB
+/// 10.11).
+fn indexes_new_virtual(change: &Change, siblings: &[Change]) -> bool {
+    let columns: Vec<&Ident> = match change {
+        Change::CreateIndex { index, .. } => {
+            index.parts.iter().filter_map(|p| p.column.as_ref()).collect()
+        }
+        Change::AddConstraint { constraint, .. } => match &constraint.kind {
+            ConstraintKind::Unique { columns, .. } => columns.iter().collect(),
+            _ => return false,
+        },
+        _ => return false,
+    };
+    siblings.iter().any(|sibling| match sibling {
+        Change::AddColumn { column, .. } => {
+            columns.contains(&&column.name) && column.generated.as_ref().is_some_and(|g| !g.stored)
+        }
+        _ => false,
+    })
 }
 
 /// An index holds a virtual column.

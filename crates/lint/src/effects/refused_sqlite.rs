@@ -1,7 +1,7 @@
 //! What SQLite refuses beyond what the catalog says of missing, existing and dependent objects.
 //! Each case was run (3.40 to 3.50).
 
-use downhaul_syntax::{Change, ColumnDef, ConstraintKind, Dialect, IndexDef};
+use downhaul_syntax::{Change, ColumnDef, ConstraintDef, ConstraintKind, Dialect, Expr, IndexDef};
 
 use super::Scene;
 use super::default_value::{default_fails_check, is_null};
@@ -32,8 +32,23 @@ pub(super) fn refused(change: &Change, scene: &Scene<'_>) -> Vec<String> {
         {
             out.extend(not_strict(column));
         }
-        Change::CreateTable { def, .. } if def.options.iter().any(|(name, _)| name == "strict") => {
-            out.extend(def.columns.iter().filter_map(not_strict));
+        Change::CreateTable { def, .. } => {
+            let says = |option: &str| def.options.iter().any(|(name, _)| name == option);
+            if says("strict") {
+                out.extend(def.columns.iter().filter_map(not_strict));
+            }
+            let of_columns = def.columns.iter().flat_map(|c| &c.constraints);
+            let key = |c: &ConstraintDef| matches!(c.kind, ConstraintKind::PrimaryKey { .. });
+            if says("without rowid") && !def.constraints.iter().chain(of_columns).any(key) {
+                out.push(format!("PRIMARY KEY missing on table `{}`", def.name));
+            }
+        }
+        Change::CreateIndex { index, .. } => {
+            let exprs = index.parts.iter().filter_map(|p| p.expr.as_ref());
+            let moving = exprs.chain(index.predicate.as_ref()).find(|e| changes_by_itself(e));
+            out.extend(moving.map(|e| {
+                format!("non-deterministic function prohibited in index expressions: {}", e.text)
+            }));
         }
         Change::DropIndex { name, .. } if name.name.as_str().starts_with("sqlite_autoindex_") => {
             out.push(format!("index `{name}` belongs to a UNIQUE or PRIMARY KEY constraint"));
@@ -92,6 +107,26 @@ fn unknown_statement(change: &Change, scene: &Scene<'_>) -> Option<String> {
         "SQLite {} has no {what}: make a new table, copy the rows, drop the old one, rename",
         scene.state.options.version()
     ))
+}
+
+/// The clock, or chance.
+fn changes_by_itself(expr: &Expr) -> bool {
+    const CLOCK: &[&str] =
+        &["date", "time", "datetime", "julianday", "unixepoch", "strftime", "timediff"];
+    const MOVING: &[&str] = &[
+        "random",
+        "randomblob",
+        "current_timestamp",
+        "current_date",
+        "current_time",
+        "changes",
+        "total_changes",
+        "last_insert_rowid",
+    ];
+    let flat: String = expr.text.to_lowercase().split_whitespace().collect();
+    let calls = |list: &[&str]| expr.functions.iter().any(|f| list.contains(&f.as_str()));
+    let now = flat.contains("'now'") || CLOCK.iter().any(|f| flat.contains(&format!("{f}()")));
+    calls(MOVING) || calls(CLOCK) && now
 }
 
 /// Types that a STRICT table does not take.

@@ -7,10 +7,10 @@ use downhaul_syntax::{
     TriggerDef,
 };
 
-use crate::Severity;
-
 use crate::context::ChangeContext;
-use crate::effects::{condition, dropped};
+use crate::effects::computed::{self, Demand};
+use crate::effects::unique::Key;
+use crate::effects::{condition, dropped, rebuilt};
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 
@@ -18,14 +18,19 @@ declare_rule! {
     /// ## What it does
     ///
     /// Reports a new CHECK, UNIQUE, FOREIGN KEY or EXCLUDE constraint, a unique index or a check of a
-    /// domain on columns that the running release writes, a new trigger that refuses rows, and a rule
-    /// that does something else instead of a write.
+    /// domain on columns that the running release writes.
+    ///
+    /// So it does for a new trigger that refuses rows, an expression that fails for some values, a
+    /// table of SQLite that is made anew with such a rule, and a rule that does something else instead
+    /// of a write.
     ///
     /// With any rule ON INSERT or ON UPDATE PostgreSQL takes no `ON CONFLICT` any more.
     ///
     /// A trigger refuses rows where its text or its function raises an error (`RAISE EXCEPTION`,
-    /// `RAISE(ABORT)`, `SIGNAL`) or uses a column or table that is not there. A key that contains
-    /// one that is unique already refuses nothing new. Nor does a check that the types of its columns,
+    /// `RAISE(ABORT)`, `SIGNAL`) or uses a column or table that is not there. A generated column or an
+    /// index that reads text as JSON refuses all other text (SQLite, PostgreSQL). A key that contains
+    /// one that is unique already refuses nothing new, nor does one over a new column that is NULL in
+    /// the rows of the running release. Nor does a check that the types of its columns,
     /// their `NOT NULL` or another check imply, or a constraint that takes the place of
     /// one which this migration drops and which was as strict: a reference with another `ON DELETE`,
     /// a list with more values, a key of more columns.
@@ -81,8 +86,20 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             .help("make sure that the running release already keeps this rule"),
         );
     }
+    if let Change::CreateTable { def, .. } = cx.change {
+        let old = cx.rebuilt()?;
+        return rebuilt::refuses(old, def, cx.catalog).map(|what| refused(&what, &old.name));
+    }
     if let Change::AddColumn { table, column, .. } = cx.change {
-        return orphaned(cx, table, column);
+        let demand = cx.table(table).and_then(|t| computed::of_column(column, t, cx.dialect()));
+        return demanded(cx, table, demand).or_else(|| orphaned(cx, table, column));
+    }
+    if let Change::CreateIndex { index, .. } = cx.change
+        && let Some(known) = cx.table(&index.table)
+        && let Some(draft) =
+            demanded(cx, &index.table, computed::of_index(index, known, cx.dialect()))
+    {
+        return Some(draft);
     }
     if let Change::CreateOther { kind: ObjectKind::Rule, table: Some(table), text, .. } = cx.change
     {
@@ -117,62 +134,102 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if let Change::CreateRoutine { def, or_replace: true, .. } = cx.change {
         return refusing_function(cx, def);
     }
-    let (table, columns, what, careful) = match cx.change {
-        Change::AddConstraint { table, constraint, if_not_exists: true }
-            if constraint
-                .name
-                .as_ref()
-                .is_some_and(|n| cx.table(table).is_some_and(|t| t.constraint(n).is_some())) =>
-        {
-            return None;
+    if let Some(key) = Key::added(cx.change, &cx.scene.state) {
+        return duplicates(cx, &key);
+    }
+    let Change::AddConstraint { table, constraint, if_not_exists } = cx.change else {
+        return None;
+    };
+    let there = |name: &Ident| cx.table(table).is_some_and(|t| t.constraint(name).is_some());
+    if constraint.not_enforced || *if_not_exists && constraint.name.as_ref().is_some_and(there) {
+        return None;
+    }
+    let (columns, what) = match &constraint.kind {
+        ConstraintKind::Check { expr, .. } => (&expr.columns, "rows that fail the check"),
+        ConstraintKind::ForeignKey { columns, .. } => {
+            (columns, "rows whose referenced row is missing")
         }
-        Change::AddConstraint { table, constraint, .. } if !constraint.not_enforced => {
-            let (columns, what): (Vec<_>, _) = match &constraint.kind {
-                ConstraintKind::Check { expr, .. } => {
-                    (expr.columns.clone(), "rows that fail the check")
-                }
-                ConstraintKind::ForeignKey { columns, .. } => {
-                    (columns.clone(), "rows whose referenced row is missing")
-                }
-                ConstraintKind::Unique { columns, using_index: None, .. }
-                | ConstraintKind::PrimaryKey { columns, using_index: None } => {
-                    (columns.clone(), "duplicates")
-                }
-                ConstraintKind::Exclude { columns, .. } => (columns.clone(), "rows that conflict"),
-                _ => return None,
-            };
-            (table, columns, what, constraint.not_valid)
-        }
-        Change::CreateIndex { index, .. } if index.unique => {
-            let columns = index.parts.iter().filter_map(|p| p.column.clone()).collect();
-            (&index.table, columns, "duplicates", true)
-        }
+        ConstraintKind::Exclude { columns, .. } => (columns, "rows that conflict"),
         _ => return None,
     };
     let written = columns.is_empty() || columns.iter().any(|c| cx.column_in_use(table, c));
-    if !cx.in_use(table) || !written || keys_already(cx, table, &columns) {
+    if !cx.in_use(table) || !written {
         return None;
     }
-    if let Change::AddConstraint { constraint, .. } = cx.change {
+    let name = cx.catalog.normalize(table);
+    let before = dropped::was_stricter(cx.scene.dropped, &name, constraint, cx.dialect());
+    let checks = dropped::checks(cx.scene.dropped, &name);
+    let holds = |t: &Table| match &constraint.kind {
+        ConstraintKind::Check { expr, .. } => {
+            condition::holds_already(&expr.text, t, &checks, cx.catalog)
+        }
+        _ => dropped::is_in_force(t, constraint),
+    };
+    // Not valid for old rows, it binds new ones all the same (measured).
+    (!before && !cx.table(table).is_some_and(holds)).then(|| refused(what, table))
+}
+
+fn refused(what: &str, table: &ObjectName) -> Draft {
+    Draft::new(format!(
+        "from now on {what} are refused in `{table}`, also those that the running release writes"
+    ))
+    .help("make sure that the running release already keeps this rule")
+}
+
+/// A new key that refuses more than those which are, or were, in force.
+fn duplicates(cx: &ChangeContext<'_>, key: &Key) -> Option<Draft> {
+    let (table, if_not_exists, name) = match cx.change {
+        Change::AddConstraint { table, constraint, if_not_exists } => {
+            (table, *if_not_exists, constraint.name.as_ref())
+        }
+        Change::CreateIndex { index, if_not_exists, .. } => {
+            (&index.table, *if_not_exists, index.name.as_ref().map(|n| &n.name))
+        }
+        _ => return None,
+    };
+    let known = cx.table(table);
+    let there =
+        |t: &Table, name: &Ident| t.constraint(name).is_some() || t.indexes.named(name).is_some();
+    let exists = known.is_some_and(|t| name.is_some_and(|name| there(t, name)));
+    if !cx.in_use(table) || if_not_exists && exists {
+        return None;
+    }
+    let mut reads = key.reads().peekable();
+    let old = reads.peek().is_none() || reads.any(|c| cx.column_in_use(table, c));
+    if let Some(known) = known {
+        let dialect = cx.dialect();
+        let constraints = &known.constraints;
+        let in_force = constraints.iter().filter_map(|c| Key::of_constraint(&c.kind, Some(known)));
+        let indexes = known.indexes.iter().filter_map(|i| Key::of_index(i, known, dialect));
         let name = cx.catalog.normalize(table);
-        let before = dropped::was_stricter(cx.scene.dropped, &name, constraint, cx.dialect());
-        let checks = dropped::checks(cx.scene.dropped, &name);
-        let holds = |t: &Table| match &constraint.kind {
-            ConstraintKind::Check { expr, .. } => {
-                condition::holds_already(&expr.text, t, &checks, cx.catalog)
-            }
-            _ => dropped::is_in_force(t, constraint),
-        };
-        if before || cx.table(table).is_some_and(holds) {
+        let mut before = dropped::keys(cx.scene.dropped, &name);
+        if key.refuses_nothing(known, &cx.scene.state)
+            || in_force.chain(indexes).any(|other| other.implies(key))
+            || before.any(|other| other.implies(key))
+        {
             return None;
         }
     }
-    let draft = Draft::new(format!(
-        "from now on {what} are refused in `{table}`, also those that the running release writes"
-    ))
-    .help("make sure that the running release already keeps this rule");
-    // Not valid for old rows, it binds new ones all the same (measured).
-    Some(if careful { draft.severity(Severity::Warning) } else { draft })
+    let constant = known.is_some_and(|t| {
+        key.reads().filter_map(|c| t.column(c)).any(|c| c.default.is_some() || c.not_null)
+    });
+    (old || constant).then(|| refused("duplicates", table))
+}
+
+/// An expression that is computed with every write fails for some values.
+fn demanded(
+    cx: &ChangeContext<'_>,
+    table: &ObjectName,
+    demand: Option<Demand<'_>>,
+) -> Option<Draft> {
+    let Demand { column, refused } = demand?;
+    cx.column_in_use(table, &column.name).then(|| {
+        Draft::new(format!(
+            "from now on {refused} is refused in `{table}.{}`, for the expression fails on it",
+            column.name
+        ))
+        .help("make sure that the running release writes none, or let the expression stand it")
+    })
 }
 
 /// SQLite takes a reference to a table that is not there, and then refuses every write.
@@ -195,32 +252,6 @@ fn orphaned(cx: &ChangeContext<'_>, table: &ObjectName, column: &ColumnDef) -> O
         ))
         .help("create the referenced table first")
     })
-}
-
-/// Some of these columns are unique already, so that all of them can refuse nothing new.
-fn keys_already(cx: &ChangeContext<'_>, table: &ObjectName, columns: &[Ident]) -> bool {
-    let unique = match cx.change {
-        Change::CreateIndex { .. } => true,
-        Change::AddConstraint { constraint, .. } => matches!(
-            constraint.kind,
-            ConstraintKind::Unique { .. } | ConstraintKind::PrimaryKey { .. }
-        ),
-        _ => false,
-    };
-    let within = |key: &[Ident]| !key.is_empty() && key.iter().all(|c| columns.contains(c));
-    let Some(known) = cx.table(table).filter(|_| unique) else { return false };
-    let name = cx.catalog.normalize(table);
-    dropped::keys(cx.scene.dropped, &name).any(within)
-        || known.constraints.iter().any(|c| match &c.kind {
-            ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
-                within(columns)
-            }
-            _ => false,
-        })
-        || known.indexes.iter().any(|i| {
-            let key: Vec<Ident> = i.parts.iter().filter_map(|p| p.column.clone()).collect();
-            i.unique && i.predicate.is_none() && key.len() == i.parts.len() && within(&key)
-        })
 }
 
 /// A trigger whose text, or the text of its function, raises an error.
@@ -415,5 +446,87 @@ ALTER TABLE orders ADD UNIQUE (note);"#,
                 ),
             ],
         );
+    }
+
+    #[test]
+    fn keys_that_refuse_nothing_new() {
+        const TABLE: &str = "CREATE TABLE t (id bigint PRIMARY KEY, a text, b text, gone int, \
+             code text NOT NULL); CREATE UNIQUE INDEX t_a ON t (a) WHERE gone IS NULL; \
+             CREATE UNIQUE INDEX t_lower ON t (lower(b));";
+        for (dialect, up, expect) in [
+            ("postgres", "CREATE UNIQUE INDEX u ON t (id, a);", false),
+            ("postgres", "CREATE UNIQUE INDEX u ON t (b) WHERE b IS NULL;", false),
+            (
+                "postgres",
+                "CREATE UNIQUE INDEX u ON t (b) NULLS NOT DISTINCT WHERE b IS NULL;",
+                true,
+            ),
+            ("postgres", "CREATE UNIQUE INDEX u ON t (b) WHERE code IS NULL;", false),
+            ("postgres", "CREATE UNIQUE INDEX u ON t (b) WHERE gone IS NULL;", true),
+            ("postgres", "CREATE UNIQUE INDEX u ON t (a, b) WHERE gone IS NULL;", false),
+            ("postgres", "CREATE UNIQUE INDEX u ON t (a) WHERE gone IS NULL AND b = 'x';", false),
+            ("postgres", "CREATE UNIQUE INDEX u ON t (a) WHERE gone IS NULL OR b = 'x';", true),
+            ("postgres", "CREATE UNIQUE INDEX u ON t (a);", true),
+            ("postgres", "CREATE UNIQUE INDEX u ON t (lower((b)::text), code);", false),
+            ("postgres", "CREATE UNIQUE INDEX u ON t (upper(b));", true),
+            (
+                "postgres",
+                "DROP INDEX t_a; CREATE UNIQUE INDEX u ON t (a) WHERE gone IS NULL;",
+                false,
+            ),
+            ("postgres", "DROP INDEX t_a; CREATE UNIQUE INDEX u ON t (a);", true),
+            (
+                "postgres",
+                "ALTER TABLE t ADD COLUMN n int; CREATE UNIQUE INDEX u ON t (b, n);",
+                false,
+            ),
+            (
+                "postgres",
+                "ALTER TABLE t ADD COLUMN n int DEFAULT 1; ALTER TABLE t ADD UNIQUE (n);",
+                true,
+            ),
+            (
+                "postgres",
+                "ALTER TABLE t ADD n uuid DEFAULT gen_random_uuid(); ALTER TABLE t ADD UNIQUE (n);",
+                false,
+            ),
+            ("sqlite", "CREATE UNIQUE INDEX u ON t (lower(b), code);", false),
+            ("sqlite", "CREATE UNIQUE INDEX u ON t (b COLLATE NOCASE);", true),
+        ] {
+            let text = format!("-- history\n{TABLE}\n-- up\n{up}");
+            cases(&super::RULE, &[(dialect, &text, expect)]);
+        }
+    }
+
+    #[test]
+    fn expressions_and_tables_made_anew() {
+        const TABLE: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, j TEXT, \
+             k TEXT CHECK (json_valid(k)), n TEXT NOT NULL UNIQUE CHECK (n <> ''));";
+        let anew = |columns: &str| {
+            format!(
+                "CREATE TABLE x ({columns}); INSERT INTO x SELECT id, a, n FROM t; DROP TABLE t; \
+                 ALTER TABLE x RENAME TO t;"
+            )
+        };
+        for (up, expect) in [
+            ("ALTER TABLE t ADD COLUMN v TEXT AS (json_extract(j, '$.v'));".to_owned(), true),
+            ("ALTER TABLE t ADD COLUMN v TEXT AS (k ->> '$.v');".to_owned(), false),
+            (
+                "ALTER TABLE t ADD v TEXT AS (iif(json_valid(j), j ->> '$.v', ''));".to_owned(),
+                false,
+            ),
+            ("ALTER TABLE t ADD COLUMN v TEXT AS (a || n) NOT NULL;".to_owned(), true),
+            ("ALTER TABLE t ADD COLUMN v TEXT AS (coalesce(a, n)) NOT NULL;".to_owned(), false),
+            ("CREATE INDEX i ON t (j ->> '$.v');".to_owned(), true),
+            ("CREATE INDEX i ON t (lower(j));".to_owned(), false),
+            (anew("id INTEGER PRIMARY KEY, a TEXT, n TEXT NOT NULL UNIQUE"), false),
+            (anew("id INTEGER PRIMARY KEY, a TEXT NOT NULL, n TEXT NOT NULL UNIQUE"), true),
+            (anew("id INTEGER PRIMARY KEY, a TEXT UNIQUE, n TEXT NOT NULL UNIQUE"), true),
+            (anew("id INTEGER PRIMARY KEY, a TEXT, n TEXT NOT NULL UNIQUE CHECK (n <> '')"), false),
+            (anew("id INTEGER PRIMARY KEY, a TEXT CHECK (a > ''), n TEXT UNIQUE"), true),
+        ] {
+            let text = format!("-- history\n{TABLE}\n-- up\n{up}");
+            cases(&super::RULE, &[("sqlite", &text, expect)]);
+        }
     }
 }

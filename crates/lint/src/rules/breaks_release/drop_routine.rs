@@ -101,8 +101,15 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             )
         }
         Change::DropTrigger { name, table, .. } => {
-            let old =
-                table.as_ref().and_then(|t| cx.table(t)?.triggers.iter().find(|g| g.name == *name));
+            let old = match table {
+                Some(table) => {
+                    cx.table(table).and_then(|t| t.triggers.iter().find(|g| g.name == *name))
+                }
+                // Triggers of SQLite and MySQL lie in the schema.
+                None => {
+                    cx.catalog.tables.values().flat_map(|t| &t.triggers).find(|g| g.name == *name)
+                }
+            };
             let again = cx.later().any(|i| {
                 matches!(i.change, Change::CreateTrigger { def, .. }
                     if def.name == *name && old.is_none_or(|old| fires_as_often(old, def)))
@@ -220,16 +227,29 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     used.then(|| draft.help("add the new one beside it, switch the code, drop the old one later"))
 }
 
-/// Every kind of write that fired the old one fires the new one.
+/// Every kind of write that fired the old one fires the new one, of each column and each row.
 fn fires_as_often(old: &TriggerDef, new: &TriggerDef) -> bool {
-    let fires = |event: &str, verb: &str| {
-        event
-            .split(|c: char| !c.is_alphanumeric() && c != '_')
-            .any(|w| w.eq_ignore_ascii_case(verb))
+    let words = |text: &str| -> Vec<String> {
+        let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+        words.filter(|w| !w.is_empty()).map(str::to_lowercase).collect()
     };
-    ["insert", "update", "delete", "truncate"]
-        .iter()
-        .all(|verb| !fires(&old.event, verb) || fires(&new.event, verb))
+    let (before, after) = (words(&old.event), words(&new.event));
+    let fires = |event: &[String], verb: &str| event.iter().any(|w| w == verb);
+    // The columns behind `UPDATE OF`; `None` for all.
+    let columns = |event: &[String]| {
+        let at = event.windows(2).position(|w| w == ["update", "of"])?;
+        let of = event[at + 2..].iter().take_while(|w| *w != "or");
+        Some(of.cloned().collect::<BTreeSet<String>>())
+    };
+    let columns_too = match (columns(&before), columns(&after)) {
+        (_, None) => true,
+        (None, Some(_)) => !fires(&before, "update"),
+        (Some(old), Some(new)) => old.is_subset(&new),
+    };
+    columns_too
+        && ["insert", "update", "delete", "truncate"]
+            .iter()
+            .all(|verb| !fires(&before, verb) || fires(&after, verb))
 }
 
 /// Columns that a function of triggers gives a value: `NEW.x := …`.

@@ -3,6 +3,7 @@
 use downhaul_syntax::{Change, ConstraintKind, Ident, ObjectName};
 
 use crate::context::ChangeContext;
+use crate::effects::rebuilt;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 
@@ -10,7 +11,7 @@ declare_rule! {
     /// ## What it does
     ///
     /// Reports a primary key, a unique or EXCLUDE constraint, a unique index or a foreign key that is
-    /// dropped and not replaced in the same migration.
+    /// dropped and not replaced in the same migration, or left out where a table of SQLite is made anew.
     ///
     /// ## Why is this bad
     ///
@@ -51,6 +52,22 @@ declare_rule! {
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if cx.is_contract() {
         return None;
+    }
+    if let Change::CreateTable { def, .. } = cx.change {
+        let old = cx.rebuilt()?;
+        let indexed = cx.later().any(|i| {
+            matches!(i.change, Change::CreateIndex { index, .. }
+                if index.unique && index.table.name == old.name.name)
+        });
+        let what = rebuilt::lets_in(old, def).filter(|_| !indexed)?;
+        return Some(
+            Draft::new(format!(
+                "the new `{}` lacks {what} of the old one: what it kept out gets in, and upserts of \
+                 the running release that rely on it fail",
+                old.name
+            ))
+            .help("keep it, or make sure that the release no longer relies on it"),
+        );
     }
     let (table, what) = match cx.change {
         Change::DropConstraint { table, name, .. } => {

@@ -16,8 +16,8 @@ declare_rule! {
     /// Reports `INSERT … ON CONFLICT DO UPDATE`, `ON DUPLICATE KEY UPDATE`, `REPLACE INTO`, `MERGE`
     /// and an `UPDATE` with a condition, where they overwrite values that were there before this
     /// deployment. Silent where each column is set to what it is (`ON DUPLICATE KEY UPDATE id = id`).
-    /// Information where the runner keeps a restore point, and where an `UPDATE` only fills what is
-    /// NULL.
+    /// Information where the runner keeps a restore point. An `UPDATE` that only fills what is NULL
+    /// loses which rows were.
     ///
     /// ## Why is this bad
     ///
@@ -81,14 +81,14 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if !cx.in_use(table) {
         return None;
     }
-    let draft = Draft::new(format!("{how} in {}", cx.describe(table)));
-    if fills_nulls(cx.change) {
-        return Some(
-            Draft::new(format!("NULLs in {} get a value", cx.describe(table)))
-                .severity(Severity::Info)
-                .help("which rows had none is not known afterwards"),
-        );
-    }
+    let what = match fills_nulls(cx.change) {
+        true => format!(
+            "NULLs in {} get a value, and which rows had none is not known afterwards",
+            cx.describe(table)
+        ),
+        false => format!("{how} in {}", cx.describe(table)),
+    };
+    let draft = Draft::new(what);
     Some(if cx.protected(table) {
         draft
             .severity(Severity::Info)

@@ -81,15 +81,21 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
 /// SQLite: whoever writes many rows keeps all other writers of the database waiting.
 fn copies_rows(cx: &ChangeContext<'_>) -> Option<Draft> {
     let query = match cx.change {
-        Change::Insert { from_query: Some(query), .. } => query,
-        Change::CreateTable { def, .. } => def.as_query.as_ref()?,
+        Change::Insert { from_query: Some(query), table, .. }
+            if !cx.table(table).is_some_and(|t| t.temporary) =>
+        {
+            query
+        }
+        // What is temporary lies in a file of its own.
+        Change::CreateTable { def, .. } if !def.temporary => def.as_query.as_ref()?,
         _ => return None,
     };
     let lower = query.text.to_lowercase();
     let limited =
         lower.split_whitespace().any(|w| matches!(w, "where" | "limit" | "join" | "group"));
     let source = query.tables.iter().find(|t| cx.populated(t))?;
-    (!limited && cx.table(source).is_some()).then(|| {
+    let few = cx.scene.seeds.is_list(&cx.catalog.normalize(source));
+    (!limited && !few && cx.table(source).is_some()).then(|| {
         Draft::new(format!(
             "all rows of {} are copied in one statement: nobody else can write to the database \
              meanwhile",

@@ -5,6 +5,7 @@ use downhaul_syntax::Change;
 
 use crate::Severity;
 use crate::context::ChangeContext;
+use crate::effects::dropped;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 
@@ -12,11 +13,15 @@ declare_rule! {
     /// ## What it does
     ///
     /// Reports row-level security taken off a table that was there before (`DISABLE`, `NO FORCE`),
-    /// a policy that is dropped and not made again, one that lets everybody do everything
-    /// (`USING (true)` without `FOR SELECT`), and one `USING (true)` beside others: policies add up.
+    /// a policy that is dropped and not made again, and one that shows more rows.
     ///
-    /// Such a policy is information where row-level security was off before this migration: then it
-    /// lifts nothing.
+    /// A policy shows more where it stands beside others, for policies add up, where it shows other
+    /// rows than the one in whose place it comes, and where it lets everybody do everything
+    /// (`USING (true)` without `FOR SELECT`). Roles that may not read the table, as far as the history
+    /// tells what was granted, see nothing more.
+    ///
+    /// A policy that lets all through is information where row-level security was off before this
+    /// migration: then it lifts nothing.
     ///
     /// ## Why is this bad
     ///
@@ -47,7 +52,7 @@ declare_rule! {
     /// CREATE POLICY own ON orders USING (tenant = current_setting('app.tenant')::bigint);
     /// -- up
     /// DROP POLICY own ON orders;
-    /// CREATE POLICY own ON orders USING (tenant = current_setting('app.tenant')::bigint AND id > 0);
+    /// CREATE POLICY tenant ON orders USING (tenant = current_setting('app.tenant')::bigint);
     /// ```
     "SE04" "row-security-lifted"
     severity: Warning,
@@ -111,54 +116,108 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         }
         Change::CreatePolicy { name, table, text } => {
             let known = cx.table(table).filter(|t| !t.assumed)?;
-            let replaces = cx.earlier().any(|i| {
-                matches!(i.change, Change::DropPolicy { table: t, .. }
-                    | Change::RowSecurity { table: t, .. } if t.name == table.name)
+            let lifted = cx.earlier().any(|i| {
+                matches!(i.change, Change::RowSecurity { table: t, .. } if t.name == table.name)
             });
-            let shows = known.row_security && cx.in_use(table) && !replaces && shows_more(text);
+            let own = cx.catalog.normalize(table);
+            let mut before = dropped::policies(cx.scene.dropped, &own).peekable();
+            let replaces = before.peek().is_some();
+            let same = before.any(|(_, old)| shows_as(old, text));
+            let shows = known.row_security
+                && cx.in_use(table)
+                && !lifted
+                && !same
+                && shows_rows(text)
+                && somebody_sees_more(cx, known, text);
             shows.then(|| {
-                Draft::new(format!(
-                    "policy `{name}` shows rows of `{table}` beside those that its other policies show"
-                ))
-                .help("policies add up: if it is to narrow what is seen, say AS RESTRICTIVE")
-                .severity(Severity::Warning)
+                let what = match replaces {
+                    true => "shows other rows than the one in whose place it comes",
+                    false => "shows rows beside those that its other policies show",
+                };
+                Draft::new(format!("policy `{name}` of `{table}` {what}"))
+                    .help("policies add up: if it is to narrow what is seen, say AS RESTRICTIVE")
             })
         }
         _ => None,
     }
 }
 
-/// It lets all rows be read.
-fn shows_more(text: &str) -> bool {
+/// The words of a policy, lower case.
+fn words_of(text: &str) -> Vec<String> {
+    let lower = text.to_lowercase();
+    let words = lower.split(|c: char| !c.is_alphanumeric() && c != '_');
+    words.filter(|w| !w.is_empty()).map(str::to_owned).collect()
+}
+
+/// It lets rows be read, some or all.
+fn shows_rows(text: &str) -> bool {
+    let words = words_of(text);
     let flat: String = text.to_lowercase().split_whitespace().collect();
-    flat.contains("using(true)") && !flat.contains("asrestrictive")
+    let command = words.iter().position(|w| w == "for").and_then(|at| words.get(at + 1));
+    let reads = command.is_none_or(|c| c == "select" || c == "all");
+    reads && !words.iter().any(|w| w == "restrictive") && !flat.contains("using(false)")
+}
+
+/// One policy shows the rows that the other showed, to the same roles.
+fn shows_as(old: &str, new: &str) -> bool {
+    // All up to what may be written.
+    let shown = |text: &str| {
+        let lower = text.to_lowercase().replace('(', " ( ").replace(')', " ) ");
+        let words: Vec<&str> = lower.split_whitespace().collect();
+        let end = words.windows(2).position(|w| *w == ["with", "check"]).unwrap_or(words.len());
+        words[..end].join(" ")
+    };
+    shown(old) == shown(new)
+}
+
+/// A role that the policy is for may read the table, as far as the history tells, and no policy shows
+/// it all rows.
+fn somebody_sees_more(cx: &ChangeContext<'_>, table: &Table, text: &str) -> bool {
+    let words = words_of(text);
+    let to = words.iter().position(|w| w == "to");
+    let end = words.iter().position(|w| w == "using" || w == "with").unwrap_or(words.len());
+    let roles = to.filter(|at| *at < end).map_or(&[][..], |at| &words[at + 1..end]);
+    let everyone = roles.is_empty() || roles.iter().any(|r| r == "public");
+    let is_for = |role: &str| {
+        everyone || role.eq_ignore_ascii_case("public") || roles.contains(&role.to_lowercase())
+    };
+    let mut readers =
+        table.grants.iter().filter(|(_, p)| matches!(p.to_lowercase().as_str(), "select" | "all"));
+    let sees_all = |role: &str| table.policies.values().any(|other| admits(other, role, "select"));
+    if readers.any(|(role, _)| is_for(role) && !sees_all(role)) {
+        return true;
+    }
+    // What these roles may read is written down elsewhere, or nothing of it here.
+    let known = cx.history_known
+        && cx.catalog.tables.values().any(|t| t.grants.iter().any(|(role, _)| is_for(role)));
+    !known && !table.policies.values().any(|other| everyone && lets_all(other))
 }
 
 /// Every right that was granted on the table is let through by a policy `USING (true)` as it is.
 fn held_nobody(table: &Table) -> bool {
-    let lets = |text: &str, role: &str, privilege: &str| {
-        let lower = text.to_lowercase();
-        let flat: String = lower.split_whitespace().collect();
-        let words: Vec<&str> = lower
-            .split(|c: char| !c.is_alphanumeric() && c != '_')
-            .filter(|w| !w.is_empty())
-            .collect();
-        let behind = |word: &str| {
-            words.iter().position(|w| *w == word).and_then(|at| words.get(at + 1)).copied()
-        };
-        let command = behind("for").is_none_or(|c| c == privilege || c == "all");
-        let to = words.iter().position(|w| *w == "to");
-        let everyone = to.is_none_or(|at| words[at..].contains(&"public"));
-        command
-            && (everyone || words.contains(&role.to_lowercase().as_str()))
-            && flat.contains("using(true)")
-            && !words.contains(&"restrictive")
-            && (!flat.contains("check(") || flat.contains("check(true)"))
-    };
     !table.grants.is_empty()
         && table.grants.iter().all(|(role, privilege)| {
-            table.policies.values().any(|text| lets(text, role, privilege))
+            table.policies.values().any(|text| admits(text, role, privilege))
         })
+}
+
+/// A policy lets a role use a privilege on all rows.
+fn admits(text: &str, role: &str, privilege: &str) -> bool {
+    let lower = text.to_lowercase();
+    let flat: String = lower.split_whitespace().collect();
+    let words: Vec<&str> =
+        lower.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty()).collect();
+    let behind = |word: &str| {
+        words.iter().position(|w| *w == word).and_then(|at| words.get(at + 1)).copied()
+    };
+    let command = behind("for").is_none_or(|c| c == privilege || c == "all");
+    let to = words.iter().position(|w| *w == "to");
+    let everyone = to.is_none_or(|at| words[at..].contains(&"public"));
+    command
+        && (everyone || words.contains(&role.to_lowercase().as_str()))
+        && flat.contains("using(true)")
+        && !words.contains(&"restrictive")
+        && (!flat.contains("check(") || flat.contains("check(true)"))
 }
 
 /// `USING (true)` for all commands and all roles.
@@ -192,8 +251,13 @@ mod tests {
             ("CREATE POLICY q ON t FOR SELECT USING (true);", true),
             ("CREATE POLICY q ON t TO admin USING (true);", true),
             ("CREATE POLICY q ON t AS RESTRICTIVE FOR SELECT USING (true);", false),
-            ("CREATE POLICY q ON t FOR SELECT USING (b = 1);", false),
-            ("DROP POLICY p ON t; CREATE POLICY p ON t FOR SELECT USING (true);", false),
+            ("CREATE POLICY q ON t FOR SELECT USING (b = 1);", true),
+            ("CREATE POLICY q ON t FOR INSERT WITH CHECK (b = 1);", false),
+            ("CREATE POLICY q ON t AS RESTRICTIVE USING (b = 1);", false),
+            ("DROP POLICY p ON t; CREATE POLICY q ON t USING (a = 1);", false),
+            ("DROP POLICY p ON t; CREATE POLICY p ON t USING (a = 1 OR b = 1);", true),
+            ("GRANT SELECT ON t TO app; CREATE POLICY q ON t TO admin USING (b = 1);", true),
+            ("DROP POLICY p ON t; CREATE POLICY p ON t FOR SELECT USING (true);", true),
             ("DROP TABLE t;", false),
             ("ALTER TABLE t DISABLE ROW LEVEL SECURITY;", true),
         ];

@@ -2,6 +2,7 @@
 
 use downhaul_syntax::Change;
 
+use crate::Severity;
 use crate::context::ChangeContext;
 use crate::effects::postgres::beside;
 use crate::finding::Draft;
@@ -11,7 +12,8 @@ declare_rule! {
     /// ## What it does
     ///
     /// Reports `CREATE INDEX CONCURRENTLY IF NOT EXISTS` without dropping a left-over of the same
-    /// name first, and any `CONCURRENTLY` under a short `lock_timeout` or `statement_timeout`.
+    /// name first, and any `CONCURRENTLY` under a short `lock_timeout` or `statement_timeout`. The
+    /// first is information where Downhaul runs the migration, for it removes such a left-over itself.
     ///
     /// ## Why is this bad
     ///
@@ -70,12 +72,16 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             .index(&beside(name, &index.table), Some(&index.table))
             .is_some_and(|(_, old)| cx.existed(old.origin));
         if !cleared && !built {
-            return Some(
-                Draft::new(format!(
-                    "if an earlier build of `{name}` failed, its INVALID left-over counts as done"
-                ))
-                .help(format!("DROP INDEX CONCURRENTLY IF EXISTS {name} first")),
-            );
+            let draft = Draft::new(format!(
+                "if an earlier build of `{name}` failed, its INVALID left-over counts as done"
+            ))
+            .help(format!("DROP INDEX CONCURRENTLY IF EXISTS {name} first"));
+            // Downhaul takes such a left-over away itself, before it tries again.
+            return Some(if cx.options.lock_budget {
+                draft.severity(Severity::Info)
+            } else {
+                draft
+            });
         }
     }
     let v = cx.options.version();

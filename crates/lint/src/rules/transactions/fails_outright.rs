@@ -118,4 +118,31 @@ ALTER TABLE t ADD COLUMN o text REFERENCES orders (note);"#,
             ],
         );
     }
+
+    #[test]
+    fn rows_of_earlier_migrations() {
+        const TABLES: &str = "CREATE TABLE p (code text PRIMARY KEY, name text); \
+             CREATE TABLE c (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), p text REFERENCES p); \
+             INSERT INTO p (code, name) VALUES ('a', 'A'), ('b', NULL);";
+        for (between, up, expect) in [
+            ("", "INSERT INTO p VALUES ('a', 'again');", true),
+            ("", "INSERT INTO p (name, code) VALUES ('C', 'c'), ('B', 'b');", true),
+            ("", "INSERT INTO p (code) VALUES ('c');", false),
+            ("", "INSERT INTO p (code) VALUES ('a') ON CONFLICT DO NOTHING;", false),
+            ("", "DELETE FROM p WHERE code = 'a'; INSERT INTO p (code) VALUES ('a');", false),
+            ("DELETE FROM p WHERE name IS NULL;", "INSERT INTO p VALUES ('b');", false),
+            ("TRUNCATE p CASCADE;", "INSERT INTO p VALUES ('a');", false),
+            (
+                "INSERT INTO p VALUES ('d') ON CONFLICT DO NOTHING;",
+                "INSERT INTO p VALUES ('d');",
+                true,
+            ),
+            ("DO $$ BEGIN DELETE FROM p; END $$;", "INSERT INTO p VALUES ('a');", false),
+            ("", "INSERT INTO c (p) VALUES (gen_random_uuid());", true),
+            ("", "INSERT INTO c (id) VALUES (gen_random_uuid());", false),
+        ] {
+            let text = format!("-- history\n{TABLES}\n{between}\n-- up\n{up}");
+            cases(&super::RULE, &[("postgres", &text, expect)]);
+        }
+    }
 }

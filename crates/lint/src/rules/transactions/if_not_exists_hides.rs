@@ -95,7 +95,14 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
                 return unique_key(cx, index);
             };
             let key = |parts: &[IndexPart]| -> Vec<String> {
-                parts.iter().map(|p| p.text.to_lowercase().replace(['"', '`', ' '], "")).collect()
+                // One column alone is read from either end.
+                let plain = |p: &IndexPart| {
+                    let lower = p.text.to_lowercase();
+                    let alone = parts.len() == 1;
+                    let order = [" desc", " asc"].iter().find_map(|o| lower.strip_suffix(o));
+                    order.filter(|_| alone).unwrap_or(&lower).replace(['"', '`', ' '], "")
+                };
+                parts.iter().map(plain).collect()
             };
             if key(&old.parts) == key(&index.parts)
                 && old.unique == index.unique
