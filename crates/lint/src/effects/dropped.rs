@@ -139,6 +139,15 @@ pub(crate) fn cascaded(dropped: &[Dropped], table: &ObjectName, of: &[Ident]) ->
     })
 }
 
+/// A reference of these columns kept the rows that it refers to.
+pub(crate) fn refused_deletes(dropped: &[Dropped], table: &ObjectName, of: &[Ident]) -> bool {
+    use ReferentialAction::{NoAction, Restrict};
+    dropped.iter().filter(|d| d.table == *table).filter_map(Dropped::constraint).any(|kind| {
+        matches!(kind, ConstraintKind::ForeignKey { columns, on_delete: NoAction | Restrict, .. }
+            if columns == of)
+    })
+}
+
 /// The table has a reference already that refuses all that the new one refuses.
 pub(crate) fn is_in_force(table: &Table, new: &ConstraintDef) -> bool {
     let ConstraintKind::ForeignKey { columns, .. } = &new.kind else { return false };

@@ -68,6 +68,36 @@ pub(super) fn refused(change: &Change, scene: &Scene<'_>) -> Option<String> {
     Some(format!("`{table}` must have a value for \"{}\": it is NOT NULL", missing.name))
 }
 
+/// The migrations fill the table with constant rows alone, and none of them has a key of these: as far
+/// as they tell, nothing is overwritten.
+pub(crate) fn meets_no_row(change: &Change, scene: &Scene<'_>) -> bool {
+    let Change::Insert { table, columns, from_query: None, .. } = change else { return false };
+    let dialect = scene.state.dialect();
+    let name = scene.state.catalog.normalize(table);
+    let Some(known) = scene.state.table(table).filter(|t| !t.columns_unknown && !t.assumed) else {
+        return false;
+    };
+    let Some(rows) = rows(scene.statement, dialect).filter(|r| r.len() <= MOST_ROWS) else {
+        return false;
+    };
+    let given = Given { known, columns, dialect };
+    let targets = given.targets();
+    // Every key that it names has to be constant.
+    let constant = rows.iter().all(|row| {
+        given.keys().all(|key| {
+            let mut values = key
+                .iter()
+                .filter_map(|c| targets.iter().position(|t| *t == c).and_then(|at| row.get(at)));
+            values.all(|v| literal(v).is_some())
+        })
+    });
+    let indexed = known.indexes.iter().any(|i| i.unique);
+    scene.seeds.is_list(&name)
+        && constant
+        && !indexed
+        && given.seeded(&rows, table, scene).is_none()
+}
+
 /// So many rows of a statement are compared with each other.
 const MOST_ROWS: usize = 200;
 

@@ -377,4 +377,6 @@ pub(crate) fn required(column: &downhaul_syntax::ColumnDef, catalog: &Catalog) -
         && !column.auto_increment
         && !column.ty.as_ref().is_some_and(|ty| fills_itself(ty, catalog))
         && !column.ty.as_ref().is_some_and(|t| t.name.ends_with("serial"))
+        // MySQL gives the first label.
+        && !(catalog.dialect.is_mysql_family() && column.ty.as_ref().is_some_and(|t| t.name == "enum"))
 }

@@ -341,7 +341,7 @@ pub(crate) fn has_charset_already(table: &ObjectName, charset: &str, scene: &Sce
 }
 
 /// The character set that a table gives its columns.
-fn charset_of(table: &ObjectName, scene: &Scene<'_>) -> Option<String> {
+pub(crate) fn charset_of(table: &ObjectName, scene: &Scene<'_>) -> Option<String> {
     let options = &scene.state.table(table)?.options;
     let stated = ["charset", "character set", "default charset", "default character set"]
         .iter()

@@ -264,6 +264,9 @@ impl Judge<'_, '_> {
             self.say("cannot add column to a partition");
         }
         self.unknown_type(column.ty.as_ref());
+        if column.constraints.iter().any(|c| c.not_valid) {
+            self.say("a constraint behind a column cannot be marked NOT VALID");
+        }
         if self.scene.state.in_use(table) && default_fails_check(column, Dialect::Postgres) {
             self.say(format!("check constraint is violated by the default of \"{}\"", column.name));
         }

@@ -1,9 +1,11 @@
 //! BC16.
 
-use downhaul_syntax::{Change, SqlType};
+use downhaul_syntax::{Change, Dialect, SqlType};
+
+use crate::Severity;
 
 use crate::context::ChangeContext;
-use crate::effects::mysql::has_charset_already;
+use crate::effects::mysql::{charset_of, has_charset_already};
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 
@@ -59,13 +61,33 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             if old == Some(new) {
                 return None;
             }
+            // Those that come with PostgreSQL leave equal what was equal.
+            let built_in = ["c", "posix", "default", "ucs_basic", "unicode", "pg_c_utf8"];
+            let plain = new.trim_matches('"').rsplit('.').next().unwrap_or_default();
+            let plain = plain.trim_matches('"').to_lowercase();
+            if cx.dialect() == Dialect::Postgres && built_in.contains(&plain.as_str()) {
+                return Some(
+                    Draft::new(format!("`{table}.{column}` sorts in another way"))
+                        .severity(Severity::Info)
+                        .help("look for queries that rely on the order"),
+                );
+            }
             format!("`{table}.{column}`")
         }
         Change::ModifyColumn { table, from, column, .. } if cx.column_in_use(table, from) => {
             let old = cx.column(table, from)?;
-            let recollated = column.collation.is_some() && column.collation != old.collation;
+            // What the column does not say, the table says.
+            let of_table = cx.table(table).and_then(|t| t.options.get("collate"));
+            let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
+            let before = old.collation.as_ref().or(of_table);
+            let recollated = column
+                .collation
+                .as_ref()
+                .is_some_and(|new| !before.is_some_and(|before| same(before, new)));
             let charset = |ty: &Option<SqlType>| ty.as_ref().and_then(|t| t.charset.clone());
-            let recoded = charset(&column.ty).is_some() && charset(&column.ty) != charset(&old.ty);
+            let before = charset(&old.ty).or_else(|| charset_of(table, cx.scene));
+            let recoded = charset(&column.ty)
+                .is_some_and(|new| !before.is_some_and(|before| same(&before, &new)));
             let long = column.ty.as_ref().is_some_and(|t| t.name.ends_with("text"));
             if !recollated && !recoded || long && !cx.is_indexed(table, from) {
                 return None;

@@ -55,6 +55,16 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         return None;
     }
     match cx.change {
+        Change::RenameEnumValue { name, .. }
+            if cx.history_known
+                && !cx.catalog.uncertain
+                && cx.tables_of_type(name).is_empty()
+                && !cx.catalog.routines.values().any(|r| {
+                    r.def.definition.to_lowercase().contains(&name.name.as_str().to_lowercase())
+                }) =>
+        {
+            None
+        }
         Change::RenameEnumValue { name, from, to } => cx.type_in_use(name).then(|| {
             Draft::new(format!(
                 "the running release still reads and writes '{from}' of type `{name}`, which would \

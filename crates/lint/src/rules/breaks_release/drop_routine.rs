@@ -62,7 +62,12 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if let Change::CreateRoutine { def, or_replace: true, .. } = cx.change
         && cx.dialect() == Dialect::Postgres
     {
-        return assigns_less(cx, def);
+        return assigns_less(cx, def).or_else(|| ambiguous(cx, def));
+    }
+    if let Change::CreateRoutine { def, .. } = cx.change
+        && cx.dialect() == Dialect::Postgres
+    {
+        return ambiguous(cx, def);
     }
     let (draft, used) = match cx.change {
         // Where the name alone is the identity, another list of arguments takes its place.
@@ -284,6 +289,43 @@ fn assigns_less(cx: &ChangeContext<'_>, def: &RoutineDef) -> Option<Draft> {
     )
 }
 
+/// PostgreSQL: beside one that takes the first arguments alone, defaults for all others make a call of
+/// that one fit both, and it is refused.
+fn ambiguous(cx: &ChangeContext<'_>, def: &RoutineDef) -> Option<Draft> {
+    let name = cx.catalog.normalize(&def.name);
+    let inside = def.definition.trim_start().strip_prefix('(')?;
+    let mut depth = 0_i32;
+    let end = inside.find(|c: char| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        depth < 0
+    })?;
+    let args: Vec<String> = inside[..end].split(',').map(str::to_lowercase).collect();
+    let filled = |arg: &String| arg.contains('=') || arg.contains(" default ");
+    if args.len() != def.args.len() {
+        return None;
+    }
+    let old = cx.catalog.routines.iter().find(|(key, old)| {
+        let few = key.args.len();
+        key.name == name
+            && cx.existed(old.origin)
+            && few < args.len()
+            && key.args == def.args[..few]
+            && args[few..].iter().all(filled)
+    })?;
+    Some(
+        Draft::new(format!(
+            "a call of `{}` with {} fits `{}` too: the running release's calls are refused as not unique",
+            def.name,
+            match old.0.args.len() {
+                1 => "one argument".to_owned(),
+                n => format!("{n} arguments"),
+            },
+            def.name
+        ))
+        .help("drop the old one in the same migration, or give the new one another name"),
+    )
+}
+
 /// The routines of this name are known, and none has arguments of these types.
 fn is_another(cx: &ChangeContext<'_>, name: &ObjectName, args: &Option<Vec<String>>) -> bool {
     let Some(args) = args.as_ref().filter(|_| cx.history_known && !cx.catalog.uncertain) else {
@@ -360,5 +402,35 @@ DROP TYPE s;"#,
                 ),
             ],
         );
+    }
+
+    #[test]
+    fn triggers_and_functions_made_again() {
+        const OLD: &str = "CREATE TABLE t (a int, b int); CREATE FUNCTION f(a bigint) RETURNS int \
+             LANGUAGE sql AS 'SELECT 1'; CREATE FUNCTION g() RETURNS trigger LANGUAGE plpgsql AS \
+             'BEGIN RETURN NEW; END'; CREATE TRIGGER tr BEFORE UPDATE OF a, b ON t FOR EACH ROW \
+             EXECUTE FUNCTION g();";
+        for (up, expect) in [
+            (
+                "CREATE FUNCTION f(a bigint, b int DEFAULT 1) RETURNS int LANGUAGE sql AS 'SELECT 2';",
+                true,
+            ),
+            ("CREATE FUNCTION f(a bigint, b int) RETURNS int LANGUAGE sql AS 'SELECT 2';", false),
+            (
+                "CREATE FUNCTION f(a text, b int DEFAULT 1) RETURNS int LANGUAGE sql AS 'SELECT 2';",
+                false,
+            ),
+            (
+                "DROP TRIGGER tr ON t; CREATE TRIGGER tr BEFORE UPDATE OF a ON t FOR EACH ROW EXECUTE FUNCTION g();",
+                true,
+            ),
+            (
+                "DROP TRIGGER tr ON t; CREATE TRIGGER tr BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION g();",
+                false,
+            ),
+        ] {
+            let text = format!("-- history\n{OLD}\n-- up\n{up}");
+            cases(&super::RULE, &[("postgres", &text, expect)]);
+        }
     }
 }

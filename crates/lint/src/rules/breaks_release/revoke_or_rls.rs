@@ -6,6 +6,7 @@ use downhaul_syntax::{Change, Dialect, Ident, ObjectKind, ObjectName};
 use crate::Severity;
 
 use crate::context::ChangeContext;
+use crate::effects::policy::admits;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 
@@ -93,7 +94,19 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             if known.is_some_and(|t| t.row_security) {
                 return None;
             }
-            if cx.later().any(|i| admits_all(cx, i.change, table)) {
+            if known.is_some_and(|t| nobody_else(cx, t)) {
+                return Some(
+                    Draft::new(format!(
+                        "from now on policies decide who sees rows of `{table}`; as far as the history \
+                         tells, nobody but its owner has a right on it"
+                    ))
+                    .severity(Severity::Info)
+                    .help("try it as the role of the application"),
+                );
+            }
+            if cx.later().any(|i| admits_all(cx, i.change, table))
+                || known.is_some_and(|t| all_admitted(cx, t, table))
+            {
                 return Some(
                     Draft::new(format!(
                         "from now on policies decide who sees rows of `{table}`; one of this \
@@ -127,6 +140,32 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
                 .help("try it as the role of the application")
             })
         }
+        Change::CreatePolicy { name, table, text }
+            if cx.in_use(table)
+                && cx.table(table).is_some_and(|t| t.row_security)
+                && text.to_lowercase().split(|c: char| !c.is_alphanumeric()).any(|w| w == "restrictive")
+                && !text.to_lowercase().replace(' ', "").contains("using(true)") =>
+        {
+            Some(
+                Draft::new(format!(
+                    "policy `{name}` hides rows of `{table}` that the running release sees or writes"
+                ))
+                .help("try it as the role of the application"),
+            )
+        }
+        Change::SetOwner { kind: ObjectKind::View, name, owner }
+            if cx.catalog.view(name).is_some_and(|v| {
+                cx.existed(v.origin) && v.query.tables.iter().any(|t| !may_read(cx, t, owner))
+            }) =>
+        {
+            Some(
+                Draft::new(format!(
+                    "`{name}` is read with the rights of `{owner}` from now on, to whom its tables are \
+                     not granted"
+                ))
+                .help("grant the new owner what the view reads first"),
+            )
+        }
         Change::SetOwner { kind: ObjectKind::Table | ObjectKind::View, name, owner }
             if cx.relation_in_use(name) =>
         {
@@ -139,6 +178,18 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         }
         _ => None,
     }
+}
+
+/// As far as the history tells: what it does not know may be granted.
+fn may_read(cx: &ChangeContext<'_>, table: &ObjectName, role: &str) -> bool {
+    let Some(known) = cx.table(table).filter(|t| !t.assumed && cx.history_known) else {
+        return true;
+    };
+    let reads = |p: &str| p == "all" || p == "select";
+    let on_record = cx.catalog.tables.values().any(|t| t.grants.iter().any(|(to, _)| to == role));
+    !on_record
+        || known.owner.as_deref() == Some(role)
+        || known.grants.iter().any(|(to, p)| to == role && reads(p))
 }
 
 /// A table of the schema is granted to one of these roles.
@@ -181,6 +232,23 @@ fn surely_not_held(
     })
 }
 
+/// What roles may do is on record, and none may do anything here.
+fn nobody_else(cx: &ChangeContext<'_>, table: &Table) -> bool {
+    let granted = || cx.catalog.tables.values().any(|t| !t.grants.is_empty());
+    cx.history_known && !table.assumed && table.grants.is_empty() && granted()
+}
+
+/// Every right that was granted is let through by a policy of this migration, as it is.
+fn all_admitted(cx: &ChangeContext<'_>, table: &Table, name: &ObjectName) -> bool {
+    let lets = |role: &str, privilege: &str| {
+        cx.later().any(|i| {
+            matches!(i.change, Change::CreatePolicy { table: on, text, .. }
+                if on.name == name.name && admits(text, role, privilege))
+        })
+    };
+    !table.grants.is_empty() && table.grants.iter().all(|(role, privilege)| lets(role, privilege))
+}
+
 /// A policy for all commands, `USING (true)`, for every role to which the table is granted.
 fn admits_all(cx: &ChangeContext<'_>, change: &Change, table: &ObjectName) -> bool {
     let Change::CreatePolicy { table: on, text, .. } = change else { return false };
@@ -205,6 +273,7 @@ fn admits_all(cx: &ChangeContext<'_>, change: &Change, table: &ObjectName) -> bo
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::examples::cases;
 
     #[test]
@@ -267,5 +336,35 @@ ALTER POLICY p ON t USING (a > 5);"#,
                 ),
             ],
         );
+    }
+
+    #[test]
+    fn who_sees_fewer_rows() {
+        const TABLES: &str = "CREATE TABLE t (a int); GRANT SELECT ON t TO app; CREATE TABLE own (a int); \
+             CREATE VIEW v AS SELECT a FROM own; CREATE VIEW w AS SELECT a FROM t; \
+             CREATE TABLE r (a int); ALTER TABLE r ENABLE ROW LEVEL SECURITY;";
+        // Information alone is no warning.
+        for (up, expect) in [
+            ("ALTER TABLE own ENABLE ROW LEVEL SECURITY;", false),
+            ("ALTER TABLE t ENABLE ROW LEVEL SECURITY;", true),
+            (
+                "ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON t FOR SELECT USING (true);",
+                false,
+            ),
+            (
+                "ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON t FOR SELECT USING (a = 1);",
+                true,
+            ),
+            ("CREATE POLICY p ON r AS RESTRICTIVE USING (a = 1);", true),
+            ("CREATE POLICY p ON r AS RESTRICTIVE USING (true);", false),
+            ("ALTER VIEW v OWNER TO app;", true),
+            ("ALTER VIEW w OWNER TO app;", false),
+        ] {
+            let text = format!("-- history\n{TABLES}\n-- up\n{up}");
+            let options = crate::LintOptions::new(Dialect::Postgres);
+            let report = crate::lint_series(&crate::examples::series(&text), &options);
+            let warns = |f: &crate::Finding| f.code == "BC14" && f.severity >= Severity::Warning;
+            assert_eq!(report.findings.iter().any(warns), expect, "{up}");
+        }
     }
 }

@@ -11,7 +11,7 @@ declare_rule! {
     /// ## What it does
     ///
     /// Reports a foreign key with `ON DELETE CASCADE` that is added to a table which existed
-    /// before.
+    /// before, and one with `SET NULL` or `SET DEFAULT` in the place of one that refused deletes.
     ///
     /// ## Why is this bad
     ///
@@ -50,6 +50,32 @@ declare_rule! {
 }
 
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
+    unbound(cx).or_else(|| cascade(cx))
+}
+
+/// In the place of a reference that refused it, one lets rows go to which others refer.
+fn unbound(cx: &ChangeContext<'_>) -> Option<Draft> {
+    let Change::AddConstraint { table, constraint, .. } = cx.change else { return None };
+    let ConstraintKind::ForeignKey {
+        table: to,
+        columns,
+        on_delete: ReferentialAction::SetNull | ReferentialAction::SetDefault,
+        ..
+    } = &constraint.kind
+    else {
+        return None;
+    };
+    let own = cx.catalog.normalize(table);
+    let refused = dropped::refused_deletes(cx.scene.dropped, &own, columns);
+    (cx.in_use(table) && refused).then(|| {
+        Draft::new(format!(
+            "rows of `{to}` go from now on though some of `{table}` refer to them, and these lose it"
+        ))
+        .help("use RESTRICT and delete on purpose, or allow it with a reason")
+    })
+}
+
+fn cascade(cx: &ChangeContext<'_>) -> Option<Draft> {
     let (table, constraints): (_, Vec<&ConstraintDef>) = match cx.change {
         Change::AddConstraint { table, constraint, .. } => (table, vec![constraint]),
         Change::AddColumn { table, column, .. } => (table, column.constraints.iter().collect()),
@@ -89,4 +115,27 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         Draft::new(format!("deleting a row of `{}` will delete rows of `{table}`", to.0))
             .help("use RESTRICT and delete on purpose, or allow it with a reason"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::examples::cases;
+
+    #[test]
+    fn in_the_place_of_one_that_refused() {
+        for (old, new, expect) in [
+            ("", "ON DELETE SET NULL", true),
+            ("", "ON DELETE CASCADE", true),
+            ("ON DELETE CASCADE", "ON DELETE SET NULL", false),
+            ("ON DELETE CASCADE", "ON DELETE CASCADE", false),
+            ("ON DELETE SET NULL", "", false),
+        ] {
+            let text = format!(
+                "-- history\nCREATE TABLE p (id int PRIMARY KEY);\nCREATE TABLE t (a int CONSTRAINT k \
+                 REFERENCES p {old});\n-- up\nALTER TABLE t DROP CONSTRAINT k, ADD CONSTRAINT k \
+                 FOREIGN KEY (a) REFERENCES p (id) {new} NOT VALID;"
+            );
+            cases(&super::RULE, &[("postgres", &text, expect)]);
+        }
+    }
 }

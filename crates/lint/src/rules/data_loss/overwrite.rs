@@ -6,6 +6,7 @@ use downhaul_syntax::{Change, ConstraintKind, ObjectName};
 use crate::Severity;
 
 use crate::context::ChangeContext;
+use crate::effects::inserted::meets_no_row;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 use crate::state::demands_null;
@@ -16,8 +17,9 @@ declare_rule! {
     /// Reports `INSERT … ON CONFLICT DO UPDATE`, `ON DUPLICATE KEY UPDATE`, `REPLACE INTO`, `MERGE`
     /// and an `UPDATE` with a condition, where they overwrite values that were there before this
     /// deployment. Silent where each column is set to what it is (`ON DUPLICATE KEY UPDATE id = id`).
-    /// Information where the runner keeps a restore point. An `UPDATE` that only fills what is NULL
-    /// loses which rows were.
+    /// Information where the runner keeps a restore point, and where the migrations fill the table with
+    /// constants and none of them inserted such a key. An `UPDATE` that only fills what is NULL loses
+    /// which rows were.
     ///
     /// ## Why is this bad
     ///
@@ -89,6 +91,11 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         false => format!("{how} in {}", cx.describe(table)),
     };
     let draft = Draft::new(what);
+    if meets_no_row(cx.change, cx.scene) {
+        return Some(
+            draft.severity(Severity::Info).help("no migration inserted a row with such a key"),
+        );
+    }
     Some(if cx.protected(table) {
         draft
             .severity(Severity::Info)

@@ -1,7 +1,7 @@
 //! LK11.
 
 use downhaul_syntax::change::ReindexTarget;
-use downhaul_syntax::{Change, Dialect};
+use downhaul_syntax::{Change, Dialect, ObjectName};
 
 use crate::Severity;
 use crate::effects::Blocks;
@@ -91,6 +91,9 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
                     .help("use REFRESH MATERIALIZED VIEW CONCURRENTLY, which needs a unique index"),
             );
         }
+        Change::CreateView { name, materialized: true, no_data: false, .. } => {
+            return filled_behind_a_lock(cx, name);
+        }
         Change::Reindex { target: ReindexTarget::Database, .. }
             if cx.dialect() == Dialect::Sqlite =>
         {
@@ -119,6 +122,19 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             .severity(Severity::Warning)
     };
     Some(draft.help("use an online tool (pg_repack, gh-ost), or a maintenance window"))
+}
+
+/// A materialized view is dropped and made again: its readers wait for the query.
+fn filled_behind_a_lock(cx: &ChangeContext<'_>, name: &ObjectName) -> Option<Draft> {
+    let transaction = cx.statement.transaction;
+    let dropped = cx.earlier().any(|i| {
+        matches!(i.change, Change::DropView { name: old, .. } if old.name == name.name)
+            && cx.facts.statements[i.statement].transaction == transaction
+    });
+    dropped.then(|| {
+        Draft::new(format!("readers of `{name}` wait until it is filled anew"))
+            .help("make it under another name, fill it, and swap the names")
+    })
 }
 
 #[cfg(test)]

@@ -57,6 +57,32 @@ declare_rule! {
 }
 
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
+    copied_under_lock(cx).or_else(|| under_strong_lock(cx))
+}
+
+/// Rows are copied from a table that nobody can write to until the transaction ends, as after a
+/// foreign key to it.
+fn copied_under_lock(cx: &ChangeContext<'_>) -> Option<Draft> {
+    let Change::Insert { from_query: Some(query), .. } = cx.change else { return None };
+    let tables: Vec<_> = query.tables.iter().map(|t| cx.catalog.normalize(t)).collect();
+    let held = cx.held.iter().find(|h| {
+        h.blocks == Blocks::Writes && tables.contains(&h.table) && cx.populated(&h.table)
+    })?;
+    Some(
+        Draft::new(format!(
+            "copying rows of {} while line {} holds {} on it: nobody can write there until this is \
+             done",
+            cx.describe(&held.table),
+            held.line,
+            held.mode
+        ))
+        .severity(Severity::Warning)
+        .help("add the foreign key behind the copy, NOT VALID, or copy in a migration of its own")
+        .once(),
+    )
+}
+
+fn under_strong_lock(cx: &ChangeContext<'_>) -> Option<Draft> {
     let held = cx.held.iter().find(|h| {
         h.blocks >= Blocks::Reads && h.statement != cx.statement.index && cx.populated(&h.table)
     })?;

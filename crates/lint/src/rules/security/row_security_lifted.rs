@@ -6,6 +6,7 @@ use downhaul_syntax::Change;
 use crate::Severity;
 use crate::context::ChangeContext;
 use crate::effects::dropped;
+use crate::effects::policy::admits;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 
@@ -199,25 +200,6 @@ fn held_nobody(table: &Table) -> bool {
         && table.grants.iter().all(|(role, privilege)| {
             table.policies.values().any(|text| admits(text, role, privilege))
         })
-}
-
-/// A policy lets a role use a privilege on all rows.
-fn admits(text: &str, role: &str, privilege: &str) -> bool {
-    let lower = text.to_lowercase();
-    let flat: String = lower.split_whitespace().collect();
-    let words: Vec<&str> =
-        lower.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty()).collect();
-    let behind = |word: &str| {
-        words.iter().position(|w| *w == word).and_then(|at| words.get(at + 1)).copied()
-    };
-    let command = behind("for").is_none_or(|c| c == privilege || c == "all");
-    let to = words.iter().position(|w| *w == "to");
-    let everyone = to.is_none_or(|at| words[at..].contains(&"public"));
-    command
-        && (everyone || words.contains(&role.to_lowercase().as_str()))
-        && flat.contains("using(true)")
-        && !words.contains(&"restrictive")
-        && (!flat.contains("check(") || flat.contains("check(true)"))
 }
 
 /// `USING (true)` for all commands and all roles.
