@@ -38,3 +38,4 @@ pub use input::{
 pub use queries::{BrokenQuery, FaultKind};
 pub use rule::{Hazard, Rule};
 pub use rules::{all_rules, find_rule, suggest_rule};
+pub use state::fills_nulls;

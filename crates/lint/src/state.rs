@@ -1,8 +1,9 @@
 //! The catalog that a change meets, with what the deployment makes of it.
 
 use downhaul_catalog::{Catalog, Column, MysqlPartitions, Origin, Table};
+use downhaul_syntax::change::RowFilter;
 use downhaul_syntax::{
-    ConstraintKind, Dialect, Ident, IndexPart, ObjectName, Partitioning, ReferentialAction,
+    Change, ConstraintKind, Dialect, Ident, IndexPart, ObjectName, Partitioning, ReferentialAction,
 };
 
 use crate::LintOptions;
@@ -454,8 +455,18 @@ pub(crate) fn check_proves_not_null(condition: &str, column: &Ident) -> bool {
 }
 
 /// Whether a condition is (a conjunction with) `column IS NULL`.
-pub(crate) fn demands_null(condition: &str, column: &Ident) -> bool {
+fn demands_null(condition: &str, column: &Ident) -> bool {
     has_conjunct(condition, column, "is null")
+}
+
+/// `SET c = … WHERE c IS NULL`, for every column that it sets: no value goes but the knowledge of which
+/// rows had none.
+#[must_use]
+pub fn fills_nulls(change: &Change) -> bool {
+    let Change::Update { columns, rows: RowFilter::Where(condition), .. } = change else {
+        return false;
+    };
+    !columns.is_empty() && columns.iter().all(|c| demands_null(&condition.text, c))
 }
 
 fn has_conjunct(condition: &str, column: &Ident, says: &str) -> bool {

@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 
 use downhaul_engine::TableLock;
-use downhaul_lint::{LintOptions, LintReport, MigrationInput, SourceText, lint_series};
+use downhaul_lint::{
+    LintOptions, LintReport, MigrationInput, SourceText, fills_nulls, lint_series,
+};
 use downhaul_plan::{Phase, Series, Version};
 use downhaul_run::Prepared;
-use downhaul_syntax::Dialect;
+use downhaul_syntax::{Change, Dialect, Script};
 
 /// Judges texts, one migration each, without a schema: every table that they do not make is taken
 /// for one in use.
@@ -51,7 +53,7 @@ pub(crate) fn locks(migrations: &mut [(&Version, &mut Prepared)], dialect: Diale
 }
 
 /// The phases of migrations that declare none: what breaks a running release or loses data contracts,
-/// what changes rows moves data, everything else expands.
+/// what changes rows moves data, which filling empty values is, everything else expands.
 pub(crate) fn phases(series: &Series, dialect: Dialect) -> BTreeMap<Version, Phase> {
     let unmarked: Vec<(&Version, &str)> = series
         .migrations
@@ -82,11 +84,20 @@ pub(crate) fn phases(series: &Series, dialect: Dialect) -> BTreeMap<Version, Pha
         .into_iter()
         .map(|(version, text)| {
             let of_it = report.effects.iter().filter(|e| e.version == version.as_str());
-            let contracts =
-                of_it.clone().any(|e| !e.effects.breaks.is_empty() || !e.effects.loses.is_empty());
+            let script = downhaul_syntax::parse_script(text, dialect);
+            let fills = |at: usize| {
+                script.statements.iter().any(|s| {
+                    s.span.start == at
+                        && !s.changes().is_empty()
+                        && s.changes().iter().all(fills_nulls)
+                })
+            };
+            let contracts = of_it.clone().any(|e| {
+                !e.effects.breaks.is_empty() || !e.effects.loses.is_empty() && !fills(e.span.start)
+            });
             let phase = if contracts {
                 Phase::Contract
-            } else if moves_rows(text, dialect) {
+            } else if moves_rows(&script) {
                 Phase::Backfill
             } else {
                 Phase::Expand
@@ -96,9 +107,7 @@ pub(crate) fn phases(series: &Series, dialect: Dialect) -> BTreeMap<Version, Pha
         .collect()
 }
 
-fn moves_rows(text: &str, dialect: Dialect) -> bool {
-    use downhaul_syntax::Change;
-    let script = downhaul_syntax::parse_script(text, dialect);
+fn moves_rows(script: &Script) -> bool {
     script.statements.iter().flat_map(|s| s.changes()).any(|change| {
         matches!(change, Change::Update { .. } | Change::Delete { .. } | Change::Merge { .. })
     })

@@ -1,9 +1,10 @@
 //! What changed between two marks, or between a mark and now.
 
 use downhaul_engine::Session;
+use downhaul_syntax::Dialect;
 
 use super::plan::{history_of, make_shown, read_past, temporary};
-use super::{begin_reading, concat, differs, text};
+use super::{begin_reading, concat, differs, mysql, text};
 use crate::history::Past;
 use crate::mark::Mark;
 use crate::store::SnapshotError;
@@ -86,7 +87,7 @@ fn by_content(past: &Past<'_>, both: &[&TrackedColumn], later: bool) -> String {
     let plain = names.join(", ");
     let was = temporary(d, "was", id);
     let source = if later {
-        summed(&was, &temporary(d, "until", id), &plain)
+        summed(d, &was, &temporary(d, "until", id), both)
     } else {
         format!("SELECT downhaul_content, downhaul_net, {plain} FROM {was}")
     };
@@ -106,13 +107,30 @@ fn by_content(past: &Past<'_>, both: &[&TrackedColumn], later: bool) -> String {
     )
 }
 
-/// The balance at one mark less that at another one, by content. `columns`: their names.
-pub(super) fn summed(was: &str, until: &str, columns: &str) -> String {
+/// The balance at one mark less that at another one, by content, with these columns.
+pub(super) fn summed(d: Dialect, was: &str, until: &str, columns: &[&TrackedColumn]) -> String {
+    let names: Vec<String> = columns.iter().map(|c| d.quote(&c.name)).collect();
+    let names = names.join(", ");
+    // MariaDB takes a member of an ENUM or a SET to have no length where its table was made by CREATE TABLE …
+    // AS SELECT, and a UNION leaves nothing of it. Members have 255 characters at most, and a SET 64 of them.
+    let values: Vec<String> = columns
+        .iter()
+        .map(|column| {
+            let name = d.quote(&column.name);
+            let length = if column.ty.starts_with("enum") { 255 } else { 16_383 };
+            if d != Dialect::Sqlite && mysql::is_listed(column) {
+                format!("CAST({name} AS CHAR({length})) AS {name}")
+            } else {
+                name
+            }
+        })
+        .collect();
+    let values = values.join(", ");
     // Not by GROUP BY: some servers refuse columns there that it does not name.
     format!(
-        "SELECT downhaul_content, downhaul_net, {columns} FROM (SELECT u.*, sum(downhaul_one) OVER (PARTITION BY downhaul_content) AS downhaul_net, \
-           row_number() OVER (PARTITION BY downhaul_content) AS downhaul_copy FROM (SELECT downhaul_content, downhaul_net AS downhaul_one, {columns} FROM {was} \
-           UNION ALL SELECT downhaul_content, -downhaul_net AS downhaul_one, {columns} FROM {until}) AS u) AS v WHERE downhaul_copy = 1"
+        "SELECT downhaul_content, downhaul_net, {names} FROM (SELECT u.*, sum(downhaul_one) OVER (PARTITION BY downhaul_content) AS downhaul_net, \
+           row_number() OVER (PARTITION BY downhaul_content) AS downhaul_copy FROM (SELECT downhaul_content, downhaul_net AS downhaul_one, {values} FROM {was} \
+           UNION ALL SELECT downhaul_content, -downhaul_net AS downhaul_one, {values} FROM {until}) AS u) AS v WHERE downhaul_copy = 1"
     )
 }
 

@@ -95,19 +95,34 @@ pub fn create_trigger(tracked: &Tracked, (name, when, body): &(String, &str, Str
 pub fn differs(column: &TrackedColumn, left: &str, right: &str) -> String {
     // What CASE makes of an ENUM or a SET is a text, which has no number.
     let chosen = left.contains("CASE ") || right.contains("CASE ");
-    let listed = column.ty.starts_with("enum") || column.ty.starts_with("set");
-    let ty = if chosen && listed { "text" } else { column.ty.as_str() };
+    let ty = if chosen && is_listed(column) { "text" } else { column.ty.as_str() };
     let (left, right) = (sql::exact(D, left, ty), sql::exact(D, right, ty));
     format!("({})", sql::differs(D, &left, &right))
 }
 
-/// One text for the whole content of a row.
+/// An ENUM or a SET.
 #[must_use]
-pub fn content(dialect: Dialect, columns: &[&TrackedColumn], row: &str) -> String {
+pub fn is_listed(column: &TrackedColumn) -> bool {
+    column.ty.starts_with("enum") || column.ty.starts_with("set")
+}
+
+/// One text for the whole content of a row. `numbers`: the members of an ENUM or SET are told by number
+/// in a column of this name and the column's place.
+#[must_use]
+pub fn content(
+    dialect: Dialect,
+    columns: &[&TrackedColumn],
+    row: &str,
+    numbers: Option<&str>,
+) -> String {
     let parts: Vec<String> = columns
         .iter()
-        .map(|c| {
-            let value = sql::exact(D, &format!("{row}.{}", D.quote(&c.name)), &c.ty);
+        .enumerate()
+        .map(|(at, c)| {
+            let value = match numbers {
+                Some(numbers) if is_listed(c) => format!("{row}.{numbers}{at}"),
+                _ => sql::exact(D, &format!("{row}.{}", D.quote(&c.name)), &c.ty),
+            };
             format!("COALESCE(HEX(CAST({value} AS BINARY)), 'N')")
         })
         .collect();

@@ -8,6 +8,9 @@ use crate::history::{Past, ancestor};
 use crate::mark::Mark;
 use crate::track::{self, TrackedColumn};
 
+/// Beside an event: the number of a value among the members of its column, and the column's place.
+const NUMBER: &str = "downhaul_number_";
+
 impl Past<'_> {
     pub(super) fn d(&self) -> Dialect {
         self.tracked.dialect
@@ -66,13 +69,32 @@ impl Past<'_> {
                         format!(", {value} AS {}", self.quoted(column))
                     })
                     .collect();
+                let numbers: String = self
+                    .numbers()
+                    .map(|(at, column)| {
+                        // A column of another type would have begun the history anew.
+                        let number = ancestor(version, newest, column).map_or_else(
+                            || "NULL".to_owned(),
+                            |old| format!("h.{} + 0", self.d().quote(&old.name)),
+                        );
+                        format!(", {number} AS {NUMBER}{at}")
+                    })
+                    .collect();
                 format!(
-                    "SELECT h.downhaul_pos, h.downhaul_op{columns} FROM {} AS h WHERE h.downhaul_pos > {position}",
+                    "SELECT h.downhaul_pos, h.downhaul_op{columns}{numbers} FROM {} AS h WHERE h.downhaul_pos > {position}",
                     history(self.d(), self.tracked.id, version.number),
                 )
             })
             .collect();
         branches.join(" UNION ALL ")
+    }
+
+    /// MySQL and MariaDB: columns whose members are told by number beside the events, with their places:
+    /// of those of several versions of a table a UNION leaves but the text, which has no number.
+    fn numbers(&self) -> impl Iterator<Item = (usize, &TrackedColumn)> {
+        let several = self.d() != Dialect::Sqlite && self.tracked.versions.len() > 1;
+        let columns = self.columns.iter().copied().enumerate();
+        columns.filter(move |(_, column)| several && mysql::is_listed(column))
     }
 
     /// As [`Past::touched`].
@@ -92,7 +114,7 @@ impl Past<'_> {
     /// One text for the whole content of a row.
     pub(crate) fn numbered_content(&self, row: &str) -> String {
         if self.d() != Dialect::Sqlite {
-            return mysql::content(self.d(), &self.columns, row);
+            return mysql::content(self.d(), &self.columns, row, None);
         }
         let values: Vec<String> =
             self.columns.iter().map(|c| format!("{row}.{}", self.quoted(c))).collect();
@@ -107,7 +129,11 @@ impl Past<'_> {
             "SELECT y.*, sum(CASE WHEN downhaul_op IN ({births}) THEN -1 ELSE 1 END) OVER (PARTITION BY downhaul_content) AS downhaul_net, \
                row_number() OVER (PARTITION BY downhaul_content, downhaul_op IN ({births})) AS downhaul_copy \
              FROM (SELECT e.*, {content} AS downhaul_content FROM ({events}) AS e WHERE downhaul_op IN ({births}, {deaths})) AS y",
-            content = self.numbered_content("e"),
+            content = if self.numbers().next().is_some() {
+                mysql::content(self.d(), &self.columns, "e", Some(NUMBER))
+            } else {
+                self.numbered_content("e")
+            },
             events = self.numbered_events(mark),
             births = track::BIRTHS,
             deaths = track::DEATHS,

@@ -563,7 +563,7 @@ impl Query<'_> {
         let content = self.past.numbered_content("l");
         let plain = names.join(", ");
         let source = if self.known_until.is_some() {
-            summed(&was, &until, &plain)
+            summed(self.past.d(), &was, &until, &self.past.columns)
         } else {
             format!("SELECT downhaul_content, downhaul_net, {plain} FROM {was}")
         };

@@ -9,7 +9,7 @@ use crate::context::ChangeContext;
 use crate::effects::inserted::meets_no_row;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
-use crate::state::demands_null;
+use crate::state::fills_nulls;
 
 declare_rule! {
     /// ## What it does
@@ -135,14 +135,6 @@ fn keyless(cx: &ChangeContext<'_>, table: &ObjectName) -> bool {
                 matches!(c.kind, ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. })
             })
     })
-}
-
-/// `SET c = … WHERE c IS NULL`, for every column that it sets.
-fn fills_nulls(change: &Change) -> bool {
-    let Change::Update { columns, rows: RowFilter::Where(condition), .. } = change else {
-        return false;
-    };
-    !columns.is_empty() && columns.iter().all(|c| demands_null(&condition.text, c))
 }
 
 #[cfg(test)]
