@@ -27,6 +27,27 @@ pub(crate) struct Cause<'a> {
     pub(crate) version: &'a Version,
 }
 
+/// Somebody holds one of the tables for longer than a statement may wait: what needs it goes by
+/// itself, and waits without queueing.
+pub(crate) async fn someone_is_slow<'a>(
+    runner: &mut Runner,
+    wanted: impl Iterator<Item = &'a TableLock>,
+) -> Result<bool, EngineError> {
+    let mut needs: Vec<TableLock> = Vec::new();
+    for need in wanted {
+        if !needs.contains(need) {
+            needs.push(need.clone());
+        }
+    }
+    let limit = runner.options.budget.lock_timeout;
+    match runner.session.holders(&needs).await {
+        Ok(holders) => Ok(holders.iter().any(|h| h.transaction.is_some_and(|t| t >= limit))),
+        Err(EngineError::Disconnected(why)) => Err(EngineError::Disconnected(why)),
+        // What cannot be seen is found out by trying.
+        Err(_) => Ok(false),
+    }
+}
+
 /// The tries of one statement or transaction.
 #[derive(Debug)]
 pub(crate) struct Patience {

@@ -7,7 +7,7 @@ mod together;
 mod transaction;
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use downhaul_engine::{Blocker, EngineError};
 use downhaul_plan::Version;
@@ -94,6 +94,32 @@ pub(crate) struct Work<'a> {
     pub(crate) operation: i64,
     /// What the run in the other direction kept, newest first.
     pub(crate) points: Vec<RestorePoint>,
+}
+
+impl Work<'_> {
+    /// Tells of a migration that went with others, once it is committed: how long its statements took,
+    /// and what was kept.
+    pub(crate) fn tell(
+        &self,
+        steps: &[Duration],
+        kept: Vec<KeptSummary>,
+        observer: &mut dyn Observer,
+    ) -> Applied {
+        let prepared = self.prepared;
+        let (label, direction) = (&prepared.label, prepared.direction);
+        observer.event(Event::Started { label, direction, statements: prepared.statements.len() });
+        for note in &prepared.notes {
+            observer.event(Event::Note(note));
+        }
+        for (statement, took) in prepared.statements.iter().zip(steps) {
+            observer.event(Event::Statement { sql: statement.shown(), took: *took });
+        }
+        for summary in &kept {
+            observer.event(Event::Kept(summary));
+        }
+        observer.event(Event::Done { label, direction, took: steps.iter().sum() });
+        Applied { kept, ..Applied::default() }
+    }
 }
 
 /// What must be put in the place of a statement, or left as it is.

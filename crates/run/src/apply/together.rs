@@ -21,9 +21,9 @@ use downhaul_syntax::{Change, Dialect, Parsed, Statement};
 
 use super::{Applied, KeptSummary, Work};
 use crate::journal::{Journal, Planned, STATE, fail_if};
-use crate::patience::Lookout;
+use crate::patience::{Lookout, someone_is_slow};
 use crate::runner::Options;
-use crate::{Event, Observer, RunError, Runner, stepwise};
+use crate::{Observer, RunError, Runner, stepwise};
 use deletions::Keeping;
 
 /// Migrations of the first message, and at most of one.
@@ -331,7 +331,7 @@ pub(crate) async fn together(
         }
     }
     // One alone gains nothing.
-    if pieces.len() < 2 || someone_is_slow(runner, &pieces).await? {
+    if pieces.len() < 2 || someone_is_slow(runner, pieces.iter().flat_map(|p| &p.needs)).await? {
         return Ok(Vec::new());
     }
     let journal = runner.journal;
@@ -372,24 +372,6 @@ pub(crate) async fn together(
         }
     }
     told(runner, &pieces, observer).await
-}
-
-/// Somebody holds one of the tables for longer than a statement may wait: what needs it goes by
-/// itself, and waits without queueing.
-async fn someone_is_slow(runner: &mut Runner, pieces: &[Piece<'_>]) -> Result<bool, EngineError> {
-    let mut needs: Vec<TableLock> = Vec::new();
-    for need in pieces.iter().flat_map(|piece| &piece.needs) {
-        if !needs.contains(need) {
-            needs.push(need.clone());
-        }
-    }
-    let limit = runner.options.budget.lock_timeout;
-    match runner.session.holders(&needs).await {
-        Ok(holders) => Ok(holders.iter().any(|h| h.transaction.is_some_and(|t| t >= limit))),
-        Err(EngineError::Disconnected(why)) => Err(EngineError::Disconnected(why)),
-        // What cannot be seen is found out by trying.
-        Err(_) => Ok(false),
-    }
 }
 
 /// Opens the row, and leaves out the pieces from the first one on that cannot be in it. `None`: it
@@ -516,25 +498,14 @@ async fn told(
     let kept = deletions::kept(runner, pieces).await?;
     let mut done = Vec::with_capacity(pieces.len());
     for piece in pieces {
-        let prepared = piece.work.prepared;
         let Some(steps) = took.remove(piece.work.version.as_str()) else { break };
-        let label = &prepared.label;
-        observer.event(Event::Started { label, direction, statements: prepared.statements.len() });
-        for note in &prepared.notes {
-            observer.event(Event::Note(note));
-        }
-        for (statement, took) in prepared.statements.iter().zip(&steps) {
-            observer.event(Event::Statement { sql: statement.shown(), took: *took });
-        }
-        let mut applied = Applied::default();
-        for (_, table, rows) in kept.iter().filter(|(version, ..)| version == piece.work.version) {
-            let summary =
-                KeptSummary { table: table.clone(), what: "deleted rows".into(), rows: *rows };
-            observer.event(Event::Kept(&summary));
-            applied.kept.push(summary);
-        }
-        observer.event(Event::Done { label, direction, took: steps.iter().sum() });
-        done.push(applied);
+        let own = kept.iter().filter(|(version, ..)| version == piece.work.version);
+        let own = own.map(|(_, table, rows)| KeptSummary {
+            table: table.clone(),
+            what: "deleted rows".into(),
+            rows: *rows,
+        });
+        done.push(piece.work.tell(&steps, own.collect(), observer));
     }
     Ok(done)
 }

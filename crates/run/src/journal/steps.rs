@@ -21,6 +21,26 @@ impl Journal {
         steps: &[(usize, &str, impl Display)],
         state: &str,
     ) -> Option<String> {
+        self.written_steps("INSERT", (version, direction, operation), steps, state)
+    }
+
+    /// The same where a try before may have recorded them already (MariaDB, MySQL).
+    pub(crate) fn steps_again(
+        self,
+        place: (&Version, Direction, i64),
+        steps: &[(usize, &str, impl Display)],
+        state: &str,
+    ) -> Option<String> {
+        self.written_steps("REPLACE", place, steps, state)
+    }
+
+    fn written_steps(
+        self,
+        verb: &str,
+        (version, direction, operation): (&Version, Direction, i64),
+        steps: &[(usize, &str, impl Display)],
+        state: &str,
+    ) -> Option<String> {
         let rows: Vec<String> = steps
             .iter()
             .map(|(ordinal, statement, ms)| {
@@ -34,7 +54,7 @@ impl Journal {
             .collect();
         (!rows.is_empty()).then(|| {
             format!(
-                "INSERT INTO {} (operation, version, direction, ordinal, statement, state, at, duration_ms) VALUES {}",
+                "{verb} INTO {} (operation, version, direction, ordinal, statement, state, at, duration_ms) VALUES {}",
                 self.table("step"),
                 rows.join(", ")
             )

@@ -150,9 +150,8 @@ impl Run<'_> {
     fn end_of_all(&self, steps: &[(usize, &str, u128)]) -> Vec<String> {
         let (version, direction, operation) = self.place();
         let journal = self.runner.journal;
-        let steps = journal.steps(operation, version, direction, steps, "settled");
         // A try before this one may have recorded that it failed.
-        let steps = steps.map(|insert| insert.replacen("INSERT INTO", "REPLACE INTO", 1));
+        let steps = journal.steps_again((version, direction, operation), steps, "settled");
         let end = match direction {
             Direction::Up => journal.record(&self.work.entry, operation, 0),
             Direction::Down => journal.forget(version),

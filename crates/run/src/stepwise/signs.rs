@@ -44,16 +44,20 @@ pub(super) struct Sign {
     pub(super) there: bool,
 }
 
+/// The name of a thing of the current database.
+pub(super) fn bare(name: &ObjectName) -> Option<String> {
+    name.schema.is_none().then(|| name.name.as_str().to_owned())
+}
+
 /// The signs of a change, if there are any that tell for sure.
 pub(super) fn of(change: &Change) -> Option<Sign> {
-    let plain = |name: &ObjectName| name.schema.is_none().then(|| name.name.as_str().to_owned());
     let there = |thing| Some(Sign { thing, there: true });
     let gone = |thing| Some(Sign { thing, there: false });
     match change {
         Change::CreateTable { def, if_not_exists: false }
             if def.as_query.is_none() && def.like.is_empty() && !def.temporary =>
         {
-            there(Thing::Table(plain(&def.name)?))
+            there(Thing::Table(bare(&def.name)?))
         }
         Change::CreateView {
             name,
@@ -61,21 +65,21 @@ pub(super) fn of(change: &Change) -> Option<Sign> {
             if_not_exists: false,
             temporary: false,
             ..
-        } => there(Thing::Table(plain(name)?)),
+        } => there(Thing::Table(bare(name)?)),
         Change::AddColumn { table, column, if_not_exists: false, .. } => {
-            there(Thing::Column(plain(table)?, column.name.as_str().to_owned()))
+            there(Thing::Column(bare(table)?, column.name.as_str().to_owned()))
         }
         Change::CreateIndex { index, if_not_exists: false, .. } => {
             let name = index.name.as_ref()?.name.as_str().to_owned();
-            there(Thing::Index(plain(&index.table)?, name))
+            there(Thing::Index(bare(&index.table)?, name))
         }
         Change::DropTable { name, if_exists: false, .. }
-        | Change::DropView { name, if_exists: false, .. } => gone(Thing::Table(plain(name)?)),
+        | Change::DropView { name, if_exists: false, .. } => gone(Thing::Table(bare(name)?)),
         Change::DropColumn { table, column, if_exists: false, .. } => {
-            gone(Thing::Column(plain(table)?, column.as_str().to_owned()))
+            gone(Thing::Column(bare(table)?, column.as_str().to_owned()))
         }
         Change::DropIndex { name, table: Some(table), if_exists: false, .. } => {
-            gone(Thing::Index(plain(table)?, name.name.as_str().to_owned()))
+            gone(Thing::Index(bare(table)?, name.name.as_str().to_owned()))
         }
         _ => None,
     }

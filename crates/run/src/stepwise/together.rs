@@ -13,15 +13,15 @@ use downhaul_engine::{EngineError, Row, TableLock};
 use downhaul_plan::{Direction, Version};
 use downhaul_snapshot::empty;
 use downhaul_syntax::lexer::{TokenKind, lex};
-use downhaul_syntax::{Change, Dialect, ObjectName, Statement, change::InsertConflict};
+use downhaul_syntax::{Change, Dialect, Statement, change::InsertConflict};
 
-use super::signs::{self, Known, Sign, Thing};
+use super::signs::{self, Known, Sign, Thing, bare};
 use crate::apply::{Applied, Work};
 use crate::journal::{Journal, JournalEntry, MigrationState};
-use crate::patience::Lookout;
+use crate::patience::{Lookout, someone_is_slow};
 use crate::prepare::Group;
 use crate::runner::Options;
-use crate::{Event, Observer, RunError, Runner};
+use crate::{Observer, RunError, Runner};
 
 /// Bytes of the files of one message; the journal's entries hold them again, some twice.
 const LONGEST: usize = 128 * 1024;
@@ -32,6 +32,8 @@ const SMALL: i64 = 8 * 1024 * 1024;
 /// A migration that may go with others.
 struct Piece<'a> {
     work: &'a Work<'a>,
+    /// The text of each statement alone.
+    texts: Vec<String>,
     /// The signs of each statement; none of one that only adds rows.
     signs: Vec<Vec<Sign>>,
     /// Tables, of each statement, of which something would be lost if they were not empty.
@@ -39,10 +41,6 @@ struct Piece<'a> {
     /// Tables that rows are added to: then it adds nothing but rows.
     filled: Vec<String>,
     needs: Vec<TableLock>,
-}
-
-fn bare(name: &ObjectName) -> Option<String> {
-    name.schema.is_none().then(|| name.name.as_str().to_owned())
 }
 
 /// The text of a statement alone: nothing may stand behind it in a message but the next.
@@ -65,11 +63,12 @@ impl<'a> Piece<'a> {
             && prepared.protection.is_empty()
             && prepared.follows.is_empty()
             && work.entry.squashed.is_empty()
-            && work.points.is_empty()
-            && statements.iter().all(|statement| single(statement, dialect).is_some());
+            && work.points.is_empty();
         if !plain {
             return None;
         }
+        let texts = statements.iter().map(|statement| single(statement, dialect));
+        let texts = texts.collect::<Option<Vec<_>>>()?;
         let losses = prepared.losses(statements, dialect);
         let unseen = losses.own_triggers_fire || !losses.unreadable.is_empty() || losses.replaces;
         if unseen || prepared.direction == Direction::Up && options.protect && !losses.is_empty() {
@@ -89,7 +88,7 @@ impl<'a> Piece<'a> {
             }
             let nothing = statements.iter().any(|s| s.changes().is_empty());
             let (signs, empty) = (Vec::new(), Vec::new());
-            return (!nothing).then_some(Self { work, signs, empty, filled, needs });
+            return (!nothing).then_some(Self { work, texts, signs, empty, filled, needs });
         }
         let (mut signs, mut empty) = (Vec::new(), Vec::new());
         for (index, statement) in statements.iter().enumerate() {
@@ -111,7 +110,7 @@ impl<'a> Piece<'a> {
             signs.push(own);
             empty.push(tables);
         }
-        Some(Self { work, signs, empty, filled: Vec::new(), needs })
+        Some(Self { work, texts, signs, empty, filled: Vec::new(), needs })
     }
 
     fn adds_rows(&self) -> bool {
@@ -251,8 +250,7 @@ impl Message {
                     ));
                     locked = true;
                 }
-                let text = single(statement, dialect).unwrap_or_default();
-                out.push(text);
+                out.push(piece.texts[index].clone());
                 if piece.adds_rows() {
                     before = Some((number, index));
                     if index + 1 == statements.len() {
@@ -300,7 +298,7 @@ pub(crate) async fn together(
         }
     }
     // One alone gains nothing.
-    if pieces.len() < 2 || someone_is_slow(runner, &pieces).await? {
+    if pieces.len() < 2 || someone_is_slow(runner, pieces.iter().flat_map(|p| &p.needs)).await? {
         return Ok(Vec::new());
     }
     look(runner, &mut pieces).await?;
@@ -356,24 +354,6 @@ async fn take_back(
     let budget = runner.options.for_the_journal();
     runner.session.transact(budget, &records.join("; ")).await?;
     Ok(complete)
-}
-
-/// Somebody holds one of the tables for longer than a statement may wait: what needs it goes by
-/// itself, and waits without queueing.
-async fn someone_is_slow(runner: &mut Runner, pieces: &[Piece<'_>]) -> Result<bool, EngineError> {
-    let mut needs: Vec<TableLock> = Vec::new();
-    for need in pieces.iter().flat_map(|piece| &piece.needs) {
-        if !needs.contains(need) {
-            needs.push(need.clone());
-        }
-    }
-    let limit = runner.options.budget.lock_timeout;
-    match runner.session.holders(&needs).await {
-        Ok(holders) => Ok(holders.iter().any(|h| h.transaction.is_some_and(|t| t >= limit))),
-        Err(EngineError::Disconnected(why)) => Err(EngineError::Disconnected(why)),
-        // What cannot be seen is found out by trying.
-        Err(_) => Ok(false),
-    }
 }
 
 /// What is asked before a message.
@@ -523,18 +503,8 @@ async fn told(
         runner.journal.took(&mut *runner.session, operation, direction, &versions).await?;
     let mut done = Vec::with_capacity(pieces.len());
     for piece in pieces {
-        let prepared = piece.work.prepared;
         let steps = took.remove(piece.work.version.as_str()).unwrap_or_default();
-        let label = &prepared.label;
-        observer.event(Event::Started { label, direction, statements: prepared.statements.len() });
-        for note in &prepared.notes {
-            observer.event(Event::Note(note));
-        }
-        for (statement, took) in prepared.statements.iter().zip(&steps) {
-            observer.event(Event::Statement { sql: statement.shown(), took: *took });
-        }
-        observer.event(Event::Done { label, direction, took: steps.iter().sum() });
-        done.push(Applied::default());
+        done.push(piece.work.tell(&steps, Vec::new(), observer));
     }
     Ok(done)
 }
