@@ -249,6 +249,61 @@ async fn a_row_that_is_replaced_goes_once() {
     }
 }
 
+/// Foreign keys act on a row under its new key before its birth can be written down.
+#[tokio::test]
+async fn a_row_gets_another_key_and_what_refers_to_it_follows() {
+    for change in [
+        "UPDATE t SET k = 9 WHERE k = 1",
+        "UPDATE t SET k = 9 WHERE k = 1; UPDATE t SET v = 'later' WHERE k = 9",
+        "UPDATE OR REPLACE t SET k = 2 WHERE k = 1",
+        "UPDATE OR IGNORE t SET k = 2 WHERE k = 1; UPDATE t SET v = 'later' WHERE k = 2",
+        "UPDATE t SET k = k + 10; UPDATE t SET k = k - 9",
+        "UPDATE t SET k = 9 WHERE k = 1; UPDATE t SET k = 1, v = 'back' WHERE k = 9",
+        "UPDATE pair SET k = 9 WHERE k = 1",
+    ] {
+        let file = SqliteFile::new();
+        let mut db = Session::connect(&file.url()).await;
+        db.run(
+            "PRAGMA foreign_keys = ON; \
+             CREATE TABLE t (k INT PRIMARY KEY NOT NULL, up INT REFERENCES t ON UPDATE CASCADE ON DELETE SET NULL, v); \
+             INSERT INTO t VALUES (1, 1, 'itself'), (2, 1, 'other'), (3, 2, 'third'), (4, NULL, 'none'); \
+             CREATE TABLE pair (k INT PRIMARY KEY NOT NULL, other INT REFERENCES back (p) ON UPDATE CASCADE); \
+             CREATE TABLE back (k INTEGER PRIMARY KEY, p INT UNIQUE REFERENCES pair ON UPDATE CASCADE); \
+             INSERT INTO pair VALUES (1, NULL), (2, NULL); INSERT INTO back VALUES (1, 1), (2, 2); UPDATE pair SET other = k;",
+        )
+        .await;
+        let program = Program::new(PROGRAM).database(file.url());
+        check(&program.run(&["snapshot", "track", "--all", "--yes"]), Code::Clean, &[]);
+        check(&program.run(&["snapshot", "mark", "m"]), Code::Clean, &[]);
+        let before = (
+            rows(&mut db, "t", &["k", "up", "v"]).await,
+            rows(&mut db, "pair", &["k", "other"]).await,
+        );
+        db.run(change).await;
+        let changed = (
+            rows(&mut db, "t", &["k", "up", "v"]).await,
+            rows(&mut db, "pair", &["k", "other"]).await,
+        );
+        assert_ne!(changed, before, "{change}");
+        check(
+            &program.run(&["snapshot", "restore", "--to", "m", "--yes"]),
+            Code::Clean,
+            &["compared afterwards"],
+        );
+        let now = (
+            rows(&mut db, "t", &["k", "up", "v"]).await,
+            rows(&mut db, "pair", &["k", "other"]).await,
+        );
+        assert_eq!(now, before, "{change}");
+        check(&program.run(&["snapshot", "restore", "--undo", "--yes"]), Code::Clean, &[]);
+        let now = (
+            rows(&mut db, "t", &["k", "up", "v"]).await,
+            rows(&mut db, "pair", &["k", "other"]).await,
+        );
+        assert_eq!(now, changed, "{change}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_done_by_hand_is_told() {
     let file = SqliteFile::new();

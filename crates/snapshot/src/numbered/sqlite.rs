@@ -116,7 +116,7 @@ pub fn triggers(tracked: &Tracked, uniques: &[Unique]) -> Vec<(String, String)> 
             })
             .collect();
         let (op, number) = if keyed {
-            (Event::Updated.letter(), "NULL".to_owned())
+            (Event::InTheWay.letter(), "NULL".to_owned())
         } else {
             (PROBE, format!("o.{row}"))
         };
@@ -147,11 +147,25 @@ pub fn triggers(tracked: &Tracked, uniques: &[Unique]) -> Vec<(String, String)> 
         trigger("u", "BEFORE UPDATE", "", image(Event::Updated));
         trigger("d", "BEFORE DELETE", "", image(Event::Deleted));
         let changed: Vec<String> = version.key.iter().map(differs).collect();
+        // Foreign keys that refer to the row, its own among them, act before this trigger: what they
+        // did to the row under its new key is no sign that the key was there before.
+        let same = |log: &str, row: &str| {
+            let equal: Vec<String> =
+                version.key.iter().map(|c| format!("{log}.{0} IS {row}.{0}", D.quote(c))).collect();
+            equal.join(" AND ")
+        };
+        let cascaded = format!(
+            "DELETE FROM {log} WHERE downhaul_op = '{0}' AND {new} AND downhaul_pos > \
+             (SELECT h.downhaul_pos FROM {log} AS h WHERE h.downhaul_op = '{0}' AND {old} ORDER BY h.downhaul_pos DESC LIMIT 1); ",
+            Event::Updated.letter(),
+            new = same(&log, "NEW"),
+            old = same("h", "OLD"),
+        );
         trigger(
             "k",
             "AFTER UPDATE",
             &changed.join(" OR "),
-            born(Event::KeyBorn, &keys, key_values("NEW")),
+            cascaded + &born(Event::KeyBorn, &keys, key_values("NEW")),
         );
         trigger("i", "AFTER INSERT", "", born(Event::Born, &keys, key_values("NEW")));
     } else {

@@ -33,6 +33,8 @@ use crate::store::SnapshotError;
 pub enum Event {
     /// The row had this content before an UPDATE.
     Updated,
+    /// The row had this content and is in the way of another, which may replace it.
+    InTheWay,
     /// The row had this content and went.
     Deleted,
     /// The row had this content when the table was emptied.
@@ -53,6 +55,7 @@ impl Event {
     pub fn letter(self) -> char {
         match self {
             Self::Updated => 'U',
+            Self::InTheWay => 'W',
             Self::Deleted => 'D',
             Self::Truncated => 'T',
             Self::Reshaped => 'S',
@@ -64,7 +67,7 @@ impl Event {
 }
 
 /// Events that carry what the row was.
-pub const IMAGES: &str = "'U', 'D', 'T', 'S'";
+pub const IMAGES: &str = "'U', 'W', 'D', 'T', 'S'";
 /// Events with which a key comes into being.
 pub const BIRTHS: &str = "'I', 'K'";
 /// Events with which a key ceases to be.
