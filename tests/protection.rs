@@ -104,6 +104,34 @@ async fn postgres_keeps_what_the_file_names() {
     }
 }
 
+/// The old schema would have given them its default, so the way back does.
+#[tokio::test]
+async fn rows_written_since_get_the_default_that_the_down_forgot() {
+    let database = Postgres::shared().fresh_database().await;
+    let setup = "CREATE TABLE a (id int PRIMARY KEY, tier text NOT NULL DEFAULT 'free', note text DEFAULT 'n', n serial); \
+        INSERT INTO a VALUES (1, 'pro', 'x'), (2, 'free', NULL)";
+    for down in ["SELECT 1;", "ALTER TABLE a ADD COLUMN tier text;"] {
+        let up = "ALTER TABLE a DROP COLUMN tier, DROP COLUMN n;";
+        let mut app = Session::connect(database.url()).await;
+        app.run("DROP TABLE IF EXISTS a; DROP SCHEMA IF EXISTS downhaul CASCADE").await;
+        let site = Site::new(database.url(), setup, up, down).await;
+        site.up().await.unwrap();
+        app.run("INSERT INTO a VALUES (3), (4)").await;
+        site.down().await.unwrap();
+        let rows = site.rows("(SELECT id, tier, n FROM a) AS t").await;
+        let text: Vec<String> = rows
+            .iter()
+            .map(|r| r.iter().map(|v| v.clone().unwrap_or_default()).collect::<Vec<_>>().join(" "))
+            .collect();
+        assert_eq!(text, ["1 pro 1", "2 free 2", "3 free 3", "4 free 4"], "{down}");
+        app.run("INSERT INTO a (id) VALUES (5)").await;
+        assert_eq!(
+            site.rows("(SELECT n FROM a WHERE id = 5) AS t").await[0][0].as_deref(),
+            Some("5")
+        );
+    }
+}
+
 #[tokio::test]
 async fn what_the_file_gives_up_is_not_kept() {
     let database = Postgres::shared().fresh_database().await;

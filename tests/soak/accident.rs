@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use downhaul_kit::fault::{self, Fault};
@@ -40,6 +41,10 @@ impl Server {
     /// anew by itself, unless that takes room too.
     async fn recover(&mut self, url: &str, when: &str) {
         let begun = Instant::now();
+        let pause = match self {
+            Self::Postgres(_) => "SELECT pg_sleep(0.3)",
+            Self::MariaDb(_) | Self::None => "DO SLEEP(0.3)",
+        };
         loop {
             let ended = match self {
                 Self::Postgres(server) => server.has_ended(),
@@ -49,8 +54,13 @@ impl Server {
             if ended {
                 self.restart();
             }
-            match Session::try_connect(url).await {
-                Ok(session) => return session.close().await,
+            // One that is about to start anew still lets people in, and ends their sessions.
+            let stays = match Session::try_connect(url).await {
+                Ok(mut session) => session.try_run(pause).await,
+                Err(error) => Err(error),
+            };
+            match stays {
+                Ok(()) => return,
                 Err(error) => {
                     assert!(begun.elapsed() < Duration::from_secs(60), "{when}: {error}");
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -281,7 +291,7 @@ impl Accidents {
                 let of_the_log = self.engine == Engine::Postgres && self.rng.one_in(3);
                 let (grows, only) = if of_the_log { (log, LOG) } else { (data, DATA) };
                 disk.full_after(grows * share as u64 / 1000, only);
-                let outcome = program.run(args);
+                let outcome = until_somebody_makes_room(&disk, || program.run(args));
                 let refused = disk.refused();
                 disk.make_room();
                 self.server.recover(&self.url, when).await;
@@ -351,4 +361,24 @@ pub(crate) async fn until_met(soak: &mut impl Rounds, what: &str, seed: u64, acc
         started.elapsed().as_secs_f64(),
         soak.accidents().tally
     );
+}
+
+/// MariaDB waits in a statement whose disk is full until there is room ("Waiting for someone to free some
+/// space"): after half a minute somebody makes some.
+fn until_somebody_makes_room(disk: &Disk, run: impl FnOnce() -> Outcome) -> Outcome {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let begun = Instant::now();
+            while !over.load(Ordering::Relaxed) {
+                if disk.refused() > 0 && begun.elapsed() > Duration::from_secs(30) {
+                    return disk.make_room();
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        let outcome = run();
+        over.store(true, Ordering::Relaxed);
+        outcome
+    })
 }

@@ -2,8 +2,8 @@
 
 use downhaul_engine::EngineError;
 use downhaul_plan::SourceError;
-use downhaul_run::RunError;
 use downhaul_run::error::FailedStatement;
+use downhaul_run::{Obstacle, RunError};
 use downhaul_snapshot::SnapshotError;
 
 use crate::exit_code::Code;
@@ -209,8 +209,12 @@ impl From<RunError> for CliError {
             RunError::Halted { .. } => Self::new(Code::Interrupted, message)
                 .state("the migration is half applied, and the journal knows how far")
                 .hint("run the same command again: it goes on from there"),
-            RunError::Unmarked { waited, .. } => {
-                let code = if waited { Code::Locked } else { Code::Findings };
+            RunError::Unmarked { obstacle, .. } => {
+                let code = match obstacle {
+                    Obstacle::Locks => Code::Locked,
+                    Obstacle::Connection => Code::Unreachable,
+                    Obstacle::Other => Code::Findings,
+                };
                 Self::new(code, message)
                     .state("the migration is done; history of tracked tables goes on without the mark")
                     .hint("set one once the way is clear: `downhaul snapshot mark NAME`; `downhaul snapshot status` says whether a table needs `snapshot track`")

@@ -88,6 +88,12 @@ impl<'a> Progress<'a> {
                 n => format!("{} values written since stay", thousands(n)),
             });
         }
+        if restored.defaulted > 0 {
+            parts.push(match restored.defaulted {
+                1 => "1 row written since gets the default".to_owned(),
+                n => format!("{} rows written since get the default", thousands(n)),
+            });
+        }
         self.notes.push(format!(
             "{indent}    {} {}: {}",
             paint(Style::Accent, "restored"),
@@ -137,6 +143,13 @@ impl Observer for Progress<'_> {
                     paint(Style::Warn, "differs ")
                 )
             }),
+            Event::Forgotten { object, why, by_hand } => {
+                self.notes.push(format!(
+                    "{indent}    {} {object}, which the down file forgot: {why}",
+                    paint(Style::Warn, "missing ")
+                ));
+                self.notes.push(format!("{indent}             by hand: {by_hand}"));
+            }
             Event::Restored(restored) => self.restored(restored),
             Event::Waiting { blockers, pause, queued } => {
                 let what = if queued {
@@ -330,6 +343,9 @@ fn event_line(event: &Event<'_>) -> String {
         Event::Completed { object, done } => {
             line("completed", json!({ "object": object, "done": done }))
         }
+        Event::Forgotten { object, why, by_hand } => {
+            line("forgotten", json!({ "object": object, "why": why, "by_hand": by_hand }))
+        }
         Event::Restored(restored) => line(
             "restored",
             json!({
@@ -338,6 +354,7 @@ fn event_line(event: &Event<'_>) -> String {
                 "updated": restored.updated,
                 "columns": restored.columns,
                 "kept_new": restored.kept_new,
+                "defaulted": restored.defaulted,
                 "conflicts": restored.conflicts,
                 "orphans": restored.orphans,
                 "parentless": restored.parentless,

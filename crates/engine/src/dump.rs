@@ -51,6 +51,7 @@ kinds! {
     View "view",
     Constraint "constraint",
     Index "index",
+    Statistics "statistics",
     ForeignKey "foreign key",
     Trigger "trigger",
     TriggerState "trigger state",
@@ -84,6 +85,9 @@ pub struct DumpObject {
     pub fingerprint: String,
     /// Its creation is part of another object's (a column's of its table's).
     pub part: bool,
+    /// Statement that brings a sequence made anew to where it was; no part of what is compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<String>,
 }
 
 /// A schema at one moment, objects in the order in which they can be created.
@@ -141,14 +145,40 @@ impl SchemaDump {
         differences
     }
 
+    /// [`Self::differences`] without those that go without saying: where only one has a table, its
+    /// columns, its owner and whatever else is named after it.
+    #[must_use]
+    pub fn plain_differences<'a>(&'a self, other: &'a Self) -> Vec<DumpDifference<'a>> {
+        let all = self.differences(other);
+        let whole: BTreeSet<&str> = all
+            .iter()
+            .filter(|d| d.left.is_none() || d.right.is_none())
+            .map(DumpDifference::id)
+            .filter(|id| matches!(id.kind, DumpKind::Table | DumpKind::View))
+            .map(|id| id.name.as_str())
+            .collect();
+        let follows = |id: &ObjectId| {
+            let named_after =
+                id.name.match_indices('.').any(|(at, _)| whole.contains(&id.name[..at]));
+            let itself = matches!(id.kind, DumpKind::Table | DumpKind::View);
+            named_after || !itself && whole.contains(id.name.as_str())
+        };
+        all.iter().filter(|difference| !follows(difference.id())).cloned().collect()
+    }
+
     /// The objects on which two dumps do not agree, as each of them has them: all that is needed to
     /// find and to mend the difference again, however large the schemas are.
     #[must_use]
     pub fn only_differences(&self, other: &Self) -> (Self, Self) {
         let differences = self.differences(other);
         let ids: BTreeSet<&ObjectId> = differences.iter().map(DumpDifference::id).collect();
+        // MySQL states a column anew as a whole.
+        let column =
+            |name: &str| ids.contains(&ObjectId { kind: DumpKind::Column, name: name.to_owned() });
+        let wanted =
+            |id: &ObjectId| ids.contains(id) || id.kind == DumpKind::NotNull && column(&id.name);
         let of = |dump: &Self| Self {
-            objects: dump.objects.iter().filter(|o| ids.contains(&o.id)).cloned().collect(),
+            objects: dump.objects.iter().filter(|o| wanted(&o.id)).cloned().collect(),
         };
         (of(self), of(other))
     }
@@ -162,5 +192,47 @@ impl SchemaDump {
             text.push_str(";\n\n");
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(kind: DumpKind, name: &str) -> DumpObject {
+        DumpObject {
+            id: ObjectId { kind, name: name.to_owned() },
+            create: format!("create {name}"),
+            remove: String::new(),
+            fingerprint: String::new(),
+            part: false,
+            position: None,
+        }
+    }
+
+    #[test]
+    fn what_comes_with_a_table_goes_without_saying() {
+        let before = SchemaDump {
+            objects: vec![
+                object(DumpKind::Schema, "s"),
+                object(DumpKind::Table, "s.orders"),
+                object(DumpKind::Column, "s.orders.id"),
+            ],
+        };
+        let mut after = before.clone();
+        after.objects.extend([
+            object(DumpKind::Table, "s.new"),
+            object(DumpKind::Column, "s.new.id"),
+            object(DumpKind::Owner, "s.new"),
+            object(DumpKind::Column, "s.orders.note"),
+            object(DumpKind::Index, "s.news"),
+        ]);
+        let names = |differences: Vec<DumpDifference<'_>>| {
+            differences.iter().map(|d| d.id().name.clone()).collect::<Vec<_>>()
+        };
+        let plain = ["s.new", "s.orders.note", "s.news"];
+        assert_eq!(names(before.plain_differences(&after)), plain);
+        assert_eq!(names(after.plain_differences(&before)), plain);
+        assert_eq!(before.differences(&after).len(), 5);
     }
 }

@@ -46,6 +46,9 @@ pub struct ForeignKeyShape {
 pub struct SequenceState {
     /// Column it serves.
     pub column: Option<Ident>,
+    /// Its name, where it is an object of its own.
+    #[serde(default)]
+    pub name: Option<ObjectName>,
     /// Last value handed out.
     pub last_value: i64,
     /// Whether `last_value` was handed out already.

@@ -6,6 +6,17 @@ use downhaul_engine::{EngineError, LockHolder};
 use downhaul_plan::{Direction, SourceError, Version};
 use downhaul_snapshot::SnapshotError;
 
+/// What keeps a migration that is done from having its mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Other sessions.
+    Locks,
+    /// The connection broke.
+    Connection,
+    /// Anything else.
+    Other,
+}
+
 /// A statement of a migration that the server refused, with its place in the file.
 #[derive(Debug)]
 pub struct FailedStatement {
@@ -59,8 +70,8 @@ pub enum RunError {
         label: String,
         /// Which way it went.
         direction: Direction,
-        /// Other sessions were in the way.
-        waited: bool,
+        /// What kind of thing was in the way.
+        obstacle: Obstacle,
         /// Why.
         reason: String,
     },

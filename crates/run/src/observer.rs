@@ -46,6 +46,15 @@ pub enum Event<'a> {
         /// False: it was left as it is, since it holds data.
         done: bool,
     },
+    /// Something of the schema that the down file forgot could not be put back, and is left.
+    Forgotten {
+        /// For people: "index orders_note_idx".
+        object: &'a str,
+        /// Why.
+        why: &'a str,
+        /// Statement that puts it back.
+        by_hand: &'a str,
+    },
     /// Data was put back.
     Restored(&'a Restored),
     /// How far a long statement is, as the server tells.

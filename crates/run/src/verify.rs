@@ -94,7 +94,7 @@ pub async fn verify(session: &mut dyn Session, series: &Series) -> Result<Verifi
     if let Some(left) = journal.schema_left(session).await? {
         let now = session.dump().await?;
         let drift = left
-            .differences(&now)
+            .plain_differences(&now)
             .iter()
             .map(|difference| {
                 let text = |object: Option<&downhaul_engine::DumpObject>| {

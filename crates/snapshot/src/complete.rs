@@ -85,6 +85,12 @@ pub fn objects(
             {
                 (stage == Stage::Rest).then_some(Action::Leave)
             }
+            // The rest of a column's definition would make it nullable.
+            (Some(old), Some(_))
+                if dialect.is_mysql_family() && whole_column(old, before, now).is_some() =>
+            {
+                whole_column(old, before, now).map(|all| Action::Run(vec![all]))
+            }
             (Some(old), there) => put_back(dialect, old, there, stage).map(|action| match action {
                 Action::Run(statements) if dialect.is_mysql_family() => {
                     Action::Run(statements.iter().map(|s| without_lost_place(s, now)).collect())
@@ -101,6 +107,13 @@ pub fn objects(
         });
     }
     completions
+}
+
+/// MySQL: the statement that states a column with its NOT NULL, where it had one and still has.
+fn whole_column(old: &DumpObject, before: &SchemaDump, now: &SchemaDump) -> Option<String> {
+    let not_null = ObjectId { kind: DumpKind::NotNull, name: old.id.name.clone() };
+    let stated = before.get(&not_null).filter(|_| old.id.kind == DumpKind::Column)?;
+    now.get(&not_null).map(|_| stated.create.clone())
 }
 
 /// Whether the table has columns now that it had neither before nor after the migration.
@@ -145,7 +158,10 @@ fn put_back(
         };
     }
     Some(match (old.id.kind, now) {
-        (_, None) => Action::Run(vec![old.create.clone()]),
+        (_, None) if old.create.is_empty() => Action::Leave,
+        (_, None) => {
+            Action::Run(std::iter::once(&old.create).chain(&old.position).cloned().collect())
+        }
         (DumpKind::Column, Some(_)) if dialect.is_mysql_family() => {
             let modify = old.create.replacen(" ADD COLUMN ", " MODIFY COLUMN ", 1);
             Action::Run(vec![modify])
@@ -299,6 +315,7 @@ mod tests {
             remove: "ALTER TABLE public.t DROP COLUMN c".into(),
             fingerprint: ty.into(),
             part: true,
+            position: None,
         }
     }
 
@@ -321,6 +338,7 @@ mod tests {
             remove: format!("DROP INDEX {name}"),
             fingerprint: name.into(),
             part: false,
+            position: None,
         };
         let dump =
             |names: &[&str]| SchemaDump { objects: names.iter().map(|n| index(n)).collect() };

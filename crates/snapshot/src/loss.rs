@@ -82,6 +82,11 @@ pub struct Losses {
     pub all_given_up: bool,
     /// `INSERT OR REPLACE` and `REPLACE INTO` occur (SQLite then hides deletes from triggers).
     pub replaces: bool,
+    /// Something of the schema goes, or becomes something else, that holds no data: an index, a view,
+    /// a default.
+    unmakes: bool,
+    /// Something gets another name.
+    renames: bool,
 }
 
 impl Losses {
@@ -91,6 +96,13 @@ impl Losses {
         !self.tables.values().any(TableLoss::destroys)
             && self.schemas.is_empty()
             && self.truncate_cascade.is_empty()
+    }
+
+    /// Whether the way back may forget a part of the schema that holds no data. What was renamed cannot
+    /// be told from what went and what came.
+    #[must_use]
+    pub fn unmakes(&self) -> bool {
+        self.unmakes && !self.renames && !self.all_given_up && self.unreadable.is_empty()
     }
 
     /// Rows of these tables are to be kept whatever the statements say: a function may change them.
@@ -321,6 +333,12 @@ impl Tracker {
 
     fn change(&mut self, change: &Change, span: Span) {
         self.losses.own_triggers_fire |= self.made_trigger && writes_rows(change);
+        self.losses.unmakes |= match unmakes(change) {
+            Unmakes::Nothing => false,
+            Unmakes::OfTable(table) => self.tables.get(&self.name(table)) != Some(&None),
+            Unmakes::Something => true,
+        };
+        self.losses.renames |= renames(change);
         match change {
             Change::CreateTable { def, if_not_exists } => {
                 let name = self.name(&def.name);
@@ -414,6 +432,64 @@ impl Tracker {
             | Change::DropExpression { table, .. } => self.altered(table),
             _ => {}
         }
+    }
+}
+
+/// What a statement takes of the schema that holds no data.
+enum Unmakes<'a> {
+    Nothing,
+    OfTable(&'a ObjectName),
+    Something,
+}
+
+fn unmakes(change: &Change) -> Unmakes<'_> {
+    match change {
+        Change::DropConstraint { table, .. }
+        | Change::DropPrimaryKey { table }
+        | Change::SetNotNull { table, .. }
+        | Change::DropNotNull { table, .. }
+        | Change::SetDefault { table, .. }
+        | Change::DropDefault { table, .. }
+        | Change::DropIdentity { table, .. }
+        | Change::DropExpression { table, .. }
+        | Change::DropIndex { table: Some(table), .. }
+        | Change::DropTrigger { table: Some(table), .. }
+        | Change::SetTriggerEnabled { table, .. }
+        | Change::AlterPolicy { table, .. }
+        | Change::DropPolicy { table, .. }
+        | Change::RowSecurity { table, .. }
+        | Change::ModifyColumn { table, .. } => Unmakes::OfTable(table),
+        Change::DropIndex { .. }
+        | Change::DropTrigger { .. }
+        | Change::DropView { .. }
+        | Change::CreateView { or_replace: true, .. }
+        | Change::DropType { .. }
+        | Change::DropSequence { .. }
+        | Change::CreateRoutine { or_replace: true, .. }
+        | Change::DropRoutine { .. }
+        | Change::CreateTrigger { or_replace: true, .. }
+        | Change::DropSchema { .. }
+        | Change::DropExtension { .. }
+        | Change::Revoke { .. }
+        | Change::DropOther { .. } => Unmakes::Something,
+        _ => Unmakes::Nothing,
+    }
+}
+
+fn renames(change: &Change) -> bool {
+    match change {
+        Change::ModifyColumn { from, column, .. } => *from != column.name,
+        _ => matches!(
+            change,
+            Change::RenameTable { .. }
+                | Change::SetSchema { .. }
+                | Change::RenameColumn { .. }
+                | Change::RenameConstraint { .. }
+                | Change::RenameIndex { .. }
+                | Change::RenameView { .. }
+                | Change::RenameEnumValue { .. }
+                | Change::Rename { .. }
+        ),
     }
 }
 

@@ -61,7 +61,13 @@ pub(super) async fn dump(session: &mut MySql) -> Result<SchemaDump, EngineError>
     let mut objects = Vec::new();
     let sequences = names(session, &of_type("TABLE_TYPE = 'SEQUENCE'")).await?;
     for (name, row) in sequences.iter().zip(show_create(session, "SEQUENCE", &sequences).await?) {
-        objects.push(whole(DumpKind::Sequence, "SEQUENCE", name, row.text(1)));
+        let mut object = whole(DumpKind::Sequence, "SEQUENCE", name, row.text(1));
+        // Numbers that a session took beforehand are not given out again.
+        let next = format!("SELECT next_not_cached_value FROM {}", quote(name));
+        if let Some(next) = session.rows(&next).await?.first() {
+            object.position = Some(format!("DO SETVAL({}, {}, 0)", quote(name), next.text(0)));
+        }
+        objects.push(object);
     }
     let tables = names(session, &of_type(TABLES)).await?;
     for (name, row) in tables.iter().zip(show_create(session, "TABLE", &tables).await?) {
@@ -110,6 +116,7 @@ fn whole(kind: DumpKind, word: &str, name: &str, create: &str) -> DumpObject {
         remove: format!("DROP {word} {}", quote(name)),
         fingerprint: create.to_owned(),
         part: false,
+        position: None,
     }
 }
 
@@ -136,6 +143,7 @@ fn table_objects(name: &str, table: &Table) -> Vec<DumpObject> {
         remove: format!("DROP TABLE {quoted}"),
         fingerprint: table.options.clone(),
         part: false,
+        position: None,
     }];
     let mut previous: Option<&str> = None;
     for column in &table.columns {
@@ -154,6 +162,7 @@ fn table_objects(name: &str, table: &Table) -> Vec<DumpObject> {
             remove: format!("{alter} DROP COLUMN {own}"),
             fingerprint: column.fingerprint(),
             part: true,
+            position: None,
         });
         if let Some(nullable) = &nullable {
             objects.push(DumpObject {
@@ -162,6 +171,7 @@ fn table_objects(name: &str, table: &Table) -> Vec<DumpObject> {
                 remove: format!("{alter} MODIFY COLUMN {own} {nullable}"),
                 fingerprint: "not null".to_owned(),
                 part: true,
+                position: None,
             });
         }
     }
@@ -192,6 +202,7 @@ fn table_objects(name: &str, table: &Table) -> Vec<DumpObject> {
             remove: format!("{alter} {remove}"),
             fingerprint: text.clone(),
             part: kind != DumpKind::ForeignKey,
+            position: None,
         });
     }
     objects

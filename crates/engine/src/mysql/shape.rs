@@ -187,7 +187,12 @@ async fn counter_state(
         .and_then(|row| row.opt(0))
         // A counter beyond 2⁶³ is at its end anyway.
         .and_then(|next| next.parse::<i64>().ok())
-        .map(|next| SequenceState { column: Some(column), last_value: next - 1, is_called: true })
+        .map(|next| SequenceState {
+            column: Some(column),
+            name: None,
+            last_value: next - 1,
+            is_called: true,
+        })
         .into_iter()
         .collect())
 }

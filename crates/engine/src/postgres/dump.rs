@@ -1,6 +1,7 @@
 //! The schema as PostgreSQL states it.
 //!
-//! Every query gives `kind, name, create, remove, part`: the server quotes names (`format('%I')`)
+//! Every query gives `kind, name, create, remove, part`, and where it is another than `create` what is
+//! compared; of a sequence, where it stands: the server quotes names (`format('%I')`)
 //! and writes definitions (`pg_get_…def`). With an empty `search_path` every name comes out
 //! qualified, so the statements mean the same in any session.
 
@@ -29,6 +30,14 @@ fn queries() -> Vec<String> {
     let pro = not_of_extension("pg_proc", "p.oid");
     // A table's partition children inherit their columns and constraints.
     let relkinds = "c.relkind IN ('r', 'p')";
+    // What an identity counts by is told where it is not what goes without saying.
+    let identity = "format(' GENERATED %s AS IDENTITY', CASE a.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END) \
+        || coalesce((SELECT format(' (START WITH %s INCREMENT BY %s MINVALUE %s MAXVALUE %s CACHE %s%s)', s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache, \
+             CASE WHEN s.seqcycle THEN ' CYCLE' ELSE '' END) \
+           FROM pg_depend i JOIN pg_sequence s ON s.seqrelid = i.objid \
+           WHERE i.classid = 'pg_class'::regclass AND i.refclassid = 'pg_class'::regclass AND i.refobjid = c.oid AND i.refobjsubid = a.attnum AND i.deptype = 'i' \
+             AND ((s.seqstart, s.seqincrement, s.seqmin, s.seqcache, s.seqcycle) IS DISTINCT FROM (1::bigint, 1::bigint, 1::bigint, 1::bigint, false) \
+               OR s.seqmax <> CASE s.seqtypid WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647 ELSE 9223372036854775807 END)), '')";
     vec![
         format!(
             "SELECT 'schema', format('%I', n.nspname), format('CREATE SCHEMA %I', n.nspname), format('DROP SCHEMA %I', n.nspname), 'f' \
@@ -59,7 +68,9 @@ fn queries() -> Vec<String> {
             "SELECT 'sequence', format('%I.%I', n.nspname, c.relname), \
                format('CREATE SEQUENCE %I.%I AS %s INCREMENT BY %s MINVALUE %s MAXVALUE %s START WITH %s CACHE %s%s', n.nspname, c.relname, \
                  format_type(s.seqtypid, NULL), s.seqincrement, s.seqmin, s.seqmax, s.seqstart, s.seqcache, CASE WHEN s.seqcycle THEN ' CYCLE' ELSE '' END), \
-               format('DROP SEQUENCE %I.%I', n.nspname, c.relname), 'f' \
+               format('DROP SEQUENCE %I.%I', n.nspname, c.relname), 'f', NULL, \
+               CASE WHEN pg_catalog.has_sequence_privilege(c.oid, 'SELECT,USAGE') AND pg_catalog.pg_sequence_last_value(c.oid) IS NOT NULL \
+                 THEN format('SELECT pg_catalog.setval(%L, %s, true)', format('%I.%I', n.nspname, c.relname), pg_catalog.pg_sequence_last_value(c.oid)) END \
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_sequence s ON s.seqrelid = c.oid \
              WHERE {u} AND {rel} AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'i' AND d.classid = 'pg_class'::regclass) \
              ORDER BY c.oid"
@@ -79,7 +90,7 @@ fn queries() -> Vec<String> {
                   ELSE '(' || coalesce((SELECT string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)) \
                       || CASE WHEN a.attcollation <> y.typcollation AND a.attcollation <> 0 THEN ' COLLATE ' || a.attcollation::regcollation ELSE '' END \
                       || CASE WHEN a.attgenerated <> '' THEN format(' GENERATED ALWAYS AS (%s) %s', pg_get_expr(d.adbin, d.adrelid), CASE a.attgenerated WHEN 's' THEN 'STORED' ELSE 'VIRTUAL' END) \
-                         WHEN a.attidentity <> '' THEN format(' GENERATED %s AS IDENTITY', CASE a.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END) ELSE '' END, ', ' ORDER BY a.attnum) \
+                         WHEN a.attidentity <> '' THEN {identity} ELSE '' END, ', ' ORDER BY a.attnum) \
                     FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
                     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND (a.attislocal OR a.attinhcount = 0)), '') || ')' \
                   || coalesce((SELECT ' INHERITS (' || string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno) || ')' FROM pg_inherits i WHERE i.inhrelid = c.oid), '') END \
@@ -97,7 +108,7 @@ fn queries() -> Vec<String> {
                format('ALTER TABLE %I.%I ADD COLUMN %I %s', n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod)) \
                || CASE WHEN a.attcollation <> y.typcollation AND a.attcollation <> 0 THEN ' COLLATE ' || a.attcollation::regcollation ELSE '' END \
                || CASE WHEN a.attgenerated <> '' THEN format(' GENERATED ALWAYS AS (%s) %s', pg_get_expr(d.adbin, d.adrelid), CASE a.attgenerated WHEN 's' THEN 'STORED' ELSE 'VIRTUAL' END) \
-                  WHEN a.attidentity <> '' THEN format(' GENERATED %s AS IDENTITY', CASE a.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END) ELSE '' END, \
+                  WHEN a.attidentity <> '' THEN {identity} ELSE '' END, \
                format('ALTER TABLE %I.%I DROP COLUMN %I', n.nspname, c.relname, a.attname), 't' \
              FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_type y ON y.oid = a.atttypid \
              LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
@@ -158,6 +169,12 @@ fn queries() -> Vec<String> {
              WHERE {u} AND {rel} AND NOT c.relispartition \
                AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')) ORDER BY c.oid"
         ),
+        // The server states columns in the order in which they stand in the table, which says nothing.
+        format!(
+            "SELECT 'statistics', format('%I.%I', n.nspname, x.stxname), f.def, format('DROP STATISTICS %I.%I', n.nspname, x.stxname), 'f', \
+               regexp_replace(f.def, ' ON .* FROM ', ' FROM ') || (SELECT string_agg(part, ', ' ORDER BY part) FROM unnest(string_to_array(substring(f.def from ' ON (.*) FROM '), ', ')) part) \
+             FROM pg_statistic_ext x CROSS JOIN LATERAL (SELECT pg_get_statisticsobjdef(x.oid) AS def) f JOIN pg_namespace n ON n.oid = x.stxnamespace JOIN pg_class c ON c.oid = x.stxrelid WHERE {u} AND {rel} ORDER BY x.oid"
+        ),
         format!(
             "SELECT 'trigger', format('%I.%I.%I', n.nspname, c.relname, t.tgname), pg_get_triggerdef(t.oid), \
                format('DROP TRIGGER %I ON %I.%I', t.tgname, n.nspname, c.relname), 'f' \
@@ -216,6 +233,34 @@ fn queries() -> Vec<String> {
              WHERE {u} AND {rel} AND NOT a.attisdropped AND x.grantee <> c.relowner ORDER BY c.oid, a.attnum, x.grantee, x.privilege_type"
         ),
         format!(
+            "SELECT 'grant', format('SCHEMA %I', n.nspname) || ' ' || coalesce(pg_get_userbyid(nullif(x.grantee, 0)), 'public') || ' ' || x.privilege_type, \
+               format('GRANT %s ON SCHEMA %I TO %s%s', x.privilege_type, n.nspname, CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE format('%I', pg_get_userbyid(x.grantee)) END, \
+                 CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), \
+               format('REVOKE %s ON SCHEMA %I FROM %s', x.privilege_type, n.nspname, CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE format('%I', pg_get_userbyid(x.grantee)) END), 'f' \
+             FROM pg_namespace n CROSS JOIN aclexplode(n.nspacl) x WHERE {u} AND x.grantee <> n.nspowner ORDER BY n.oid, x.grantee, x.privilege_type"
+        ),
+        // Everybody may run a routine unless that was taken from them.
+        format!(
+            "SELECT 'grant', format('ROUTINE %s', r.name), \
+               format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', r.name) || coalesce((SELECT string_agg(format('; GRANT EXECUTE ON ROUTINE %s TO %s%s', r.name, \
+                   CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE format('%I', pg_get_userbyid(x.grantee)) END, CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), '' ORDER BY x.grantee) \
+                 FROM aclexplode(p.proacl) x WHERE x.grantee <> p.proowner), ''), \
+               format('GRANT EXECUTE ON ROUTINE %1$s TO PUBLIC', r.name) || coalesce((SELECT string_agg(format('; REVOKE ALL ON ROUTINE %s FROM %I', r.name, pg_get_userbyid(x.grantee)), '' ORDER BY x.grantee) \
+                 FROM aclexplode(p.proacl) x WHERE x.grantee NOT IN (0, p.proowner)), ''), 'f' \
+             FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
+             CROSS JOIN LATERAL (SELECT format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS name) r \
+             WHERE {u} AND {pro} AND p.proacl IS NOT NULL ORDER BY p.oid"
+        ),
+        format!(
+            "SELECT 'comment', o.name, format('COMMENT ON %s IS %L', o.name, d.description), format('COMMENT ON %s IS NULL', o.name), 'f' \
+             FROM (SELECT 'pg_proc'::regclass AS class, p.oid, format('ROUTINE %I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS name \
+                 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {u} AND {pro} \
+               UNION ALL SELECT 'pg_namespace'::regclass, n.oid, format('SCHEMA %I', n.nspname) FROM pg_namespace n WHERE {u} AND n.nspname <> 'public' \
+               UNION ALL SELECT 'pg_type'::regclass, t.oid, format('%s %I.%I', CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, n.nspname, t.typname) \
+                 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE {u} AND {typ} AND t.typtype IN ('e', 'd', 'r', 'c')) o \
+             JOIN pg_description d ON d.classoid = o.class AND d.objoid = o.oid AND d.objsubid = 0 ORDER BY o.class, o.oid"
+        ),
+        format!(
             "SELECT 'comment', CASE WHEN d.objsubid = 0 THEN format('%s %I.%I', k.word, n.nspname, c.relname) ELSE format('COLUMN %I.%I.%I', n.nspname, c.relname, a.attname) END, \
                CASE WHEN d.objsubid = 0 THEN format('COMMENT ON %s %I.%I IS %L', k.word, n.nspname, c.relname, d.description) \
                  ELSE format('COMMENT ON COLUMN %I.%I.%I IS %L', n.nspname, c.relname, a.attname, d.description) END, \
@@ -263,6 +308,7 @@ async fn within_transaction(session: &mut Postgres) -> Result<SchemaDump, Engine
                 create,
                 remove: row.text(3).to_owned(),
                 part: row.flag(4),
+                position: row.opt(6).map(str::to_owned),
             });
         }
     }

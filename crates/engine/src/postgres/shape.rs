@@ -156,11 +156,13 @@ async fn shape(
 
     let mut sequences = Vec::new();
     for row in all("s") {
-        let sequence = Dialect::Postgres.quote_name(&name(row.text(3), row.text(4)));
+        let own = name(row.text(3), row.text(4));
+        let sequence = Dialect::Postgres.quote_name(&own);
         let state = session.rows(&format!("SELECT last_value, is_called FROM {sequence}")).await?;
         if let Some(state) = state.first() {
             sequences.push(SequenceState {
                 column: Some(ident(row.text(2))),
+                name: Some(own),
                 last_value: state.number(0)?,
                 is_called: state.flag(1),
             });

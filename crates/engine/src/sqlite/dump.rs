@@ -55,6 +55,7 @@ pub(super) async fn dump(session: &mut Sqlite) -> Result<SchemaDump, EngineError
             remove: format!("DROP {word} {}", Dialect::Sqlite.quote_str(name)),
             fingerprint: fingerprint(row.text(2)),
             part: false,
+            position: None,
         });
     }
     objects.sort_by_key(|object| object.id.kind);

@@ -223,6 +223,13 @@ async fn sequences(session: &mut Sqlite, literal: &str) -> Result<Vec<SequenceSt
         .rows(&format!("SELECT seq FROM sqlite_sequence WHERE name = {literal} COLLATE NOCASE"))
         .await?
         .iter()
-        .map(|row| Ok(SequenceState { column: None, last_value: row.number(0)?, is_called: true }))
+        .map(|row| {
+            Ok(SequenceState {
+                column: None,
+                name: None,
+                last_value: row.number(0)?,
+                is_called: true,
+            })
+        })
         .collect()
 }

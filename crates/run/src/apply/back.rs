@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use downhaul_engine::{SchemaDump, Session};
+use downhaul_engine::{DumpKind, ObjectId, SchemaDump, Session};
 use downhaul_plan::Direction;
 use downhaul_snapshot::Kept;
 use downhaul_snapshot::complete::{self, Action, Stage};
 use downhaul_snapshot::restore::{self, Held};
 use downhaul_snapshot::{seeded, tombstone};
-use downhaul_syntax::{Change, Dialect, Parsed, Statement};
+use downhaul_syntax::{Change, Dialect, Parsed, Statement, parse_script};
 
 use super::{Applied, Stop, Substitute, dependents};
 use crate::journal::RestorePoint;
@@ -32,14 +32,15 @@ pub(super) async fn bring_back(
     };
     let schemas = (oldest.before.clone(), newest.after.clone());
     let schemas = (&schemas.0, &schemas.1);
+    let strict = holds_data(points);
     // Only the way down promises the old schema; the way up brings the new one by itself.
     let complete = direction == Direction::Down;
     if complete {
         if session.dialect() == Dialect::Sqlite {
             add_missing_columns(session, points).await?;
         }
-        run_completions(session, schemas, Stage::Structure, foreign_keys_off, applied, observer)
-            .await?;
+        let stage = (Stage::Structure, strict);
+        run_completions(session, schemas, stage, foreign_keys_off, applied, observer).await?;
         tracking.follow(session).await?;
     }
     let mut built_upon = Vec::new();
@@ -77,17 +78,38 @@ pub(super) async fn bring_back(
         for kept in points.iter().flat_map(|point| &point.kept) {
             restore::check_filled(session, kept).await?;
         }
-        run_completions(session, schemas, Stage::Rest, foreign_keys_off, applied, observer).await?;
+        let stage = (Stage::Rest, strict);
+        run_completions(session, schemas, stage, foreign_keys_off, applied, observer).await?;
         tombstone::back::rebuild(session, &built_upon).await?;
         tracking.follow(session).await?;
     }
     Ok(remaining)
 }
 
+/// Whether these restore points hold data, which go back with all that belongs to them or not at all.
+/// Of a part of the schema alone that cannot come back it is told.
+pub(crate) fn holds_data(points: &[RestorePoint]) -> Strict {
+    if points.iter().any(|point| !point.kept.is_empty() || !point.pruned.is_empty()) {
+        Strict::Fail
+    } else {
+        Strict::Tell
+    }
+}
+
+/// What follows where a part of the schema cannot be put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Strict {
+    Fail,
+    Tell,
+}
+
+/// Bytes of a table on which an index is built while it is taken back, and writes wait.
+const SMALL: i64 = 256 * 1024 * 1024;
+
 pub(crate) async fn run_completions(
     session: &mut dyn Session,
     (before, after): (&SchemaDump, &SchemaDump),
-    stage: Stage,
+    (stage, strict): (Stage, Strict),
     foreign_keys_off: bool,
     applied: &mut Applied,
     observer: &mut dyn Observer,
@@ -106,13 +128,23 @@ pub(crate) async fn run_completions(
             .find(|completion| seen.insert(completion.object.clone()));
         let Some(completion) = next else { return Ok(()) };
         let done = match &completion.action {
-            Action::Run(statements) if dialect == Dialect::Postgres => {
-                dependents::run(session, &completion.id, statements, (before, after, &now)).await?;
-                true
-            }
             Action::Run(statements) => {
-                for statement in statements {
-                    session.execute(statement).await?;
+                let schemas = (before, after, &now);
+                let why = match strict {
+                    Strict::Fail => {
+                        run_all(session, &completion.id, statements, schemas).await?;
+                        None
+                    }
+                    Strict::Tell => {
+                        run_if_it_can_be(session, &completion.id, statements, schemas).await?
+                    }
+                };
+                if let Some(why) = why {
+                    let by_hand = statements.join("; ");
+                    let object = &completion.object;
+                    observer.event(Event::Forgotten { object, why: &why, by_hand: &by_hand });
+                    applied.left.push(completion.object);
+                    continue;
                 }
                 true
             }
@@ -127,6 +159,67 @@ pub(crate) async fn run_completions(
             applied.completed.push(completion.object);
         } else {
             applied.left.push(completion.object);
+        }
+    }
+}
+
+async fn run_all(
+    session: &mut dyn Session,
+    id: &ObjectId,
+    statements: &[String],
+    schemas: (&SchemaDump, &SchemaDump, &SchemaDump),
+) -> Result<(), Stop> {
+    if session.dialect() == Dialect::Postgres {
+        return dependents::run(session, id, statements, schemas).await;
+    }
+    for statement in statements {
+        session.execute(statement).await?;
+    }
+    Ok(())
+}
+
+/// Returns why it cannot be, or should not while everybody waits.
+async fn run_if_it_can_be(
+    session: &mut dyn Session,
+    id: &ObjectId,
+    statements: &[String],
+    schemas: (&SchemaDump, &SchemaDump, &SchemaDump),
+) -> Result<Option<String>, Stop> {
+    let dialect = session.dialect();
+    if dialect == Dialect::Postgres && id.kind == DumpKind::Index {
+        let made = statements.iter().flat_map(|s| parse_script(s, dialect).statements);
+        let of = made.flat_map(|s| s.changes().to_vec()).find_map(|change| match change {
+            Change::CreateIndex { index, .. } => Some(dialect.quote_name(&index.table)),
+            _ => None,
+        });
+        if let Some(table) = of {
+            let size = format!(
+                "SELECT coalesce(pg_catalog.pg_relation_size(pg_catalog.to_regclass({})), 0)",
+                dialect.literal(&table)
+            );
+            if session.number(&size).await? > SMALL {
+                return Ok(Some("its table is large, and writes would wait for it".to_owned()));
+            }
+        }
+    }
+    let transactional = !dialect.is_mysql_family();
+    if transactional {
+        session.execute("SAVEPOINT downhaul_mend").await?;
+    }
+    match run_all(session, id, statements, schemas).await {
+        Ok(()) => {
+            if transactional {
+                session.execute("RELEASE SAVEPOINT downhaul_mend").await?;
+            }
+            Ok(None)
+        }
+        Err(stop) => {
+            let Some(why) = stop.refusal() else { return Err(stop) };
+            if transactional {
+                session.execute("ROLLBACK TO SAVEPOINT downhaul_mend").await?;
+                session.execute("RELEASE SAVEPOINT downhaul_mend").await?;
+            }
+            Ok(Some(why))
         }
     }
 }

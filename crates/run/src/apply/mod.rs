@@ -15,7 +15,7 @@ use downhaul_snapshot::restore::Restored;
 use downhaul_snapshot::{Kept, KeptMode, SnapshotError};
 use downhaul_syntax::Dialect;
 
-pub(crate) use back::{run_completions, substitute};
+pub(crate) use back::{holds_data, run_completions, substitute};
 use groups::in_groups;
 pub(crate) use together::{Pace, together};
 use transaction::{Whole, transaction};
@@ -144,6 +144,21 @@ impl Stop {
         match self {
             Self::Statement(_, error) | Self::Engine(error) if gives_way(error) => Some(error),
             _ => None,
+        }
+    }
+
+    /// Why the server, or the snapshot manager, would not: where trying again would end the same way.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        match self {
+            Self::Snapshot(error) => Some(error.to_string()),
+            Self::Statement(_, error) | Self::Engine(error) => match error {
+                EngineError::Statement(failure)
+                    if !error.was_cancelled() && !error.disk_is_full() && !gives_way(error) =>
+                {
+                    Some(failure.message.clone())
+                }
+                _ => None,
+            },
         }
     }
 

@@ -116,6 +116,9 @@ impl<'a> Piece<'a> {
         }
         let losses = prepared.losses(&prepared.statements, Dialect::Postgres);
         let down = prepared.direction == Direction::Down && options.protect;
+        if options.protect && !down && losses.unmakes() {
+            return None;
+        }
         let deletions =
             packed::deletions(&prepared.statements, &losses, Dialect::Postgres).unwrap_or_default();
         let mut empty = Vec::new();

@@ -9,7 +9,7 @@ use downhaul_snapshot::{Kept, stepwise};
 use super::Run;
 use super::record::{put_triggers_aside, restore_triggers};
 use crate::Event;
-use crate::apply::{Stop, run_completions};
+use crate::apply::{Stop, holds_data, run_completions};
 use crate::patience::{Cause, Lookout, Patience};
 
 impl Run<'_> {
@@ -20,6 +20,7 @@ impl Run<'_> {
             return Ok(());
         };
         self.write_rest().await?;
+        let strict = holds_data(&work.points);
         // Only the way down promises the old schema; the way up brings the new one by itself.
         let complete = work.prepared.direction == Direction::Down;
         let schemas = (&oldest.before, &newest.after);
@@ -28,7 +29,7 @@ impl Run<'_> {
             run_completions(
                 &mut *self.runner.session,
                 schemas,
-                Stage::Structure,
+                (Stage::Structure, strict),
                 false,
                 &mut self.applied,
                 self.observer,
@@ -50,7 +51,7 @@ impl Run<'_> {
             run_completions(
                 &mut *self.runner.session,
                 schemas,
-                Stage::Rest,
+                (Stage::Rest, strict),
                 false,
                 &mut self.applied,
                 self.observer,

@@ -36,6 +36,7 @@ use std::time::Instant;
 use crate::apply::{Applied, Stop, Work};
 use crate::backfill::{self, End};
 use crate::error::FailedStatement;
+use crate::error::Obstacle;
 use crate::journal::MigrationState;
 use crate::patience::{Cause, Lookout, Patience};
 use crate::prepare::Group;
@@ -195,6 +196,7 @@ impl Run<'_> {
             let loses = protect
                 && (!losses.is_empty()
                     || losses.own_triggers_fire
+                    || direction == Direction::Up && losses.unmakes()
                     || self.inserts_may_do_more(&losses).await?);
             let watch = loses && direction == Direction::Up;
             let tracked = self.check_tracked().await;
@@ -372,13 +374,21 @@ impl Run<'_> {
 
     /// The migration is done; what its history needs beside it is not.
     fn unmarked(&self, stop: Stop) -> RunError {
-        let waited = stop.lock_error().is_some();
+        let obstacle = match &stop {
+            stop if stop.lock_error().is_some() => Obstacle::Locks,
+            Stop::Statement(_, EngineError::Disconnected(_))
+            | Stop::Engine(EngineError::Disconnected(_))
+            | Stop::Snapshot(SnapshotError::Engine(EngineError::Disconnected(_))) => {
+                Obstacle::Connection
+            }
+            _ => Obstacle::Other,
+        };
         let reason = match stop {
             Stop::Statement(_, error) | Stop::Engine(error) => error.to_string(),
             Stop::Snapshot(error) => error.to_string(),
         };
         let (label, direction) = (self.work.prepared.label.clone(), self.work.prepared.direction);
-        RunError::Unmarked { label, direction, waited, reason }
+        RunError::Unmarked { label, direction, obstacle, reason }
     }
 
     /// An error for the user; `ordinal` is the statement at which a half-run migration stands.

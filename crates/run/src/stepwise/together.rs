@@ -71,7 +71,8 @@ impl<'a> Piece<'a> {
         let texts = texts.collect::<Option<Vec<_>>>()?;
         let losses = prepared.losses(statements, dialect);
         let unseen = losses.own_triggers_fire || !losses.unreadable.is_empty() || losses.replaces;
-        if unseen || prepared.direction == Direction::Up && options.protect && !losses.is_empty() {
+        let keeps = options.protect && (!losses.is_empty() || losses.unmakes());
+        if unseen || prepared.direction == Direction::Up && keeps {
             return None;
         }
         let members: Vec<usize> = (0..statements.len()).collect();

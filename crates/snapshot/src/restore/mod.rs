@@ -31,6 +31,9 @@ pub struct Restored {
     pub columns: Vec<String>,
     /// Values that stay as they are because they were written since.
     pub kept_new: u64,
+    /// Rows written since that got the default of a column which must have a value.
+    #[serde(default)]
+    pub defaulted: u64,
     /// Kept rows whose key exists again: the present row stays.
     pub conflicts: u64,
     /// Rows deleted since, whose values therefore have nowhere to go.
@@ -85,6 +88,30 @@ pub async fn check_filled(session: &mut dyn Session, kept: &Kept) -> Result<(), 
     Ok(())
 }
 
+/// Gives rows written while a column was gone its default, where it must have a value and the down
+/// did not say which: what the old release's schema would have given them. Returns how many got one.
+async fn give_defaults(
+    session: &mut dyn Session,
+    kept: &Kept,
+    now: &TableShape,
+) -> Result<u64, SnapshotError> {
+    let dialect = session.dialect();
+    let mut rows = 0;
+    for column in kept.lost_columns() {
+        let default = kept.shape.column(&column.name).filter(|shape| shape.not_null);
+        let Some(default) = default.and_then(|shape| shape.default.as_ref()) else { continue };
+        if now.column(&column.name).is_none_or(|column| column.not_null || column.generated) {
+            continue;
+        }
+        let (table, name) = (sql::table(dialect, &now.name), dialect.quote(&column.name));
+        let given = session
+            .execute(&format!("UPDATE {table} SET {name} = {default} WHERE {name} IS NULL"))
+            .await?;
+        rows = rows.max(given);
+    }
+    Ok(rows)
+}
+
 /// Puts the kept data of a migration back, and verifies it. The tables must exist with their old
 /// columns. The user's triggers must be off, foreign keys deferred.
 ///
@@ -127,6 +154,7 @@ pub async fn restore(
     let mut all = Vec::with_capacity(tables.len());
     for (kept, held, now, mut restored) in tables {
         sequences(session, kept, &now).await?;
+        restored.defaulted = give_defaults(session, kept, &now).await?;
         if held.flags && !session.dialect().is_mysql_family() {
             session.execute(&format!("DROP TABLE {}", hold_name(session.dialect(), kept))).await?;
         }
@@ -244,6 +272,25 @@ async fn sequences(
                         before.last_value, before.is_called
                     ))
                     .await?;
+            }
+            // Made anew by its definition; who owns it is settled at the end.
+            (Some(_), Dialect::Postgres) => {
+                let Some(name) = &before.name else { continue };
+                let name = dialect.quote_name(name);
+                let there = format!(
+                    "SELECT pg_catalog.to_regclass({}) IS NOT NULL",
+                    dialect.literal(&name)
+                );
+                if session.row(&there).await?.is_some_and(|row| row.flag(0)) {
+                    session
+                        .execute(&format!(
+                            "SELECT pg_catalog.setval({}, {last}, {called}) FROM {name} WHERE (last_value, is_called) < ({last}, {called})",
+                            dialect.literal(&name),
+                            last = before.last_value,
+                            called = before.is_called,
+                        ))
+                        .await?;
+                }
             }
             (None, Dialect::Sqlite) => {
                 // The table exists once an AUTOINCREMENT table does.
