@@ -79,7 +79,16 @@ async fn a_day_with_a_bad_release() {
         ],
     );
     check(
-        &program.run(&["snapshot", "diff", "lunch", "--format", "csv"]),
+        &program.run(&[
+            "snapshot",
+            "diff",
+            "lunch",
+            "now",
+            "--table",
+            "customers,orders",
+            "--format",
+            "csv",
+        ]),
         Code::Clean,
         &["customers,updated,id=1,email,c1@x,c2@x"],
     );

@@ -27,6 +27,7 @@ pub enum SnapshotCommand {
     /// Name this moment, to return to it later
     Mark(MarkArgs),
     /// List the marks
+    #[command(visible_alias = "list")]
     Marks(MarksArgs),
     /// Show a table as it was at a mark
     Show(ShowArgs),

@@ -181,7 +181,7 @@ pub async fn tables(
             let full = shape.map_or_else(|| name.clone(), |shape| shape.name);
             let tracked = all.iter().find(|t| t.name == full).ok_or_else(|| {
                 SnapshotError::CannotTrack(format!(
-                    "{name} is not tracked, so nothing is known of its past"
+                    "{name} is not tracked, so nothing is known of its past (`downhaul snapshot status` lists what is)"
                 ))
             })?;
             if !wanted.contains(tracked) {
@@ -193,7 +193,10 @@ pub async fn tables(
     for tracked in wanted {
         let problem = match follow::drift(session, &tracked).await? {
             None => None,
-            Some(follow::Drift::Gone) => Some(format!("{} is gone", tracked.label())),
+            Some(follow::Drift::Gone) => Some(format!(
+                "{} is gone, and no migration dropped it: its rows went with it, the history holds only those that had changed",
+                tracked.label()
+            )),
             Some(follow::Drift::Partitions) => Some(format!(
                 "partitions of {} went by hand, with their rows: `downhaul snapshot track {}` begins its history anew",
                 tracked.label(),
@@ -447,7 +450,7 @@ async fn table(
     };
     let rows = session
         .number(&format!(
-            "SELECT coalesce((SELECT greatest(reltuples, 0)::bigint FROM pg_catalog.pg_class WHERE oid = {}), 0)",
+            "SELECT coalesce((SELECT (CASE WHEN reltuples > 0 THEN reltuples ELSE pg_catalog.pg_relation_size(oid) / 100 END)::bigint FROM pg_catalog.pg_class WHERE oid = {}), 0)",
             tracked.relation
         ))
         .await?;

@@ -1,11 +1,11 @@
 //! `snapshot diff`.
 
 use downhaul_snapshot::difference::{self, Difference, RowChange, RowDifference, TableDifference};
-use downhaul_snapshot::mark as marks;
+use downhaul_snapshot::{SnapshotError, mark as marks};
 
 use super::page;
 use super::show::shorten;
-use super::{begin, csv, json, names, open, rows, snapshot};
+use super::{begin, csv, json, named, open, rows, snapshot};
 use crate::args::snapshot::{DiffArgs, DiffFormat};
 use crate::error::CliError;
 use crate::exit_code::Code;
@@ -15,10 +15,14 @@ use crate::ui::{Style, Ui, paint};
 pub(super) async fn run(args: &DiffArgs, ui: &Ui) -> Result<Code, CliError> {
     let mut session = open(&args.database).await?;
     let result = async {
-        let tables = names(session.dialect(), &args.table)?;
+        let tables = named(session.dialect(), &args.table)?;
         let from = marks::named(&mut *session, &args.from).await.map_err(snapshot)?;
         let to = match &args.to {
-            Some(name) => Some(marks::named(&mut *session, name).await.map_err(snapshot)?),
+            Some(name) => match marks::named(&mut *session, name).await {
+                // What people call it, unless somebody named a mark so.
+                Err(SnapshotError::UnknownMark { .. }) if name == "now" => None,
+                found => Some(found.map_err(snapshot)?),
+            },
             None => None,
         };
         if let Some(to) = to.as_ref().filter(|to| to.id < from.id) {

@@ -57,9 +57,29 @@ fn snapshot(error: SnapshotError) -> CliError {
     RunError::Snapshot(error).into()
 }
 
-/// Names of tables as people write them.
+/// Names of tables, one by one.
 fn names(dialect: Dialect, tables: &[String]) -> Result<Vec<ObjectName>, CliError> {
     tables.iter().map(|table| parse_name_in(dialect, table).map_err(snapshot)).collect()
+}
+
+/// Names of tables as people write them: one by one, or several with commas between them.
+fn named(dialect: Dialect, lists: &[String]) -> Result<Vec<ObjectName>, CliError> {
+    let tables: Vec<String> =
+        lists.iter().flat_map(|list| listed(list)).map(|name| name.trim().to_owned()).collect();
+    names(dialect, &tables)
+}
+
+/// The parts of a list; a comma within quotes belongs to a name.
+fn listed(list: &str) -> impl Iterator<Item = &str> {
+    let mut quote = None;
+    list.split(move |c: char| {
+        quote = match quote {
+            Some(open) if c == open => None,
+            None if matches!(c, '"' | '`') => Some(c),
+            other => other,
+        };
+        c == ',' && quote.is_none()
+    })
 }
 
 /// The mark of this name, or the newest one at or before a time, which is then told.

@@ -15,7 +15,7 @@ use downhaul_snapshot::whole::{self, Source};
 use downhaul_syntax::{Dialect, Ident};
 use serde::{Deserialize, Serialize};
 
-use super::{database, json, moment, names, open, rows, snapshot};
+use super::{database, json, moment, named, names, open, rows, snapshot};
 use crate::args::StatusFormat;
 use crate::args::snapshot::{Policy, RestoreArgs, Way};
 use crate::error::CliError;
@@ -218,7 +218,7 @@ async fn ask(
         .state("nothing was changed"));
     }
     let scope = Scope {
-        tables: names(session.dialect(), &args.table)?,
+        tables: named(session.dialect(), &args.table)?,
         filter: args.r#where.clone(),
         columns: columns(session.dialect(), &args.columns),
     };
@@ -249,7 +249,7 @@ async fn from_file(
     };
     let tables = match planned {
         Some(plan) => names(session.dialect(), &plan.tables)?,
-        None => names(session.dialect(), &args.table)?,
+        None => named(session.dialect(), &args.table)?,
     };
     let at = files.iter().position(|file| file.name == name);
     let wanted = match planned {

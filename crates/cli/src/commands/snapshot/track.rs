@@ -8,7 +8,7 @@ use downhaul_snapshot::track::report::{self, Standing};
 use downhaul_snapshot::track::{self, Capture, Tracked};
 use downhaul_syntax::{Dialect, ObjectName};
 
-use super::{bytes, json, names, open, rows, snapshot};
+use super::{bytes, json, named, open, rows, snapshot};
 use crate::args::StatusFormat;
 use crate::args::snapshot::{SnapshotStatusArgs, TrackArgs, Triggers, UntrackArgs};
 use crate::error::CliError;
@@ -55,7 +55,7 @@ pub(super) async fn track(args: &TrackArgs, ui: &Ui) -> Result<Code, CliError> {
         let wanted = if args.all {
             every_table(&mut *session).await?
         } else {
-            names(session.dialect(), &args.tables)?
+            named(session.dialect(), &args.tables)?
         };
         let known = track::all(&mut *session).await.map_err(snapshot)?;
         let (mut intents, mut fits, mut mend) = (Vec::new(), Vec::new(), false);
@@ -205,7 +205,7 @@ pub(super) async fn untrack(args: &UntrackArgs, ui: &Ui) -> Result<Code, CliErro
             return Ok(standing);
         }
         let mut wanted = Vec::new();
-        for name in names(session.dialect(), &args.tables)? {
+        for name in named(session.dialect(), &args.tables)? {
             let full = session.table_shape(&name).await?.map_or(name.clone(), |shape| shape.name);
             let one = standing.iter().find(|s| s.tracked.name == full).ok_or_else(|| {
                 CliError::new(Code::Findings, format!("{name} is not tracked"))
@@ -319,12 +319,12 @@ fn pretty(standing: &Standing, ui: &Ui) {
         )),
     }
     if let Some(drift) = standing.drift {
-        ui.line(format!(
-            "      {} {}; `downhaul snapshot track {}` makes its history fit again",
-            paint(Style::Bad, "!"),
-            drift_word(drift),
-            tracked.label()
-        ));
+        let next = if drift == Drift::Gone {
+            "no migration dropped it, so its rows went with it".to_owned()
+        } else {
+            format!("`downhaul snapshot track {}` makes its history fit again", tracked.label())
+        };
+        ui.line(format!("      {} {}; {next}", paint(Style::Bad, "!"), drift_word(drift)));
     }
 }
 
