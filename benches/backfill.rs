@@ -2,15 +2,19 @@
 //!
 //! `cargo bench --bench backfill` fills a renamed column of `pgbench_accounts` on a private PostgreSQL
 //! with the durability of an ordinary installation, while `pgbench` sends its TPC-B-like transactions at
-//! a fixed rate: by one `UPDATE` of the whole table (the limit), by `downhaul up --phase backfill`, and
-//! in batches of 1,000 rows one behind the other (the default of other tools). Each begins with a fresh
-//! copy of the same database. The expand phase's trigger stands in all of them.
+//! a fixed rate: by one `UPDATE` of the whole table (the limit), by `downhaul up --phase backfill` as it
+//! finds right itself and at full speed, and in batches of 1,000 rows one behind the other (the default of
+//! other tools). Each begins with a fresh copy of the same database. The expand phase's trigger stands in
+//! all of them.
+//!
+//! A server that is new has to make a file for every 16 MB of its log, and whoever commits waits meanwhile;
+//! one that has been at work uses those again that it has. The bench measures the latter, unless
+//! `DOWNHAUL_BENCH_LOG=new` asks for the former.
 //!
 //! `DOWNHAUL_BENCH_ROWS=n` (1,000,000, in steps of 100,000), `DOWNHAUL_BENCH_RATE=n` transactions a
-//! second (100), `DOWNHAUL_BENCH_CALM=n` seconds of traffic alone (20), `DOWNHAUL_BENCH_SPEED=n` percent of
-//! the backfill's full speed (100), `DOWNHAUL_PROGRAM=path` measures another build. Latencies are those that
-//! `pgbench --log` writes, the wait for a late start
-//! included.
+//! second (100), `DOWNHAUL_BENCH_CALM=n` seconds of traffic alone (20), `DOWNHAUL_BENCH_SPEED=n` (`auto`) for
+//! `downhaul backfill speed n`, `DOWNHAUL_PROGRAM=path` measures another build. Latencies are those that
+//! `pgbench --log` writes, the wait for a late start included.
 
 // A benchmark's result is what it prints.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -43,6 +47,7 @@ enum Way {
     Nothing,
     Whole,
     Downhaul,
+    FullSpeed,
     Thousands,
 }
 
@@ -52,6 +57,7 @@ impl Way {
             Self::Nothing => "traffic alone",
             Self::Whole => "one UPDATE",
             Self::Downhaul => "downhaul",
+            Self::FullSpeed => "downhaul, speed 100",
             Self::Thousands => "batches of 1,000",
         }
     }
@@ -78,10 +84,12 @@ impl Measured {
 
 async fn run() {
     let rows = number("DOWNHAUL_BENCH_ROWS", 1_000_000).div_ceil(100_000) * 100_000;
+    let keeps_log = std::env::var("DOWNHAUL_BENCH_LOG").as_deref() != Ok("new");
     let server = PostgresOptions::default()
         .durability(Durability::PowerCut)
         .setting("shared_buffers", "512MB")
         .setting("max_wal_size", "4GB")
+        .setting("min_wal_size", if keeps_log { "4GB" } else { "80MB" })
         .setting("autovacuum", "off")
         .start();
     let template = Program::new(program());
@@ -103,7 +111,10 @@ async fn run() {
     let name = url.rsplit('/').next().expect("a database").to_owned();
 
     let mut all = Vec::new();
-    for way in [Way::Nothing, Way::Whole, Way::Downhaul, Way::Thousands] {
+    if keeps_log {
+        log_files(&server).await;
+    }
+    for way in [Way::Nothing, Way::Whole, Way::Downhaul, Way::FullSpeed, Way::Thousands] {
         let one = measure(&server, &template, &name, &fill, way, rows).await;
         eprintln!("{}: {:.1} s, p99 {:.1} ms", way.name(), one.seconds, one.percentile(0.99));
         all.push(one);
@@ -133,6 +144,21 @@ async fn run() {
             one.latencies.len()
         );
     }
+}
+
+/// Has the server make as many files of its log as it may keep, which it then uses again.
+async fn log_files(server: &Postgres) {
+    let mut admin = Session::connect(&server.url()).await;
+    admin.run("CREATE TABLE filler (i int)").await;
+    let full = "SELECT count(*) >= 250 FROM pg_ls_waldir()";
+    let mut files = 0;
+    while admin.value(full).await.as_deref() != Some("t") && files < 400 {
+        admin.run("INSERT INTO filler VALUES (1); SELECT pg_switch_wal()").await;
+        files += 1;
+    }
+    admin.run("DROP TABLE filler").await;
+    admin.run("CHECKPOINT").await;
+    admin.close().await;
 }
 
 fn program() -> String {
@@ -178,15 +204,16 @@ async fn measure(
     match way {
         Way::Nothing => std::thread::sleep(Duration::from_secs(number("DOWNHAUL_BENCH_CALM", 20))),
         Way::Whole => session.run(fill).await,
-        Way::Downhaul => {
+        Way::Downhaul | Way::FullSpeed => {
             let program = Program::new(program()).database(&url);
             program.migrations_from(&template.dir().join("migrations"));
             // Not `ok`, which takes what lasts long for a hang.
             let mut up = program.command(&["up", "--yes", "--phase", "backfill"]);
             let up =
                 up.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("downhaul runs");
-            let speed = number("DOWNHAUL_BENCH_SPEED", 100).to_string();
-            while speed != "100" && program.run(&["backfill", "speed", &speed]).code != Some(0) {}
+            let speed = std::env::var("DOWNHAUL_BENCH_SPEED").unwrap_or_else(|_| "auto".into());
+            let speed = if way == Way::FullSpeed { "100".into() } else { speed };
+            while speed != "auto" && program.run(&["backfill", "speed", &speed]).code != Some(0) {}
             let done = up.wait_with_output().expect("downhaul ends");
             assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         }

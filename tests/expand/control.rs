@@ -84,7 +84,11 @@ pub(crate) async fn steered(program: &Program, session: &mut Session, rows: u64,
     let pretty = program.ok(&["backfill", "status"]);
     assert!(pretty.stdout.contains("paused because the throttle query fails"), "{pretty}");
     session.run("ALTER TABLE elsewhere RENAME TO burden").await;
-    program.ok(&["backfill", "speed", "100"]);
+    program.ok(&["backfill", "speed", "auto"]);
+    assert_eq!(told(program, &[])[0]["speed"], Value::Null, "it is left to itself");
+    let pretty = program.ok(&["backfill", "status"]);
+    assert!(pretty.stdout.contains("full speed while nobody else is at work"), "{pretty}");
+    assert_eq!(program.run(&["backfill", "speed", "101"]).code, Some(2));
     program.ok(&["backfill", "resume"]);
 
     let outcome = program.wait(child);
@@ -167,6 +171,52 @@ async fn a_batch_is_as_large_as_it_says() {
     assert_eq!(grown.as_deref(), Some("0"));
     let all = session.value("SELECT sum(changed) FROM sizes").await;
     assert_eq!(all.as_deref(), Some("20000"));
+}
+
+/// Beside a session that is at work a batch of 1,000 rows that takes at least 20 ms is too long: the next
+/// one is smaller. With a speed that somebody asked for it is as it was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beside_others_batches_are_short() {
+    let database = Postgres::shared().fresh_database().await;
+    let mut session = database.session().await;
+    let program = Program::new(PROGRAM).database(database.url());
+    program.migration(
+        "0001_base",
+        "CREATE TABLE users (id int PRIMARY KEY, a int, b int);
+         CREATE TABLE sizes (at serial, changed bigint);
+         CREATE FUNCTION measure() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           INSERT INTO sizes (changed) SELECT count(*) FROM fresh;
+           PERFORM pg_sleep((SELECT count(*) FROM fresh) * 0.00002); RETURN NULL; END $$;
+         CREATE TRIGGER measure AFTER UPDATE ON users REFERENCING NEW TABLE AS fresh
+           FOR EACH STATEMENT EXECUTE FUNCTION measure();",
+        "SELECT 1;\n",
+    );
+    program.ok(&["up", "--yes"]);
+    session.run("INSERT INTO users (id, a) SELECT i, i FROM generate_series(1, 4000) i").await;
+    program.migration("0002_fill", FILL, "SELECT 1;\n");
+    let url = database.url().to_owned();
+    let busy = tokio::spawn(async move {
+        // Ended by force below.
+        let _ = Session::connect(&url).await.try_run("SELECT pg_sleep(601)").await;
+    });
+    let asleep = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(601)' AND state = 'active'";
+    let begun = Instant::now();
+    while session.value(asleep).await.as_deref() != Some("1") {
+        assert!(begun.elapsed() < LIMIT);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    program.ok(&["up", "--yes"]);
+    session
+        .run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(601)'")
+        .await;
+    busy.await.unwrap();
+    let sizes = session.rows("SELECT changed FROM sizes ORDER BY at LIMIT 2").await;
+    let sizes: Vec<&str> = sizes.iter().filter_map(|row| row[0].as_deref()).collect();
+    assert_eq!(sizes, ["1000", "500"], "half as large, and not more at a time");
+    assert_eq!(
+        session.value("SELECT count(*) FROM users WHERE b = a").await.as_deref(),
+        Some("4000")
+    );
 }
 
 /// With somebody at work beside it, a backfill waits, says why, and goes on when they are gone.

@@ -112,3 +112,43 @@ fn a_reader_that_leaves_early_is_no_error() {
     assert!(!stderr.contains("panicked"), "{stderr}");
     assert_eq!(status.code(), Some(1));
 }
+
+/// The way out that the help names has to be one that there is.
+#[test]
+fn the_help_names_expand_where_it_carries_the_change() {
+    const BASE: &str =
+        "CREATE TABLE orders (id int PRIMARY KEY AUTO_INCREMENT, total int, note varchar(40));\n";
+    let cases = [
+        ("mariadb", "ALTER TABLE orders MODIFY total bigint;", "LK20", true),
+        ("mysql", "ALTER TABLE orders MODIFY total bigint;", "BC05", true),
+        ("mariadb", "ALTER TABLE orders CONVERT TO CHARACTER SET utf8mb4;", "BC16", true),
+        ("mariadb", "RENAME TABLE orders TO sales;", "BC04", true),
+        ("mariadb", "ALTER TABLE orders RENAME COLUMN note TO remark;", "BC03", true),
+        // What counts by itself it refuses, and so it does what this file does besides.
+        ("mariadb", "ALTER TABLE orders MODIFY id bigint AUTO_INCREMENT;", "LK20", false),
+        ("mariadb", "ALTER TABLE orders MODIFY total bigint, DROP COLUMN note;", "LK20", false),
+        ("mariadb", "DROP TABLE orders;", "BC02", false),
+        ("sqlite", "ALTER TABLE orders RENAME TO sales;", "BC04", false),
+    ];
+    for (dialect, change, code, carried) in cases {
+        let base = if dialect == "sqlite" {
+            "CREATE TABLE orders (id INTEGER PRIMARY KEY, total int, note text);\n"
+        } else {
+            BASE
+        };
+        let folder = Folder::new(&[
+            ("migrations/0001_orders.up.sql", base),
+            ("migrations/0002_change.up.sql", change),
+        ]);
+        let report = folder.json(&["--dialect", dialect]);
+        let finding = report["findings"].as_array().unwrap().iter().find(|f| f["code"] == code);
+        let finding =
+            finding.unwrap_or_else(|| panic!("{dialect}, {change}: no {code} in {report}"));
+        let help = finding["help"].as_str().unwrap();
+        assert_eq!(
+            help.contains("`downhaul expand migrations/0002_change.up.sql` writes it in phases"),
+            carried,
+            "{dialect}, {change}: {help}"
+        );
+    }
+}

@@ -1,6 +1,7 @@
 //! Arguments of what carries a change through its phases: expand, backfill, gates, proofs.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 
@@ -75,15 +76,31 @@ pub enum BackfillCommand {
         #[command(flatten)]
         place: BackfillPlace,
     },
-    /// Work only so many percent of the time
+    /// Work so many percent of the time; `auto` goes at full speed only while nobody else is at work
     Speed {
-        /// Percent
-        #[arg(value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
-        percent: u8,
+        /// 1 to 100, or `auto`, which is how a backfill begins
+        #[arg(value_name = "PERCENT")]
+        percent: Percent,
         /// Where.
         #[command(flatten)]
         place: BackfillPlace,
     },
+}
+
+/// Percent of the time at work, or `auto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Percent(pub Option<u8>);
+
+impl FromStr for Percent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            _ if text == "auto" => Ok(Self(None)),
+            Ok(percent @ 1..=100) => Ok(Self(Some(percent))),
+            _ => Err("a number from 1 to 100, or auto".into()),
+        }
+    }
 }
 
 /// Where a certificate lies unless another place is named.

@@ -20,8 +20,11 @@ pub async fn run(args: &BackfillArgs, ui: &Ui) -> Result<Code, CliError> {
         }
         BackfillCommand::Resume { place } => want(place, Want::Resume, "goes on", ui).await,
         BackfillCommand::Speed { percent, place } => {
-            let text = format!("works {percent} % of the time");
-            want(place, Want::Speed(*percent), &text, ui).await
+            let text = match percent.0 {
+                Some(percent) => format!("works {percent} % of the time"),
+                None => "goes at full speed while nobody else is at work".to_owned(),
+            };
+            want(place, Want::Speed(percent.0), &text, ui).await
         }
     }
 }
@@ -114,9 +117,12 @@ fn pretty(backfill: &Backfill, ui: &Ui) {
         .unwrap_or_default();
     ui.line(format!("  rate        {} rows a second{left}", thousands(backfill.rate as u64)));
     ui.line(format!(
-        "  batch       {}, {} % of the time at work",
+        "  batch       {}, {}",
         count(backfill.batch, "row"),
-        backfill.speed
+        match backfill.speed {
+            Some(percent) => format!("{percent} % of the time at work"),
+            None => "at full speed while nobody else is at work".to_owned(),
+        }
     ));
     ui.line(format!(
         "  since       {}, last heard of {} ago",

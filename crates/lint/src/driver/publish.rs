@@ -1,6 +1,6 @@
 //! Drafts become findings: their place, severity, suppression and fingerprint.
 
-use downhaul_syntax::{Dialect, DirectiveKind, LineIndex, Span};
+use downhaul_syntax::{Change, Dialect, DirectiveKind, LineIndex, Span};
 
 use super::{Drafted, Run, is_on, path_of};
 use crate::facts::MigrationFacts;
@@ -125,7 +125,8 @@ impl Run<'_> {
         let severity = self.severity_of(rule, draft.severity);
         let text = statement.map_or("", |s| s.text.as_str());
         let in_phases = facts.is_some_and(|f| !draft.in_down && f.phase.is_none());
-        let help = match expand_carries(rule, self.options.dialect) && in_phases {
+        let changes = statement.map_or(&[][..], |s| s.changes());
+        let help = match in_phases && expand_carries(rule, changes, self.options.dialect) {
             true if file.ends_with(".sql") => {
                 format!("{} (`downhaul expand {file}` writes it in phases)", draft.help)
             }
@@ -167,11 +168,32 @@ pub(super) fn fingerprint(parts: &[&str]) -> String {
     format!("{hash:016x}")
 }
 
-/// Whether `downhaul expand` writes phases for what a rule finds.
-fn expand_carries(rule: &Rule, dialect: Dialect) -> bool {
+/// Whether `downhaul expand` writes phases for what a rule finds in a statement.
+fn expand_carries(rule: &Rule, changes: &[Change], dialect: Dialect) -> bool {
     match rule.code {
         "BC01" | "BC03" | "BC06" | "BC07" | "LK05" | "LK06" | "LK08" => dialect != Dialect::Sqlite,
-        "BC04" | "BC05" | "LK04" | "LK07" => dialect == Dialect::Postgres,
+        "LK04" | "LK07" => dialect == Dialect::Postgres,
+        "BC04" => {
+            dialect == Dialect::Postgres
+                || dialect.is_mysql_family()
+                    && changes.iter().all(|c| matches!(c, Change::RenameTable { .. }))
+        }
+        "BC05" => dialect == Dialect::Postgres || is_another_type(changes, dialect),
+        "BC16" | "LK20" => is_another_type(changes, dialect),
         _ => false,
     }
+}
+
+/// Whether a statement gives columns another type or another character set in the way of MariaDB and
+/// MySQL, and does nothing else.
+fn is_another_type(changes: &[Change], dialect: Dialect) -> bool {
+    let states_a_type = |change: &Change| match change {
+        // What counts or computes by itself is refused.
+        Change::ModifyColumn { column, .. } => {
+            column.generated.is_none() && !column.auto_increment && column.on_update.is_none()
+        }
+        Change::ConvertCharset { .. } => true,
+        _ => false,
+    };
+    dialect.is_mysql_family() && !changes.is_empty() && changes.iter().all(states_a_type)
 }

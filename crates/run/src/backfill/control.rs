@@ -6,7 +6,7 @@ use downhaul_engine::{EngineError, Row, Session};
 use downhaul_plan::Version;
 use downhaul_syntax::Dialect;
 
-use super::ledger::count;
+use super::ledger::{BY_ITSELF, count, speed};
 use crate::Journal;
 use crate::clock::seconds_since;
 
@@ -29,8 +29,8 @@ pub struct Backfill {
     pub total: u64,
     /// Rows of the next batch.
     pub batch: u64,
-    /// Percent of the time at work.
-    pub speed: u64,
+    /// Percent of the time at work that somebody asked for; `None` leaves it to the backfill.
+    pub speed: Option<u64>,
     /// Rows gone over in a second.
     pub rate: f64,
     /// Somebody, or a failing throttle query, wants it to rest.
@@ -111,7 +111,7 @@ fn backfill(row: &Row) -> Result<Backfill, EngineError> {
         passed,
         total: count(row, 6)?.max(passed),
         batch: count(row, 7)?,
-        speed: count(row, 8)?,
+        speed: speed(count(row, 8)?),
         rate: row.text(9).parse().unwrap_or(0.0),
         paused: row.flag(10),
         reason: row.opt(11).map(str::to_owned),
@@ -129,8 +129,8 @@ pub enum Want {
     Pause,
     /// Go on.
     Resume,
-    /// So many percent of the time at work, 1 to 100.
-    Speed(u8),
+    /// So many percent of the time at work, 1 to 100; `None`: as it finds right itself.
+    Speed(Option<u8>),
 }
 
 /// Tells the unfinished backfills, or the one of a migration, what is wanted of them. Returns how
@@ -147,7 +147,8 @@ pub async fn tell(
     let set = match want {
         Want::Pause => "paused = true".to_owned(),
         Want::Resume => "paused = false, throttle = NULL".to_owned(),
-        Want::Speed(percent) => format!("speed = {}", percent.clamp(1, 100)),
+        Want::Speed(None) => format!("speed = {BY_ITSELF}"),
+        Want::Speed(Some(percent)) => format!("speed = {}", percent.clamp(1, 100)),
     };
     let mut which = "NOT done".to_owned();
     if let Some(version) = version {

@@ -6,7 +6,7 @@ use downhaul_engine::{EngineError, Row, Session};
 use downhaul_plan::{Direction, Version};
 use downhaul_syntax::Dialect;
 
-use super::FIRST;
+use super::pace::FIRST;
 use crate::Journal;
 
 /// How far a backfill is.
@@ -61,8 +61,8 @@ pub(crate) fn read(text: Option<&str>) -> Option<Vec<String>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wish {
     pub(crate) paused: bool,
-    /// Percent of the time at work.
-    pub(crate) speed: u64,
+    /// Percent of the time at work; `None` leaves it to the backfill.
+    pub(crate) speed: Option<u64>,
 }
 
 /// A statement's line in the journal's table of backfills.
@@ -168,7 +168,7 @@ impl Ledger {
         }
         session
             .execute(&format!(
-                "INSERT INTO {table} (version, direction, ordinal, place, row_count, total, batch, paused, speed, done, started_at, at, target) VALUES ({version}, '{direction}', {ordinal}, NULL, 0, {total}, {FIRST}, false, 100, false, {now}, {now}, {target})",
+                "INSERT INTO {table} (version, direction, ordinal, place, row_count, total, batch, paused, speed, done, started_at, at, target) VALUES ({version}, '{direction}', {ordinal}, NULL, 0, {total}, {FIRST}, false, {BY_ITSELF}, false, {now}, {now}, {target})",
                 table = self.table(),
                 version = self.journal.text(self.version.as_str()),
                 direction = self.direction,
@@ -210,8 +210,8 @@ impl Ledger {
             .rows(&format!("SELECT paused, speed FROM {} WHERE {}", self.table(), self.key()))
             .await?;
         match rows.first() {
-            Some(row) => Ok(Wish { paused: row.flag(0), speed: count(row, 1)?.clamp(1, 100) }),
-            None => Ok(Wish { paused: false, speed: 100 }),
+            Some(row) => Ok(Wish { paused: row.flag(0), speed: speed(count(row, 1)?) }),
+            None => Ok(Wish { paused: false, speed: None }),
         }
     }
 
@@ -253,6 +253,14 @@ impl Ledger {
         let (table, now, key) = (self.table(), self.journal.now(), self.key());
         session.execute(&format!("UPDATE {table} SET {set}at = {now} WHERE {key}")).await.map(drop)
     }
+}
+
+/// Stands in the journal where nobody has asked for a speed.
+pub(crate) const BY_ITSELF: u64 = 0;
+
+/// A speed as the journal keeps it.
+pub(crate) fn speed(written: u64) -> Option<u64> {
+    (written != BY_ITSELF).then(|| written.min(100))
 }
 
 pub(crate) fn count(row: &Row, column: usize) -> Result<u64, EngineError> {

@@ -11,6 +11,7 @@
 
 mod control;
 mod ledger;
+mod pace;
 mod parts;
 mod split;
 mod stretches;
@@ -33,20 +34,18 @@ pub use control::{Backfill, Want, backfills, tell};
 pub use throttle::Throttle;
 
 use ledger::{Ledger, Place};
+use pace::{BOUNDS, Pace};
 pub(crate) use parts::{MARK, parts};
 use stretches::Stretch;
 use throttle::{Finding, Watch};
 use walk::{Walk, Way};
 
-/// What a batch should take: short enough that nobody who waits for one of its rows notices.
-const TARGET: Duration = Duration::from_millis(50);
-/// Rows of the first batch, and the bounds that later ones keep to.
-const FIRST: u64 = 1000;
-const BOUNDS: (u64, u64) = (20, 50_000);
 /// How often the whole table is gone over before rows that remain are taken for what they are.
 const PASSES: u32 = 3;
 /// How long a run rests before it looks again.
 const REST: Duration = Duration::from_millis(500);
+/// How often a run that is at work looks what is wanted of it.
+const LOOK: Duration = Duration::from_millis(100);
 /// First pause behind a batch that did not get its locks.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -81,8 +80,10 @@ struct Fill {
     filter: String,
     /// The table, for people.
     table: String,
-    /// Makes the transaction of a batch what it has to be beside writers ([`gently`]).
+    /// Make the transaction of a batch what it has to be beside writers: at its beginning ([`gently`]),
+    /// and before its last statement.
     anew: Option<String>,
+    last: &'static str,
     budget: LockBudget,
     /// For how long a batch that does not get its locks is tried again.
     retry: Duration,
@@ -152,6 +153,7 @@ pub(crate) async fn run(
         filter: parts.filter.to_owned(),
         table: parts.table().to_owned(),
         anew: gently(&mut *runner.session).await?,
+        last: if dialect == Dialect::Postgres { UNHURRIED } else { "" },
         budget: runner.options.budget,
         retry: runner.options.lock_retry,
     };
@@ -177,20 +179,18 @@ pub(crate) async fn run(
     Ok(End::Done { close: work.fill.ledger.close(&place) })
 }
 
-/// What makes the transaction of a batch one that writers do not notice.
-///
 /// PostgreSQL: nobody waits until a batch has reached the disk, so that its log goes there with that
 /// of the writers, little by little, and not all at once while they wait. What a crash of the server
 /// takes back are the last batches together with the place that they reached; the end of the backfill
 /// is on disk with all before it (PostgreSQL manual §30.4).
+const UNHURRIED: &str = "SET LOCAL synchronous_commit = off; ";
+
+/// What makes the transaction of a batch one that writers do not notice.
 ///
 /// MySQL: no writer is caught with it in a deadlock, of which the server would end the writer, who has
 /// done less. It locks no gaps between keys (not where the binary log holds statements, which need
 /// them), and on MariaDB it never waits for a row: the batch is rolled back and tried again.
 async fn gently(session: &mut dyn Session) -> Result<Option<String>, EngineError> {
-    if session.dialect() == Dialect::Postgres {
-        return Ok(Some("SET LOCAL synchronous_commit = off".into()));
-    }
     if !session.dialect().is_mysql_family() {
         return Ok(None);
     }
@@ -221,8 +221,8 @@ impl Fill {
             if let Some(anew) = &self.anew {
                 session.execute(anew).await?;
             }
-            let reached = self.one(session, place, stretch).await?;
-            session.commit().await?;
+            let (reached, record) = self.one(session, place, stretch).await?;
+            session.commit_with(&format!("{}{record}", self.last)).await?;
             Ok(reached)
         }
         .await;
@@ -240,12 +240,13 @@ impl Fill {
         }
     }
 
+    /// The rows of a batch, and the statement that records how far it went.
     async fn one(
         &self,
         session: &mut dyn Session,
         place: &Place,
         stretch: Option<&Stretch>,
-    ) -> Result<Place, EngineError> {
+    ) -> Result<(Place, String), EngineError> {
         let upper = stretch.and_then(|stretch| stretch.upper.as_ref());
         let (range, next) = self.walk.next(session, place, upper).await?;
         let filter = match (self.filter.as_str(), range.as_str()) {
@@ -276,8 +277,7 @@ impl Fill {
             Some(stretch) => self.ledger.reach_in(stretch.number, &reached),
             None => self.ledger.reach(&reached, false),
         };
-        session.execute(&record).await?;
-        Ok(reached)
+        Ok((reached, record))
     }
 
     /// Whether the statement would still find a row.
@@ -326,8 +326,8 @@ impl Tries {
 /// What those at work are to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
-    /// Go on, for so many percent of the time.
-    Work(u64),
+    /// Go on, at this pace.
+    Work(Pace),
     Rest,
     Stop,
 }
@@ -404,16 +404,28 @@ impl Work {
     ) -> Result<Passed, EngineError> {
         let fill = Arc::clone(&self.fill);
         let mut tries = Tries::none();
+        let mut last: Option<(Instant, Pace)> = None;
         loop {
-            let speed = match self.order(runner, observer).await? {
+            // Batches are short: not before each of them is asked what is wanted.
+            let order = match last {
+                Some((looked, pace)) if looked.elapsed() < LOOK && !runner.stop_asked() => {
+                    Order::Work(pace)
+                }
+                _ => self.order(runner, observer).await?,
+            };
+            let pace = match order {
                 Order::Stop => return Ok(Passed::Stopped),
                 Order::Rest => {
+                    last = None;
                     tokio::time::sleep(REST).await;
                     place.since = Instant::now();
                     continue;
                 }
-                Order::Work(speed) => speed,
+                Order::Work(pace) => pace,
             };
+            if last.is_none_or(|(looked, _)| looked.elapsed() >= LOOK) {
+                last = Some((Instant::now(), pace));
+            }
             let begun = Instant::now();
             let session = &mut *runner.session;
             if let Err(error) = fill.turn(session, place, None).await {
@@ -432,8 +444,8 @@ impl Work {
                 return Ok(Passed::Done);
             }
             let took = begun.elapsed();
-            place.batch = adapted(place.batch, took);
-            tokio::time::sleep(rest(took, speed)).await;
+            place.batch = pace.adapted(place.batch, took);
+            tokio::time::sleep(pace.rest(took)).await;
         }
     }
 
@@ -456,7 +468,8 @@ impl Work {
         if self.rests(&mut *runner.session, wish.paused, observer).await? {
             return Ok(Order::Rest);
         }
-        Ok(Order::Work(wish.speed))
+        let others = wish.speed.is_none() && self.watch.others(&mut *runner.session).await?;
+        Ok(Order::Work(Pace::of(wish.speed, others, self.fill.ledger.dialect)))
     }
 
     /// Whether it has to rest, which it tells the journal, and once the observer.
@@ -506,17 +519,6 @@ impl Work {
     }
 }
 
-/// The size of the next batch, given what the last one took.
-fn adapted(batch: u64, took: Duration) -> u64 {
-    let ratio = TARGET.as_secs_f64() / took.as_secs_f64().max(0.001);
-    ((batch as f64 * ratio.clamp(0.5, 2.0)) as u64).clamp(BOUNDS.0, BOUNDS.1)
-}
-
-/// How long to rest behind a batch, so that only so many percent of the time are spent at work.
-fn rest(took: Duration, speed: u64) -> Duration {
-    took.mul_f64((100 - speed) as f64 / speed as f64).min(Duration::from_secs(60))
-}
-
 /// Whether a statement leaves something behind that only its own session sees.
 fn is_of_its_session(statement: &Statement) -> bool {
     statement.changes().iter().any(|change| match change {
@@ -525,18 +527,4 @@ fn is_of_its_session(statement: &Statement) -> bool {
         Change::CreateView { temporary, .. } => *temporary,
         _ => false,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn batches_grow_and_shrink_towards_the_target() {
-        assert_eq!(adapted(1000, Duration::from_millis(10)), 2000);
-        assert_eq!(adapted(1000, Duration::from_millis(500)), 500);
-        assert_eq!(adapted(1000, Duration::from_secs(9)), 500);
-        assert_eq!(adapted(20, Duration::from_secs(9)), BOUNDS.0);
-        assert_eq!(adapted(50_000, Duration::from_millis(1)), BOUNDS.1);
-    }
 }

@@ -3,8 +3,8 @@
 use downhaul_engine::{EngineError, Session};
 use downhaul_syntax::Dialect;
 
-use super::FIRST;
 use super::ledger::Place;
+use super::pace::FIRST;
 use super::stretches::Stretch;
 use super::walk::{KeyColumn, Walk, Way, block};
 

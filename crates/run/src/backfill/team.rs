@@ -16,7 +16,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::ledger::Place;
 use super::stretches::Stretch;
-use super::{Fill, Order, Passed, Tries, Work, adapted, rest};
+use super::{Fill, Order, Passed, Tries, Work};
 use crate::{Event, Observer, Runner};
 
 /// How often the sessions are looked after.
@@ -270,7 +270,7 @@ impl Team {
             let Ok(order) = orders.wait_for(|order| *order != Order::Rest).await.map(|o| *o) else {
                 return Ok(false);
             };
-            let Order::Work(speed) = order else { return Ok(false) };
+            let Order::Work(pace) = order else { return Ok(false) };
             let begun = Instant::now();
             let mut place = stretch.place.clone();
             if let Err(error) = fill.turn(session, &mut place, Some(stretch)).await {
@@ -292,7 +292,7 @@ impl Team {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .insert(stretch.number, place.clone());
-            place.batch = adapted(place.batch, took);
+            place.batch = pace.adapted(place.batch, took);
             stretch.place = place;
             if ended {
                 return Ok(true);
@@ -300,7 +300,7 @@ impl Team {
             // Whoever says stop need not wait for the end of a rest.
             let stopped = async { orders.wait_for(|order| *order == Order::Stop).await.is_ok() };
             tokio::select! {
-                () = tokio::time::sleep(rest(took, speed)) => {}
+                () = tokio::time::sleep(pace.rest(took)) => {}
                 _ = stopped => return Ok(false),
             }
         }

@@ -23,8 +23,11 @@ impl Default for Throttle {
     }
 }
 
-/// How often the user's query is asked at most.
+/// How often the user's query, and whether others are at work, is asked at most.
 const EVERY: Duration = Duration::from_secs(1);
+
+/// For how long others who were seen at work are taken to be there still.
+const STAY: Duration = Duration::from_secs(10);
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,13 +44,16 @@ pub(crate) enum Finding {
 pub(crate) struct Watch {
     throttle: Throttle,
     asked: Option<(Instant, Finding)>,
+    /// When others were looked for, and when they were last seen.
+    looked: Option<Instant>,
+    seen: Option<Instant>,
     /// Our own sessions beside the one that asks; 0 where a pooler hides the number.
     ours: Vec<i64>,
 }
 
 impl Watch {
     pub(crate) fn new(throttle: Throttle) -> Self {
-        Self { throttle, asked: None, ours: Vec::new() }
+        Self { throttle, asked: None, looked: None, seen: None, ours: Vec::new() }
     }
 
     /// These sessions are ours too: they are no reason to wait.
@@ -58,6 +64,18 @@ impl Watch {
     /// What the user's query says is asked anew the next time.
     pub(crate) fn forget(&mut self) {
         self.asked = None;
+    }
+
+    /// Whether others are at work beside us: a session that does something, or has done so a moment ago.
+    /// Never on SQLite, where nobody knows of anybody.
+    pub(crate) async fn others(&mut self, session: &mut dyn Session) -> Result<bool, EngineError> {
+        if self.looked.is_none_or(|at| at.elapsed() >= EVERY) {
+            self.looked = Some(Instant::now());
+            if stirring(session, &self.ours).await? {
+                self.seen = Some(Instant::now());
+            }
+        }
+        Ok(self.seen.is_some_and(|at| at.elapsed() < STAY))
     }
 
     /// Looks around.
@@ -117,16 +135,38 @@ async fn lag(session: &mut dyn Session) -> Result<Option<(String, f64)>, EngineE
     Ok(row.and_then(|row| Some((row.text(0).to_owned(), row.text(1).parse().ok()?))))
 }
 
+/// Whether a session that is not ours is at work, or was within the last second. Where the server does
+/// not tell the role what a session does, it counts as one that is.
+async fn stirring(session: &mut dyn Session, ours: &[i64]) -> Result<bool, EngineError> {
+    let others = |column: &str| without(column, ours);
+    let sql = match session.dialect() {
+        // Processes of the server itself have no user.
+        Dialect::Postgres => format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE usesysid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend' AND pid <> pg_backend_pid(){} AND (state_change IS NULL OR state <> 'idle' OR state_change > clock_timestamp() - interval '1 s')",
+            others("pid")
+        ),
+        Dialect::Mysql | Dialect::MariaDb => format!(
+            "SELECT count(*) FROM information_schema.PROCESSLIST WHERE COMMAND NOT IN ('Daemon', 'Binlog Dump', 'Binlog Dump GTID') AND USER <> 'system user' AND ID <> CONNECTION_ID(){} AND (COMMAND <> 'Sleep' OR TIME < 1)",
+            others("ID")
+        ),
+        Dialect::Sqlite => return Ok(false),
+    };
+    Ok(session.number(&sql).await? > 0)
+}
+
+/// Condition that leaves out our own sessions, as far as their numbers are known.
+fn without(column: &str, ours: &[i64]) -> String {
+    let known: Vec<String> = ours.iter().filter(|id| **id != 0).map(i64::to_string).collect();
+    match known.as_slice() {
+        [] => String::new(),
+        known => format!(" AND {column} NOT IN ({})", known.join(", ")),
+    }
+}
+
 /// Sessions at work, without our own.
 async fn active(session: &mut dyn Session, ours: &[i64]) -> Result<Option<u64>, EngineError> {
-    let (known, hidden): (Vec<i64>, Vec<i64>) = ours.iter().partition(|id| **id != 0);
-    let others = |column: &str| match known.as_slice() {
-        [] => String::new(),
-        known => {
-            let list: Vec<String> = known.iter().map(i64::to_string).collect();
-            format!(" AND {column} NOT IN ({})", list.join(", "))
-        }
-    };
+    let hidden = ours.iter().filter(|id| **id == 0).count();
+    let others = |column: &str| without(column, ours);
     let sql = match session.dialect() {
         Dialect::Postgres => format!(
             "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid(){}",
@@ -140,7 +180,7 @@ async fn active(session: &mut dyn Session, ours: &[i64]) -> Result<Option<u64>, 
     };
     let active = u64::try_from(session.number(&sql).await?).unwrap_or(0);
     // Those behind a pooler are among them, whichever they are.
-    Ok(Some(active.saturating_sub(hidden.len() as u64)))
+    Ok(Some(active.saturating_sub(hidden as u64)))
 }
 
 #[cfg(test)]

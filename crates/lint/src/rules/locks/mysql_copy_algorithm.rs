@@ -25,8 +25,9 @@ declare_rule! {
     ///
     /// ## What to do
     ///
-    /// Split the statement so that the cheap part runs on its own; use an online schema change tool
-    /// (gh-ost, pt-online-schema-change) for the rest, or add a new column and switch over.
+    /// Split the statement so that the cheap part runs on its own. `downhaul expand` takes another type or
+    /// character set through phases, by a new column that changes places with the old one; for the rest use
+    /// an online schema change tool (gh-ost, pt-online-schema-change).
     ///
     /// ## Unsafe example
     ///

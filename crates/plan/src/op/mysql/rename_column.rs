@@ -79,31 +79,8 @@ fn phases(
 ) -> Result<(), Refused> {
     let (table, dialect) = (&pair.table, pair.scene.dialect());
     let bare = |name: &Ident| ColumnDef { default: None, ..stated(old, name, false) };
-    let (mut up, mut down) = (Side::default(), Side::default());
-    add(
-        &mut up,
-        "Empty and without a default: this touches no row.",
-        &added(table, bare(&pair.new)),
-        INSTANT,
-        dialect,
-    )?;
-    triggers::create(
-        sync,
-        &mut up,
-        "Whoever writes one name, the other follows. The triggers compare values and ask no client who it is; they stand before the first row is copied, so that none is missed.",
-    );
-    let mut why = "The new name needs the same indexes. Writers go on while they are built.";
-    for key in keys {
-        Key::build(&key.new, why, &mut up, pair)?;
-        why = "";
-    }
-    triggers::drop(sync, &mut down, "Nobody uses the new name yet, or no longer.");
-    for key in keys {
-        Key::drop(&key.names.1, &mut down, pair);
-    }
-    add(&mut down, "", &dropped(table, &pair.new), INPLACE, dialect)?;
-    made.push(Slot::EXPAND, Piece::made(up, down));
-    made.derive(Slot::EXPAND, &[Direction::Down]);
+    let why = "Empty and without a default: this touches no row.";
+    beside(pair, bare(&pair.new), why, sync, keys, made)?;
 
     let (mut up, mut down) = (Side::default(), Side::default());
     up.sql(
@@ -179,6 +156,39 @@ fn phases(
     }
     made.push(Slot::CONTRACT, Piece::made(up, down));
     made.derive(Slot::CONTRACT, &[Direction::Up]);
+    Ok(())
+}
+
+/// The expand phase of a renamed column: `second` beside the first one, the triggers, its indexes.
+pub(super) fn beside(
+    pair: &Pair<'_>,
+    second: ColumnDef,
+    why: &str,
+    sync: &Sync,
+    keys: &[Key],
+    made: &mut Made,
+) -> Result<(), Refused> {
+    let (table, dialect) = (&pair.table, pair.scene.dialect());
+    let name = second.name.clone();
+    let (mut up, mut down) = (Side::default(), Side::default());
+    add(&mut up, why, &added(table, second), INSTANT, dialect)?;
+    triggers::create(
+        sync,
+        &mut up,
+        "Whoever writes one name, the other follows. The triggers compare values and ask no client who it is; they stand before the first row is copied, so that none is missed.",
+    );
+    let mut why = "The new name needs the same indexes. Writers go on while they are built.";
+    for key in keys {
+        Key::build(&key.new, why, &mut up, pair)?;
+        why = "";
+    }
+    triggers::drop(sync, &mut down, "Nobody uses the new name yet, or no longer.");
+    for key in keys {
+        Key::drop(&key.names.1, &mut down, pair);
+    }
+    add(&mut down, "", &dropped(table, &name), INPLACE, dialect)?;
+    made.push(Slot::EXPAND, Piece::made(up, down));
+    made.derive(Slot::EXPAND, &[Direction::Down]);
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use downhaul_syntax::{
 };
 
 use super::keys::{Key, named};
+use super::rename_column::beside;
 use super::{INPLACE, INSTANT, add, added, dropped, modify, stated, triggers};
 use crate::Direction;
 use crate::op::dependents::Dependents;
@@ -91,31 +92,7 @@ pub(super) fn phases(
         Ok(())
     };
 
-    let (mut up, mut down) = (Side::default(), Side::default());
-    add(
-        &mut up,
-        "Empty: this touches no row.",
-        &added(table, second(to, false)),
-        INSTANT,
-        dialect,
-    )?;
-    triggers::create(
-        sync,
-        &mut up,
-        "Whoever writes one name, the other follows. The triggers compare values and ask no client who it is; they stand before the first row is copied, so that none is missed.",
-    );
-    let mut why = "The new name needs the same indexes. Writers go on while they are built.";
-    for key in keys {
-        Key::build(&key.new, why, &mut up, pair)?;
-        why = "";
-    }
-    triggers::drop(sync, &mut down, "Nobody uses the new name yet, or no longer.");
-    for key in keys {
-        Key::drop(&key.names.1, &mut down, pair);
-    }
-    add(&mut down, "", &dropped(table, to), INPLACE, dialect)?;
-    made.push(Slot::EXPAND, Piece::made(up, down));
-    made.derive(Slot::EXPAND, &[Direction::Down]);
+    beside(pair, second(to, false), "Empty: this touches no row.", sync, keys, made)?;
 
     let (mut up, mut down) = (Side::default(), Side::default());
     up.sql(
