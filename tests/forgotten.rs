@@ -165,6 +165,67 @@ async fn parts_of_the_schema_on_sqlite() {
     }
 }
 
+/// With which it could be added to a table with rows.
+#[tokio::test]
+async fn what_the_down_gave_a_column_besides_goes_again() {
+    let database = Postgres::shared().fresh_database().await;
+    let setup = "CREATE TABLE a (id int PRIMARY KEY, v text, w int NOT NULL); INSERT INTO a VALUES (1, NULL, 7), (2, 'x', 8)";
+    let (program, before) =
+        applied(database.url(), &[setup], "ALTER TABLE a DROP COLUMN w, DROP COLUMN v;").await;
+    let down =
+        "ALTER TABLE a ADD COLUMN v text NOT NULL DEFAULT '', ADD COLUMN w int NOT NULL DEFAULT 0;";
+    program.write("migrations/0001_change.down.sql", down);
+    let mut app = Session::connect(database.url()).await;
+    app.run("INSERT INTO a VALUES (3)").await;
+    check(&program.run(&["down", "--yes", "--use-edited-down"]), Code::Clean, &["mended"]);
+    let rows = app.rows("SELECT id::text, v, w::text FROM a ORDER BY id").await;
+    let text = |values: [Option<&str>; 3]| values.map(|v| v.map(str::to_owned)).to_vec();
+    let wanted = [
+        [Some("1"), None, Some("7")],
+        [Some("2"), Some("x"), Some("8")],
+        [Some("3"), Some(""), Some("0")],
+    ];
+    assert_eq!(rows, wanted.map(text));
+    let after = program.ok(&["schema", "dump"]).stdout;
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> =
+            text.split([',', '\n', '(', ')']).map(|l| l.trim().to_owned()).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&after), sorted(&before), "{after}");
+}
+
+/// What could be NULL comes back though the down file says NOT NULL.
+#[tokio::test]
+async fn a_column_that_could_be_null_is_made_anew_not_null() {
+    let (postgres, mariadb) =
+        (Postgres::shared().fresh_database().await, MariaDb::shared().fresh_database().await);
+    let file = SqliteFile::new();
+    for url in [postgres.url(), mariadb.url(), &file.url()] {
+        for default in ["", " DEFAULT 'q'"] {
+            let mut app = Session::connect(url).await;
+            app.run("DROP TABLE IF EXISTS a").await;
+            let create = format!("CREATE TABLE a (id int PRIMARY KEY, v varchar(9){default})");
+            let insert = "INSERT INTO a VALUES (1, NULL), (2, 'x')";
+            for statement in [&create, insert] {
+                app.run(statement).await;
+            }
+            let before = app.rows("SELECT v FROM a ORDER BY id").await;
+            let program = Program::new(PROGRAM).database(url);
+            program.migration(
+                "0001_change",
+                "ALTER TABLE a DROP COLUMN v;",
+                "ALTER TABLE a ADD COLUMN v varchar(9) NOT NULL DEFAULT 'q';",
+            );
+            program.ok(&["up"]);
+            check(&program.run(&["down", "--yes"]), Code::Clean, &["restored"]);
+            assert_eq!(app.rows("SELECT v FROM a ORDER BY id").await, before, "{url}{default}");
+            app.run("INSERT INTO a VALUES (3, NULL)").await;
+        }
+    }
+}
+
 /// The next number, so that none is given out twice.
 async fn counts_on(url: &str, create: &str, drop: &str, next: &str) {
     let (program, _) = applied(url, &[create], drop).await;

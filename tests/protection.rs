@@ -110,7 +110,11 @@ async fn rows_written_since_get_the_default_that_the_down_forgot() {
     let database = Postgres::shared().fresh_database().await;
     let setup = "CREATE TABLE a (id int PRIMARY KEY, tier text NOT NULL DEFAULT 'free', note text DEFAULT 'n', n serial); \
         INSERT INTO a VALUES (1, 'pro', 'x'), (2, 'free', NULL)";
-    for down in ["SELECT 1;", "ALTER TABLE a ADD COLUMN tier text;"] {
+    for down in [
+        "SELECT 1;",
+        "ALTER TABLE a ADD COLUMN tier text;",
+        "ALTER TABLE a ADD COLUMN tier text NOT NULL DEFAULT 'free';",
+    ] {
         let up = "ALTER TABLE a DROP COLUMN tier, DROP COLUMN n;";
         let mut app = Session::connect(database.url()).await;
         app.run("DROP TABLE IF EXISTS a; DROP SCHEMA IF EXISTS downhaul CASCADE").await;

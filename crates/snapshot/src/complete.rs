@@ -106,7 +106,42 @@ pub fn objects(
             action,
         });
     }
+    if dialect == Dialect::Postgres || dialect.is_mysql_family() && stage == Stage::Structure {
+        completions.extend(additions_to_lost_columns(before, after, now, stage));
+    }
     completions
+}
+
+/// What the down gave a column that it made anew, and that this never had: the default or NOT NULL with
+/// which it could be added. Its values may be NULL, so that goes before they come back. MySQL states a
+/// default with its column, SQLite both (there the column is added without).
+fn additions_to_lost_columns<'a>(
+    before: &'a SchemaDump,
+    after: &'a SchemaDump,
+    now: &'a SchemaDump,
+    stage: Stage,
+) -> impl Iterator<Item = Completion> + 'a {
+    let lost: BTreeSet<&str> = before
+        .objects
+        .iter()
+        .filter(|o| o.id.kind == DumpKind::Column && after.get(&o.id).is_none())
+        .map(|o| o.id.name.as_str())
+        .collect();
+    let kind = match stage {
+        Stage::Structure => DumpKind::NotNull,
+        Stage::Rest => DumpKind::Default,
+    };
+    let extra = move |o: &&DumpObject| {
+        o.id.kind == kind
+            && lost.contains(o.id.name.as_str())
+            && before.get(&o.id).is_none()
+            && after.get(&o.id).is_none()
+    };
+    now.objects.iter().filter(extra).map(|object| Completion {
+        id: object.id.clone(),
+        object: format!("{} {}", object.id.kind.as_str(), object.id.name),
+        action: Action::Run(vec![object.remove.clone()]),
+    })
 }
 
 /// MySQL: the statement that states a column with its NOT NULL, where it had one and still has.

@@ -8,7 +8,7 @@ use downhaul_snapshot::Kept;
 use downhaul_snapshot::complete::{self, Action, Stage};
 use downhaul_snapshot::restore::{self, Held};
 use downhaul_snapshot::{seeded, tombstone};
-use downhaul_syntax::{Change, Dialect, Parsed, Statement, parse_script};
+use downhaul_syntax::{Change, Dialect, Ident, Parsed, Statement, parse_script};
 
 use super::{Applied, Stop, Substitute, dependents};
 use crate::journal::RestorePoint;
@@ -324,6 +324,20 @@ pub(crate) fn substitute(
     let [Change::AddColumn { table, column, .. }] = changes.as_slice() else {
         return Substitute::None;
     };
+    let lost = |name: &Ident| {
+        points.iter().flat_map(|point| &point.kept).find_map(|kept| {
+            let of_table = kept.table.name == table.name;
+            let lost = of_table && kept.column(name).is_some_and(|column| column.is_lost());
+            kept.shape.column(name).filter(|_| lost).map(|shape| (kept, shape))
+        })
+    };
+    if dialect == Dialect::Sqlite && column.not_null && column.generated.is_none() {
+        // It could be NULL before; the table is built anew by its old definition at the end.
+        if let Some((kept, shape)) = lost(&column.name).filter(|(_, shape)| !shape.not_null) {
+            let default = column.default.as_ref().map(|default| format!("({})", default.text));
+            return Substitute::Instead(vec![bare(dialect, kept, shape, default.as_deref())]);
+        }
+    }
     // MySQL fills in what the type means by nothing, but for dates and JSON there is no such value.
     let dates = ["date", "datetime", "timestamp", "json"];
     let fills = dialect.is_mysql_family()
@@ -336,22 +350,24 @@ pub(crate) fn substitute(
     {
         return Substitute::None;
     }
-    for kept in points.iter().flat_map(|point| &point.kept) {
-        if kept.table.name != table.name {
-            continue;
-        }
-        let lost = kept.column(&column.name).filter(|c| c.is_lost());
-        if let (Some(_), Some(shape)) = (lost, kept.shape.column(&column.name)) {
-            return Substitute::Instead(vec![bare_column(dialect, kept, shape)]);
-        }
+    match lost(&column.name) {
+        Some((kept, shape)) => Substitute::Instead(vec![bare_column(dialect, kept, shape)]),
+        None => Substitute::None,
     }
-    Substitute::None
 }
 
 /// Statement that adds a lost column without what would refuse rows written since.
 fn bare_column(dialect: Dialect, kept: &Kept, shape: &downhaul_engine::ColumnShape) -> String {
-    let default =
-        shape.default.as_ref().map(|default| format!(" DEFAULT {default}")).unwrap_or_default();
+    bare(dialect, kept, shape, shape.default.as_deref())
+}
+
+fn bare(
+    dialect: Dialect,
+    kept: &Kept,
+    shape: &downhaul_engine::ColumnShape,
+    default: Option<&str>,
+) -> String {
+    let default = default.map(|default| format!(" DEFAULT {default}")).unwrap_or_default();
     format!(
         "ALTER TABLE {} ADD COLUMN {} {}{default}",
         dialect.quote_name(&kept.table),
