@@ -29,6 +29,8 @@ const WORK: &str = "UPDATE big SET grp = grp + 1, n = n + 0.0 WHERE id % 10 <> 0
 const HANGS: &str = "SELECT pg_get_indexdef(indexrelid) || indisvalid::text || coalesce(obj_description(indexrelid), '') FROM pg_index WHERE indrelid = 'big'::regclass \
      UNION ALL SELECT pg_get_triggerdef(oid) || tgenabled::text FROM pg_trigger WHERE tgrelid = 'big'::regclass \
      UNION ALL SELECT concat(relacl, relrowsecurity, obj_description(oid), oid) FROM pg_class WHERE oid = 'big'::regclass \
+     UNION ALL SELECT concat(conname, pg_get_constraintdef(oid), condeferrable, convalidated, obj_description(oid)) FROM pg_constraint WHERE conrelid = 'big'::regclass \
+     UNION ALL SELECT attname || attnotnull::text FROM pg_attribute WHERE attrelid = 'big'::regclass AND attnum > 0 \
      UNION ALL SELECT polname::text FROM pg_policy UNION ALL SELECT count(*)::text FROM seen UNION ALL SELECT count(*)::text FROM touched ORDER BY 1";
 
 /// Each table goes back to the mark `m` by being written anew.
@@ -309,4 +311,45 @@ async fn the_tables_of_one_restore_go_the_same_way() {
     check(&out, Code::Clean, &["100 % of its rows change, but p goes row by row"]);
     assert!(!out.stdout.contains("anew as a whole"), "{out}");
     assert_eq!(stage.photograph(&["p", "small", "big"]).await, then);
+}
+
+/// Tables on whose keys something hangs, or that are more than their columns say.
+const KEYS: &str = "CREATE TABLE grouped (id int PRIMARY KEY, v int); CREATE VIEW by_id AS SELECT id, v FROM grouped GROUP BY id; \
+     CREATE TABLE tree (id int PRIMARY KEY, up int REFERENCES tree, v int); CREATE TABLE told (id int PRIMARY KEY, v int); COMMENT ON CONSTRAINT told_pkey ON told IS 'told'; \
+     CREATE TABLE late (id int PRIMARY KEY, code int UNIQUE DEFERRABLE INITIALLY DEFERRED, v int); \
+     CREATE TABLE wide (id int, place text COLLATE \"C\", v int, CONSTRAINT \"the Key\" PRIMARY KEY (place, id) INCLUDE (v) WITH (fillfactor = 60), UNIQUE (v, id) WITH (fillfactor = 50)); \
+     CREATE TABLE replicated (id int PRIMARY KEY, code int NOT NULL UNIQUE, v int); ALTER TABLE replicated REPLICA IDENTITY USING INDEX replicated_code_key; \
+     CREATE TABLE clustered (id int PRIMARY KEY, code int UNIQUE, v int); ALTER TABLE clustered CLUSTER ON clustered_code_key; \
+     CREATE TABLE ranged (id int PRIMARY KEY, span int4range, v int, EXCLUDE USING gist (span WITH &&)); \
+     INSERT INTO grouped SELECT g, 0 FROM generate_series(1, 9) g; INSERT INTO tree SELECT id, nullif(id - 1, 0), 0 FROM grouped; INSERT INTO told SELECT * FROM grouped; \
+     INSERT INTO late SELECT id, id, 0 FROM grouped; INSERT INTO wide SELECT id, 'p' || id, 0 FROM grouped; INSERT INTO replicated SELECT id, id, 0 FROM grouped; \
+     INSERT INTO clustered SELECT id, id, 0 FROM grouped; INSERT INTO ranged SELECT id, int4range(id, id + 1), 0 FROM grouped";
+
+const THEIR_KEYS: &str = "SELECT concat(conrelid::regclass, conname, pg_get_constraintdef(oid), condeferrable, condeferred, convalidated, obj_description(oid)) FROM pg_constraint WHERE connamespace = 'public'::regnamespace \
+     UNION ALL SELECT concat(pg_get_indexdef(indexrelid), indisvalid, indisunique, indisprimary, indisreplident, indisclustered, indimmediate) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE relnamespace = 'public'::regnamespace \
+     UNION ALL SELECT concat(attrelid::regclass, attname, attnotnull) FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY 1";
+
+#[tokio::test]
+async fn keys_are_what_they_were_after_a_table_was_written_anew() {
+    let mut stage = Stage::new(KEYS).await;
+    let tables = ["grouped", "tree", "told", "late", "wide", "replicated", "clustered", "ranged"];
+    stage.track("statement");
+    stage.mark("m");
+    let keys = stage.db.rows(THEIR_KEYS).await;
+    let then = stage.photograph(&tables).await;
+    for table in tables {
+        stage.db.run(&format!("UPDATE {table} SET v = id; DELETE FROM {table} WHERE id = 9")).await;
+    }
+    let later = stage.photograph(&tables).await;
+    for (args, wanted) in [
+        (["--to", "m", "--strategy", "rewrite"].as_slice(), &then),
+        (&["--undo", "--strategy", "rewrite"], &later),
+    ] {
+        let out = stage.program.run(&[&["snapshot", "restore", "--yes"], args].concat());
+        check(&out, Code::Clean, &["written anew as a whole", "all as they should be"]);
+        assert!(!out.stdout.contains("row by row"), "{out}");
+        assert_eq!(stage.photograph(&tables).await, *wanted);
+        assert_eq!(stage.db.rows(THEIR_KEYS).await, keys, "{args:?}");
+    }
+    assert_eq!(stage.db.value("SELECT count(*) FROM by_id").await.as_deref(), Some("8"));
 }

@@ -102,8 +102,9 @@ impl<'a> Past<'a> {
                         format!(", {value} AS {name}")
                     })
                     .collect();
+                let seq = if version.nested { "h.downhaul_seq" } else { "NULL::bigint AS downhaul_seq" };
                 format!(
-                    "SELECT h.downhaul_pos, h.downhaul_seq, h.downhaul_xid, h.downhaul_op{columns} FROM {} h WHERE {}",
+                    "SELECT h.downhaul_pos, {seq}, h.downhaul_xid, h.downhaul_op{columns} FROM {} h WHERE {}",
                     track::history(self.tracked.id, version.number),
                     mark.after("h.downhaul_xid")
                 )

@@ -492,9 +492,21 @@ async fn table(
     } else {
         format!("(downhaul_action, {})", past.key().join(", "))
     };
-    set_bulk(session, in_bulk).await?;
+    if in_bulk {
+        set_bulk(session, true).await?;
+        // Workers would hand over each row, which costs more than they spare; and to know how many
+        // rows there are, and whether they have an order, few of them need to be looked at.
+        session
+            .execute("SET LOCAL max_parallel_workers_per_gather TO 0; SET LOCAL default_statistics_target TO 10")
+            .await?;
+    }
     make(session, &name, &body, &columns).await?;
-    set_bulk(session, false).await?;
+    if in_bulk {
+        session
+            .execute("SET LOCAL max_parallel_workers_per_gather TO DEFAULT; SET LOCAL default_statistics_target TO DEFAULT")
+            .await?;
+        set_bulk(session, false).await?;
+    }
     let mut found = TablePlan::new(&tracked, &wanted, &past);
     found.fixed = fixed_columns(session, &tracked).await?;
     found.rows = rows;

@@ -73,28 +73,42 @@ struct Around {
 }
 
 /// Our triggers are off, since the history is written at once; indexes that nothing depends on are
-/// built afterwards, in bulk.
+/// built afterwards, in bulk, those of primary keys and unique constraints too.
 async fn around(session: &mut dyn Session, table: &TablePlan) -> Result<Around, SnapshotError> {
     let relation = table.tracked.relation;
     let name = D.quote_name(&table.tracked.name);
     let mut found = Around { before: Vec::new(), after: Vec::new() };
     let indexes = session
         .rows(&format!(
-            "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.pg_get_indexdef(i.indexrelid) FROM pg_catalog.pg_index i \
-             JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             WHERE i.indrelid = {relation} AND i.indisvalid AND i.indisready AND NOT i.indisprimary AND NOT i.indisclustered AND NOT i.indisreplident \
+            "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.pg_get_indexdef(i.indexrelid), \
+               pg_catalog.format('%I', c.relname), CASE k.contype WHEN 'p' THEN 'PRIMARY KEY' WHEN 'u' THEN 'UNIQUE' END \
+             FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = c.oid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u') AND k.conname = c.relname AND NOT k.condeferrable \
+             WHERE i.indrelid = {relation} AND i.indisvalid AND i.indisready AND NOT i.indisclustered AND NOT i.indisreplident \
                AND c.reltablespace = 0 \
-               AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conindid = c.oid) \
-               AND pg_catalog.obj_description(c.oid, 'pg_class') IS NULL \
+               AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.conindid = c.oid AND o.oid IS DISTINCT FROM k.oid) \
+               AND pg_catalog.obj_description(c.oid, 'pg_class') IS NULL AND pg_catalog.obj_description(k.oid, 'pg_constraint') IS NULL \
                AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attstattarget >= 0) \
                AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = c.oid) \
-               AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('e', 'x')) \
+               AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.refclassid = 'pg_catalog.pg_constraint'::regclass AND d.refobjid = k.oid \
+                 AND (d.classid, d.objid) <> ('pg_catalog.pg_class'::regclass, c.oid)) \
+               AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.deptype IN ('e', 'x') \
+                 AND (d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid OR d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid = k.oid)) \
              ORDER BY i.indexrelid"
         ))
         .await?;
     for index in &indexes {
-        found.before.push(format!("DROP INDEX {}", index.text(0)));
         found.after.push(index.text(1).to_owned());
+        if let Some(kind) = index.opt(3) {
+            // The constraint takes over the index, whose form says more than that of a constraint does.
+            let own = index.text(2);
+            found.before.push(format!("ALTER TABLE {name} DROP CONSTRAINT {own}"));
+            found
+                .after
+                .push(format!("ALTER TABLE {name} ADD CONSTRAINT {own} {kind} USING INDEX {own}"));
+        } else {
+            found.before.push(format!("DROP INDEX {}", index.text(0)));
+        }
     }
     let triggers = session
         .rows(&format!(

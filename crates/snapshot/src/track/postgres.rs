@@ -23,7 +23,9 @@ pub const FIRST: &str = "!downhaul_track";
 pub const LAST: &str = "~downhaul_track";
 
 /// Statement that makes the history table of the current version, empty, with the types of the
-/// live table's columns.
+/// live table's columns. Without [`Version::nested`] it has no `downhaul_seq`, which would be NULL
+/// in every row and cost each of them a map of NULLs; the one byte stands last, where nothing has to
+/// be aligned behind it.
 #[must_use]
 pub fn create_history(tracked: &Tracked) -> Vec<String> {
     let version = tracked.current();
@@ -37,10 +39,11 @@ pub fn create_history(tracked: &Tracked) -> Vec<String> {
             if c.user_type { format!(", {name}::text AS {name}") } else { format!(", {name}") }
         })
         .collect();
+    let seq = if version.nested { ", NULL::bigint AS downhaul_seq" } else { "" };
     vec![
         format!(
-            "CREATE TABLE {table} AS SELECT NULL::bigint AS downhaul_pos, NULL::bigint AS downhaul_seq, \
-             NULL::xid8 AS downhaul_xid, NULL::\"char\" AS downhaul_op{} FROM {} WITH NO DATA",
+            "CREATE TABLE {table} AS SELECT NULL::bigint AS downhaul_pos{seq}, \
+             NULL::xid8 AS downhaul_xid{}, NULL::\"char\" AS downhaul_op FROM {} WITH NO DATA",
             columns.concat(),
             tracked.live()
         ),
