@@ -84,6 +84,7 @@ async fn around(session: &mut dyn Session, table: &TablePlan) -> Result<Around, 
                pg_catalog.format('%I', c.relname), CASE k.contype WHEN 'p' THEN 'PRIMARY KEY' WHEN 'u' THEN 'UNIQUE' END \
              FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              LEFT JOIN pg_catalog.pg_constraint k ON k.conindid = c.oid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u') AND k.conname = c.relname AND NOT k.condeferrable \
+               AND i.indisunique AND NOT i.indisexclusion \
              WHERE i.indrelid = {relation} AND i.indisvalid AND i.indisready AND NOT i.indisclustered AND NOT i.indisreplident \
                AND c.reltablespace = 0 \
                AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.conindid = c.oid AND o.oid IS DISTINCT FROM k.oid) \

@@ -7,7 +7,7 @@
 //!   transactions that touched one row;
 //! - `downhaul_seq`: drawn when the statement begins, only where triggers may nest
 //!   ([`Version::nested`]), since there the events of one transaction are written in another order
-//!   than they happened;
+//!   than they happened; elsewhere no such column is needed, and newer histories have none;
 //! - `downhaul_xid`: the whole transaction, whatever its savepoints: a moment is a set of
 //!   transactions ([`crate::mark`]), not a time;
 //! - `downhaul_op`: what happened, see [`Event`].
@@ -108,7 +108,7 @@ pub struct Version {
     pub columns: Vec<TrackedColumn>,
     /// Columns that tell rows apart; empty where nothing does.
     pub key: Vec<Ident>,
-    /// `downhaul_seq` is filled.
+    /// There is `downhaul_seq`, and it is filled.
     pub nested: bool,
 }
 
