@@ -1,6 +1,6 @@
 //! One connection to a database.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use downhaul_syntax::{Dialect, ObjectName};
@@ -184,18 +184,21 @@ pub trait Session: Send {
     }
 
     /// Runs statements one after the other, within a budget, in one message where the server takes it.
-    /// The first one that fails ends them. Returns how many ran, and why no more did.
+    /// The first one that fails ends them. Returns how long each one took that ran, and why no more did.
     async fn in_turn(
         &mut self,
         _budget: LockBudget,
         statements: &[String],
-    ) -> (usize, Option<EngineError>) {
-        for (done, statement) in statements.iter().enumerate() {
+    ) -> (Vec<Duration>, Option<EngineError>) {
+        let mut took = Vec::with_capacity(statements.len());
+        for statement in statements {
+            let begun = Instant::now();
             if let Err(error) = self.execute(statement).await {
-                return (done, Some(error));
+                return (took, Some(error));
             }
+            took.push(begun.elapsed());
         }
-        (statements.len(), None)
+        (took, None)
     }
 
     /// Gives up what [`Self::open_together`] opened.

@@ -155,6 +155,7 @@ impl Runner {
             pace: Pace::default(),
             interrupted,
         };
+        stepwise::settle(&mut runner).await?;
         if !runner.interrupted.is_empty() && !runner.session.dialect().has_transactional_ddl() {
             stepwise::clean_up(&mut runner).await?;
         }

@@ -1,6 +1,6 @@
 //! Connecting to MySQL and MariaDB and running statements.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use downhaul_syntax::{Dialect, ObjectName};
@@ -230,36 +230,40 @@ impl Session for MySql {
         &mut self,
         budget: LockBudget,
         statements: &[String],
-    ) -> (usize, Option<EngineError>) {
+    ) -> (Vec<Duration>, Option<EngineError>) {
         self.limited = true;
         // A statement may end in a comment.
         let message = format!("{}\n;\n{}", self.limits(budget), statements.join("\n;\n"));
-        let mut ended = 0_usize;
+        let mut took = Vec::with_capacity(statements.len());
         let mut failure = None;
         {
             let mut results =
                 sqlx::raw_sql(AssertSqlSafe(message)).fetch_many(&mut self.connection);
+            // The limits come first.
+            let mut begun = None;
             while failure.is_none() {
                 match results.try_next().await {
                     Ok(None) => break,
                     // The end of a statement; else a row of one.
-                    Ok(Some(Either::Left(_))) => ended += 1,
+                    Ok(Some(Either::Left(_))) => {
+                        let now = Instant::now();
+                        took.extend(begun.map(|begun| now - begun));
+                        begun = Some(now);
+                    }
                     Ok(Some(Either::Right(_))) => {}
                     Err(error) => failure = Some(error),
                 }
             }
         }
-        // The limits came first.
-        let done = ended.saturating_sub(1);
         let failure = failure.map(|error| {
-            EngineError::running(statements.get(done).map_or("", String::as_str), error)
+            EngineError::running(statements.get(took.len()).map_or("", String::as_str), error)
         });
         match failure {
             None => match self.lift_limits().await {
-                Ok(()) => (done, None),
-                Err(error) => (done, Some(error)),
+                Ok(()) => (took, None),
+                Err(error) => (took, Some(error)),
             },
-            failure => (done, failure),
+            failure => (took, failure),
         }
     }
 
@@ -274,6 +278,13 @@ impl Session for MySql {
 
     async fn table_shape(&mut self, name: &ObjectName) -> Result<Option<TableShape>, EngineError> {
         super::shape::table_shape(self, name).await
+    }
+
+    async fn table_shapes(
+        &mut self,
+        names: &[ObjectName],
+    ) -> Result<Vec<Option<TableShape>>, EngineError> {
+        super::shape::table_shapes(self, names).await
     }
 
     async fn tables_of_schema(&mut self, schema: &str) -> Result<Vec<ObjectName>, EngineError> {

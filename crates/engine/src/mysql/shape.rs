@@ -1,5 +1,7 @@
 //! Live tables of MySQL and MariaDB.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use downhaul_syntax::{Dialect, Ident, ObjectName};
 
 use super::MySql;
@@ -28,39 +30,15 @@ pub(super) async fn table_shape(
     table: &ObjectName,
 ) -> Result<Option<TableShape>, EngineError> {
     let d = Dialect::Mysql;
-    let schema = match &table.schema {
-        Some(schema) => d.literal(schema.as_str()),
-        None => "DATABASE()".to_owned(),
-    };
-    let found = session
-        .rows(&format!(
-            "SELECT TABLE_SCHEMA, TABLE_NAME, DATABASE(), TABLE_ROWS, CREATE_OPTIONS LIKE '%partitioned%' FROM information_schema.TABLES \
-             WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {} AND {TABLES}",
-            d.literal(table.name.as_str())
-        ))
-        .await?;
-    let Some(found) = found.first() else { return Ok(None) };
-    let (current, own_schema) = (found.text(2).to_owned(), found.text(0).to_owned());
-    let name = found.text(1).to_owned();
+    let found = session.rows(&questions(table.schema.as_ref(), &[table]).join("; ")).await?;
+    let found: Vec<&Row> = found.iter().collect();
+    let Some(answers) = Answers::of(&found) else { return Ok(None) };
+    let (current, own_schema) = (answers.current.to_owned(), answers.schema.to_owned());
+    let name = answers.name.to_owned();
     let place =
         format!("TABLE_SCHEMA = {} AND TABLE_NAME = {}", d.literal(&own_schema), d.literal(&name));
-    let rows = session
-        .rows(&format!(
-            "SELECT COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, EXTRA, COALESCE(GENERATION_EXPRESSION, ''), CHARACTER_SET_NAME, COLLATION_NAME, DATA_TYPE \
-             FROM information_schema.COLUMNS WHERE {place} ORDER BY ORDINAL_POSITION"
-        ))
-        .await?;
-    let mariadb = session.dialect() == Dialect::MariaDb;
-    let columns: Vec<ColumnShape> = rows.iter().map(|row| column(row, mariadb)).collect();
-    let counter = rows.iter().find(|row| row.text(4).contains("auto_increment"));
-    // The server puts the end of a version's life behind the key, by which it tells versions apart.
-    let ends: Vec<Ident> =
-        rows.iter().filter(|row| row.text(5) == "ROW END").map(|row| ident(row.text(0))).collect();
-    let sequences = match counter {
-        Some(row) => {
-            let column = ident(row.text(0));
-            counter_state(session, &place, column).await?
-        }
+    let sequences = match answers.counter() {
+        Some(column) => counter_state(session, &place, column).await?,
         None => Vec::new(),
     };
     let referencing = referencing(session, &own_schema, &name).await?;
@@ -71,29 +49,168 @@ pub(super) async fn table_shape(
             .map(|row| object(&current, row.text(0), row.text(1)))
             .collect()
     };
-    let triggers = session
-        .rows(&format!(
-            "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = {} AND EVENT_OBJECT_TABLE = {} AND TRIGGER_NAME NOT LIKE 'downhaul\\_track\\_%' ORDER BY ACTION_ORDER, TRIGGER_NAME",
-            d.literal(&own_schema),
-            d.literal(&name)
-        ))
-        .await?
-        .iter()
-        .map(|row| ident(row.text(0)))
-        .collect();
-    Ok(Some(TableShape {
-        name: object(&current, &own_schema, &name),
-        key: key_columns(session, &place, &columns, &ends).await?,
-        key_may_be_null: false,
-        columns,
-        foreign_keys: foreign_keys(session, &current, &own_schema, &name).await?,
-        acted_on: names(true),
-        referenced_by: names(false),
-        sequences,
-        triggers,
-        divided: found.flag(4),
-        rows: found.opt(3).and_then(|rows| rows.parse().ok()),
-    }))
+    let mut shape = answers.shape(session.dialect() == Dialect::MariaDb);
+    shape.foreign_keys =
+        foreign_keys(session, &answers.rules, &current, &own_schema, &name).await?;
+    shape.acted_on = names(true);
+    shape.referenced_by = names(false);
+    shape.sequences = sequences;
+    Ok(Some(shape))
+}
+
+/// So many tables are asked for at once: with a list of names the server reads those of all tables that
+/// there are, once for each question, and opens only these.
+const MANY: usize = 8;
+
+/// Tables that need no more questions than can be asked of many at once; the others one by one.
+pub(super) async fn table_shapes(
+    session: &mut MySql,
+    names: &[ObjectName],
+) -> Result<Vec<Option<TableShape>>, EngineError> {
+    let mariadb = session.dialect() == Dialect::MariaDb;
+    let here: Vec<&ObjectName> = names.iter().filter(|name| name.schema.is_none()).collect();
+    let many = mariadb && here.len() >= MANY;
+    let referenced = if many { all_references(session).await } else { None };
+    let found = match referenced {
+        Some(_) => session.rows(&questions(None, &here).join("; ")).await?,
+        None => Vec::new(),
+    };
+    let mut of: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
+    for row in &found {
+        of.entry(row.text(1)).or_default().push(row);
+    }
+    let mut shapes = Vec::with_capacity(names.len());
+    for name in names {
+        let known = of.get(name.name.as_str()).filter(|_| name.schema.is_none());
+        let answers = known.and_then(|rows| Answers::of(rows)).filter(|answers| {
+            let own = format!("{}/{}", answers.schema, answers.name).to_lowercase();
+            answers.rules.is_empty()
+                && answers.counter().is_none()
+                && is_plain(answers.schema)
+                && is_plain(answers.name)
+                && referenced.as_ref().is_some_and(|all| !all.contains(&own))
+        });
+        shapes.push(match answers {
+            Some(answers) => Some(answers.shape(mariadb)),
+            None => table_shape(session, name).await?,
+        });
+    }
+    Ok(shapes)
+}
+
+/// What is asked of tables of one schema; the first column tells what of, the second of which table.
+fn questions(schema: Option<&Ident>, tables: &[&ObjectName]) -> [String; 5] {
+    let d = Dialect::Mysql;
+    let schema = schema.map_or("DATABASE()".to_owned(), |schema| d.literal(schema.as_str()));
+    let names: Vec<String> = tables.iter().map(|table| d.literal(table.name.as_str())).collect();
+    // Of one table it looks nowhere else.
+    let names = match names.as_slice() {
+        [name] => format!("= {name}"),
+        names => format!("IN ({})", names.join(", ")),
+    };
+    let place = format!("TABLE_SCHEMA = {schema} AND TABLE_NAME {names}");
+    [
+        format!(
+            "SELECT 't', TABLE_NAME, TABLE_SCHEMA, DATABASE(), TABLE_ROWS, CREATE_OPTIONS LIKE '%partitioned%' FROM information_schema.TABLES \
+             WHERE {place} AND {TABLES}"
+        ),
+        format!(
+            "SELECT 'c', TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, EXTRA, COALESCE(GENERATION_EXPRESSION, ''), CHARACTER_SET_NAME, COLLATION_NAME, DATA_TYPE \
+             FROM information_schema.COLUMNS WHERE {place} ORDER BY TABLE_NAME, ORDINAL_POSITION"
+        ),
+        format!(
+            "SELECT 'g', EVENT_OBJECT_TABLE, TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = {schema} AND EVENT_OBJECT_TABLE {names} AND TRIGGER_NAME NOT LIKE 'downhaul\\_track\\_%' ORDER BY ACTION_ORDER, TRIGGER_NAME"
+        ),
+        format!(
+            "SELECT 'k', TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS WHERE {place} AND NON_UNIQUE = 0 \
+             ORDER BY TABLE_NAME, INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX"
+        ),
+        // Joined by the server with its columns, MariaDB opens every table that there is.
+        format!(
+            "SELECT 'f', TABLE_NAME, CONSTRAINT_NAME, UPDATE_RULE, DELETE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS \
+             WHERE CONSTRAINT_SCHEMA = {schema} AND TABLE_NAME {names}"
+        ),
+    ]
+}
+
+/// What the server answered to [`questions`].
+struct Answers<'a> {
+    schema: &'a str,
+    name: &'a str,
+    /// The current database.
+    current: &'a str,
+    rows: Option<u64>,
+    divided: bool,
+    columns: Vec<&'a Row>,
+    triggers: Vec<&'a Row>,
+    keys: Vec<&'a Row>,
+    rules: Vec<&'a Row>,
+}
+
+impl<'a> Answers<'a> {
+    /// `None`: there is no such table.
+    fn of(rows: &[&'a Row]) -> Option<Self> {
+        let of =
+            |letter: &'static str| rows.iter().copied().filter(move |row| row.text(0) == letter);
+        let found = of("t").next()?;
+        Some(Self {
+            schema: found.text(2),
+            name: found.text(1),
+            current: found.text(3),
+            rows: found.opt(4).and_then(|rows| rows.parse().ok()),
+            divided: found.flag(5),
+            columns: of("c").collect(),
+            triggers: of("g").collect(),
+            keys: of("k").collect(),
+            rules: of("f").collect(),
+        })
+    }
+
+    /// The column that counts up by itself.
+    fn counter(&self) -> Option<Ident> {
+        let counter = self.columns.iter().find(|row| row.text(6).contains("auto_increment"));
+        counter.map(|row| ident(row.text(2)))
+    }
+
+    /// The table, as far as these tell.
+    fn shape(&self, mariadb: bool) -> TableShape {
+        let columns: Vec<ColumnShape> =
+            self.columns.iter().map(|row| column(row, mariadb)).collect();
+        // The server puts the end of a version's life behind the key, by which it tells versions apart.
+        let ends: Vec<Ident> = self
+            .columns
+            .iter()
+            .filter(|row| row.text(7) == "ROW END")
+            .map(|row| ident(row.text(2)))
+            .collect();
+        TableShape {
+            name: object(self.current, self.schema, self.name),
+            key: key_columns(&self.keys, &columns, &ends),
+            key_may_be_null: false,
+            columns,
+            foreign_keys: Vec::new(),
+            acted_on: Vec::new(),
+            referenced_by: Vec::new(),
+            sequences: Vec::new(),
+            triggers: self.triggers.iter().map(|row| ident(row.text(2))).collect(),
+            divided: self.divided,
+            rows: self.rows,
+        }
+    }
+}
+
+/// A name that InnoDB's own tables write as it is.
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && !name.is_empty()
+}
+
+/// Tables that foreign keys refer to, `schema/name` in small letters; `None` where that is not to be had.
+async fn all_references(session: &mut MySql) -> Option<BTreeSet<String>> {
+    let rows = session
+        .rows("SELECT DISTINCT LOWER(REF_NAME) FROM information_schema.INNODB_SYS_FOREIGN")
+        .await
+        .ok()?;
+    Some(rows.iter().map(|row| row.text(0).to_owned()).collect())
 }
 
 /// Tables with foreign keys to this one: schema, name, whether one of them changes rows.
@@ -122,10 +239,7 @@ async fn referencing(
 /// had (it takes the privilege `PROCESS`), or where the name is written otherwise in InnoDB's own
 /// tables: then it is looked up in full.
 async fn nothing_references(session: &mut MySql, schema: &str, name: &str) -> bool {
-    let plain = |name: &str| {
-        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && !name.is_empty()
-    };
-    if session.dialect() != Dialect::MariaDb || !plain(schema) || !plain(name) {
+    if session.dialect() != Dialect::MariaDb || !is_plain(schema) || !is_plain(name) {
         return false;
     }
     session
@@ -138,31 +252,31 @@ async fn nothing_references(session: &mut MySql, schema: &str, name: &str) -> bo
 
 fn column(row: &Row, mariadb: bool) -> ColumnShape {
     let d = Dialect::Mysql;
-    let mut ty = row.text(1).to_owned();
+    let mut ty = row.text(3).to_owned();
     // The type alone would take the table's character set.
-    if let (Some(set), Some(collation)) = (row.opt(6), row.opt(7)) {
+    if let (Some(set), Some(collation)) = (row.opt(8), row.opt(9)) {
         ty.push_str(&format!(" CHARACTER SET {set} COLLATE {collation}"));
     }
-    let extra = row.text(4).to_ascii_uppercase();
-    let default = row.opt(3).and_then(|text| {
+    let extra = row.text(6).to_ascii_uppercase();
+    let default = row.opt(5).and_then(|text| {
         if mariadb {
             // Written as SQL.
             (text != "NULL").then(|| text.to_owned())
         } else if extra.contains("DEFAULT_GENERATED") {
             let time = text.to_ascii_uppercase().starts_with("CURRENT_TIMESTAMP");
             Some(if time { text.to_owned() } else { format!("({text})") })
-        } else if row.text(8) == "bit" {
+        } else if row.text(10) == "bit" {
             Some(text.to_owned())
         } else {
             Some(d.literal(text))
         }
     });
     ColumnShape {
-        name: ident(row.text(0)),
+        name: ident(row.text(2)),
         ty,
-        not_null: row.text(2) == "NO",
+        not_null: row.text(4) == "NO",
         generated: extra.contains(" GENERATED") && !extra.contains("DEFAULT_GENERATED")
-            || !row.text(5).is_empty(),
+            || !row.text(7).is_empty(),
         identity_always: false,
         user_type: false,
         default,
@@ -198,56 +312,37 @@ async fn counter_state(
 }
 
 /// The primary key, else a unique index over whole NOT NULL columns.
-async fn key_columns(
-    session: &mut MySql,
-    place: &str,
-    columns: &[ColumnShape],
-    ends: &[Ident],
-) -> Result<Vec<Ident>, EngineError> {
-    let rows = session
-        .rows(&format!(
-            "SELECT INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS WHERE {place} AND NON_UNIQUE = 0 \
-             ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX"
-        ))
-        .await?;
-    let mut names: Vec<&str> = rows.iter().map(|row| row.text(0)).collect();
+fn key_columns(rows: &[&Row], columns: &[ColumnShape], ends: &[Ident]) -> Vec<Ident> {
+    let mut names: Vec<&str> = rows.iter().map(|row| row.text(2)).collect();
     names.dedup();
     for name in names {
         let key: Option<Vec<Ident>> = rows
             .iter()
-            .filter(|row| row.text(0) == name && !ends.iter().any(|e| e.as_str() == row.text(1)))
+            .filter(|row| row.text(2) == name && !ends.iter().any(|e| e.as_str() == row.text(3)))
             .map(|row| {
                 // An index of a part of a text, or of an expression, does not tell rows apart.
-                let column = ident(row.opt(1)?);
-                let whole = row.opt(2).is_none();
+                let column = ident(row.opt(3)?);
+                let whole = row.opt(4).is_none();
                 let never_null =
                     columns.iter().any(|c| c.name == column && c.not_null && !c.generated);
                 (whole && never_null).then_some(column)
             })
             .collect();
         if let Some(key) = key {
-            return Ok(key);
+            return key;
         }
     }
-    Ok(Vec::new())
+    Vec::new()
 }
 
 async fn foreign_keys(
     session: &mut MySql,
+    rules: &[&Row],
     current: &str,
     schema: &str,
     name: &str,
 ) -> Result<Vec<ForeignKeyShape>, EngineError> {
     let d = Dialect::Mysql;
-    // Joined by the server, MariaDB opens every table that there is.
-    let rules = session
-        .rows(&format!(
-            "SELECT CONSTRAINT_NAME, UPDATE_RULE, DELETE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS \
-             WHERE CONSTRAINT_SCHEMA = {} AND TABLE_NAME = {}",
-            d.literal(schema),
-            d.literal(name)
-        ))
-        .await?;
     if rules.is_empty() {
         return Ok(Vec::new());
     }
@@ -262,13 +357,13 @@ async fn foreign_keys(
         .await?;
     let mut keys: Vec<ForeignKeyShape> = Vec::new();
     for row in &rows {
-        let Some(rule) = rules.iter().find(|rule| rule.text(0) == row.text(0)) else { continue };
+        let Some(rule) = rules.iter().find(|rule| rule.text(2) == row.text(0)) else { continue };
         let own = ident(row.text(0));
         if keys.last().is_none_or(|key| key.name.as_ref() != Some(&own)) {
             keys.push(ForeignKeyShape {
                 name: Some(own),
                 table: object(current, row.text(1), row.text(2)),
-                acts: acts(rule.text(1)) || acts(rule.text(2)),
+                acts: acts(rule.text(3)) || acts(rule.text(4)),
                 deferrable: false,
                 columns: Vec::new(),
                 references: Vec::new(),

@@ -18,6 +18,8 @@ use downhaul_plan::{Checksum, Direction, Phase, Version};
 use downhaul_snapshot::{Kept, sql};
 use downhaul_syntax::Dialect;
 
+use crate::stepwise;
+
 /// Format of the journal. Raised whenever a reader of the old one would misunderstand the new one.
 const FORMAT: i64 = 4;
 
@@ -220,6 +222,18 @@ impl Journal {
                     .unwrap_or_default(),
             });
         }
+        if entries.iter().any(|entry| entry.state != MigrationState::Applied) {
+            // Of a message that was cut off, the catalog tells what took effect.
+            for doubt in stepwise::in_doubt(session, self).await? {
+                match doubt.state() {
+                    None => entries.retain(|entry| entry.version != doubt.version),
+                    Some(state) => entries
+                        .iter_mut()
+                        .filter(|entry| entry.version == doubt.version)
+                        .for_each(|entry| entry.state = state),
+                }
+            }
+        }
         entries.sort_by(|a, b| a.version.cmp(&b.version));
         Ok(entries)
     }
@@ -244,10 +258,18 @@ impl Journal {
 
     /// Versions that the journal knows, oldest first.
     pub async fn versions(self, session: &mut dyn Session) -> Result<Vec<Version>, EngineError> {
-        let rows =
-            session.rows(&format!("SELECT version FROM {}", self.table("migration"))).await?;
+        let rows = session
+            .rows(&format!("SELECT version, state FROM {}", self.table("migration")))
+            .await?;
         let mut versions: Vec<Version> = rows.iter().map(|row| Version::new(row.text(0))).collect();
         versions.sort();
+        if rows.iter().any(|row| row.text(1) != "applied") {
+            for doubt in stepwise::in_doubt(session, self).await? {
+                if doubt.state().is_none() {
+                    versions.retain(|version| *version != doubt.version);
+                }
+            }
+        }
         Ok(versions)
     }
 
@@ -271,11 +293,30 @@ impl Journal {
     /// Statement that records a migration.
     #[must_use]
     pub fn record(self, entry: &JournalEntry, operation: i64, duration_ms: impl Display) -> String {
+        self.record_all(std::slice::from_ref(entry), operation, duration_ms)
+    }
+
+    /// Statement that records migrations.
+    #[must_use]
+    pub(crate) fn record_all(
+        self,
+        entries: &[JournalEntry],
+        operation: i64,
+        duration_ms: impl Display,
+    ) -> String {
+        let values: Vec<String> =
+            entries.iter().map(|entry| self.values(entry, operation, &duration_ms)).collect();
+        format!(
+            "INSERT INTO {} (version, name, state, up_tokens, up_raw, up_sql, down_tokens, down_raw, down_sql, applied_at, applied_by, release_label, operation, duration_ms, phase, squashed) VALUES {}",
+            self.table("migration"),
+            values.join(", ")
+        )
+    }
+
+    fn values(self, entry: &JournalEntry, operation: i64, duration_ms: impl Display) -> String {
         let (tokens, raw) = entry.down_checksum();
         format!(
-            "INSERT INTO {} (version, name, state, up_tokens, up_raw, up_sql, down_tokens, down_raw, down_sql, applied_at, applied_by, release_label, operation, duration_ms, phase, squashed) \
-             VALUES ({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {operation}, {duration_ms}, {}, {})",
-            self.table("migration"),
+            "({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {operation}, {duration_ms}, {}, {})",
             self.text(entry.version.as_str()),
             self.text(&entry.name),
             self.text(entry.state.as_str()),
@@ -307,12 +348,24 @@ impl Journal {
     /// Statement that changes the state of a migration.
     #[must_use]
     pub fn set_state(self, version: &Version, state: MigrationState) -> String {
+        self.set_states(&[version], state)
+    }
+
+    /// The same of several.
+    #[must_use]
+    pub(crate) fn set_states(self, versions: &[&Version], state: MigrationState) -> String {
         format!(
-            "UPDATE {} SET state = {} WHERE version = {}",
+            "UPDATE {} SET state = {} WHERE version IN ({})",
             self.table("migration"),
             self.text(state.as_str()),
-            self.text(version.as_str())
+            self.list(versions)
         )
+    }
+
+    /// Versions as a list of literals.
+    pub(crate) fn list(self, versions: &[&Version]) -> String {
+        let all: Vec<String> = versions.iter().map(|version| self.text(version.as_str())).collect();
+        all.join(", ")
     }
 
     /// Statement that forgets a migration that was reverted.

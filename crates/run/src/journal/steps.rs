@@ -80,6 +80,57 @@ impl Journal {
         )
     }
 
+    /// Statement that records steps of several migrations (version, number from 1, text, probe) as started,
+    /// all at once (MariaDB, MySQL).
+    pub(crate) fn started(
+        self,
+        (direction, operation): (Direction, i64),
+        steps: &[(&Version, usize, &str, String)],
+    ) -> String {
+        let rows: Vec<String> = steps
+            .iter()
+            .map(|(version, ordinal, statement, probe)| {
+                format!(
+                    "({operation}, {}, '{direction}', {ordinal}, {}, 'started', {}, 0, {})",
+                    self.text(version.as_str()),
+                    self.text(statement),
+                    self.now(),
+                    self.text(probe)
+                )
+            })
+            .collect();
+        format!(
+            "REPLACE INTO {} (operation, version, direction, ordinal, statement, state, at, duration_ms, probe) VALUES {}",
+            self.table("step"),
+            rows.join(", ")
+        )
+    }
+
+    /// Statement that writes down how long steps of several migrations took (version, number from 1), where
+    /// it is known (MariaDB, MySQL).
+    pub(crate) fn took_so_long(
+        self,
+        (direction, operation): (Direction, i64),
+        steps: &[(&Version, usize, Duration)],
+    ) -> Option<String> {
+        let long: Vec<_> = steps.iter().filter(|(.., took)| took.as_millis() > 0).collect();
+        let mut versions: Vec<&Version> = long.iter().map(|(version, ..)| *version).collect();
+        versions.dedup();
+        let names: Vec<String> =
+            long.iter().map(|(v, ordinal, _)| self.text(&format!("{v} {ordinal}"))).collect();
+        let times: Vec<String> = long.iter().map(|(.., t)| t.as_millis().to_string()).collect();
+        (!long.is_empty()).then(|| {
+            format!(
+                "UPDATE {} SET duration_ms = COALESCE(ELT(FIELD(CONCAT(version, ' ', ordinal), {}), {}), 0) \
+                 WHERE operation = {operation} AND version IN ({}) AND direction = '{direction}'",
+                self.table("step"),
+                names.join(", "),
+                times.join(", "),
+                self.list(&versions)
+            )
+        })
+    }
+
     /// How long the steps of some versions took in a run, in their order: a version of which there is
     /// something is committed.
     pub async fn took(

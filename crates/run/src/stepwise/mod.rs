@@ -18,6 +18,7 @@ mod aside;
 mod at_once;
 mod back;
 mod definition;
+mod doubt;
 mod record;
 mod rows;
 mod signs;
@@ -42,6 +43,7 @@ use crate::patience::{Cause, Lookout, Patience};
 use crate::prepare::Group;
 use crate::{Event, Observer, RunError, Runner};
 
+pub(crate) use doubt::{in_doubt, settle};
 pub(crate) use record::clean_up;
 pub(crate) use together::together;
 

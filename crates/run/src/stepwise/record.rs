@@ -67,6 +67,32 @@ impl Journal {
         Ok(id)
     }
 
+    /// Statement that records a restore point of rows, if there are any in these stores of a table that
+    /// many share.
+    pub(super) fn point_of(
+        self,
+        kept: &str,
+        stores: &[i64],
+        id: i64,
+        (version, direction, operation): (&Version, Direction, i64),
+    ) -> Result<String, EngineError> {
+        let nothing = self.text(&json(&SchemaDump::default())?);
+        let stores: Vec<String> = stores.iter().map(i64::to_string).collect();
+        Ok(format!(
+            "INSERT INTO {} (id, version, direction, operation, created_at, state, schema_before, schema_after) \
+             SELECT {id}, {}, '{direction}', {operation}, {}, 'held', {nothing}, {nothing} FROM {kept} WHERE store IN ({}) LIMIT 1",
+            self.table("restore_point"),
+            self.text(version.as_str()),
+            self.now(),
+            stores.join(", ")
+        ))
+    }
+
+    /// What the journal says of a store, as a literal.
+    pub(super) fn detail(self, kept: &Kept) -> Result<String, EngineError> {
+        Ok(self.text(&json(kept)?))
+    }
+
     /// What was being kept for a statement when its run was cut off.
     pub(super) async fn making(
         self,

@@ -141,6 +141,11 @@ pub(super) fn probe(signs: &[Sign]) -> Result<String, EngineError> {
     Ok(format!("{PREFIX}{text}"))
 }
 
+/// Whether this is what [`probe`] wrote.
+pub(super) fn are_signs(probe: &str) -> bool {
+    probe.starts_with(PREFIX)
+}
+
 /// Whether a statement took effect, by its signs; `None` where something else was noted.
 pub(super) async fn took_effect(
     session: &mut dyn Session,

@@ -1,27 +1,35 @@
 //! Small migrations, many in one message, where each statement commits by itself.
 //!
-//! The transaction that each statement ends says, before, that it is sent and that the one before it is
-//! done: a commit of its own for the journal there is none. What tells after a kill whether a statement
-//! took effect is asked of all before ([`super::signs`]). The first statement that fails ends the
-//! message; what it was to record is taken back, and its migration is run again by itself, as any other
-//! is: there it waits for locks, keeps what it destroys, and tells why it cannot go on.
+//! One transaction says before all of them that they begin, and by what it will be known of each
+//! statement whether it took effect ([`super::signs`]); one after them says that they are done. Of a
+//! table a message only makes things or only takes them away, so that what a statement did is still to
+//! be seen once those behind it ran: after a kill between the two the catalog tells which took effect
+//! ([`super::doubt`]). Migrations of nothing but rows are transactions of their own among them, with
+//! their end in the journal. The first statement that fails ends the message, and its migration is run
+//! again by itself, as any other is: there it waits for locks, keeps what it destroys, and tells why it
+//! cannot go on.
 
-use std::collections::BTreeSet;
-use std::time::Instant;
+mod deletions;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use downhaul_engine::{EngineError, Row, TableLock};
 use downhaul_plan::{Direction, Version};
 use downhaul_snapshot::empty;
+use downhaul_snapshot::packed::{self, Deletion};
 use downhaul_syntax::lexer::{TokenKind, lex};
 use downhaul_syntax::{Change, Dialect, Statement, change::InsertConflict};
 
+use super::doubt::{self, Doubt};
 use super::signs::{self, Known, Sign, Thing, bare};
-use crate::apply::{Applied, Work};
+use crate::apply::{Applied, KeptSummary, Work};
 use crate::journal::{Journal, JournalEntry, MigrationState};
 use crate::patience::{Lookout, someone_is_slow};
 use crate::prepare::Group;
 use crate::runner::Options;
 use crate::{Observer, RunError, Runner};
+use deletions::Keeping;
 
 /// Bytes of the files of one message; the journal's entries hold them again, some twice.
 const LONGEST: usize = 128 * 1024;
@@ -40,6 +48,10 @@ struct Piece<'a> {
     empty: Vec<Vec<String>>,
     /// Tables that rows are added to: then it adds nothing but rows.
     filled: Vec<String>,
+    /// Statements that delete a few rows, which are kept with them: then it does nothing else.
+    deletions: Vec<(usize, Deletion)>,
+    /// How, once it is known that they can be.
+    keeping: Vec<Keeping>,
     needs: Vec<TableLock>,
 }
 
@@ -77,7 +89,23 @@ impl<'a> Piece<'a> {
         }
         let members: Vec<usize> = (0..statements.len()).collect();
         let needs = prepared.locks_of(&members);
+        let rows = Self {
+            work,
+            texts: Vec::new(),
+            signs: Vec::new(),
+            empty: Vec::new(),
+            filled: Vec::new(),
+            deletions: Vec::new(),
+            keeping: Vec::new(),
+            needs,
+        };
         if let [Group::Transaction(_)] = prepared.groups.as_slice() {
+            let down = prepared.direction == Direction::Down && options.protect;
+            let deletions = packed::deletions(statements, &losses, dialect).unwrap_or_default();
+            if down && deletions.len() == statements.len() && dialect == Dialect::MariaDb {
+                let bare = deletions.iter().all(|(_, deletion)| bare(&deletion.table).is_some());
+                return bare.then_some(Self { texts, deletions, ..rows });
+            }
             let mut filled = Vec::new();
             for change in statements.iter().flat_map(|s| s.changes()) {
                 match change {
@@ -88,8 +116,7 @@ impl<'a> Piece<'a> {
                 }
             }
             let nothing = statements.iter().any(|s| s.changes().is_empty());
-            let (signs, empty) = (Vec::new(), Vec::new());
-            return (!nothing).then_some(Self { work, texts, signs, empty, filled, needs });
+            return (!nothing).then_some(Self { texts, filled, ..rows });
         }
         let (mut signs, mut empty) = (Vec::new(), Vec::new());
         for (index, statement) in statements.iter().enumerate() {
@@ -111,100 +138,64 @@ impl<'a> Piece<'a> {
             signs.push(own);
             empty.push(tables);
         }
-        Some(Self { work, texts, signs, empty, filled: Vec::new(), needs })
+        Some(Self { texts, signs, empty, ..rows })
     }
 
-    fn adds_rows(&self) -> bool {
-        !self.filled.is_empty()
+    /// Whether it does nothing but add or delete rows.
+    fn is_of_rows(&self) -> bool {
+        self.signs.is_empty()
+    }
+
+    /// Tables that rows are deleted from.
+    fn deleted_from(&self) -> impl Iterator<Item = &str> {
+        self.deletions.iter().map(|(_, deletion)| deletion.table.name.as_str())
     }
 
     fn tables(&self) -> impl Iterator<Item = &str> {
         let named = self.signs.iter().flatten().map(|sign| sign.thing.table());
-        named.chain(self.filled.iter().map(String::as_str))
+        named.chain(self.filled.iter().map(String::as_str)).chain(self.deleted_from())
     }
 
     fn place(&self) -> (&'a Version, Direction, i64) {
         (self.work.version, self.work.prepared.direction, self.work.operation)
     }
 
-    /// Statement that records that it begins.
-    fn begin(&self, journal: Journal) -> String {
-        let (version, direction, operation) = self.place();
-        match direction {
-            Direction::Up => {
-                let entry =
-                    JournalEntry { state: MigrationState::Applying, ..self.work.entry.clone() };
-                journal.record(&entry, operation, 0)
-            }
-            Direction::Down => journal.set_state(version, MigrationState::Reverting),
-        }
-    }
-
-    /// Statements that record a statement as done, and with the last one the whole. They may be said
-    /// again.
-    fn done(&self, journal: Journal, index: usize) -> Vec<String> {
-        let place = self.place();
-        let (version, direction, _) = place;
-        if index + 1 < self.work.prepared.statements.len() {
-            return vec![journal.took_place(place, Some(index + 1), "done")];
-        }
-        let end = match direction {
-            Direction::Up => journal.is_applied(version),
-            Direction::Down => journal.forget(version),
-        };
-        vec![journal.took_place(place, None, "settled"), end]
-    }
-
-    /// Statements that take back the record of one that did not take effect.
-    fn forget(&self, journal: Journal, index: usize) -> Vec<String> {
-        let (version, direction, operation) = self.place();
-        let mut statements = vec![format!(
-            "DELETE FROM {} WHERE operation = {operation} AND version = {} AND direction = '{direction}' AND ordinal > {index} AND state = 'started'",
-            journal.table("step"),
-            journal.text(version.as_str())
-        )];
-        if index == 0 {
-            statements.push(match direction {
-                Direction::Up => {
-                    format!("{} AND state = 'applying'", journal.forget(version))
+    /// The transaction of one that does nothing but add or delete rows.
+    fn transact(
+        &self,
+        number: usize,
+        journal: Journal,
+        message: &mut Message,
+    ) -> Result<(), EngineError> {
+        let statements = &self.work.prepared.statements;
+        message.statements.push("START TRANSACTION".to_owned());
+        for (index, text) in self.texts.iter().enumerate() {
+            match self.keeping.iter().find(|keeping| keeping.statement == index) {
+                Some(keeping) => {
+                    let [before, after] = keeping.around();
+                    message.statements.push(before);
+                    message.send(text, number, index);
+                    message.statements.push(after);
                 }
-                Direction::Down => format!(
-                    "{} AND state = 'reverting'",
-                    journal.set_state(version, MigrationState::Applied)
-                ),
-            });
+                None => message.send(text, number, index),
+            }
         }
-        statements
-    }
-}
-
-impl Journal {
-    /// Statement that ends one step of a migration (from 1), or all, which were recorded as started.
-    fn took_place(
-        self,
-        (version, direction, operation): (&Version, Direction, i64),
-        ordinal: Option<usize>,
-        state: &str,
-    ) -> String {
-        let one = ordinal.map(|number| format!(" AND ordinal = {number}")).unwrap_or_default();
-        // Assignments are made from left to right, and see what those before them made.
-        format!(
-            "UPDATE {} SET duration_ms = IF(state = 'started', GREATEST(0, TIMESTAMPDIFF(MICROSECOND, STR_TO_DATE(LEFT(at, 23), '%Y-%m-%dT%H:%i:%s.%f'), UTC_TIMESTAMP(3)) DIV 1000), duration_ms), \
-             at = {}, state = '{state}' WHERE operation = {operation} AND version = {} AND direction = '{direction}' AND state IN ('started', 'done'){one}",
-            self.table("step"),
-            self.now(),
-            self.text(version.as_str())
-        )
-    }
-
-    /// Statement that records a migration as applied now.
-    fn is_applied(self, version: &Version) -> String {
-        format!(
-            "UPDATE {} SET state = 'applied', applied_at = {} WHERE version = {} AND state = 'applying'",
-            self.table("migration"),
-            self.now(),
-            self.text(version.as_str())
-        )
+        message.statements.extend(deletions::records(self, journal)?);
+        let (version, direction, operation) = self.place();
+        let steps: Vec<(usize, &str, u128)> = statements
+            .iter()
+            .enumerate()
+            .map(|(index, statement)| (index + 1, statement.shown(), 0))
+            .collect();
+        let steps = journal.steps_again((version, direction, operation), &steps, "settled");
+        message.statements.extend(steps);
+        message.statements.push(match direction {
+            Direction::Up => journal.record(&self.work.entry, operation, 0),
+            Direction::Down => journal.forget(version),
+        });
+        message.statements.push("COMMIT".to_owned());
+        message.commits.push((message.statements.len() - 1, number));
+        Ok(())
     }
 }
 
@@ -212,70 +203,91 @@ impl Journal {
 #[derive(Default)]
 struct Message {
     statements: Vec<String>,
-    /// Which of them is which statement of which piece: of one that adds rows, its commit for all.
-    marks: Vec<(usize, usize, usize)>,
+    /// Which of them is which statement of which piece.
+    texts: Vec<(usize, usize, usize)>,
+    /// Which of them makes a piece of rows whole.
+    commits: Vec<(usize, usize)>,
 }
 
 impl Message {
     fn of(pieces: &[Piece<'_>], journal: Journal, dialect: Dialect) -> Result<Self, EngineError> {
         let mut message = Self::default();
-        let start = || "START TRANSACTION".to_owned();
-        let mut before: Option<(usize, usize)> = None;
-        let mut locked = false;
+        message.statements.extend(beginning(pieces, journal)?);
         for (number, piece) in pieces.iter().enumerate() {
-            let statements = &piece.work.prepared.statements;
-            for (index, statement) in statements.iter().enumerate() {
-                let out = &mut message.statements;
-                if index == 0 || !piece.adds_rows() {
-                    out.push(start());
-                }
-                if let Some((piece, index)) = before.take() {
-                    out.extend(pieces[piece].done(journal, index));
-                }
-                if index == 0 {
-                    out.push(piece.begin(journal));
-                }
-                let probe = match piece.signs.get(index) {
-                    Some(signs) => signs::probe(signs)?,
-                    None => String::new(),
-                };
-                let step = (index + 1, statement.shown());
-                out.push(journal.intend(piece.place(), step, "started", &probe));
-                for table in piece.empty.get(index).into_iter().flatten() {
+            if piece.is_of_rows() {
+                piece.transact(number, journal, &mut message)?;
+                continue;
+            }
+            for (index, text) in piece.texts.iter().enumerate() {
+                let empty = piece.empty.get(index).map(Vec::as_slice).unwrap_or_default();
+                for table in empty {
                     let table = dialect.quote_str(table);
-                    // Ends the transaction, as the statement would.
-                    out.push(format!("LOCK TABLES {table} WRITE"));
-                    // Fails where there is a row: a value is two.
-                    out.push(format!(
-                        "SELECT (SELECT 1 FROM {table} JOIN (SELECT 1 AS n UNION ALL SELECT 2) downhaul_two LIMIT 2)"
-                    ));
-                    locked = true;
+                    message.statements.push(format!("LOCK TABLES {table} WRITE"));
+                    // Fails where there is a row: too large a number.
+                    message
+                        .statements
+                        .push(format!("SELECT EXP(1000 * EXISTS (SELECT 1 FROM {table}))"));
                 }
-                out.push(piece.texts[index].clone());
-                if piece.adds_rows() {
-                    before = Some((number, index));
-                    if index + 1 == statements.len() {
-                        out.extend(piece.done(journal, index));
-                        out.push("COMMIT".to_owned());
-                        before = None;
-                        message.marks.push((out.len() - 1, number, 0));
-                    }
-                } else {
-                    message.marks.push((out.len() - 1, number, index));
-                    before = Some((number, index));
+                message.send(text, number, index);
+                if !empty.is_empty() {
+                    message.statements.push("UNLOCK TABLES".to_owned());
                 }
             }
         }
-        if locked {
-            message.statements.push("UNLOCK TABLES".to_owned());
-        }
-        if let Some((piece, index)) = before {
-            message.statements.push(start());
-            message.statements.extend(pieces[piece].done(journal, index));
-            message.statements.push("COMMIT".to_owned());
-        }
         Ok(message)
     }
+
+    fn send(&mut self, text: &str, piece: usize, index: usize) {
+        self.texts.push((self.statements.len(), piece, index));
+        self.statements.push(text.to_owned());
+    }
+
+    /// How many statements of a piece took effect, of a message of which so many ran.
+    fn took(&self, piece: &Piece<'_>, number: usize, ran: usize) -> usize {
+        if piece.is_of_rows() {
+            let whole = self.commits.iter().any(|(at, of)| *of == number && *at < ran);
+            return if whole { piece.texts.len() } else { 0 };
+        }
+        self.texts.iter().filter(|(at, of, _)| *of == number && *at < ran).count()
+    }
+
+    /// Milliseconds that each statement of a piece took.
+    fn durations(&self, number: usize, took: &[Duration]) -> Vec<Duration> {
+        let own = self.texts.iter().filter(|(_, of, _)| *of == number);
+        own.map(|(at, ..)| took.get(*at).copied().unwrap_or_default()).collect()
+    }
+}
+
+/// Statements of the transaction that records, before anything else, that the definitions of a message
+/// begin, and by what it will be known which of them took effect.
+fn beginning(pieces: &[Piece<'_>], journal: Journal) -> Result<Vec<String>, EngineError> {
+    let definitions = || pieces.iter().filter(|piece| !piece.is_of_rows());
+    let Some(first) = definitions().next() else { return Ok(Vec::new()) };
+    let (_, direction, operation) = first.place();
+    let begin = match direction {
+        Direction::Up => {
+            let entries: Vec<JournalEntry> = definitions()
+                .map(|piece| JournalEntry {
+                    state: MigrationState::Applying,
+                    ..piece.work.entry.clone()
+                })
+                .collect();
+            journal.record_all(&entries, operation, 0)
+        }
+        Direction::Down => {
+            let versions: Vec<&Version> = definitions().map(|piece| piece.work.version).collect();
+            journal.set_states(&versions, MigrationState::Reverting)
+        }
+    };
+    let mut steps = Vec::new();
+    for piece in definitions() {
+        for (index, statement) in piece.work.prepared.statements.iter().enumerate() {
+            let probe = signs::probe(&piece.signs[index])?;
+            steps.push((piece.work.version, index + 1, statement.shown(), probe));
+        }
+    }
+    let steps = journal.started((direction, operation), &steps);
+    Ok(vec!["START TRANSACTION".to_owned(), begin, steps, "COMMIT".to_owned()])
 }
 
 /// Runs as many of the first of these migrations together as can be. Returns what they did: nothing
@@ -313,47 +325,56 @@ pub(crate) async fn together(
     let begun = Instant::now();
     let lookout = Lookout::new(runner);
     let sent = runner.session.in_turn(options.budget, &message.statements);
-    let (done, failure) = lookout.while_running(sent).await;
-    let complete = match failure {
-        None => {
-            runner.pace.went_well(pieces.len(), begun.elapsed());
-            pieces.len()
-        }
+    let (took, failure) = lookout.while_running(sent).await;
+    match failure {
+        None => runner.pace.went_well(pieces.len(), begun.elapsed()),
         Some(EngineError::Disconnected(why)) => return Err(EngineError::Disconnected(why).into()),
         Some(_) => {
             runner.pace.failed();
-            take_back(runner, &pieces, &message, done).await?
+            // What the failed transaction holds was not told to anybody.
+            runner.session.execute("ROLLBACK; UNLOCK TABLES").await?;
         }
-    };
-    told(runner, &pieces[..complete], observer).await
+    }
+    let complete = write_down(runner, &pieces, &message, &took).await?;
+    told(runner, &pieces[..complete], &message, &took, observer).await
 }
 
-/// After a failure: records what took effect, and forgets what did not. Returns how many are whole.
-async fn take_back(
+/// Records what took effect, and forgets what did not. Returns how many of the first are whole.
+async fn write_down(
     runner: &mut Runner,
     pieces: &[Piece<'_>],
     message: &Message,
-    done: usize,
+    took: &[Duration],
 ) -> Result<usize, EngineError> {
     let journal = runner.journal;
-    // What the failed transaction holds was not told to anybody.
-    runner.session.execute("ROLLBACK; UNLOCK TABLES").await?;
     let mut records = Vec::new();
-    let in_effect = message.marks.iter().rfind(|(at, ..)| *at < done);
-    let failed = message.marks.iter().find(|(at, ..)| *at >= done);
+    let mut ends = Vec::new();
     let mut complete = 0;
-    if let Some((_, number, index)) = in_effect {
-        let piece = &pieces[*number];
-        let last = piece.work.prepared.statements.len() - 1;
-        let index = if piece.adds_rows() { last } else { *index };
-        records.extend(piece.done(journal, index));
-        complete = number + usize::from(index == last);
+    for (number, piece) in pieces.iter().enumerate() {
+        let (version, direction, operation) = piece.place();
+        let effective = message.took(piece, number, took.len());
+        let all = piece.texts.len();
+        complete += usize::from(effective == all);
+        if !piece.is_of_rows() {
+            let steps = (0..all).map(|index| (index + 1, index < effective)).collect();
+            ends.push(Doubt { version: version.clone(), direction, operation, steps });
+        }
     }
-    if let Some((_, number, index)) = failed {
-        records.extend(pieces[*number].forget(journal, *index));
+    records.extend(doubt::records(&ends, journal));
+    let (_, direction, operation) = pieces[0].place();
+    let times: Vec<(&Version, usize, Duration)> = pieces[..complete]
+        .iter()
+        .enumerate()
+        .flat_map(|(number, piece)| {
+            let durations = message.durations(number, took).into_iter().enumerate();
+            durations.map(|(index, took)| (piece.work.version, index + 1, took))
+        })
+        .collect();
+    records.extend(journal.took_so_long((direction, operation), &times));
+    if !records.is_empty() {
+        let budget = runner.options.for_the_journal();
+        runner.session.transact(budget, &records.join("; ")).await?;
     }
-    let budget = runner.options.for_the_journal();
-    runner.session.transact(budget, &records.join("; ")).await?;
     Ok(complete)
 }
 
@@ -372,38 +393,56 @@ fn questions(journal: Journal, pieces: &[Piece<'_>], dialect: Dialect) -> String
         questions.push("SET SESSION information_schema_stats_expiry = 0".to_owned());
     }
     let names: BTreeSet<&str> = pieces.iter().flat_map(Piece::tables).collect();
-    // Each of these looks one table up by its name; together they would open every one that there is.
-    for name in names {
-        let of = format!("TABLE_SCHEMA = DATABASE() AND TABLE_NAME = {}", journal.text(name));
-        questions.push(format!(
-            "SELECT 't', TABLE_NAME, TABLE_TYPE, ENGINE, COALESCE(AUTO_INCREMENT, 0), COALESCE(DATA_LENGTH, 0) FROM information_schema.TABLES WHERE {of}"
-        ));
-        let signs = || pieces.iter().flat_map(|piece| &piece.signs).flatten();
-        let parts = |column: bool| {
-            signs().any(|sign| match &sign.thing {
-                Thing::Column(table, _) => column && table == name,
-                Thing::Index(table, _) => !column && table == name,
-                Thing::Table(_) => false,
+    let signs = || pieces.iter().flat_map(|piece| &piece.signs).flatten();
+    let of_signs = |column: bool| -> BTreeSet<&str> {
+        signs()
+            .filter_map(|sign| match &sign.thing {
+                Thing::Column(table, _) if column => Some(table.as_str()),
+                Thing::Index(table, _) if !column => Some(table.as_str()),
+                _ => None,
             })
-        };
-        if parts(true) {
-            questions.push(format!(
-                "SELECT 'c', TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE {of}"
-            ));
-        }
-        if parts(false) {
-            questions.push(format!(
-                "SELECT DISTINCT 'i', TABLE_NAME, INDEX_NAME FROM information_schema.STATISTICS WHERE {of}"
-            ));
-        }
-        if pieces.iter().any(|piece| piece.filled.iter().any(|table| table == name)) {
-            questions.push(format!(
-                "SELECT 'g', count(*) FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = {} HAVING count(*) > 0",
-                journal.text(name)
-            ));
-        }
-    }
+            .collect()
+    };
+    let filled: BTreeSet<&str> =
+        pieces.iter().flat_map(|piece| &piece.filled).map(String::as_str).collect();
+    let all = [(names, false), (of_signs(true), false), (of_signs(false), false), (filled, true)];
+    let wanted = all.map(|(names, of_triggers)| by_name(journal, &names, of_triggers));
+    let [tables, columns, indexes, triggers] = wanted;
+    questions.extend(tables.iter().map(|of| format!(
+        "SELECT 't', TABLE_NAME, TABLE_TYPE, ENGINE, COALESCE(AUTO_INCREMENT, 0), COALESCE(DATA_LENGTH, 0) FROM information_schema.TABLES WHERE {of}"
+    )));
+    questions.extend(columns.iter().map(|of| {
+        format!("SELECT 'c', TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE {of}")
+    }));
+    questions.extend(indexes.iter().map(|of| format!(
+        "SELECT DISTINCT 'i', TABLE_NAME, INDEX_NAME FROM information_schema.STATISTICS WHERE {of}"
+    )));
+    questions.extend(triggers.iter().map(|of| {
+        format!(
+            "SELECT 'g', count(*) FROM information_schema.TRIGGERS WHERE {of} HAVING count(*) > 0"
+        )
+    }));
     questions.join("; ")
+}
+
+/// So many tables are asked for at once: with a list of names the server reads those of all tables that
+/// there are, once for each question, and opens only these.
+const MANY: usize = 8;
+
+/// Conditions that find tables by their names: one for all, or for each its own, by which the server
+/// looks nowhere else.
+fn by_name(journal: Journal, names: &BTreeSet<&str>, of_triggers: bool) -> Vec<String> {
+    let (schema, table) = if of_triggers {
+        ("EVENT_OBJECT_SCHEMA", "EVENT_OBJECT_TABLE")
+    } else {
+        ("TABLE_SCHEMA", "TABLE_NAME")
+    };
+    let names: Vec<String> = names.iter().map(|name| journal.text(name)).collect();
+    if names.len() < MANY {
+        let one = |name| format!("{schema} = DATABASE() AND {table} = {name}");
+        return names.iter().map(one).collect();
+    }
+    vec![format!("{schema} = DATABASE() AND {table} IN ({})", names.join(", "))]
 }
 
 /// Asks what is there, and leaves out the pieces from the first one on that cannot go with others.
@@ -443,14 +482,27 @@ async fn look(runner: &mut Runner, pieces: &mut Vec<Piece<'_>>) -> Result<(), En
     }
     let before = known.clone();
     let table = |name: &str| of("t").find(|row| row.text(1).eq_ignore_ascii_case(name));
-    let mut made = BTreeSet::new();
-    let fitting =
-        pieces.iter().position(|piece| !piece.fits(&mut known, &before, &mut made, table));
+    let (mut made, mut ways) = (BTreeSet::new(), BTreeMap::new());
+    let fitting = pieces.iter().position(|piece| {
+        !piece.goes_the_same_way(&mut ways) || !piece.fits(&mut known, &before, &mut made, table)
+    });
     pieces.truncate(fitting.unwrap_or(pieces.len()));
-    Ok(())
+    deletions::keep(runner, pieces).await
 }
 
 impl Piece<'_> {
+    /// Whether what was done to its tables in this message can still be seen once it ran, and what is
+    /// known of tables that it deletes rows from still holds then. `ways`: whether things of a table
+    /// were made or taken away.
+    fn goes_the_same_way(&self, ways: &mut BTreeMap<String, bool>) -> bool {
+        let signs = self.signs.iter().flatten();
+        let seen = signs.clone().all(|sign| {
+            ways.get(&sign.thing.table().to_lowercase()).is_none_or(|there| *there == sign.there)
+        });
+        ways.extend(signs.map(|sign| (sign.thing.table().to_lowercase(), sign.there)));
+        seen && self.deleted_from().all(|table| !ways.contains_key(&table.to_lowercase()))
+    }
+
     /// Whether it fits behind those of which `known` tells what they leave; `before`: what was there
     /// before all of them; `made`: tables that they made.
     fn fits<'r>(
@@ -486,7 +538,8 @@ impl Piece<'_> {
                 _ => {}
             }
         }
-        let followed = self.adds_rows() || changes().all(|change| known.follow(change).is_some());
+        let rows = rows && self.deleted_from().all(|name| table(name).is_some_and(innodb));
+        let followed = self.is_of_rows() || changes().all(|change| known.follow(change).is_some());
         there && blank && rows && followed
     }
 }
@@ -495,17 +548,21 @@ impl Piece<'_> {
 async fn told(
     runner: &mut Runner,
     pieces: &[Piece<'_>],
+    message: &Message,
+    took: &[Duration],
     observer: &mut dyn Observer,
 ) -> Result<Vec<Applied>, RunError> {
-    let Some(first) = pieces.first() else { return Ok(Vec::new()) };
-    let (_, direction, operation) = first.place();
-    let versions: Vec<&Version> = pieces.iter().map(|piece| piece.work.version).collect();
-    let mut took =
-        runner.journal.took(&mut *runner.session, operation, direction, &versions).await?;
+    let kept = deletions::kept(runner, pieces).await?;
     let mut done = Vec::with_capacity(pieces.len());
-    for piece in pieces {
-        let steps = took.remove(piece.work.version.as_str()).unwrap_or_default();
-        done.push(piece.work.tell(&steps, Vec::new(), observer));
+    for (number, piece) in pieces.iter().enumerate() {
+        let own = kept.iter().filter(|(version, ..)| version == piece.work.version);
+        let own = own.map(|(_, table, rows)| KeptSummary {
+            table: table.clone(),
+            what: "deleted rows".into(),
+            rows: *rows,
+        });
+        let steps = message.durations(number, took);
+        done.push(piece.work.tell(&steps, own.collect(), observer));
     }
     Ok(done)
 }

@@ -124,15 +124,11 @@ impl Deletion {
             return None;
         }
         let mut at = if is(2, "ONLY") && dialect == Dialect::Postgres { 3 } else { 2 };
-        let quote = if dialect.is_mysql_family() { "`" } else { "\"" };
         let name = |at: usize| {
             let (kind, text) = tokens.get(at)?;
             match kind {
                 TokenKind::Word => Some(Ident::new(dialect, text, false)),
-                TokenKind::QuotedIdent => {
-                    let inner = text.strip_prefix(quote)?.strip_suffix(quote)?;
-                    Some(Ident::new(dialect, &inner.replace(&quote.repeat(2), quote), true))
-                }
+                TokenKind::QuotedIdent => Some(Ident::new(dialect, &Dialect::unquote(text), true)),
                 _ => None,
             }
         };

@@ -3,7 +3,8 @@
 //!
 //! The rows are read, locked, by the condition of the `DELETE` and within its transaction, and the number
 //! of those that it deletes must be theirs. An entry is a JSON array of rows, each an array of texts:
-//! numbers and times as the server writes them, all else as the bytes in hexadecimal.
+//! numbers and times as the server writes them, all else as the bytes in hexadecimal. Among many small
+//! migrations, where nobody reads in between, the server writes the same text ([`around`]).
 
 use downhaul_engine::{Session, TableShape};
 use downhaul_syntax::{Dialect, Ident};
@@ -183,6 +184,80 @@ pub async fn read(
     )))
 }
 
+/// What is asked before deletions that nobody reads beside ([`around`]): how many triggers the session has
+/// run, and whether it may see which tables refer to which; without the privilege it fails.
+pub const BEFORE: &str = "(SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'EXECUTED_TRIGGERS'), \
+     EXISTS (SELECT 1 FROM information_schema.INNODB_SYS_FOREIGN LIMIT 1)";
+
+/// Number of rows of an entry.
+pub const ROWS: &str = "JSON_LENGTH(cells)";
+
+/// Statements around a deletion, in one transaction, where nobody reads what goes: one before it that keeps
+/// its rows and locks them, and with them the form of the table; one right behind it that fails unless it
+/// took as many rows, of a table with as many columns as `shape` has, and neither ran a trigger nor can
+/// have acted on another table. `triggers`: how many the session had run. `None` where that cannot be said
+/// in SQL alone.
+#[must_use]
+pub fn around(
+    deletion: &Deletion,
+    kept: &Kept,
+    shape: &TableShape,
+    database: &str,
+    triggers: i64,
+) -> Option<[String; 2]> {
+    let d = Dialect::MariaDb;
+    let name = deletion.table.name.as_str();
+    // Other names are written otherwise in InnoDB's own tables.
+    let plain = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    if deletion.table.schema.is_some() || !plain(name) || !plain(database) {
+        return None;
+    }
+    let values: Option<Vec<String>> = kept
+        .columns
+        .iter()
+        .map(|column| {
+            // None of these texts holds a character that JSON would write otherwise. An instant has
+            // one text in one zone only, and the session has its own.
+            let form = Form::of(&column.ty).filter(|form| *form != Form::Instant)?;
+            Some(format!(
+                "COALESCE(CONCAT('\"', {}, '\"'), 'null')",
+                form.read(&d.quote(&column.name))
+            ))
+        })
+        .collect();
+    let table = sql::table(d, &deletion.table);
+    let numbers: Vec<String> = (1..=shape.columns.len()).map(|n| n.to_string()).collect();
+    Some([
+        format!(
+            "INSERT INTO {TABLE} (store, cells) SELECT {}, CONCAT('[', GROUP_CONCAT('[', CONCAT_WS(',', {}), ']' SEPARATOR ','), ']') \
+             FROM {table} {}\nHAVING count(*) BETWEEN 1 AND {MOST} FOR UPDATE",
+            kept.id,
+            values?.join(", "),
+            deletion.condition
+        ),
+        // Too large a number, where it is not so.
+        format!(
+            "SELECT EXP(1000 * (ROW_COUNT() <> COALESCE((SELECT {ROWS} FROM {TABLE} WHERE store = {} AND LENGTH(cells) <= {LARGEST}), 0) \
+             OR EXISTS (SELECT 1 FROM information_schema.INNODB_SYS_FOREIGN WHERE LOWER(REF_NAME) = LOWER('{database}/{name}')) \
+             OR (SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'EXECUTED_TRIGGERS') <> {triggers} \
+             OR COALESCE(ROW({}) = (SELECT * FROM {table} LIMIT 0), 0)))",
+            kept.id,
+            numbers.join(", "),
+        ),
+    ])
+}
+
+/// Expression for what the journal says of an entry (`detail`, a literal), with what only the entry
+/// itself tells.
+#[must_use]
+pub fn completed(detail: &str) -> String {
+    format!(
+        "JSON_SET({detail}, '$.rows', {ROWS}, '$.rows_gone', {ROWS}, '$.digest', CONCAT({ROWS}, ':', LEFT(SHA2(cells, 256), 32)))"
+    )
+}
+
 async fn cells(session: &mut dyn Session, kept: &Kept) -> Result<Option<String>, SnapshotError> {
     let sql = format!("SELECT cells FROM {TABLE} WHERE store = {}", kept.id);
     Ok(session.row(&sql).await?.map(|row| row.text(0).to_owned()))
@@ -227,15 +302,35 @@ pub async fn unpack(session: &mut dyn Session, kept: &mut Kept) -> Result<(), Sn
         return Err(unlike("its rows have other columns than were kept".to_owned()));
     }
     let store = sql::own(d, &kept.store());
-    let names = sql::list(d, kept.columns.iter().map(|column| &column.name));
     let zone = fixed_zone(session, kept).await?;
+    let again = fill(session, kept, &store, &forms, &rows).await;
+    set_back(session, zone).await?;
+    if again? != rows {
+        return Err(unlike("its rows read otherwise once they are a table".to_owned()));
+    }
+    session.execute(&super::forget(d, kept)).await?;
+    kept.packed = false;
+    kept.digest = crate::settle::digest(session, kept).await?;
+    Ok(())
+}
+
+/// Writes rows into a store, and reads them again. In the zone of [`fixed_zone`].
+async fn fill(
+    session: &mut dyn Session,
+    kept: &Kept,
+    store: &str,
+    forms: &[Form<'_>],
+    rows: &Cells,
+) -> Result<Cells, SnapshotError> {
+    let d = session.dialect();
+    let names = sql::list(d, kept.columns.iter().map(|column| &column.name));
     for some in rows.chunks(100) {
         let values: Vec<String> = some
             .iter()
             .map(|row| {
                 let values: Vec<String> = row
                     .iter()
-                    .zip(&forms)
+                    .zip(forms)
                     .map(|(value, form)| {
                         value.as_ref().map_or_else(|| "NULL".to_owned(), |text| form.literal(text))
                     })
@@ -253,21 +348,13 @@ pub async fn unpack(session: &mut dyn Session, kept: &mut Kept) -> Result<(), Sn
     let read: Vec<String> = kept
         .columns
         .iter()
-        .zip(&forms)
+        .zip(forms)
         .map(|(column, form)| form.read(&d.quote(&column.name)))
         .collect();
     let again = session
         .rows(&format!("SELECT {} FROM {store} ORDER BY downhaul_row", read.join(", ")))
         .await?;
-    set_back(session, zone).await?;
-    let again: Cells = again.into_iter().map(|row| row.0).collect();
-    if again != rows {
-        return Err(unlike("its rows read otherwise once they are a table".to_owned()));
-    }
-    session.execute(&super::forget(d, kept)).await?;
-    kept.packed = false;
-    kept.digest = crate::settle::digest(session, kept).await?;
-    Ok(())
+    Ok(again.into_iter().map(|row| row.0).collect())
 }
 
 #[cfg(test)]

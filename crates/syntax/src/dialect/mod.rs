@@ -95,6 +95,13 @@ impl Dialect {
         }
     }
 
+    /// The name inside a quoted identifier of SQL, as the lexer finds it: the opposite of
+    /// [`Self::quote_str`].
+    #[must_use]
+    pub fn unquote(written: &str) -> String {
+        crate::parse::literal::unquoted_ident(written)
+    }
+
     /// A qualified name quoted for use in SQL.
     #[must_use]
     pub fn quote_name(self, name: &ObjectName) -> String {

@@ -10,7 +10,7 @@ mod dml;
 mod drop;
 mod expr;
 mod index;
-mod literal;
+pub(crate) mod literal;
 mod mention;
 mod mysql;
 mod other;
