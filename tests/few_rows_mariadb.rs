@@ -1,11 +1,14 @@
 //! The promise: on MariaDB a migration of few rows is one transaction, and the rows that its way back
 //! deletes lie in one table with those of others, as exact as in tables of their own; small migrations go
-//! many in one message, and the one that fails fails as if it had gone alone.
+//! many in one message, the one that fails fails as if it had gone alone, and of a message that was cut off
+//! it is known what took effect.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
 use downhaul::exit_code::Code;
-use downhaul_kit::{MariaDb, Program, Session, check};
+use std::time::{Duration, Instant};
+
+use downhaul_kit::{MariaDb, Program, Session, check, fault};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
 
@@ -303,4 +306,101 @@ async fn the_one_that_fails_fails_alone() {
     check(&program.run(&["up", "--yes"]), Code::Clean, &[]);
     assert_eq!(journal(&mut session).await[..2], ["48", "applied"]);
     assert_eq!(session.value("SELECT count(*) FROM t6").await.as_deref(), Some("1"));
+}
+
+/// Rows of every type that go among other migrations, where the server alone reads them.
+#[tokio::test]
+async fn rows_that_go_among_others_come_back_as_they_were() {
+    let database = MariaDb::shared().fresh_database().await;
+    let program = Program::new(PROGRAM).database(database.url());
+    program.migration(
+        "0001_odd",
+        &format!("{ODD}CREATE TABLE plain (id int PRIMARY KEY, v varchar(20));\n"),
+        "DROP TABLE plain;\nDROP TABLE odd;\n",
+    );
+    program.migration("0002_column", "ALTER TABLE odd DROP COLUMN s;\n", "SELECT 1;\n");
+    let rows = ROWS.replace(" s,", "").replace("-838:59:59.000', NULL", "-838:59:59.000'");
+    let rows = rows.replace("'00:00:00', NULL", "'00:00:00'").replace("NULL, NULL);", "NULL);");
+    program.migration("0003_rows", &rows, "DELETE FROM odd WHERE id < 3 OR `a key` = 'é';\n");
+    program.migration("0004_none", "SELECT 1;\n", "DELETE FROM plain WHERE id = 1;\n");
+    program.migration("0005_view", "CREATE VIEW v AS SELECT 1;\n", "DROP VIEW v;\n");
+    program.ok(&["up", "--yes"]);
+    let mut session = Session::connect(database.url()).await;
+    let all = "SELECT HEX(CONCAT_WS(',', id, HEX(`a key`), HEX(t), HEX(c), HEX(u), n, z, d, w, o, y, HEX(b), HEX(l), g)) FROM odd ORDER BY id, `a key`";
+    let before = session.rows(all).await;
+    assert_eq!(before.len(), 3);
+    let down = program.run(&["down", "--yes", "--to", "0002"]);
+    check(&down, Code::Clean, &["odd: deleted rows (3 rows)", "3 migrations taken back"]);
+    assert_eq!(session.value("SELECT count(*) FROM odd").await.as_deref(), Some("0"));
+    // The server writes JSON with blanks, Downhaul without.
+    let by_server = "SELECT GROUP_CONCAT(k.detail LIKE '{\"id\": %') FROM downhaul_kept k JOIN downhaul_restore_point r ON r.id = k.restore_point WHERE r.direction = 'down'";
+    assert_eq!(session.value(by_server).await.as_deref(), Some("1"), "it went by itself");
+    assert_eq!(session.value(PACKED).await.as_deref(), Some("1"));
+    check(&program.run(&["verify"]), Code::Clean, &[]);
+    check(&program.run(&["up", "--yes"]), Code::Clean, &["odd: 3 rows"]);
+    assert_eq!(session.rows(all).await, before);
+}
+
+/// What the catalog and the journal tell must be what is there: everybody below a version, nobody above.
+fn applied(program: &Program) -> usize {
+    let outcome = program.ok(&["status", "--format", "json"]);
+    let status: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let rows = status["migrations"].as_array().unwrap();
+    let states: Vec<&str> = rows.iter().map(|row| row["state"].as_str().unwrap()).collect();
+    let whole = states.iter().take_while(|state| **state == "applied").count();
+    // One of two statements may have taken effect.
+    let half =
+        states[whole..].iter().take_while(|state| state.ends_with("ing") && **state != "pending");
+    let rest = whole + half.count().min(1);
+    assert!(states[rest..].iter().all(|state| *state == "pending"), "{states:?}");
+    whole
+}
+
+/// The server goes on with what it was sent until it notices that nobody listens.
+async fn until(session: &mut Session, question: &str, answer: impl Fn(i64) -> bool) {
+    let begun = Instant::now();
+    while !answer(session.value(question).await.unwrap_or_default().parse().unwrap()) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "never so: {question}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_was_cut_off_is_judged_by_the_catalog() {
+    let database = MariaDb::shared().fresh_database().await;
+    let program = series(database.url());
+    let mut session = Session::connect(database.url()).await;
+    let mut reader = Session::connect(database.url()).await;
+    let others = "SELECT count(*) FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <> CONNECTION_ID()";
+    let waiting = "SELECT count(*) FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND STATE LIKE 'Waiting for table metadata lock%'";
+    // A reader is in the way of a statement of the next message.
+    program.ok(&["up", "--yes", "--to", "0001"]);
+    for (args, table, ends) in
+        [(["up"].as_slice(), "t0", ["up"].as_slice()), (&["down", "--all"], "t10", &["down", "up"])]
+    {
+        reader.run(&format!("START TRANSACTION; SELECT * FROM {table}")).await;
+        let patient: &[&str] = &["--yes", "--lock-timeout", "60000"];
+        let mut child = program.spawn(&[args, patient].concat());
+        until(&mut session, waiting, |count| count > 0).await;
+        fault::kill9(child.id());
+        child.wait().unwrap();
+        reader.run("ROLLBACK").await;
+        until(&mut session, others, |count| count == 1).await;
+        let (left, of) = (
+            applied(&program),
+            "SELECT count(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'v%'",
+        );
+        let views: usize = session.value(of).await.unwrap().parse().unwrap();
+        // Of four migrations the last one makes the view.
+        assert_eq!(left / 4, views, "{left}");
+        for verb in ends {
+            let mut all = vec![verb, "--yes"];
+            all.extend((*verb == "down").then_some("--all"));
+            check(&program.run(&all), Code::Clean, &[]);
+            let expected = if *verb == "up" { ["48", "applied"] } else { ["0", ""] };
+            assert_eq!(journal(&mut session).await[..2], expected, "{verb}");
+        }
+        let open = "SELECT count(*) FROM downhaul_step WHERE state <> 'settled'";
+        assert_eq!(session.value(open).await.as_deref(), Some("0"));
+    }
 }

@@ -1,6 +1,7 @@
 //! A small database and a series that creates, alters, empties and destroys.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use downhaul_kit::{
     DatabaseHandle, MariaDb, Outcome, Photograph, Postgres, Program, Session, SqliteFile,
@@ -319,9 +320,24 @@ impl Stage {
         (newest, half)
     }
 
+    /// MariaDB goes on with the message that it was sent until it notices that nobody listens any more.
+    async fn nobody_is_at_work(&self, when: &str) {
+        let mut session = Session::connect(&self.place.url()).await;
+        let others = "SELECT count(*) FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <> CONNECTION_ID()";
+        let begun = Instant::now();
+        while session.value(others).await.as_deref() != Some("0") {
+            assert!(begun.elapsed().as_secs() < 60, "{when}: somebody is still at work");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        session.close().await;
+    }
+
     /// `status` and what is really there agree, whatever was just killed. What is half done, if
     /// anything.
     pub(crate) async fn check_status(&self, when: &str) -> Option<String> {
+        if self.engine == Engine::MariaDb {
+            self.nobody_is_at_work(when).await;
+        }
         let (newest, half) = self.status();
         if half.is_none() {
             self.check(&newest, when).await;
