@@ -4,6 +4,7 @@ use downhaul_syntax::{
     ColumnDef, ConstraintDef, ConstraintKind, Ident, ObjectKind, ObjectName, Partitioning, TableDef,
 };
 
+use super::dependents::Dependent;
 use super::{Applier, known, names};
 use crate::lookup::Tie;
 use crate::{Column, Origin, Parts, Table};
@@ -59,7 +60,9 @@ impl Applier<'_> {
         let mut table = Table::new(name.clone(), self.origin);
         table.temporary = def.temporary;
         table.unlogged = def.unlogged;
-        table.columns_unknown = def.as_query.is_some();
+        // The columns of a virtual table are its module's.
+        let is_virtual = def.options.iter().any(|(option, _)| option == "virtual");
+        table.columns_unknown = def.as_query.is_some() || is_virtual;
         for (option, value) in &def.options {
             if option == "comment" {
                 table.comment = Some(value.clone());
@@ -200,6 +203,8 @@ impl Applier<'_> {
             let together = &self.catalog.lookup.together;
             let blocking: Vec<String> = dependents
                 .iter()
+                // MySQL lets a table go that a view reads.
+                .filter(|d| !(self.is_mysql() && matches!(d, Dependent::View { .. })))
                 .filter(|d| d.blocks_drop() && !d.owner().is_some_and(|o| together.contains(o)))
                 .map(ToString::to_string)
                 .collect();

@@ -92,8 +92,14 @@ pub(crate) fn meets_no_row(change: &Change, scene: &Scene<'_>) -> bool {
         })
     });
     let indexed = known.indexes.iter().any(|i| i.unique);
+    // Rows that left out the key drew a number, which may be the one given here.
+    let drawn = given.keys().flatten().any(|column| {
+        let given_here = targets.contains(&column);
+        given_here && !scene.seeds.all_give(&name, column)
+    });
     scene.seeds.is_list(&name)
         && constant
+        && !drawn
         && !indexed
         && given.seeded(&rows, table, scene).is_none()
 }

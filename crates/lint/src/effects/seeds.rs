@@ -96,6 +96,11 @@ impl Seeds {
         self.tables.get(table).is_some_and(|t| t.rows.iter().any(same))
     }
 
+    /// Every row that is known of has a constant in this column.
+    pub(crate) fn all_give(&self, table: &ObjectName, column: &Ident) -> bool {
+        self.tables.get(table).is_some_and(|t| t.rows.iter().all(|row| row.contains_key(column)))
+    }
+
     /// The migrations fill the table with a few constant rows, as they do with settings and lists of
     /// codes: large it is not.
     pub(crate) fn is_list(&self, table: &ObjectName) -> bool {

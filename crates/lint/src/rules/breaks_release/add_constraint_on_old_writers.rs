@@ -272,6 +272,16 @@ fn refusing_trigger(cx: &ChangeContext<'_>, def: &TriggerDef) -> Option<Draft> {
             .help("correct the trigger, or add what it needs first"),
         );
     }
+    if swallows_deletes(cx, def, body) {
+        return Some(
+            Draft::new(format!(
+                "from now on nothing is deleted from `{}`, and nobody is told: the function of trigger \
+                 `{}` returns NEW, which a DELETE has not",
+                def.table, def.name
+            ))
+            .help("let it return OLD for a DELETE"),
+        );
+    }
     refuses(body).then(|| {
         Draft::new(format!(
             "from now on trigger `{}` refuses rows of `{}`, also those that the running release writes",
@@ -279,6 +289,21 @@ fn refusing_trigger(cx: &ChangeContext<'_>, def: &TriggerDef) -> Option<Draft> {
         ))
         .help("make sure that the running release already keeps this rule")
     })
+}
+
+/// A function of PostgreSQL that returns NULL to a `BEFORE DELETE … FOR EACH ROW`.
+fn swallows_deletes(cx: &ChangeContext<'_>, def: &TriggerDef, body: &str) -> bool {
+    let event = def.event.to_lowercase();
+    let lower = body.to_lowercase();
+    let words: Vec<&str> =
+        lower.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty()).collect();
+    let mut returned = words.windows(2).filter(|w| w[0] == "return").map(|w| w[1]).peekable();
+    cx.dialect() == Dialect::Postgres
+        && event.starts_with("before")
+        && event.contains("delete")
+        && def.text.to_lowercase().contains("each row")
+        && returned.peek().is_some()
+        && returned.all(|value| matches!(value, "new" | "null"))
 }
 
 /// The function of a trigger that is in use raises an error now and did not before.

@@ -70,6 +70,19 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         return ambiguous(cx, def);
     }
     let (draft, used) = match cx.change {
+        Change::CreateTrigger { def, or_replace: true, .. } => {
+            let known = cx.table(&def.table)?;
+            let old = known.triggers.iter().find(|t| t.name == def.name)?;
+            (
+                Draft::new(format!(
+                    "trigger `{}` does less than the one in whose place it comes, for writes of the \
+                     running release",
+                    def.name
+                ))
+                .severity(Severity::Warning),
+                cx.in_use(&def.table) && !does_as_much(old, def),
+            )
+        }
         // Where the name alone is the identity, another list of arguments takes its place.
         Change::CreateRoutine { def, or_replace: true, .. } if cx.dialect().is_mysql_family() => {
             let name = cx.catalog.normalize(&def.name);
@@ -88,8 +101,15 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         Change::DropRoutine { name, args, .. } => {
             let again = cx.later().any(|i| match i.change {
                 Change::CreateRoutine { def, .. } => {
-                    def.name.name == name.name
-                        && args.as_ref().is_none_or(|a| a.len() == def.args.len())
+                    // MySQL names no arguments: the old ones are on record.
+                    let before = match args {
+                        Some(args) => Some(args.len()),
+                        None if cx.dialect().is_mysql_family() => {
+                            cx.routine(name).map(|old| old.args.len())
+                        }
+                        None => None,
+                    };
+                    def.name.name == name.name && before.is_none_or(|n| n == def.args.len())
                 }
                 _ => false,
             });
@@ -117,7 +137,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             };
             let again = cx.later().any(|i| {
                 matches!(i.change, Change::CreateTrigger { def, .. }
-                    if def.name == *name && old.is_none_or(|old| fires_as_often(old, def)))
+                    if def.name == *name && old.is_none_or(|old| does_as_much(old, def)))
                     || matches!((i.change, table), (Change::DropTable { name, .. }, Some(t)) if name.name == t.name)
             });
             let used = match table {
@@ -230,6 +250,43 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         _ => return None,
     };
     used.then(|| draft.help("add the new one beside it, switch the code, drop the old one later"))
+}
+
+/// It fires as often, and what it writes by its own words is no less.
+fn does_as_much(old: &TriggerDef, new: &TriggerDef) -> bool {
+    let named = |f: &Option<ObjectName>| f.as_ref().map(|f| f.name.clone());
+    // Another function may do anything.
+    let body = named(&old.function) != named(&new.function)
+        || old.function.is_none() && written(&old.text).is_subset(&written(&new.text))
+        || old.function.is_some();
+    let when = limited(&new.text);
+    fires_as_often(old, new) && body && (when.is_none() || when == limited(&old.text))
+}
+
+/// The condition of `WHEN (…)`, where there is one in front of what it does.
+fn limited(text: &str) -> Option<String> {
+    let lower = text.to_lowercase();
+    let head = lower.split(["begin", "execute "].iter().find(|w| lower.contains(**w))?).next()?;
+    let (_, condition) = head.split_once("when")?;
+    Some(condition.split_whitespace().collect())
+}
+
+/// Tables that the text writes to, and columns of the row that it sets.
+fn written(text: &str) -> BTreeSet<String> {
+    let lower = text.to_lowercase().replace(['`', '"'], "");
+    let words: Vec<&str> = lower
+        .split(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '.' | '='))
+        .filter(|w| !w.is_empty())
+        .collect();
+    let tables = words.windows(2).filter_map(|pair| {
+        let writes = matches!(pair[0], "into" | "update" | "from");
+        (writes && !matches!(pair[1], "set" | "or" | "of")).then(|| pair[1].to_owned())
+    });
+    let fields = words.windows(2).filter_map(|pair| {
+        let field = pair[0].strip_prefix("new.")?;
+        (pair[1] == "=").then(|| format!("new.{field}"))
+    });
+    tables.chain(fields).collect()
 }
 
 /// Every kind of write that fired the old one fires the new one, of each column and each row.
@@ -417,6 +474,20 @@ DROP TYPE s;"#,
             ),
             ("CREATE FUNCTION f(a bigint, b int) RETURNS int LANGUAGE sql AS 'SELECT 2';", false),
             (
+                "CREATE OR REPLACE TRIGGER tr BEFORE UPDATE OF a ON t FOR EACH ROW EXECUTE FUNCTION g();",
+                true,
+            ),
+            (
+                "CREATE OR REPLACE TRIGGER tr BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION g();",
+                false,
+            ),
+            (
+                "DROP TRIGGER tr ON t; CREATE TRIGGER tr BEFORE UPDATE ON t FOR EACH ROW WHEN (NEW.a > 1) EXECUTE FUNCTION g();",
+                true,
+            ),
+            ("ALTER TABLE t ENABLE REPLICA TRIGGER tr;", true),
+            ("ALTER TABLE t ENABLE ALWAYS TRIGGER tr;", false),
+            (
                 "CREATE FUNCTION f(a text, b int DEFAULT 1) RETURNS int LANGUAGE sql AS 'SELECT 2';",
                 false,
             ),
@@ -431,6 +502,32 @@ DROP TYPE s;"#,
         ] {
             let text = format!("-- history\n{OLD}\n-- up\n{up}");
             cases(&super::RULE, &[("postgres", &text, expect)]);
+        }
+    }
+
+    #[test]
+    fn what_a_trigger_writes() {
+        const OLD: &str = "CREATE TABLE t (a int, b int); CREATE TABLE log (a int); CREATE TRIGGER tr \
+             BEFORE INSERT ON t FOR EACH ROW BEGIN SET NEW.b = NEW.a; INSERT INTO log VALUES (NEW.a); END;\n\
+             CREATE PROCEDURE p(x int) SELECT 1;";
+        for (up, expect) in [
+            (
+                "DROP TRIGGER tr; CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.b = NEW.a;",
+                true,
+            ),
+            (
+                "DROP TRIGGER tr; CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW BEGIN SET NEW.b = 2; INSERT INTO log VALUES (1); END;",
+                false,
+            ),
+            (
+                "CREATE OR REPLACE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW INSERT INTO log VALUES (NEW.a);",
+                true,
+            ),
+            ("DROP PROCEDURE p; CREATE PROCEDURE p(x int) SELECT 2;", false),
+            ("DROP PROCEDURE p; CREATE PROCEDURE p(x int, y int) SELECT 2;", true),
+        ] {
+            let text = format!("-- history\n{OLD}\n-- up\n{up}");
+            cases(&super::RULE, &[("mariadb", &text, expect)]);
         }
     }
 }

@@ -48,7 +48,7 @@ declare_rule! {
     /// ```
     "BC14" "revoke-or-rls"
     severity: Warning,
-    dialects: POSTGRES,
+    dialects: SERVERS,
     default: on,
     since: "0.1.0",
     check: Change(check),

@@ -1,7 +1,7 @@
 //! DL09.
 
-use downhaul_syntax::Change;
 use downhaul_syntax::change::InsertConflict;
+use downhaul_syntax::{Change, Query};
 
 use crate::context::ChangeContext;
 use crate::finding::Draft;
@@ -57,8 +57,65 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         return None;
     };
     let from = query.tables.iter().find(|t| cx.in_use(t))?;
+    if is_one_row(query) {
+        return None;
+    }
     Some(
         Draft::new(format!("rows of `{from}` that clash in `{table}` are left out without a word"))
             .help("copy without it, and say what shall become of rows that clash"),
     )
+}
+
+/// `SELECT 'owner', min(id) FROM t`: aggregates of all rows make one, as `VALUES` does.
+fn is_one_row(query: &Query) -> bool {
+    let lower = query.text.to_lowercase();
+    let words: Vec<&str> = lower.split_whitespace().collect();
+    let many = ["group", "over", "union", "with", "distinct"];
+    // A function of the list itself, not of one of its subqueries.
+    let list = lower.split(" from ").next().unwrap_or_default();
+    let aggregates = ["min(", "max(", "count(", "sum(", "avg("];
+    let aggregated = list.matches("select ").count() == 1
+        && aggregates.iter().any(|f| list.replace(" (", "(").contains(f));
+    aggregated && !words.iter().any(|w| many.contains(w)) && !lower.contains("over(")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::examples::cases;
+
+    #[test]
+    fn aggregates_make_one_row() {
+        cases(
+            &super::RULE,
+            &[
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE s (k text PRIMARY KEY, v text);
+CREATE TABLE a (id bigint PRIMARY KEY, name text);
+-- up
+INSERT INTO s (k, v) SELECT 'first', min(id)::text FROM a ON CONFLICT DO NOTHING;"#,
+                    false,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE s (k text PRIMARY KEY, v text);
+CREATE TABLE a (id bigint PRIMARY KEY, name text);
+-- up
+INSERT INTO s (k, v) SELECT name, min(id)::text FROM a GROUP BY name ON CONFLICT DO NOTHING;"#,
+                    true,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE s (k text PRIMARY KEY, v text);
+CREATE TABLE a (id bigint PRIMARY KEY, name text);
+-- up
+INSERT INTO s (k, v) SELECT name, (SELECT max(id) FROM a)::text FROM a ON CONFLICT DO NOTHING;"#,
+                    true,
+                ),
+            ],
+        );
+    }
 }

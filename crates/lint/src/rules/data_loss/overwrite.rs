@@ -145,14 +145,26 @@ mod tests {
     fn cases_of_the_rule() {
         cases(
             &super::RULE,
-            &[(
-                "mysql no-restore-points",
-                r#"-- history
+            &[
+                (
+                    "mysql no-restore-points",
+                    r#"-- history
 CREATE TABLE t (a int PRIMARY KEY);
 -- up
 REPLACE INTO t VALUES (1);"#,
-                true,
-            )],
+                    true,
+                ),
+                // One of the rows has drawn this number.
+                (
+                    "mysql no-restore-points",
+                    r#"-- history
+CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, v text);
+INSERT INTO t (v) VALUES ('a'), ('b');
+-- up
+REPLACE INTO t (id, v) VALUES (2, 'c');"#,
+                    true,
+                ),
+            ],
         );
     }
 

@@ -1,7 +1,7 @@
 //! LK19.
 
 use downhaul_syntax::change::RowFilter;
-use downhaul_syntax::{Change, Dialect};
+use downhaul_syntax::{Change, Dialect, ObjectName};
 
 use crate::facts::Phase;
 
@@ -63,6 +63,11 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     }
     let (table, verb) = match cx.change {
         Change::Update { table, rows: RowFilter::All, .. } => (table, "updated"),
+        Change::Update { table, rows: RowFilter::Where(condition), .. }
+            if fits_each_new_value(cx, table, &condition.text) =>
+        {
+            (table, "updated")
+        }
         Change::Delete { table, rows: RowFilter::All, .. } => (table, "deleted"),
         _ => return None,
     };
@@ -76,6 +81,42 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         ))
         .help("do it in batches, in a migration marked `-- downhaul:phase backfill`"),
     )
+}
+
+/// `WHERE moved IS NULL OR moved = 0` of a column that this migration added with that default: all rows
+/// hold it.
+fn fits_each_new_value(cx: &ChangeContext<'_>, table: &ObjectName, condition: &str) -> bool {
+    let squashed = |text: &str| -> String {
+        let plain = text.chars().filter(|c| !matches!(c, '(' | ')' | '"' | '`' | '[' | ']'));
+        plain.collect::<String>().to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let condition = squashed(condition);
+    if format!(" {condition} ").contains(" and ") {
+        return false;
+    }
+    let added = |name: &str| {
+        cx.earlier().filter(|i| !i.nested).find_map(|i| match i.change {
+            Change::AddColumn { table: to, column, if_not_exists: false, .. } => {
+                (to.name == table.name && column.name.as_str().eq_ignore_ascii_case(name))
+                    .then_some(column)
+            }
+            _ => None,
+        })
+    };
+    condition.split(" or ").any(|part| {
+        let (left, value) = match (part.strip_suffix(" is null"), part.split_once(" = ")) {
+            (Some(left), _) => (left, None),
+            (None, Some((left, value))) => (left, Some(value)),
+            (None, None) => return false,
+        };
+        let name = left.rsplit('.').next().unwrap_or(left).trim();
+        added(name).is_some_and(|column| {
+            column.generated.is_none()
+                && column.identity.is_none()
+                && column.default.as_ref().map(|d| squashed(&d.text)).as_deref()
+                    == value.map(str::trim)
+        })
+    })
 }
 
 /// SQLite: whoever writes many rows keeps all other writers of the database waiting.
@@ -103,4 +144,54 @@ fn copies_rows(cx: &ChangeContext<'_>) -> Option<Draft> {
         ))
         .help("run it when little is written, or copy in batches")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::examples::cases;
+
+    #[test]
+    fn rows_that_a_new_column_picks() {
+        cases(
+            &super::RULE,
+            &[
+                (
+                    "sqlite",
+                    r#"-- history
+CREATE TABLE a (id INTEGER PRIMARY KEY, made text, n int);
+-- up
+ALTER TABLE a ADD COLUMN moved INTEGER DEFAULT 0;
+UPDATE a SET moved = strftime('%s', made) WHERE moved IS NULL OR moved = 0;"#,
+                    true,
+                ),
+                (
+                    "sqlite",
+                    r#"-- history
+CREATE TABLE a (id INTEGER PRIMARY KEY, made text, n int);
+-- up
+ALTER TABLE a ADD COLUMN x TEXT;
+UPDATE a SET x = made WHERE x IS NULL;"#,
+                    true,
+                ),
+                (
+                    "sqlite",
+                    r#"-- history
+CREATE TABLE a (id INTEGER PRIMARY KEY, made text, n int);
+-- up
+ALTER TABLE a ADD COLUMN x TEXT;
+UPDATE a SET x = made WHERE x IS NULL AND n = 1;"#,
+                    false,
+                ),
+                (
+                    "sqlite",
+                    r#"-- history
+CREATE TABLE a (id INTEGER PRIMARY KEY, made text, n int);
+-- up
+ALTER TABLE a ADD COLUMN x TEXT DEFAULT '';
+UPDATE a SET x = made WHERE x IS NULL;"#,
+                    false,
+                ),
+            ],
+        );
+    }
 }

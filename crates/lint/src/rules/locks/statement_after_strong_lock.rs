@@ -100,6 +100,10 @@ fn under_strong_lock(cx: &ChangeContext<'_>) -> Option<Draft> {
             (format!("copying rows of {}", cx.describe(first)), true)
         }
         Change::Insert { .. } | Change::Update { .. } | Change::Delete { .. } => return None,
+        Change::SetSequenceValue { .. } => {
+            let table = largest_sought(cx)?;
+            (format!("looking for the largest number in {}", cx.describe(table)), true)
+        }
         // With no row that refers, PostgreSQL does not read the referenced table (run on 15).
         Change::AddConstraint { table, constraint, .. }
             if matches!(constraint.kind, ConstraintKind::ForeignKey { .. })
@@ -128,6 +132,21 @@ fn under_strong_lock(cx: &ChangeContext<'_>) -> Option<Draft> {
     ))
     .help("put it in a migration of its own");
     Some(if sure { draft } else { draft.severity(Severity::Warning) }.once())
+}
+
+/// The table that `setval('s', max(id))` reads all of, for no index leads to the largest.
+fn largest_sought<'a>(cx: &ChangeContext<'a>) -> Option<&'a ObjectName> {
+    let query = cx.statement.statement.changes().iter().find_map(|c| match c {
+        Change::Select { query } => Some(query),
+        _ => None,
+    })?;
+    let [table] = &query.tables[..] else { return None };
+    let flat: String = query.text.split_whitespace().collect();
+    let lower = flat.to_lowercase().replace('"', "");
+    let column = lower.split("max(").nth(1)?.split(')').next()?.rsplit('.').next()?.to_owned();
+    let known = cx.table(table).filter(|t| !t.assumed)?;
+    let column = known.columns.iter().find(|c| c.name.as_str().eq_ignore_ascii_case(&column))?;
+    (cx.populated(table) && !cx.is_indexed(table, &column.name)).then_some(table)
 }
 
 fn fills(change: &Change, table: &ObjectName) -> bool {
@@ -170,6 +189,26 @@ CREATE MATERIALIZED VIEW totals AS SELECT customer, total FROM orders;
 -- up
 ALTER TABLE orders ADD COLUMN a int;
 INSERT INTO customers VALUES (1);"#,
+                    false,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE runs (id bigint NOT NULL, log text);
+-- up
+CREATE SEQUENCE runs_id_seq OWNED BY runs.id;
+ALTER TABLE runs ALTER COLUMN id SET DEFAULT nextval('runs_id_seq');
+SELECT setval('runs_id_seq', MAX(id)) FROM runs;"#,
+                    true,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE runs (id bigint PRIMARY KEY, log text);
+-- up
+CREATE SEQUENCE runs_id_seq OWNED BY runs.id;
+ALTER TABLE runs ALTER COLUMN id SET DEFAULT nextval('runs_id_seq');
+SELECT setval('runs_id_seq', (SELECT MAX(id) FROM runs));"#,
                     false,
                 ),
                 (

@@ -1,6 +1,8 @@
 //! TX08.
 
-use downhaul_syntax::{Change, ConstraintKind, Dialect, IndexDef, IndexPart, SqlType};
+use downhaul_syntax::{
+    Change, ColumnDef, ConstraintKind, Dialect, Ident, IndexDef, IndexPart, SqlType, TableDef,
+};
 
 use crate::effects::postgres::beside;
 use crate::effects::type_change::{Fit, fit};
@@ -66,14 +68,23 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             let same = old.columns.len() == def.columns.len()
                 && def.columns.iter().all(|c| old.columns.iter().map(names).any(|n| n == c.name));
             if same {
-                let retyped = def.columns.iter().find(|c| {
-                    let old = old.column(&c.name).and_then(|old| old.ty.as_ref());
-                    old.zip(c.ty.as_ref()).is_some_and(|(old, new)| is_another(cx, old, new))
-                })?;
-                format!(
-                    "table `{}` exists, and its column `{}` is of another type",
-                    def.name, retyped.name
-                )
+                let columns =
+                    || def.columns.iter().filter_map(|c| old.column(&c.name).zip(Some(c)));
+                let retyped = columns().find(|(old, new)| {
+                    old.ty.as_ref().zip(new.ty.as_ref()).is_some_and(|(a, b)| is_another(cx, a, b))
+                });
+                if let Some((_, new)) = retyped {
+                    format!(
+                        "table `{}` exists, and its column `{}` is of another type",
+                        def.name, new.name
+                    )
+                } else {
+                    let (old, _) = columns().find(|(old, new)| {
+                        old.not_null != (refuses_null(cx, new) || in_key(def, &new.name))
+                    })?;
+                    let may = if old.not_null { "may hold no NULL" } else { "may hold NULL" };
+                    format!("table `{}` exists, and its column `{}` {may}", def.name, old.name)
+                }
             } else {
                 format!("table `{}` exists with other columns", def.name)
             }
@@ -81,11 +92,16 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         Change::AddColumn { table, column, if_not_exists: true, .. } => {
             let old = cx.column(table, &column.name)?;
             let (Some(a), Some(b)) = (&old.ty, &column.ty) else { return None };
-            if fit(a, b, cx.catalog) == Fit::Same && a.name == b.name {
-                return None;
-            }
             if b.name.ends_with("serial") {
                 return None;
+            }
+            if fit(a, b, cx.catalog) == Fit::Same && a.name == b.name && !is_another(cx, a, b) {
+                let key = column.constraints.iter().any(|c| is_key(&c.kind));
+                if old.not_null == (refuses_null(cx, column) || key) {
+                    return None;
+                }
+                let may = if old.not_null { "holds no NULL" } else { "may hold NULL" };
+                return Some(hidden(&format!("`{table}.{}` exists and {may}", column.name)));
             }
             format!("`{table}.{}` exists as `{}`", column.name, a.raw)
         }
@@ -125,10 +141,38 @@ fn hidden(what: &str) -> Draft {
 /// A type that holds other values; `serial` is the number that it makes, and SQLite has none to speak
 /// of.
 fn is_another(cx: &ChangeContext<'_>, old: &SqlType, new: &SqlType) -> bool {
+    // Text of another length fits where it is longer; the display width of a number says nothing.
+    let longer =
+        matches!(new.name.as_str(), "varchar" | "char" | "bpchar" | "varbinary" | "binary")
+            && old.name == new.name
+            && old.args != new.args;
     cx.dialect() != Dialect::Sqlite
         && !new.name.ends_with("serial")
-        && !matches!(fit(old, new, cx.catalog), Fit::Same | Fit::Unknown)
+        && (longer || !matches!(fit(old, new, cx.catalog), Fit::Same | Fit::Unknown))
         && old.charset == new.charset
+}
+
+/// By its own words: `NOT NULL`, a key, a number of its own.
+fn refuses_null(cx: &ChangeContext<'_>, column: &ColumnDef) -> bool {
+    let numbered = cx.dialect() != Dialect::Sqlite
+        && (column.auto_increment
+            || column.identity.is_some()
+            || column.ty.as_ref().is_some_and(|t| t.name.ends_with("serial")));
+    let key = cx.dialect() != Dialect::Sqlite && column.constraints.iter().any(|c| is_key(&c.kind));
+    // MariaDB's first TIMESTAMP may hold none whether it says so or not.
+    let timestamp =
+        cx.dialect().is_mysql_family() && column.ty.as_ref().is_some_and(|t| t.name == "timestamp");
+    column.not_null || numbered || key || timestamp
+}
+
+/// The table's primary key has the column.
+fn in_key(table: &TableDef, column: &Ident) -> bool {
+    let mut constraints = table.constraints.iter();
+    constraints.any(|c| matches!(&c.kind, ConstraintKind::PrimaryKey { columns, .. } if columns.contains(column)))
+}
+
+fn is_key(kind: &ConstraintKind) -> bool {
+    matches!(kind, ConstraintKind::PrimaryKey { .. })
 }
 
 /// A unique key of MySQL is a constraint: an index of its name is not made.
@@ -174,6 +218,47 @@ CREATE INDEX i ON t (a);
 -- up
 CREATE INDEX IF NOT EXISTS i ON t (b);"#,
                     true,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE t (k varchar(100) PRIMARY KEY, v jsonb NOT NULL);
+-- up
+CREATE TABLE IF NOT EXISTS t (k varchar(256) NOT NULL, v jsonb NOT NULL, PRIMARY KEY (k));"#,
+                    true,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE t (id bigserial PRIMARY KEY, v jsonb);
+-- up
+CREATE TABLE IF NOT EXISTS t (id bigserial PRIMARY KEY, v jsonb NOT NULL);"#,
+                    true,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE t (id bigserial, v text NOT NULL, PRIMARY KEY (id));
+-- up
+CREATE TABLE IF NOT EXISTS t (id bigserial PRIMARY KEY, v text NOT NULL);
+ALTER TABLE t ADD COLUMN IF NOT EXISTS v text NOT NULL DEFAULT '';"#,
+                    false,
+                ),
+                (
+                    "mariadb",
+                    r#"-- history
+CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, v varchar(20));
+-- up
+ALTER TABLE t ADD COLUMN IF NOT EXISTS v varchar(30);"#,
+                    true,
+                ),
+                (
+                    "mariadb",
+                    r#"-- history
+CREATE TABLE t (id int(11) NOT NULL AUTO_INCREMENT PRIMARY KEY, v varchar(20));
+-- up
+CREATE TABLE IF NOT EXISTS t (id int AUTO_INCREMENT PRIMARY KEY, v varchar(20) DEFAULT NULL);"#,
+                    false,
                 ),
             ],
         );

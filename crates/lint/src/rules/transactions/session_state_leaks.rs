@@ -76,7 +76,11 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if ignored {
         return None;
     }
-    if !KEPT.contains(&key.as_str()) || is_usual(&key, &value) {
+    // `RESET` gives no value either; an empty path hides every table.
+    let emptied = key == "search_path"
+        && value.is_empty()
+        && cx.statement.statement.text.to_lowercase().contains("set_config");
+    if !KEPT.contains(&key.as_str()) || is_usual(&key, &value) && !emptied {
         return None;
     }
     let back = cx.later().any(|i| match i.change {
@@ -162,6 +166,11 @@ SET search_path = a;
 CREATE TABLE t (a int);
 RESET search_path;"#,
                     false,
+                ),
+                (
+                    "postgres",
+                    "-- up\nSELECT pg_catalog.set_config('search_path', '', false);",
+                    true,
                 ),
             ],
         );

@@ -112,7 +112,8 @@ impl Alter<'_, '_, '_> {
             if cursor.eat_all(&security) {
                 Change::RowSecurity { table, enabled: Some(enabled), forced: None }
             } else {
-                cursor.eat_any(&["REPLICA", "ALWAYS"]);
+                // One for replicas alone no longer fires for writes of clients.
+                let enabled = enabled && cursor.eat_any(&["REPLICA", "ALWAYS"]) != Some("REPLICA");
                 let rule = cursor.eat("RULE");
                 if !rule {
                     cursor.expect("TRIGGER")?;
