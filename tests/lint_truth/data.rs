@@ -62,10 +62,12 @@ pub(crate) enum Set {
     Sixth,
     /// The same again, after other projects.
     Seventh,
+    /// And again.
+    Eighth,
 }
 
 impl Set {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Known,
         Self::HeldOut,
         Self::Third,
@@ -73,6 +75,7 @@ impl Set {
         Self::Fifth,
         Self::Sixth,
         Self::Seventh,
+        Self::Eighth,
     ];
 
     /// Its number, for tables.
@@ -85,6 +88,7 @@ impl Set {
             Self::Fifth => "fifth",
             Self::Sixth => "sixth",
             Self::Seventh => "seventh",
+            Self::Eighth => "eighth",
         }
     }
 }
@@ -106,6 +110,7 @@ pub(crate) fn stem(engine: Engine, set: Set) -> String {
         Set::Fifth => format!("{}_fifth", engine.name()),
         Set::Sixth => format!("{}_sixth", engine.name()),
         Set::Seventh => format!("{}_seventh", engine.name()),
+        Set::Eighth => format!("{}_eighth", engine.name()),
     }
 }
 
@@ -133,13 +138,13 @@ pub(crate) struct Sample {
 
 impl Sample {
     /// Whether clients are probed before and after each statement. The first sets of the two servers
-    /// and the seventh are large: the probes of these, which take minutes, are repeated where they are
+    /// and the seventh and eighth are large: the probes of these, which take minutes, are repeated where they are
     /// written anew or `DOWNHAUL_TRUTH_PROBES` is set. All else is measured again each time.
     pub(crate) fn is_probed(&self) -> bool {
         let asked = ["DOWNHAUL_BLESS", "DOWNHAUL_TRUTH_PROBES"]
             .iter()
             .any(|name| std::env::var_os(name).is_some());
-        let large = matches!(self.set, Set::Known | Set::Seventh);
+        let large = matches!(self.set, Set::Known | Set::Seventh | Set::Eighth);
         !large || self.engine == Engine::Sqlite || asked
     }
 

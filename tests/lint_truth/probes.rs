@@ -434,7 +434,7 @@ const POSTGRES_RULES: &str = "WITH ours AS (SELECT oid FROM pg_namespace n \
      FROM pg_attrdef), \
      (SELECT string_agg(pg_get_constraintdef(k.oid), ';' ORDER BY k.oid) FROM pg_constraint k \
      JOIN ours ON ours.oid = k.connamespace), \
-     (SELECT string_agg(concat_ws(',', tgrelid, tgenabled, tgfoid, tgtype, tgqual), ';' ORDER BY oid) \
+     (SELECT string_agg(concat_ws(',', tgrelid, tgenabled, tgfoid, tgtype, tgattr, tgqual), ';' ORDER BY oid) \
      FROM pg_trigger), \
      (SELECT string_agg(pg_get_indexdef(indexrelid), ';' ORDER BY indexrelid) FROM pg_index \
      WHERE indisunique AND indrelid IN (SELECT oid FROM rels)), \
