@@ -97,7 +97,7 @@ async fn sqlite_does_what_the_file_says() {
 
 /// What is missed and what is reported without need, at most, without and with the statements of the
 /// running release: lower these, never raise them.
-const AT_MOST: [(Engine, Set, [usize; 4]); 21] = [
+const AT_MOST: [(Engine, Set, [usize; 4]); 24] = [
     (Engine::Postgres, Set::Known, [1, 1, 1, 1]),
     (Engine::MariaDb, Set::Known, [3, 2, 3, 2]),
     (Engine::Sqlite, Set::Known, [1, 0, 1, 0]),
@@ -119,6 +119,9 @@ const AT_MOST: [(Engine, Set, [usize; 4]); 21] = [
     (Engine::Postgres, Set::Seventh, [3, 2, 3, 2]),
     (Engine::MariaDb, Set::Seventh, [2, 2, 2, 2]),
     (Engine::Sqlite, Set::Seventh, [2, 0, 2, 0]),
+    (Engine::Postgres, Set::Eighth, [0, 0, 0, 0]),
+    (Engine::MariaDb, Set::Eighth, [0, 0, 0, 0]),
+    (Engine::Sqlite, Set::Eighth, [0, 0, 0, 0]),
 ];
 
 #[test]

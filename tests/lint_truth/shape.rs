@@ -304,7 +304,9 @@ impl Shape {
 
     async fn of_sqlite(session: &mut Session) -> Self {
         let quoted = |name: &str| format!("\"{name}\"");
+        // What a virtual table keeps its data in is its own.
         let objects = "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') \
+             AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow') \
              AND name NOT LIKE 'sqlite_%' AND coalesce(sql, '') NOT LIKE 'CREATE VIRTUAL%'";
         let mut tables: BTreeMap<String, Table> = BTreeMap::new();
         let mut names = BTreeSet::new();

@@ -135,7 +135,8 @@ async fn contents(session: &mut Session) -> Contents {
     let columns = session
         .rows(
             "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c \
-             WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'",
+             WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT IN \
+             (SELECT name FROM pragma_table_list WHERE type = 'shadow')",
         )
         .await;
     let mut out = Contents::new();
