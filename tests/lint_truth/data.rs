@@ -137,9 +137,9 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// Whether clients are probed before and after each statement. The first sets of the two servers
-    /// and the seventh and eighth are large: the probes of these, which take minutes, are repeated where they are
-    /// written anew or `DOWNHAUL_TRUTH_PROBES` is set. All else is measured again each time.
+    /// Whether clients are probed before and after each statement. The first sets of the two servers,
+    /// the seventh and the eighth are large: the probes of these, which take minutes, are repeated where
+    /// they are written anew or `DOWNHAUL_TRUTH_PROBES` is set. All else is measured again each time.
     pub(crate) fn is_probed(&self) -> bool {
         let asked = ["DOWNHAUL_BLESS", "DOWNHAUL_TRUTH_PROBES"]
             .iter()

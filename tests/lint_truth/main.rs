@@ -105,7 +105,7 @@ const AT_MOST: [(Engine, Set, [usize; 4]); 24] = [
     (Engine::MariaDb, Set::HeldOut, [1, 0, 1, 0]),
     (Engine::Sqlite, Set::HeldOut, [1, 0, 1, 0]),
     (Engine::Postgres, Set::Third, [0, 1, 0, 1]),
-    (Engine::MariaDb, Set::Third, [1, 2, 0, 2]),
+    (Engine::MariaDb, Set::Third, [1, 1, 0, 1]),
     (Engine::Sqlite, Set::Third, [1, 0, 0, 0]),
     (Engine::Postgres, Set::Fourth, [0, 0, 0, 0]),
     (Engine::MariaDb, Set::Fourth, [0, 0, 0, 1]),
@@ -113,14 +113,14 @@ const AT_MOST: [(Engine, Set, [usize; 4]); 24] = [
     (Engine::Postgres, Set::Fifth, [2, 2, 2, 2]),
     (Engine::MariaDb, Set::Fifth, [2, 1, 1, 1]),
     (Engine::Sqlite, Set::Fifth, [0, 0, 0, 0]),
-    (Engine::Postgres, Set::Sixth, [0, 3, 0, 3]),
+    (Engine::Postgres, Set::Sixth, [0, 2, 0, 2]),
     (Engine::MariaDb, Set::Sixth, [1, 1, 1, 1]),
     (Engine::Sqlite, Set::Sixth, [2, 0, 2, 0]),
-    (Engine::Postgres, Set::Seventh, [3, 2, 3, 2]),
-    (Engine::MariaDb, Set::Seventh, [2, 2, 2, 2]),
-    (Engine::Sqlite, Set::Seventh, [2, 0, 2, 0]),
-    (Engine::Postgres, Set::Eighth, [0, 0, 0, 0]),
-    (Engine::MariaDb, Set::Eighth, [0, 0, 0, 0]),
+    (Engine::Postgres, Set::Seventh, [1, 0, 1, 0]),
+    (Engine::MariaDb, Set::Seventh, [0, 2, 0, 2]),
+    (Engine::Sqlite, Set::Seventh, [1, 0, 1, 0]),
+    (Engine::Postgres, Set::Eighth, [1, 2, 1, 2]),
+    (Engine::MariaDb, Set::Eighth, [0, 5, 0, 5]),
     (Engine::Sqlite, Set::Eighth, [0, 0, 0, 0]),
 ];
 
@@ -179,10 +179,11 @@ fn effects_are_those_that_were_measured() {
                 let newest = !matches!(set, Set::Known | Set::HeldOut);
                 let at_least = at_least - if newest { 5 } else { 0 };
                 // Their tables are many and their release says little: less of what is told shows.
-                let silent = breaks_only && matches!(set, Set::Sixth | Set::Seventh);
+                let silent = breaks_only && matches!(set, Set::Sixth | Set::Seventh | Set::Eighth);
                 let at_least = at_least - if silent { 10 } else { 0 };
-                // Nothing was mended by it yet.
-                let at_least = at_least - if set == Set::Seventh { 3 } else { 0 };
+                // Nothing was mended by them yet.
+                let at_least =
+                    at_least - if matches!(set, Set::Seventh | Set::Eighth) { 3 } else { 0 };
                 if agreement.same * 100 >= all * at_least {
                     continue;
                 }

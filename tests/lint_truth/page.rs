@@ -46,8 +46,8 @@ with a value at the edge of its type (NULL, empty, zero, negative, long, large, 
 dates, each label of an enum); one that leaves out a column; one with a key that is taken; one whose
 reference points nowhere; an update of each column, after which the whole row is compared; and a
 delete. An empty table gets rows of fresh values. Of the sets that
-the rules were written with and of the seventh, those on PostgreSQL and MariaDB are probed again only where
-that is asked for (`DOWNHAUL_TRUTH_PROBES=1`), for it takes minutes.
+the rules were written with, of the seventh and of the eighth, those on PostgreSQL and MariaDB are
+probed again only where that is asked for (`DOWNHAUL_TRUTH_PROBES=1`), for it takes minutes.
 
 A statement is hazardous where
 
@@ -121,6 +121,18 @@ sixth. One thing was mended between the measurement and the verdicts: a statemen
 value into a table of MyISAM, which no transaction takes back, and that had counted as lost data in three cases.
 The verdicts showed a fault of the measurement: a column that is written in other capitals is found by MariaDB and
 SQLite as before, and no name is gone, which the first score on MariaDB counts as a miss.
+
+The eighth set has the shapes of statements, one after the other, of migrations of crates.io, Dendrite, Icinga
+Director, Jellyseerr, Memos, Nakama, osTicket, Piwigo, PrairieLearn, Roundcube, Shiori, Stash, Supabase Auth and
+Typebot, drawn by chance from their files and written anew over three schemas of its own, after the rules had
+been mended by the seventh and before any was measured or judged; whoever wrote it had read some of the rules. Its
+first verdicts are those of the rules as they stood in the commit before. Two faults of the measurement showed
+before the first verdict: that a trigger fires for fewer columns had not been seen (one case of the second set),
+and the tables in which SQLite keeps a virtual one were taken for tables. What the verdicts showed: the file for
+MariaDB said that each case runs in a transaction, which no other set says, the measurement does not do, and the
+server does not have, by which two of the eight false alarms of its first score came about; two statements of the
+release went by a name that the measurement does not look for; a role that sees fewer rows than before was taken
+for one that sees the same, in all sets; and a time zone that a statement sets had counted as values lost.
 
 ";
 

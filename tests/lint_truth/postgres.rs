@@ -163,14 +163,20 @@ impl Before {
     ) {
         // What is checked at the end of the transaction is checked now.
         session.run("SET CONSTRAINTS ALL IMMEDIATE").await;
+        // A time zone that the statement set only changes how times are told.
+        session.run(TIME_ZONE).await;
         let now = types(session).await;
         truth.loses = lost(&self.contents, &contents(session, &now, &self.types).await);
         let still = working(session, sample).await;
         truth.breaks = broken(&self.working, &still, !truth.loses.is_empty());
         let now = seen(session, sample).await;
         for (name, count) in &now {
-            if self.seen.get(name).is_some_and(|before| before < count) {
+            let Some(before) = self.seen.get(name) else { continue };
+            if before < count {
                 truth.shows.insert(name.clone());
+            } else if before > count && truth.loses.is_empty() {
+                // Rows that are still there, and that the role no longer sees.
+                truth.breaks.insert(name.clone());
             }
         }
         if !only_rows(statement) && sample.is_probed() {

@@ -115,8 +115,15 @@ impl Key {
             let drawn = column.identity.is_some() || column.auto_increment;
             let filled = column.default.as_ref().filter(|d| !is_null(d));
             let other = filled.is_some_and(|d| is_volatile(d, state.catalog));
+            // `WHERE code <> ''` of a column whose default is that: no old row is in the index.
+            let left_out = filled.is_some_and(|d| {
+                let (name, value) = (column.name.as_str(), d.text.trim());
+                ["<>", "!="].iter().any(|not| {
+                    self.predicate.contains(&format!("{name} {not} {value}").to_lowercase())
+                })
+            });
             let empty = filled.is_none() && column.generated.is_none() && !column.not_null;
-            drawn || other || empty && !self.nulls_not_distinct
+            drawn || other || left_out || empty && !self.nulls_not_distinct
         })
     }
 

@@ -385,6 +385,42 @@ ALTER TABLE t ADD CHECK (a > 0);"#,
                     false,
                 ),
                 (
+                    "sqlite",
+                    r#"-- history
+CREATE TABLE t (a int);
+-- up
+ALTER TABLE t ADD COLUMN code TEXT NOT NULL DEFAULT '';
+CREATE UNIQUE INDEX codes ON t (code) WHERE code <> '';"#,
+                    false,
+                ),
+                (
+                    "sqlite",
+                    r#"-- history
+CREATE TABLE t (a int);
+-- up
+ALTER TABLE t ADD COLUMN code TEXT NOT NULL DEFAULT '';
+CREATE UNIQUE INDEX codes ON t (code) WHERE code <> 'none';"#,
+                    true,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE t (a int);
+CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+-- up
+CREATE TRIGGER tr BEFORE DELETE ON t FOR EACH ROW EXECUTE FUNCTION f();"#,
+                    true,
+                ),
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE t (a int);
+CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END';
+-- up
+CREATE TRIGGER tr BEFORE DELETE ON t FOR EACH ROW EXECUTE FUNCTION f();"#,
+                    false,
+                ),
+                (
                     "postgres",
                     r#"-- history
 CREATE TABLE t (a text CONSTRAINT k CHECK (a IN ('x', 'y')));

@@ -64,7 +64,8 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     let (table, verb) = match cx.change {
         Change::Update { table, rows: RowFilter::All, .. } => (table, "updated"),
         Change::Update { table, rows: RowFilter::Where(condition), .. }
-            if fits_each_new_value(cx, table, &condition.text) =>
+            if fits_each_new_value(cx, table, &condition.text)
+                || cx.dialect() == Dialect::Sqlite && asks_for_any_value(&condition.text) =>
         {
             (table, "updated")
         }
@@ -83,13 +84,29 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     )
 }
 
+/// Lower case, without quotes and brackets.
+fn squashed(text: &str) -> String {
+    let plain = text.chars().filter(|c| !matches!(c, '(' | ')' | '"' | '`' | '[' | ']'));
+    plain.collect::<String>().to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// `WHERE path IS NOT NULL AND path <> ''`: all rows that have one, which may be as many as there are.
+fn asks_for_any_value(condition: &str) -> bool {
+    let condition = squashed(condition);
+    let column = |c: &str| c.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
+    let there = |part: &str| part.strip_suffix(" is not null").is_some_and(column);
+    let filled = |part: &str| {
+        let empty = part.strip_suffix("''").map(str::trim_end);
+        empty
+            .and_then(|p| p.strip_suffix("<>").or_else(|| p.strip_suffix("!=")))
+            .is_some_and(|c| column(c.trim()))
+    };
+    condition.split(" and ").any(there) && condition.split(" and ").all(|p| there(p) || filled(p))
+}
+
 /// `WHERE moved IS NULL OR moved = 0` of a column that this migration added with that default: all rows
 /// hold it.
 fn fits_each_new_value(cx: &ChangeContext<'_>, table: &ObjectName, condition: &str) -> bool {
-    let squashed = |text: &str| -> String {
-        let plain = text.chars().filter(|c| !matches!(c, '(' | ')' | '"' | '`' | '[' | ']'));
-        plain.collect::<String>().to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
-    };
     let condition = squashed(condition);
     if format!(" {condition} ").contains(" and ") {
         return false;
@@ -181,6 +198,15 @@ CREATE TABLE a (id INTEGER PRIMARY KEY, made text, n int);
 ALTER TABLE a ADD COLUMN x TEXT;
 UPDATE a SET x = made WHERE x IS NULL AND n = 1;"#,
                     false,
+                ),
+                (
+                    "sqlite",
+                    r#"-- history
+CREATE TABLE a (id INTEGER PRIMARY KEY, made text, n int);
+-- up
+ALTER TABLE a ADD COLUMN x TEXT;
+UPDATE a SET x = 'old' WHERE made IS NOT NULL AND made != '';"#,
+                    true,
                 ),
                 (
                     "sqlite",

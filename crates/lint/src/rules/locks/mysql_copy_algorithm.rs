@@ -79,6 +79,16 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     let name = cx.describe(table);
     let long = needs.algorithm > Algorithm::Instant
         || cx.scene.online.is_some_and(|o| o.algorithm.as_deref() == Some("copy"));
+    if divides_the_last(cx.change) {
+        return Some(
+            Draft::new(format!(
+                "the rows of the last partition of {name} are copied while writes wait, as many as it \
+                 holds by now"
+            ))
+            .help("divide it while it is empty, ahead of the time")
+            .severity(Severity::Info),
+        );
+    }
     if asked.blocks >= crate::Blocks::Writes && !needs.exclusive && long {
         return Some(
             Draft::new(format!(
@@ -96,6 +106,23 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         .help("use an online schema change tool where replicas matter")
         .severity(Severity::Warning)
     })
+}
+
+/// `REORGANIZE PARTITION later INTO (…, PARTITION later VALUES LESS THAN MAXVALUE)`: the one that takes
+/// what is to come is divided before anything comes.
+fn divides_the_last(change: &Change) -> bool {
+    let Change::MysqlPartition { verb, text, .. } = change else { return false };
+    let flat = text.to_lowercase().replace(['`', '(', ')', ','], " ");
+    let words: Vec<&str> = flat.split_whitespace().collect();
+    let Some(into) = words.iter().position(|w| *w == "into") else { return false };
+    let named: Vec<&str> = words[..into]
+        .iter()
+        .copied()
+        .filter(|w| !matches!(*w, "reorganize" | "partition"))
+        .collect();
+    let [name] = named[..] else { return false };
+    let last = [name, "values", "less", "than", "maxvalue"];
+    verb.eq_ignore_ascii_case("reorganize") && words[into..].windows(5).any(|w| *w == last)
 }
 
 /// LK11 and LK21 say it.
@@ -141,5 +168,27 @@ mod tests {
             &super::RULE,
             &[("mariadb", "-- up\nCREATE TABLE t (a int);\nALTER TABLE t MODIFY a bigint;", false)],
         );
+    }
+
+    #[test]
+    fn the_last_partition_is_divided() {
+        use downhaul_syntax::{Dialect, parse_script};
+        for (up, expect) in [
+            (
+                "later INTO (PARTITION b VALUES LESS THAN (9), PARTITION later VALUES LESS THAN MAXVALUE)",
+                true,
+            ),
+            (
+                "`later` INTO (PARTITION b VALUES LESS THAN (9), PARTITION `later` VALUES LESS THAN (MAXVALUE))",
+                true,
+            ),
+            ("a INTO (PARTITION a VALUES LESS THAN (3), PARTITION b VALUES LESS THAN (5))", false),
+            ("a, later INTO (PARTITION later VALUES LESS THAN MAXVALUE)", false),
+        ] {
+            let text = format!("ALTER TABLE t REORGANIZE PARTITION {up}");
+            let script = parse_script(&text, Dialect::MariaDb);
+            let divides = script.statements[0].changes().iter().all(super::divides_the_last);
+            assert_eq!(divides, expect, "{text}");
+        }
     }
 }

@@ -79,11 +79,17 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
                         def.name, new.name
                     )
                 } else {
-                    let (old, _) = columns().find(|(old, new)| {
+                    let other = columns().find(|(old, new)| {
                         old.not_null != (refuses_null(cx, new) || in_key(def, &new.name))
-                    })?;
-                    let may = if old.not_null { "may hold no NULL" } else { "may hold NULL" };
-                    format!("table `{}` exists, and its column `{}` {may}", def.name, old.name)
+                    });
+                    if let Some((old, _)) = other {
+                        let may = if old.not_null { "may hold no NULL" } else { "may hold NULL" };
+                        format!("table `{}` exists, and its column `{}` {may}", def.name, old.name)
+                    } else if old.columns.iter().zip(&def.columns).all(|(a, b)| a.name == b.name) {
+                        return None;
+                    } else {
+                        format!("table `{}` exists with its columns in another order", def.name)
+                    }
                 }
             } else {
                 format!("table `{}` exists with other columns", def.name)
@@ -243,6 +249,15 @@ CREATE TABLE t (id bigserial, v text NOT NULL, PRIMARY KEY (id));
 CREATE TABLE IF NOT EXISTS t (id bigserial PRIMARY KEY, v text NOT NULL);
 ALTER TABLE t ADD COLUMN IF NOT EXISTS v text NOT NULL DEFAULT '';"#,
                     false,
+                ),
+                // `INSERT INTO t VALUES (…)` goes by the order.
+                (
+                    "postgres",
+                    r#"-- history
+CREATE TABLE t (n bigint NOT NULL, k text NOT NULL PRIMARY KEY);
+-- up
+CREATE TABLE IF NOT EXISTS t (k text NOT NULL PRIMARY KEY, n bigint NOT NULL);"#,
+                    true,
                 ),
                 (
                     "mariadb",
