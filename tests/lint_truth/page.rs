@@ -46,7 +46,7 @@ with a value at the edge of its type (NULL, empty, zero, negative, long, large, 
 dates, each label of an enum); one that leaves out a column; one with a key that is taken; one whose
 reference points nowhere; an update of each column, after which the whole row is compared; and a
 delete. An empty table gets rows of fresh values. Of the sets that
-the rules were written with, of the seventh and of the eighth, those on PostgreSQL and MariaDB are
+the rules were written with and of the seventh, those on PostgreSQL and MariaDB, and the eighth, are
 probed again only where that is asked for (`DOWNHAUL_TRUTH_PROBES=1`), for it takes minutes.
 
 A statement is hazardous where

@@ -71,7 +71,7 @@ impl Before {
         let contents = contents(session).await;
         let working = working(session, sample).await;
         let shape = Shape::read(session, Engine::Sqlite).await;
-        let probes = if only_rows(statement) {
+        let probes = if only_rows(statement) || !sample.is_probed() {
             Outcomes::default()
         } else {
             Outcomes::read(session, Engine::Sqlite, &named(&shape, statement)).await
@@ -108,7 +108,7 @@ async fn one(
         return Truth { fails: Some(error_code(&error)), ..Truth::default() };
     }
     let changed = written(session, Engine::Sqlite).await - rows;
-    truth.idle = idle(&case.statement) && changed == 0;
+    truth.idle = sample.is_probed() && idle(&case.statement) && changed == 0;
     let log = file.path().with_extension("db-wal");
     for (name, old) in &settings {
         if session.value(&format!("PRAGMA {name}")).await != *old {
@@ -122,7 +122,7 @@ async fn one(
     truth.loses = lost(&before.contents, &contents(session).await);
     let still = working(session, sample).await;
     truth.breaks = broken(&before.working, &still, !truth.loses.is_empty());
-    if !only_rows(&case.statement) {
+    if !only_rows(&case.statement) && sample.is_probed() {
         before.probes.compare_with_now(session, Engine::Sqlite, &case.statement, &mut truth).await;
     }
     if let Some(guarded) = guarded {

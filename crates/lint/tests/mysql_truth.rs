@@ -18,7 +18,7 @@ use downhaul_syntax::Dialect;
 
 /// What is missed and what is reported without need, at most: lower these. They were raised once, by the
 /// three that fill NULLs where there are none (idle, as the sets of MariaDB say of them).
-const AT_MOST: (usize, usize) = (5, 23);
+const AT_MOST: (usize, usize) = (5, 22);
 
 /// The same before the rules were mended by it.
 const FIRST: (usize, usize) = (14, 11);
