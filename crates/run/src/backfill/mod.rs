@@ -209,27 +209,38 @@ fn unfit() -> EngineError {
 }
 
 impl Fill {
-    /// One batch, in a transaction of its own together with the place that it reached.
+    /// One batch, in a transaction of its own together with the place that it reached. Returns how long
+    /// the server was at work on its rows: on a slow line, or a machine with much else to do, messages take
+    /// longer than the rows of a batch, and smaller batches would not make them shorter.
     async fn turn(
         &self,
         session: &mut dyn Session,
         place: &mut Place,
         stretch: Option<&Stretch>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Duration, EngineError> {
+        let opening = Instant::now();
         session.begin(self.budget).await?;
+        let message = match self.ledger.dialect {
+            // There are no messages; it waits for other writers.
+            Dialect::Sqlite => Duration::ZERO,
+            _ => opening.elapsed(),
+        };
         let done = async {
             if let Some(anew) = &self.anew {
                 session.execute(anew).await?;
             }
+            let begun = Instant::now();
             let (reached, record) = self.one(session, place, stretch).await?;
+            // One asks where the batch ends, and one is the batch.
+            let work = begun.elapsed().saturating_sub(message * 2);
             session.commit_with(&format!("{}{record}", self.last)).await?;
-            Ok(reached)
+            Ok((reached, work))
         }
         .await;
         match done {
-            Ok(reached) => {
+            Ok((reached, work)) => {
                 *place = reached;
-                Ok(())
+                Ok(work)
             }
             Err(error) => {
                 if !matches!(error, EngineError::Disconnected(_)) {
@@ -428,24 +439,26 @@ impl Work {
             }
             let begun = Instant::now();
             let session = &mut *runner.session;
-            if let Err(error) = fill.turn(session, place, None).await {
-                let Some(pause) = tries.again(&error, begun, place, fill.retry) else {
-                    return Err(error);
-                };
-                let blockers = session.oldest_transactions().await.unwrap_or_default();
-                observer.event(Event::Waiting { blockers: &blockers, pause, queued: true });
-                tokio::time::sleep(pause).await;
-                continue;
-            }
+            let work = match fill.turn(session, place, None).await {
+                Ok(work) => work,
+                Err(error) => {
+                    let Some(pause) = tries.again(&error, begun, place, fill.retry) else {
+                        return Err(error);
+                    };
+                    let blockers = session.oldest_transactions().await.unwrap_or_default();
+                    observer.event(Event::Waiting { blockers: &blockers, pause, queued: true });
+                    tokio::time::sleep(pause).await;
+                    continue;
+                }
+            };
             tries = Tries::none();
             let total = fill.walk.total.max(place.passed);
             observer.event(Event::Progress { what: &fill.table, done: place.passed, total });
             if place.ended {
                 return Ok(Passed::Done);
             }
-            let took = begun.elapsed();
-            place.batch = pace.adapted(place.batch, took);
-            tokio::time::sleep(pace.rest(took)).await;
+            place.batch = pace.adapted(place.batch, work);
+            tokio::time::sleep(pace.rest(work)).await;
         }
     }
 

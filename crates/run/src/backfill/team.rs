@@ -273,26 +273,28 @@ impl Team {
             let Order::Work(pace) = order else { return Ok(false) };
             let begun = Instant::now();
             let mut place = stretch.place.clone();
-            if let Err(error) = fill.turn(session, &mut place, Some(stretch)).await {
-                let Some(pause) = tries.again(&error, begun, &mut place, fill.retry) else {
-                    return Err(error);
-                };
-                stretch.place = place;
-                let mut blockers = session.oldest_transactions().await.unwrap_or_default();
-                blockers.retain(|blocker| !self.ids.contains(&blocker.id));
-                // Nobody listens any more once the run has failed elsewhere.
-                let _ = self.held.send(Held { blockers, pause });
-                tokio::time::sleep(pause).await;
-                continue;
-            }
+            let work = match fill.turn(session, &mut place, Some(stretch)).await {
+                Ok(work) => work,
+                Err(error) => {
+                    let Some(pause) = tries.again(&error, begun, &mut place, fill.retry) else {
+                        return Err(error);
+                    };
+                    stretch.place = place;
+                    let mut blockers = session.oldest_transactions().await.unwrap_or_default();
+                    blockers.retain(|blocker| !self.ids.contains(&blocker.id));
+                    // Nobody listens any more once the run has failed elsewhere.
+                    let _ = self.held.send(Held { blockers, pause });
+                    tokio::time::sleep(pause).await;
+                    continue;
+                }
+            };
             tries = Tries::none();
-            let took = begun.elapsed();
             let ended = place.ended;
             self.reached
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .insert(stretch.number, place.clone());
-            place.batch = pace.adapted(place.batch, took);
+            place.batch = pace.adapted(place.batch, work);
             stretch.place = place;
             if ended {
                 return Ok(true);
@@ -300,7 +302,7 @@ impl Team {
             // Whoever says stop need not wait for the end of a rest.
             let stopped = async { orders.wait_for(|order| *order == Order::Stop).await.is_ok() };
             tokio::select! {
-                () = tokio::time::sleep(pace.rest(took)) => {}
+                () = tokio::time::sleep(pace.rest(work)) => {}
                 _ = stopped => return Ok(false),
             }
         }
