@@ -11,6 +11,7 @@
 )]
 
 mod accident;
+mod crowd;
 mod kill;
 mod phases;
 mod race;

@@ -483,31 +483,145 @@ async fn a_table_that_is_too_wide_for_a_copy() {
     up_and_down(database.url(), &shown, &[aside]).await;
 }
 
+/// As many columns as PostgreSQL lets a table have, and none; with a key and without, of the user's
+/// types, behind dropped columns, and as full as a page can be.
+#[tokio::test]
+async fn the_widest_and_the_narrowest_table_return_to_a_mark() {
+    let kinds = ["smallint", "text", "boolean", "numeric(6,2)", "mood", "real", "date"];
+    let columns = |from: usize, to: usize| {
+        let all = (from..to).map(|n| format!("c{n} {}", kinds[n % kinds.len()]));
+        all.collect::<Vec<_>>().join(", ")
+    };
+    let uuids: Vec<String> = (1..508).map(|n| format!("u{n} uuid NOT NULL")).collect();
+    let full = vec!["md5(i::text)::uuid"; 507].join(", ");
+    let database = Postgres::shared().fresh_database().await;
+    let mut session = database.session().await;
+    session
+        .run(&format!(
+            "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN filled AS text NOT NULL CHECK (VALUE <> '');\n\
+             CREATE TABLE wide (id int PRIMARY KEY, {}, must filled);\n\
+             INSERT INTO wide (id, c1, c4, c7, c799, c1596, must) SELECT i, 'text ' || i, 'ok', i, 'é', -i, 'm' FROM generate_series(1, 40) i;\n\
+             CREATE TABLE loose ({}); ALTER TABLE loose DROP COLUMN c9;\n\
+             INSERT INTO loose (c1, c2, c598) SELECT 'x', i % 2 = 0, i % 5 FROM generate_series(1, 20) i;\n\
+             CREATE TABLE holed (a int, gone text, b int, PRIMARY KEY (b, a), {}, sum int GENERATED ALWAYS AS (a + b) STORED, must filled);\n\
+             ALTER TABLE holed DROP COLUMN gone, DROP COLUMN c8;\n\
+             INSERT INTO holed (a, b, c4, must) SELECT i, i % 3, 'sad', 'm' FROM generate_series(1, 30) i;\n\
+             CREATE TABLE brim (id int PRIMARY KEY, {}); INSERT INTO brim SELECT i, {full} FROM generate_series(1, 20) i;\n\
+             CREATE TABLE nothing (); INSERT INTO nothing SELECT FROM generate_series(1, 5);",
+            columns(1, 1599),
+            columns(1, 600),
+            columns(1, 700),
+            uuids.join(", "),
+        ))
+        .await;
+    let shown = ["wide", "loose", "holed", "brim", "nothing"].map(|table| Shown {
+        label: table.into(),
+        select: format!("SELECT md5({table}::text) FROM {table} ORDER BY 1"),
+    });
+    let spoil = "UPDATE wide SET c1 = 'bad', c1596 = 7, must = 'n' WHERE id > 10; DELETE FROM wide WHERE id < 4; INSERT INTO wide (id, must) VALUES (1, 'new'), (90, 'new');\n\
+         UPDATE wide SET id = id + 100 WHERE id = 20;\n\
+         UPDATE loose SET c598 = 9 WHERE c598 = 1; DELETE FROM loose WHERE c2; INSERT INTO loose (c3) VALUES (1.50);\n\
+         UPDATE holed SET c4 = 'ok', a = a + 50 WHERE b = 1; DELETE FROM holed WHERE b = 2;\n\
+         UPDATE brim SET u507 = u1, u9 = md5('x')::uuid WHERE id > 5; DELETE FROM brim WHERE id = 1;\n\
+         DELETE FROM nothing WHERE ctid = '(0,1)'; INSERT INTO nothing DEFAULT VALUES; TRUNCATE nothing; INSERT INTO nothing DEFAULT VALUES;";
+    there_and_back(database.url(), &shown, spoil).await;
+
+    // What was written since stays, value by value; the past can be read and compared.
+    let program = Program::new(PROGRAM).database(database.url());
+    program.ok(&["snapshot", "mark", "spoilt"]);
+    session
+        .run("UPDATE wide SET c2 = true WHERE id = 11; UPDATE wide SET c1 = 'since' WHERE id = 12")
+        .await;
+    let refused = program.run(&[
+        "snapshot",
+        "restore",
+        "--to",
+        "whole",
+        "--keep-since",
+        "spoilt",
+        "--table",
+        "wide",
+        "--yes",
+    ]);
+    check(&refused, Code::Findings, &["(12)"]);
+    program.ok(&[
+        "snapshot",
+        "restore",
+        "--to",
+        "whole",
+        "--keep-since",
+        "spoilt",
+        "--table",
+        "wide",
+        "--table",
+        "nothing",
+        "--on-conflict",
+        "keep-new",
+        "--yes",
+    ]);
+    let row = "SELECT concat_ws(' ', c1, c2, c1596, must) FROM wide WHERE id =";
+    for (id, wanted) in [(11, "text 11 t -11 m"), (12, "since -12 m"), (20, "text 20 -20 m")] {
+        let found = session.value(&format!("{row} {id}")).await;
+        assert_eq!(found.as_deref(), Some(wanted), "row {id}");
+    }
+    let shown = program
+        .ok(&[
+            "snapshot", "show", "wide", "--as-of", "spoilt", "--where", "id = 11", "--format",
+            "json",
+        ])
+        .stdout;
+    assert!(shown.contains(r#""c1": "bad""#) && shown.contains(r#""must": "n""#), "{shown}");
+    let none =
+        program.ok(&["snapshot", "show", "nothing", "--as-of", "whole", "--format", "json"]).stdout;
+    assert_eq!(none.matches("{}").count(), 5, "{none}");
+    let between = program
+        .ok(&[
+            "snapshot", "diff", "whole", "spoilt", "--table", "wide", "--table", "loose",
+            "--format", "json",
+        ])
+        .stdout;
+    assert!(between.contains(r#""bad""#) && between.contains(r#""1.50""#), "{between}");
+    program.ok(&["snapshot", "show", "wide", "--as-of", "whole", "--view"]);
+    let rows =
+        session.value("SELECT count(*)::text FROM downhaul.wide_at_1 WHERE c1 LIKE 'text %'").await;
+    assert_eq!(rows.as_deref(), Some("40"));
+
+    // The history follows from form to form.
+    session.run("DROP VIEW downhaul.wide_at_1").await;
+    program.migration(
+        "0001_less",
+        "ALTER TABLE wide DROP COLUMN c5, DROP COLUMN c799;\n",
+        "SELECT 1;\n",
+    );
+    program.ok(&["up", "--yes"]);
+    session.run("UPDATE wide SET c3 = 3.25").await;
+    program.ok(&["snapshot", "restore", "--to", "whole", "--table", "wide", "--yes"]);
+    let rows = session
+        .value("SELECT count(*)::text FROM wide WHERE c1 LIKE 'text %' AND c3 IS NULL")
+        .await;
+    assert_eq!(rows.as_deref(), Some("40"));
+    program.ok(&["snapshot", "untrack", "--all", "--yes"]);
+    let left =
+        session.value("SELECT count(*)::text FROM pg_class WHERE relname ~ '^(log|form)_'").await;
+    assert_eq!(left.as_deref(), Some("0"));
+}
+
 #[tokio::test]
 async fn generated_values_return_to_a_mark() {
     let database = Postgres::shared().fresh_database().await;
-    let columns: Vec<String> = (1..540).map(|n| format!("c{n} smallint")).collect();
     database
         .session()
         .await
-        .run(&format!(
-            "CREATE TABLE wide (id int PRIMARY KEY, {});\n\
-             INSERT INTO wide (id, c1, c300, c539) SELECT i, i, -i, i * 2 FROM generate_series(1, 50) i;\n\
-             CREATE TABLE made (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a int, twice int GENERATED ALWAYS AS (a * 2) STORED, \
+        .run(
+            "CREATE TABLE made (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a int, twice int GENERATED ALWAYS AS (a * 2) STORED, \
                  serial bigserial, n int GENERATED BY DEFAULT AS IDENTITY);\n\
              INSERT INTO made (a) SELECT i FROM generate_series(1, 9) i;",
-            columns.join(", ")
-        ))
+        )
         .await;
-    let shown = [
-        Shown {
-            label: "wide".into(),
-            select: "SELECT md5(wide::text) FROM wide ORDER BY id".into(),
-        },
-        Shown { label: "made".into(), select: "SELECT made::text FROM made ORDER BY id".into() },
-    ];
-    let spoil = "UPDATE wide SET c539 = 7, c3 = id WHERE id > 10; DELETE FROM wide WHERE id = 1; \
-                 UPDATE made SET a = a + 1; DELETE FROM made WHERE id = 3; INSERT INTO made (a) VALUES (0)";
+    let shown =
+        [Shown { label: "made".into(), select: "SELECT made::text FROM made ORDER BY id".into() }];
+    let spoil =
+        "UPDATE made SET a = a + 1; DELETE FROM made WHERE id = 3; INSERT INTO made (a) VALUES (0)";
     there_and_back(database.url(), &shown, spoil).await;
 }
 

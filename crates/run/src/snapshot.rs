@@ -8,7 +8,7 @@ use downhaul_snapshot::mark::{self, Mark, Origin};
 use downhaul_snapshot::restore_to::apply::Context;
 use downhaul_snapshot::restore_to::{self, Done, Plan, Request};
 use downhaul_snapshot::track::intend::Intent;
-use downhaul_snapshot::track::{Tracked, prune};
+use downhaul_snapshot::track::{Around, Tracked, prune};
 use downhaul_snapshot::track::{follow, install};
 use downhaul_snapshot::{SnapshotError, track};
 use downhaul_syntax::Dialect;
@@ -112,11 +112,12 @@ impl Runner {
         let operation = self.begin_operation("snapshot track", &[], observer).await?;
         let result = async {
             let mut tracked = Vec::new();
+            let around = Around::read(&mut *self.session).await?;
             for intent in intents {
                 if self.stop_asked() {
                     return Err(RunError::Interrupted { completed: tracked.len() });
                 }
-                tracked.push(in_transaction!(self, observer, session => install::track(session, intent).await?)?);
+                tracked.push(in_transaction!(self, observer, session => install::track(session, &around, intent).await?)?);
             }
             Ok(tracked)
         }

@@ -9,7 +9,7 @@ use crate::numbered;
 use crate::restore_to::plan::tables;
 use crate::sql;
 use crate::store::SnapshotError;
-use crate::track::{Tracked, TrackedColumn};
+use crate::track::{Tracked, TrackedColumn, postgres, quiet};
 
 const D: Dialect = Dialect::Postgres;
 
@@ -96,8 +96,10 @@ pub async fn difference(
     marks.extend(to);
     let (found, unreachable) = tables(session, names, &marks).await?;
     let mut differences = Vec::with_capacity(found.len());
+    let touched = quiet::touched(session, &found, &marks).await?;
     for tracked in &found {
-        differences.push(table(session, tracked, from, to, (offset, limit)).await?);
+        let quiet = !touched.contains(&tracked.id);
+        differences.push(table(session, tracked, (from, to, quiet), (offset, limit)).await?);
     }
     Ok(Difference { tables: differences, unreachable })
 }
@@ -121,19 +123,12 @@ fn compared<'a>(
 async fn table(
     session: &mut dyn Session,
     tracked: &Tracked,
-    from: &Mark,
-    to: Option<&Mark>,
+    (from, to, quiet): (&Mark, Option<&Mark>, bool),
     page: (u64, u64),
 ) -> Result<TableDifference, SnapshotError> {
     let past = Past::new(tracked, from);
     let later = to.map(|mark| (Past::new(tracked, mark), mark));
     let (both, incomparable) = compared(&past, later.as_ref().map(|(later, _)| later));
-    let name = sql::temporary(tracked.dialect, &format!("diff_{}", tracked.id));
-    if numbered::is(session.dialect()) {
-        numbered::difference::compare(session, &past, from, later.as_ref(), &both, &name).await?;
-    } else {
-        compare(session, &past, from, later.as_ref(), &both, &name).await?;
-    }
     let mut found = TableDifference {
         table: tracked.label(),
         inserted: 0,
@@ -143,6 +138,15 @@ async fn table(
         rows: Vec::new(),
         incomparable,
     };
+    if quiet {
+        return Ok(found);
+    }
+    let name = sql::temporary(tracked.dialect, &format!("diff_{}", tracked.id));
+    if numbered::is(session.dialect()) {
+        numbered::difference::compare(session, &past, from, later.as_ref(), &both, &name).await?;
+    } else {
+        compare(session, &past, from, later.as_ref(), &both, &name).await?;
+    }
     read_out(session, tracked, &both, page, &mut found, &name).await?;
     Ok(found)
 }
@@ -161,29 +165,35 @@ async fn compare(
     let tracked = past.tracked;
     let id = tracked.id;
     let keyed = tracked.has_key();
+    let (with, analyzed) = if past.is_composite() {
+        let columns = if keyed { past.key().join(", ") } else { "downhaul_content".to_owned() };
+        (format!(" WITH (toast_tuple_target = {})", postgres::INLINE), format!(" ({columns})"))
+    } else {
+        (String::new(), String::new())
+    };
     let read = |past: &Past<'_>, mark: &Mark| {
         if keyed { past.touched(mark) } else { past.balance(mark) }
     };
     session
         .execute(&format!(
-            "CREATE TEMPORARY TABLE downhaul_from_{id} ON COMMIT DROP AS {}",
+            "CREATE TEMPORARY TABLE downhaul_from_{id}{with} ON COMMIT DROP AS {}",
             read(past, from)
         ))
         .await?;
-    session.execute(&format!("ANALYZE pg_temp.downhaul_from_{id}")).await?;
+    session.execute(&format!("ANALYZE pg_temp.downhaul_from_{id}{analyzed}")).await?;
     if let Some((later, mark)) = later {
         session
             .execute(&format!(
-                "CREATE TEMPORARY TABLE downhaul_to_{id} ON COMMIT DROP AS {}",
+                "CREATE TEMPORARY TABLE downhaul_to_{id}{with} ON COMMIT DROP AS {}",
                 read(later, mark)
             ))
             .await?;
-        session.execute(&format!("ANALYZE pg_temp.downhaul_to_{id}")).await?;
+        session.execute(&format!("ANALYZE pg_temp.downhaul_to_{id}{analyzed}")).await?;
     }
     let body = if keyed {
         by_key(tracked, past, both, later.is_some())
     } else {
-        by_content(tracked, both, later.is_some())
+        by_content(past, both, later.is_some())
     };
     let bare = name.trim_start_matches("pg_temp.");
     session.execute(&format!("CREATE TEMPORARY TABLE {bare} ON COMMIT DROP AS {body}")).await?;
@@ -212,41 +222,58 @@ fn by_key(tracked: &Tracked, past: &Past<'_>, both: &[&TrackedColumn], later: bo
         there_now
     };
     let mut tests = Vec::new();
-    let mut texts = String::new();
+    let mut values = Vec::new();
     for (at, column) in both.iter().enumerate() {
         let old = format!("f.{}", D.quote(&column.name));
         let test = differs(column, &old, &new(column));
         tests.push(format!("CASE WHEN {test} THEN {at} END"));
-        texts.push_str(&format!(
-            ", CASE WHEN f.downhaul_was THEN {old}::text END AS o{at}, CASE WHEN {there} THEN ({})::text END AS n{at}",
-            new(column)
-        ));
+        values.push((format!("{old}::text"), format!("({})::text", new(column))));
     }
+    let texts = texts(past, "f.downhaul_was", &there, &values);
     let keys: String = key.iter().enumerate().map(|(at, k)| format!("f.{k} AS k{at}, ")).collect();
-    let middle = if later {
-        format!(" LEFT JOIN pg_temp.downhaul_to_{id} t ON {}", past.join("t", "f"))
-    } else {
-        String::new()
-    };
+    let (first, second) =
+        (format!("pg_temp.downhaul_from_{id}"), format!("pg_temp.downhaul_to_{id}"));
+    let other = later.then_some((second.as_str(), "t", "downhaul_was"));
+    let states = past.beside((&first, "f", "downhaul_was"), &tracked.live(), other);
     format!(
         "SELECT * FROM (SELECT {keys}CASE WHEN f.downhaul_was AND {there} THEN 'U' WHEN f.downhaul_was THEN 'D' WHEN {there} THEN 'I' END AS downhaul_change, \
            1::bigint AS copies, ',' || array_to_string(array_remove(ARRAY[{tests}]::int[], NULL), ',') || ',' AS changed{texts} \
-         FROM pg_temp.downhaul_from_{id} f LEFT JOIN {live} l ON {join}{middle}) d \
+         FROM {states}) d \
          WHERE downhaul_change IS NOT NULL AND (downhaul_change <> 'U' OR changed <> ',,')",
         tests = tests.join(", "),
-        live = tracked.live(),
-        join = past.join("l", "f"),
     )
 }
 
-fn by_content(tracked: &Tracked, both: &[&TrackedColumn], later: bool) -> String {
-    let id = tracked.id;
-    let mut texts = String::new();
+/// What a row was and what it became, as texts where the row was there: a column for each value, or an
+/// array of them.
+fn texts(past: &Past<'_>, was: &str, there: &str, values: &[(String, String)]) -> String {
+    if past.is_composite() {
+        let old: Vec<&str> = values.iter().map(|(old, _)| old.as_str()).collect();
+        let new: Vec<&str> = values.iter().map(|(_, new)| new.as_str()).collect();
+        return format!(
+            ", CASE WHEN {was} THEN ARRAY[{}]::text[] END AS downhaul_old, CASE WHEN {there} THEN ARRAY[{}]::text[] END AS downhaul_new",
+            old.join(", "),
+            new.join(", ")
+        );
+    }
+    let each = values.iter().enumerate().map(|(at, (old, new))| {
+        format!(
+            ", CASE WHEN {was} THEN {old} END AS o{at}, CASE WHEN {there} THEN {new} END AS n{at}"
+        )
+    });
+    each.collect()
+}
+
+fn by_content(past: &Past<'_>, both: &[&TrackedColumn], later: bool) -> String {
+    let id = past.tracked.id;
     let source = if later {
-        let columns: String = both
-            .iter()
-            .map(|c| format!(", coalesce(f.{0}, t.{0}) AS {0}", D.quote(&c.name)))
-            .collect();
+        let names: Vec<String> = if past.is_composite() {
+            past.carried()
+        } else {
+            both.iter().map(|c| D.quote(&c.name)).collect()
+        };
+        let columns: String =
+            names.iter().map(|name| format!(", coalesce(f.{name}, t.{name}) AS {name}")).collect();
         format!(
             "(SELECT coalesce(f.downhaul_net, 0) - coalesce(t.downhaul_net, 0) AS downhaul_net{columns} \
              FROM pg_temp.downhaul_from_{id} f FULL JOIN pg_temp.downhaul_to_{id} t ON t.downhaul_content = f.downhaul_content)"
@@ -254,12 +281,13 @@ fn by_content(tracked: &Tracked, both: &[&TrackedColumn], later: bool) -> String
     } else {
         format!("pg_temp.downhaul_from_{id}")
     };
-    for (at, column) in both.iter().enumerate() {
-        let name = D.quote(&column.name);
-        texts.push_str(&format!(
-            ", CASE WHEN s.downhaul_net > 0 THEN s.{name}::text END AS o{at}, CASE WHEN s.downhaul_net < 0 THEN s.{name}::text END AS n{at}"
-        ));
-    }
+    let values: Vec<(String, String)> = both
+        .iter()
+        .map(|column| format!("s.{}::text", D.quote(&column.name)))
+        .map(|text| (text.clone(), text))
+        .collect();
+    let texts = texts(past, "s.downhaul_net > 0", "s.downhaul_net < 0", &values);
+    let source = past.opened(&source, &["downhaul_net"]);
     format!(
         "SELECT CASE WHEN s.downhaul_net > 0 THEN 'D' ELSE 'I' END AS downhaul_change, abs(s.downhaul_net)::bigint AS copies, \
          ',' AS changed{texts} FROM {source} s WHERE s.downhaul_net <> 0"
@@ -316,8 +344,15 @@ async fn read_out(
         .enumerate()
         .map(|(at, column)| format!(", {}", text(d, column, &format!("k{at}"))))
         .collect();
-    let values: String = (0..both.len()).map(|at| format!(", o{at}, n{at}")).collect();
-    let order: Vec<String> = if key.is_empty() {
+    let arrays = current.composite;
+    let values: String = if arrays {
+        ", to_json(downhaul_old), to_json(downhaul_new)".to_owned()
+    } else {
+        (0..both.len()).map(|at| format!(", o{at}, n{at}")).collect()
+    };
+    let order: Vec<String> = if key.is_empty() && arrays {
+        ["1", "2", "3", "downhaul_old", "downhaul_new"].map(str::to_owned).to_vec()
+    } else if key.is_empty() {
         (1..=both.len() * 2 + 3).map(|at| at.to_string()).collect()
     } else {
         (0..key.len()).map(|at| format!("d.k{at}")).collect()
@@ -329,12 +364,31 @@ async fn read_out(
         ))
         .await?;
     for row in &rows {
-        found.rows.push(one(row, key, both)?);
+        found.rows.push(one(row, key, both, arrays)?);
     }
     Ok(())
 }
 
-fn one(row: &Row, key: &[Ident], both: &[&TrackedColumn]) -> Result<RowDifference, SnapshotError> {
+fn one(
+    row: &Row,
+    key: &[Ident],
+    both: &[&TrackedColumn],
+    arrays: bool,
+) -> Result<RowDifference, SnapshotError> {
+    let list = |place: usize| -> Result<Vec<Option<String>>, SnapshotError> {
+        let texts = row.opt(place).filter(|_| arrays).map(serde_json::from_str).transpose();
+        texts
+            .map(Option::unwrap_or_default)
+            .map_err(|error| SnapshotError::CannotTrack(format!("a row cannot be read: {error}")))
+    };
+    let (then, later) = (list(3 + key.len())?, list(4 + key.len())?);
+    let text = |at: usize, new: bool| {
+        if arrays {
+            let side = if new { &later } else { &then };
+            return side.get(at).cloned().flatten();
+        }
+        row.opt(3 + key.len() + at * 2 + usize::from(new)).map(str::to_owned)
+    };
     let changed: Vec<usize> = row.text(2).split(',').filter_map(|at| at.parse().ok()).collect();
     let change = match row.text(0) {
         "I" => RowChange::Inserted,
@@ -348,11 +402,10 @@ fn one(row: &Row, key: &[Ident], both: &[&TrackedColumn]) -> Result<RowDifferenc
             _ => !key.contains(&column.name),
         };
         if shown {
-            let place = 3 + key.len() + at * 2;
             values.push(ValueChange {
                 column: column.name.to_string(),
-                old: row.opt(place).map(str::to_owned),
-                new: row.opt(place + 1).map(str::to_owned),
+                old: text(at, false),
+                new: text(at, true),
             });
         }
     }
@@ -385,11 +438,15 @@ pub async fn show(
     let past = Past::new(tracked, mark);
     let columns: Vec<String> = past.columns.iter().map(|c| c.name.to_string()).collect();
     let texts: Vec<String> = past.columns.iter().map(|c| text(d, c, &d.quote(&c.name))).collect();
-    let order = if tracked.has_key() { past.key().join(", ") } else { "1".to_owned() };
+    let order = match (tracked.has_key(), texts.is_empty()) {
+        (true, _) => format!("ORDER BY {} ", past.key().join(", ")),
+        (false, false) => "ORDER BY 1 ".to_owned(),
+        (false, true) => String::new(),
+    };
     let filter = filter.map_or_else(|| "1 = 1".to_owned(), |filter| format!("(\n{filter}\n)"));
     let rows = session
         .rows(&format!(
-            "SELECT {} FROM ({}) AS downhaul_row WHERE {filter} ORDER BY {order} LIMIT {limit}",
+            "SELECT {} FROM ({}) AS downhaul_row WHERE {filter} {order}LIMIT {limit}",
             texts.join(", "),
             past.rows(mark)
         ))

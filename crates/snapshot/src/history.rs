@@ -2,6 +2,7 @@
 
 use downhaul_syntax::{Dialect, Ident};
 
+use crate::composite;
 use crate::mark::Mark;
 use crate::sql;
 use crate::track::{self, Tracked, TrackedColumn, Version, postgres};
@@ -88,23 +89,32 @@ impl<'a> Past<'a> {
             .versions
             .iter()
             .map(|version| {
-                let columns: String = self
-                    .columns
-                    .iter()
-                    .map(|column| {
-                        let name = D.quote(&column.name);
-                        let value = match ancestor(version, newest, column) {
-                            Some(old) => {
-                                postgres::from_history(&format!("h.{}", D.quote(&old.name)), old, column)
-                            }
-                            None => format!("NULL::{}", column.ty),
-                        };
-                        format!(", {value} AS {name}")
-                    })
-                    .collect();
+                let (row, opened) = if version.composite {
+                    ("r", format!(" CROSS JOIN LATERAL {}", composite::open("h.downhaul_row", "r")))
+                } else {
+                    ("h", String::new())
+                };
+                let value = |column: &TrackedColumn| match ancestor(version, newest, column) {
+                    Some(old) => {
+                        postgres::from_history(&format!("{row}.{}", D.quote(&old.name)), old, column)
+                    }
+                    None => format!("NULL::{}", column.ty),
+                };
+                let named = |c: &&TrackedColumn| format!(", {} AS {}", value(c), D.quote(&c.name));
+                let columns: String = if self.is_composite() {
+                    let key = self.columns.iter().copied().filter(|c| newest.key.contains(&c.name));
+                    let whole = if version.number == newest.number {
+                        "h.downhaul_row".to_owned()
+                    } else {
+                        self.pack(value)
+                    };
+                    key.map(|c| named(&c)).chain([format!(", {whole} AS downhaul_row")]).collect()
+                } else {
+                    self.columns.iter().map(named).collect()
+                };
                 let seq = if version.nested { "h.downhaul_seq" } else { "NULL::bigint AS downhaul_seq" };
                 format!(
-                    "SELECT h.downhaul_pos, {seq}, h.downhaul_xid, h.downhaul_op{columns} FROM {} h WHERE {}",
+                    "SELECT h.downhaul_pos, {seq}, h.downhaul_xid, h.downhaul_op{columns} FROM {} h{opened} WHERE {}",
                     track::history(self.tracked.id, version.number),
                     mark.after("h.downhaul_xid")
                 )
@@ -131,8 +141,11 @@ impl<'a> Past<'a> {
     #[must_use]
     pub fn images(&self, mark: &Mark, once: bool) -> String {
         let first = if once {
-            let all: Vec<String> = self.columns.iter().map(|c| D.quote(&c.name)).collect();
-            format!("SELECT {} FROM e WHERE downhaul_op IN ({})", all.join(", "), track::IMAGES)
+            format!(
+                "SELECT {} FROM e WHERE downhaul_op IN ({})",
+                self.carried().join(", "),
+                track::IMAGES
+            )
         } else {
             self.first()
         };
@@ -145,8 +158,7 @@ impl<'a> Past<'a> {
     /// The first image of each key among events `e`.
     fn first(&self) -> String {
         let keys = self.key().join(", ");
-        let all: Vec<String> = self.columns.iter().map(|c| D.quote(&c.name)).collect();
-        let all = all.join(", ");
+        let all = self.carried().join(", ");
         let images = track::IMAGES;
         // A transaction's events on one row are a block, since it holds the row until it ends;
         // blocks follow each other by position, events in a block by the start of their statement.
@@ -173,10 +185,10 @@ impl<'a> Past<'a> {
         let of =
             |alias: &str| key.iter().map(|k| format!("{alias}.{k}")).collect::<Vec<_>>().join(", ");
         let rest: String = self
-            .columns
+            .carried()
             .iter()
-            .filter(|c| !self.tracked.current().key.contains(&c.name))
-            .map(|c| format!(", img.{}", D.quote(&c.name)))
+            .filter(|c| !key.contains(c))
+            .map(|c| format!(", img.{c}"))
             .collect();
         let first = self.first();
         // The key itself comes from the image where there is one: equal keys may differ in bytes.
@@ -214,14 +226,18 @@ impl<'a> Past<'a> {
     /// of it there were at the mark than now), and the columns. Only where that is not 0.
     #[must_use]
     pub fn balance(&self, mark: &Mark) -> String {
-        let columns: String =
-            self.columns.iter().map(|c| format!(", x.{}", D.quote(&c.name))).collect();
+        let columns: String = self.carried().iter().map(|c| format!(", x.{c}")).collect();
+        let (row, opened) = if self.is_composite() {
+            ("r", format!(" CROSS JOIN LATERAL {}", composite::open("e.downhaul_row", "r")))
+        } else {
+            ("e", String::new())
+        };
         format!(
             "SELECT x.downhaul_content, x.downhaul_net{columns} FROM (SELECT y.*, \
                sum(CASE WHEN downhaul_op IN ({births}) THEN -1 ELSE 1 END) OVER same AS downhaul_net, row_number() OVER same AS downhaul_copy \
-               FROM (SELECT e.*, {content} AS downhaul_content FROM ({events}) e WHERE downhaul_op IN ({births}, {deaths})) y \
+               FROM (SELECT e.*, {content} AS downhaul_content FROM ({events}) e{opened} WHERE downhaul_op IN ({births}, {deaths})) y \
                WINDOW same AS (PARTITION BY downhaul_content)) x WHERE x.downhaul_copy = 1 AND x.downhaul_net <> 0",
-            content = self.content("e"),
+            content = self.content(row),
             events = self.events(mark),
             births = track::BIRTHS,
             deaths = track::DEATHS,
@@ -245,11 +261,12 @@ impl<'a> Past<'a> {
         if self.tracked.has_key() {
             return format!(
                 "WITH t AS MATERIALIZED ({}) SELECT {} FROM {live} l WHERE NOT EXISTS (SELECT FROM t WHERE {}) \
-                 UNION ALL SELECT {} FROM t WHERE t.downhaul_was",
+                 UNION ALL SELECT {} FROM {} t WHERE t.downhaul_was",
                 self.touched(mark),
                 list("l"),
                 self.join("t", "l"),
                 list("t"),
+                self.opened("t", &["downhaul_was"]),
             );
         }
         let content = self.content("l");
@@ -258,10 +275,11 @@ impl<'a> Past<'a> {
                row_number() OVER (PARTITION BY {content}) AS downhaul_copy FROM {live} l) l \
              LEFT JOIN t ON t.downhaul_content = l.downhaul_content AND t.downhaul_net < 0 \
              WHERE t.downhaul_net IS NULL OR l.downhaul_copy > -t.downhaul_net \
-             UNION ALL SELECT {t} FROM t, generate_series(1, t.downhaul_net) WHERE t.downhaul_net > 0",
+             UNION ALL SELECT {t} FROM {opened} t, generate_series(1, t.downhaul_net) WHERE t.downhaul_net > 0",
             balance = self.balance(mark),
             l = list("l"),
             t = list("t"),
+            opened = self.opened("t", &["downhaul_net"]),
         )
     }
 }
@@ -283,7 +301,7 @@ mod tests {
 
     fn version(number: i64, relation: i64, columns: Vec<TrackedColumn>) -> Version {
         let key = vec![Ident::stored(D, "id")];
-        Version { number, relation, columns, key, nested: false }
+        Version { number, relation, columns, key, nested: false, composite: false }
     }
 
     fn tracked(versions: Vec<Version>) -> Tracked {

@@ -24,6 +24,7 @@
 //! a copy of the whole file ([`whole`]).
 
 pub mod complete;
+mod composite;
 pub mod difference;
 pub mod empty;
 pub mod hidden;

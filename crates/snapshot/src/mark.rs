@@ -141,10 +141,11 @@ pub async fn make(
            ARRAY(SELECT i FROM pg_catalog.pg_snapshot_xip(s) i) || {running}, \
            CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL ELSE pg_catalog.pg_current_wal_lsn() END, \
            (SELECT coalesce(jsonb_object_agg(id::text, version), '{{}}') FROM downhaul.tracked), \
-           (SELECT coalesce(jsonb_object_agg(schemaname || '.' || sequencename, last_value), '{{}}') FROM pg_catalog.pg_sequences \
-            WHERE schemaname <> 'downhaul' AND EXISTS (SELECT FROM pg_catalog.pg_depend d \
-              JOIN downhaul.tracked t ON t.relation = d.refobjid \
-              WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = pg_catalog.to_regclass(format('%I.%I', schemaname, sequencename)))), {} \
+           (SELECT coalesce(jsonb_object_agg(n.nspname || '.' || c.relname, \
+              CASE WHEN pg_catalog.has_sequence_privilege(c.oid, 'SELECT, USAGE') THEN pg_catalog.pg_sequence_last_value(c.oid) END), '{{}}') \
+            FROM downhaul.tracked t JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = t.relation \
+            JOIN pg_catalog.pg_class c ON d.classid = 'pg_catalog.pg_class'::regclass AND c.oid = d.objid AND c.relkind = 'S' \
+            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname <> 'downhaul'), {} \
          FROM (SELECT pg_catalog.pg_current_snapshot() AS s, pg_catalog.pg_current_xact_id() AS x OFFSET 0) now \
          ON CONFLICT (name) DO NOTHING RETURNING {COLUMNS}",
         D.literal(origin.as_str()),

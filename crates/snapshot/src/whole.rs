@@ -264,6 +264,7 @@ async fn source(
             columns,
             key: shape.key.clone(),
             nested: false,
+            composite: false,
         });
     }
     let columns: Vec<TrackedColumn> = shape
@@ -277,7 +278,14 @@ async fn source(
         .collect();
     let whole = shape.key.iter().all(|k| columns.iter().any(|c| c.name == *k));
     let key = if whole { shape.key } else { Vec::new() };
-    versions.push(Version { number: 3, relation: id, columns, key, nested: false });
+    versions.push(Version {
+        number: 3,
+        relation: id,
+        columns,
+        key,
+        nested: false,
+        composite: false,
+    });
     Ok(Tracked::new(id, shape.name, D, versions))
 }
 

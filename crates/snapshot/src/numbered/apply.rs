@@ -20,7 +20,7 @@ use crate::restore_to::plan::{Plan, TablePlan};
 use crate::restore_to::record;
 use crate::stepwise;
 use crate::store::SnapshotError;
-use crate::track::{self, Tracked, TrackedColumn};
+use crate::track::{self, Around, Tracked, TrackedColumn};
 use crate::whole;
 
 /// Applies; the caller commits. Nothing is left of it if it fails.
@@ -56,6 +56,7 @@ pub(crate) async fn apply(
     }
     if !triggers.is_empty() {
         // They were made anew, and ours must be the newest.
+        let around = Around::read(session).await?;
         for table in &tables {
             let Some(shape) = session.table_shape(&table.tracked.name).await? else { continue };
             let mut tracked = table.tracked.clone();
@@ -64,7 +65,7 @@ pub(crate) async fn apply(
                 let Some(ours) = all.into_iter().find(|t| t.name == shape.name) else { continue };
                 tracked = ours;
             }
-            install::install(session, &mut tracked, &shape).await?;
+            install::reinstall(session, &around, &mut tracked, &shape).await?;
         }
     }
     check_references(session, plan, &references, &dangling).await?;
@@ -82,7 +83,7 @@ pub(crate) async fn apply(
         }
     };
     let d = session.dialect();
-    for table in &plan.tables {
+    for table in plan.tables.iter().filter(|table| !table.quiet) {
         for what in ["was", "until", "plan", "moving"] {
             drop_temporary(session, &temporary(d, what, table.tracked.id)).await?;
         }

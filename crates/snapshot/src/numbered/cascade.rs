@@ -42,7 +42,7 @@ impl Rule {
 
 /// A foreign key that does something.
 #[derive(Clone, Debug)]
-pub(super) struct Key {
+pub(crate) struct Key {
     name: String,
     child: String,
     parent: String,
@@ -68,7 +68,7 @@ pub(super) struct Recording {
 }
 
 /// All foreign keys of this database that do something.
-pub(super) async fn keys(session: &mut dyn Session) -> Result<Vec<Key>, SnapshotError> {
+pub(crate) async fn keys(session: &mut dyn Session) -> Result<Vec<Key>, SnapshotError> {
     let rows = session
         .rows(
             "SELECT k.CONSTRAINT_NAME, k.TABLE_NAME, k.REFERENCED_TABLE_NAME, k.REFERENCED_TABLE_SCHEMA <> DATABASE(), r.DELETE_RULE, r.UPDATE_RULE, \

@@ -1,5 +1,7 @@
 //! Switching tracking on and off, and keeping it in step with the table.
 
+use std::collections::BTreeMap;
+
 use downhaul_engine::{EngineError, Session, TableShape};
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName};
 
@@ -7,6 +9,7 @@ use super::sqlite::{self, Unique};
 use super::{cascade, history, moment, mysql, write};
 use crate::stepwise;
 use crate::store::SnapshotError;
+use crate::track::around::{Around, Standing, form};
 use crate::track::choose::Facts;
 use crate::track::follow::{Drift, Endangering, Origin};
 use crate::track::intend::Intent;
@@ -27,28 +30,57 @@ async fn lasting_shape(
 /// What is known of a table. Its number is that of its tracking; -1: it is not tracked.
 pub(crate) async fn facts(
     session: &mut dyn Session,
+    around: &Around,
     name: &ObjectName,
 ) -> Result<Facts, SnapshotError> {
     let shape = lasting_shape(session, name)
         .await?
         .ok_or_else(|| refused(name, "there is no such table"))?;
-    let mut relation = -1;
-    for tracked in track::all(session).await? {
-        let live = name_of(session, tracked.id).await?.unwrap_or_else(|| tracked.name.clone());
-        if live == shape.name {
-            relation = tracked.id;
+    let relation = tracking_of(session, around, &shape.name).await?.unwrap_or(-1);
+    let (rows, bytes) = around.sizes.get(shape.name.name.as_str()).copied().unwrap_or((0, 0));
+    Ok(Facts { relation, kind: "r".into(), owned: true, rows, bytes, ..Facts::default() })
+}
+
+/// The number of the tracking of a table: the one whose triggers stand on it; else the one that has its
+/// name, and whose triggers are nowhere.
+async fn tracking_of(
+    session: &mut dyn Session,
+    around: &Around,
+    name: &ObjectName,
+) -> Result<Option<i64>, SnapshotError> {
+    if !super::exists(session).await? {
+        return Ok(None);
+    }
+    let d = session.dialect();
+    let table = name.name.as_str();
+    let stand: Vec<String> =
+        around
+            .stands_on
+            .iter()
+            .filter(|(_, on)| {
+                if d == Dialect::Sqlite { on.eq_ignore_ascii_case(table) } else { *on == table }
+            })
+            .map(|(id, _)| id.to_string())
+            .collect();
+    let rows = session
+        .rows(&format!(
+            "SELECT id FROM downhaul_tracked WHERE table_name = {}{}",
+            d.literal(&d.quote_name(name)),
+            if stand.is_empty() {
+                String::new()
+            } else {
+                format!(" OR id IN ({})", stand.join(", "))
+            }
+        ))
+        .await?;
+    let mut found = None;
+    for row in &rows {
+        let id = row.number(0)?;
+        if stand.contains(&id.to_string()) || !around.stands_on.contains_key(&id) {
+            found = Some(id);
         }
     }
-    let size = session.sizes().await?.into_iter().find(|s| s.name == shape.name);
-    let (rows, bytes) = size.map_or((0, 0), |s| (s.rows, s.bytes));
-    Ok(Facts {
-        relation,
-        kind: "r".into(),
-        owned: true,
-        rows: i64::try_from(rows).unwrap_or(i64::MAX),
-        bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
-        ..Facts::default()
-    })
+    Ok(found)
 }
 
 /// Rules by which two rows may not be the same; and names of those over expressions.
@@ -96,12 +128,13 @@ pub(super) async fn uniques(
 /// Works out how a table would be tracked; refuses those that cannot be.
 pub(crate) async fn intend(
     session: &mut dyn Session,
+    around: &Around,
     name: &ObjectName,
     wish: Option<Capture>,
 ) -> Result<Intent, SnapshotError> {
     let d = session.dialect();
     if d != Dialect::Sqlite {
-        return intend_mysql(session, name, wish).await;
+        return intend_mysql(session, around, name, wish).await;
     }
     if wish == Some(Capture::Statement) {
         return Err(refused(name, "SQLite has no statement triggers: leave out --triggers"));
@@ -123,7 +156,7 @@ pub(crate) async fn intend(
     if lower.starts_with("sqlite_") || lower.starts_with("downhaul_") {
         return Err(refused(name, "it is no table of yours"));
     }
-    let facts = facts(session, name).await?;
+    let facts = facts(session, around, name).await?;
     let shape = lasting_shape(session, name)
         .await?
         .ok_or_else(|| refused(name, "there is no such table"))?;
@@ -160,6 +193,7 @@ pub(crate) async fn intend(
 /// As [`intend`], on MariaDB and MySQL.
 async fn intend_mysql(
     session: &mut dyn Session,
+    around: &Around,
     name: &ObjectName,
     wish: Option<Capture>,
 ) -> Result<Intent, SnapshotError> {
@@ -204,7 +238,7 @@ async fn intend_mysql(
     if name.name.as_str().to_ascii_lowercase().starts_with("downhaul_") {
         return Err(refused(name, "it is no table of yours"));
     }
-    let facts = facts(session, name).await?;
+    let facts = facts(session, around, name).await?;
     let shape = lasting_shape(session, name)
         .await?
         .ok_or_else(|| refused(name, "there is no such table"))?;
@@ -215,9 +249,8 @@ async fn intend_mysql(
             &format!("it has {columns} columns; history has room for 1 to {}", mysql::MOST_COLUMNS),
         ));
     }
-    let keys = cascade::keys(session).await?;
-    let recordings =
-        cascade::recordings(&fresh(&shape, 0, d), &keys).map_err(|why| refused(name, &why))?;
+    let recordings = cascade::recordings(&fresh(&shape, 0, d), &around.keys)
+        .map_err(|why| refused(name, &why))?;
     let mut warnings = Vec::new();
     let mut from: Vec<&str> = recordings.iter().map(|r| r.table.as_str()).collect();
     from.dedup();
@@ -234,7 +267,7 @@ async fn intend_mysql(
     if shape.key.is_empty() {
         warnings.push("it has no key without NULLs: rows are told apart by their whole content, and both what a row was and what it became are kept".to_owned());
     }
-    if built(session, &shape.name).await?.is_none() {
+    if built(session, around, &shape.name).await?.is_none() {
         warnings.push("without the PROCESS privilege nobody can see that it was emptied by TRUNCATE, which fires no trigger: use DELETE".to_owned());
     }
     let own: Vec<String> = shape.triggers.iter().map(ToString::to_string).collect();
@@ -291,9 +324,16 @@ async fn cannot_make_triggers(session: &mut dyn Session) -> Result<Option<String
 
 /// The number that InnoDB gave to the table when it was built: TRUNCATE gives it another one. `None`
 /// without the right to see it.
-async fn built(session: &mut dyn Session, name: &ObjectName) -> Result<Option<i64>, SnapshotError> {
+async fn built(
+    session: &mut dyn Session,
+    around: &Around,
+    name: &ObjectName,
+) -> Result<Option<i64>, SnapshotError> {
     if session.dialect() == Dialect::Sqlite {
         return Ok(None);
+    }
+    if let Some(known) = file_name(name.name.as_str()).and_then(|file| around.built.get(&file)) {
+        return Ok(Some(*known));
     }
     let d = session.dialect();
     let file = if d == Dialect::Mysql {
@@ -319,6 +359,36 @@ async fn built(session: &mut dyn Session, name: &ObjectName) -> Result<Option<i6
         Ok(Some(row)) => Some(row.number(0)?),
         _ => None,
     })
+}
+
+/// The same of all tables of this database, by the names of their files; none without the right to see
+/// them.
+pub(crate) async fn all_built(
+    session: &mut dyn Session,
+) -> Result<BTreeMap<String, i64>, SnapshotError> {
+    let view = match session.dialect() {
+        Dialect::Sqlite | Dialect::Postgres => return Ok(BTreeMap::new()),
+        Dialect::Mysql => "INNODB_TABLES",
+        Dialect::MariaDb => "INNODB_SYS_TABLES",
+    };
+    let database = session.row("SELECT DATABASE()").await?;
+    let Some(database) = database.and_then(|row| file_name(row.text(0))) else {
+        return Ok(BTreeMap::new());
+    };
+    let start = format!("{database}/");
+    let rows = session
+        .rows(&format!(
+            "SELECT SUBSTR(NAME, {}), TABLE_ID FROM information_schema.{view} WHERE LEFT(NAME, {}) = {}",
+            start.len() + 1,
+            start.len(),
+            session.dialect().literal(&start)
+        ))
+        .await;
+    let mut found = BTreeMap::new();
+    for row in &rows.unwrap_or_default() {
+        found.insert(row.text(0).to_owned(), row.number(1)?);
+    }
+    Ok(found)
 }
 
 /// A name as MySQL writes it in names of files; none where it has other characters than those of ASCII,
@@ -379,27 +449,12 @@ fn version_of(
         Vec::new()
     };
     let number = current.map_or(1, |v| v.number + 1);
-    Version { number, relation, columns, key, nested: false }
+    Version { number, relation, columns, key, nested: false, composite: false }
 }
 
 /// Where our triggers stand, whatever the table's name is by now.
-async fn name_of(session: &mut dyn Session, id: i64) -> Result<Option<ObjectName>, SnapshotError> {
-    let d = session.dialect();
-    if d != Dialect::Sqlite {
-        let row = session
-            .row(&format!(
-                "SELECT EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND TRIGGER_NAME = 'downhaul_track_{id}_i'"
-            ))
-            .await?;
-        return Ok(row.map(|row| ObjectName::bare(Ident::stored(d, row.text(0)))));
-    }
-    let row = session
-        .row(&format!(
-            "SELECT t.name FROM sqlite_schema g JOIN sqlite_schema t ON t.type = 'table' AND t.name = g.tbl_name COLLATE NOCASE \
-             WHERE g.type = 'trigger' AND g.name = 'downhaul_track_{id}_i'"
-        ))
-        .await?;
-    Ok(row.map(|row| ObjectName::bare(Ident::stored(d, row.text(0)))))
+fn name_of(around: &Around, id: i64, d: Dialect) -> Option<ObjectName> {
+    around.stands_on.get(&id).map(|name| ObjectName::bare(Ident::stored(d, name)))
 }
 
 async fn remove_triggers(session: &mut dyn Session, id: i64) -> Result<(), SnapshotError> {
@@ -421,17 +476,27 @@ async fn remove_triggers(session: &mut dyn Session, id: i64) -> Result<(), Snaps
 
 /// Makes the triggers of the current version, in place of those that are there. They are then the
 /// newest of their table, and the newest ones fire first.
-pub(super) async fn install(
+pub(super) async fn reinstall(
     session: &mut dyn Session,
+    around: &Around,
     tracked: &mut Tracked,
     shape: &TableShape,
 ) -> Result<(), SnapshotError> {
     remove_triggers(session, tracked.id).await?;
+    install(session, around, tracked, shape).await
+}
+
+/// The same where there are none.
+async fn install(
+    session: &mut dyn Session,
+    around: &Around,
+    tracked: &mut Tracked,
+    shape: &TableShape,
+) -> Result<(), SnapshotError> {
     if session.dialect() != Dialect::Sqlite {
         // A trigger runs in the modes in which it was made.
-        let keys = cascade::keys(session).await?;
         // Where a key came that cannot be followed, the triggers do not suffice, and that is told.
-        let recordings = cascade::recordings(tracked, &keys).unwrap_or_default();
+        let recordings = cascade::recordings(tracked, &around.keys).unwrap_or_default();
         let modes = stepwise::own_modes(session).await?;
         let triggers = mysql::triggers(tracked);
         for trigger in &triggers {
@@ -449,7 +514,8 @@ pub(super) async fn install(
         session.execute(&modes).await?;
         tracked.triggers = triggers.into_iter().map(|(name, ..)| name).collect();
         tracked.triggers.extend(recordings.into_iter().map(|recording| recording.name));
-        tracked.built = built(session, &shape.name).await?;
+        // Triggers do not build a table anew.
+        tracked.built = built(session, around, &shape.name).await?;
         return Ok(());
     }
     let (uniques, _) = uniques(session, shape).await?;
@@ -469,6 +535,7 @@ fn fresh(shape: &TableShape, id: i64, d: Dialect) -> Tracked {
 /// Begins to track a table. Within a transaction.
 pub(crate) async fn track(
     session: &mut dyn Session,
+    around: &Around,
     intent: &Intent,
 ) -> Result<Tracked, SnapshotError> {
     super::ensure(session).await?;
@@ -477,24 +544,37 @@ pub(crate) async fn track(
     let shape = lasting_shape(session, name)
         .await?
         .ok_or_else(|| refused(name, "there is no such table"))?;
-    if facts(session, name).await?.relation >= 0 {
+    if tracking_of(session, around, &shape.name).await?.is_some() {
         return Err(refused(name, "it is tracked already"));
     }
-    let id = session
+    let mut id = session
         .number(match d {
             Dialect::Sqlite => "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'downhaul_tracked'), 0) + 1",
-            // Also past what was left of one that was cut off.
-            _ => "SELECT greatest((SELECT coalesce(max(id), 0) FROM downhaul_tracked), (SELECT coalesce(max(CAST(substring_index(substr(TABLE_NAME, 14), '_', 1) AS SIGNED)), 0) \
-                  FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'downhaul\\\\_log\\\\_%')) + 1",
+            _ => "SELECT coalesce(max(id), 0) + 1 FROM downhaul_tracked",
         })
         .await?;
+    // Also past what was left of one that was cut off.
+    while d != Dialect::Sqlite && is_there(session, &history(d, id, 1)).await? {
+        id += 1;
+    }
     let mut tracked = fresh(&shape, id, d);
     for statement in super::create_history(&tracked, 0) {
         session.execute(&statement).await?;
     }
-    install(session, &mut tracked, &shape).await?;
+    install(session, around, &mut tracked, &shape).await?;
+    tracked.seen = form(session, &tracked).await?;
     write(session, &tracked, true).await?;
     Ok(tracked)
+}
+
+async fn is_there(session: &mut dyn Session, table: &str) -> Result<bool, SnapshotError> {
+    let found = session
+        .number(&format!(
+            "SELECT count(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = {}",
+            session.dialect().literal(table)
+        ))
+        .await?;
+    Ok(found > 0)
 }
 
 /// Ends the tracking of a table and drops its history.
@@ -522,9 +602,13 @@ fn same_form(a: &Version, b: &Version) -> bool {
 /// Looks whether tracking still fits the table. Reads only.
 pub(crate) async fn drift(
     session: &mut dyn Session,
+    around: &Around,
     tracked: &Tracked,
 ) -> Result<Option<Drift>, SnapshotError> {
-    let stands_on = name_of(session, tracked.id).await?;
+    if around.is_as_seen(tracked) {
+        return Ok(None);
+    }
+    let stands_on = name_of(around, tracked.id, tracked.dialect);
     let name = stands_on.clone().unwrap_or_else(|| tracked.name.clone());
     let Some(shape) = lasting_shape(session, &name).await? else { return Ok(Some(Drift::Gone)) };
     if !same_form(&version_of(&shape, (Some(tracked), tracked.id), &[]), tracked.current()) {
@@ -538,22 +622,13 @@ pub(crate) async fn drift(
     }
     let d = session.dialect();
     if d != Dialect::Sqlite {
-        if built(session, &shape.name)
+        if built(session, around, &shape.name)
             .await?
             .is_some_and(|now| tracked.built.is_some_and(|b| b != now))
         {
             return Ok(Some(Drift::Emptied));
         }
-        let rows = session
-            .rows(&format!(
-                "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE, ACTION_STATEMENT, EXISTS (SELECT 1 FROM information_schema.TRIGGERS o WHERE o.TRIGGER_SCHEMA = t.TRIGGER_SCHEMA \
-                   AND o.EVENT_OBJECT_TABLE = t.EVENT_OBJECT_TABLE AND o.ACTION_TIMING = 'BEFORE' AND t.ACTION_TIMING = 'BEFORE' \
-                   AND o.EVENT_MANIPULATION = 'UPDATE' AND t.EVENT_MANIPULATION = 'UPDATE' AND o.ACTION_ORDER > t.ACTION_ORDER AND o.TRIGGER_NAME NOT LIKE 'downhaul\\\\_%') \
-                 FROM information_schema.TRIGGERS t WHERE TRIGGER_SCHEMA = DATABASE() AND TRIGGER_NAME LIKE 'downhaul\\\\_track\\\\_{}\\\\_%'",
-                tracked.id
-            ))
-            .await?;
-        let Ok(recordings) = cascade::recordings(tracked, &cascade::keys(session).await?) else {
+        let Ok(recordings) = cascade::recordings(tracked, &around.keys) else {
             // A foreign key came that no trigger can follow.
             return Ok(Some(Drift::Triggers));
         };
@@ -566,11 +641,20 @@ pub(crate) async fn drift(
         wanted.extend(triggers.iter().map(|(name, _, body)| (name.as_str(), own, body.as_str())));
         let mut fits = true;
         for (name, table, body) in wanted {
+            let all = around.triggers.get(table).map_or(&[][..], Vec::as_slice);
             // Behind ours nobody may change what a row becomes.
-            let found = rows.iter().find(|r| r.text(0) == name && r.text(1) == table && !r.flag(3));
+            let behind = |ours: &Standing, other: &Standing| {
+                ours.before_update
+                    && other.before_update
+                    && other.order > ours.order
+                    && !other.name.starts_with("downhaul_")
+            };
+            let found = all
+                .iter()
+                .find(|ours| ours.name == name && !all.iter().any(|other| behind(ours, other)));
             fits &= match found {
                 None => false,
-                Some(row) if row.text(2) == body => true,
+                Some(ours) if ours.body == body => true,
                 // The view of MySQL garbles names that have a quote in them.
                 Some(_) if d == Dialect::Mysql && body.contains("``") => session
                     .row(&format!("SHOW CREATE TRIGGER {name}"))
@@ -645,20 +729,32 @@ pub(crate) async fn resync(
     changes: &[Change],
 ) -> Result<Vec<String>, SnapshotError> {
     let mut notes = Vec::new();
-    for mut tracked in track::all(session).await? {
+    let all = track::all(session).await?;
+    let around = if all.is_empty() { Around::default() } else { Around::read(session).await? };
+    for mut tracked in all {
         let broken = if tracked.relation == 0 {
             let Some(shape) = heir(session, &tracked).await? else { continue };
-            come_back(session, &mut tracked, &shape).await?
+            come_back(session, &around, &mut tracked, &shape).await?
         } else {
-            match drift(session, &tracked).await? {
-                None => continue,
+            match drift(session, &around, &tracked).await? {
+                None if around.is_as_seen(&tracked) => continue,
+                None => {
+                    tracked.seen = around.form_of(&tracked).cloned();
+                    if tracked.seen.is_some() {
+                        write(session, &tracked, false).await?;
+                    }
+                    continue;
+                }
                 Some(Drift::Gone) => {
                     tracked.relation = 0;
                     false
                 }
-                Some(drift) => follow(session, &mut tracked, drift, origin, changes).await?,
+                Some(drift) => {
+                    follow(session, &around, &mut tracked, drift, origin, changes).await?
+                }
             }
         };
+        tracked.seen = form(session, &tracked).await?;
         write(session, &tracked, false).await?;
         if broken {
             notes.push(format!(
@@ -690,6 +786,7 @@ async fn heir(
 /// A table that was dropped is there again. Returns whether the history has a hole.
 async fn come_back(
     session: &mut dyn Session,
+    around: &Around,
     tracked: &mut Tracked,
     shape: &TableShape,
 ) -> Result<bool, SnapshotError> {
@@ -697,7 +794,7 @@ async fn come_back(
     tracked.relation = tracked.id;
     tracked.name = shape.name.clone();
     tracked.former = None;
-    new_version(session, tracked, shape, &[]).await?;
+    new_version(session, around, tracked, shape, &[]).await?;
     let current = tracked.current().clone();
     session.execute(&sqlite::copy_all(tracked, &current, Event::Born)).await?;
     let whole = std::mem::take(&mut tracked.kept_whole);
@@ -717,12 +814,13 @@ fn keys(version: &Version) -> Vec<(i64, String)> {
 /// The form or the name of a table changed. Returns whether the history has a hole.
 async fn follow(
     session: &mut dyn Session,
+    around: &Around,
     tracked: &mut Tracked,
     drift: Drift,
     origin: Origin,
     changes: &[Change],
 ) -> Result<bool, SnapshotError> {
-    let stands_on = name_of(session, tracked.id).await?;
+    let stands_on = name_of(around, tracked.id, tracked.dialect);
     let rebuilt = stands_on.is_none() && origin == Origin::Outside;
     let name = stands_on.unwrap_or_else(|| tracked.name.clone());
     let Some(shape) = lasting_shape(session, &name).await? else { return Ok(false) };
@@ -733,7 +831,7 @@ async fn follow(
     if matches!(drift, Drift::Renamed | Drift::Triggers | Drift::Emptied) {
         // Renaming writes the new name into the triggers, in its own way.
         let before = tracked.triggers.clone();
-        install(session, tracked, &shape).await?;
+        reinstall(session, around, tracked, &shape).await?;
         if tracked.triggers.iter().any(|name| !before.contains(name)) {
             // A foreign key came that changes rows, and for an instant nobody wrote that down.
             return Ok(true);
@@ -741,7 +839,8 @@ async fn follow(
         return Ok(rebuilt || drift != Drift::Renamed && origin == Origin::Outside);
     }
     let before = tracked.current().clone();
-    new_version(session, tracked, &shape, &renamed(changes, &tracked.name.clone())).await?;
+    let renamed = renamed(changes, &tracked.name.clone());
+    new_version(session, around, tracked, &shape, &renamed).await?;
     let now = tracked.current().clone();
     if keys(&before) != keys(&now) {
         tracked.kept_whole = false;
@@ -765,6 +864,7 @@ async fn follow(
 
 async fn new_version(
     session: &mut dyn Session,
+    around: &Around,
     tracked: &mut Tracked,
     shape: &TableShape,
     renamed: &[(Ident, Ident)],
@@ -775,5 +875,5 @@ async fn new_version(
     for statement in super::create_history(tracked, from) {
         session.execute(&statement).await?;
     }
-    install(session, tracked, shape).await
+    reinstall(session, around, tracked, shape).await
 }

@@ -9,7 +9,7 @@
 //! Rows without a key are counted instead: how many of the same content came and went.
 
 pub mod apply;
-mod cascade;
+pub(crate) mod cascade;
 pub mod difference;
 pub mod install;
 pub mod moment;

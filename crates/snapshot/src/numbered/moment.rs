@@ -178,6 +178,11 @@ pub(crate) async fn all(session: &mut dyn Session) -> Result<Vec<Mark>, Snapshot
     Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
 }
 
+/// Whether a table whose history begins with the mark of this number can go back to a mark.
+pub(super) fn reaches(mark: &Mark, tracked: &Tracked, since: i64) -> bool {
+    mark.id >= since && mark.positions.contains_key(&tracked.id)
+}
+
 /// Refuses a mark from before the tracking of a table began.
 pub(crate) async fn check_reachable(
     session: &mut dyn Session,
@@ -191,7 +196,7 @@ pub(crate) async fn check_reachable(
         ))
         .await?
         .ok_or_else(|| SnapshotError::CannotTrack(format!("{} is not tracked", tracked.label())))?;
-    if mark.id >= row.number(0)? && mark.positions.contains_key(&tracked.id) {
+    if reaches(mark, tracked, row.number(0)?) {
         return Ok(());
     }
     Err(SnapshotError::OutOfReach {

@@ -10,7 +10,7 @@ use crate::mark::Mark;
 use crate::merge::OnConflict;
 use crate::restore_to::plan::{Plan, Request, TablePlan, tables, wanted};
 use crate::store::SnapshotError;
-use crate::track::{Tracked, TrackedColumn};
+use crate::track::{Tracked, TrackedColumn, quiet};
 use crate::whole;
 
 /// `DROP` and `CREATE` of a temporary table.
@@ -130,8 +130,17 @@ pub(crate) async fn plan(
     if lock && session.dialect() != Dialect::Sqlite {
         super::apply::lock(session, &found).await?;
     }
+    let touched = if request.source.is_some() || request.scope.filter.is_some() {
+        found.iter().map(|tracked| tracked.id).collect()
+    } else {
+        quiet::touched(session, &found, &marks).await?
+    };
     for tracked in found {
-        plan.tables.push(table(session, request, tracked).await?);
+        plan.tables.push(if touched.contains(&tracked.id) {
+            table(session, request, tracked).await?
+        } else {
+            TablePlan::quiet(request, &tracked)?
+        });
     }
     Ok(plan)
 }

@@ -8,7 +8,7 @@ use crate::mark::Mark;
 use crate::store::SnapshotError;
 use crate::track::prune::BATCH;
 use crate::track::report::Standing;
-use crate::track::{self, Tracked};
+use crate::track::{self, Around, Tracked};
 
 /// Looks at every tracked table.
 pub(crate) async fn standing(session: &mut dyn Session) -> Result<Vec<Standing>, SnapshotError> {
@@ -18,7 +18,7 @@ pub(crate) async fn standing(session: &mut dyn Session) -> Result<Vec<Standing>,
         return Ok(Vec::new());
     }
     let marks = moment::all(session).await?;
-    let sizes = session.sizes().await?;
+    let around = Around::with_sizes(session).await?;
     let mut found = Vec::new();
     for tracked in all {
         let (mut events, mut bytes) = (0, 0);
@@ -29,7 +29,7 @@ pub(crate) async fn standing(session: &mut dyn Session) -> Result<Vec<Standing>,
         }
         let row = session
             .row(&format!(
-                "SELECT since_at, {} FROM downhaul_tracked WHERE id = {}",
+                "SELECT since_at, {}, since_mark FROM downhaul_tracked WHERE id = {}",
                 match d {
                     Dialect::Sqlite =>
                         "CAST((julianday('now') - julianday(since_at)) * 86400 AS INTEGER)",
@@ -40,24 +40,16 @@ pub(crate) async fn standing(session: &mut dyn Session) -> Result<Vec<Standing>,
             ))
             .await?;
         let Some(row) = row else { continue };
-        let drift = install::drift(session, &tracked).await?;
-        let mut oldest = None;
-        for mark in &marks {
-            if moment::check_reachable(session, &tracked, mark).await.is_ok() {
-                oldest = Some(mark.name.clone());
-                break;
-            }
-        }
+        let drift = install::drift(session, &around, &tracked).await?;
+        let since = row.number(2)?;
+        let oldest = marks.iter().find(|mark| moment::reaches(mark, &tracked, since));
         found.push(Standing {
             since: row.text(0).to_owned(),
             seconds: row.number(1)?,
             events,
             bytes,
-            table_bytes: sizes
-                .iter()
-                .find(|s| s.name == tracked.name)
-                .map_or(0, |s| i64::try_from(s.bytes).unwrap_or(i64::MAX)),
-            oldest,
+            table_bytes: around.sizes.get(tracked.name.name.as_str()).map_or(0, |(_, b)| *b),
+            oldest: oldest.map(|mark| mark.name.clone()),
             drift,
             tracked,
         });

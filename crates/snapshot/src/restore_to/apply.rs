@@ -343,9 +343,10 @@ async fn step_aside(
         let aside = moving(id);
         session
             .execute(&format!(
-                "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {plan} p JOIN {live} l ON {join} WHERE {wanted}",
+                "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} p JOIN {live} l ON {join} WHERE {wanted}",
                 aside.trim_start_matches("pg_temp."),
-                all.join(", ")
+                all.join(", "),
+                past.opened(&plan, &["downhaul_action", "downhaul_moves"])
             ))
             .await?;
         session
@@ -419,10 +420,10 @@ async fn update(
     set_bulk(session, table.in_bulk()).await?;
     session
         .execute(&format!(
-            "UPDATE {} l SET {} FROM (SELECT * FROM {} WHERE {which}) p WHERE {}",
+            "UPDATE {} l SET {} FROM (SELECT * FROM {} q WHERE {which}) p WHERE {}",
             table.tracked.live(),
             sets.join(", "),
-            statement::name(table.tracked.id),
+            past.opened(&statement::name(table.tracked.id), &["downhaul_action", "downhaul_moves"]),
             past.join("l", "p")
         ))
         .await?;
@@ -532,16 +533,21 @@ async fn insert(
         return Ok(());
     }
     let names: Vec<String> = past.columns.iter().map(|c| D.quote(&c.name)).collect();
+    let plan = statement::name(table.tracked.id);
     let from = if table.tracked.has_key() {
-        format!("{} WHERE downhaul_action = 'I'", statement::name(table.tracked.id))
+        let plan = past.opened(&plan, &["downhaul_action"]);
+        format!("{plan} p WHERE downhaul_action = 'I'")
     } else {
-        format!("{}, generate_series(1, downhaul_net)", statement::name(table.tracked.id))
+        let plan = past.opened(&plan, &["downhaul_net"]);
+        format!("{plan} p, generate_series(1, downhaul_net)")
     };
+    let list = names.join(", ");
+    // Empty parentheses are none.
+    let into = if list.is_empty() { String::new() } else { format!("({list})") };
     session
         .execute(&format!(
-            "INSERT INTO {} ({list}) OVERRIDING SYSTEM VALUE SELECT {list} FROM {from}",
+            "INSERT INTO {} {into} OVERRIDING SYSTEM VALUE SELECT {list} FROM {from}",
             D.quote_name(&table.tracked.name),
-            list = names.join(", "),
         ))
         .await?;
     Ok(())
@@ -568,12 +574,14 @@ async fn verify(
         set_bulk(session, table.in_bulk()).await?;
         let row = session
             .row(&format!(
-                "SELECT count(*) FILTER (WHERE CASE p.downhaul_action WHEN 'D' THEN l.{one} IS NOT NULL \
-                   ELSE l.{one} IS NULL OR NOT {same} AND ({differs}) END), count(*) \
-                 FROM {plan} p LEFT JOIN {live} l ON {join} WHERE p.downhaul_action <> '-'",
+                "SELECT count(*) FILTER (WHERE wrong), count(*) FROM (SELECT CASE p.downhaul_action WHEN 'D' THEN l.{one} IS NOT NULL \
+                   ELSE l.{one} IS NULL OR NOT {same} AND ({differs}) END AS wrong \
+                 FROM {states} WHERE p.downhaul_action <> '-'{fence}) v",
                 same = sql::same_bytes("l", "p", &names),
                 differs = differs.join(" OR "),
-                join = past.join("l", "p")
+                states = past.beside((&plan, "p", "downhaul_action"), &live, None),
+                // What counts keeps the first row that it meets, with all its columns.
+                fence = if past.is_composite() { " OFFSET 0" } else { "" },
             ))
             .await?;
         set_bulk(session, false).await?;

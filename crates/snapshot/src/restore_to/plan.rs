@@ -1,5 +1,7 @@
 //! What has to change so that tables are again what they were.
 
+use std::collections::BTreeSet;
+
 use downhaul_engine::Session;
 use downhaul_syntax::{Dialect, Ident, ObjectName};
 
@@ -13,7 +15,7 @@ use crate::merge::OnConflict;
 use crate::numbered;
 use crate::sql;
 use crate::store::SnapshotError;
-use crate::track::{self, Tracked, TrackedColumn, follow};
+use crate::track::{self, Around, Tracked, TrackedColumn, follow, postgres, quiet};
 use crate::whole::Source;
 
 const D: Dialect = Dialect::Postgres;
@@ -79,6 +81,8 @@ pub struct TablePlan {
     pub strategy: Strategy,
     /// Why.
     pub reason: String,
+    /// Nothing happened to it, so nothing was compared.
+    pub(crate) quiet: bool,
 }
 
 impl TablePlan {
@@ -100,7 +104,15 @@ impl TablePlan {
             digest: String::new(),
             strategy: Strategy::Rows,
             reason: String::new(),
+            quiet: false,
         }
+    }
+
+    /// Of a table to which nothing happened.
+    pub(crate) fn quiet(request: &Request, tracked: &Tracked) -> Result<Self, SnapshotError> {
+        let past = Past::new(tracked, &request.target);
+        let wanted = wanted(request, &past)?;
+        Ok(Self { quiet: true, ..Self::new(tracked, &wanted, &past) })
     }
 
     /// Rows that differ.
@@ -168,7 +180,8 @@ pub async fn tables(
 ) -> Result<(Vec<Tracked>, Vec<String>), SnapshotError> {
     // A policy that hides rows from us makes reading fail, instead of the past look wrong.
     if session.dialect() == Dialect::Postgres {
-        session.execute("SET LOCAL row_security = off").await?;
+        // Nor is anything compiled: for hundreds of columns that takes longer than the work itself.
+        session.execute("SET LOCAL row_security = off; SET LOCAL jit = off").await?;
     }
     let all = track::all(session).await?;
     let (mut found, mut unreachable) = (Vec::new(), Vec::new());
@@ -190,8 +203,9 @@ pub async fn tables(
         }
         wanted
     };
+    let around = if wanted.is_empty() { Around::default() } else { Around::read(session).await? };
     for tracked in wanted {
-        let problem = match follow::drift(session, &tracked).await? {
+        let problem = match follow::drift(session, &around, &tracked).await? {
             None => None,
             Some(follow::Drift::Gone) => Some(format!(
                 "{} is gone, and no migration dropped it: its rows went with it, the history holds only those that had changed",
@@ -248,24 +262,56 @@ pub async fn plan(
     marks.extend(&request.until);
     let (mut found, unreachable) = tables(session, &request.scope.tables, &marks).await?;
     found.sort_by_key(|t| t.relation);
-    if lock && !found.is_empty() {
-        // Readers go on. In one order for everybody, and before anything is read.
-        let names: Vec<String> = found.iter().map(|t| D.quote_name(&t.name)).collect();
-        session.execute(&format!("LOCK TABLE {} IN EXCLUSIVE MODE", names.join(", "))).await?;
-    }
+    let touched = lock_touched(session, request, &found, lock).await?;
     // Whoever takes a snapshot from here on sees all that was ever written to these tables by others.
     let earlier = if lock { readers::with_snapshots(session).await? } else { Vec::new() };
-    let forced = if lock { lift_row_security(session, &found).await? } else { Vec::new() };
+    let (busy, quiet): (Vec<Tracked>, Vec<Tracked>) =
+        found.into_iter().partition(|t| touched.contains(&t.id));
+    let forced = if lock { lift_row_security(session, &busy).await? } else { Vec::new() };
     let mut plan =
         Plan { request: request.clone(), tables: Vec::new(), unreachable, forced, earlier };
-    for tracked in found {
+    for tracked in busy {
         plan.tables.push(table(session, request, tracked).await?);
+    }
+    for tracked in &quiet {
+        plan.tables.push(TablePlan::quiet(request, tracked)?);
     }
     in_one_way(session, &mut plan).await?;
     if plan.is_empty() {
         force_row_security(session, &plan).await?;
     }
     Ok(plan)
+}
+
+/// Locks the tables that may have changed since the mark against writers; their numbers. Of the others
+/// none needs a lock: what is written to them from now on comes after the restore.
+async fn lock_touched(
+    session: &mut dyn Session,
+    request: &Request,
+    found: &[Tracked],
+    lock: bool,
+) -> Result<BTreeSet<i64>, SnapshotError> {
+    let mut locked: BTreeSet<i64> = BTreeSet::new();
+    loop {
+        let mut touched = match request.scope.filter {
+            None => quiet::touched(session, found, &[&request.target]).await?,
+            // Whether a condition can be understood is told in any case.
+            Some(_) => found.iter().map(|t| t.id).collect(),
+        };
+        touched.retain(|id| !locked.contains(id) && found.iter().any(|t| t.id == *id));
+        // Readers go on. In one order for everybody, and before anything is read.
+        let names: Vec<String> = found
+            .iter()
+            .filter(|t| touched.contains(&t.id))
+            .map(|t| D.quote_name(&t.name))
+            .collect();
+        locked.append(&mut touched);
+        if names.is_empty() || !lock {
+            return Ok(locked);
+        }
+        session.execute(&format!("LOCK TABLE {} IN EXCLUSIVE MODE", names.join(", "))).await?;
+        // Whom this waited for may have written to others.
+    }
 }
 
 /// Up to this size (bytes) a table is written anew because others of the same restore are.
@@ -460,14 +506,14 @@ async fn table(
     let was = if in_bulk && events.births == 0 {
         format!("({})", past.images(&request.target, events.once))
     } else {
-        make(session, &was, &read(&past, &request.target), "").await?;
+        make(session, &past, &was, &read(&past, &request.target), "").await?;
         was
     };
     let known_until = match &request.until {
         // Where nothing was written since, whatever is there now is to be undone.
         Some(mark) if events.since > 0 => {
             let later = Past::new(&tracked, mark);
-            make(session, &until, &read(&later, mark), "").await?;
+            make(session, &later, &until, &read(&later, mark), "").await?;
             Some(later.columns.iter().map(|c| c.name.clone()).collect())
         }
         _ => None,
@@ -500,7 +546,7 @@ async fn table(
             .execute("SET LOCAL max_parallel_workers_per_gather TO 0; SET LOCAL default_statistics_target TO 10")
             .await?;
     }
-    make(session, &name, &body, &columns).await?;
+    make(session, &past, &name, &body, &columns).await?;
     if in_bulk {
         session
             .execute("SET LOCAL max_parallel_workers_per_gather TO DEFAULT; SET LOCAL default_statistics_target TO DEFAULT")
@@ -524,12 +570,24 @@ async fn table(
 /// empty): without, joins take the wrong way, and hours.
 async fn make(
     session: &mut dyn Session,
+    past: &Past<'_>,
     name: &str,
     query: &str,
     columns: &str,
 ) -> Result<(), SnapshotError> {
+    let (mut with, mut columns) = (String::new(), columns.to_owned());
+    if past.is_composite() {
+        with = format!(" WITH (toast_tuple_target = {})", postgres::INLINE);
+        if columns.is_empty() {
+            columns = if past.tracked.has_key() {
+                format!("({})", past.key().join(", "))
+            } else {
+                "(downhaul_content, downhaul_net)".to_owned()
+            };
+        }
+    }
     session
-        .execute(&format!("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS {query}", bare(name)))
+        .execute(&format!("CREATE TEMPORARY TABLE {}{with} ON COMMIT DROP AS {query}", bare(name)))
         .await?;
     session.execute(&format!("ANALYZE {name} {columns}")).await?;
     Ok(())
@@ -538,10 +596,8 @@ async fn make(
 /// Where most of a table is joined, the server is told so: what it knows of a history, or of a
 /// temporary table, would make it look up each row by itself.
 pub(super) async fn set_bulk(session: &mut dyn Session, on: bool) -> Result<(), SnapshotError> {
-    let (nested, jit) = if on { ("off", "off") } else { ("DEFAULT", "DEFAULT") };
-    session
-        .execute(&format!("SET LOCAL enable_nestloop TO {nested}; SET LOCAL jit TO {jit}"))
-        .await?;
+    let nested = if on { "off" } else { "DEFAULT" };
+    session.execute(&format!("SET LOCAL enable_nestloop TO {nested}")).await?;
     // Such work is what `maintenance_work_mem` is meant for; a query of every day gets far less.
     let memory = if on {
         "SELECT pg_catalog.set_config('work_mem', m.setting || 'kB', true) FROM pg_catalog.pg_settings m, pg_catalog.pg_settings w \
@@ -618,14 +674,18 @@ async fn count(
 /// Fills in the fingerprints of a plan: only where it is compared with another one.
 pub async fn fingerprint(session: &mut dyn Session, plan: &mut Plan) -> Result<(), SnapshotError> {
     let d = session.dialect();
-    for table in &mut plan.tables {
+    for table in plan.tables.iter_mut().filter(|table| !table.quiet) {
         let past = Past::new(&table.tracked, &plan.request.target);
         let mut columns: Vec<String> = if table.tracked.has_key() {
             vec!["downhaul_action".into(), "downhaul_conflict".into()]
         } else {
             vec!["downhaul_net".into()]
         };
-        columns.extend(past.columns.iter().map(|c| d.quote(&c.name)));
+        if past.is_composite() {
+            columns.extend(past.carried());
+        } else {
+            columns.extend(past.columns.iter().map(|c| d.quote(&c.name)));
+        }
         let name = sql::temporary(d, &format!("plan_{}", table.tracked.id));
         table.digest = session.digest(&name, &columns).await?;
     }

@@ -47,7 +47,9 @@ pub(crate) async fn write(
     context: &Context<'_>,
 ) -> Result<(), SnapshotError> {
     let d = session.dialect();
-    let tables: Vec<String> = plan.tables.iter().map(|t| d.quote_name(&t.tracked.name)).collect();
+    // On tables that were left alone others may have written meanwhile, which is not for us to undo.
+    let changed = plan.tables.iter().filter(|t| !t.is_empty());
+    let tables: Vec<String> = changed.map(|t| d.quote_name(&t.tracked.name)).collect();
     let tables = serde_json::to_string(&tables)
         .map_err(|error| SnapshotError::CannotRestore(error.to_string()))?;
     let undoes = context.undoes.map_or_else(|| "NULL".to_owned(), |id| id.to_string());

@@ -31,6 +31,9 @@ pub(super) async fn obstacle(
     if table.tracked.partitioned {
         return Ok(Some("it is partitioned".to_owned()));
     }
+    if past.is_composite() {
+        return Ok(Some("it is so wide that its rows are carried as one value each".to_owned()));
+    }
     if let Some(column) = past.new.first() {
         return Ok(Some(format!("{} came since", column.name)));
     }

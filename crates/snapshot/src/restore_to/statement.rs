@@ -194,10 +194,8 @@ impl Query<'_> {
             }
         }
         let whole_base = format!("NOT ({bad_there}) OR NOT ({now_there})");
-        let mut others = String::new();
         for column in all.iter().filter(|c| !key.contains(&Self::quoted(c))) {
             let name = Self::quoted(column);
-            others.push_str(&format!(", {name}"));
             let taken = takes.iter().find(|(c, _)| c.name == column.name);
             inner.push(match taken {
                 // A reset takes every value, whether it differs or not.
@@ -215,11 +213,18 @@ impl Query<'_> {
             .filter(|(_, (c, _))| self.unique.contains(&c.name))
             .map(|(at, _)| changes(at))
             .collect());
-        let middle = if since {
-            format!(" LEFT JOIN {} m ON {}", until(self.id), self.past.join("m", "w"))
+        let others: String = if self.past.is_composite() {
+            format!(", {} AS downhaul_row", self.past.pack(Self::quoted))
         } else {
-            String::new()
+            let rest = all.iter().map(|c| Self::quoted(c)).filter(|name| !key.contains(name));
+            rest.map(|name| format!(", {name}")).collect()
         };
+        let middle = until(self.id);
+        let states = self.past.beside(
+            (&self.was, "w", "downhaul_was"),
+            &self.live,
+            since.then_some((middle.as_str(), "m", "downhaul_was")),
+        );
         let filter = match self.filter {
             None => String::new(),
             Some(_) => format!(
@@ -231,13 +236,10 @@ impl Query<'_> {
         format!(
             "SELECT * FROM (SELECT {keys}, {action} AS downhaul_action, {conflict} AS downhaul_conflict, \
                downhaul_base AND downhaul_now AND {moves} AS downhaul_moves, {masks}{others} \
-             FROM (SELECT {inner} FROM {was} w LEFT JOIN {live} l ON {join}{middle}{filter} OFFSET 0) i) p WHERE downhaul_action IS NOT NULL",
+             FROM (SELECT {inner} FROM {states}{filter} OFFSET 0) i) p WHERE downhaul_action IS NOT NULL",
             keys = key.join(", "),
             masks = masks.join(", "),
             inner = inner.join(", "),
-            was = self.was,
-            live = self.live,
-            join = self.past.join("l", "w"),
         )
     }
 
@@ -294,34 +296,36 @@ impl Query<'_> {
     /// take away), `downhaul_now` (rows of it now), `downhaul_conflict` (rows to take away that are
     /// no longer there), and the columns.
     pub(super) fn keyless(&self) -> String {
-        let names: Vec<String> = self.past.columns.iter().map(|c| Self::quoted(c)).collect();
+        let names = self.past.carried();
         let content = self.past.content("l");
         let source = if self.known_until.is_some() {
             let columns: Vec<String> =
-                names.iter().map(|n| format!("coalesce(w.{n}, m.{n}) AS {n}")).collect();
+                names.iter().map(|n| format!(", coalesce(w.{n}, m.{n}) AS {n}")).collect();
             format!(
                 "SELECT coalesce(w.downhaul_content, m.downhaul_content) AS downhaul_content, \
-                   coalesce(w.downhaul_net, 0) - coalesce(m.downhaul_net, 0) AS downhaul_net, {} \
+                   coalesce(w.downhaul_net, 0) - coalesce(m.downhaul_net, 0) AS downhaul_net{} \
                  FROM {} w FULL JOIN {} m ON m.downhaul_content = w.downhaul_content",
-                columns.join(", "),
+                columns.concat(),
                 was(self.id),
                 until(self.id)
             )
         } else {
-            format!(
-                "SELECT downhaul_content, downhaul_net, {} FROM {} w",
-                names.join(", "),
-                was(self.id)
-            )
+            let columns: String = names.iter().map(|n| format!(", {n}")).collect();
+            format!("SELECT downhaul_content, downhaul_net{columns} FROM {} w", was(self.id))
         };
-        let columns: Vec<String> = names.iter().map(|n| format!("s.{n}")).collect();
+        let columns: String = names.iter().map(|n| format!(", s.{n}")).collect();
+        let rows = if self.filter.is_some() {
+            let own = ["downhaul_content", "downhaul_net", "downhaul_row"];
+            self.past.opened(&format!("({source})"), &own)
+        } else {
+            format!("({source})")
+        };
         format!(
             "SELECT s.downhaul_content, greatest(s.downhaul_net, -coalesce(n.rows, 0))::bigint AS downhaul_net, coalesce(n.rows, 0) AS downhaul_now, \
-               (-s.downhaul_net - coalesce(n.rows, 0) > 0) AS downhaul_conflict, {columns} \
-             FROM ({source}) s LEFT JOIN (SELECT {content} AS content, count(*) AS rows FROM {live} l \
+               (-s.downhaul_net - coalesce(n.rows, 0) > 0) AS downhaul_conflict{columns} \
+             FROM {rows} s LEFT JOIN (SELECT {content} AS content, count(*) AS rows FROM {live} l \
                WHERE {content} IN (SELECT downhaul_content FROM ({source}) c) GROUP BY 1) n ON n.content = s.downhaul_content \
              WHERE s.downhaul_net <> 0 AND {filter}",
-            columns = columns.join(", "),
             live = self.live,
             filter = self.condition("s"),
         )

@@ -3,9 +3,10 @@
 use downhaul_engine::{Session, TableShape};
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName};
 
+use super::around::{Around, form};
 use super::choose::{self, Facts};
 use super::install::{hand_over, install, leaves, version_of};
-use super::intend::facts;
+use super::intend::facts_here as facts;
 use super::{Capture, Event, Tracked, TrackedColumn, Version, postgres, record};
 use crate::numbered;
 use crate::store::SnapshotError;
@@ -32,10 +33,14 @@ pub enum Drift {
 /// Looks whether tracking still fits the table. Reads only.
 pub async fn drift(
     session: &mut dyn Session,
+    around: &Around,
     tracked: &Tracked,
 ) -> Result<Option<Drift>, SnapshotError> {
     if numbered::is(session.dialect()) {
-        return numbered::install::drift(session, tracked).await;
+        return numbered::install::drift(session, around, tracked).await;
+    }
+    if around.is_as_seen(tracked) {
+        return Ok(None);
     }
     let Some(name) = name_of(session, tracked.relation).await? else {
         return Ok(Some(Drift::Gone));
@@ -221,14 +226,23 @@ pub async fn resync(
         return numbered::install::resync(session, origin, changes).await;
     }
     let mut notes = Vec::new();
-    for mut tracked in super::all(session).await? {
+    let all = super::all(session).await?;
+    let around = if all.is_empty() { Around::default() } else { Around::read(session).await? };
+    for mut tracked in all {
         let broken = if tracked.relation == 0 {
             // It may have come back under its name.
             let Some(shape) = session.table_shape(&tracked.name).await? else { continue };
             come_back(session, &mut tracked, &shape).await?
         } else {
-            match drift(session, &tracked).await? {
-                None => continue,
+            match drift(session, &around, &tracked).await? {
+                None if around.is_as_seen(&tracked) => continue,
+                None => {
+                    tracked.seen = around.form_of(&tracked).cloned();
+                    if tracked.seen.is_some() {
+                        session.execute(&record(&tracked, false)?).await?;
+                    }
+                    continue;
+                }
                 Some(Drift::Gone) => {
                     tracked.relation = 0;
                     session.execute(&record(&tracked, false)?).await?;
@@ -245,6 +259,8 @@ pub async fn resync(
                 ) => follow(session, &mut tracked, drift, origin).await?,
             }
         };
+        session.execute(&record(&tracked, false)?).await?;
+        tracked.seen = form(session, &tracked).await?;
         session.execute(&record(&tracked, false)?).await?;
         if broken {
             notes.push(format!(

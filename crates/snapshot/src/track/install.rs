@@ -1,11 +1,15 @@
 //! Switching tracking on and off.
 
+use std::collections::BTreeMap;
+
 use downhaul_engine::{Session, TableShape};
 use downhaul_syntax::Dialect;
 
+use super::around::{Around, form};
 use super::choose::Facts;
-use super::intend::{Intent, facts, refused};
+use super::intend::{Intent, facts_here as facts, refused};
 use super::{Tracked, TrackedColumn, Version, postgres, record};
+use crate::composite;
 use crate::numbered;
 use crate::store::SnapshotError;
 
@@ -20,13 +24,19 @@ pub(super) async fn version_of(
 ) -> Result<Version, SnapshotError> {
     let numbers = session
         .rows(&format!(
-            "SELECT attname, attnum FROM pg_catalog.pg_attribute WHERE attrelid = {} AND attnum > 0 AND NOT attisdropped",
+            "SELECT attname, attnum, attlen FROM pg_catalog.pg_attribute WHERE attrelid = {} AND attnum > 0 AND NOT attisdropped",
             facts.relation
         ))
         .await?;
-    let mut columns = Vec::new();
+    let numbers: BTreeMap<&str, _> = numbers.iter().map(|row| (row.text(0), row)).collect();
+    let (mut columns, mut lengths) = (Vec::new(), Vec::new());
     for column in shape.writable() {
-        let number = numbers.iter().find(|row| row.text(0) == column.name.as_str());
+        let number = numbers.get(column.name.as_str());
+        lengths.push(match number {
+            // Held as text.
+            Some(row) if !column.user_type => row.number(2)?,
+            _ => -1,
+        });
         columns.push(TrackedColumn {
             name: column.name.clone(),
             ty: column.ty.clone(),
@@ -45,7 +55,8 @@ pub(super) async fn version_of(
     };
     // Rows without a key are counted, and counting has no order.
     let nested = facts.nests && !key.is_empty();
-    Ok(Version { number, relation: facts.relation, columns, key, nested })
+    let composite = composite::wide(&lengths);
+    Ok(Version { number, relation: facts.relation, columns, key, nested, composite })
 }
 
 /// Leaves of a partition tree with their names, quoted; the table itself where it has none.
@@ -76,6 +87,11 @@ pub(super) async fn install(
     for function in postgres::function_names(tracked.id) {
         session.execute(&format!("DROP FUNCTION IF EXISTS {function}")).await?;
     }
+    make(session, tracked).await
+}
+
+/// The same where there are none.
+async fn make(session: &mut dyn Session, tracked: &mut Tracked) -> Result<(), SnapshotError> {
     for function in postgres::functions(tracked) {
         session.execute(&function).await?;
     }
@@ -107,13 +123,17 @@ pub(super) async fn install(
 /// Takes the triggers of a tracked table away, wherever they are: a partition that was detached has
 /// some still.
 async fn remove_triggers(session: &mut dyn Session, id: i64) -> Result<(), SnapshotError> {
+    // By their functions, of which the server has indexes.
+    let names = postgres::FUNCTIONS.map(|name| format!("'log_{id}_{name}'"));
     let found = session
         .rows(&format!(
             "SELECT pg_catalog.format('%I', t.tgname), pg_catalog.format('%I.%I', n.nspname, c.relname) \
-             FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid \
-             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_proc f ON f.oid = t.tgfoid \
+             FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_proc'::regclass AND d.refobjid = f.oid \
+             JOIN pg_catalog.pg_trigger t ON d.classid = 'pg_catalog.pg_trigger'::regclass AND t.oid = d.objid \
+             JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              WHERE t.tgparentid = 0 AND NOT t.tgisinternal AND t.tgname LIKE '_downhaul\\_track%' \
-               AND f.pronamespace = 'downhaul'::regnamespace AND f.proname LIKE 'log\\_{id}\\_%'"
+               AND f.pronamespace = 'downhaul'::regnamespace AND f.proname IN ({})",
+            names.join(", ")
         ))
         .await?;
     for row in &found {
@@ -136,6 +156,10 @@ pub(super) async fn hand_over(
     session.execute(&format!("GRANT USAGE ON SCHEMA downhaul TO {owner}")).await?;
     let table = super::history(id, version);
     session.execute(&format!("ALTER TABLE {table} OWNER TO {owner}")).await?;
+    if tracked.current().composite {
+        let form = postgres::form(id, version);
+        session.execute(&format!("ALTER TABLE {form} OWNER TO {owner}")).await?;
+    }
     session.execute(&format!("ALTER SEQUENCE downhaul.log_{id}_seq OWNER TO {owner}")).await?;
     for function in postgres::functions(tracked) {
         let name = function
@@ -149,9 +173,13 @@ pub(super) async fn hand_over(
 
 /// Begins to track a table. Within a transaction, under the migration lock; from its commit on
 /// every change is kept.
-pub async fn track(session: &mut dyn Session, intent: &Intent) -> Result<Tracked, SnapshotError> {
+pub async fn track(
+    session: &mut dyn Session,
+    around: &Around,
+    intent: &Intent,
+) -> Result<Tracked, SnapshotError> {
     if numbered::is(session.dialect()) {
-        return numbered::install::track(session, intent).await;
+        return numbered::install::track(session, around, intent).await;
     }
     super::ensure(session).await?;
     let name = &intent.shape.name;
@@ -163,17 +191,22 @@ pub async fn track(session: &mut dyn Session, intent: &Intent) -> Result<Tracked
     let facts = facts(session, name).await?;
     let shape =
         session.table_shape(name).await?.ok_or_else(|| refused(name, "there is no such table"))?;
-    if super::all(session).await?.iter().any(|t| t.relation == facts.relation) {
+    let known = session
+        .number(&format!(
+            "SELECT count(*) FROM downhaul.tracked WHERE relation = {}",
+            facts.relation
+        ))
+        .await?;
+    if known > 0 {
         return Err(refused(name, "it is tracked already"));
     }
     // Names of functions and tables are never used twice.
-    let id = session
-        .number(
-            "SELECT greatest((SELECT coalesce(max(id), 0) FROM downhaul.tracked), \
-               (SELECT coalesce(max(substring(relname FROM '^log_(\\d+)_')::bigint), 0) FROM pg_catalog.pg_class \
-                WHERE relnamespace = 'downhaul'::regnamespace)) + 1",
-        )
-        .await?;
+    let mut id = session.number("SELECT coalesce(max(id), 0) + 1 FROM downhaul.tracked").await?;
+    let is_taken =
+        |id: i64| format!("SELECT count(pg_catalog.to_regclass('downhaul.log_{id}_seq'))");
+    while session.number(&is_taken(id)).await? > 0 {
+        id += 1;
+    }
     let version = version_of(session, &shape, &facts, 1).await?;
     let mut tracked = Tracked {
         capture: intent.capture,
@@ -186,9 +219,11 @@ pub async fn track(session: &mut dyn Session, intent: &Intent) -> Result<Tracked
     for statement in postgres::create_history(&tracked) {
         session.execute(&statement).await?;
     }
-    install(session, &mut tracked).await?;
+    make(session, &mut tracked).await?;
     hand_over(session, &tracked, &facts).await?;
     session.execute(&record(&tracked, true)?).await?;
+    tracked.seen = form(session, &tracked).await?;
+    session.execute(&record(&tracked, false)?).await?;
     Ok(tracked)
 }
 
@@ -204,6 +239,10 @@ pub async fn untrack(session: &mut dyn Session, tracked: &Tracked) -> Result<(),
     for version in &tracked.versions {
         let table = super::history(tracked.id, version.number);
         session.execute(&format!("DROP TABLE IF EXISTS {table}")).await?;
+        if version.composite {
+            let form = postgres::form(tracked.id, version.number);
+            session.execute(&format!("DROP TABLE IF EXISTS {form}")).await?;
+        }
     }
     session.execute(&format!("DROP SEQUENCE IF EXISTS downhaul.log_{}_seq", tracked.id)).await?;
     session.execute(&format!("DELETE FROM downhaul.tracked WHERE id = {}", tracked.id)).await?;

@@ -4,15 +4,12 @@ use downhaul_engine::{Session, TableShape};
 use downhaul_syntax::{Dialect, ObjectName};
 
 use super::Capture;
+use super::around::Around;
 use super::choose::{self, Facts};
 use crate::numbered;
 use crate::store::SnapshotError;
 
 const D: Dialect = Dialect::Postgres;
-
-/// A joined row may have 1,664 columns (PostgreSQL manual, appendix K, and MaxTupleAttributeNumber):
-/// a restore that keeps what came later joins three states of each row.
-const MOST_COLUMNS: usize = 540;
 
 /// What a table will cost, before it is tracked.
 #[derive(Clone, Debug)]
@@ -38,10 +35,22 @@ pub(super) fn refused(name: &ObjectName, reason: &str) -> SnapshotError {
 }
 
 /// What the server knows of a table.
-pub async fn facts(session: &mut dyn Session, name: &ObjectName) -> Result<Facts, SnapshotError> {
+pub async fn facts(
+    session: &mut dyn Session,
+    around: &Around,
+    name: &ObjectName,
+) -> Result<Facts, SnapshotError> {
     if numbered::is(session.dialect()) {
-        return numbered::install::facts(session, name).await;
+        return numbered::install::facts(session, around, name).await;
     }
+    facts_here(session, name).await
+}
+
+/// The same on PostgreSQL.
+pub(super) async fn facts_here(
+    session: &mut dyn Session,
+    name: &ObjectName,
+) -> Result<Facts, SnapshotError> {
     let literal = D.literal(&D.quote_name(name));
     let row = session
         .row(&format!(
@@ -92,14 +101,15 @@ pub async fn facts(session: &mut dyn Session, name: &ObjectName) -> Result<Facts
 /// Works out how a table would be tracked; refuses those that cannot be.
 pub async fn intend(
     session: &mut dyn Session,
+    around: &Around,
     name: &ObjectName,
     wish: Option<Capture>,
 ) -> Result<Intent, SnapshotError> {
     super::check_engine(session)?;
     if numbered::is(session.dialect()) {
-        return numbered::install::intend(session, name, wish).await;
+        return numbered::install::intend(session, around, name, wish).await;
     }
-    let facts = facts(session, name).await?;
+    let facts = facts_here(session, name).await?;
     match facts.kind.as_str() {
         "r" | "p" => {}
         "v" | "m" => return Err(refused(name, "it is a view: track the tables that it reads")),
@@ -127,16 +137,6 @@ pub async fn intend(
     }
     let shape =
         session.table_shape(name).await?.ok_or_else(|| refused(name, "there is no such table"))?;
-    let columns = shape.writable().count();
-    if columns == 0 {
-        return Err(refused(name, "it has no column that could be kept"));
-    }
-    if columns > MOST_COLUMNS {
-        return Err(refused(
-            name,
-            &format!("it has {columns} columns; history has room for {MOST_COLUMNS}"),
-        ));
-    }
     let (capture, reason) = choose::capture(&facts, wish);
     let mut warnings = Vec::new();
     if shape.key.is_empty() {

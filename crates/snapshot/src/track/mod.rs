@@ -12,6 +12,7 @@
 //!   transactions ([`crate::mark`]), not a time;
 //! - `downhaul_op`: what happened, see [`Event`].
 
+pub mod around;
 pub mod choose;
 pub mod follow;
 pub mod install;
@@ -19,11 +20,14 @@ pub mod intend;
 pub mod name;
 pub mod postgres;
 pub mod prune;
+pub(crate) mod quiet;
 pub mod report;
 
 use downhaul_engine::Session;
 use downhaul_syntax::{Dialect, Ident, ObjectName};
 use serde::{Deserialize, Serialize};
+
+pub use around::Around;
 
 use crate::numbered;
 use crate::store::SnapshotError;
@@ -110,6 +114,9 @@ pub struct Version {
     pub key: Vec<Ident>,
     /// There is `downhaul_seq`, and it is filled.
     pub nested: bool,
+    /// The history holds each row as one value ([`crate::composite`]).
+    #[serde(default)]
+    pub composite: bool,
 }
 
 impl Version {
@@ -154,6 +161,10 @@ pub struct Tracked {
     /// Number that the server gives a table anew when it is emptied at once, where it tells.
     #[serde(default)]
     pub built: Option<i64>,
+    /// Fingerprint of what the server's catalog said of the table when tracking was last seen to fit it
+    /// ([`Around`]); none where nobody made one.
+    #[serde(default)]
+    pub seen: Option<String>,
 }
 
 /// The only engine when the first histories were written.
@@ -178,6 +189,7 @@ impl Tracked {
             former: None,
             leaves: Vec::new(),
             built: None,
+            seen: None,
         }
     }
 

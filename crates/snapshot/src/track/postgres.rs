@@ -36,34 +36,78 @@ pub fn create_history(tracked: &Tracked) -> Vec<String> {
         .map(|c| {
             let name = D.quote(&c.name);
             // COLLATE "C": texts of the user's types are never compared, only carried.
-            if c.user_type { format!(", {name}::text AS {name}") } else { format!(", {name}") }
+            if c.user_type { format!("{name}::text AS {name}") } else { name }
         })
         .collect();
+    let columns = columns.join(", ");
+    let live = tracked.live();
     let seq = if version.nested { ", NULL::bigint AS downhaul_seq" } else { "" };
+    let first = format!("NULL::bigint AS downhaul_pos{seq}, NULL::xid8 AS downhaul_xid");
+    let last = "NULL::\"char\" AS downhaul_op";
+    let revoke = |table: &str| format!("REVOKE ALL ON {table} FROM PUBLIC");
+    if version.composite {
+        let form = form(tracked.id, version.number);
+        return vec![
+            // Nothing is ever in it: it stands for its type.
+            format!("CREATE TABLE {form} AS SELECT {columns} FROM {live} WITH NO DATA"),
+            format!(
+                "CREATE TABLE {table} WITH (toast_tuple_target = {INLINE}) AS SELECT {first}, NULL::{form} AS downhaul_row, {last} WITH NO DATA"
+            ),
+            revoke(&form),
+            revoke(&table),
+        ];
+    }
+    let comma = if columns.is_empty() { "" } else { ", " };
     vec![
         format!(
-            "CREATE TABLE {table} AS SELECT NULL::bigint AS downhaul_pos{seq}, \
-             NULL::xid8 AS downhaul_xid{}, NULL::\"char\" AS downhaul_op FROM {} WITH NO DATA",
-            columns.concat(),
-            tracked.live()
+            "CREATE TABLE {table} AS SELECT {first}{comma}{columns}, {last} FROM {live} WITH NO DATA"
         ),
-        format!("REVOKE ALL ON {table} FROM PUBLIC"),
+        revoke(&table),
     ]
 }
 
+/// Name of the type in which the history of wide tables holds a row, qualified.
+#[must_use]
+pub fn form(id: i64, version: i64) -> String {
+    format!("downhaul.form_{id}_{version}")
+}
+
+/// Up to this size (bytes) a row is left as it is, where each of its values is looked at.
+pub const INLINE: u32 = 8160;
+
 /// Values of a row of the live table as they go into the history.
-fn values(version: &Version, row: &str, only_key: bool) -> (String, String) {
+fn values(id: i64, version: &Version, row: &str, only_key: bool) -> (String, String) {
+    let value = |column: &super::TrackedColumn| {
+        let cast = if column.user_type { "::pg_catalog.text" } else { "" };
+        format!("{row}.{}{cast}", D.quote(&column.name))
+    };
+    if version.composite {
+        let kept = |c: &super::TrackedColumn| !only_key || version.key.contains(&c.name);
+        return (", downhaul_row".to_owned(), packed(id, version, |c| kept(c).then(|| value(c))));
+    }
     let (mut names, mut values) = (String::new(), String::new());
     for column in &version.columns {
         if only_key && !version.key.contains(&column.name) {
             continue;
         }
-        let name = D.quote(&column.name);
-        names.push_str(&format!(", {name}"));
-        let cast = if column.user_type { "::pg_catalog.text" } else { "" };
-        values.push_str(&format!(", {row}.{name}{cast}"));
+        names.push_str(&format!(", {}", D.quote(&column.name)));
+        values.push_str(&format!(", {}", value(column)));
     }
     (names, values)
+}
+
+/// A row of a wide table as one value, behind a comma.
+fn packed(
+    id: i64,
+    version: &Version,
+    value: impl Fn(&super::TrackedColumn) -> Option<String>,
+) -> String {
+    let values: Vec<String> = version
+        .columns
+        .iter()
+        .map(|column| value(column).unwrap_or_else(|| "NULL".to_owned()))
+        .collect();
+    format!(", ROW({})::{}", values.join(", "), form(id, version.number))
 }
 
 /// The functions of the current version.
@@ -87,7 +131,7 @@ pub fn functions(tracked: &Tracked) -> Vec<String> {
     };
     let insert =
         |event: Event, row: &str, only_key: bool, pos: &str, seq: Option<&str>, from: &str| {
-            let (names, values) = values(version, row, only_key);
+            let (names, values) = values(id, version, row, only_key);
             let (seq_name, seq_value) = match seq {
                 Some(seq) => (", downhaul_seq", format!(", {seq}")),
                 None => ("", String::new()),
@@ -170,7 +214,7 @@ pub fn functions(tracked: &Tracked) -> Vec<String> {
         );
     }
     // A transaction with an old snapshot would copy what it sees and remove what it does not.
-    let (names, values) = values(version, "t", false);
+    let (names, values) = values(id, version, "t", false);
     let [names, values] = [names, values].map(|list| list.replace('%', "%%"));
     let copy = D.literal(&format!(
         "INSERT INTO {table} (downhaul_pos, downhaul_xid, downhaul_op{names}) \
@@ -307,14 +351,20 @@ pub fn copy_all(tracked: &Tracked, version: &Version, event: Event) -> String {
 /// The same for the rows of one partition, quoted.
 #[must_use]
 pub fn copy_from(tracked: &Tracked, version: &Version, event: Event, source: &str) -> String {
-    let (mut names, mut values) = (String::new(), String::new());
-    for column in &version.columns {
+    let value = |column: &super::TrackedColumn| {
         let now = tracked.current().columns.iter().find(|c| c.number == column.number);
         let live = now.filter(|_| version.relation == tracked.relation).unwrap_or(column);
         let cast = if column.user_type { "::pg_catalog.text" } else { "" };
-        names.push_str(&format!(", {}", D.quote(&column.name)));
-        values.push_str(&format!(", t.{}{cast}", D.quote(&live.name)));
-    }
+        format!("t.{}{cast}", D.quote(&live.name))
+    };
+    let (names, values) = if version.composite {
+        let row = packed(tracked.id, version, |column| Some(value(column)));
+        (", downhaul_row".to_owned(), row)
+    } else {
+        let names = version.columns.iter().map(|c| format!(", {}", D.quote(&c.name)));
+        let values = version.columns.iter().map(|c| format!(", {}", value(c)));
+        (names.collect(), values.collect::<String>())
+    };
     // The position of one transaction's copy decides nothing among its own rows.
     format!(
         "INSERT INTO {} (downhaul_pos, downhaul_xid, downhaul_op{names}) \
@@ -342,7 +392,8 @@ pub fn not_born_yet(tracked: &Tracked) -> String {
         .map(|c| {
             let (name, cast) =
                 (D.quote(&c.name), if c.user_type { "::pg_catalog.text" } else { "" });
-            format!("h.{name} = t.{name}{cast}")
+            let row = if version.composite { "(h.downhaul_row)" } else { "h" };
+            format!("{row}.{name} = t.{name}{cast}")
         })
         .collect();
     format!(
@@ -353,13 +404,13 @@ pub fn not_born_yet(tracked: &Tracked) -> String {
     )
 }
 
+/// Ends of the names of all functions that a tracked table may have.
+pub const FUNCTIONS: [&str; 7] = ["begin", "end", "i", "u", "d", "k", "t"];
+
 /// Names of all functions that a tracked table may have.
 #[must_use]
 pub fn function_names(id: i64) -> Vec<String> {
-    ["begin", "end", "i", "u", "d", "k", "t"]
-        .iter()
-        .map(|name| format!("downhaul.log_{id}_{name}()"))
-        .collect()
+    FUNCTIONS.iter().map(|name| format!("downhaul.log_{id}_{name}()")).collect()
 }
 
 /// A value of a history table as a value of a live column's type.

@@ -1,8 +1,11 @@
 //! What tracking costs and holds.
 
+use std::collections::BTreeMap;
+
 use downhaul_engine::Session;
 
-use super::{Tracked, follow, history};
+use super::{Around, Tracked, follow, history};
+use crate::mark::Mark;
 use crate::store::SnapshotError;
 
 /// What is known of a tracked table.
@@ -32,7 +35,8 @@ pub async fn standing(session: &mut dyn Session) -> Result<Vec<Standing>, Snapsh
         return crate::numbered::report::standing(session).await;
     }
     let marks = crate::mark::all(session).await?;
-    let mut found = Vec::new();
+    let (mut found, around) = (Vec::new(), Around::read(session).await?);
+    let oldest = oldest(session, &marks).await?;
     for tracked in super::all(session).await? {
         let parts: Vec<String> = tracked
             .versions
@@ -55,25 +59,39 @@ pub async fn standing(session: &mut dyn Session) -> Result<Vec<Standing>, Snapsh
         let drift = if tracked.relation == 0 {
             Some(follow::Drift::Gone)
         } else {
-            follow::drift(session, &tracked).await?
+            follow::drift(session, &around, &tracked).await?
         };
-        let mut oldest = None;
-        for mark in &marks {
-            if crate::mark::check_reachable(session, &tracked, mark).await.is_ok() {
-                oldest = Some(mark.name.clone());
-                break;
-            }
-        }
         found.push(Standing {
             since: row.text(0).to_owned(),
             seconds: row.number(1)?,
             events: row.number(2)?,
             bytes: row.number(3)?,
             table_bytes: row.number(4)?,
-            oldest,
+            oldest: oldest.get(&tracked.id).cloned(),
             drift,
             tracked,
         });
     }
     Ok(found)
+}
+
+/// The oldest mark that each tracked table can go back to, by its number. `marks`: oldest first.
+async fn oldest(
+    session: &mut dyn Session,
+    marks: &[Mark],
+) -> Result<BTreeMap<i64, String>, SnapshotError> {
+    let mut oldest = BTreeMap::new();
+    for mark in marks {
+        let rows = session
+            .rows(&format!(
+                "SELECT id FROM downhaul.tracked WHERE NOT {} AND NOT id = ANY('{{{}}}'::bigint[])",
+                mark.after("since_xid"),
+                oldest.keys().map(i64::to_string).collect::<Vec<_>>().join(",")
+            ))
+            .await?;
+        for row in &rows {
+            oldest.insert(row.number(0)?, mark.name.clone());
+        }
+    }
+    Ok(oldest)
 }

@@ -3,7 +3,7 @@
 use downhaul_engine::{Session, Target};
 use downhaul_run::{Options, Runner};
 use downhaul_snapshot::mark::{self as marks, Mark};
-use downhaul_snapshot::track::{self, follow};
+use downhaul_snapshot::track::{self, Around, follow};
 use downhaul_snapshot::whole::{self, WholeFile};
 
 use super::{bytes, database, json, open, snapshot};
@@ -64,8 +64,9 @@ pub(super) async fn mark(args: &MarkArgs, ui: &Ui) -> Result<Code, CliError> {
 
 /// Tells of tables whose history has a hole by now, so that nobody counts on this mark for them.
 async fn breaks(session: &mut dyn Session, ui: &Ui) -> Result<(), CliError> {
+    let around = Around::read(session).await.map_err(snapshot)?;
     for tracked in track::all(session).await.map_err(snapshot)? {
-        if let Some(drift) = follow::drift(session, &tracked).await.map_err(snapshot)? {
+        if let Some(drift) = follow::drift(session, &around, &tracked).await.map_err(snapshot)? {
             ui.remark(format!(
                 "{} not of {}: {}; `downhaul snapshot track` makes its history fit again",
                 paint(Style::Warn, "note:"),

@@ -1,11 +1,13 @@
 //! `snapshot track`, `untrack`, `status`.
 
+use std::collections::HashSet;
+
 use downhaul_engine::Session;
 use downhaul_run::Runner;
 use downhaul_snapshot::track::follow::{self, Drift};
 use downhaul_snapshot::track::intend::{self, Intent};
 use downhaul_snapshot::track::report::{self, Standing};
-use downhaul_snapshot::track::{self, Capture, Tracked};
+use downhaul_snapshot::track::{self, Around, Capture, Tracked};
 use downhaul_syntax::{Dialect, ObjectName};
 
 use super::{bytes, json, named, open, rows, snapshot};
@@ -20,9 +22,13 @@ use crate::ui::{Style, Ui, count, paint};
 const SCHEMAS: &str = "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname NOT LIKE 'pg\\_%' \
      AND nspname NOT IN ('information_schema', 'downhaul') ORDER BY nspname";
 
-async fn every_table(session: &mut dyn Session) -> Result<Vec<ObjectName>, CliError> {
+async fn every_table(
+    session: &mut dyn Session,
+    around: &Around,
+) -> Result<Vec<ObjectName>, CliError> {
     track::check_engine(session).map_err(snapshot)?;
     let tracked = track::all(session).await.map_err(snapshot)?;
+    let tracked: HashSet<i64> = tracked.iter().map(|t| t.relation).collect();
     let mut found = Vec::new();
     let schemas: Vec<String> = match session.dialect() {
         Dialect::Postgres => {
@@ -33,8 +39,8 @@ async fn every_table(session: &mut dyn Session) -> Result<Vec<ObjectName>, CliEr
     };
     for schema in schemas {
         for name in session.tables_of_schema(&schema).await? {
-            let facts = intend::facts(session, &name).await.map_err(snapshot)?;
-            if !facts.is_partition && !tracked.iter().any(|t| t.relation == facts.relation) {
+            let facts = intend::facts(session, around, &name).await.map_err(snapshot)?;
+            if !facts.is_partition && !tracked.contains(&facts.relation) {
                 found.push(name);
             }
         }
@@ -52,15 +58,16 @@ pub(super) async fn track(args: &TrackArgs, ui: &Ui) -> Result<Code, CliError> {
     let target = crate::commands::target(args.database.database_url.as_deref())?;
     let mut session = open(&args.database).await?;
     let looked = async {
+        let around = Around::with_sizes(&mut *session).await.map_err(snapshot)?;
         let wanted = if args.all {
-            every_table(&mut *session).await?
+            every_table(&mut *session, &around).await?
         } else {
             named(session.dialect(), &args.tables)?
         };
         let known = track::all(&mut *session).await.map_err(snapshot)?;
         let (mut intents, mut fits, mut mend) = (Vec::new(), Vec::new(), false);
         for name in &wanted {
-            let intent = match intend::intend(&mut *session, name, wish).await {
+            let intent = match intend::intend(&mut *session, &around, name, wish).await {
                 Ok(intent) => intent,
                 // One that cannot be is no reason not to track the others.
                 Err(error) if args.all => {
@@ -71,7 +78,8 @@ pub(super) async fn track(args: &TrackArgs, ui: &Ui) -> Result<Code, CliError> {
             };
             match known.iter().find(|t| t.relation == intent.facts.relation) {
                 Some(tracked) => {
-                    let drift = follow::drift(&mut *session, tracked).await.map_err(snapshot)?;
+                    let drift = follow::drift(&mut *session, &around, tracked).await;
+                    let drift = drift.map_err(snapshot)?;
                     mend |= drift.is_some();
                     fits.push((tracked.label(), drift));
                 }
