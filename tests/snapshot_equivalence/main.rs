@@ -26,7 +26,7 @@ use downhaul_run::{DownSelection, Options, Runner, UpSelection};
 use downhaul_snapshot::mark::{self, Mark, Origin, Own};
 use downhaul_snapshot::merge::OnConflict;
 use downhaul_snapshot::restore_to::{Request, Scope, Wish};
-use downhaul_snapshot::track::{Capture, intend, name};
+use downhaul_snapshot::track::{Around, Capture, intend, name};
 
 use crate::world::World;
 use crate::writer::write;
@@ -146,11 +146,12 @@ async fn play(seed: u64, url: &str) -> Result<(), String> {
         db.try_run(statement).await.map_err(|e| format!("setup: {e} in {statement}"))?;
     }
     let mut run = runner(&target).await;
+    let around = Around::with_sizes(run.session()).await.unwrap();
     let mut intents = Vec::new();
     for table in &world.tables {
         let wish = *rng.pick(&[None, Some(Capture::Row), Some(Capture::Statement)]);
         let name = name::parse_name(&table.quoted()).unwrap();
-        intents.push(intend::intend(run.session(), &name, wish).await.unwrap());
+        intents.push(intend::intend(run.session(), &around, &name, wish).await.unwrap());
     }
     run.track(&intents, &mut Silent).await.map_err(|e| format!("track: {e:?}"))?;
     run.close().await;

@@ -10,7 +10,7 @@ use downhaul_run::observer::Silent;
 use downhaul_snapshot::history::Past;
 use downhaul_snapshot::mark::{self, Mark, Origin, Own};
 use downhaul_snapshot::numbered::moment;
-use downhaul_snapshot::track::{self, intend, name};
+use downhaul_snapshot::track::{self, Around, intend, name};
 
 use super::{Export, compare, migrate, reset, restore, runner, seeds};
 
@@ -342,10 +342,11 @@ async fn play(seed: u64, url: &str) -> Result<(), String> {
     let mut writers: Vec<_> = (0..4).map(|_| rng.fork()).collect();
     write(url, &world, &mut writers[0], 4).await;
     let mut run = runner(&target).await;
+    let around = Around::with_sizes(run.session()).await.unwrap();
     let mut intents = Vec::new();
     for table in &world.tables {
         let name = name::parse_name_in(run.session().dialect(), &table.quoted()).unwrap();
-        intents.push(intend::intend(run.session(), &name, None).await.unwrap());
+        intents.push(intend::intend(run.session(), &around, &name, None).await.unwrap());
     }
     run.track(&intents, &mut Silent).await.map_err(|e| format!("track: {e:?}"))?;
     run.close().await;

@@ -8,7 +8,7 @@ use downhaul_kit::{Rng, Session, SqliteFile};
 use downhaul_run::observer::Silent;
 use downhaul_snapshot::history::Past;
 use downhaul_snapshot::mark::{self, Mark, Origin, Own};
-use downhaul_snapshot::track::{self, intend, name};
+use downhaul_snapshot::track::{self, Around, intend, name};
 
 use super::{Export, compare, migrate, reset, restore, runner, seeds};
 
@@ -465,10 +465,11 @@ async fn round(seed: u64, file: &SqliteFile) -> Result<(), String> {
     let mut writers: Vec<_> = (0..3).map(|_| rng.fork()).collect();
     write(&url, &world, &mut writers[0], 4).await;
     let mut run = runner(&target).await;
+    let around = Around::with_sizes(run.session()).await.unwrap();
     let mut intents = Vec::new();
     for table in &world.tables {
         let name = name::parse_name(&table.quoted()).unwrap();
-        intents.push(intend::intend(run.session(), &name, None).await.unwrap());
+        intents.push(intend::intend(run.session(), &around, &name, None).await.unwrap());
     }
     run.track(&intents, &mut Silent).await.map_err(|e| format!("track: {e:?}"))?;
     run.close().await;
