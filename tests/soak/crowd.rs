@@ -51,7 +51,7 @@ async fn photograph(session: &mut Session, tables: u64) -> Vec<String> {
 }
 
 async fn crowd(engine: Engine, place: Place) {
-    let tables = number("DOWNHAUL_ROUNDS", 40);
+    let tables = number("DOWNHAUL_ROUNDS", 20);
     let program = program().database(place.url()).patience(PATIENCE);
     let mut session = Session::connect(&place.url()).await;
     stage(&mut session, tables).await;
