@@ -17,8 +17,9 @@ pub(super) const BOUNDS: (u64, u64) = (20, 50_000);
 /// one of its rows hardly notices.
 const ALONE: Duration = Duration::from_millis(50);
 
-/// Percent of the time at work beside others, where nobody has said how many.
-const BESIDE: u64 = 75;
+/// Percent of the time at work beside others, where nobody has said how many. Longer rests made
+/// nobody's wait shorter, but the backfill longer (docs/benchmarks.md).
+const BESIDE: u64 = 95;
 
 /// What those at work keep to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +79,7 @@ mod tests {
         let (alone, beside) =
             (Pace::of(None, false, Dialect::Postgres), Pace::of(None, true, Dialect::Postgres));
         assert!(beside.target < alone.target);
-        assert!(beside.rest(MS(75)) >= MS(25), "{:?}", beside.rest(MS(75)));
+        assert_eq!(beside.rest(MS(190)), MS(10));
         // What somebody asks for holds in both cases.
         for others in [false, true] {
             assert_eq!(Pace::of(Some(100), others, Dialect::Postgres), alone);
