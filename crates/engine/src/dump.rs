@@ -173,10 +173,11 @@ impl SchemaDump {
         let differences = self.differences(other);
         let ids: BTreeSet<&ObjectId> = differences.iter().map(DumpDifference::id).collect();
         // MySQL states a column anew as a whole.
-        let column =
-            |name: &str| ids.contains(&ObjectId { kind: DumpKind::Column, name: name.to_owned() });
-        let wanted =
-            |id: &ObjectId| ids.contains(id) || id.kind == DumpKind::NotNull && column(&id.name);
+        let of_kind = ids.iter().filter(|id| id.kind == DumpKind::Column);
+        let columns: BTreeSet<&str> = of_kind.map(|id| id.name.as_str()).collect();
+        let wanted = |id: &ObjectId| {
+            ids.contains(id) || id.kind == DumpKind::NotNull && columns.contains(id.name.as_str())
+        };
         let of = |dump: &Self| Self {
             objects: dump.objects.iter().filter(|o| wanted(&o.id)).cloned().collect(),
         };

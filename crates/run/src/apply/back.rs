@@ -32,7 +32,7 @@ pub(super) async fn bring_back(
     };
     let schemas = (oldest.before.clone(), newest.after.clone());
     let schemas = (&schemas.0, &schemas.1);
-    let strict = holds_data(points);
+    let strict = Strict::of(points);
     // Only the way down promises the old schema; the way up brings the new one by itself.
     let complete = direction == Direction::Down;
     if complete {
@@ -86,21 +86,20 @@ pub(super) async fn bring_back(
     Ok(remaining)
 }
 
-/// Whether these restore points hold data, which go back with all that belongs to them or not at all.
-/// Of a part of the schema alone that cannot come back it is told.
-pub(crate) fn holds_data(points: &[RestorePoint]) -> Strict {
-    if points.iter().any(|point| !point.kept.is_empty() || !point.pruned.is_empty()) {
-        Strict::Fail
-    } else {
-        Strict::Tell
-    }
-}
-
 /// What follows where a part of the schema cannot be put back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Strict {
+    /// Data goes back with all that belongs to it, or not at all.
     Fail,
+    /// Nothing but schema was to come back.
     Tell,
+}
+
+impl Strict {
+    pub(crate) fn of(points: &[RestorePoint]) -> Self {
+        let hold_data = |point: &RestorePoint| !point.kept.is_empty() || !point.pruned.is_empty();
+        if points.iter().any(hold_data) { Self::Fail } else { Self::Tell }
+    }
 }
 
 /// Bytes of a table on which an index is built while it is taken back, and writes wait.

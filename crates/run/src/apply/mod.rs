@@ -15,7 +15,7 @@ use downhaul_snapshot::restore::Restored;
 use downhaul_snapshot::{Kept, KeptMode, SnapshotError};
 use downhaul_syntax::Dialect;
 
-pub(crate) use back::{holds_data, run_completions, substitute};
+pub(crate) use back::{Strict, run_completions, substitute};
 use groups::in_groups;
 pub(crate) use together::{Pace, together};
 use transaction::{Whole, transaction};
@@ -98,11 +98,11 @@ pub(crate) struct Work<'a> {
 
 impl Work<'_> {
     /// Tells of a migration that went with others, once it is committed: how long its statements took,
-    /// and what was kept.
+    /// and what was kept of it among all ([`Journal::kept_since`](crate::Journal)).
     pub(crate) fn tell(
         &self,
         steps: &[Duration],
-        kept: Vec<KeptSummary>,
+        kept: &[(Version, String, u64)],
         observer: &mut dyn Observer,
     ) -> Applied {
         let prepared = self.prepared;
@@ -114,6 +114,13 @@ impl Work<'_> {
         for (statement, took) in prepared.statements.iter().zip(steps) {
             observer.event(Event::Statement { sql: statement.shown(), took: *took });
         }
+        let own = kept.iter().filter(|(version, ..)| version == self.version);
+        let own = own.map(|(_, table, rows)| KeptSummary {
+            table: table.clone(),
+            what: "deleted rows".into(),
+            rows: *rows,
+        });
+        let kept: Vec<KeptSummary> = own.collect();
         for summary in &kept {
             observer.event(Event::Kept(summary));
         }

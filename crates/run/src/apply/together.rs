@@ -19,7 +19,7 @@ use downhaul_snapshot::{empty, hidden, tombstone};
 use downhaul_syntax::change::InsertConflict;
 use downhaul_syntax::{Change, Dialect, Parsed, Statement};
 
-use super::{Applied, KeptSummary, Work};
+use super::{Applied, Work};
 use crate::journal::{Journal, Planned, STATE, fail_if};
 use crate::patience::{Lookout, someone_is_slow};
 use crate::runner::Options;
@@ -498,17 +498,12 @@ async fn told(
     let versions: Vec<&Version> = pieces.iter().map(|piece| piece.work.version).collect();
     let mut took =
         runner.journal.took(&mut *runner.session, operation, direction, &versions).await?;
-    let kept = deletions::kept(runner, pieces).await?;
+    let points = pieces.iter().flat_map(|piece| &piece.keeping).map(|keeping| keeping.point);
+    let kept = runner.journal.kept_since(&mut *runner.session, points).await?;
     let mut done = Vec::with_capacity(pieces.len());
     for piece in pieces {
         let Some(steps) = took.remove(piece.work.version.as_str()) else { break };
-        let own = kept.iter().filter(|(version, ..)| version == piece.work.version);
-        let own = own.map(|(_, table, rows)| KeptSummary {
-            table: table.clone(),
-            what: "deleted rows".into(),
-            rows: *rows,
-        });
-        done.push(piece.work.tell(&steps, own.collect(), observer));
+        done.push(piece.work.tell(&steps, &kept, observer));
     }
     Ok(done)
 }

@@ -214,12 +214,11 @@ async fn attempt(
         if protect && !up { empty::set_aside(session, &mut losses).await? } else { Vec::new() };
     let endangered = if protect { keep::endangered(session, &losses).await? } else { Vec::new() };
     // A way forward again does not look at the schema that the way back found.
-    let mut watch = protect && (up && !endangered.is_empty() || !losses.unreadable.is_empty());
-    let mut before = if watch { Some(session.dump().await?) } else { None };
-    if protect && up && !watch && losses.unmakes() {
-        before = Some(session.dump().await?).filter(|dump| dump.objects.len() <= LARGE_SCHEMA);
-        watch = before.is_some();
-    }
+    let must = protect && (up && !endangered.is_empty() || !losses.unreadable.is_empty());
+    let look = must || protect && up && losses.unmakes();
+    let before = if look { Some(session.dump().await?) } else { None };
+    let before = before.filter(|dump| must || dump.objects.len() <= LARGE_SCHEMA);
+    let watch = before.is_some();
     let violations =
         if foreign_keys_off { foreign_key_violations(session).await? } else { BTreeSet::new() };
 

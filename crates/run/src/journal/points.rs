@@ -33,13 +33,14 @@ impl Journal {
         Ok(found)
     }
 
-    /// What the way back of some versions kept in restore points from a number on: of which version, of
-    /// which table, and how many rows.
+    /// What the way back of some versions kept in restore points from the lowest of these numbers on: of
+    /// which version, of which table, and how many rows.
     pub(crate) async fn kept_since(
         self,
         session: &mut dyn Session,
-        first: i64,
+        points: impl Iterator<Item = i64>,
     ) -> Result<Vec<(Version, String, u64)>, EngineError> {
+        let Some(first) = points.min() else { return Ok(Vec::new()) };
         let rows = session
             .rows(&format!(
                 "SELECT r.version, k.table_name, k.rows_kept FROM {} r JOIN {} k ON k.restore_point = r.id WHERE r.id >= {first} ORDER BY k.id",

@@ -9,7 +9,7 @@ use downhaul_snapshot::{Kept, stepwise};
 use super::Run;
 use super::record::{put_triggers_aside, restore_triggers};
 use crate::Event;
-use crate::apply::{Stop, holds_data, run_completions};
+use crate::apply::{Stop, Strict, run_completions};
 use crate::patience::{Cause, Lookout, Patience};
 
 impl Run<'_> {
@@ -20,7 +20,7 @@ impl Run<'_> {
             return Ok(());
         };
         self.write_rest().await?;
-        let strict = holds_data(&work.points);
+        let strict = Strict::of(&work.points);
         // Only the way down promises the old schema; the way up brings the new one by itself.
         let complete = work.prepared.direction == Direction::Down;
         let schemas = (&oldest.before, &newest.after);

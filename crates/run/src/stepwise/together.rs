@@ -23,7 +23,7 @@ use downhaul_syntax::{Change, Dialect, Statement, change::InsertConflict};
 
 use super::doubt::{self, Doubt};
 use super::signs::{self, Known, Sign, Thing, bare};
-use crate::apply::{Applied, KeptSummary, Work};
+use crate::apply::{Applied, Work};
 use crate::journal::{Journal, JournalEntry, MigrationState};
 use crate::patience::{Lookout, someone_is_slow};
 use crate::prepare::Group;
@@ -251,7 +251,7 @@ impl Message {
         self.texts.iter().filter(|(at, of, _)| *of == number && *at < ran).count()
     }
 
-    /// Milliseconds that each statement of a piece took.
+    /// How long each statement of a piece took.
     fn durations(&self, number: usize, took: &[Duration]) -> Vec<Duration> {
         let own = self.texts.iter().filter(|(_, of, _)| *of == number);
         own.map(|(at, ..)| took.get(*at).copied().unwrap_or_default()).collect()
@@ -552,17 +552,12 @@ async fn told(
     took: &[Duration],
     observer: &mut dyn Observer,
 ) -> Result<Vec<Applied>, RunError> {
-    let kept = deletions::kept(runner, pieces).await?;
+    let points = pieces.iter().flat_map(|piece| &piece.keeping).map(|keeping| keeping.point);
+    let kept = runner.journal.kept_since(&mut *runner.session, points).await?;
     let mut done = Vec::with_capacity(pieces.len());
     for (number, piece) in pieces.iter().enumerate() {
-        let own = kept.iter().filter(|(version, ..)| version == piece.work.version);
-        let own = own.map(|(_, table, rows)| KeptSummary {
-            table: table.clone(),
-            what: "deleted rows".into(),
-            rows: *rows,
-        });
         let steps = message.durations(number, took);
-        done.push(piece.work.tell(&steps, own.collect(), observer));
+        done.push(piece.work.tell(&steps, &kept, observer));
     }
     Ok(done)
 }

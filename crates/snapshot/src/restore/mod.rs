@@ -8,7 +8,7 @@ pub(crate) use held::hold_name;
 pub use held::{Held, hold};
 pub(crate) use keyed::keys_now;
 
-use downhaul_engine::{Session, TableShape};
+use downhaul_engine::{ColumnShape, Session, TableShape};
 use downhaul_syntax::Dialect;
 use serde::{Deserialize, Serialize};
 
@@ -64,16 +64,22 @@ pub async fn check_sound(session: &mut dyn Session, kept: &Kept) -> Result<(), S
     })
 }
 
+/// Columns that came back and must have a value, which the server does not ask for yet.
+fn to_be_filled<'a>(
+    kept: &'a Kept,
+    now: &'a TableShape,
+) -> impl Iterator<Item = &'a ColumnShape> + 'a {
+    let lost = kept.lost_columns().filter_map(|column| kept.shape.column(&column.name));
+    lost.filter(|column| column.not_null)
+        .filter(|column| now.column(&column.name).is_some_and(|now| !now.not_null))
+}
+
 /// Checks that every row has a value in the columns that came back and must have one. Rows written
 /// while the column was gone have none unless the column's default gave them one.
 pub async fn check_filled(session: &mut dyn Session, kept: &Kept) -> Result<(), SnapshotError> {
     let dialect = session.dialect();
     let Some(now) = session.table_shape(&kept.table).await? else { return Ok(()) };
-    for column in kept.lost_columns() {
-        let must = kept.shape.column(&column.name).is_some_and(|shape| shape.not_null);
-        if !must || now.column(&column.name).is_none_or(|column| column.not_null) {
-            continue;
-        }
+    for column in to_be_filled(kept, &now) {
         let (table, name) = (sql::table(dialect, &now.name), dialect.quote(&column.name));
         let rows =
             session.number(&format!("SELECT count(*) FROM {table} WHERE {name} IS NULL")).await?;
@@ -97,12 +103,8 @@ async fn give_defaults(
 ) -> Result<u64, SnapshotError> {
     let dialect = session.dialect();
     let mut rows = 0;
-    for column in kept.lost_columns() {
-        let default = kept.shape.column(&column.name).filter(|shape| shape.not_null);
-        let Some(default) = default.and_then(|shape| shape.default.as_ref()) else { continue };
-        if now.column(&column.name).is_none_or(|column| column.not_null || column.generated) {
-            continue;
-        }
+    for column in to_be_filled(kept, now) {
+        let Some(default) = column.default.as_ref().filter(|_| !column.generated) else { continue };
         let (table, name) = (sql::table(dialect, &now.name), dialect.quote(&column.name));
         let given = session
             .execute(&format!("UPDATE {table} SET {name} = {default} WHERE {name} IS NULL"))

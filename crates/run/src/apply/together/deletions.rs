@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use downhaul_engine::EngineError;
-use downhaul_plan::Version;
 use downhaul_snapshot::{Kept, packed};
 use downhaul_syntax::Dialect;
 
@@ -19,7 +18,7 @@ pub(super) struct Keeping {
     pub(super) statement: usize,
     kept: Kept,
     /// Number of the restore point.
-    point: i64,
+    pub(super) point: i64,
     /// Number of the table, and what changes with its definition.
     table: (String, String),
 }
@@ -118,16 +117,5 @@ pub(super) fn forget_counts(
         if let Some(table) = tables.get(&name) {
             runner.counted.rows_of(&table.oid);
         }
-    }
-}
-
-/// What was kept of the migrations that are committed.
-pub(super) async fn kept(
-    runner: &mut Runner,
-    pieces: &[Piece<'_>],
-) -> Result<Vec<(Version, String, u64)>, EngineError> {
-    match pieces.iter().flat_map(|piece| &piece.keeping).map(|keeping| keeping.point).min() {
-        Some(first) => runner.journal.kept_since(&mut *runner.session, first).await,
-        None => Ok(Vec::new()),
     }
 }

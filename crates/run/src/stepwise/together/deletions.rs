@@ -2,7 +2,6 @@
 //! before the one that deletes them.
 
 use downhaul_engine::{EngineError, Row};
-use downhaul_plan::Version;
 use downhaul_snapshot::packed::{self, mysql};
 use downhaul_snapshot::{Kept, Names};
 use downhaul_syntax::Dialect;
@@ -17,7 +16,7 @@ pub(super) struct Keeping {
     pub(super) statement: usize,
     kept: Kept,
     /// Number of the restore point.
-    point: i64,
+    pub(super) point: i64,
     around: [String; 2],
 }
 
@@ -101,15 +100,4 @@ pub(super) async fn keep(
     }
     pieces.truncate(fitting);
     Ok(())
-}
-
-/// What was kept of the migrations that are whole.
-pub(super) async fn kept(
-    runner: &mut Runner,
-    pieces: &[Piece<'_>],
-) -> Result<Vec<(Version, String, u64)>, EngineError> {
-    match pieces.iter().flat_map(|piece| &piece.keeping).map(|keeping| keeping.point).min() {
-        Some(first) => runner.journal.kept_since(&mut *runner.session, first).await,
-        None => Ok(Vec::new()),
-    }
 }
