@@ -7,7 +7,7 @@ use downhaul_engine::Target;
 use downhaul_kit::{Photograph, Program, Session};
 use downhaul_plan::{Series, load};
 use downhaul_run::observer::Silent;
-use downhaul_run::{DownSelection, Options, Runner, UpSelection};
+use downhaul_run::{DownSelection, GeneratedDown, Options, Runner, UpSelection};
 use downhaul_syntax::{Change, Dialect, parse_script};
 
 use crate::place::Place;
@@ -44,10 +44,13 @@ pub(crate) struct Tally {
     /// The up afterwards leads elsewhere than the first time.
     pub(crate) again_differ: usize,
     again_fail: usize,
+    /// Of our downs that were refused or led elsewhere: how often the inverse of the up, taken instead,
+    /// leads back.
+    instead_good: usize,
 }
 
 impl Tally {
-    pub(crate) const HEAD: &'static str = "| project | engine | migrations | ups that fail | without a down | bare downs that fail | named before | bare downs that restore another state | named before | bare downs that restore | named before | generated down restores | our downs: refused | another state | up again: fails | another state |";
+    pub(crate) const HEAD: &'static str = "| project | engine | migrations | ups that fail | without a down | bare downs that fail | named before | bare downs that restore another state | named before | bare downs that restore | named before | generated down restores | our downs: refused | another state | up again: fails | another state | taken back by --use-generated-down instead |";
 
     fn cells(&self) -> String {
         [
@@ -65,6 +68,7 @@ impl Tally {
             self.ours_differ,
             self.again_fail,
             self.again_differ,
+            self.instead_good,
         ]
         .map(|n| n.to_string())
         .join(" | ")
@@ -95,6 +99,7 @@ impl Tally {
         self.ours_differ += other.ours_differ;
         self.again_differ += other.again_differ;
         self.again_fail += other.again_fail;
+        self.instead_good += other.instead_good;
     }
 }
 
@@ -199,6 +204,7 @@ impl Ours {
         if let Err(error) = take_back(&mut self.runner, &step.series).await {
             tally.ours_refused += 1;
             step.say("our down is refused or fails", &error);
+            self.instead(step, before, tally).await;
             return;
         }
         let differences = before.differences(&photograph(&mut self.session).await);
@@ -211,10 +217,34 @@ impl Ours {
             step.say("up again fails", &error);
             return;
         }
-        let differences = after.differences(&photograph(&mut self.session).await);
-        if !differences.is_empty() {
+        let again = after.differences(&photograph(&mut self.session).await);
+        if !again.is_empty() {
             tally.again_differ += 1;
-            step.say("up again leads elsewhere", &shorten(&differences));
+            step.say("up again leads elsewhere", &shorten(&again));
+        } else if !differences.is_empty() {
+            self.instead(step, before, tally).await;
+        }
+    }
+
+    /// Back by the inverse of the up, in the place of a down file that does not lead back, and on again.
+    async fn instead(&mut self, step: &Step<'_>, before: &Photograph, tally: &mut Tally) {
+        let version = step.series.migrations[0].version.to_string();
+        self.runner.generate_downs(GeneratedDown::InPlaceOf(vec![version]));
+        let result = take_back(&mut self.runner, &step.series).await;
+        self.runner.generate_downs(GeneratedDown::Never);
+        if let Err(error) = result {
+            step.say("the generated down is refused or fails", &error);
+            return;
+        }
+        let differences = before.differences(&photograph(&mut self.session).await);
+        if differences.is_empty() {
+            tally.instead_good += 1;
+        } else {
+            step.say("the generated down leads elsewhere", &shorten(&differences));
+        }
+        if let Err(error) = up(&mut self.runner, &step.series).await {
+            tally.again_fail += 1;
+            step.say("up again fails after the generated down", &error);
         }
     }
 }

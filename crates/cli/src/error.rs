@@ -1,6 +1,7 @@
 //! Every error becomes a message, what state the database is in, a next step, and an exit code.
 
 use downhaul_engine::EngineError;
+use downhaul_plan::Direction;
 use downhaul_plan::SourceError;
 use downhaul_run::error::FailedStatement;
 use downhaul_run::{Obstacle, RunError};
@@ -226,10 +227,10 @@ impl From<RunError> for CliError {
                 .detail(diff)
                 .state("nothing was changed")
                 .hint(match direction {
-                    downhaul_plan::Direction::Up => {
+                    Direction::Up => {
                         "put the file back as it was, and write the change as a new migration: `downhaul new NAME`"
                     }
-                    downhaul_plan::Direction::Down => {
+                    Direction::Down => {
                         "if the new text is the right way back, add --use-edited-down"
                     }
                 }),
@@ -239,6 +240,12 @@ impl From<RunError> for CliError {
             RunError::NoDown { .. } => Self::new(Code::Findings, message)
                 .state("nothing was changed")
                 .hint("write its down file beside the up file; an older migration is never reverted underneath it"),
+            RunError::NotTakenBack(_) => Self::usage(message).hint(
+                "name versions of the migrations that --to, --steps or --all takes back; `--preview` lists them",
+            ),
+            RunError::DownMissing { .. } => Self::new(Code::Findings, message)
+                .state("nothing was changed")
+                .hint("write its down file beside the up file (`downhaul generate-down` does), or look at `downhaul down --use-generated-down --preview`; an older migration is never reverted underneath it"),
             RunError::HalfWay { direction, .. } => Self::new(Code::PartlyApplied, message)
                 .state("what it did is recorded; nothing was changed by this run")
                 .hint(format!("`downhaul {direction}` finishes it; then run this command again")),
@@ -279,7 +286,7 @@ impl From<RunError> for CliError {
             RunError::UnknownVersion(_) => {
                 Self::usage(message).hint("`downhaul status` lists the versions")
             }
-            RunError::Failed { completed, ref statement, .. } => {
+            RunError::Failed { ref label, direction, completed, ref statement } => {
                 let locked = matches!(statement.error, EngineError::LockTimeout(_));
                 let broken = matches!(statement.error, EngineError::Disconnected(_));
                 let code = if locked {
@@ -289,20 +296,27 @@ impl From<RunError> for CliError {
                 } else {
                     Code::FailedUnchanged
                 };
+                let done = match direction {
+                    Direction::Up => "applied",
+                    Direction::Down => "taken back",
+                };
                 let before = match completed {
                     0 => "the database is as it was".to_owned(),
-                    1 => "the 1 migration before it in this run is applied".to_owned(),
-                    n => format!("the {n} migrations before it in this run are applied"),
+                    1 => format!("the 1 migration before it in this run is {done}"),
+                    n => format!("the {n} migrations before it in this run are {done}"),
                 };
-                Self::new(code, message).detail(place(statement)).state(before).hint(if locked {
-                    "something else holds the lock: see `downhaul status`, run it again, or give it longer with --lock-retry"
+                let error = Self::new(code, message).detail(place(statement)).state(before);
+                if locked {
+                    error.hint("something else holds the lock: see `downhaul status`, run it again, or give it longer with --lock-retry")
                 } else if broken {
-                    AFTER_A_BREAK
+                    error.hint(AFTER_A_BREAK)
                 } else if statement.error.disk_is_full() {
-                    MAKE_ROOM
+                    error.hint(MAKE_ROOM)
+                } else if direction == Direction::Up {
+                    error.hint("mend the statement and run the command again")
                 } else {
-                    "mend the statement and run the command again"
-                })
+                    error.hint(format!("mend the down file and add --use-edited-down, or leave it out: `downhaul down --use-generated-down={label} --preview` shows the inverse of what its up did"))
+                }
             }
             RunError::Refused { ref reason, .. } => {
                 let hint = match reason {

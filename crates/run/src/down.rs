@@ -1,5 +1,6 @@
 //! `down`: take back what was applied, newest first, with its data.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,10 +8,12 @@ use downhaul_plan::{
     Checksum, Direction, Series, SourceFile, SourceMigration, TransactionMode, Variables, Version,
 };
 
+use downhaul_syntax::Dialect;
+
 use crate::apply::{self, Applied, KeptSummary, Work};
 use crate::journal::{JournalEntry, MigrationState, RestorePoint};
 use crate::up::text_diff;
-use crate::{Event, Observer, Prepared, RunError, Runner, footing, squash};
+use crate::{Event, GeneratedDown, Observer, Prepared, RunError, Runner, footing, inverse, squash};
 
 /// Which applied migrations are taken back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub struct PlannedDown {
     pub pruned: Vec<(String, String)>,
     /// A file of the series stands for it, which has no up of its own any more.
     pub squashed: Option<String>,
+    /// Its down was not written but found as the inverse of its up: what it leaves, and what may make it fail.
+    pub generated: Option<Vec<String>>,
     entry: JournalEntry,
     points: Vec<RestorePoint>,
 }
@@ -75,8 +80,51 @@ pub struct DownPlan {
     pub migrations: Vec<PlannedDown>,
     /// The newest version that stays.
     target: Option<Version>,
+    /// All that is applied, oldest first.
+    entries: Vec<JournalEntry>,
     /// What stands for the placeholders of repeatable migrations that are stated again.
     pub(crate) variables: Option<Arc<Variables>>,
+}
+
+impl DownPlan {
+    /// What the written downs will leave otherwise than it was, or why they will fail, as far as the
+    /// journal tells. Reads all that is applied: for a preview.
+    #[must_use]
+    pub fn astray(&self, dialect: Dialect) -> BTreeMap<Version, Vec<String>> {
+        let written = self.migrations.iter().filter(|m| m.generated.is_none());
+        let downs = written.map(|m| (&m.version, m.down.text.as_str())).collect();
+        inverse::astray(&self.entries, &downs, dialect, self.variables.as_deref())
+    }
+}
+
+/// How an applied migration is to be taken back.
+enum WayBack {
+    /// By what somebody wrote.
+    Written(Box<Prepared>),
+    /// Nobody wrote how, and why that is said.
+    Missing(&'static str),
+}
+
+impl WayBack {
+    fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing(_))
+    }
+}
+
+/// Whether somebody means this migration: `0007`, or `0007_slim`.
+fn is_called(entry: &JournalEntry, name: &str) -> bool {
+    entry.version.as_str() == name || entry.label() == name
+}
+
+/// The migration of an entry, whose files are looked for elsewhere.
+fn nameless(entry: &JournalEntry) -> SourceMigration {
+    SourceMigration {
+        version: entry.version.clone(),
+        name: entry.name.clone(),
+        up: None,
+        down: None,
+        repeatable: false,
+    }
 }
 
 impl Runner {
@@ -143,11 +191,45 @@ impl Runner {
         let journal = self.journal;
         let dialect = self.session.dialect();
         let with_points = journal.with_restore_points(&mut *self.session, Direction::Up).await?;
+        let mut ways = Vec::new();
+        if let GeneratedDown::InPlaceOf(versions) = &self.options.generated_down
+            && let Some(other) =
+                versions.iter().find(|name| !chosen.iter().any(|(_, e)| is_called(e, name)))
+        {
+            return Err(RunError::NotTakenBack(other.clone()));
+        }
         for (_, entry) in chosen {
             if entry.state == MigrationState::Applying {
                 return Err(RunError::HalfWay { label: entry.label(), direction: Direction::Up });
             }
-            let down = self.down_of(series, entry)?;
+            ways.push((*entry, self.way_back(series, entry)?));
+        }
+        let lacking: Vec<&Version> =
+            ways.iter().filter(|(_, way)| way.is_missing()).map(|(e, _)| &e.version).collect();
+        let variables = series.variables.as_deref();
+        let mut inverses = inverse::generate(&entries, &lacking, dialect, variables);
+        for (entry, way) in ways {
+            let (down, generated) = match way {
+                WayBack::Written(down) => (*down, None),
+                WayBack::Missing(why) => match inverses.remove(&entry.version) {
+                    Some(Ok(inverse)) => {
+                        let (migration, file) = (nameless(entry), &inverse.file);
+                        let down =
+                            Prepared::new(&migration, Direction::Down, file, dialect, variables)?;
+                        (down, Some(inverse.notes))
+                    }
+                    Some(Err(reason)) => {
+                        let (label, reason) = (
+                            entry.label(),
+                            format!("{why}, and its up has no exact inverse: {reason}"),
+                        );
+                        return Err(RunError::NoDown { label, reason });
+                    }
+                    None => {
+                        return Err(RunError::NoDown { label: entry.label(), reason: why.into() });
+                    }
+                },
+            };
             let points = if with_points.contains(&entry.version) {
                 journal.restore_points(&mut *self.session, &entry.version, Direction::Up).await?
             } else {
@@ -167,6 +249,7 @@ impl Runner {
                 kept,
                 pruned,
                 squashed,
+                generated,
                 entry: (*entry).clone(),
                 points,
             });
@@ -177,12 +260,28 @@ impl Runner {
         let goes = |version: &Version| plan.migrations.iter().any(|m| m.version == *version);
         plan.target = entries.iter().rev().map(|e| &e.version).find(|v| !goes(v)).cloned();
         plan.variables.clone_from(&series.variables);
+        plan.entries = entries;
         Ok(plan)
     }
 
     /// The down of an applied migration: the file beside its up, or, where that is gone, the text
-    /// that the journal keeps.
-    fn down_of(&self, series: &Series, entry: &JournalEntry) -> Result<Prepared, RunError> {
+    /// that the journal keeps. Without statements it is refused, unless its inverse may stand in for it.
+    fn way_back(&self, series: &Series, entry: &JournalEntry) -> Result<WayBack, RunError> {
+        // One that was cut off half way goes on as it began.
+        let may_generate = self.options.generated_down != GeneratedDown::Never
+            || entry.state == MigrationState::Reverting;
+        if let GeneratedDown::InPlaceOf(versions) = &self.options.generated_down
+            && versions.iter().any(|name| is_called(entry, name))
+        {
+            return Ok(WayBack::Missing("its down file is not to be used"));
+        }
+        let missing = |why: &'static str| {
+            if may_generate {
+                Ok(WayBack::Missing(why))
+            } else {
+                Err(RunError::DownMissing { label: entry.label(), reason: why })
+            }
+        };
         let dialect = self.session.dialect();
         let variables = series.variables.as_deref();
         // A file that only stands for what ran has another way back.
@@ -213,30 +312,16 @@ impl Runner {
                 text.clone(),
                 TransactionMode::Wrapped,
             ),
-            (None, None) => {
-                return Err(RunError::NoDown {
-                    label: entry.label(),
-                    reason: "it has no down file".into(),
-                });
-            }
+            (None, None) => return missing("it has no down file"),
         };
-        let migration = SourceMigration {
-            version: entry.version.clone(),
-            name: entry.name.clone(),
-            up: None,
-            down: None,
-            repeatable: false,
-        };
+        let migration = nameless(entry);
         let prepared = Prepared::new(&migration, Direction::Down, &file, dialect, variables)?;
         let up = SourceFile { text: entry.up_sql.clone(), ..file };
         let up = Prepared::new(&migration, Direction::Up, &up, dialect, variables)?;
         if prepared.statements.is_empty() && !up.statements.is_empty() {
-            return Err(RunError::NoDown {
-                label: entry.label(),
-                reason: "its down file holds no statement".into(),
-            });
+            return missing("its down file holds no statement");
         }
-        Ok(prepared)
+        Ok(WayBack::Written(Box::new(prepared)))
     }
 
     /// Takes a plan's migrations back, newest first. Returns what each did.

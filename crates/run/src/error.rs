@@ -115,6 +115,17 @@ pub enum RunError {
         /// Why.
         reason: String,
     },
+    /// A generated down was asked for, for a migration that is not among those that are taken back.
+    #[error("{0} is not among the migrations that are to be taken back")]
+    NotTakenBack(String),
+    /// Nobody wrote a way back for the migration.
+    #[error("{label} cannot be reverted: {reason}")]
+    DownMissing {
+        /// The migration.
+        label: String,
+        /// Why.
+        reason: &'static str,
+    },
     /// A migration is half done in one direction and asked to go in the other.
     #[error("the {direction} of {label} was cut off half way")]
     HalfWay {

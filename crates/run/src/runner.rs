@@ -16,6 +16,19 @@ use crate::apply::Pace;
 use crate::journal::{Journal, Operation};
 use crate::{Observer, RunError, Throttle, stepwise};
 
+/// When the inverse of an up runs in the place of its down file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum GeneratedDown {
+    /// Never: a migration without a down is refused.
+    #[default]
+    Never,
+    /// Where the file is missing or holds no statement.
+    Missing,
+    /// There, and where one of these (versions, or versions with names: `0007_slim`) is taken back,
+    /// whatever its file says.
+    InPlaceOf(Vec<String>),
+}
+
 /// How a runner behaves.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -41,6 +54,8 @@ pub struct Options {
     pub parallel: u32,
     /// Use a down file that was changed after its migration was applied.
     pub edited_down: bool,
+    /// When the inverse of an up runs in the place of its down file.
+    pub generated_down: GeneratedDown,
     /// Who runs it, for the journal: `deploy@host (pid 4711)`.
     pub who: String,
     /// Application release that the migrations belong to.
@@ -69,6 +84,7 @@ impl Default for Options {
             throttle: Throttle::default(),
             parallel: 1,
             edited_down: false,
+            generated_down: GeneratedDown::Never,
             who: String::new(),
             release: None,
             commit: None,
@@ -170,6 +186,11 @@ impl Runner {
     /// Takes down for the journal that a gate is overridden, and why.
     pub fn override_gate(&mut self, text: String) {
         self.options.overrides.push(text);
+    }
+
+    /// Says anew when the inverse of an up runs in the place of its down file, for plans made from now on.
+    pub fn generate_downs(&mut self, when: GeneratedDown) {
+        self.options.generated_down = when;
     }
 
     /// Gives everything back.

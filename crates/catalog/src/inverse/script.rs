@@ -49,6 +49,8 @@ pub enum NotInvertedKind {
     Schema,
     /// The schema comes back, the rows or values do not.
     Data,
+    /// Rows that the up wrote stay.
+    Stays,
     /// The statement of the down may fail, depending on the rows.
     MayFail,
 }
@@ -61,7 +63,7 @@ impl InverseScript {
         for item in &self.not_inverted {
             let word = match item.kind {
                 NotInvertedKind::Schema => "Not undone",
-                NotInvertedKind::Data => "Rows",
+                NotInvertedKind::Data | NotInvertedKind::Stays => "Rows",
                 NotInvertedKind::MayFail => "May fail",
             };
             out.push_str(&format!("-- {word}: {}\n", item.reason.replace('\n', " ")));
@@ -129,8 +131,7 @@ pub fn inverse_script(up: &Script, before: &Catalog) -> InverseScript {
             let change = &changes_of(statement)[index];
             let met = now.clone();
             now.apply(change, ORIGIN);
-            for reason in rows_lost(change, &met) {
-                let kind = NotInvertedKind::Data;
+            for (kind, reason) in rows_changed(change, &met) {
                 out.not_inverted.push(NotInverted { statement: at, kind, reason });
             }
             let way = way_back(change, &met, &now);
@@ -362,41 +363,41 @@ fn part_of(change: &Change, after: &Catalog) -> Option<(ObjectName, Option<Objec
 }
 
 /// Rows or values that a change destroys or alters, which no statement brings back.
-fn rows_lost(change: &Change, met: &Catalog) -> Vec<String> {
+fn rows_changed(change: &Change, met: &Catalog) -> Vec<(NotInvertedKind, String)> {
     let of = |name: &ObjectName| met.normalize(name).to_string();
     let known = |name: &ObjectName| met.table(name).is_some();
+    let lost = |reason: String| vec![(NotInvertedKind::Data, reason)];
     match change {
         Change::DropTable { name, .. } if known(name) => {
-            vec![format!("the rows of {} are lost: the down brings it back empty", of(name))]
+            lost(format!("the rows of {} are lost: the down brings it back empty", of(name)))
         }
         Change::DropColumn { table, column, .. }
             if met.table(table).is_some_and(|t| t.column(column).is_some()) =>
         {
-            vec![format!(
+            lost(format!(
                 "the values of {}.{column} are lost: the down brings the column back empty",
                 of(table)
-            )]
+            ))
         }
-        Change::Truncate { tables, .. } => {
-            tables.iter().map(|t| format!("the rows removed from {} are lost", of(t))).collect()
-        }
+        Change::Truncate { tables, .. } => tables
+            .iter()
+            .flat_map(|t| lost(format!("the rows removed from {} are lost", of(t))))
+            .collect(),
         Change::Delete { table, .. } => {
-            vec![format!("the rows deleted from {} are lost", of(table))]
+            lost(format!("the rows deleted from {} are lost", of(table)))
         }
         Change::Update { table, .. } | Change::Merge { table, .. } => {
-            vec![format!("the values overwritten in {} are lost", of(table))]
+            lost(format!("the values overwritten in {} are lost", of(table)))
         }
         Change::Insert { table, .. } | Change::CopyFrom { table, .. } => {
-            vec![format!("the rows written to {} stay", of(table))]
+            vec![(NotInvertedKind::Stays, format!("the rows written to {} stay", of(table)))]
         }
-        Change::AlterColumnType { table, column, .. } => {
-            vec![format!(
-                "what the conversion of {}.{column} cut off or rounded is lost",
-                of(table)
-            )]
-        }
+        Change::AlterColumnType { table, column, .. } => lost(format!(
+            "what the conversion of {}.{column} cut off or rounded is lost",
+            of(table)
+        )),
         Change::Do { body, .. } | Change::Dynamic { changes: body, .. } => {
-            body.iter().flat_map(|c| rows_lost(c, met)).collect()
+            body.iter().flat_map(|c| rows_changed(c, met)).collect()
         }
         _ => Vec::new(),
     }

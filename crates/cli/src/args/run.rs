@@ -165,6 +165,10 @@ pub struct DownArgs {
     /// Use down files that were changed after their migration was applied
     #[arg(long)]
     pub use_edited_down: bool,
+    /// Where a down file is missing or holds no statement, run the exact inverse of the up, as `generate-down`
+    /// writes it; with versions (`=0007,0009`) also in the place of their files. --preview shows it
+    #[arg(long, value_name = "VERSION", num_args = 0.., require_equals = true, value_delimiter = ',')]
+    pub use_generated_down: Option<Vec<String>>,
     /// How to keep what destructive statements destroy, where a migration does not say so itself
     /// (default: auto, or what downhaul.toml says)
     #[arg(long, value_enum, value_name = "HOW")]
@@ -206,6 +210,10 @@ pub struct RevertArgs {
     /// Use down files that were changed after their migration was applied
     #[arg(long)]
     pub use_edited_down: bool,
+    /// Where a down file is missing or holds no statement, run the exact inverse of the up, as `generate-down`
+    /// writes it; with versions (`=0007,0009`) also in the place of their files. --preview shows it
+    #[arg(long, value_name = "VERSION", num_args = 0.., require_equals = true, value_delimiter = ',')]
+    pub use_generated_down: Option<Vec<String>>,
     /// Hooks.
     #[command(flatten)]
     pub hooks: HookArgs,

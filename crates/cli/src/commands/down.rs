@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use downhaul_engine::Target;
 use downhaul_plan::{Direction, Version};
-use downhaul_run::{Applied, DownPlan, DownSelection, Runner};
+use downhaul_run::{Applied, DownPlan, DownSelection, GeneratedDown, Runner};
 
 use crate::args::{DownArgs, Global, StatusFormat};
 use crate::error::CliError;
@@ -20,6 +20,11 @@ pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliE
     super::protect(&mut options, &site, args.protect);
     super::backfills(&mut options, &site, args.parallel);
     options.edited_down = args.use_edited_down;
+    options.generated_down = match args.use_generated_down.as_deref() {
+        None => GeneratedDown::Never,
+        Some([]) => GeneratedDown::Missing,
+        Some(versions) => GeneratedDown::InPlaceOf(versions.to_vec()),
+    };
     options.commit = super::commit(&site.dir);
     let selection = match (&args.to, &args.to_release, &args.to_time) {
         (Some(version), ..) => DownSelection::To(Version::new(version.as_str())),
@@ -59,7 +64,8 @@ pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliE
         };
         let about = footing.as_ref().map(|(release, footing)| (*release, footing));
         let tell = |plan: &DownPlan, done: Option<&[Applied]>| {
-            let told = super::revert::json(about, judged.as_ref(), plan, done);
+            let told =
+                super::revert::json(about, judged.as_ref(), (plan, site.target.dialect()), done);
             ui.text(&format!("{told:#}\n"));
         };
         if for_programs && (args.preview || nothing) {
@@ -70,11 +76,11 @@ pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliE
             super::revert::verdict(release, footing, judged.as_ref(), &plan, ui);
         }
         if args.preview {
-            preview(&plan, args.to_time.is_some(), ui);
+            preview(&plan, &site.target, args.to_time.is_some(), ui);
             return Ok(Code::Clean);
         }
         if !args.yes {
-            preview(&plan, args.to_time.is_some(), ui);
+            preview(&plan, &site.target, args.to_time.is_some(), ui);
             if !ui.can_ask() {
                 return Err(CliError::new(Code::Findings, "nobody is there to confirm this")
                     .state("nothing was changed")
@@ -83,6 +89,13 @@ pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliE
             if !ui.confirm("Take them back?").await {
                 ui.line("nothing was changed");
                 return Ok(Code::Findings);
+            }
+        }
+        if args.yes && !for_programs {
+            for migration in plan.migrations.iter().filter(|m| m.generated.is_some()) {
+                let note = paint(Style::Warn, "note");
+                let label = &migration.down.label;
+                ui.line(format!("  {note} {label} is taken back by the inverse of its up"));
             }
         }
         foresee_locks(&mut plan, site.target.dialect());
@@ -136,7 +149,11 @@ pub(crate) fn foresee_locks(plan: &mut DownPlan, dialect: downhaul_syntax::Diale
     super::foresight::locks(&mut migrations, dialect);
 }
 
-fn preview(plan: &DownPlan, with_times: bool, ui: &Ui) {
+/// How many things that a down leaves are named.
+const NAMED: usize = 5;
+
+fn preview(plan: &DownPlan, target: &Target, with_times: bool, ui: &Ui) {
+    let astray = plan.astray(target.dialect());
     for migration in &plan.migrations {
         let when = if with_times {
             paint(Style::Dim, format!("  applied {}", migration.applied_at()))
@@ -152,6 +169,13 @@ fn preview(plan: &DownPlan, with_times: bool, ui: &Ui) {
                     format!("squashed into {squash} since; its own down is in the journal")
                 )
             ));
+        }
+        if let Some(notes) = &migration.generated {
+            let from = "generated: the inverse of its up, as it ran:";
+            ui.line(format!("      {}", paint(Style::Warn, from)));
+            for note in notes {
+                ui.line(format!("      {} {note}", paint(Style::Warn, "note")));
+            }
         }
         for statement in &migration.down.statements {
             let mut lines = statement.shown().lines();
@@ -172,6 +196,19 @@ fn preview(plan: &DownPlan, with_times: bool, ui: &Ui) {
             ui.line(format!(
                 "      {} what was kept of {table} was given up on {when}: it does not come back",
                 paint(Style::Bad, "gone")
+            ));
+        }
+        if let Some(told) = astray.get(&migration.version) {
+            for one in told.iter().take(NAMED) {
+                ui.line(format!("      {} {one}", paint(Style::Warn, "astray")));
+            }
+            if let Some(more) = told.len().checked_sub(NAMED).filter(|more| *more > 0) {
+                ui.line(format!("      {} and {more} more", paint(Style::Warn, "astray")));
+            }
+            ui.line(format!(
+                "      {} --use-generated-down={} runs the inverse of its up instead",
+                paint(Style::Warn, "instead"),
+                migration.down.label
             ));
         }
         if migration.kept.is_empty() && migration.pruned.is_empty() {

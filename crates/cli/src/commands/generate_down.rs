@@ -118,7 +118,7 @@ fn tell(inverse: &InverseScript, script: &Script, up: &SourceFile, ui: &Ui) {
         let (style, word) = match item.kind {
             NotInvertedKind::Schema => (Style::Bad, "not undone"),
             NotInvertedKind::MayFail => (Style::Warn, "may fail"),
-            NotInvertedKind::Data => (Style::Accent, "data"),
+            NotInvertedKind::Data | NotInvertedKind::Stays => (Style::Accent, "data"),
         };
         let line = script
             .statements

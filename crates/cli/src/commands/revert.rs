@@ -1,5 +1,6 @@
 //! `downhaul revert`: back to what a release ran on, with a word before and a report behind.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use downhaul_catalog::{Catalog, Origin};
@@ -30,6 +31,7 @@ pub async fn run(global: &Global, args: &RevertArgs, ui: &Ui) -> Result<Code, Cl
         queries: args.queries.clone(),
         format: args.format,
         use_edited_down: args.use_edited_down,
+        use_generated_down: args.use_generated_down.clone(),
         protect: None,
         parallel: None,
         hooks: args.hooks.clone(),
@@ -180,9 +182,11 @@ pub(crate) fn verdict(
 pub(crate) fn json(
     footing: Option<(&str, &Footing)>,
     judged: Option<&Judged>,
-    plan: &DownPlan,
+    (plan, dialect): (&DownPlan, Dialect),
     done: Option<&[Applied]>,
 ) -> Value {
+    // Before it is done: it takes reading all that is applied.
+    let mut astray = if done.is_none() { plan.astray(dialect) } else { BTreeMap::new() };
     let migrations: Vec<Value> =
         plan.migrations
             .iter()
@@ -198,6 +202,8 @@ pub(crate) fn json(
                     "applied_at": migration.applied_at(),
                     "brings_back": kept.collect::<Vec<_>>(),
                     "given_up": given_up.collect::<Vec<_>>(),
+                    "generated": migration.generated.is_some(),
+                    "astray": astray.remove(&migration.version).unwrap_or_default(),
                 })
             })
             .collect();

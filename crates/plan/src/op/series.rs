@@ -99,7 +99,7 @@ fn both_ways(piece: &Piece, now: &Catalog, notes: &mut Vec<String>) -> (Side, Si
             up.sql(why, text.clone());
             let inverse = inverse_script(&parse_script(text, now.dialect), now);
             for item in &inverse.not_inverted {
-                if item.kind != NotInvertedKind::Data {
+                if !matches!(item.kind, NotInvertedKind::Data | NotInvertedKind::Stays) {
                     notes.push(format!("down: {}", item.reason));
                 }
             }

@@ -1,0 +1,123 @@
+//! The down of a migration that has none: the inverse of its up, given the schema that the journal says
+//! it met.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use downhaul_catalog::{
+    Catalog, DiffOptions, DifferenceKind, NotInvertedKind, Origin, diff, inverse_script,
+};
+use downhaul_plan::{SourceFile, TransactionMode, Variables, Version};
+use downhaul_syntax::{Dialect, Script, parse_script};
+
+use crate::journal::JournalEntry;
+
+/// What is read of a script as it ran.
+fn as_it_ran(text: &str, dialect: Dialect, variables: Option<&Variables>) -> Script {
+    // A placeholder that has no value any more leaves a statement that is not understood.
+    let expanded = variables.and_then(|v| v.expand(text, dialect).ok());
+    parse_script(expanded.as_ref().map_or(text, |expanded| &expanded.text), dialect)
+}
+
+/// What stands in for a down that nobody wrote.
+#[derive(Clone, Debug)]
+pub(crate) struct GeneratedDown {
+    /// Its statements; none where the up changed rows alone, which its restore points bring back.
+    pub(crate) file: SourceFile,
+    /// What it leaves, and what may make it fail.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Writes the inverse of each migration that `wanted` names, by replaying what was applied before it.
+/// `entries` are all that are applied, oldest first. What cannot be inverted exactly comes back as the
+/// reason.
+pub(crate) fn generate(
+    entries: &[JournalEntry],
+    wanted: &[&Version],
+    dialect: Dialect,
+    variables: Option<&Variables>,
+) -> BTreeMap<Version, Result<GeneratedDown, String>> {
+    let mut found = BTreeMap::new();
+    let mut catalog = Catalog::new(dialect);
+    for (index, entry) in entries.iter().enumerate() {
+        if found.len() == wanted.len() {
+            break;
+        }
+        let script = as_it_ran(&entry.up_sql, dialect, variables);
+        if wanted.contains(&&entry.version) {
+            // What the journal does not know, made before it or by what cannot be read, it cannot bring back.
+            let mut met = catalog.clone();
+            met.uncertain = false;
+            let unknown =
+                met.clone().apply_script(&script, Origin::Series(index)).into_iter().next();
+            let inverse = inverse_script(&script, &met);
+            let generated = if let Some((_, _, problem)) = unknown {
+                Err(format!("in what was applied before it, {problem}"))
+            } else if inverse.is_exact() {
+                let text: String =
+                    inverse.statements.iter().map(|s| format!("{};\n", s.sql)).collect();
+                let path = PathBuf::from(format!("generated:{}.down.sql", entry.label()));
+                let notes = inverse
+                    .not_inverted
+                    .into_iter()
+                    .filter(|n| n.kind != NotInvertedKind::Data)
+                    .map(|n| n.reason)
+                    .collect();
+                let file = SourceFile::sql(path, text, TransactionMode::Wrapped);
+                Ok(GeneratedDown { file, notes })
+            } else {
+                let first = inverse
+                    .not_inverted
+                    .into_iter()
+                    .find(|n| n.kind == NotInvertedKind::Schema)
+                    .map(|n| n.reason);
+                let differs = inverse.remaining.first().map(|d| format!("it leaves {d}"));
+                Err(first.or(differs).unwrap_or_default())
+            };
+            found.insert(entry.version.clone(), generated);
+        }
+        catalog.apply_script(&script, Origin::Series(index));
+    }
+    found
+}
+
+/// What a written down will leave otherwise than it was, or why it will fail, as far as that can be told by
+/// replaying what was applied before it, its up, and it. What it forgets of what its up destroyed is left
+/// out: that comes back. Nothing is said of a migration that meets what the journal does not know.
+pub(crate) fn astray(
+    entries: &[JournalEntry],
+    downs: &BTreeMap<&Version, &str>,
+    dialect: Dialect,
+    variables: Option<&Variables>,
+) -> BTreeMap<Version, Vec<String>> {
+    let mut found = BTreeMap::new();
+    let mut catalog = Catalog::new(dialect);
+    for (index, entry) in entries.iter().enumerate() {
+        let before = downs.contains_key(&entry.version).then(|| catalog.clone());
+        let up = as_it_ran(&entry.up_sql, dialect, variables);
+        let known = catalog.apply_script(&up, Origin::Series(index)).is_empty();
+        let (Some(down), Some(before)) = (downs.get(&entry.version), before) else { continue };
+        if !known || catalog.uncertain {
+            continue;
+        }
+        let mut back = catalog.clone();
+        let problems =
+            back.apply_script(&as_it_ran(down, dialect, variables), Origin::Series(index));
+        let fails = problems
+            .into_iter()
+            .map(|(_, _, problem)| format!("its file will fail: {problem}"))
+            .take(1);
+        let mut told: Vec<String> = fails.collect();
+        if told.is_empty() && !back.uncertain {
+            let stays = diff(&before, &back, DiffOptions::default()).into_iter().filter(|d| {
+                d.kind == DifferenceKind::OnlyRight
+                    || d.kind == DifferenceKind::Changed && d.object == "type"
+            });
+            told.extend(stays.map(|difference| format!("after its file, {difference}")));
+        }
+        if !told.is_empty() {
+            found.insert(entry.version.clone(), told);
+        }
+    }
+    found
+}
