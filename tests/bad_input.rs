@@ -65,7 +65,7 @@ fn without_wording(text: &str) -> String {
         });
         let shown = match code {
             Some(code) => &format!("{code}]"),
-            None if line.starts_with(['$', '(', '✗', '✓']) => line,
+            None if line.starts_with(['$', '(', '✗', '✓', '!']) => line,
             None if line.starts_with("error: ") || line.starts_with("next: ") => line,
             None if line.trim_start().starts_with("╭▸") => line,
             None => continue,

@@ -111,6 +111,31 @@ async fn a_down_that_leaves_what_was_added_can_be_left_out() {
     assert_eq!(program.ok(&["schema", "dump"]).stdout, before);
 }
 
+/// SQLite builds a table anew for this; dropping it would delete the rows that refer to it.
+#[tokio::test]
+async fn a_table_to_which_others_refer_is_built_anew() {
+    let file = SqliteFile::new();
+    let base = "CREATE TABLE a (id integer PRIMARY KEY, v text NOT NULL CHECK (v <> ''));\n\
+        CREATE TABLE c (id integer PRIMARY KEY, a integer NOT NULL REFERENCES a ON DELETE CASCADE);\n\
+        INSERT INTO a VALUES (1, 'one');\nINSERT INTO c VALUES (1, 1);\n";
+    let up = "PRAGMA foreign_keys = OFF;\nCREATE TABLE a_new (id integer PRIMARY KEY, v text);\n\
+        INSERT INTO a_new SELECT id, v FROM a;\nDROP TABLE a;\nALTER TABLE a_new RENAME TO a;\n\
+        PRAGMA foreign_keys = ON;\n";
+    let (program, _) = applied(&file.url(), base, up, "");
+    let mut app = Session::connect(&file.url()).await;
+    app.run("INSERT INTO a VALUES (2, 'two'); INSERT INTO c VALUES (2, 2)").await;
+    let done = program.ok(&["down", "--yes", "--use-generated-down"]).stdout;
+    assert!(!done.contains("a_new"), "{done}");
+    for refused in ["UPDATE a SET v = NULL", "UPDATE a SET v = ''", "INSERT INTO c VALUES (3, 3)"] {
+        let on = format!("PRAGMA foreign_keys = ON; {refused}");
+        assert!(app.try_run(&on).await.is_err(), "{refused}");
+    }
+    let rows =
+        "SELECT (SELECT group_concat(id || v) FROM a) || (SELECT group_concat(id || a) FROM c)";
+    assert_eq!(app.value(rows).await.as_deref(), Some("1one,2two11,22"));
+    app.close().await;
+}
+
 #[tokio::test]
 async fn a_name_that_is_not_taken_back_is_an_error() {
     let file = SqliteFile::new();

@@ -23,7 +23,8 @@ pub use apply::{Problem, ScriptProblem, column_def, constraint_def, index_def};
 pub use between::{Way, changes_between, changes_without_foreign_keys};
 pub use diff::{DiffOptions, Difference, DifferenceKind, diff};
 pub use inverse::{
-    Inverse, InverseScript, InverseStatement, NotInverted, NotInvertedKind, inverse, inverse_script,
+    Inverse, InverseScript, InverseStatement, NotInverted, NotInvertedKind, inverse,
+    inverse_script, inverse_without_foreign_keys,
 };
 pub use lookup::range_ends;
 pub use model::*;

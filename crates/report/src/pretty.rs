@@ -194,11 +194,12 @@ fn summary(document: &Document<'_>, look: Look) -> String {
         Some(Severity::Warning) => YELLOW,
         _ => BOLD,
     };
-    // What is only worth knowing stops nobody.
-    let mark = if worst == Some(Severity::Info) && document.problems.is_empty() {
-        look.paint(GREEN, "✓")
-    } else {
-        look.paint(color, "✗")
+    // What is only worth knowing stops nobody, and a warning stops only who asks for it (`--fail-on`).
+    let mark = match worst {
+        _ if !document.problems.is_empty() => look.paint(color, "✗"),
+        Some(Severity::Info) => look.paint(GREEN, "✓"),
+        Some(Severity::Warning) => look.paint(color, "!"),
+        _ => look.paint(color, "✗"),
     };
     let found = look.paint(color, &tally(document.findings.iter()));
     let first = document.findings.iter().find(|f| Some(f.severity) == worst).map_or("", |f| f.code);

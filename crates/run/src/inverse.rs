@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use downhaul_catalog::{
     Catalog, DiffOptions, DifferenceKind, NotInvertedKind, Origin, diff, inverse_script,
+    inverse_without_foreign_keys,
 };
 use downhaul_plan::{SourceFile, TransactionMode, Variables, Version};
 use downhaul_syntax::{Dialect, Script, parse_script};
@@ -50,12 +51,20 @@ pub(crate) fn generate(
             met.uncertain = false;
             let unknown =
                 met.clone().apply_script(&script, Origin::Series(index)).into_iter().next();
-            let inverse = inverse_script(&script, &met);
+            let mut inverse = inverse_script(&script, &met);
+            let mut head = "";
+            if dialect == Dialect::Sqlite && !inverse.is_exact() {
+                // A table to which others refer is built anew while nothing acts on their rows; they are
+                // checked before the commit.
+                inverse = inverse_without_foreign_keys(&script, &met);
+                head = "PRAGMA foreign_keys = OFF;\n";
+            }
             let generated = if let Some((_, _, problem)) = unknown {
                 Err(format!("in what was applied before it, {problem}"))
             } else if inverse.is_exact() {
-                let text: String =
+                let body: String =
                     inverse.statements.iter().map(|s| format!("{};\n", s.sql)).collect();
+                let text = format!("{head}{body}");
                 let path = PathBuf::from(format!("generated:{}.down.sql", entry.label()));
                 let notes = inverse
                     .not_inverted

@@ -10,10 +10,13 @@ mod script;
 
 use downhaul_syntax::{Change, Parsed, Statement};
 
-use crate::between::changes_between;
+use crate::between::{Way, changes_between};
 use crate::{Catalog, Origin};
 
-pub use script::{InverseScript, InverseStatement, NotInverted, NotInvertedKind, inverse_script};
+pub use script::{
+    InverseScript, InverseStatement, NotInverted, NotInvertedKind, inverse_script,
+    inverse_without_foreign_keys,
+};
 
 /// How a change is undone.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +36,7 @@ pub fn inverse(change: &Change, before: &Catalog) -> Inverse {
     let mut after = before.clone();
     // The session goes on: what it set (`search_path`) holds.
     after.apply(change, before.lookup.session_of.unwrap_or(ORIGIN));
-    let way = way_back(change, before, &after);
+    let way = way_back(change, before, &after, changes_between);
     if let Some(why) = way.blocked.into_iter().next() {
         return Inverse::Impossible(why);
     }
@@ -43,28 +46,31 @@ pub fn inverse(change: &Change, before: &Catalog) -> Inverse {
 /// Nothing asks when the objects of a down were made.
 const ORIGIN: Origin = Origin::Series(usize::MAX);
 
+/// How two catalogs are compared: with or without foreign keys that act (SQLite).
+type Between = fn(&Catalog, &Catalog) -> Way;
+
 /// The way from the catalog after a change to the one before it, as far as there is one.
-fn way_back(change: &Change, before: &Catalog, after: &Catalog) -> crate::between::Way {
+fn way_back(change: &Change, before: &Catalog, after: &Catalog, between: Between) -> Way {
     if let Some(why) = unreadable(change) {
-        return crate::between::Way { changes: Vec::new(), blocked: vec![why] };
+        return Way { changes: Vec::new(), blocked: vec![why] };
     }
     let mut mirrored = mirror::mirror(change, before, after);
     let mut way = if mirrored.is_empty() {
-        changes_between(after, before)
+        between(after, before)
     } else {
         // The down runs in a session of its own.
-        let mut between = after.clone();
+        let mut half = after.clone();
         for change in &mirrored {
-            between.apply(change, Origin::Series(usize::MAX - 1));
+            half.apply(change, Origin::Series(usize::MAX - 1));
         }
-        changes_between(&between, before)
+        between(&half, before)
     };
     mirrored.append(&mut way.changes);
     way.changes = mirrored;
     if !way.blocked.is_empty()
         && let Some(changes) = enumeration::without_new_values(change, before, after)
     {
-        return crate::between::Way { changes, blocked: Vec::new() };
+        return Way { changes, blocked: Vec::new() };
     }
     for undo in &mut way.changes {
         as_the_change(change, undo);

@@ -6,8 +6,8 @@ use downhaul_syntax::{
     Change, Dialect, Ident, ObjectKind, ObjectName, Parsed, Script, parse_script,
 };
 
-use super::{ORIGIN, changes_of, way_back};
-use crate::between::changes_between;
+use super::{Between, ORIGIN, changes_of, way_back};
+use crate::between::{changes_between, changes_without_foreign_keys};
 use crate::{Catalog, DiffOptions, Difference, Table, diff, render};
 
 /// The down of an up file.
@@ -113,6 +113,17 @@ struct Undo {
 /// before; what still differs is listed.
 #[must_use]
 pub fn inverse_script(up: &Script, before: &Catalog) -> InverseScript {
+    whole(up, before, changes_between)
+}
+
+/// As [`inverse_script`], for SQLite while `PRAGMA foreign_keys` is off: tables to which others refer are
+/// built anew as well.
+#[must_use]
+pub fn inverse_without_foreign_keys(up: &Script, before: &Catalog) -> InverseScript {
+    whole(up, before, changes_without_foreign_keys)
+}
+
+fn whole(up: &Script, before: &Catalog, between: Between) -> InverseScript {
     let mut now = before.clone();
     let mut groups: Vec<Vec<Undo>> = Vec::new();
     let mut out = InverseScript::default();
@@ -134,7 +145,7 @@ pub fn inverse_script(up: &Script, before: &Catalog) -> InverseScript {
             for (kind, reason) in rows_changed(change, &met) {
                 out.not_inverted.push(NotInverted { statement: at, kind, reason });
             }
-            let way = way_back(change, &met, &now);
+            let way = way_back(change, &met, &now, between);
             for why in way.blocked {
                 out.not_inverted.push(schema(format!("{why} ({})", first_line(&statement.text))));
             }
@@ -157,7 +168,7 @@ pub fn inverse_script(up: &Script, before: &Catalog) -> InverseScript {
     let short = without_needless(&all, before, &now);
     let rebuilt = tables_built_anew(up, before, &now);
     if let Some(tables) = &rebuilt {
-        net(tables, before, &now, &mut out);
+        net(tables, before, &now, between, &mut out);
         return out;
     }
     let candidates = [short.clone(), views_last(&short), all.clone(), views_last(&all)];
@@ -202,12 +213,26 @@ fn tables_built_anew(up: &Script, before: &Catalog, after: &Catalog) -> Option<V
 }
 
 /// The down as the difference between the schema after the whole file and the one before.
-fn net(built: &[ObjectName], before: &Catalog, after: &Catalog, out: &mut InverseScript) {
+fn net(
+    built: &[ObjectName],
+    before: &Catalog,
+    after: &Catalog,
+    between: Between,
+    out: &mut InverseScript,
+) {
     // Their rows were copied, and are copied back.
     let lost = |reason: &str| {
         built.iter().any(|t| reason.starts_with(&format!("the rows of {t} are lost")))
     };
-    out.not_inverted.retain(|n| n.kind == NotInvertedKind::Data && !lost(&n.reason));
+    // So were those written to a new table under its first name, which was not there before.
+    let stay = |reason: &str| {
+        before.tables.keys().any(|t| reason == format!("the rows written to {t} stay"))
+    };
+    out.not_inverted.retain(|n| match n.kind {
+        NotInvertedKind::Data => !lost(&n.reason),
+        NotInvertedKind::Stays => stay(&n.reason),
+        NotInvertedKind::Schema | NotInvertedKind::MayFail => false,
+    });
     for name in built {
         let (Some(old), Some(new)) = (before.tables.get(name), after.tables.get(name)) else {
             continue;
@@ -223,7 +248,7 @@ fn net(built: &[ObjectName], before: &Catalog, after: &Catalog, out: &mut Invers
             });
         }
     }
-    let way = changes_between(after, before);
+    let way = between(after, before);
     for reason in way.blocked {
         out.not_inverted.push(NotInverted { statement: 0, kind: NotInvertedKind::Schema, reason });
     }
