@@ -386,3 +386,26 @@ async fn a_key_that_holds_no_null_is_a_key() {
         assert_eq!(other.as_deref(), Some(if null.is_empty() { "b" } else { "B" }));
     }
 }
+
+/// Some switch indexes off for a long `UPDATE`, by the catalog. Nothing can be kept of that, and the rest is.
+#[tokio::test]
+async fn changes_of_the_servers_own_catalog_are_let_through() {
+    let database = Postgres::shared().fresh_database().await;
+    let switch = |to: bool| {
+        format!(
+            "UPDATE pg_index SET indisready = {to} WHERE indrelid = 'a'::regclass AND NOT indisprimary;\n"
+        )
+    };
+    let up =
+        format!("{}UPDATE a SET v = 'new';\n{}REINDEX TABLE a;\n", switch(false), switch(true));
+    let setup = format!("{TABLES} CREATE INDEX a_v ON a (v)");
+    let site = Site::new(database.url(), &setup, &up, "SELECT 1;").await;
+    let before = site.rows("a").await;
+    site.up().await.unwrap();
+    let asked = "SELECT indisready FROM pg_index WHERE indexrelid = 'a_v'::regclass";
+    let mut app = Session::connect(database.url()).await;
+    assert_eq!(app.value(asked).await.as_deref(), Some("t"));
+    site.down().await.unwrap();
+    assert_eq!(site.rows("a").await, before);
+    app.close().await;
+}

@@ -343,6 +343,9 @@ pub async fn keeping(
         let Some(shape) = session.table_shape(name).await? else { continue };
         let wish = prepared.wish(&shape.name, loss, options);
         let table = Endangered { shape, loss: loss.clone() };
+        if table.is_catalog(session.dialect()) {
+            continue;
+        }
         let choice = tombstone::choose(session, &table, wish, &statements).await?;
         found.insert(name.clone(), choice);
     }

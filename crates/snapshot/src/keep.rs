@@ -21,6 +21,16 @@ pub struct Endangered {
     pub loss: TableLoss,
 }
 
+impl Endangered {
+    /// Whether it is one of the tables in which PostgreSQL keeps the schema itself. They can be neither
+    /// locked nor watched, and their rows are no data: what changes in them is the schema.
+    #[must_use]
+    pub fn is_catalog(&self, dialect: Dialect) -> bool {
+        let schema = self.shape.name.schema.as_ref().map(Ident::as_str);
+        dialect == Dialect::Postgres && matches!(schema, Some("pg_catalog" | "information_schema"))
+    }
+}
+
 /// Finds the live tables that a migration destroys something of: those it names, those that
 /// foreign keys reach, and those of schemas that are dropped.
 pub async fn endangered(

@@ -212,7 +212,13 @@ async fn attempt(
     // Where an up takes an empty table away, its down still has the schema to bring back.
     let empty =
         if protect && !up { empty::set_aside(session, &mut losses).await? } else { Vec::new() };
-    let endangered = if protect { keep::endangered(session, &losses).await? } else { Vec::new() };
+    let mut endangered =
+        if protect { keep::endangered(session, &losses).await? } else { Vec::new() };
+    for table in endangered.extract_if(.., |table| table.is_catalog(session.dialect())) {
+        let name = &table.shape.name;
+        let note = format!("{name} belongs to the server: nothing is kept of what changes in it");
+        observer.event(Event::Note(&note));
+    }
     // A way forward again does not look at the schema that the way back found.
     let must = protect && (up && !endangered.is_empty() || !losses.unreadable.is_empty());
     let look = must || protect && up && losses.unmakes();
