@@ -79,6 +79,40 @@ async fn an_inverse_stands_in_for_a_missing_down_on_sqlite() {
     stands_in(&file.url(), UP).await;
 }
 
+/// Another column takes the name of one that is dropped, and is NOT NULL as that was.
+#[tokio::test]
+async fn a_column_whose_name_was_taken_comes_back_as_it_was() {
+    let database = Postgres::shared().fresh_database().await;
+    let base = "CREATE TABLE a (id text NOT NULL, k bigserial PRIMARY KEY, v text);\n\
+        INSERT INTO a (id, v) VALUES ('p', 'one'), ('q', 'two');\n";
+    let up = "ALTER TABLE a ADD COLUMN n int;\nUPDATE a SET n = k + 10;\n\
+        ALTER TABLE a DROP COLUMN id, DROP COLUMN k;\nALTER TABLE a RENAME COLUMN n TO id;\n\
+        ALTER TABLE a ADD PRIMARY KEY (id);\n";
+    let written = "ALTER TABLE a DROP COLUMN id;\nALTER TABLE a ADD COLUMN k bigserial PRIMARY KEY;\n\
+        ALTER TABLE a ADD COLUMN id text NOT NULL;\n";
+    for (down, flag) in [("", "--use-generated-down"), (written, "--log=text")] {
+        let (program, before) = applied(database.url(), base, up, down);
+        program.ok(&["down", "--yes", flag]);
+        let now = program.ok(&["schema", "dump"]).stdout;
+        // The columns stand in another order now, and what is said of them.
+        let but_order = |dump: &str| {
+            let dump = dump.replace("v text, k bigint, id text", "id text, k bigint, v text");
+            let mut lines: Vec<String> = dump.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        assert_eq!(but_order(&now), but_order(&before), "{down}");
+        let mut app = Session::connect(database.url()).await;
+        let rows = app.rows("SELECT id, k, v FROM a ORDER BY k").await;
+        assert_eq!(
+            rows.iter().flatten().flatten().collect::<Vec<_>>(),
+            ["p", "1", "one", "q", "2", "two"]
+        );
+        app.close().await;
+        program.ok(&["down", "--yes"]);
+    }
+}
+
 #[tokio::test]
 async fn a_down_that_fails_can_be_left_out() {
     let database = Postgres::shared().fresh_database().await;

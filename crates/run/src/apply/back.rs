@@ -80,6 +80,11 @@ pub(super) async fn bring_back(
         }
         let stage = (Stage::Rest, strict);
         run_completions(session, schemas, stage, foreign_keys_off, applied, observer).await?;
+        if session.dialect() == Dialect::Postgres {
+            for kept in points.iter().flat_map(|point| &point.kept) {
+                restore::require_values(session, kept).await?;
+            }
+        }
         tombstone::back::rebuild(session, &built_upon).await?;
         tracking.follow(session).await?;
     }

@@ -94,6 +94,19 @@ pub async fn check_filled(session: &mut dyn Session, kept: &Kept) -> Result<(), 
     Ok(())
 }
 
+/// PostgreSQL: makes columns that came back bare, so that their values could go in, `NOT NULL` again. What a
+/// migration changed of the schema does not tell that where another column took the name meanwhile, which
+/// had it too. All are filled ([`check_filled`]).
+pub async fn require_values(session: &mut dyn Session, kept: &Kept) -> Result<(), SnapshotError> {
+    let dialect = session.dialect();
+    let Some(now) = session.table_shape(&kept.table).await? else { return Ok(()) };
+    for column in to_be_filled(kept, &now) {
+        let (table, name) = (sql::table(dialect, &now.name), dialect.quote(&column.name));
+        session.execute(&format!("ALTER TABLE {table} ALTER COLUMN {name} SET NOT NULL")).await?;
+    }
+    Ok(())
+}
+
 /// Gives rows written while a column was gone its default, where it must have a value and the down
 /// did not say which: what the old release's schema would have given them. Returns how many got one.
 async fn give_defaults(
