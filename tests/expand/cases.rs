@@ -442,4 +442,61 @@ pub(crate) const CASES: &[Case] = &[
         disagree: "",
         after: &[("SELECT to_regclass('logs')::text IS NULL", "t")],
     },
+    // A column that follows another table.
+    Case {
+        name: "from_other_table",
+        engine: Engine::Postgres,
+        base: "CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL, n int DEFAULT 0);\n\
+               CREATE TABLE orders (id int PRIMARY KEY, customer_id int NOT NULL REFERENCES customers, n int DEFAULT 0);\n\
+               CREATE INDEX orders_customer ON orders (customer_id);",
+        rows: "INSERT INTO customers SELECT g, 'c' || g FROM generate_series(1, {rows}) g; INSERT INTO orders SELECT g, 1 + g * 7 % {rows} FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE orders ADD COLUMN customer_name text NOT NULL;\n\
+                 UPDATE orders SET customer_name = c.name FROM customers c WHERE c.id = orders.customer_id;",
+        old: &[
+            "INSERT INTO orders (id, customer_id) VALUES ({n}, {id})",
+            "UPDATE customers SET name = 'o{n}' WHERE id = {id}",
+            "UPDATE orders SET n = n + 1 WHERE id = {id}",
+            "UPDATE customers SET n = n + 1 WHERE id = {id}",
+            "UPDATE orders SET customer_id = 1 + {n} % 400 WHERE id = {id}",
+            "INSERT INTO orders (id, customer_id) VALUES ({id}, 1 + {n} % 400) ON CONFLICT (id) DO UPDATE SET customer_id = EXCLUDED.customer_id",
+            "DELETE FROM orders WHERE id = {n} - 6",
+            "SELECT o.id, c.name FROM orders o JOIN customers c ON c.id = o.customer_id WHERE o.id = {id}",
+        ],
+        new: &[
+            "INSERT INTO orders (id, customer_id, customer_name) VALUES ({n}, {id}, 'own {n}')",
+            "UPDATE orders SET customer_name = 'own {n}' WHERE id = {id}",
+            // It knows both sides, and writes both.
+            "WITH c AS (UPDATE customers SET name = 'n{n}' WHERE id = {id} RETURNING id, name) UPDATE orders SET customer_name = c.name FROM c WHERE customer_id = c.id",
+            "SELECT id, customer_name FROM orders WHERE id = {id}",
+        ],
+        disagree: "SELECT o.id, o.customer_name, c.name FROM orders o JOIN customers c ON c.id = o.customer_id WHERE o.customer_name IS NULL OR o.customer_name NOT LIKE 'own%' AND o.customer_name <> c.name",
+        after: &[
+            ("SELECT count(*) FROM orders WHERE customer_name IS NULL", "0"),
+            ("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal", "0"),
+            ("SELECT count(*) FROM pg_class WHERE relname LIKE '%unseen%'", "0"),
+        ],
+    },
+    Case {
+        name: "priced_from_other_table",
+        engine: Engine::Postgres,
+        base: "CREATE TABLE products (sku text PRIMARY KEY, k int UNIQUE, price numeric(10,2));\n\
+               CREATE TABLE lines (id int PRIMARY KEY, product text, qty int NOT NULL);\n\
+               CREATE INDEX lines_product ON lines (product);",
+        rows: "INSERT INTO products SELECT 'p' || g, g, g FROM generate_series(1, {rows}) g; INSERT INTO lines SELECT g, 'p' || (1 + g * 3 % {rows}), g % 9 FROM generate_series(1, {rows}) g",
+        change: "-- downhaul:forward \"(SELECT p.price * qty FROM products p WHERE sku = lines.product)\"\nALTER TABLE lines ADD COLUMN total numeric;",
+        old: &[
+            "INSERT INTO lines VALUES ({n}, 'p{id}', 3)",
+            "UPDATE lines SET qty = 1 + {n} % 7 WHERE id = {id}",
+            "UPDATE lines SET product = 'p' || (1 + {n} % 400) WHERE id = {id}",
+            "UPDATE lines SET product = NULL WHERE id = {id}",
+            "UPDATE products SET price = {n} % 50 WHERE k = {id}",
+            "UPDATE products SET price = NULL WHERE k = {id}",
+        ],
+        new: &[
+            "INSERT INTO lines (id, product, qty) VALUES ({n}, 'p{id}', 2)",
+            "SELECT total FROM lines WHERE id = {id}",
+        ],
+        disagree: "SELECT l.id, l.total, p.price, l.qty FROM lines l LEFT JOIN products p ON p.sku = l.product WHERE l.total IS DISTINCT FROM p.price * l.qty",
+        after: &[],
+    },
 ];

@@ -8,6 +8,7 @@ mod cases;
 mod cases_mariadb;
 mod cases_sqlite;
 mod control;
+mod from_table;
 mod gates;
 mod kinds;
 mod parallel;
@@ -351,6 +352,8 @@ each_case!(
     merge_columns,
     rules_and_defaults,
     drop_table,
+    from_other_table,
+    priced_from_other_table,
     mariadb_merge_columns,
     mariadb_int_to_bigint,
     mariadb_rules_and_defaults,
@@ -367,6 +370,8 @@ each_case!(
     mariadb_key_to_bigint,
     mariadb_rename_ruled,
     mariadb_convert_charset,
+    mariadb_from_other_table,
+    mariadb_priced_from_other_table,
     sqlite_rename_column,
     sqlite_rename_unique_column,
     sqlite_split_column,

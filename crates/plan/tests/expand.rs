@@ -95,6 +95,27 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
         &["x_expand", "x_backfill", "x_switch", "x_contract"],
         &["AS mood)"],
     ),
+    // From another table: by a directive, by an UPDATE, with an alias, quoted, in parentheses.
+    (
+        "-- downhaul:forward \"(SELECT name FROM users WHERE users.id = author)\"\nALTER TABLE posts ADD COLUMN who text",
+        &["x_expand", "x_backfill", "x_contract"],
+        &["users.id = posts.author FOR SHARE OF users", "AFTER UPDATE ON users"],
+    ),
+    (
+        "ALTER TABLE posts ADD COLUMN who text, ADD COLUMN mail text; UPDATE posts p SET who = upper(u.name || ' ' || p.body), mail = (u.email) FROM users AS u WHERE u.id = p.author AND p.who IS NULL; ALTER TABLE posts ALTER COLUMN who SET NOT NULL",
+        &["x_expand", "x_backfill", "x_contract"],
+        &[
+            "SET who = upper(u.name || ' ' || posts.body)",
+            "ELSIF NEW.body IS DISTINCT FROM OLD.body",
+            "posts_who_not_null",
+            "SET mail = (u.email)",
+        ],
+    ),
+    (
+        "ALTER TABLE users ADD COLUMN word text; UPDATE users SET word = (SELECT g.\"select\" FROM \"Grüße\" g WHERE g.id = users.team)",
+        &["x_expand", "x_backfill", "x_contract"],
+        &["AFTER INSERT OR UPDATE ON \"Grüße\"", "g.\"select\""],
+    ),
     (
         "ALTER TABLE users ALTER COLUMN name TYPE text COLLATE \"C\"",
         &["x_expand", "x_backfill", "x_switch", "x_contract"],
@@ -206,6 +227,26 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("ALTER TABLE users ADD COLUMN age int NOT NULL", "downhaul:forward"),
     ("ALTER TABLE users RENAME COLUMN id TO nr", "primary key"),
+    (
+        "-- downhaul:forward \"(SELECT count(*) FROM posts WHERE posts.author = users.id)\"\nALTER TABLE users ADD COLUMN written int",
+        "does not look up one row",
+    ),
+    (
+        "-- downhaul:forward \"(SELECT body FROM posts WHERE posts.author = users.id)\"\nALTER TABLE users ADD COLUMN word text",
+        "several rows of posts",
+    ),
+    (
+        "-- downhaul:forward \"(SELECT id FROM teams WHERE teams.id IS NOT DISTINCT FROM users.team)\"\nALTER TABLE users ADD COLUMN word int",
+        "several rows of teams",
+    ),
+    (
+        "-- downhaul:forward \"(SELECT u.name FROM users u WHERE u.id = users.team)\"\nALTER TABLE users ADD COLUMN word text",
+        "filled from itself",
+    ),
+    (
+        "-- downhaul:forward \"(SELECT name FROM nowhere WHERE id = users.team)\"\nALTER TABLE users ADD COLUMN word text",
+        "no migration creates the table nowhere",
+    ),
     ("ALTER TABLE posts RENAME COLUMN body TO content", "view bodies reads posts.body"),
     ("ALTER TABLE seen RENAME COLUMN at TO day", "partition"),
     ("ALTER TABLE nowhere RENAME COLUMN a TO b", "no migration creates"),

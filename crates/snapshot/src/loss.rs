@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use downhaul_syntax::query::{QueryStatement, SetBody, Source};
 use downhaul_syntax::{
     Change, Dialect, Ident, ObjectName, Parsed, Span, Statement, change::InsertConflict,
+    parse_query,
 };
 
 /// What one table, under the name it has before the migration, loses.
@@ -47,6 +49,32 @@ impl TableLoss {
             Dialect::Sqlite => format!("{quoted} IS NOT ({expr})"),
         };
         format!("(CASE WHEN {differs} THEN {quoted} END)")
+    }
+
+    /// Other tables that the expressions of columns look values up in, each with its alias.
+    pub(crate) fn read_elsewhere(&self, dialect: Dialect) -> Vec<(ObjectName, Ident)> {
+        let mut found: Vec<(ObjectName, Ident)> = Vec::new();
+        for expr in self.follows.values() {
+            let Ok(QueryStatement::Select(mut select)) = parse_query(expr, dialect) else {
+                continue;
+            };
+            while let SetBody::Nested(inner) = select.body {
+                select = *inner;
+            }
+            let SetBody::Core(core) = select.body else { continue };
+            for source in &core.from {
+                let Source::Table { name, alias, .. } = source else { continue };
+                let mut table = ObjectName::bare(name.name().clone());
+                if let [.., schema, _] = name.parts.as_slice() {
+                    table.schema = Some(schema.clone());
+                }
+                let alias = alias.clone().unwrap_or_else(|| table.name.clone());
+                if found.iter().all(|(_, other)| *other != alias) {
+                    found.push((table, alias));
+                }
+            }
+        }
+        found
     }
 
     /// Whether anything is lost (an alteration alone loses nothing).

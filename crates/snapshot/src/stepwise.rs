@@ -251,6 +251,9 @@ pub fn locks(dialect: Dialect, tables: &[(Endangered, Kept)]) -> String {
             locks.extend(["p", "s"].map(|alias| format!("{live} AS {alias} WRITE")));
             locks.extend(["k", "r"].map(|alias| format!("{store} AS {alias} WRITE")));
         }
+        for (name, alias) in table.loss.read_elsewhere(dialect) {
+            locks.push(format!("{} AS {} READ", sql::table(dialect, &name), dialect.quote(&alias)));
+        }
     }
     format!("LOCK TABLES {}", locks.join(", "))
 }

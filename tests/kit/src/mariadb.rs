@@ -222,6 +222,7 @@ impl MariaDb {
             .args(["--bind-address=127.0.0.1", "--skip-name-resolve", "--default-time-zone=+00:00"])
             .args(["--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M"])
             // 2: commits reach the kernel, so a killed server loses none; fast, as tests want it.
+            .arg("--innodb-print-all-deadlocks=ON")
             .args(["--innodb-flush-log-at-trx-commit=2", "--skip-innodb-doublewrite"])
             // A killed server loses nothing that the system has taken; only its own crash would.
             .args(["--debug-no-sync", "--sync-frm=OFF", "--innodb-flush-method=nosync"])

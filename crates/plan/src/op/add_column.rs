@@ -3,8 +3,10 @@
 use downhaul_catalog::render_type;
 use downhaul_syntax::{Change, ColumnDef, Expr, ObjectName};
 
+use super::add_fed_column::add_fed_column;
 use super::as_written::piece;
 use super::conversion::{Conv, directive_for};
+use super::feed::Feed;
 use super::piece::{Piece, Side, Slot};
 use super::rules::Rules;
 use super::sync::Sync;
@@ -82,9 +84,19 @@ pub(crate) fn add_column(
         }
         return Ok(made);
     }
-    let forward = directive_for(&scene.forward, &column.name, true)
-        .map(|directive| Conv::of_directive(directive, known, dialect))
-        .transpose()?;
+    let directive = directive_for(&scene.forward, &column.name, true);
+    if let Some(directive) = directive {
+        let not_null = column.not_null || scene.required.contains(&column.name);
+        let fed = (&column.name, column.ty.as_ref(), not_null);
+        if let Some(feed) = Feed::of_text(&directive.expr, known, fed, scene.now)? {
+            made.read.push(directive.expr.clone());
+            let column = ColumnDef { not_null, ..column.clone() };
+            add_fed_column(known, &column, &feed, scene, &mut made)?;
+            return Ok(made);
+        }
+    }
+    let forward =
+        directive.map(|directive| Conv::of_directive(directive, known, dialect)).transpose()?;
     let volatile = column
         .default
         .as_ref()

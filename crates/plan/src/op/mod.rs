@@ -7,6 +7,7 @@
 
 mod add_column;
 mod add_constraint;
+mod add_fed_column;
 mod alter_column_type;
 mod as_written;
 mod change_primary_key;
@@ -15,6 +16,7 @@ mod create_index;
 mod dependents;
 mod drop_column;
 mod drop_index;
+mod feed;
 mod mend;
 mod mysql;
 mod names;
@@ -80,6 +82,8 @@ pub(crate) struct Made {
     /// Migrations, with their direction, that write or drop only what follows from other columns:
     /// there is nothing to keep, and an old value put back would undo what followed since.
     derived: Vec<(Slot, Direction)>,
+    /// Expressions of directives that are in it, in other words.
+    read: Vec<String>,
 }
 
 impl Made {
@@ -98,6 +102,7 @@ impl Made {
 
     fn append(&mut self, other: Self) {
         self.derived.extend(other.derived);
+        self.read.extend(other.read);
         self.pieces.extend(other.pieces);
         self.notes.extend(other.notes);
     }
@@ -111,6 +116,8 @@ pub(crate) struct Scene<'a> {
     forward: Vec<Conversion>,
     /// `-- downhaul:back` of the statement.
     back: Vec<Conversion>,
+    /// Columns that are added here and made `NOT NULL` by a later statement.
+    required: Vec<Ident>,
     /// Writes to what goes are watched.
     watch: bool,
 }
@@ -118,7 +125,13 @@ pub(crate) struct Scene<'a> {
 impl Scene<'_> {
     /// The same over another schema.
     fn over<'b>(&self, now: &'b Catalog) -> Scene<'b> {
-        Scene { now, forward: self.forward.clone(), back: self.back.clone(), watch: self.watch }
+        Scene {
+            now,
+            forward: self.forward.clone(),
+            back: self.back.clone(),
+            required: self.required.clone(),
+            watch: self.watch,
+        }
     }
 
     fn dialect(&self) -> Dialect {
@@ -180,9 +193,13 @@ pub fn expand(
     let mut now = before.clone();
     let mut all: Vec<Made> = Vec::new();
     let mut touched: Vec<(ObjectName, Option<Ident>)> = Vec::new();
+    let drafts = feed::drafts(script, before);
     for (index, statement) in script.statements.iter().enumerate() {
-        let made =
-            one_statement(script, index, statement, &now, options).map_err(at(statement.span))?;
+        if drafts[index].taken {
+            continue;
+        }
+        let made = one_statement((script, index), &drafts[index], &now, options)
+            .map_err(at(statement.span))?;
         claim(statement, &made, &now, &mut touched).map_err(at(statement.span))?;
         for (slot, piece) in &made.pieces {
             if *slot == Slot::EXPAND {
@@ -281,14 +298,14 @@ fn claims_of<'c>(change: &'c Change, now: &Catalog) -> Vec<(&'c ObjectName, Opti
     }
 }
 
-/// The pieces of one statement.
+/// The pieces of one statement, and of what others of the file say of it.
 fn one_statement(
-    script: &Script,
-    index: usize,
-    statement: &Statement,
+    (script, index): (&Script, usize),
+    draft: &feed::Draft,
     now: &Catalog,
     options: ExpandOptions,
 ) -> Result<Made, Refused> {
+    let statement = &script.statements[index];
     if let Parsed::Unparsed(error) = &statement.parsed {
         return refused(
             format!("the statement is not understood: {}", error.message),
@@ -299,7 +316,13 @@ fn one_statement(
         return refused("COPY with its rows in the file", "write them as INSERT");
     }
     let from = index.checked_sub(1).map_or(0, |i| script.statements[i].span.end);
-    let mut scene = Scene { now, forward: Vec::new(), back: Vec::new(), watch: options.watch };
+    let mut scene = Scene {
+        now,
+        forward: Vec::new(),
+        back: Vec::new(),
+        required: Vec::new(),
+        watch: options.watch,
+    };
     for directive in &script.directives {
         if directive.span.start >= from && directive.span.start < statement.span.end {
             match &directive.kind {
@@ -309,13 +332,17 @@ fn one_statement(
             }
         }
     }
+    scene.forward.extend(draft.forward.iter().cloned());
+    scene.required.clone_from(&draft.required);
     let mut made = pieces_of(statement, &scene)?;
     if scene.watch {
         watch::add(statement.changes(), &scene, &mut made);
     }
     for conversion in scene.forward.iter().chain(&scene.back) {
         let used = |piece: &Piece| piece.text().contains(conversion.expr.trim());
-        if !made.pieces.iter().any(|(_, piece)| used(piece)) {
+        if !made.read.contains(&conversion.expr)
+            && !made.pieces.iter().any(|(_, piece)| used(piece))
+        {
             made.note(format!("the directive \"{}\" has no part in this change", conversion.expr));
         }
     }

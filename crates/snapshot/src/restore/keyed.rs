@@ -148,13 +148,8 @@ pub(super) async fn update_by_key(
         session.execute(&format!("{alter} SET GENERATED ALWAYS")).await?;
     }
     let keys = keys_now(dialect, kept, now);
-    restored.orphans += number(
-        session,
-        format!(
-            "SELECT count(*) FROM {store} k WHERE k.downhaul_op = 'U' AND NOT EXISTS (SELECT 1 FROM {live} p WHERE {keys})"
-        ),
-    )
-    .await?;
+    restored.orphans +=
+        number(session, count_orphans(dialect, (&store, &live), kept, &keys)).await?;
     if !dangling.is_empty() {
         restored.parentless += number(
             session,
@@ -187,6 +182,24 @@ pub(super) async fn update_by_key(
         }
     }
     Ok(())
+}
+
+/// Query for the number of kept rows that are there no more.
+///
+/// MySQL: row by row along the key. The server would rather gather all rows from some other index, and lock
+/// each entry of it: a writer who changes that column locks the row first and the entry behind it, and was
+/// ended as the victim of a deadlock.
+fn count_orphans(dialect: Dialect, (store, live): (&str, &str), kept: &Kept, keys: &str) -> String {
+    let first = kept.key.iter().find_map(|key| kept.column(key));
+    match first {
+        Some(column) if dialect.is_mysql_family() => format!(
+            "SELECT count(*) FROM {store} k LEFT JOIN {live} p ON {keys} WHERE k.downhaul_op = 'U' AND p.{} IS NULL",
+            dialect.quote(&column.name)
+        ),
+        _ => format!(
+            "SELECT count(*) FROM {store} k WHERE k.downhaul_op = 'U' AND NOT EXISTS (SELECT 1 FROM {live} p WHERE {keys})"
+        ),
+    }
 }
 
 pub(super) async fn verify_by_key(

@@ -2,11 +2,13 @@
 
 use downhaul_syntax::{Change, ColumnDef, ObjectName};
 
+use super::feed::add_fed_column;
 use super::rename_column::set_default;
 use super::{INPLACE, INSTANT, add, added, dropped, modify, triggers};
 use crate::Direction;
 use crate::op::as_written::piece;
 use crate::op::conversion::{Conv, directive_for};
+use crate::op::feed::Feed;
 use crate::op::piece::{Piece, Side, Slot};
 use crate::op::sync::Sync;
 use crate::op::{HERE, Made, Refused, Scene, refused, stale};
@@ -38,9 +40,19 @@ pub(crate) fn add_column(
             "add a plain column with -- downhaul:forward \"EXPRESSION\" above the statement, and its rules in a statement of their own",
         );
     }
-    let forward = directive_for(&scene.forward, &column.name, true)
-        .map(|directive| Conv::of_directive(directive, known, dialect))
-        .transpose()?;
+    let directive = directive_for(&scene.forward, &column.name, true);
+    if let Some(directive) = directive {
+        let not_null = column.not_null || scene.required.contains(&column.name);
+        let fed = (&column.name, column.ty.as_ref(), not_null);
+        if let Some(feed) = Feed::of_text(&directive.expr, known, fed, scene.now)? {
+            made.read.push(directive.expr.clone());
+            let column = ColumnDef { not_null, ..column.clone() };
+            add_fed_column(known, &column, &feed, scene, &mut made)?;
+            return Ok(made);
+        }
+    }
+    let forward =
+        directive.map(|directive| Conv::of_directive(directive, known, dialect)).transpose()?;
     let Some(conv) = forward else {
         if column.not_null && column.default.is_none() {
             return refused(

@@ -10,6 +10,7 @@ mod change_primary_key;
 mod change_type;
 mod convert_charset;
 mod drop_column;
+mod feed;
 mod keys;
 mod modify_column;
 mod rename_column;

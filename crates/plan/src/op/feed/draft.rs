@@ -1,0 +1,183 @@
+//! What a file says in several statements: a column is added, filled from another table by an `UPDATE`,
+//! and made `NOT NULL` behind it. Together they are one change.
+
+use downhaul_catalog::{Catalog, Table};
+use downhaul_syntax::query::{Assignment, Expr, ExprKind, QueryStatement, Source, Update};
+use downhaul_syntax::{
+    Change, ColumnDef, Conversion, Dialect, Ident, ObjectName, Script, parse_query,
+};
+
+use super::read;
+use crate::op::HERE;
+
+/// What other statements of the file say of one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Draft {
+    /// How columns that it adds are computed.
+    pub(crate) forward: Vec<Conversion>,
+    /// Columns that it adds and that a later statement makes `NOT NULL`.
+    pub(crate) required: Vec<Ident>,
+    /// An earlier statement says it too: nothing is left of it.
+    pub(crate) taken: bool,
+}
+
+/// Reads them, one for each statement.
+pub(crate) fn drafts(script: &Script, before: &Catalog) -> Vec<Draft> {
+    let mut drafts = vec![Draft::default(); script.statements.len()];
+    if before.dialect == Dialect::Sqlite {
+        return drafts;
+    }
+    // Columns that the file adds to tables that were there: the statement of each.
+    let mut added: Vec<(usize, ObjectName, ColumnDef, bool)> = Vec::new();
+    let mut now = before.clone();
+    for (at, statement) in script.statements.iter().enumerate() {
+        match statement.changes() {
+            [Change::Update { table, .. }] => {
+                let fed = now.normalize(table);
+                if let Some(found) = filled(&statement.text, &fed, &added, &now) {
+                    for (index, conversion) in found {
+                        let (adds, _, _, is_fed) = &mut added[index];
+                        *is_fed = true;
+                        drafts[*adds].forward.push(conversion);
+                    }
+                    drafts[at].taken = true;
+                }
+            }
+            [Change::SetNotNull { table, column }] => {
+                if let Some((adds, ..)) = fed_column(&added, &now.normalize(table), column) {
+                    drafts[*adds].required.push(column.clone());
+                    drafts[at].taken = true;
+                }
+            }
+            [Change::ModifyColumn { table, from, column, .. }] => {
+                let same = |def: &ColumnDef| {
+                    def.ty == column.ty && def.name == column.name && *from == column.name
+                };
+                if let Some((adds, _, def, _)) = fed_column(&added, &now.normalize(table), from)
+                    && column.not_null
+                    && same(def)
+                {
+                    drafts[*adds].required.push(column.name.clone());
+                    drafts[at].taken = true;
+                }
+            }
+            changes => {
+                for change in changes {
+                    if let Change::AddColumn { table, column, .. } = change
+                        && now.table(table).is_some_and(|t| t.origin != HERE)
+                    {
+                        added.push((at, now.normalize(table), column.clone(), false));
+                    }
+                }
+            }
+        }
+        for change in statement.changes() {
+            now.apply(change, HERE);
+        }
+    }
+    drafts
+}
+
+type Added = (usize, ObjectName, ColumnDef, bool);
+
+fn fed_column<'a>(added: &'a [Added], table: &ObjectName, column: &Ident) -> Option<&'a Added> {
+    added.iter().find(|(_, of, def, fed)| *fed && of == table && def.name == *column)
+}
+
+/// The columns that an `UPDATE` fills from another table, if it does nothing else and the file has added
+/// all of them.
+fn filled(
+    text: &str,
+    fed: &ObjectName,
+    added: &[Added],
+    now: &Catalog,
+) -> Option<Vec<(usize, Conversion)>> {
+    let Ok(QueryStatement::Update(update)) = parse_query(text, now.dialect) else { return None };
+    if !update.with.parts.is_empty() || !update.order_by.is_empty() || !update.returning.is_empty()
+    {
+        return None;
+    }
+    let table = now.table(fed)?;
+    let mut out = Vec::new();
+    for assignment in &update.assignments {
+        let [column] = assignment.columns.as_slice() else { return None };
+        let column = column.name();
+        let index = added.iter().position(|(_, of, def, _)| of == fed && def.name == *column)?;
+        let expr = lookup(text, &update, assignment, table, column, now)?;
+        out.push((index, Conversion { column: Some(column.as_str().to_owned()), expr }));
+    }
+    Some(out)
+}
+
+/// The lookup that gives a column its value.
+fn lookup(
+    text: &str,
+    update: &Update,
+    assignment: &Assignment,
+    fed: &Table,
+    column: &Ident,
+    now: &Catalog,
+) -> Option<String> {
+    let (mut tables, mut on) = (Vec::new(), Vec::new());
+    for source in update.target.iter().chain(&update.from) {
+        flat(source, &mut tables, &mut on)?;
+    }
+    let mut filters = Vec::new();
+    for expr in on.iter().copied().chain(&update.filter) {
+        read::conjuncts(expr, &mut filters);
+    }
+    // Which rows are still empty the backfill asks by itself.
+    filters.retain(|part| !is_empty_test(text, part, column));
+    let is_fed = |name: &ObjectName| now.normalize(name) == fed.name;
+    let (own, others): (Vec<_>, Vec<_>) = tables.into_iter().partition(|(name, _)| is_fed(name));
+    let [(_, fed_alias)] = own.as_slice() else { return None };
+    let parts = match others.as_slice() {
+        [(source, alias)] => {
+            let source = now.normalize(source);
+            read::of_parts(
+                text,
+                &assignment.value,
+                &filters,
+                (&source, *alias),
+                (fed, *fed_alias),
+                now,
+            )
+            .ok()?
+        }
+        [] if filters.is_empty() && matches!(assignment.value.kind, ExprKind::Subquery(_)) => {
+            let inner = assignment.value.span.text(text);
+            return read::lookup_as(inner, fed, *fed_alias, now).ok()??.text(now.dialect).into();
+        }
+        _ => return None,
+    };
+    Some(parts.text(now.dialect))
+}
+
+type Named<'a> = (ObjectName, Option<&'a Ident>);
+
+/// Tables of a join, and what it is joined on.
+fn flat<'a>(source: &'a Source, tables: &mut Vec<Named<'a>>, on: &mut Vec<&'a Expr>) -> Option<()> {
+    match source {
+        Source::Table { name, alias, columns, .. } if columns.is_empty() => {
+            tables.push((read::named(name), alias.as_ref()));
+            Some(())
+        }
+        Source::Join { left, right, natural: false, using, on: condition, .. }
+            if using.is_empty() =>
+        {
+            flat(left, tables, on)?;
+            flat(right, tables, on)?;
+            on.extend(condition);
+            Some(())
+        }
+        _ => None,
+    }
+}
+
+/// `column IS NULL`.
+fn is_empty_test(text: &str, expr: &Expr, column: &Ident) -> bool {
+    let ExprKind::Unary(op, inner) = &expr.kind else { return false };
+    let negated = text[inner.span.end..expr.span.end].to_uppercase().contains("NOT");
+    matches!(&inner.kind, ExprKind::Column(path) if op == "IS NULL" && path.name() == column)
+        && !negated
+}
