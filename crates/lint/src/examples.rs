@@ -177,3 +177,10 @@ pub(crate) fn cases(rule: &Rule, cases: &[(&str, &str, bool)]) {
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
+
+/// Severities of what one rule says of a series.
+pub(crate) fn severities(rule: &Rule, info: &str, text: &str) -> Vec<crate::Severity> {
+    let report = run(rule, &format!("sql {info}"), text);
+    let own = report.findings.iter().filter(|f| f.code == rule.code);
+    own.map(|f| f.severity).collect()
+}

@@ -3,7 +3,8 @@
 use downhaul_catalog::{Catalog, Column, MysqlPartitions, Origin, Table};
 use downhaul_syntax::change::RowFilter;
 use downhaul_syntax::{
-    Change, ConstraintKind, Dialect, Ident, IndexPart, ObjectName, Partitioning, ReferentialAction,
+    Change, ConstraintKind, Dialect, Ident, IndexPart, ObjectName, Partitioning, Query,
+    ReferentialAction,
 };
 
 use crate::LintOptions;
@@ -467,6 +468,19 @@ pub fn fills_nulls(change: &Change) -> bool {
         return false;
     };
     !columns.is_empty() && columns.iter().all(|c| demands_null(&condition.text, c))
+}
+
+/// `SELECT 'owner', min(id) FROM t`: aggregates of all rows make one, as `VALUES` does.
+pub(crate) fn is_one_row(query: &Query) -> bool {
+    let lower = query.text.to_lowercase();
+    let words: Vec<&str> = lower.split_whitespace().collect();
+    let many = ["group", "over", "union", "with", "distinct"];
+    // A function of the list itself, not of one of its subqueries.
+    let list = lower.split(" from ").next().unwrap_or_default();
+    let aggregates = ["min(", "max(", "count(", "sum(", "avg("];
+    let aggregated = list.matches("select ").count() == 1
+        && aggregates.iter().any(|f| list.replace(" (", "(").contains(f));
+    aggregated && !words.iter().any(|w| many.contains(w)) && !lower.contains("over(")
 }
 
 fn has_conjunct(condition: &str, column: &Ident, says: &str) -> bool {

@@ -11,6 +11,7 @@ use crate::state::State;
 pub use table::{LOCK_FACTS_SETUP, LockFact, Versions, lock_facts};
 
 mod changing;
+pub(crate) mod collation;
 pub(crate) mod computed;
 pub(crate) mod condition;
 mod default_value;

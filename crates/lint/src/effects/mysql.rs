@@ -14,6 +14,7 @@ use downhaul_syntax::{
     Change, ColumnDef, ConstraintDef, ConstraintKind, Dialect, Ident, ObjectName, SqlType,
 };
 
+use super::collation::{Coding, Recoding, conversion, is_text, recoding};
 use super::type_change::{Fit, labels_fit};
 use super::{Blocks, Effects, LockEffect, Scene};
 use crate::ServerVersion;
@@ -150,7 +151,11 @@ pub(crate) fn operation<'c>(
                 state.column(table, from),
                 column,
                 position.as_ref(),
-                &Meaning { dialect: state.dialect(), charset: charset_of(table, scene) },
+                &Meaning {
+                    dialect: state.dialect(),
+                    charset: charset_of(table, scene),
+                    recoding: recoding_of(table, from, column, scene),
+                },
             ),
             table,
         ),
@@ -207,7 +212,18 @@ pub(crate) fn operation<'c>(
         {
             ("table-comment", table)
         }
-        C::ConvertCharset { table, .. } => ("convert-charset", table),
+        C::ConvertCharset { table, charset, collation } => {
+            let needs = match state.dialect() {
+                Dialect::MariaDb => conversion(table, charset, collation.as_deref(), scene),
+                _ => None,
+            };
+            let operation = match needs {
+                Some(Recoding::Metadata) => "table-comment",
+                Some(Recoding::Indexes) => "add-index",
+                Some(Recoding::Copy) | None => "convert-charset",
+            };
+            (operation, table)
+        }
         C::SetTableOptions { table, options } => (table_options(options, scene, table)?, table),
         C::MysqlTableVerb { table, verb } => {
             let verb = verb.to_lowercase();
@@ -323,6 +339,29 @@ struct Meaning {
     dialect: Dialect,
     /// Of columns that say none.
     charset: Option<String>,
+    /// What another coding of the text asks, where both are known.
+    recoding: Option<Recoding>,
+}
+
+fn recoding_of(
+    table: &ObjectName,
+    from: &Ident,
+    new: &ColumnDef,
+    scene: &Scene<'_>,
+) -> Option<Recoding> {
+    let known = scene.state.table(table)?;
+    let old = scene.state.column(table, from)?;
+    let (before, after) = (old.ty.as_ref()?, new.ty.as_ref()?);
+    if !is_text(before) || !is_text(after) {
+        return None;
+    }
+    let from = Coding::of_column(old, known)?;
+    let to = Coding::of(after, new.collation.as_deref(), known)?;
+    match scene.state.dialect() {
+        Dialect::MariaDb => Some(recoding(&old.name, known, (before, &from), (after, &to))),
+        // Another character set is written anew (measured on MySQL 9.7).
+        _ => from.is_recoded(&to).then_some(Recoding::Copy),
+    }
 }
 
 /// The table says that it has this character set, and no column says another: nothing is converted
@@ -350,6 +389,23 @@ pub(crate) fn charset_of(table: &ObjectName, scene: &Scene<'_>) -> Option<String
 }
 
 fn modify_column(
+    old: Option<&Column>,
+    new: &ColumnDef,
+    position: Option<&ColumnPosition>,
+    meaning: &Meaning,
+) -> &'static str {
+    let operation = modify_definition(old, new, position, meaning);
+    match meaning.recoding {
+        Some(Recoding::Indexes)
+            if matches!(operation, "modify-metadata" | "widen-varchar" | "rename-column") =>
+        {
+            "add-index"
+        }
+        _ => operation,
+    }
+}
+
+fn modify_definition(
     old: Option<&Column>,
     new: &ColumnDef,
     position: Option<&ColumnPosition>,
@@ -406,7 +462,7 @@ fn change_of_type(
     let recoded = from.charset.is_some() && to.charset != from.charset;
     let recollated =
         new_collation.is_some() && old_collation.is_some() && new_collation != old_collation;
-    if recoded || recollated {
+    if meaning.recoding.map_or(recoded || recollated, |r| r == Recoding::Copy) {
         return Some("change-type");
     }
     if from.name == to.name && from.args == to.args && from.unsigned == to.unsigned {
@@ -598,6 +654,9 @@ pub(crate) fn costs(
     let Some(known) = scene.state.table(table) else { return (operation, costs) };
     let instant = costs.algorithm == Algorithm::Instant
         && matches!(operation, "add-column-last" | "add-column-position" | "drop-column");
+    // Where no row changes its form at once, none changes its order (measured on MariaDB 10.11).
+    let moves = dialect == Dialect::MariaDb
+        && matches!(operation, "reorder-column" | "drop-indexed-column");
     let fulltext = known.indexes.iter().any(|i| matches!(i.method.as_deref(), Some("fulltext")));
     let compressed = known
         .options
@@ -610,7 +669,8 @@ pub(crate) fn costs(
             self::operation(sibling, scene)
                 .is_some_and(|(o, _)| online(o, dialect, version).algorithm > Algorithm::Instant)
         });
-    if instant && (fulltext || compressed || indexed || beside) {
+    if instant && (fulltext || compressed || indexed || beside) || moves && (fulltext || compressed)
+    {
         costs = Online {
             algorithm: Algorithm::Inplace,
             rebuilds: true,

@@ -247,6 +247,11 @@ impl Stage<'_, '_> {
                 table,
             ),
 
+            C::AddConstraint { table, constraint, if_not_exists: true }
+                if constraint
+                    .name
+                    .as_ref()
+                    .is_some_and(|name| self.constraint(table, name).is_some()) => {}
             C::AddConstraint { table, constraint, .. } => self.add_constraint(table, constraint),
             C::DropConstraint { table, name, .. } => match self.constraint(table, name) {
                 Some(Constraint { kind: ConstraintKind::ForeignKey { table: to, .. }, .. }) => {

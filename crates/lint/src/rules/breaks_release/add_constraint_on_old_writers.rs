@@ -3,8 +3,8 @@
 use downhaul_catalog::Table;
 use downhaul_syntax::change::DomainAction;
 use downhaul_syntax::{
-    Change, ColumnDef, ConstraintKind, Dialect, Ident, ObjectKind, ObjectName, RoutineDef,
-    TriggerDef,
+    Change, ColumnDef, ConstraintKind, Dialect, Ident, IndexPart, ObjectKind, ObjectName,
+    RoutineDef, TriggerDef,
 };
 
 use crate::context::ChangeContext;
@@ -87,12 +87,18 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         );
     }
     if let Change::CreateTable { def, .. } = cx.change {
+        let inline = def.columns.iter().flat_map(|c| &c.constraints);
+        if let Some(draft) = inline.chain(&def.constraints).find_map(|c| mismatched(cx, &c.kind)) {
+            return Some(draft);
+        }
         let old = cx.rebuilt()?;
         return rebuilt::refuses(old, def, cx.catalog).map(|what| refused(&what, &old.name));
     }
     if let Change::AddColumn { table, column, .. } = cx.change {
         let demand = cx.table(table).and_then(|t| computed::of_column(column, t, cx.dialect()));
-        return demanded(cx, table, demand).or_else(|| orphaned(cx, table, column));
+        return demanded(cx, table, demand)
+            .or_else(|| orphaned(cx, table, column))
+            .or_else(|| column.constraints.iter().find_map(|c| mismatched(cx, &c.kind)));
     }
     if let Change::CreateIndex { index, .. } = cx.change
         && let Some(known) = cx.table(&index.table)
@@ -229,6 +235,44 @@ fn demanded(
             column.name
         ))
         .help("make sure that the running release writes none, or let the expression stand it")
+    })
+}
+
+/// SQLite takes a reference to columns that are no key, and then refuses every write that has to look
+/// for a row there, or for those that refer to it ("foreign key mismatch").
+fn mismatched(cx: &ChangeContext<'_>, kind: &ConstraintKind) -> Option<Draft> {
+    let ConstraintKind::ForeignKey { table: to, referred, .. } = kind else { return None };
+    let known = cx.table(to).filter(|t| !t.assumed && !t.columns_unknown)?;
+    if cx.dialect() != Dialect::Sqlite || !cx.in_use(to) || referred.is_empty() {
+        return None;
+    }
+    let same = |columns: &[Ident]| {
+        columns.len() == referred.len() && columns.iter().all(|c| referred.contains(c))
+    };
+    let in_constraint = known.constraints.iter().any(|c| match &c.kind {
+        ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
+            same(columns)
+        }
+        _ => false,
+    });
+    let whole = |parts: &[IndexPart]| {
+        let columns: Vec<Ident> = parts.iter().filter_map(|p| p.column.clone()).collect();
+        columns.len() == parts.len() && same(&columns)
+    };
+    let in_index =
+        known.indexes.iter().any(|i| i.unique && i.predicate.is_none() && whole(&i.parts));
+    let later = cx.later().any(|i| {
+        matches!(i.change, Change::CreateIndex { index, .. }
+            if index.unique && index.table.name == to.name && whole(&index.parts))
+    });
+    (!in_constraint && !in_index && !later).then(|| {
+        let columns: Vec<&str> = referred.iter().map(Ident::as_str).collect();
+        Draft::new(format!(
+            "`{}` of `{to}` is no key: rows of `{to}` can no longer be deleted, nor be given another value \
+             there (foreign key mismatch)",
+            columns.join(", ")
+        ))
+        .help("reference the primary key, or make a unique index on these columns first")
     })
 }
 
@@ -371,6 +415,47 @@ fn refuses(body: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::examples::cases;
+
+    #[test]
+    fn references_to_what_is_no_key() {
+        let history = "-- history\nCREATE TABLE n (id INTEGER PRIMARY KEY, a TEXT, b TEXT, c TEXT UNIQUE);\n\
+                       CREATE UNIQUE INDEX n_ab ON n (a, b);\n-- up\n";
+        for (up, expect) in [
+            ("CREATE TABLE x (y TEXT REFERENCES n (a));", true),
+            ("CREATE TABLE x (y TEXT REFERENCES n (c));", false),
+            ("CREATE TABLE x (y TEXT REFERENCES n);", false),
+            ("CREATE TABLE x (y TEXT, z TEXT, FOREIGN KEY (y, z) REFERENCES n (b, a));", false),
+            (
+                "CREATE TABLE o (i INTEGER PRIMARY KEY);\nALTER TABLE o ADD COLUMN y TEXT REFERENCES n (a);",
+                true,
+            ),
+            (
+                "CREATE TABLE o (i INTEGER PRIMARY KEY);\nALTER TABLE o ADD COLUMN y INT REFERENCES n (id);",
+                false,
+            ),
+        ] {
+            cases(&super::RULE, &[("sqlite", &format!("{history}{up}"), expect)]);
+        }
+    }
+
+    #[test]
+    fn a_constraint_that_is_there_and_passed_over() {
+        let history = "-- history\nCREATE TABLE p (id int PRIMARY KEY);\nCREATE TABLE c (p int, \
+                       CONSTRAINT c_p FOREIGN KEY (p) REFERENCES p (id), q int);\n-- up\nDO $$ BEGIN \
+                       ALTER TABLE c ADD CONSTRAINT ";
+        for (rest, expect) in [
+            (
+                "c_p FOREIGN KEY (p) REFERENCES p (id); EXCEPTION WHEN duplicate_object THEN null; END $$;",
+                false,
+            ),
+            (
+                "c_q FOREIGN KEY (q) REFERENCES p (id); EXCEPTION WHEN duplicate_object THEN null; END $$;",
+                true,
+            ),
+        ] {
+            cases(&super::RULE, &[("postgres", &format!("{history}{rest}"), expect)]);
+        }
+    }
 
     #[test]
     fn cases_of_the_rule() {

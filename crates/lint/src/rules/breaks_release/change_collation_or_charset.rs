@@ -1,10 +1,12 @@
 //! BC16.
 
-use downhaul_syntax::{Change, Dialect, SqlType};
+use downhaul_catalog::Column;
+use downhaul_syntax::{Change, ColumnDef, Dialect, Ident, ObjectName, SqlType};
 
 use crate::Severity;
 
 use crate::context::ChangeContext;
+use crate::effects::collation::{Coding, is_text};
 use crate::effects::mysql::{charset_of, has_charset_already};
 use crate::finding::Draft;
 use crate::rule::declare_rule;
@@ -74,6 +76,18 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             }
             format!("`{table}.{column}`")
         }
+        Change::ModifyColumn { table, from, column, .. }
+            if cx.column_in_use(table, from) && keeps_equality(cx, table, Some((from, column))) =>
+        {
+            return recoded(cx, table, Some((from, column)))
+                .then(|| resorted(&format!("`{table}.{from}`")));
+        }
+        Change::ConvertCharset { table, .. }
+            if cx.in_use(table) && keeps_equality(cx, table, None) =>
+        {
+            return recoded(cx, table, None)
+                .then(|| resorted(&format!("text in {}", cx.describe(table))));
+        }
         Change::ModifyColumn { table, from, column, .. } if cx.column_in_use(table, from) => {
             let old = cx.column(table, from)?;
             // What the column does not say, the table says.
@@ -112,9 +126,76 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     )
 }
 
+/// What was equal stays equal, as far as capitals and accents go.
+fn resorted(what: &str) -> Draft {
+    Draft::new(format!("{what} sorts in another way, and some letters compare in another way"))
+        .severity(Severity::Info)
+        .help("look for queries that rely on the order, and for keys that differ in such letters")
+}
+
+/// Codings of the columns before and after; `None` where one is the database's to tell.
+fn codings(
+    cx: &ChangeContext<'_>,
+    table: &ObjectName,
+    modified: Option<(&Ident, &ColumnDef)>,
+) -> Option<Vec<(Coding, Coding)>> {
+    let known = cx.table(table).filter(|t| !t.assumed && !t.columns_unknown)?;
+    let text = |column: &Column| column.ty.as_ref().is_some_and(is_text);
+    match (cx.change, modified) {
+        (_, Some((from, new))) => {
+            let old = known.column(from).filter(|c| text(c))?;
+            let after = new.ty.as_ref().filter(|ty| is_text(ty))?;
+            let to = Coding::of(after, new.collation.as_deref(), known)?;
+            Some(vec![(Coding::of_column(old, known)?, to)])
+        }
+        (Change::ConvertCharset { charset, collation, .. }, None) => {
+            let to = Coding::new(Some(charset), collation.as_deref())?;
+            let columns = known.columns.iter().filter(|c| text(c));
+            columns.map(|c| Some((Coding::of_column(c, known)?, to.clone()))).collect()
+        }
+        _ => None,
+    }
+}
+
+fn keeps_equality(
+    cx: &ChangeContext<'_>,
+    table: &ObjectName,
+    modified: Option<(&Ident, &ColumnDef)>,
+) -> bool {
+    codings(cx, table, modified)
+        .is_some_and(|all| all.iter().all(|(from, to)| from.equality() == to.equality()))
+}
+
+fn recoded(
+    cx: &ChangeContext<'_>,
+    table: &ObjectName,
+    modified: Option<(&Ident, &ColumnDef)>,
+) -> bool {
+    codings(cx, table, modified).is_none_or(|all| all.iter().any(|(from, to)| from != to))
+}
+
 #[cfg(test)]
 mod tests {
     use crate::examples::cases;
+
+    #[test]
+    fn what_was_equal() {
+        use crate::Severity;
+        use crate::examples::severities;
+        let history = "-- history\nCREATE TABLE t (id int PRIMARY KEY, a varchar(20)) DEFAULT CHARSET=utf8mb4 \
+                       COLLATE=utf8mb4_unicode_ci;\n-- up\nALTER TABLE t ";
+        for (up, expect) in [
+            ("CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci", None),
+            ("CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci", Some(Severity::Info)),
+            ("CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", Some(Severity::Warning)),
+            ("MODIFY a varchar(20) COLLATE utf8mb4_unicode_ci", None),
+            ("MODIFY a varchar(20) COLLATE utf8mb4_general_ci", Some(Severity::Info)),
+            ("MODIFY a varchar(20) COLLATE utf8mb4_bin", Some(Severity::Warning)),
+        ] {
+            let found = severities(&super::RULE, "mariadb", &format!("{history}{up};"));
+            assert_eq!(found, Vec::from_iter(expect), "{up}");
+        }
+    }
 
     #[test]
     fn cases_of_the_rule() {

@@ -260,7 +260,13 @@ fn does_as_much(old: &TriggerDef, new: &TriggerDef) -> bool {
         || old.function.is_none() && written(&old.text).is_subset(&written(&new.text))
         || old.function.is_some();
     let when = limited(&new.text);
-    fires_as_often(old, new) && body && (when.is_none() || when == limited(&old.text))
+    let everything = |w: &String| w.trim_matches(['(', ')']) == "old.*isdistinctfromnew.*";
+    fires_as_often(old, new)
+        && body
+        && (when.is_none()
+            || when == limited(&old.text)
+            // Only an update that changes nothing is left out.
+            || when.as_ref().is_some_and(everything))
 }
 
 /// The condition of `WHEN (…)`, where there is one in front of what it does.
@@ -350,30 +356,28 @@ fn assigns_less(cx: &ChangeContext<'_>, def: &RoutineDef) -> Option<Draft> {
 /// that one fit both, and it is refused.
 fn ambiguous(cx: &ChangeContext<'_>, def: &RoutineDef) -> Option<Draft> {
     let name = cx.catalog.normalize(&def.name);
-    let inside = def.definition.trim_start().strip_prefix('(')?;
-    let mut depth = 0_i32;
-    let end = inside.find(|c: char| {
-        depth += i32::from(c == '(') - i32::from(c == ')');
-        depth < 0
-    })?;
-    let args: Vec<String> = inside[..end].split(',').map(str::to_lowercase).collect();
+    let args = arguments(&def.definition)?;
     let filled = |arg: &String| arg.contains('=') || arg.contains(" default ");
     if args.len() != def.args.len() {
         return None;
     }
-    let old = cx.catalog.routines.iter().find(|(key, old)| {
-        let few = key.args.len();
-        key.name == name
+    let few = cx.catalog.routines.iter().find_map(|(key, old)| {
+        let few = key.args.len().min(args.len());
+        let known = arguments(&old.def.definition)?;
+        let rest = if key.args.len() < args.len() { &args } else { &known };
+        (key.name == name
             && cx.existed(old.origin)
-            && few < args.len()
-            && key.args == def.args[..few]
-            && args[few..].iter().all(filled)
+            && key.args.len() != args.len()
+            && known.len() == key.args.len()
+            && key.args[..few] == def.args[..few]
+            && rest[few..].iter().all(filled))
+        .then_some(few)
     })?;
     Some(
         Draft::new(format!(
             "a call of `{}` with {} fits `{}` too: the running release's calls are refused as not unique",
             def.name,
-            match old.0.args.len() {
+            match few {
                 1 => "one argument".to_owned(),
                 n => format!("{n} arguments"),
             },
@@ -381,6 +385,21 @@ fn ambiguous(cx: &ChangeContext<'_>, def: &RoutineDef) -> Option<Draft> {
         ))
         .help("drop the old one in the same migration, or give the new one another name"),
     )
+}
+
+/// The arguments as written, in lower case.
+fn arguments(definition: &str) -> Option<Vec<String>> {
+    let inside = definition.trim_start().strip_prefix('(')?;
+    let mut depth = 0_i32;
+    let end = inside.find(|c: char| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        depth < 0
+    })?;
+    let inside = inside[..end].trim();
+    Some(match inside {
+        "" => Vec::new(),
+        _ => inside.split(',').map(str::to_lowercase).collect(),
+    })
 }
 
 /// The routines of this name are known, and none has arguments of these types.
@@ -406,6 +425,36 @@ fn is_trigger_function(cx: &ChangeContext<'_>, name: &ObjectName) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::examples::cases;
+
+    #[test]
+    fn a_trigger_that_passes_over_what_stays_as_it_is() {
+        let history = "-- history\nCREATE TABLE t (a int, b int);\nCREATE FUNCTION f() RETURNS trigger \
+                       LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;\nCREATE TRIGGER g BEFORE UPDATE ON t \
+                       FOR EACH ROW EXECUTE FUNCTION f();\n-- up\nCREATE OR REPLACE TRIGGER g BEFORE UPDATE \
+                       ON t FOR EACH ROW WHEN ";
+        for (when, expect) in
+            [("(OLD.* IS DISTINCT FROM NEW.*)", false), ("(OLD.a IS DISTINCT FROM NEW.a)", true)]
+        {
+            let up = format!("{history}{when} EXECUTE FUNCTION f();");
+            cases(&super::RULE, &[("postgres", &up, expect)]);
+        }
+    }
+
+    #[test]
+    fn calls_that_fit_two_functions() {
+        let history = "-- history\nCREATE FUNCTION f(a numeric, b numeric DEFAULT 0.25) RETURNS numeric \
+                       LANGUAGE sql AS 'SELECT 1.0';\n-- up\nCREATE OR REPLACE FUNCTION f";
+        for (arguments, expect) in [
+            ("(a numeric)", true),
+            ("(a text)", false),
+            ("(a numeric, b numeric DEFAULT 1)", false),
+            ("(a numeric, b numeric, c numeric DEFAULT 1)", true),
+            ("(a numeric, b numeric, c numeric)", false),
+        ] {
+            let up = format!("{history}{arguments} RETURNS numeric LANGUAGE sql AS 'SELECT 2.0';");
+            cases(&super::RULE, &[("postgres", &up, expect)]);
+        }
+    }
 
     #[test]
     fn cases_of_the_rule() {

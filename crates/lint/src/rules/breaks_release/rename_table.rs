@@ -1,6 +1,6 @@
 //! BC04.
 
-use downhaul_syntax::{Change, ObjectKind, ObjectName};
+use downhaul_syntax::{Change, Dialect, ObjectKind, ObjectName};
 
 use crate::context::ChangeContext;
 use crate::finding::Draft;
@@ -73,9 +73,15 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if cx.is_contract() || !cx.relation_in_use(name) || cx.in_rebuild() {
         return None;
     }
-    let view_follows = cx.later_in_transaction().any(
-        |i| matches!(i.change, Change::CreateView { name: view, .. } if view.name == name.name),
-    );
+    // SQLite writes through no view, unless a trigger does it.
+    let written = cx.dialect() != Dialect::Sqlite
+        || cx.later().any(
+            |i| matches!(i.change, Change::CreateTrigger { def, .. } if def.table.name == name.name),
+        );
+    let view_follows = written
+        && cx.later_in_transaction().any(
+            |i| matches!(i.change, Change::CreateView { name: view, .. } if view.name == name.name),
+        );
     // A table that takes the old place keeps old statements going: the swap of a copy.
     let table_follows = cx
         .later_in_transaction()

@@ -1,16 +1,20 @@
 //! DL09.
 
 use downhaul_syntax::change::InsertConflict;
-use downhaul_syntax::{Change, Query};
+use downhaul_syntax::{Change, ObjectName};
 
+use crate::Severity;
 use crate::context::ChangeContext;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
+use crate::state::is_one_row;
 
 declare_rule! {
     /// ## What it does
     ///
-    /// Reports `INSERT … SELECT` with `IGNORE`, `ON CONFLICT DO NOTHING` or `OR IGNORE`.
+    /// Reports `INSERT … SELECT` with `IGNORE`, `ON CONFLICT DO NOTHING` or `OR IGNORE`: information
+    /// where rows are added to a table that is in use, a warning where they are moved into a new one, or
+    /// away from where they were.
     ///
     /// ## Why is this bad
     ///
@@ -60,28 +64,49 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if is_one_row(query) {
         return None;
     }
-    Some(
+    let draft =
         Draft::new(format!("rows of `{from}` that clash in `{table}` are left out without a word"))
-            .help("copy without it, and say what shall become of rows that clash"),
-    )
+            .help("copy without it, and say what shall become of rows that clash");
+    // Beside rows that are there already it is how rows are added once, and none is lost.
+    Some(if cx.in_use(table) && !goes_later(cx, from) {
+        draft.severity(Severity::Info)
+    } else {
+        draft
+    })
 }
 
-/// `SELECT 'owner', min(id) FROM t`: aggregates of all rows make one, as `VALUES` does.
-fn is_one_row(query: &Query) -> bool {
-    let lower = query.text.to_lowercase();
-    let words: Vec<&str> = lower.split_whitespace().collect();
-    let many = ["group", "over", "union", "with", "distinct"];
-    // A function of the list itself, not of one of its subqueries.
-    let list = lower.split(" from ").next().unwrap_or_default();
-    let aggregates = ["min(", "max(", "count(", "sum(", "avg("];
-    let aggregated = list.matches("select ").count() == 1
-        && aggregates.iter().any(|f| list.replace(" (", "(").contains(f));
-    aggregated && !words.iter().any(|w| many.contains(w)) && !lower.contains("over(")
+/// What was copied is dropped or deleted by the same migration: what was left out is gone.
+fn goes_later(cx: &ChangeContext<'_>, from: &ObjectName) -> bool {
+    cx.later().any(|i| match i.change {
+        Change::DropTable { name, .. } | Change::Delete { table: name, .. } => {
+            name.name == from.name
+        }
+        Change::DropColumn { table, .. } => table.name == from.name,
+        Change::Truncate { tables, .. } => tables.iter().any(|t| t.name == from.name),
+        _ => false,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use crate::examples::cases;
+
+    #[test]
+    fn rows_that_are_added_or_moved() {
+        use crate::Severity;
+        use crate::examples::severities;
+        let history = "-- history\nCREATE TABLE s (k text PRIMARY KEY, v text);\n\
+                       CREATE TABLE a (id bigint PRIMARY KEY, name text);\n-- up\n";
+        let copy = "INSERT INTO s (k, v) SELECT name, 'x' FROM a ON CONFLICT DO NOTHING;";
+        for (up, expect) in [
+            (copy.to_owned(), Severity::Info),
+            (format!("{copy}\nDROP TABLE a;"), Severity::Warning),
+            (format!("{copy}\nALTER TABLE a DROP COLUMN name;"), Severity::Warning),
+        ] {
+            let found = severities(&super::RULE, "postgres", &format!("{history}{up}"));
+            assert_eq!(found, [expect], "{up}");
+        }
+    }
 
     #[test]
     fn aggregates_make_one_row() {

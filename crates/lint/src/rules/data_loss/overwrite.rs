@@ -70,6 +70,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         Change::Insert { table, conflict: InsertConflict::Replace, .. } => {
             (table, "rows that are there already are deleted and written anew")
         }
+        Change::Merge { query, .. } if only_inserts(&query.text) => return None,
         Change::Merge { table, .. } => (table, "rows that match are overwritten"),
         Change::Update { table, columns, rows: RowFilter::Where(_), .. } => {
             if !columns.iter().any(|c| cx.column_in_use(table, c)) {
@@ -102,6 +103,14 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             .help("`downhaul up` keeps them first; another tool would not (`runner = \"other\"`)")
     } else {
         draft.help("let Downhaul keep a restore point, or copy them to another place first")
+    })
+}
+
+/// `MERGE … WHEN NOT MATCHED THEN INSERT …` and nothing else: what is there stays.
+fn only_inserts(text: &str) -> bool {
+    let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+    !words.windows(2).any(|pair| {
+        pair[0] == "then" && (pair[1].starts_with("update") || pair[1].starts_with("delete"))
     })
 }
 
@@ -166,6 +175,26 @@ REPLACE INTO t (id, v) VALUES (2, 'c');"#,
                 ),
             ],
         );
+    }
+
+    #[test]
+    fn a_merge_that_only_inserts() {
+        let history = "-- history\nCREATE TABLE t (a int PRIMARY KEY, b int);\n-- up\nMERGE INTO t \
+                       USING (VALUES (1, 2)) s (a, b) ON t.a = s.a ";
+        for (what, expect) in [
+            ("WHEN NOT MATCHED THEN INSERT VALUES (s.a, s.b);", false),
+            ("WHEN MATCHED THEN DO NOTHING WHEN NOT MATCHED THEN INSERT VALUES (s.a, s.b);", false),
+            (
+                "WHEN MATCHED THEN UPDATE SET b = s.b WHEN NOT MATCHED THEN INSERT VALUES (s.a, s.b);",
+                true,
+            ),
+            ("WHEN MATCHED THEN\n DELETE;", true),
+        ] {
+            cases(
+                &super::RULE,
+                &[("postgres no-restore-points", &format!("{history}{what}"), expect)],
+            );
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::facts::Phase;
 use crate::context::ChangeContext;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
+use crate::state::is_one_row;
 
 declare_rule! {
     /// ## What it does
@@ -153,7 +154,8 @@ fn copies_rows(cx: &ChangeContext<'_>) -> Option<Draft> {
         lower.split_whitespace().any(|w| matches!(w, "where" | "limit" | "join" | "group"));
     let source = query.tables.iter().find(|t| cx.populated(t))?;
     let few = cx.scene.seeds.is_list(&cx.catalog.normalize(source));
-    (!limited && !few && cx.table(source).is_some()).then(|| {
+    let one = is_one_row(query);
+    (!limited && !few && !one && cx.table(source).is_some()).then(|| {
         Draft::new(format!(
             "all rows of {} are copied in one statement: nobody else can write to the database \
              meanwhile",
@@ -166,6 +168,15 @@ fn copies_rows(cx: &ChangeContext<'_>) -> Option<Draft> {
 #[cfg(test)]
 mod tests {
     use crate::examples::cases;
+
+    #[test]
+    fn one_row_of_many() {
+        let history = "-- history\nCREATE TABLE a (id INTEGER PRIMARY KEY);\n\
+                       CREATE TABLE s (k TEXT PRIMARY KEY, v TEXT);\n-- up\nINSERT INTO s SELECT ";
+        for (what, expect) in [("'n', count(*) FROM a;", false), ("id, 'x' FROM a;", true)] {
+            cases(&super::RULE, &[("sqlite", &format!("{history}{what}"), expect)]);
+        }
+    }
 
     #[test]
     fn rows_that_a_new_column_picks() {

@@ -170,6 +170,42 @@ mod tests {
         );
     }
 
+    /// Measured on MariaDB 10.11.
+    #[test]
+    fn text_of_another_coding() {
+        for (columns, change, expect) in [
+            ("a varchar(63)", "CONVERT TO CHARACTER SET utf8mb4", false),
+            ("a varchar(64)", "CONVERT TO CHARACTER SET utf8mb4", true),
+            ("a varchar(86)", "CONVERT TO CHARACTER SET utf8mb4", false),
+            ("a varchar(40), KEY (a)", "CONVERT TO CHARACTER SET utf8mb4", false),
+            ("a varchar(40), KEY (a(10))", "CONVERT TO CHARACTER SET utf8mb4", true),
+            (
+                "a varchar(40), KEY (a)",
+                "CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci",
+                false,
+            ),
+            ("a text", "CONVERT TO CHARACTER SET utf8mb4", true),
+            ("a longtext", "CONVERT TO CHARACTER SET utf8mb4", false),
+            ("a text", "CONVERT TO CHARACTER SET utf8mb3 COLLATE utf8mb3_bin", false),
+            ("a enum('x','y')", "CONVERT TO CHARACTER SET utf8mb4", true),
+            ("a varchar(40) CHARACTER SET latin1", "CONVERT TO CHARACTER SET utf8mb4", true),
+            ("a varchar(40), KEY (a)", "MODIFY a varchar(40) COLLATE utf8mb3_bin", false),
+            ("a varchar(40)", "MODIFY a varchar(60) CHARACTER SET utf8mb4", false),
+            ("a varchar(40)", "MODIFY a varchar(40) CHARACTER SET latin1", true),
+            ("a varchar(40) CHARACTER SET latin1", "MODIFY a varchar(40)", true),
+            ("a enum('x','y')", "MODIFY a enum('x','y') COLLATE utf8mb3_bin", true),
+            // No row changes its order beside a fulltext index.
+            ("a varchar(40), b int, FULLTEXT KEY (a)", "MODIFY b int FIRST", true),
+            ("a varchar(40), b int", "MODIFY b int FIRST", false),
+        ] {
+            let up = format!(
+                "-- history\nCREATE TABLE t (id int PRIMARY KEY, {columns}) DEFAULT CHARSET=utf8;\n-- up\n\
+                 ALTER TABLE t {change};"
+            );
+            cases(&super::RULE, &[("mariadb", &up, expect)]);
+        }
+    }
+
     #[test]
     fn the_last_partition_is_divided() {
         use downhaul_syntax::{Dialect, parse_script};

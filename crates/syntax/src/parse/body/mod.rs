@@ -188,9 +188,31 @@ pub(crate) fn do_block(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
             Change::DynamicUnknown { text: body_text.clone() },
         ),
     }
-    let Out { changes: body, spans: body_spans } = body;
+    let Out { changes: mut body, spans: body_spans } = body;
+    if passes_duplicates(&body_text) {
+        for change in &mut body {
+            if let Change::AddConstraint { if_not_exists, .. } = change {
+                *if_not_exists = true;
+            }
+        }
+    }
     out.push(cursor, from, Change::Do { body, body_spans, body_text });
     Ok(())
+}
+
+/// `EXCEPTION WHEN duplicate_object THEN NULL`: what is there already stays, as with `IF NOT EXISTS`.
+fn passes_duplicates(body: &str) -> bool {
+    let lower = body.to_lowercase();
+    let Some((_, handlers)) = lower.rsplit_once("exception") else { return false };
+    let words: Vec<&str> = handlers
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|w| !w.is_empty())
+        .collect();
+    let passed = words.iter().position(|w| *w == "then").is_some_and(|then| {
+        words[..then].iter().any(|w| matches!(*w, "duplicate_object" | "others"))
+            && words[then + 1..].first() == Some(&"null")
+    });
+    passed && words.first() == Some(&"when")
 }
 
 impl<'a> Cursor<'a> {
