@@ -245,7 +245,7 @@ impl From<RunError> for CliError {
             ),
             RunError::DownMissing { .. } => Self::new(Code::Findings, message)
                 .state("nothing was changed")
-                .hint("write its down file beside the up file (`downhaul generate-down` does), or look at `downhaul down --use-generated-down --preview`; an older migration is never reverted underneath it"),
+                .hint("write its down file beside the up file (`downhaul generate-down` does), or add --use-generated-down, after a look with --preview; an older migration is never reverted underneath it"),
             RunError::HalfWay { direction, .. } => Self::new(Code::PartlyApplied, message)
                 .state("what it did is recorded; nothing was changed by this run")
                 .hint(format!("`downhaul {direction}` finishes it; then run this command again")),
@@ -315,7 +315,7 @@ impl From<RunError> for CliError {
                 } else if direction == Direction::Up {
                     error.hint("mend the statement and run the command again")
                 } else {
-                    error.hint(format!("mend the down file and add --use-edited-down, or leave it out: `downhaul down --use-generated-down={label} --preview` shows the inverse of what its up did"))
+                    error.hint(format!("mend the down file and add --use-edited-down, or leave it out: --use-generated-down={label} runs the inverse of what its up did, and --preview shows it"))
                 }
             }
             RunError::Refused { ref reason, .. } => {

@@ -163,6 +163,11 @@ fn whole(up: &Script, before: &Catalog, between: Between) -> InverseScript {
             groups.push(group);
         }
     }
+    // What was written to a table that the script makes itself goes with it.
+    out.not_inverted.retain(|n| {
+        n.kind != NotInvertedKind::Stays
+            || before.tables.keys().any(|t| n.reason == rows_that_stay(&t.to_string()))
+    });
     let all: Vec<Undo> = groups.into_iter().rev().flatten().collect();
     // The shortest way that is refused nowhere and leaves nothing.
     let short = without_needless(&all, before, &now);
@@ -224,13 +229,9 @@ fn net(
     let lost = |reason: &str| {
         built.iter().any(|t| reason.starts_with(&format!("the rows of {t} are lost")))
     };
-    // So were those written to a new table under its first name, which was not there before.
-    let stay = |reason: &str| {
-        before.tables.keys().any(|t| reason == format!("the rows written to {t} stay"))
-    };
     out.not_inverted.retain(|n| match n.kind {
         NotInvertedKind::Data => !lost(&n.reason),
-        NotInvertedKind::Stays => stay(&n.reason),
+        NotInvertedKind::Stays => true,
         NotInvertedKind::Schema | NotInvertedKind::MayFail => false,
     });
     for name in built {
@@ -415,7 +416,7 @@ fn rows_changed(change: &Change, met: &Catalog) -> Vec<(NotInvertedKind, String)
             lost(format!("the values overwritten in {} are lost", of(table)))
         }
         Change::Insert { table, .. } | Change::CopyFrom { table, .. } => {
-            vec![(NotInvertedKind::Stays, format!("the rows written to {} stay", of(table)))]
+            vec![(NotInvertedKind::Stays, rows_that_stay(&of(table)))]
         }
         Change::AlterColumnType { table, column, .. } => lost(format!(
             "what the conversion of {}.{column} cut off or rounded is lost",
@@ -426,6 +427,10 @@ fn rows_changed(change: &Change, met: &Catalog) -> Vec<(NotInvertedKind, String)
         }
         _ => Vec::new(),
     }
+}
+
+fn rows_that_stay(table: &str) -> String {
+    format!("the rows written to {table} stay")
 }
 
 /// Why a change of the down may be refused because of the rows that are there.
