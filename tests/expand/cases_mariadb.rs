@@ -378,6 +378,28 @@ pub(crate) const MARIADB_CASES: &[Case] = &[
             "body utf8mb4_bin,mood utf8mb4_bin,title utf8mb4_bin",
         )],
     },
+    // A copy that was asked for: writers wait, none fails.
+    Case {
+        name: "mariadb_counter_to_bigint",
+        engine: Engine::MariaDb,
+        base: "CREATE TABLE users (id int AUTO_INCREMENT PRIMARY KEY, name varchar(20), KEY (name));",
+        rows: "INSERT INTO users (name) SELECT concat('n', seq) FROM seq_1_to_{rows}",
+        change: "ALTER TABLE users MODIFY COLUMN id bigint NOT NULL AUTO_INCREMENT, ALGORITHM=COPY, LOCK=SHARED;",
+        old: &[
+            "INSERT INTO users (name) VALUES ('old {n}')",
+            "UPDATE users SET name = 'o{n}' WHERE id = {id}",
+            "SELECT id, name FROM users WHERE id = {id}",
+        ],
+        new: &[
+            "INSERT INTO users (name) VALUES ('new {n}')",
+            "DELETE FROM users WHERE name = 'new {n}'",
+        ],
+        disagree: "",
+        after: &[(
+            "SELECT concat(COLUMN_TYPE, ' ', EXTRA) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = database() AND TABLE_NAME = 'users' AND COLUMN_NAME = 'id'",
+            "bigint(20) auto_increment",
+        )],
+    },
     // A column that follows another table.
     Case {
         name: "mariadb_from_other_table",

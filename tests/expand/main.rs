@@ -370,6 +370,7 @@ each_case!(
     mariadb_key_to_bigint,
     mariadb_rename_ruled,
     mariadb_convert_charset,
+    mariadb_counter_to_bigint,
     mariadb_from_other_table,
     mariadb_priced_from_other_table,
     sqlite_rename_column,

@@ -499,6 +499,8 @@ CREATE TABLE users (
     CONSTRAINT users_boss FOREIGN KEY (boss) REFERENCES teams (id) ON DELETE SET NULL
 );
 CREATE TABLE logs (id int PRIMARY KEY, line varchar(20), page varchar(300));
+CREATE TABLE lists (id int AUTO_INCREMENT PRIMARY KEY);
+CREATE TABLE items (id int PRIMARY KEY, list int, CONSTRAINT of_list FOREIGN KEY (list) REFERENCES lists (id));
 CREATE VIEW last_logs AS SELECT id FROM logs;
 ";
 
@@ -515,7 +517,14 @@ const MARIADB: &[(&str, &str)] = &[
     ("ALTER TABLE users RENAME COLUMN team TO crew", ""),
     ("ALTER TABLE users RENAME COLUMN boss TO head", "writes to users.boss itself"),
     ("ALTER TABLE users RENAME COLUMN kind TO sort", "has a default"),
-    ("ALTER TABLE users MODIFY COLUMN id bigint AUTO_INCREMENT", "counts"),
+    ("ALTER TABLE users MODIFY COLUMN id bigint AUTO_INCREMENT", "ALGORITHM=COPY, LOCK=SHARED"),
+    ("ALTER TABLE users MODIFY COLUMN id bigint AUTO_INCREMENT, ALGORITHM=COPY, LOCK=SHARED", ""),
+    (
+        "ALTER TABLE users MODIFY COLUMN id smallint AUTO_INCREMENT, ALGORITHM=COPY",
+        "hold all its values",
+    ),
+    ("ALTER TABLE users MODIFY COLUMN id bigint NOT NULL, ALGORITHM=COPY", "counts no more"),
+    ("ALTER TABLE lists MODIFY COLUMN id bigint AUTO_INCREMENT, ALGORITHM=COPY", "error 1833"),
     ("ALTER TABLE users MODIFY COLUMN seen datetime", "counts"),
     ("ALTER TABLE users MODIFY COLUMN n bigint", ""),
     ("ALTER TABLE users MODIFY COLUMN n bigint NOT NULL", "and another NOT NULL at once"),

@@ -368,6 +368,9 @@ fn pieces_of(statement: &Statement, scene: &Scene<'_>) -> Result<Made, Refused> 
     if scene.dialect().is_mysql_family() && mysql::changes_primary_key(changes) {
         return mysql::change_primary_key(changes, scene);
     }
+    if scene.dialect().is_mysql_family() && mysql::asks_for_copy(changes, scene) {
+        return mysql::copy_table(changes, scene);
+    }
     if let [only] = changes {
         return one_change(only, Some(&statement.text), scene);
     }

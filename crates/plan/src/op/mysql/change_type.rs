@@ -45,7 +45,7 @@ pub(super) fn change_type(
             format!(
                 "{table}.{name} counts, is computed, or gets a value or a rule along with its type: no trigger sees what the server puts in later"
             ),
-            "take the pause; MariaDB from 11.2 copies a table while others write (ALTER TABLE …, ALGORITHM=COPY, LOCK=NONE)",
+            super::copy_table::ASK,
         );
     }
     // A key holds no NULL, said or not.

@@ -9,6 +9,7 @@ mod add_column;
 mod change_primary_key;
 mod change_type;
 mod convert_charset;
+mod copy_table;
 mod drop_column;
 mod feed;
 mod keys;
@@ -27,6 +28,7 @@ use super::piece::{Piece, Side, Slot};
 use super::{Made, Refused, Scene, as_written, refused};
 
 pub(crate) use change_primary_key::{change_primary_key, is_meant as changes_primary_key};
+pub(crate) use copy_table::{copy_table, is_asked_for as asks_for_copy};
 pub(crate) use reshape_columns::reshape_columns;
 
 /// The pieces of one change.
