@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use downhaul_catalog::{
-    Catalog, DiffOptions, DifferenceKind, NotInvertedKind, Origin, diff, inverse_script,
-    inverse_without_foreign_keys,
+    Catalog, DiffOptions, DifferenceKind, InverseScript, NotInvertedKind, Origin, diff,
+    inverse_script, inverse_without_foreign_keys,
 };
 use downhaul_plan::{SourceFile, TransactionMode, Variables, Version};
 use downhaul_syntax::{Dialect, Script, parse_script};
@@ -59,35 +59,43 @@ pub(crate) fn generate(
                 inverse = inverse_without_foreign_keys(&script, &met);
                 head = "PRAGMA foreign_keys = OFF;\n";
             }
-            let generated = if let Some((_, _, problem)) = unknown {
-                Err(format!("in what was applied before it, {problem}"))
-            } else if inverse.is_exact() {
-                let body: String =
-                    inverse.statements.iter().map(|s| format!("{};\n", s.sql)).collect();
-                let text = format!("{head}{body}");
-                let path = PathBuf::from(format!("generated:{}.down.sql", entry.label()));
-                let notes = inverse
-                    .not_inverted
-                    .into_iter()
-                    .filter(|n| n.kind != NotInvertedKind::Data)
-                    .map(|n| n.reason)
-                    .collect();
-                let file = SourceFile::sql(path, text, TransactionMode::Wrapped);
-                Ok(GeneratedDown { file, notes })
-            } else {
-                let first = inverse
-                    .not_inverted
-                    .into_iter()
-                    .find(|n| n.kind == NotInvertedKind::Schema)
-                    .map(|n| n.reason);
-                let differs = inverse.remaining.first().map(|d| format!("it leaves {d}"));
-                Err(first.or(differs).unwrap_or_default())
+            let generated = match unknown {
+                Some((_, _, problem)) => Err(format!("in what was applied before it, {problem}")),
+                None => stand_in(inverse, head, entry),
             };
             found.insert(entry.version.clone(), generated);
         }
         catalog.apply_script(&script, Origin::Series(index));
     }
     found
+}
+
+/// An inverse that leads back but for names that the server gave (and the order of columns), or why it
+/// does not.
+fn stand_in(
+    inverse: InverseScript,
+    head: &str,
+    entry: &JournalEntry,
+) -> Result<GeneratedDown, String> {
+    let mut notes = Vec::new();
+    for item in inverse.not_inverted {
+        match item.kind {
+            NotInvertedKind::Schema => return Err(item.reason),
+            NotInvertedKind::Stays | NotInvertedKind::MayFail => notes.push(item.reason),
+            NotInvertedKind::Data => {}
+        }
+    }
+    for difference in inverse.remaining {
+        match difference.object.as_str() {
+            "column order" => {}
+            "constraint name" => notes.push(format!("after it, {difference}")),
+            _ => return Err(format!("after it, {difference}")),
+        }
+    }
+    let body: String = inverse.statements.iter().map(|s| format!("{};\n", s.sql)).collect();
+    let path = PathBuf::from(format!("generated:{}.down.sql", entry.label()));
+    let file = SourceFile::sql(path, format!("{head}{body}"), TransactionMode::Wrapped);
+    Ok(GeneratedDown { file, notes })
 }
 
 /// What a written down will leave otherwise than it was, or why it will fail, as far as that can be told by

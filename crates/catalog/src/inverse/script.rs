@@ -453,7 +453,8 @@ fn may_fail(undo: &Change) -> Option<String> {
             Some(format!("{table}.{column} has to be free of NULLs"))
         }
         Change::AddConstraint { table, constraint, .. } if !constraint.not_valid => {
-            let name = constraint.name.as_ref().map(Ident::to_string).unwrap_or_default();
+            let named = constraint.name.as_ref().map(Ident::to_string);
+            let name = named.unwrap_or_else(|| "a constraint without a name".into());
             Some(format!("the rows of {table} have to satisfy {name}"))
         }
         Change::AlterColumnType { table, column, .. } => {
