@@ -111,6 +111,14 @@ const STORIES: &[Story] = &[
         "UPDATE u SET code = 't' WHERE id = 1; UPDATE u SET code = 'x' WHERE id = 2; UPDATE u SET code = 'y' WHERE id = 1; DELETE FROM u WHERE id = 3; INSERT INTO u VALUES (4, 'z', 2); INSERT INTO k VALUES (3, 4)",
     ),
     (
+        "p21: the same where they refer to a row that goes",
+        "CREATE TABLE par (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY, code text UNIQUE, p int REFERENCES par ON DELETE CASCADE); \
+         CREATE TABLE k (id int PRIMARY KEY, u int REFERENCES u ON DELETE CASCADE); \
+         INSERT INTO par VALUES (1); INSERT INTO u VALUES (1, 'x', 1), (2, 'y', 1); INSERT INTO k VALUES (1, 1), (2, 2)",
+        &["par", "u", "k"],
+        "INSERT INTO par VALUES (2); UPDATE u SET code = 't', p = 2 WHERE id = 1; UPDATE u SET code = 'x' WHERE id = 2; UPDATE u SET code = 'y' WHERE id = 1",
+    ),
+    (
         "p21: exclusion, and identities that nobody may assign",
         "CREATE TABLE c (id int PRIMARY KEY, i bigint GENERATED ALWAYS AS IDENTITY, at int4range, EXCLUDE USING gist (at WITH &&)); \
          INSERT INTO c (id, at) VALUES (1, '[1,5)'), (2, '[5,9)'), (3, '[9,12)')",

@@ -249,6 +249,113 @@ async fn a_row_that_is_replaced_goes_once() {
     }
 }
 
+/// Back to what a table of `k`, `u` and `v` was before a change, and to what it was after it.
+async fn goes_back_and_forth(setup: &str, change: &str) {
+    let file = SqliteFile::new();
+    let mut db = Session::connect(&file.url()).await;
+    db.run("PRAGMA foreign_keys = ON").await;
+    db.run(setup).await;
+    let program = Program::new(PROGRAM).database(file.url());
+    check(&program.run(&["snapshot", "track", "t", "--yes"]), Code::Clean, &[]);
+    check(&program.run(&["snapshot", "mark", "m"]), Code::Clean, &[]);
+    let before = rows(&mut db, "t", &["k", "u", "v"]).await;
+    db.run(change).await;
+    let changed = rows(&mut db, "t", &["k", "u", "v"]).await;
+    assert_ne!(before, changed, "{change}");
+    let restored = program.run(&["snapshot", "restore", "--to", "m", "--yes"]);
+    check(&restored, Code::Clean, &["compared afterwards"]);
+    assert_eq!(rows(&mut db, "t", &["k", "u", "v"]).await, before, "{change}");
+    check(&program.run(&["snapshot", "restore", "--undo", "--yes"]), Code::Clean, &[]);
+    assert_eq!(rows(&mut db, "t", &["k", "u", "v"]).await, changed, "{change}");
+}
+
+/// Rows without a key are counted, each once and as it was in that instant, though triggers and foreign
+/// keys write to the table while a statement is at work on it.
+#[tokio::test]
+async fn rows_are_counted_once_where_statements_nest() {
+    let table = "CREATE TABLE t (k TEXT PRIMARY KEY, u INTEGER UNIQUE, v); \
+                 INSERT INTO t VALUES ('a', 1, 'old'), ('b', 2, 'old'), ('c', 3, 'old');";
+    let tree = |acts: &str| {
+        format!(
+            "CREATE TABLE t (k TEXT PRIMARY KEY, u INTEGER UNIQUE, v REFERENCES t {acts}); \
+             INSERT INTO t VALUES ('a', 1, NULL), ('b', 2, 'a'), ('c', 3, 'b');"
+        )
+    };
+    let with = |trigger: &str| format!("{table} CREATE TRIGGER own {trigger};");
+    for (setup, change) in [
+        // What is in the way changes before it is replaced.
+        (
+            with(
+                "BEFORE UPDATE ON t WHEN NEW.v = 'x' BEGIN UPDATE t SET v = NULL WHERE u = 3; END",
+            ),
+            "UPDATE OR REPLACE t SET u = 3, v = 'x' WHERE k = 'a'",
+        ),
+        // The row itself changes before it is changed, or goes.
+        (
+            with(
+                "BEFORE UPDATE ON t WHEN NEW.v = 'x' BEGIN UPDATE t SET v = 'y' WHERE k = OLD.k; END",
+            ),
+            "UPDATE t SET k = 'd', v = 'x' WHERE k = 'a'",
+        ),
+        (
+            with("BEFORE DELETE ON t BEGIN UPDATE t SET v = 'gone' WHERE k = OLD.k; END"),
+            "DELETE FROM t WHERE k = 'a'",
+        ),
+        // Another row gets in the way.
+        (
+            with(
+                "BEFORE INSERT ON t WHEN NEW.v = 'x' BEGIN UPDATE t SET u = NEW.u WHERE k = 'a'; END",
+            ),
+            "INSERT OR REPLACE INTO t VALUES ('d', 4, 'x')",
+        ),
+        (
+            with(
+                "BEFORE INSERT ON t WHEN NEW.v = 'x' BEGIN INSERT INTO t VALUES ('e', NEW.u, 'y'); END",
+            ),
+            "INSERT OR REPLACE INTO t VALUES ('d', 4, 'x'), ('f', 5, 'x')",
+        ),
+        // What was ignored does no harm, nor does what was in its way.
+        (
+            with("AFTER INSERT ON t BEGIN UPDATE t SET v = v || '!' WHERE u <> NEW.u; END"),
+            "INSERT OR IGNORE INTO t VALUES ('a', 9, 'ignored'), ('d', 4, 'new'), ('b', 8, 'ignored'); \
+             INSERT OR REPLACE INTO t VALUES ('a', 2, 'new'); \
+             INSERT INTO t VALUES ('c', 7, 'upsert') ON CONFLICT (k) DO UPDATE SET v = excluded.v",
+        ),
+        // The number of a row that went is given again, while its going is not yet written down.
+        (
+            with(
+                "AFTER DELETE ON t BEGIN INSERT OR REPLACE INTO t VALUES ('z', OLD.u, 'again'); END",
+            ),
+            "DELETE FROM t",
+        ),
+        // Foreign keys take rows along, those that are changing among them.
+        (tree("ON DELETE CASCADE"), "INSERT OR REPLACE INTO t VALUES ('a', 9, NULL)"),
+        (tree("ON DELETE CASCADE"), "UPDATE OR REPLACE t SET u = 1 WHERE k = 'b'"),
+        (tree("ON DELETE SET NULL"), "UPDATE OR REPLACE t SET u = 1, v = NULL WHERE k = 'b'"),
+        (tree("ON UPDATE CASCADE"), "UPDATE t SET v = k; UPDATE t SET k = k || k"),
+    ] {
+        goes_back_and_forth(&setup, change).await;
+    }
+}
+
+/// A row without a key has a number, which a statement may give to another row.
+#[tokio::test]
+async fn a_row_is_replaced_by_its_number() {
+    for table in ["k, u, v", "k TEXT PRIMARY KEY, u INTEGER UNIQUE, v"] {
+        let setup = format!(
+            "CREATE TABLE t ({table}); INSERT INTO t VALUES ('a', 1, 'old'), ('b', 2, 'old'), ('c', 3, 'old')"
+        );
+        for change in [
+            "INSERT OR REPLACE INTO t (rowid, k, u, v) VALUES (2, 'd', 4, 'new')",
+            "UPDATE OR REPLACE t SET rowid = 3 WHERE k = 'a'",
+            "INSERT OR IGNORE INTO t (rowid, k, u, v) VALUES (2, 'd', 4, 'no'); UPDATE t SET rowid = 9 WHERE k = 'b'; \
+             INSERT OR REPLACE INTO t (rowid, k, u, v) VALUES (9, 'e', 5, 'new')",
+        ] {
+            goes_back_and_forth(&setup, change).await;
+        }
+    }
+}
+
 /// Foreign keys act on a row under its new key before its birth can be written down.
 #[tokio::test]
 async fn a_row_gets_another_key_and_what_refers_to_it_follows() {

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use downhaul_engine::{EngineError, Session, TableShape};
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName};
 
+use super::nested::{self, Nesting};
 use super::sqlite::{self, Unique};
 use super::{cascade, history, moment, mysql, write};
 use crate::stepwise;
 use crate::store::SnapshotError;
-use crate::track::around::{Around, Standing, form};
+use crate::track::around::{self, Around, Standing, form};
 use crate::track::choose::Facts;
 use crate::track::follow::{Drift, Endangering, Origin};
 use crate::track::intend::Intent;
@@ -123,6 +124,31 @@ pub(super) async fn uniques(
     uniques.sort();
     uniques.dedup();
     Ok((uniques, expressions))
+}
+
+/// What may write to a table of SQLite while one of its statements is at work.
+async fn nesting(
+    session: &mut dyn Session,
+    tracked: &Tracked,
+    shape: &TableShape,
+) -> Result<Nesting, SnapshotError> {
+    if tracked.has_key() {
+        // Its rows are not counted.
+        return Ok(Nesting::Nothing);
+    }
+    let from = around::acting_keys(session).await?;
+    let name = shape.name.name.as_str();
+    let mut found = Nesting::Nothing;
+    if shape.triggers.iter().any(|t| !t.as_str().starts_with("downhaul_track_")) {
+        found = Nesting::Others;
+    }
+    for key in from.iter().filter(|key| key.parent.eq_ignore_ascii_case(name)) {
+        if key.child.eq_ignore_ascii_case(name) {
+            return Ok(Nesting::Itself);
+        }
+        found = Nesting::Others;
+    }
+    Ok(found)
 }
 
 /// Works out how a table would be tracked; refuses those that cannot be.
@@ -519,7 +545,15 @@ async fn install(
         return Ok(());
     }
     let (uniques, _) = uniques(session, shape).await?;
-    let triggers = sqlite::triggers(tracked, &uniques);
+    let nesting = nesting(session, tracked, shape).await?;
+    let notes = nested::name(tracked.id);
+    session.execute(&format!("DROP TABLE IF EXISTS {notes}")).await?;
+    if nesting != Nesting::Nothing {
+        for statement in nested::create(tracked, &uniques) {
+            session.execute(&statement).await?;
+        }
+    }
+    let triggers = sqlite::triggers(tracked, &uniques, nesting);
     for (_, statement) in &triggers {
         session.execute(statement).await?;
     }
@@ -587,6 +621,9 @@ pub(crate) async fn untrack(
     for version in &tracked.versions {
         let table = history(d, tracked.id, version.number);
         session.execute(&format!("DROP TABLE IF EXISTS {table}")).await?;
+    }
+    if d == Dialect::Sqlite {
+        session.execute(&format!("DROP TABLE IF EXISTS {}", nested::name(tracked.id))).await?;
     }
     session.execute(&format!("DELETE FROM downhaul_tracked WHERE id = {}", tracked.id)).await?;
     Ok(())
@@ -672,7 +709,8 @@ pub(crate) async fn drift(
         ))
         .await?;
     let (uniques, _) = uniques(session, &shape).await?;
-    let wanted = sqlite::triggers(tracked, &uniques);
+    let nesting = nesting(session, tracked, &shape).await?;
+    let wanted = sqlite::triggers(tracked, &uniques, nesting);
     // Ours alone, all of them, and after every other one.
     let ours = rows.iter().skip(rows.len().saturating_sub(wanted.len()));
     let fits = rows.len() >= wanted.len()

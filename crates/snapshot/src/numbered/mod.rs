@@ -14,6 +14,7 @@ pub mod difference;
 pub mod install;
 pub mod moment;
 pub mod mysql;
+pub mod nested;
 pub mod past;
 pub mod plan;
 pub mod report;

@@ -11,6 +11,7 @@
 use downhaul_syntax::{Dialect, Ident};
 
 use super::history;
+use super::nested::{self, Nesting};
 use crate::track::{Event, Tracked, Version};
 
 const D: Dialect = Dialect::Sqlite;
@@ -66,6 +67,24 @@ pub(super) fn row_number(version: &Version) -> &'static str {
         .unwrap_or("rowid")
 }
 
+/// Columns as they follow others: `, a, b`, or `, o.a, o.b`.
+pub(super) fn list(prefix: &str, columns: &[String]) -> String {
+    columns.iter().map(|c| format!(", {prefix}{c}")).collect()
+}
+
+fn differs_from_old(column: &Ident) -> String {
+    let name = D.quote(column);
+    format!(
+        "NEW.{name} IS NOT OLD.{name} COLLATE BINARY OR typeof(NEW.{name}) <> typeof(OLD.{name})"
+    )
+}
+
+/// A test in an UPDATE: whether it changes what a rule is about.
+pub(super) fn changes(unique: &Unique) -> String {
+    let changed: Vec<String> = unique.iter().map(|(c, _)| differs_from_old(c)).collect();
+    changed.join(" OR ")
+}
+
 fn names(version: &Version, only_key: bool) -> (String, impl Fn(&str) -> String) {
     let columns: Vec<String> = version
         .columns
@@ -73,13 +92,12 @@ fn names(version: &Version, only_key: bool) -> (String, impl Fn(&str) -> String)
         .filter(|c| !only_key || version.key.contains(&c.name))
         .map(|c| D.quote(&c.name))
         .collect();
-    let list: String = columns.iter().map(|c| format!(", {c}")).collect();
-    (list, move |row: &str| columns.iter().map(|c| format!(", {row}.{c}")).collect())
+    (list("", &columns), move |row: &str| columns.iter().map(|c| format!(", {row}.{c}")).collect())
 }
 
 /// The triggers of the current version: name and definition.
 #[must_use]
-pub fn triggers(tracked: &Tracked, uniques: &[Unique]) -> Vec<(String, String)> {
+pub fn triggers(tracked: &Tracked, uniques: &[Unique], nesting: Nesting) -> Vec<(String, String)> {
     let version = tracked.current();
     let keyed = !version.key.is_empty();
     let table = D.quote_name(&tracked.name);
@@ -98,6 +116,12 @@ pub fn triggers(tracked: &Tracked, uniques: &[Unique]) -> Vec<(String, String)> 
             ),
         ));
     };
+    if !keyed && nesting != Nesting::Nothing {
+        for (letter, when, body) in nested::triggers(tracked, uniques, nesting) {
+            trigger(letter, when, "", body);
+        }
+        return triggers;
+    }
     let image = |event: Event| {
         format!(
             "INSERT INTO {log} (downhaul_op{all}) VALUES ('{}'{});",
@@ -107,7 +131,18 @@ pub fn triggers(tracked: &Tracked, uniques: &[Unique]) -> Vec<(String, String)> 
     };
     let row = row_number(version);
     // Rows that would break a rule if the new one came.
-    let in_the_way = |unique: &Unique| {
+    let in_the_way = |same: &str| {
+        let (op, number) = if keyed {
+            (Event::InTheWay.letter(), "NULL".to_owned())
+        } else {
+            (PROBE, format!("o.{row}"))
+        };
+        format!(
+            "INSERT INTO {log} (downhaul_op, downhaul_row{all}) SELECT '{op}', {number}{} FROM {table} AS o WHERE {same};",
+            values("o"),
+        )
+    };
+    let by_rule = |unique: &Unique| {
         let same: Vec<String> = unique
             .iter()
             .map(|(column, collation)| {
@@ -115,29 +150,21 @@ pub fn triggers(tracked: &Tracked, uniques: &[Unique]) -> Vec<(String, String)> 
                 format!("o.{name} COLLATE {} = NEW.{name}", D.quote_str(collation))
             })
             .collect();
-        let (op, number) = if keyed {
-            (Event::InTheWay.letter(), "NULL".to_owned())
-        } else {
-            (PROBE, format!("o.{row}"))
-        };
-        format!(
-            "INSERT INTO {log} (downhaul_op, downhaul_row{all}) SELECT '{op}', {number}{} FROM {table} AS o WHERE {};",
-            values("o"),
-            same.join(" AND ")
-        )
-    };
-    let differs = |column: &Ident| {
-        let name = D.quote(column);
-        format!(
-            "NEW.{name} IS NOT OLD.{name} COLLATE BINARY OR typeof(NEW.{name}) <> typeof(OLD.{name})"
-        )
+        in_the_way(&same.join(" AND "))
     };
     if !uniques.is_empty() {
-        trigger("bi", "BEFORE INSERT", "", uniques.iter().map(in_the_way).collect());
+        trigger("bi", "BEFORE INSERT", "", uniques.iter().map(by_rule).collect());
     }
     for (number, unique) in uniques.iter().enumerate() {
-        let changed: Vec<String> = unique.iter().map(|(column, _)| differs(column)).collect();
-        trigger(&format!("bu{number}"), "BEFORE UPDATE", &changed.join(" OR "), in_the_way(unique));
+        trigger(&format!("bu{number}"), "BEFORE UPDATE", &changes(unique), by_rule(unique));
+    }
+    if !keyed {
+        // Rows without a key have numbers that a statement may give all the same.
+        let number = format!("o.{row} = NEW.{row}");
+        let taken = format!("EXISTS (SELECT 1 FROM {table} AS o WHERE {number})");
+        trigger("bin", "BEFORE INSERT", &taken, in_the_way(&number));
+        let moved = format!("NEW.{row} <> OLD.{row} AND {taken}");
+        trigger("bun", "BEFORE UPDATE", &moved, in_the_way(&number));
     }
     let born = |event: Event, list: &str, values: String| {
         format!("INSERT INTO {log} (downhaul_op{list}) VALUES ('{}'{values});", event.letter())
@@ -146,7 +173,7 @@ pub fn triggers(tracked: &Tracked, uniques: &[Unique]) -> Vec<(String, String)> 
         // Before, so that what nested statements do comes after it.
         trigger("u", "BEFORE UPDATE", "", image(Event::Updated));
         trigger("d", "BEFORE DELETE", "", image(Event::Deleted));
-        let changed: Vec<String> = version.key.iter().map(differs).collect();
+        let changed: Vec<String> = version.key.iter().map(differs_from_old).collect();
         // Foreign keys that refer to the row, its own among them, act before this trigger: what they
         // did to the row under its new key is no sign that the key was there before.
         let same = |log: &str, row: &str| {
@@ -169,31 +196,27 @@ pub fn triggers(tracked: &Tracked, uniques: &[Unique]) -> Vec<(String, String)> 
         );
         trigger("i", "AFTER INSERT", "", born(Event::Born, &keys, key_values("NEW")));
     } else {
-        let settle = if uniques.is_empty() {
-            String::new()
-        } else {
-            // A row may be in the way by two rules, or of a statement before that was ignored: it goes once.
-            format!(
-                " DELETE FROM {log} WHERE downhaul_op = '{PROBE}' AND downhaul_pos < (SELECT max(p.downhaul_pos) FROM {log} AS p \
-                 WHERE p.downhaul_op = '{PROBE}' AND p.downhaul_row = {log}.downhaul_row); \
-                 UPDATE {log} SET downhaul_op = '{0}' WHERE downhaul_op = '{PROBE}' AND (downhaul_row = NEW.{row} \
-                 OR NOT EXISTS (SELECT 1 FROM {table} AS o WHERE o.{row} = downhaul_row)); \
-                 DELETE FROM {log} WHERE downhaul_op = '{PROBE}';",
-                Event::Deleted.letter()
-            )
-        };
+        // A row may be in the way by two rules, or of a statement before that was ignored: it goes once.
+        let settle = format!(
+            "DELETE FROM {log} WHERE downhaul_op = '{PROBE}' AND downhaul_pos < (SELECT max(p.downhaul_pos) FROM {log} AS p \
+             WHERE p.downhaul_op = '{PROBE}' AND p.downhaul_row = {log}.downhaul_row); \
+             UPDATE {log} SET downhaul_op = '{0}' WHERE downhaul_op = '{PROBE}' AND (downhaul_row = NEW.{row} \
+             OR NOT EXISTS (SELECT 1 FROM {table} AS o WHERE o.{row} = downhaul_row)); \
+             DELETE FROM {log} WHERE downhaul_op = '{PROBE}';",
+            Event::Deleted.letter()
+        );
+        let any = format!("EXISTS (SELECT 1 FROM {log} WHERE downhaul_op = '{PROBE}')");
         let fresh = born(Event::Born, &all, values("NEW"));
         // The row itself is in its own way where it changes: what it was is written below.
-        let own = if uniques.is_empty() {
-            String::new()
-        } else {
-            format!(
-                "DELETE FROM {log} WHERE downhaul_op = '{PROBE}' AND downhaul_row = OLD.{row}; "
-            )
-        };
-        trigger("u", "AFTER UPDATE", "", format!("{own}{} {fresh}{settle}", image(Event::Deleted)));
-        trigger("d", "AFTER DELETE", "", format!("{own}{}", image(Event::Deleted)));
-        trigger("i", "AFTER INSERT", "", format!("{fresh}{settle}"));
+        let own = format!(
+            "DELETE FROM {log} WHERE downhaul_op = '{PROBE}' AND downhaul_row = OLD.{row};"
+        );
+        trigger("us", "AFTER UPDATE", &any, format!("{own} {settle}"));
+        trigger("ds", "AFTER DELETE", &any, own);
+        trigger("is", "AFTER INSERT", &any, settle);
+        trigger("u", "AFTER UPDATE", "", format!("{} {fresh}", image(Event::Deleted)));
+        trigger("d", "AFTER DELETE", "", image(Event::Deleted));
+        trigger("i", "AFTER INSERT", "", fresh);
     }
     triggers
 }

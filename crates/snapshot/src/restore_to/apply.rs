@@ -367,7 +367,12 @@ async fn step_aside(
     };
     let mut sets = Vec::new();
     for name in assignable(table, past) {
-        if !unique.contains(name) || key.contains(name) {
+        if key.contains(name) {
+            continue;
+        }
+        if !unique.contains(name) {
+            // What it refers to now may be about to go.
+            sets.push(format!("{0} = p.{0}", D.quote(name)));
             continue;
         }
         let Some(column) = shape.column(name) else { continue };
@@ -395,8 +400,9 @@ async fn step_aside(
     if !sets.is_empty() {
         session
             .execute(&format!(
-                "UPDATE {live} l SET {} FROM {plan} p WHERE {join} AND {wanted}",
-                sets.join(", ")
+                "UPDATE {live} l SET {} FROM {} p WHERE {join} AND {wanted}",
+                sets.join(", "),
+                past.opened(&plan, &["downhaul_action", "downhaul_moves"])
             ))
             .await?;
     }

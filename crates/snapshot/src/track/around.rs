@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use downhaul_engine::Session;
+use downhaul_engine::{Row, Session};
 use downhaul_syntax::Dialect;
 
 use super::Tracked;
@@ -144,7 +144,35 @@ async fn forms_of_postgres(
     Ok(rows.iter().map(|row| (row.text(0).to_owned(), row.text(1).to_owned())).collect())
 }
 
-/// SQLite: all that is known of a table stands in the texts of the table, its indexes and its triggers.
+/// A foreign key of SQLite that writes to the table that has it.
+#[derive(Debug)]
+pub(crate) struct ActingKey {
+    pub(crate) child: String,
+    pub(crate) parent: String,
+    actions: String,
+}
+
+/// Every foreign key of SQLite that does something to its rows when those that they refer to go or change.
+pub(crate) async fn acting_keys(
+    session: &mut dyn Session,
+) -> Result<Vec<ActingKey>, SnapshotError> {
+    let rows = session
+        .rows(
+            "SELECT s.name, f.\"table\", f.on_update || ' ' || f.on_delete FROM sqlite_schema AS s, pragma_foreign_key_list(s.name) AS f \
+             WHERE s.type = 'table' AND s.sql LIKE '%REFERENCES%' AND f.seq = 0 \
+             AND NOT (f.on_update IN ('NO ACTION', 'RESTRICT') AND f.on_delete IN ('NO ACTION', 'RESTRICT')) ORDER BY s.rowid, f.id",
+        )
+        .await?;
+    let key = |row: &Row| ActingKey {
+        child: row.text(0).to_owned(),
+        parent: row.text(1).to_owned(),
+        actions: row.text(2).to_owned(),
+    };
+    Ok(rows.iter().map(key).collect())
+}
+
+/// SQLite: all that is known of a table stands in the texts of the table, its indexes and its triggers,
+/// and in the foreign keys that refer to it.
 async fn forms_of_sqlite(
     session: &mut dyn Session,
     which: &str,
@@ -154,10 +182,16 @@ async fn forms_of_sqlite(
             "SELECT lower(tbl_name), name, sql FROM sqlite_schema WHERE type <> 'view' AND tbl_name NOT LIKE 'downhaul\\_%' ESCAPE '\\'{which} ORDER BY rowid"
         ))
         .await?;
+    let keys = acting_keys(session).await?;
     let mut hashers: BTreeMap<&str, DefaultHasher> = BTreeMap::new();
     for row in &rows {
         let hasher = hashers.entry(row.text(0)).or_default();
         (row.text(1), row.opt(2)).hash(hasher);
+    }
+    for key in &keys {
+        if let Some(hasher) = hashers.get_mut(key.parent.to_ascii_lowercase().as_str()) {
+            (&key.child, &key.actions).hash(hasher);
+        }
     }
     // Whose hashes change with a release of Rust, the next look at the table is a long one.
     let finished =
