@@ -499,4 +499,35 @@ pub(crate) const CASES: &[Case] = &[
         disagree: "SELECT l.id, l.total, p.price, l.qty FROM lines l LEFT JOIN products p ON p.sku = l.product WHERE l.total IS DISTINCT FROM p.price * l.qty",
         after: &[],
     },
+    // A column that moves to a related table. Each release changes rows of its own: both ends of one
+    // value at the same instant are a deadlock (docs/limits.md).
+    Case {
+        name: "move_column",
+        engine: Engine::Postgres,
+        base: "CREATE TABLE users (id int PRIMARY KEY, email text NOT NULL, n int DEFAULT 0);\n\
+               CREATE TABLE profiles (id int PRIMARY KEY, user_id int NOT NULL UNIQUE REFERENCES users, n int DEFAULT 0);",
+        rows: "INSERT INTO users SELECT g, 'm' || g FROM generate_series(1, {rows}) g; INSERT INTO profiles SELECT g, g FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE profiles ADD COLUMN email text;\n\
+                 UPDATE profiles SET email = u.email FROM users u WHERE u.id = profiles.user_id;\n\
+                 -- downhaul:back \"(SELECT p.email FROM profiles p WHERE p.user_id = users.id)\"\n\
+                 ALTER TABLE users DROP COLUMN email;",
+        old: &[
+            "INSERT INTO users (id, email) VALUES ({n}, 'old {n}')",
+            "INSERT INTO profiles (id, user_id) VALUES ({n}, {n} - 1)",
+            "UPDATE users SET email = 'o{n}' WHERE id = {id} AND id % 2 = 0",
+            "UPDATE users SET n = n + 1 WHERE id = {id} AND id % 2 = 0",
+            "SELECT email FROM users WHERE id = {id}",
+        ],
+        new: &[
+            "WITH u AS (INSERT INTO users (id) VALUES ({n}) RETURNING id) INSERT INTO profiles (id, user_id, email) SELECT id, id, 'new {n}' FROM u",
+            "UPDATE profiles SET email = 'n{n}' WHERE user_id = {id} AND user_id % 2 = 1",
+            "UPDATE profiles SET n = n + 1 WHERE user_id = {id} AND user_id % 2 = 1",
+            "SELECT email FROM profiles WHERE user_id = {id}",
+        ],
+        disagree: "SELECT u.id, u.email, p.email FROM users u JOIN profiles p ON p.user_id = u.id WHERE u.email IS DISTINCT FROM p.email",
+        after: &[
+            ("SELECT count(*) FROM profiles WHERE email IS NULL", "0"),
+            ("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal", "0"),
+        ],
+    },
 ];

@@ -177,3 +177,48 @@ async fn a_role_of_one_table_goes_on() {
     assert_eq!(names(&mut session).await, "theirs two three two");
     session.run(&format!("REVOKE ALL ON orders FROM {role}; DROP ROLE {role}")).await;
 }
+
+const MOVED: &str = "ALTER TABLE profiles ADD COLUMN email text;\n\
+    UPDATE profiles SET email = u.email FROM users u WHERE u.id = profiles.user_id;\n\
+    -- downhaul:back \"(SELECT p.email FROM profiles p WHERE p.user_id = users.id)\"\n\
+    ALTER TABLE users DROP COLUMN email;";
+
+/// A column that moves: what either release writes in its place the other finds in its own, and behind the
+/// contract all of it comes back, row without a place of its own included.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_moved_column_comes_back_with_what_was_written_since() {
+    let database = Postgres::shared().fresh_database().await;
+    let program = Program::new(PROGRAM).database(database.url());
+    let base = "CREATE TABLE users (id int PRIMARY KEY, email text);\n\
+        CREATE TABLE profiles (id int PRIMARY KEY, user_id int NOT NULL UNIQUE REFERENCES users);\n\
+        INSERT INTO users VALUES (1, 'one'), (2, 'two'), (3, 'three'), (4, 'alone');\n\
+        INSERT INTO profiles VALUES (1, 1), (2, 2), (3, 3);";
+    program.migration("0001_base", base, "SELECT 1;\n");
+    program.write("drafts/change.sql", MOVED);
+    program.ok(&["expand", "drafts/change.sql", "--dialect", "postgres"]);
+    program.ok(&["up", "--yes", "--steps", "3"]);
+    let mut session = database.session().await;
+    let users = "SELECT string_agg(coalesce(email, '-'), ' ' ORDER BY id) FROM users";
+    let profiles = "SELECT string_agg(coalesce(email, '-'), ' ' ORDER BY user_id) FROM profiles";
+    assert_eq!(session.value(profiles).await.as_deref(), Some("one two three"));
+    session.run("UPDATE users SET email = 'old' WHERE id = 1").await;
+    session.run("UPDATE profiles SET email = 'new' WHERE user_id = 2").await;
+    session.run("UPDATE profiles SET email = NULL WHERE user_id = 3").await;
+    session.run("INSERT INTO users (id) VALUES (5)").await;
+    session.run("INSERT INTO profiles VALUES (5, 5, 'five')").await;
+    session.run("INSERT INTO users VALUES (6, 'six')").await;
+    session.run("INSERT INTO profiles VALUES (6, 6)").await;
+    assert_eq!(session.value(users).await.as_deref(), Some("old new - alone five six"));
+    assert_eq!(session.value(profiles).await.as_deref(), Some("old new - five six"));
+    program.ok(&["up", "--yes"]);
+    session.run("UPDATE profiles SET email = 'since' WHERE user_id IN (2, 3)").await;
+    session.run("UPDATE profiles SET email = NULL WHERE user_id = 1").await;
+    program.ok(&["down", "--yes"]);
+    session.run("UPDATE profiles SET email = 'both' WHERE user_id = 5").await;
+    program.ok(&["down", "--yes"]);
+    assert_eq!(session.value(users).await.as_deref(), Some("- since since alone both six"));
+    program.ok(&["down", "--yes"]);
+    assert_eq!(session.value(users).await.as_deref(), Some("- since since alone both six"));
+    program.ok(&["up", "--yes"]);
+    assert_eq!(session.value(profiles).await.as_deref(), Some("- since since both six"));
+}

@@ -499,6 +499,34 @@ const KINDS: &[Kind] = &[
         ],
     },
     Kind {
+        name: "move_column_to_related_table",
+        base: "CREATE TABLE mv_users (id int PRIMARY KEY, email text);\nCREATE TABLE mv_profiles (id int PRIMARY KEY, user_id int UNIQUE REFERENCES mv_users);\nINSERT INTO mv_users SELECT g, 'm' || g FROM generate_series(1, 20) g;\nINSERT INTO mv_profiles SELECT g, g FROM generate_series(1, 20) g;",
+        change: "ALTER TABLE mv_profiles ADD COLUMN email text;\nUPDATE mv_profiles SET email = u.email FROM mv_users u WHERE u.id = user_id;\n-- downhaul:back \"(SELECT p.email FROM mv_profiles p WHERE p.user_id = mv_users.id)\"\nALTER TABLE mv_users DROP COLUMN email;",
+        phases: THREE,
+        old: &[
+            "INSERT INTO mv_users VALUES (901, 'x')",
+            "UPDATE mv_users SET email = 'x' WHERE id = 3",
+            "SELECT email FROM mv_users",
+        ],
+        new: &[
+            "INSERT INTO mv_users (id) VALUES (902)",
+            "UPDATE mv_profiles SET email = 'y' WHERE id = 4",
+            "SELECT email FROM mv_profiles",
+        ],
+        flows: &[
+            (
+                "UPDATE mv_users SET email = 'moved' WHERE id = 7",
+                "SELECT email FROM mv_profiles WHERE user_id = 7",
+                "moved",
+            ),
+            (
+                "UPDATE mv_profiles SET email = 'back' WHERE user_id = 8",
+                "SELECT email FROM mv_users WHERE id = 8",
+                "back",
+            ),
+        ],
+    },
+    Kind {
         name: "relation_into_a_table",
         base: "CREATE TABLE ex_users (id int PRIMARY KEY, provider text);\nINSERT INTO ex_users SELECT g, 'p' || g FROM generate_series(1, 20) g;",
         change: "CREATE TABLE ex_links (id int PRIMARY KEY, account int NOT NULL, provider text);\nINSERT INTO ex_links SELECT id, id, provider FROM ex_users;\nALTER TABLE ex_users DROP COLUMN provider;",

@@ -354,6 +354,7 @@ each_case!(
     drop_table,
     from_other_table,
     priced_from_other_table,
+    move_column,
     mariadb_merge_columns,
     mariadb_int_to_bigint,
     mariadb_rules_and_defaults,

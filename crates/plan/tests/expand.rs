@@ -117,6 +117,15 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
         &["AFTER INSERT OR UPDATE ON \"Grüße\"", "g.\"select\""],
     ),
     (
+        "ALTER TABLE posts ADD COLUMN word text; UPDATE posts SET word = u.note FROM users u WHERE u.id = posts.id;\n-- downhaul:back \"(SELECT p.word FROM posts p WHERE p.id = users.id)\"\nALTER TABLE users DROP COLUMN note",
+        &["x_expand", "x_backfill", "x_contract"],
+        &[
+            "AFTER INSERT OR UPDATE ON posts",
+            "UPDATE users SET note = p.word",
+            "ALTER COLUMN note DROP NOT NULL",
+        ],
+    ),
+    (
         "ALTER TABLE users ALTER COLUMN name TYPE text COLLATE \"C\"",
         &["x_expand", "x_backfill", "x_switch", "x_contract"],
         &["COLLATE \"C\""],

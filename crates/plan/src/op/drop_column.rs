@@ -1,10 +1,12 @@
 //! `DROP COLUMN`: first nobody has to write it, then nobody reads it, then it goes.
 
 use downhaul_catalog::render_type;
-use downhaul_syntax::{Change, Ident, ObjectName};
+use downhaul_syntax::{Change, Dialect, Ident, ObjectName};
 
 use super::as_written::piece;
 use super::conversion::{Conv, directive_for};
+use super::feed::Feed;
+use super::move_column::move_column;
 use super::pair::drop_constraint;
 use super::piece::{Piece, Side, Slot};
 use super::rules::not_null_check;
@@ -27,6 +29,16 @@ pub(crate) fn drop_column(
         made.push(Slot::CONTRACT, piece(change, text, scene, "")?);
         return Ok(made);
     };
+    if let (Dialect::Postgres, Some(directive)) =
+        (dialect, directive_for(&scene.back, column, true))
+    {
+        let fed = (column, found.ty.as_ref(), false);
+        if let Some(feed) = Feed::of_text(&directive.expr, known, fed, scene.now)? {
+            let mut made = move_column(change, known, column, text, &feed, scene)?;
+            made.read.push(directive.expr.clone());
+            return Ok(made);
+        }
+    }
     let writable = found.generated.is_none() && found.identity.is_none();
     let needs_value = found.not_null && found.default.is_none() && writable;
     let in_key = known.primary_key().contains(column);

@@ -18,6 +18,7 @@ mod drop_column;
 mod drop_index;
 mod feed;
 mod mend;
+mod move_column;
 mod mysql;
 mod names;
 mod pair;

@@ -292,4 +292,20 @@ impl<'a> Triggers<'a> {
     pub(crate) fn backfill(&self) -> String {
         self.feed.backfill(&self.share())
     }
+
+    /// The `UPDATE` that brings the column back in step where triggers did not stand for a while.
+    pub(crate) fn refill(&self) -> String {
+        let feed = self.feed;
+        let looked_up = feed.lookup("");
+        format!(
+            "UPDATE {} SET {} = {}\nWHERE {}\n  AND EXISTS (SELECT 1 FROM {} AS {} WHERE {})",
+            self.quoted(&self.fed.name),
+            self.q(&feed.column),
+            feed.lookup(&self.share()),
+            differ(&feed.fed_column(), &looked_up, feed.ty.as_ref(), feed.dialect),
+            self.quoted(&feed.source),
+            self.q(&feed.alias),
+            feed.condition,
+        )
+    }
 }
