@@ -100,6 +100,11 @@ pub(crate) fn folder() -> PathBuf {
     std::env::var_os("DOWNHAUL_TRUTH_DIR").map_or(own, PathBuf::from)
 }
 
+/// The statements are still being written.
+pub(crate) fn is_draft() -> bool {
+    std::env::var_os("DOWNHAUL_TRUTH_DIR").is_some()
+}
+
 /// Name of the files of an engine's set.
 pub(crate) fn stem(engine: Engine, set: Set) -> String {
     match set {

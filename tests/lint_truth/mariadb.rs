@@ -8,7 +8,7 @@ use downhaul_kit::{MariaDb, Session, TextRow, error_code};
 use crate::answers::{Answers, ask, broken};
 use crate::data::{Case, Engine, Sample};
 use crate::hidden::Guarded;
-use crate::probes::{Outcomes, idle, named, only_rows, written};
+use crate::probes::{Outcomes, idle, named, only_rows, written, written_in_full};
 use crate::shape::Shape;
 use crate::truth::{Contents, Truth, lost};
 
@@ -75,13 +75,15 @@ async fn one(session: &mut Session, sample: &Sample, case: &Case, before: &Befor
         Ok(()) => {}
         Err(code) => return Truth { fails: Some(code), ..Truth::default() },
     }
-    let same = written(session, Engine::MariaDb).await == rows;
-    truth.idle = sample.is_probed() && idle(&case.statement) && same;
+    let changed = written(session, Engine::MariaDb).await - rows;
+    truth.idle = sample.is_probed() && idle(&case.statement) && changed == 0;
+    truth.rows = written_in_full(&case.statement, &row_counts(&before.contents), changed);
     let now = self::settings(session).await;
     truth.leaves =
         settings.iter().zip(&now).filter(|(a, b)| a != b).map(|(a, _)| a.0.clone()).collect();
     files.compare(session, &mut truth).await;
     truth.loses = lost(&before.contents, &contents(session).await);
+    truth.idle &= truth.loses.is_empty();
     let still = working(session, sample).await;
     truth.breaks = broken(&before.working, &still, !truth.loses.is_empty());
     if !only_rows(&case.statement) && sample.is_probed() {
@@ -91,6 +93,11 @@ async fn one(session: &mut Session, sample: &Sample, case: &Case, before: &Befor
         truth.hides.extend(guarded.hides(session, sample.engine, &old).await);
     }
     truth
+}
+
+/// Rows of each table.
+fn row_counts(contents: &Contents) -> BTreeMap<String, u64> {
+    contents.iter().map(|((table, _), values)| (table.clone(), values.len() as u64)).collect()
 }
 
 /// Where the rows and indexes of each table lie.

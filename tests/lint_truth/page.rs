@@ -43,9 +43,11 @@ The few statements of a sample release do not show all that changes for clients.
 probed before and after the statement, by writes that are made from the server's own catalog, the
 same for every table, set and engine, and rolled back: a copy of a row with fresh keys; two of them
 with a value at the edge of its type (NULL, empty, zero, negative, long, large, the first and last
-dates, each label of an enum); one that leaves out a column; one with a key that is taken; one whose
-reference points nowhere; an update of each column, after which the whole row is compared; and a
-delete. An empty table gets rows of fresh values. Of the sets that
+dates, each label of an enum); one that leaves out a column; one with a key that is taken, also
+in capitals; one whose reference points nowhere; an update of each column, after which the whole row is compared; and a
+delete. On MariaDB and SQLite a text of each column is looked for in capitals; on PostgreSQL each role
+of the setup counts the rows of each table, and the server tells which rights it has. An empty table gets
+rows of fresh values. Of the sets that
 the rules were written with and of the seventh, those on PostgreSQL and MariaDB, and the eighth, are
 probed again only where that is asked for (`DOWNHAUL_TRUTH_PROBES=1`), for it takes minutes.
 
@@ -54,10 +56,12 @@ A statement is hazardous where
 - the server refuses it (`fails`);
 - a table is locked while one is read or written in full (`locks` with `rewrites`, `scans` or
   `builds`); on MariaDB also where a table is written anew without a lock, for the replicas stand
-  still as long; on SQLite where it writes many pages, or as many rows as a table holds, for nobody
+  still as long, and where as many rows as a table holds are changed or copied, for they stay locked
+  until the end (`rows`); on SQLite where it writes many pages, or as many rows as a table holds, for nobody
   else can write meanwhile;
-- statements of the running release fail (`breaks`), or a name is gone that statements may use: of a
-  table, view, column, type, sequence or function (`names`);
+- statements of the running release fail, a role has lost a right or rows from its sight, or a text is no
+  longer found in capitals (`breaks`), or a name is gone that statements may use: of a table, view,
+  column, type, field of a type, sequence or function (`names`);
 - values are gone (`loses`), or a table or column is dropped that is empty here (`drops`);
 - a probe that was accepted is refused now: a write of the running release may be (`refuses`);
 - a probe that a key, a reference or a trigger refused is let in now: duplicates and orphans stay,
@@ -71,7 +75,8 @@ A statement is hazardous where
 A brief lock alone is none: any `ALTER TABLE` takes one, and the runner bounds the wait for it.
 
 A statement that is there to change rows and found none to change (`idle`) is neither: with other rows
-it does something, and what is not known. These are counted apart and listed below.
+it does something, and what is not known. These are counted apart and listed below; so is one that does
+more beside it, unless the analyzer reports that.
 
 Each set is judged twice: by the migrations alone, and with `--queries`, where the linter is given the
 statements of the running release as files. Then what they name is known, and `names` alone makes no
@@ -133,6 +138,13 @@ MariaDB said that each case runs in a transaction, which no other set says, the 
 server does not have, by which two of the eight false alarms of its first score came about; two statements of the
 release went by a name that the measurement does not look for; a role that sees fewer rows than before was taken
 for one that sees the same, in all sets; and a time zone that a statement sets had counted as values lost.
+
+After that, and before the first score of any later set was known, some 300 statements of PostgreSQL and of
+MariaDB and 160 of SQLite that were written to mislead the analyzer, and are in no set, were measured and judged.
+They led to mends of rules and of the measurement: the rights of roles and what they see, texts in capitals, rows
+that are all written (MariaDB), rows that were to be changed beside something else, fields of a type; sequences
+whose rows others refer to, and sequences that were not set back as they stood. One statement of the seventh set
+and one of the eighth became misses by it.
 
 ";
 

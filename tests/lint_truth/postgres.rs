@@ -128,7 +128,98 @@ struct Before {
     contents: Contents,
     working: Answers,
     seen: BTreeMap<String, u64>,
+    rights: Rights,
     probes: Outcomes,
+}
+
+/// What the roles may do and see, by what each table, and each right on it, is called.
+#[derive(Debug, Default)]
+struct Rights {
+    /// Rows that a role sees, and how many there are.
+    rows: BTreeMap<String, (u64, u64)>,
+    /// Rights on tables and functions.
+    held: BTreeSet<String>,
+    tables: BTreeSet<String>,
+}
+
+impl Rights {
+    /// In a transaction block: the roles of the setup, not those of the server.
+    async fn read(session: &mut Session) -> Self {
+        let tables = "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n \
+             ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%' \
+             AND n.nspname <> 'information_schema'";
+        let held = "SELECT format('%s-%s-%s', r.rolname, lower(p), c.oid::regclass) FROM pg_roles r, \
+             pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, \
+             unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p \
+             WHERE r.rolname NOT LIKE 'pg\\_%' AND NOT r.rolsuper AND c.relkind IN ('r', 'p') \
+             AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema' \
+             AND has_schema_privilege(r.oid, n.oid, 'USAGE') AND has_table_privilege(r.oid, c.oid, p) \
+             UNION ALL SELECT format('%s-execute-%s', r.rolname, p.oid::regprocedure) FROM pg_roles r, \
+             pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
+             WHERE r.rolname NOT LIKE 'pg\\_%' AND NOT r.rolsuper AND p.prorettype <> 'trigger'::regtype \
+             AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema' \
+             AND has_schema_privilege(r.oid, n.oid, 'USAGE') \
+             AND has_function_privilege(r.oid, p.oid, 'EXECUTE')";
+        let count = "DO $rights$ DECLARE r record; n bigint; a bigint; told text := ''; BEGIN \
+             FOR r IN SELECT rolname, c.oid::regclass AS rel FROM pg_roles, pg_class c \
+             JOIN pg_namespace n ON n.oid = c.relnamespace WHERE rolname NOT LIKE 'pg\\_%' \
+             AND NOT rolsuper AND c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%' \
+             AND n.nspname <> 'information_schema' AND has_schema_privilege(rolname, n.oid, 'USAGE') \
+             AND has_table_privilege(rolname, c.oid, 'SELECT') LOOP BEGIN \
+             EXECUTE format('SELECT count(*) FROM %s', r.rel) INTO a; \
+             EXECUTE format('SET LOCAL ROLE %I', r.rolname); \
+             EXECUTE format('SELECT count(*) FROM %s', r.rel) INTO n; \
+             told := told || format(E'%s-rows-%s\\t%s\\t%s\\n', r.rolname, r.rel, n, a); \
+             EXCEPTION WHEN OTHERS THEN NULL; END; RESET ROLE; END LOOP; \
+             PERFORM set_config('probes.rights', told, false); END $rights$";
+        let plain = |rows: Vec<TextRow>| rows.into_iter().filter_map(|mut r| r.remove(0)).collect();
+        let (tables, held) = (plain(session.rows(tables).await), plain(session.rows(held).await));
+        session.run("SAVEPOINT rights").await;
+        session.run(count).await;
+        let told = session.value("SELECT current_setting('probes.rights')").await;
+        session.run("RESET ROLE").await;
+        let rows = told
+            .unwrap_or_default()
+            .lines()
+            .filter_map(|line| {
+                let mut cells = line.split('\t');
+                let name = cells.next()?.to_owned();
+                Some((name, (cells.next()?.parse().ok()?, cells.next()?.parse().ok()?)))
+            })
+            .collect();
+        Self { rows, held, tables }
+    }
+
+    /// Rights that are gone from what is still there, and rows that come or go from sight.
+    fn compare(&self, now: &Self, truth: &mut Truth) {
+        let there = |name: &String| {
+            let object = name.splitn(3, '-').nth(2).unwrap_or_default();
+            now.tables.contains(object) || object.contains('(')
+        };
+        let routines: BTreeSet<&str> =
+            now.held.iter().filter_map(|name| name.splitn(3, '-').nth(2)).collect();
+        truth.breaks.extend(
+            self.held
+                .difference(&now.held)
+                .filter(|name| there(name))
+                .filter(|name| {
+                    let object = name.splitn(3, '-').nth(2).unwrap_or_default();
+                    // Of a routine that nobody may call any more, nothing tells that it is there.
+                    !object.contains('(') || routines.contains(object)
+                })
+                .map(|name| name.replace(' ', "")),
+        );
+        for (name, (before, all)) in &self.rows {
+            let Some((count, _)) = now.rows.get(name).filter(|(_, now)| now == all) else {
+                continue;
+            };
+            if count > before {
+                truth.shows.insert(name.clone());
+            } else if count < before {
+                truth.breaks.insert(name.clone());
+            }
+        }
+    }
 }
 
 impl Before {
@@ -142,6 +233,10 @@ impl Before {
         let contents = contents(session, &types, &BTreeMap::new()).await;
         let working = working(session, sample).await;
         let seen = seen(session, sample).await;
+        let rights = match only_rows(statement) || !sample.is_probed() {
+            true => Rights::default(),
+            false => Rights::read(session).await,
+        };
         session.run("SET CONSTRAINTS ALL IMMEDIATE").await;
         let shape = Shape::read(session, Engine::Postgres).await;
         let probes = if only_rows(statement) || !sample.is_probed() {
@@ -150,7 +245,7 @@ impl Before {
             Outcomes::read(session, Engine::Postgres, &named(&shape, statement)).await
         };
         session.run("ROLLBACK").await;
-        Self { types, contents, working, seen, probes }
+        Self { types, contents, working, seen, rights, probes }
     }
 
     /// In a transaction block, after the statement.
@@ -167,6 +262,7 @@ impl Before {
         session.run(TIME_ZONE).await;
         let now = types(session).await;
         truth.loses = lost(&self.contents, &contents(session, &now, &self.types).await);
+        truth.idle &= truth.loses.is_empty();
         let still = working(session, sample).await;
         truth.breaks = broken(&self.working, &still, !truth.loses.is_empty());
         let now = seen(session, sample).await;
@@ -180,6 +276,7 @@ impl Before {
             }
         }
         if !only_rows(statement) && sample.is_probed() {
+            self.rights.compare(&Rights::read(session).await, truth);
             self.probes.compare_with_now(session, Engine::Postgres, statement, truth).await;
         }
     }
@@ -191,10 +288,17 @@ async fn repeats(session: &mut Session, statement: &str) -> BTreeSet<String> {
     if !lower.contains("setval") && !lower.contains("restart") {
         return BTreeSet::new();
     }
-    let sql = "SELECT format('%I.%I', schemaname, sequencename)::regclass::text, \
-         coalesce(last_value, start_value)::text, least(max_value, 20000)::text, \
-         (last_value IS NOT NULL)::text FROM pg_sequences";
-    let all = session.rows(sql).await;
+    let sql = "SELECT format('%I.%I', schemaname, sequencename)::regclass::text, '', \
+         least(max_value, 20000)::text, '' FROM pg_sequences";
+    let mut all = session.rows(sql).await;
+    for row in &mut all {
+        let sql = format!(
+            "SELECT last_value::text, is_called::text FROM {}",
+            row[0].as_deref().unwrap_or_default()
+        );
+        let now = session.rows(&sql).await.remove(0);
+        (row[1], row[3]) = (now[0].clone(), now[1].clone());
+    }
     let mut out = BTreeSet::new();
     for row in &all {
         let [Some(name), _, Some(far), _] = &row[..] else { continue };
@@ -212,9 +316,12 @@ async fn repeats(session: &mut Session, statement: &str) -> BTreeSet<String> {
         );
         for row in session.rows(&drawn).await {
             let [Some(table), Some(column)] = &row[..] else { continue };
+            // Rows of other tables may refer to it.
             let sql = format!(
-                "SAVEPOINT last; UPDATE {table} SET {column} = {far} \
-                 WHERE {column} = (SELECT max({column}) FROM {table})"
+                "SAVEPOINT last; SET LOCAL session_replication_role = replica; \
+                 UPDATE {table} SET {column} = {far} \
+                 WHERE {column} = (SELECT max({column}) FROM {table}); \
+                 SET LOCAL session_replication_role = origin"
             );
             if session.try_run(&sql).await.is_err() {
                 session.run("ROLLBACK TO SAVEPOINT last").await;

@@ -20,6 +20,8 @@ pub(crate) struct Outcomes {
     /// All that decides what is let in, by table; of no table in particular under no name.
     rules: BTreeMap<String, String>,
     tries: BTreeMap<Try, Outcome>,
+    /// Whether a text of a column is found when it is looked for in capitals.
+    found: BTreeMap<(String, String), bool>,
     works: BTreeMap<Work, Worked>,
 }
 
@@ -34,6 +36,8 @@ enum Try {
     Omitted(String, String),
     /// One with the columns of a key as they are.
     Again(String, Vec<String>),
+    /// The same with its texts in capitals.
+    AgainInCapitals(String, Vec<String>),
     /// One whose reference points nowhere.
     Orphan(String, Vec<String>),
     /// A column of one row is given a fresh value.
@@ -92,10 +96,45 @@ pub(crate) fn only_rows(statement: &str) -> bool {
     upper.split("; ").all(|s| ROWS.iter().any(|r| s.trim_start().starts_with(r)))
 }
 
-/// It is there to change rows: that it did nothing depends on them.
+/// One of its statements is there to change rows: that it did nothing depends on them. What stands in
+/// a body is carried out by others.
 pub(crate) fn idle(statement: &str) -> bool {
     let upper = statement.to_uppercase();
-    only_rows(statement) && !upper.split("; ").any(|s| s.trim_start().starts_with("SELECT "))
+    // Of a table that is gone at the end, nothing is counted.
+    let bodies = ["TRIGGER ", "FUNCTION ", "PROCEDURE ", "EVENT ", "RULE ", "DROP TABLE "];
+    if upper.starts_with("DO ") || bodies.iter().any(|b| upper.contains(b)) {
+        return false;
+    }
+    upper.split("; ").any(|s| writes_rows(s) || s.trim_start().starts_with("TRUNCATE "))
+}
+
+/// In capitals, one statement.
+fn writes_rows(statement: &str) -> bool {
+    const VERBS: &[&str] = &["INSERT ", "UPDATE ", "DELETE ", "MERGE ", "REPLACE ", "WITH "];
+    VERBS.iter().any(|verb| statement.trim_start().starts_with(verb))
+}
+
+/// Tables of which all rows, by their number before, were written or copied by a statement that names
+/// them: on MariaDB they stay locked until its end, and the replicas need as long again.
+pub(crate) fn written_in_full(
+    statement: &str,
+    rows: &BTreeMap<String, u64>,
+    written: u64,
+) -> BTreeSet<String> {
+    const MANY: u64 = 50;
+    let upper = statement.to_uppercase();
+    let copies = |s: &str| s.trim_start().starts_with("CREATE ") && s.contains("SELECT ");
+    let body = upper.contains("TRIGGER ") || upper.contains("PROCEDURE ");
+    let texts: Vec<&str> =
+        upper.split("; ").filter(|s| !body && (writes_rows(s) || copies(s))).collect();
+    let names = |text: &str, table: &str| {
+        text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|w| w == table)
+    };
+    rows.iter()
+        .filter(|(_, count)| **count >= MANY && written >= **count)
+        .filter(|(table, _)| texts.iter().any(|text| names(text, &table.to_uppercase())))
+        .map(|(table, _)| table.clone())
+        .collect()
 }
 
 impl Outcomes {
@@ -166,7 +205,22 @@ impl Outcomes {
         }
         let uniques = table.uniques.iter().filter(|u| u.iter().all(|c| there(c)));
         for unique in uniques.filter(|_| !empty) {
-            tries.push((Try::Again(name(), unique.clone()), rows.again(unique)));
+            tries.push((Try::Again(name(), unique.clone()), rows.again(unique, false)));
+            if unique.iter().filter_map(|c| table.column(c)).any(Column::is_text) {
+                let key = Try::AgainInCapitals(name(), unique.clone());
+                tries.push((key, rows.again(unique, true)));
+            }
+        }
+        // On PostgreSQL no text is like another, but for types and collations of extensions.
+        let texts = table.columns.iter().filter(|c| c.is_text() && there(&c.name));
+        for column in texts.filter(|_| engine != Engine::Postgres) {
+            let (t, c) = (&table.name, &column.name);
+            let sql = format!(
+                "SELECT '1' FROM {t} WHERE {c} = (SELECT upper({c}) FROM {t} WHERE {c} IS NOT NULL \
+                 ORDER BY {c} LIMIT 1) LIMIT 1"
+            );
+            let found = session.try_rows(&sql).await.is_ok_and(|rows| !rows.is_empty());
+            self.found.insert((t.clone(), c.clone()), found);
         }
         for columns in table.references.iter().filter(|u| u.iter().all(|c| there(c))) {
             let nowhere: Vec<(&str, String)> = columns
@@ -314,6 +368,14 @@ impl Outcomes {
             // In capitals or not, a column is found.
             truth.names.retain(|gone| !now.shape.has_column_like(gone));
         }
+        for ((table, column), found) in &self.found {
+            if *found
+                && truth.loses.is_empty()
+                && now.found.get(&(table.clone(), column.clone())) == Some(&false)
+            {
+                truth.breaks.insert(format!("find-{}", self.told(&format!("{table}.{column}"))));
+            }
+        }
         // Nothing has come in its place: it is not called otherwise, but dropped.
         let new: Vec<&String> = now.shape.names.difference(&self.shape.names).collect();
         let table_of = |name: &str| name.rsplit_once('.').map(|(table, _)| table.to_owned());
@@ -321,6 +383,8 @@ impl Outcomes {
             .names
             .iter()
             .filter(|gone| !new.iter().any(|n| table_of(n) == table_of(gone)))
+            // What is computed is lost with nothing.
+            .filter(|gone| self.engine == Some(Engine::Postgres) || !self.shape.is_computed(gone))
             .filter(|gone| {
                 let table = table_of(gone).filter(|t| self.shape.names.contains(t));
                 self.shape.is_table(gone) && table.is_none_or(|t| now.shape.names.contains(&t))
@@ -367,7 +431,9 @@ impl Try {
             | Self::Omitted(t, c)
             | Self::Update(t, c)
             | Self::DeleteOf(t, c, _) => format!("{t}.{c}"),
-            Self::Again(t, columns) | Self::Orphan(t, columns) => {
+            Self::Again(t, columns)
+            | Self::AgainInCapitals(t, columns)
+            | Self::Orphan(t, columns) => {
                 format!("{t}({})", columns.join(","))
             }
         }
@@ -558,8 +624,12 @@ impl Rows<'_> {
     }
 
     /// A copy that has the columns of a key from the row.
-    fn again(&self, key: &[String]) -> String {
+    fn again(&self, key: &[String], in_capitals: bool) -> String {
         let mut values = BTreeMap::new();
+        let columns = key.iter().filter_map(|c| self.table.column(c));
+        for column in columns.filter(|c| in_capitals && c.is_text() && c.given) {
+            values.insert(column.name.as_str(), format!("upper(src.{})", column.name));
+        }
         for unique in self.table.uniques.iter().filter(|u| *u != key) {
             let open: Vec<String> = unique.iter().filter(|c| !key.contains(c)).cloned().collect();
             if let Some((column, value)) = self.fresh(&open, 1, &values) {

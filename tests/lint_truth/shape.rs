@@ -71,6 +71,12 @@ impl Table {
     }
 }
 
+impl Column {
+    pub(crate) fn is_text(&self) -> bool {
+        matches!(self.kind, Kind::Text(_))
+    }
+}
+
 impl Kind {
     fn of(engine: Engine, ty: &str) -> Self {
         let lower = ty.to_lowercase();
@@ -138,6 +144,15 @@ impl Shape {
             .any(|(t, c)| t == table && c.eq_ignore_ascii_case(column))
     }
 
+    /// It is a column that no insert may give a value.
+    pub(crate) fn is_computed(&self, name: &str) -> bool {
+        let Some((table, column)) = name.rsplit_once('.') else { return false };
+        let plain = |quoted: &str| quoted.trim_matches(['`', '"']).to_owned();
+        let table = self.tables.iter().find(|t| t.name == table || t.plain == plain(table));
+        let named = |c: &&Column| c.name == column || plain(&c.name) == plain(column);
+        table.and_then(|t| t.columns.iter().find(named)).is_some_and(|c| !c.given)
+    }
+
     /// The name is that of a table with rows, or of one of its columns.
     pub(crate) fn is_table(&self, name: &str) -> bool {
         self.tables.iter().any(|t| {
@@ -174,7 +189,7 @@ impl Shape {
              FROM pg_constraint f WHERE f.contype = 'f' AND f.confrelid = c.oid))::text \
              FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
              JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_type t ON t.oid = a.atttypid \
-             WHERE c.relkind IN ('r', 'p', 'v', 'm') AND a.attnum > 0 AND NOT a.attisdropped \
+             WHERE c.relkind IN ('r', 'p', 'v', 'm', 'c') AND a.attnum > 0 AND NOT a.attisdropped \
              AND {NOT_OURS} ORDER BY c.oid, a.attnum"
         );
         let mut tables: BTreeMap<String, Table> = BTreeMap::new();
@@ -183,7 +198,7 @@ impl Shape {
             let [name, plain, column, ty, given, labels, kind, works] = texts(row);
             names.insert(name.clone());
             names.insert(format!("{name}.{column}"));
-            if kind == "v" || kind == "m" {
+            if matches!(kind.as_str(), "v" | "m" | "c") {
                 continue;
             }
             let table = tables.entry(name.clone()).or_default();

@@ -120,6 +120,7 @@ async fn one(
         truth.rewrites.insert("pages".to_owned());
     }
     truth.loses = lost(&before.contents, &contents(session).await);
+    truth.idle &= truth.loses.is_empty();
     let still = working(session, sample).await;
     truth.breaks = broken(&before.working, &still, !truth.loses.is_empty());
     if !only_rows(&case.statement) && sample.is_probed() {

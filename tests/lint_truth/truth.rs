@@ -14,6 +14,8 @@ pub(crate) struct Truth {
     pub(crate) rewrites: BTreeSet<String>,
     /// Tables read in full.
     pub(crate) scans: BTreeSet<String>,
+    /// Tables all of whose rows are written or copied at once (MariaDB).
+    pub(crate) rows: BTreeSet<String>,
     /// Tables with an index built over all rows.
     pub(crate) builds: BTreeSet<String>,
     /// Tables or columns whose values are gone.
@@ -82,6 +84,7 @@ impl Truth {
                 "rewrites" => truth.rewrites = list(),
                 "scans" => truth.scans = list(),
                 "builds" => truth.builds = list(),
+                "rows" => truth.rows = list(),
                 "loses" => truth.loses = list(),
                 "breaks" => truth.breaks = list(),
                 "hides" => truth.hides = list(),
@@ -122,6 +125,7 @@ impl fmt::Display for Truth {
             ("rewrites", &self.rewrites),
             ("scans", &self.scans),
             ("builds", &self.builds),
+            ("rows", &self.rows),
             ("loses", &self.loses),
             ("breaks", &self.breaks),
             ("hides", &self.hides),

@@ -9,6 +9,7 @@ use downhaul_lint::{
 use downhaul_syntax::{Change, parse_script};
 
 use crate::data::{Case, Engine, Sample, Set};
+use crate::probes::only_rows;
 
 /// What a statement may do to a running system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -224,7 +225,8 @@ fn measured(engine: Engine, case: &Case) -> BTreeSet<Class> {
         out.insert(Class::Refused);
     }
     // Replicas of MariaDB, and other writers of SQLite, wait for as long as a table is written anew.
-    if truth.blocks() || engine != Engine::Postgres && !truth.rewrites.is_empty() {
+    let anew = engine != Engine::Postgres && !truth.rewrites.is_empty();
+    if truth.blocks() || anew || !truth.rows.is_empty() {
         out.insert(Class::Blocks);
     }
     if !truth.breaks.is_empty() {
@@ -284,9 +286,14 @@ impl Judged {
         self.measured.is_empty() && !self.codes.is_empty() && !self.idle()
     }
 
-    /// It was there to change rows, and changed none: neither a hazard nor harmless.
+    /// It was there to change rows, and changed none: neither a hazard nor harmless. Where it does more
+    /// than that, an alarm about something else is one without need.
     pub(crate) fn idle(&self) -> bool {
-        self.measured.is_empty() && self.case.truth.idle
+        const OF_ROWS: &[&str] = &["DL02", "DL03", "DL08", "DL09", "LK19"];
+        let of_rows = || self.codes.iter().all(|code| OF_ROWS.contains(code));
+        self.measured.is_empty()
+            && self.case.truth.idle
+            && (only_rows(&self.case.statement) || of_rows())
     }
 
     /// With the statements of the release given, a name that none of them uses is no hazard.

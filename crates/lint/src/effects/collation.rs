@@ -66,10 +66,18 @@ impl Coding {
     /// knows.
     pub(crate) fn of(ty: &SqlType, collation: Option<&str>, table: &Table) -> Option<Self> {
         let option = |name: &str| table.options.get(name).map(String::as_str);
-        match (ty.charset.as_deref(), collation) {
-            (None, None) => Self::new(option("charset"), option("collate")),
+        let of_table = || Self::new(option("charset"), option("collate"));
+        let known = match (ty.charset.as_deref(), collation) {
+            (None, None) => of_table(),
             stated => Self::new(stated.0, stated.1),
+        };
+        // `varchar(32) BINARY`: the binary collation of its character set.
+        let binary = ty.raw.split_whitespace().any(|w| w.eq_ignore_ascii_case("binary"));
+        if binary && collation.is_none() {
+            let charset = known?.charset;
+            return Some(Self { collation: format!("{charset}_bin"), charset });
         }
+        known
     }
 
     pub(crate) fn of_column(column: &Column, table: &Table) -> Option<Self> {

@@ -89,22 +89,25 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
                 .then(|| resorted(&format!("text in {}", cx.describe(table))));
         }
         Change::ModifyColumn { table, from, column, .. } if cx.column_in_use(table, from) => {
-            let old = cx.column(table, from)?;
-            // What the column does not say, the table says.
-            let of_table = cx.table(table).and_then(|t| t.options.get("collate"));
-            let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
-            let before = old.collation.as_ref().or(of_table);
-            let recollated = column
-                .collation
-                .as_ref()
-                .is_some_and(|new| !before.is_some_and(|before| same(before, new)));
-            let charset = |ty: &Option<SqlType>| ty.as_ref().and_then(|t| t.charset.clone());
-            let before = charset(&old.ty).or_else(|| charset_of(table, cx.scene));
-            let recoded = charset(&column.ty)
-                .is_some_and(|new| !before.is_some_and(|before| same(&before, &new)));
-            let long = column.ty.as_ref().is_some_and(|t| t.name.ends_with("text"));
-            if !recollated && !recoded || long && !cx.is_indexed(table, from) {
-                return None;
+            // Where both are known, they differ in what is equal.
+            if codings(cx, table, Some((from, column))).is_none() {
+                let old = cx.column(table, from)?;
+                // What the column does not say, the table says.
+                let of_table = cx.table(table).and_then(|t| t.options.get("collate"));
+                let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
+                let before = old.collation.as_ref().or(of_table);
+                let recollated = column
+                    .collation
+                    .as_ref()
+                    .is_some_and(|new| !before.is_some_and(|before| same(before, new)));
+                let charset = |ty: &Option<SqlType>| ty.as_ref().and_then(|t| t.charset.clone());
+                let before = charset(&old.ty).or_else(|| charset_of(table, cx.scene));
+                let recoded = charset(&column.ty)
+                    .is_some_and(|new| !before.is_some_and(|before| same(&before, &new)));
+                let long = column.ty.as_ref().is_some_and(|t| t.name.ends_with("text"));
+                if !recollated && !recoded || long && !cx.is_indexed(table, from) {
+                    return None;
+                }
             }
             format!("`{table}.{from}`")
         }
@@ -191,6 +194,7 @@ mod tests {
             ("MODIFY a varchar(20) COLLATE utf8mb4_unicode_ci", None),
             ("MODIFY a varchar(20) COLLATE utf8mb4_general_ci", Some(Severity::Info)),
             ("MODIFY a varchar(20) COLLATE utf8mb4_bin", Some(Severity::Warning)),
+            ("MODIFY a varchar(20) BINARY", Some(Severity::Warning)),
         ] {
             let found = severities(&super::RULE, "mariadb", &format!("{history}{up};"));
             assert_eq!(found, Vec::from_iter(expect), "{up}");

@@ -13,14 +13,15 @@ use crate::state::is_one_row;
 declare_rule! {
     /// ## What it does
     ///
-    /// Reports `UPDATE` or `DELETE` of all rows of a populated table in one statement; on SQLite
-    /// also a copy of all rows, as the rebuild of a table needs it.
+    /// Reports `UPDATE` or `DELETE` of all rows of a populated table in one statement; on SQLite,
+    /// MariaDB and MySQL also a copy of all rows, as the rebuild of a table needs it.
     ///
     /// ## Why is this bad
     ///
     /// Every row is locked until the end, the journal of the database and its replicas have to take
     /// all of it at once, and PostgreSQL keeps every old version of every row until then. SQLite has
-    /// one writer at a time: all others wait.
+    /// one writer at a time: all others wait. MariaDB and MySQL lock each row that is copied against
+    /// writes until the copy is done.
     ///
     /// ## What to do
     ///
@@ -57,7 +58,7 @@ declare_rule! {
 }
 
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
-    if cx.dialect() == Dialect::Sqlite
+    if cx.dialect() != Dialect::Postgres
         && let Some(draft) = copies_rows(cx)
     {
         return Some(draft);
@@ -137,7 +138,8 @@ fn fits_each_new_value(cx: &ChangeContext<'_>, table: &ObjectName, condition: &s
     })
 }
 
-/// SQLite: whoever writes many rows keeps all other writers of the database waiting.
+/// SQLite: whoever writes many rows keeps all other writers of the database waiting. InnoDB: rows that
+/// are read to be copied stay locked.
 fn copies_rows(cx: &ChangeContext<'_>) -> Option<Draft> {
     let query = match cx.change {
         Change::Insert { from_query: Some(query), table, .. }
@@ -155,10 +157,13 @@ fn copies_rows(cx: &ChangeContext<'_>) -> Option<Draft> {
     let source = query.tables.iter().find(|t| cx.populated(t))?;
     let few = cx.scene.seeds.is_list(&cx.catalog.normalize(source));
     let one = is_one_row(query);
+    let others = match cx.dialect() {
+        Dialect::Sqlite => "nobody else can write to the database meanwhile",
+        _ => "writes to them wait until it is done",
+    };
     (!limited && !few && !one && cx.table(source).is_some()).then(|| {
         Draft::new(format!(
-            "all rows of {} are copied in one statement: nobody else can write to the database \
-             meanwhile",
+            "all rows of {} are copied in one statement: {others}",
             cx.describe(source)
         ))
         .help("run it when little is written, or copy in batches")
@@ -172,9 +177,11 @@ mod tests {
     #[test]
     fn one_row_of_many() {
         let history = "-- history\nCREATE TABLE a (id INTEGER PRIMARY KEY);\n\
-                       CREATE TABLE s (k TEXT PRIMARY KEY, v TEXT);\n-- up\nINSERT INTO s SELECT ";
+                       CREATE TABLE s (k VARCHAR(20) PRIMARY KEY, v TEXT);\n-- up\nINSERT INTO s SELECT ";
         for (what, expect) in [("'n', count(*) FROM a;", false), ("id, 'x' FROM a;", true)] {
-            cases(&super::RULE, &[("sqlite", &format!("{history}{what}"), expect)]);
+            for dialect in ["sqlite", "mariadb"] {
+                cases(&super::RULE, &[(dialect, &format!("{history}{what}"), expect)]);
+            }
         }
     }
 
