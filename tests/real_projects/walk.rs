@@ -233,18 +233,18 @@ impl Ours {
         let result = take_back(&mut self.runner, &step.series).await;
         self.runner.generate_downs(GeneratedDown::Never);
         if let Err(error) = result {
-            step.say("the generated down is refused or fails", &error);
+            step.say("--use-generated-down is refused or fails", &error);
             return;
         }
         let differences = before.differences(&photograph(&mut self.session).await);
         if differences.is_empty() {
             tally.instead_good += 1;
         } else {
-            step.say("the generated down leads elsewhere", &shorten(&differences));
+            step.say("--use-generated-down leads elsewhere", &shorten(&differences));
         }
         if let Err(error) = up(&mut self.runner, &step.series).await {
             tally.again_fail += 1;
-            step.say("up again fails after the generated down", &error);
+            step.say("up again fails after --use-generated-down", &error);
         }
     }
 }
