@@ -160,13 +160,13 @@ async fn small_on_postgres() {
 
 /// The same, where each commits by itself.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "for scripts/soak: on PostgreSQL it is another way, here it is not"]
+#[ignore = "for scripts/soak: they are tried on PostgreSQL and SQLite"]
 async fn small_on_mariadb() {
     kill(Engine::MariaDb, Series::Small, 8).await;
 }
 
+/// Many in one transaction.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "for scripts/soak: on PostgreSQL it is another way, here it is not"]
 async fn small_on_sqlite() {
     kill(Engine::Sqlite, Series::Small, 8).await;
 }

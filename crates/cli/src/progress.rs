@@ -1,10 +1,11 @@
 //! What is told while a run goes on: lines for people, bars on a terminal, JSON for programs.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use downhaul_engine::Blocker;
 use downhaul_plan::Direction;
 use downhaul_run::{Event, Observer};
+use downhaul_snapshot::in_parts::Copied;
 use downhaul_snapshot::restore::Restored;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
@@ -35,19 +36,72 @@ pub struct Progress<'a> {
     notes: Vec<String>,
     bars: Option<Bars>,
     silent: bool,
+    copy: Option<Copy>,
+}
+
+/// A copy that is going on.
+#[derive(Debug)]
+struct Copy {
+    begun: Instant,
+    /// When the next line is due, after the beginning.
+    due: Duration,
+}
+
+/// When the first line of a copy is due, and how far those after it are apart at the most.
+const FIRST: Duration = Duration::from_secs(5);
+const APART: Duration = Duration::from_secs(60);
+
+impl Copy {
+    fn new() -> Self {
+        Self { begun: Instant::now(), due: FIRST }
+    }
+
+    /// The line, if one is due after so long: each takes twice as long as the one before.
+    fn line(&mut self, table: &str, copied: Copied, passed: Duration) -> Option<String> {
+        if passed < self.due {
+            return None;
+        }
+        self.due = passed + passed.min(APART);
+        let rows = thousands(copied.rows);
+        let Copied { total, about, .. } = copied;
+        let done = match (total, about) {
+            (0, _) => format!("{rows} rows"),
+            (total, true) => format!("{rows} of about {} rows", thousands(total)),
+            (total, false) => format!("{rows} of {} rows", thousands(total)),
+        };
+        // Rows are far below 2^52.
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        let rate = copied.rows as f64 / passed.as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a time for people")]
+        let left = total.saturating_sub(copied.rows) as f64 / rate.max(1.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive")]
+        let per_second = thousands(rate as u64);
+        let left = match total {
+            0 => String::new(),
+            _ => format!(", {} left", duration(Duration::from_secs_f64(left.round()))),
+        };
+        Some(format!("{table}: {done}, {per_second} rows/s{left}"))
+    }
 }
 
 impl<'a> Progress<'a> {
     /// Shows on an interface.
     #[must_use]
     pub fn new(ui: &'a Ui, indent: &'static str) -> Self {
-        Self { ui, indent, notes: Vec::new(), bars: ui.can_draw().then(Bars::new), silent: false }
+        Self {
+            ui,
+            indent,
+            notes: Vec::new(),
+            bars: ui.can_draw().then(Bars::new),
+            silent: false,
+            copy: None,
+        }
     }
 
     /// Tells nothing but the events of `--log json`: the result is for a program.
     #[must_use]
     pub fn of_events(ui: &'a Ui) -> Self {
-        Self { ui, indent: "", notes: Vec::new(), bars: None, silent: true }
+        Self { ui, indent: "", notes: Vec::new(), bars: None, silent: true, copy: None }
     }
 
     fn line(&self, text: impl AsRef<str>) {
@@ -120,11 +174,18 @@ impl Observer for Progress<'_> {
         }
         let indent = self.indent;
         match event {
+            Event::Keeping { .. } => self.copy = Some(Copy::new()),
+            Event::Copying { table, copied } => {
+                let copy = self.copy.get_or_insert_with(Copy::new);
+                let line = copy.line(table, copied, copy.begun.elapsed());
+                if let Some(line) = line.filter(|_| self.bars.is_none()) {
+                    self.line(format!("{indent}  {} {line}", paint(Style::Dim, "keeping")));
+                }
+            }
             Event::Planned { .. }
             | Event::Started { .. }
-            | Event::Keeping { .. }
             | Event::Progress { .. }
-            | Event::Statement { .. } => {}
+            | Event::Statement { .. } => self.copy = None,
             Event::Kept(kept) => self.notes.push(format!(
                 "{indent}    {} {}: {} ({})",
                 paint(Style::Accent, "kept    "),
@@ -223,6 +284,20 @@ impl Bars {
                 work.set_style(style("  {spinner} keeping {msg}  {elapsed}"));
                 work.set_message((*table).to_owned());
                 work.enable_steady_tick(Duration::from_millis(200));
+            }
+            Event::Copying { table, copied } => {
+                let work = self.work();
+                if copied.total > 0 {
+                    let about = if copied.about { "~" } else { "" };
+                    work.set_style(style(&format!(
+                        "  {{bar:12}} {{percent}}%  {{human_pos}} of {about}{{human_len}} rows, {{per_sec}}, {{eta}} left  {{msg}}"
+                    )));
+                    work.set_length(copied.total);
+                } else {
+                    work.set_style(style("  {spinner} {human_pos} rows, {per_sec}  {msg}"));
+                }
+                work.set_position(copied.rows);
+                work.set_message(format!("keeping {table}"));
             }
             Event::Progress { what, done, total } => {
                 let work = self.work();
@@ -325,6 +400,15 @@ fn event_line(event: &Event<'_>) -> String {
             json!({ "migration": label, "direction": direction, "statements": statements }),
         ),
         Event::Keeping { table } => line("keeping", json!({ "table": table })),
+        Event::Copying { table, copied } => line(
+            "copying",
+            json!({
+                "table": table,
+                "rows": copied.rows,
+                "total": copied.total,
+                "estimated": copied.about,
+            }),
+        ),
         Event::Kept(kept) => {
             line("kept", json!({ "table": kept.table, "what": kept.what, "rows": kept.rows }))
         }
@@ -376,7 +460,7 @@ mod tests {
     /// Every template is valid, and the bars show rate and time left.
     #[test]
     fn bars_are_drawn() {
-        let term = InMemoryTerm::new(10, 100);
+        let term = InMemoryTerm::new(10, 140);
         let mut bars = Bars::new();
         // Without a refresh rate every drawing that is asked for is done; with one, whether a
         // drawing comes too soon after the last is a matter of the machine's load.
@@ -384,6 +468,13 @@ mod tests {
         bars.event(&Event::Planned { migrations: 4 });
         bars.event(&Event::Started { label: "0007_slim", direction: Direction::Up, statements: 2 });
         bars.event(&Event::Keeping { table: "orders" });
+        let copied = Copied { rows: 1_500_000, total: 3_000_000, about: true };
+        bars.event(&Event::Copying { table: "orders", copied: Copied { total: 0, ..copied } });
+        bars.event(&Event::Copying { table: "orders", copied });
+        bars.work.iter().for_each(ProgressBar::force_draw);
+        let shown = term.contents();
+        assert!(shown.contains("50%  1,500,000 of ~3,000,000 rows"), "{shown}");
+        assert!(shown.contains("left  keeping orders"), "{shown}");
         bars.event(&Event::Progress { what: "index: building", done: 0, total: 0 });
         bars.event(&Event::Progress { what: "index: building", done: 25, total: 100 });
         bars.work.iter().for_each(ProgressBar::force_draw);
@@ -400,5 +491,25 @@ mod tests {
         assert!(term.contents().contains("1/4"), "{}", term.contents());
         drop(bars);
         assert_eq!(term.contents(), "");
+    }
+
+    /// A long copy has a line now and then, ever more rarely.
+    #[test]
+    fn a_copy_is_told_of_in_lines() {
+        let mut copy = Copy::new();
+        let copied = Copied { rows: 1_000_000, total: 4_000_000, about: false };
+        let second = Duration::from_secs(1);
+        assert_eq!(copy.line("orders", copied, second), None);
+        assert_eq!(
+            copy.line("orders", copied, 10 * second).as_deref(),
+            Some("orders: 1,000,000 of 4,000,000 rows, 100,000 rows/s, 30.0 s left")
+        );
+        assert_eq!(copy.line("orders", copied, 19 * second), None);
+        let unknown = Copied { total: 0, ..copied };
+        assert_eq!(
+            copy.line("orders", unknown, 20 * second).as_deref(),
+            Some("orders: 1,000,000 rows, 50,000 rows/s")
+        );
+        assert_eq!(copy.line("orders", unknown, 39 * second), None);
     }
 }

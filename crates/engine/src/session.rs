@@ -104,6 +104,12 @@ pub trait Session: Send {
         Ok(())
     }
 
+    /// Has whatever is at work at this time end with an error, until it is told otherwise. Only SQLite
+    /// heeds it, where nobody else can write meanwhile.
+    async fn work_until(&mut self, _end: Option<Instant>) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// From now on its transactions may run beside those of other sessions of the same run, which say
     /// the same ([`crate::lock::claim_beside`]).
     fn beside_others(&mut self) {}
@@ -266,6 +272,12 @@ pub trait Session: Send {
 
     /// How far another session (by its number) is with its statement, where the server tells.
     async fn work_done(&mut self, _working: i64) -> Result<Option<WorkDone>, EngineError> {
+        Ok(None)
+    }
+
+    /// Rows that the open transaction of another session (by its number) has written so far, where the
+    /// server tells.
+    async fn rows_written(&mut self, _working: i64) -> Result<Option<u64>, EngineError> {
         Ok(None)
     }
 

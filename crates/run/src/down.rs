@@ -1,6 +1,6 @@
 //! `down`: take back what was applied, newest first, with its data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -127,6 +127,36 @@ fn nameless(entry: &JournalEntry) -> SourceMigration {
     }
 }
 
+/// The files of a series by their versions: a long one is looked up for each migration.
+struct Files<'a> {
+    by_version: BTreeMap<&'a Version, Vec<&'a SourceMigration>>,
+    /// What squashes stand for.
+    members: BTreeMap<Version, Vec<&'a SourceMigration>>,
+}
+
+impl<'a> Files<'a> {
+    fn of(series: &'a Series, dialect: Dialect) -> Self {
+        let mut files = Self { by_version: BTreeMap::new(), members: BTreeMap::new() };
+        for migration in &series.migrations {
+            files.by_version.entry(&migration.version).or_default().push(migration);
+            for member in squash::of(migration, dialect) {
+                files.members.entry(member.version).or_default().push(migration);
+            }
+        }
+        files
+    }
+
+    fn of_version(&self, version: &Version) -> impl Iterator<Item = &'a SourceMigration> {
+        self.by_version.get(version).into_iter().flatten().copied()
+    }
+
+    /// Label of the squash that stands for a version which has no file of its own.
+    fn stands_for(&self, version: &Version) -> Option<String> {
+        let mut squashes = self.members.get(version).into_iter().flatten();
+        squashes.find(|m| m.version != *version).map(|m| m.label())
+    }
+}
+
 impl Runner {
     /// Finds what is to be taken back, from the journal: what is applied decides, not what lies on
     /// disk. Refuses a migration without a down rather than reverting an older one underneath it.
@@ -175,11 +205,12 @@ impl Runner {
         });
         let chosen: Vec<_> = chosen.collect();
         // Migrations that stay must not lose the ground that they stand on.
+        let going: BTreeSet<usize> = chosen.iter().map(|(index, _)| *index).collect();
         if let Some((_, stays)) = applied
             .iter()
             .enumerate()
             .take(chosen.last().map_or(0, |(last, _)| *last))
-            .find(|(index, _)| !chosen.iter().any(|(chosen, _)| chosen == index))
+            .find(|(index, _)| !going.contains(index))
         {
             let below = chosen.last().map(|(_, entry)| entry.label()).unwrap_or_default();
             return Err(RunError::NoDown {
@@ -191,6 +222,8 @@ impl Runner {
         let journal = self.journal;
         let dialect = self.session.dialect();
         let with_points = journal.with_restore_points(&mut *self.session, Direction::Up).await?;
+        let files = Files::of(series, dialect);
+        let variables = series.variables.as_deref();
         let mut ways = Vec::new();
         if let GeneratedDown::InPlaceOf(versions) = &self.options.generated_down
             && let Some(other) =
@@ -202,11 +235,10 @@ impl Runner {
             if entry.state == MigrationState::Applying {
                 return Err(RunError::HalfWay { label: entry.label(), direction: Direction::Up });
             }
-            ways.push((*entry, self.way_back(series, entry)?));
+            ways.push((*entry, self.way_back(&files, variables, entry)?));
         }
         let lacking: Vec<&Version> =
             ways.iter().filter(|(_, way)| way.is_missing()).map(|(e, _)| &e.version).collect();
-        let variables = series.variables.as_deref();
         let mut inverses = inverse::generate(&entries, &lacking, dialect, variables);
         for (entry, way) in ways {
             let (down, generated) = match way {
@@ -235,12 +267,11 @@ impl Runner {
             } else {
                 Vec::new()
             };
-            let squashed = series
-                .migrations
-                .iter()
-                .find(|m| m.version == entry.version && squash::is_stood_for(entry, m, dialect))
+            let squashed = files
+                .of_version(&entry.version)
+                .find(|m| squash::is_stood_for(entry, m, dialect))
                 .map(SourceMigration::label)
-                .or_else(|| squash::stands_for(series, &entry.version, dialect));
+                .or_else(|| files.stands_for(&entry.version));
             let kept = points.iter().flat_map(|point| &point.kept).map(KeptSummary::of).collect();
             let pruned = points.iter().flat_map(|point| point.pruned.clone()).collect();
             plan.migrations.push(PlannedDown {
@@ -257,8 +288,9 @@ impl Runner {
         if plan.migrations.is_empty() {
             self.nothing_to_do().await?;
         }
-        let goes = |version: &Version| plan.migrations.iter().any(|m| m.version == *version);
-        plan.target = entries.iter().rev().map(|e| &e.version).find(|v| !goes(v)).cloned();
+        let going: BTreeSet<&Version> = plan.migrations.iter().map(|m| &m.version).collect();
+        plan.target =
+            entries.iter().rev().map(|e| &e.version).find(|v| !going.contains(v)).cloned();
         plan.variables.clone_from(&series.variables);
         plan.entries = entries;
         Ok(plan)
@@ -266,7 +298,12 @@ impl Runner {
 
     /// The down of an applied migration: the file beside its up, or, where that is gone, the text
     /// that the journal keeps. Without statements it is refused, unless its inverse may stand in for it.
-    fn way_back(&self, series: &Series, entry: &JournalEntry) -> Result<WayBack, RunError> {
+    fn way_back(
+        &self,
+        files: &Files<'_>,
+        variables: Option<&Variables>,
+        entry: &JournalEntry,
+    ) -> Result<WayBack, RunError> {
         // One that was cut off half way goes on as it began.
         let may_generate = self.options.generated_down != GeneratedDown::Never
             || entry.state == MigrationState::Reverting;
@@ -283,12 +320,10 @@ impl Runner {
             }
         };
         let dialect = self.session.dialect();
-        let variables = series.variables.as_deref();
         // A file that only stands for what ran has another way back.
-        let on_disk = series
-            .migrations
-            .iter()
-            .find(|m| m.version == entry.version)
+        let on_disk = files
+            .of_version(&entry.version)
+            .next()
             .filter(|m| !squash::is_stood_for(entry, m, dialect));
         let file = match (on_disk.and_then(|m| m.down.as_ref()), &entry.down_sql) {
             (Some(file), recorded) => {

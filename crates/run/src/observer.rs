@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use downhaul_engine::Blocker;
 use downhaul_plan::Direction;
+use downhaul_snapshot::in_parts::Copied;
 use downhaul_snapshot::restore::Restored;
 
 use crate::KeptSummary;
@@ -29,6 +30,13 @@ pub enum Event<'a> {
     Keeping {
         /// The table.
         table: &'a str,
+    },
+    /// How far the copy of a table is that is being kept.
+    Copying {
+        /// The table.
+        table: &'a str,
+        /// Rows so far, and in all.
+        copied: Copied,
     },
     /// A statement ran.
     Statement {
@@ -121,4 +129,77 @@ pub struct Silent;
 
 impl Observer for Silent {
     fn event(&mut self, _event: Event<'_>) {}
+}
+
+type Told = Box<dyn FnOnce(&mut dyn Observer) + Send>;
+
+/// Keeps what happens to itself until it is sure, and tells it then.
+#[derive(Default)]
+pub(crate) struct Recorder(Vec<Told>);
+
+impl Recorder {
+    /// Tells all of it, in order.
+    pub(crate) fn tell(self, observer: &mut dyn Observer) {
+        for tell in self.0 {
+            tell(observer);
+        }
+    }
+}
+
+impl Observer for Recorder {
+    fn event(&mut self, event: Event<'_>) {
+        let told: Told = match event {
+            Event::Planned { migrations } => {
+                Box::new(move |to| to.event(Event::Planned { migrations }))
+            }
+            Event::Started { label, direction, statements } => {
+                let label = label.to_owned();
+                Box::new(move |to| {
+                    to.event(Event::Started { label: &label, direction, statements });
+                })
+            }
+            Event::Keeping { table } => {
+                let table = table.to_owned();
+                Box::new(move |to| to.event(Event::Keeping { table: &table }))
+            }
+            Event::Statement { sql, took } => {
+                let sql = sql.to_owned();
+                Box::new(move |to| to.event(Event::Statement { sql: &sql, took }))
+            }
+            Event::Kept(kept) => {
+                let kept = kept.clone();
+                Box::new(move |to| to.event(Event::Kept(&kept)))
+            }
+            Event::Completed { object, done } => {
+                let object = object.to_owned();
+                Box::new(move |to| to.event(Event::Completed { object: &object, done }))
+            }
+            Event::Forgotten { object, why, by_hand } => {
+                let (object, why, by_hand) =
+                    (object.to_owned(), why.to_owned(), by_hand.to_owned());
+                Box::new(move |to| {
+                    to.event(Event::Forgotten { object: &object, why: &why, by_hand: &by_hand });
+                })
+            }
+            Event::Restored(restored) => {
+                let restored = restored.clone();
+                Box::new(move |to| to.event(Event::Restored(&restored)))
+            }
+            Event::Done { label, direction, took } => {
+                let label = label.to_owned();
+                Box::new(move |to| to.event(Event::Done { label: &label, direction, took }))
+            }
+            Event::Note(text) => {
+                let text = text.to_owned();
+                Box::new(move |to| to.event(Event::Note(&text)))
+            }
+            // What goes on at this moment is of no use later.
+            Event::Copying { .. }
+            | Event::Progress { .. }
+            | Event::Waiting { .. }
+            | Event::Held { .. }
+            | Event::Ended(_) => return,
+        };
+        self.0.push(told);
+    }
 }

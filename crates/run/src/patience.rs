@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use downhaul_engine::{Blocker, EngineError, Session, TableLock, Watcher};
 use downhaul_plan::Version;
+use downhaul_snapshot::in_parts::Copied;
 
 use crate::journal::Journal;
 use crate::runner::Options;
@@ -298,6 +299,40 @@ impl Lookout {
                         done: work.done,
                         total: work.total,
                     });
+                }
+            }
+        };
+        tokio::pin!(work);
+        tokio::select! {
+            biased;
+            result = &mut work => result,
+            () = look => unreachable!("it looks as long as the work lasts"),
+        }
+    }
+
+    /// Copies a table of about so many rows to its end, and tells meanwhile how many are there, in a
+    /// transaction that has written `before` others.
+    pub(crate) async fn while_copying<T>(
+        &self,
+        work: impl Future<Output = T>,
+        (table, total, before): (&str, Option<u64>, u64),
+        observer: &mut dyn Observer,
+    ) -> T {
+        observer.event(Event::Keeping { table });
+        let Some(watcher) = &self.watcher else { return work.await };
+        let look = async {
+            // A copy that is over at once is nothing to tell of.
+            let mut every = Duration::from_millis(300);
+            loop {
+                tokio::time::sleep(every).await;
+                every = Duration::from_millis(500);
+                self.cancel_if_asked(watcher).await;
+                let written = watcher.rows_written(self.session).await;
+                if let Some(rows) = written.and_then(|n| n.checked_sub(before)).filter(|n| *n > 0) {
+                    // An estimate of the server's that is too low says nothing any more.
+                    let total = total.filter(|total| *total >= rows).unwrap_or(0);
+                    let copied = Copied { rows, total, about: true };
+                    observer.event(Event::Copying { table, copied });
                 }
             }
         };

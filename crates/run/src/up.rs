@@ -186,7 +186,9 @@ fn plan(
     dialect: Dialect,
     out_of_order: bool,
 ) -> Result<UpPlan, RunError> {
-    let known = |version: &Version| entries.iter().find(|e| e.version == *version);
+    let by_version: BTreeMap<&Version, &JournalEntry> =
+        entries.iter().map(|entry| (&entry.version, entry)).collect();
+    let known = |version: &Version| by_version.get(version).copied();
     let last_applied = entries.iter().rfind(|e| e.state == MigrationState::Applied);
     if let UpSelection::To(version) = selection
         && !series.migrations.iter().any(|m| m.version == *version)

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use downhaul_engine::{ColumnShape, Session, TableShape};
 use downhaul_syntax::{Dialect, Ident, ObjectName};
 
+use crate::in_parts::{self, Tell};
 use crate::loss::{Losses, TableLoss};
 use crate::store::{Kept, KeptColumn, KeptMode, SnapshotError, store_name};
 use crate::{packed, sql};
@@ -116,11 +117,13 @@ pub async fn endangered(
     Ok(found.into_values().collect())
 }
 
-/// Keeps what one table would lose. `id` names the store. Within the migration's transaction.
+/// Keeps what one table would lose, and tells how far a long copy is. `id` names the store. Within the
+/// migration's transaction.
 pub async fn keep(
     session: &mut dyn Session,
     table: &Endangered,
     id: i64,
+    tell: Tell<'_>,
 ) -> Result<Kept, SnapshotError> {
     let dialect = session.dialect();
     let Endangered { shape, loss } = table;
@@ -173,10 +176,10 @@ pub async fn keep(
     }
     let rows = match mode {
         KeptMode::Copy | KeptMode::Tombstone => {
-            copy(session, shape, None, &columns, id, few).await?
+            copy(session, shape, None, &columns, (id, few), tell).await?
         }
         KeptMode::Columns | KeptMode::Hidden => {
-            copy(session, shape, Some(loss), &columns, id, few).await?
+            copy(session, shape, Some(loss), &columns, (id, few), tell).await?
         }
         KeptMode::Capture => {
             capture(session, shape, &columns, id).await?;
@@ -255,8 +258,8 @@ async fn copy(
     shape: &TableShape,
     columns_lost: Option<&TableLoss>,
     columns: &[&ColumnShape],
-    id: i64,
-    temporary: bool,
+    (id, temporary): (i64, bool),
+    tell: Tell<'_>,
 ) -> Result<u64, SnapshotError> {
     let dialect = session.dialect();
     let (store, table) = (sql::own(dialect, &store_name(id)), sql::table(dialect, &shape.name));
@@ -269,30 +272,55 @@ async fn copy(
     let values: Vec<String> =
         columns.iter().map(|c| sql::to_store(dialect, &value(c), c)).collect();
     let comma = if names.is_empty() { "" } else { ", " };
-    let make = match dialect {
+    let counts = match dialect {
         Dialect::Postgres => {
             let select: Vec<String> =
                 values.iter().zip(&names).map(|(v, n)| format!("{v} AS {n}")).collect();
-            format!(
-                "CREATE TABLE {store} AS SELECT '{op}'::text AS downhaul_op{comma}{} FROM {table}; ",
+            let select = format!(
+                "SELECT '{op}'::text AS downhaul_op{comma}{} FROM {table}",
                 select.join(", ")
-            )
+            );
+            let make = match in_parts::pages(session, shape).await? {
+                None => format!("CREATE TABLE {store} AS {select}; "),
+                Some(pages) => {
+                    session
+                        .execute(&format!("CREATE TABLE {store} AS {select} WITH NO DATA"))
+                        .await?;
+                    let insert = format!("INSERT INTO {store} {select}");
+                    in_parts::by_pages(session, &insert, pages, tell).await?;
+                    String::new()
+                }
+            };
+            session
+                .row(&format!(
+                    "{make}SELECT (SELECT count(*) FROM {store}), (SELECT count(*) FROM {table})"
+                ))
+                .await?
         }
         _ => {
             // Columns without a type hold every value exactly as it is.
             let schema = if temporary { "temp." } else { "" };
-            format!(
-                "CREATE TABLE {schema}{store} (downhaul_op{comma}{}); INSERT INTO {store} SELECT '{op}'{comma}{} FROM {table}; ",
-                names.join(", "),
+            let create =
+                format!("CREATE TABLE {schema}{store} (downhaul_op{comma}{})", names.join(", "));
+            let insert = format!(
+                "INSERT INTO {store} SELECT '{op}'{comma}{} FROM {table}",
                 values.join(", ")
-            )
+            );
+            let live = format!("(SELECT count(*) FROM {table})");
+            let count = format!("SELECT (SELECT count(*) FROM {store}), ");
+            if temporary {
+                session.row(&format!("{create}; {insert}; {count}{live}")).await?
+            } else {
+                // Nobody else writes to the file, so they may be counted before.
+                let total = session.number(&format!("{create}; SELECT {live}")).await?;
+                let known = u64::try_from(total).unwrap_or(0);
+                if !in_parts::by_row_numbers(session, shape, &insert, known, tell).await? {
+                    session.execute(&insert).await?;
+                }
+                session.row(&format!("{count}{total}")).await?
+            }
         }
     };
-    let counts = session
-        .row(&format!(
-            "{make}SELECT (SELECT count(*) FROM {store}), (SELECT count(*) FROM {table})"
-        ))
-        .await?;
     let (kept, live) = match counts {
         Some(row) => (row.number(0)?, row.number(1)?),
         None => (0, -1),

@@ -29,6 +29,7 @@ pub mod difference;
 pub mod empty;
 pub mod hidden;
 pub mod history;
+pub mod in_parts;
 pub mod keep;
 pub mod loss;
 pub mod mark;

@@ -89,6 +89,12 @@ impl Watcher {
         let mut session = self.0.lock().await;
         session.as_mut()?.work_done(working).await.ok().flatten()
     }
+
+    /// Rows that the open transaction of a session (by its number) has written so far.
+    pub async fn rows_written(&self, working: i64) -> Option<u64> {
+        let mut session = self.0.lock().await;
+        session.as_mut()?.rows_written(working).await.ok().flatten()
+    }
 }
 
 impl MigrationLock {

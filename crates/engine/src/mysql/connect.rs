@@ -341,6 +341,16 @@ impl Session for MySql {
             .transpose()
     }
 
+    async fn rows_written(&mut self, working: i64) -> Result<Option<u64>, EngineError> {
+        // Needs PROCESS.
+        let rows = self
+            .rows(&format!(
+                "SELECT trx_rows_modified FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_id = {working}"
+            ))
+            .await?;
+        Ok(rows.first().and_then(|row| row.text(0).parse().ok()))
+    }
+
     async fn digest(&mut self, table: &str, columns: &[String]) -> Result<String, EngineError> {
         // How a TIMESTAMP looks as text depends on the zone; a fixed one makes digests comparable
         // between sessions.

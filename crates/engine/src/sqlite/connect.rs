@@ -1,7 +1,8 @@
 //! Opening SQLite files and running statements.
 
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use downhaul_syntax::{Dialect, Ident, ObjectName};
@@ -19,7 +20,12 @@ pub(crate) struct Sqlite {
     server: ServerInfo,
     /// How long a statement outside a transaction waits for another writer.
     patience: Duration,
+    /// When statements are to end, once there is somebody who looks at it.
+    end: Option<Arc<Mutex<Option<Instant>>>>,
 }
+
+/// Steps of SQLite's machine, a fraction of a millisecond, between two looks at the time.
+const STEPS: i32 = 5000;
 
 /// Until [`Session::set_patience`] says otherwise.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -56,6 +62,7 @@ pub(crate) async fn connect(
             session: 0,
         },
         patience: PATIENCE,
+        end: None,
     };
     // Reading the schema version also proves that the file is a database.
     let rows = session
@@ -147,6 +154,25 @@ impl Session for Sqlite {
     async fn set_patience(&mut self, patience: Duration) -> Result<(), EngineError> {
         self.patience = patience;
         self.execute(&self.waits()).await.map(drop)
+    }
+
+    async fn work_until(&mut self, end: Option<Instant>) -> Result<(), EngineError> {
+        if let Some(known) = &self.end {
+            *known.lock().unwrap_or_else(PoisonError::into_inner) = end;
+        } else if end.is_some() {
+            let shared = Arc::new(Mutex::new(end));
+            self.end = Some(Arc::clone(&shared));
+            let mut handle = self
+                .connection
+                .lock_handle()
+                .await
+                .map_err(|error| EngineError::running("", error))?;
+            handle.set_progress_handler(STEPS, move || {
+                let end = *shared.lock().unwrap_or_else(PoisonError::into_inner);
+                end.is_none_or(|end| Instant::now() < end)
+            });
+        }
+        Ok(())
     }
 
     async fn commit(&mut self) -> Result<(), EngineError> {

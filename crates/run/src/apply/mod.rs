@@ -3,6 +3,7 @@
 mod back;
 mod dependents;
 mod groups;
+mod one_commit;
 mod together;
 mod transaction;
 

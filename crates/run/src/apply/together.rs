@@ -19,7 +19,7 @@ use downhaul_snapshot::{empty, hidden, tombstone};
 use downhaul_syntax::change::InsertConflict;
 use downhaul_syntax::{Change, Dialect, Parsed, Statement};
 
-use super::{Applied, Work};
+use super::{Applied, Work, one_commit};
 use crate::journal::{Journal, Planned, STATE, fail_if};
 use crate::patience::{Lookout, someone_is_slow};
 use crate::runner::Options;
@@ -49,11 +49,13 @@ pub(crate) struct Pace {
     failures: usize,
     /// Never in this run.
     off: bool,
+    /// So many go before the one that failed among others, which then goes by itself.
+    before: usize,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { size: FIRST, alone: 0, failures: 0, off: false }
+        Self { size: FIRST, alone: 0, failures: 0, off: false, before: 0 }
     }
 }
 
@@ -61,6 +63,11 @@ impl Pace {
     /// How many migrations are worth looking at now.
     pub(crate) fn look_ahead(&mut self) -> usize {
         if self.off {
+            0
+        } else if self.before > 1 {
+            self.before.min(self.size)
+        } else if self.before == 1 {
+            self.before = 0;
             0
         } else if self.alone > 0 {
             self.alone -= 1;
@@ -73,7 +80,25 @@ impl Pace {
     pub(crate) fn went_well(&mut self, migrations: usize, took: Duration) {
         let fitting = migrations as f64 * AIM.as_secs_f64() / took.as_secs_f64().max(0.001);
         self.size = (fitting as usize).clamp(FIRST, (self.size * 4).min(MOST));
-        self.failures = 0;
+        if self.before > 0 {
+            // What they were cut off for is still to come.
+            self.before = self.before.saturating_sub(migrations);
+        } else {
+            self.failures = 0;
+        }
+    }
+
+    /// Of several the one failed that so many go before, and none of them stands.
+    pub(crate) fn failed_behind(&mut self, others: usize) {
+        let size = self.size;
+        self.failed();
+        self.before = others;
+        self.size = size;
+    }
+
+    /// Never again in this run.
+    pub(crate) fn never(&mut self) {
+        self.off = true;
     }
 
     pub(crate) fn failed(&mut self) {
@@ -317,10 +342,13 @@ pub(crate) async fn together(
     if runner.session.dialect().is_mysql_family() {
         return stepwise::together(runner, works, observer).await;
     }
-    let options = runner.options.clone();
-    if runner.session.dialect() != Dialect::Postgres || observer.comes_between() {
+    if observer.comes_between() {
         return Ok(Vec::new());
     }
+    if runner.session.dialect() == Dialect::Sqlite {
+        return one_commit::together(runner, works, observer).await;
+    }
+    let options = runner.options.clone();
     let mut pieces: Vec<Piece<'_>> = Vec::new();
     let mut length = 0;
     for work in works {
@@ -343,7 +371,7 @@ pub(crate) async fn together(
         planned => planned.ok().and_then(|names| journal.planned(names)),
     };
     let Some(planned) = planned else {
-        runner.pace.off = true;
+        runner.pace.never();
         return Ok(Vec::new());
     };
     let Some(tables) = open(runner, &mut pieces).await? else { return Ok(Vec::new()) };
@@ -397,7 +425,7 @@ async fn open(
     let rows = match runner.session.open_together(budget, &queries, &about).await {
         Ok(Some(rows)) => rows,
         Ok(None) => {
-            runner.pace.off = true;
+            runner.pace.never();
             return Ok(None);
         }
         Err(EngineError::Disconnected(why)) => return Err(EngineError::Disconnected(why)),
@@ -412,7 +440,7 @@ async fn open(
     let against = of("v").next().is_none_or(|row| row.flag(1));
     let recorded = of("v").next().map(|row| row.number(2)).transpose()?.unwrap_or(0);
     if against {
-        runner.pace.off = true;
+        runner.pace.never();
         pieces.clear();
         return Ok(Some(BTreeMap::new()));
     }

@@ -129,7 +129,7 @@ pub(super) async fn transaction(
 /// SQLite: `DROP TABLE` with foreign keys on deletes the rows of referencing tables, and the switch
 /// does nothing inside a transaction. So they are off, and checked before the commit, whenever a
 /// table is rebuilt; but not where the statements count on cascades.
-fn foreign_keys_must_be_off(work: &Work<'_>, losses: &Losses) -> bool {
+pub(super) fn foreign_keys_must_be_off(work: &Work<'_>, losses: &Losses) -> bool {
     if work.prepared.foreign_keys_off {
         return true;
     }
@@ -173,6 +173,17 @@ fn first_question(journal: Journal, newest: Option<&str>) -> String {
     }
 }
 
+/// What a transaction knows when it has begun.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ground {
+    /// Number of the newest table; `None` where no server counts rows.
+    newest: Option<i64>,
+    /// Event triggers may fire.
+    triggers: bool,
+    /// Tables have been tracked in this database.
+    tracked: bool,
+}
+
 /// One try.
 async fn attempt(
     runner: &mut Runner,
@@ -183,25 +194,63 @@ async fn attempt(
     foreign_keys_off: bool,
     observer: &mut dyn Observer,
 ) -> Result<Applied, Stop> {
-    let (journal, prepared) = (runner.journal, work.prepared);
-    let started = Instant::now();
-    let protect = runner.options.protect;
+    let journal = runner.journal;
     let budget = runner.options.budget;
     let session = &mut *runner.session;
-    let up = prepared.direction == Direction::Up;
-    let mut applied = Applied::default();
     let newest = hidden::Watch::newest(session.dialect());
     let first = first_question(journal, newest);
     let answers = session.begin_with(budget, &[&first], work.version.as_str()).await?;
     let answer = answers.into_iter().next().unwrap_or(Row(Vec::new()));
     let recorded = answer.text(0) != "0";
-    let newest = newest.map(|_| answer.number(1)).transpose()?;
-    if whole == Whole::Yes && recorded == up {
+    if whole == Whole::Yes && recorded == (work.prepared.direction == Direction::Up) {
         session.rollback().await?;
-        applied.skipped = true;
-        return Ok(applied);
+        return Ok(Applied { skipped: true, ..Applied::default() });
     }
-    let mut tracking = Tracking::begin(session, answer.flag(3)).await?;
+    let ground = Ground {
+        newest: newest.map(|_| answer.number(1)).transpose()?,
+        triggers: answer.flag(2),
+        tracked: answer.flag(3),
+    };
+    let plan = (members, whole, foreign_keys_off);
+    let ran = within(runner, work, plan, losses, ground, observer).await?;
+    // One round trip for all of them.
+    if ran.records.is_empty() {
+        runner.session.commit().await?;
+    } else {
+        runner.session.commit_with(&ran.records.join("; ")).await?;
+    }
+    for note in &ran.notes {
+        observer.event(Event::Note(note));
+    }
+    Ok(ran.applied)
+}
+
+/// What statements did whose transaction is still open.
+pub(super) struct Ran {
+    pub(super) applied: Applied,
+    /// What the journal has yet to be told.
+    pub(super) records: Vec<String>,
+    /// What a person should know, once it is committed.
+    pub(super) notes: Vec<String>,
+}
+
+/// Runs statements within a transaction that is open.
+pub(super) async fn within(
+    runner: &mut Runner,
+    work: &Work<'_>,
+    (members, whole, foreign_keys_off): (&[usize], Whole, bool),
+    losses: &Losses,
+    ground: Ground,
+    observer: &mut dyn Observer,
+) -> Result<Ran, Stop> {
+    let (journal, prepared) = (runner.journal, work.prepared);
+    let started = Instant::now();
+    let protect = runner.options.protect;
+    let session = &mut *runner.session;
+    let up = prepared.direction == Direction::Up;
+    let mut applied = Applied::default();
+    let newest = ground.newest;
+    let mut tracking = Tracking::begin(session, ground.tracked).await?;
     // Restore points belong to the whole way back: they are used with its last group.
     let mut points: Vec<RestorePoint> = match whole {
         Whole::Group { last: false } => Vec::new(),
@@ -251,7 +300,7 @@ async fn attempt(
     // Event triggers run with statements that run no other code; what is put in the place of one on a
     // way back may have a default.
     let nothing_hides = newest.is_none()
-        || !answer.flag(2)
+        || !ground.triggers
             && points.is_empty()
             && members.iter().all(|index| hidden::runs_no_code(&prepared.statements[*index]));
     let hidden = if hidden_is_off || nothing_hides {
@@ -273,7 +322,9 @@ async fn attempt(
                     let note = format!("{} is copied, not set aside: {why}", table.shape.name);
                     observer.event(Event::Note(&note));
                 }
-                keep::keep(session, table, number).await?
+                let name = table.shape.name.to_string();
+                let mut tell = |copied| observer.event(Event::Copying { table: &name, copied });
+                keep::keep(session, table, number, &mut tell).await?
             }
         });
     }
@@ -436,16 +487,7 @@ async fn attempt(
         // A SET without LOCAL would reach whoever gets this server session next.
         records.push("RESET ALL".to_owned());
     }
-    // One round trip for all of them.
-    if records.is_empty() {
-        session.commit().await?;
-    } else {
-        session.commit_with(&records.join("; ")).await?;
-    }
-    for note in &tracking.notes {
-        observer.event(Event::Note(note));
-    }
-    Ok(applied)
+    Ok(Ran { applied, records, notes: tracking.notes })
 }
 
 /// A migration with statements that nobody could read must not have destroyed what nobody kept.

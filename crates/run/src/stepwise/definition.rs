@@ -13,6 +13,7 @@ use downhaul_syntax::{Change, Ident, ObjectName, Parsed, RoutineKind, Statement}
 use super::{Run, signs};
 use crate::Event;
 use crate::apply::{KeptSummary, Stop, Substitute, substitute};
+use crate::patience::Lookout;
 
 impl Run<'_> {
     /// One try; goes on where an earlier run was cut off.
@@ -353,6 +354,7 @@ impl Run<'_> {
         names: &Names,
     ) -> Result<Vec<bool>, Stop> {
         let budget = self.runner.options.budget;
+        let lookout = Lookout::new(self.runner);
         let session = &mut *self.runner.session;
         // For its time limits; LOCK TABLES ends the transaction.
         session.begin(budget).await?;
@@ -361,7 +363,11 @@ impl Run<'_> {
         let modes = stepwise::own_modes(session).await?;
         let mut filled = Ok(());
         for (table, kept) in tables.iter_mut() {
-            filled = stepwise::fill(session, table, kept, GroupKind::Definition).await;
+            let name = table.shape.name.to_string();
+            // Each copy commits by itself.
+            let about = (name.as_str(), table.shape.rows, 0);
+            let filling = stepwise::fill(session, table, kept, GroupKind::Definition);
+            filled = lookout.while_copying(filling, about, self.observer).await;
             if filled.is_err() {
                 break;
             }

@@ -9,6 +9,7 @@ use downhaul_snapshot::{Kept, Names};
 use super::Run;
 use crate::Event;
 use crate::apply::{KeptSummary, Stop};
+use crate::patience::Lookout;
 
 impl Run<'_> {
     /// One try.
@@ -79,11 +80,17 @@ impl Run<'_> {
         let prepared = self.work.prepared;
         let journal = self.runner.journal;
         let place = (self.work.version, prepared.direction, self.work.operation);
+        let lookout = Lookout::new(self.runner);
         let session = &mut *self.runner.session;
         session.begin(self.runner.options.budget).await?;
         let modes = stepwise::own_modes(session).await?;
+        let mut before = 0;
         for (table, kept) in tables.iter_mut() {
-            stepwise::fill(session, table, kept, GroupKind::Rows).await?;
+            let name = table.shape.name.to_string();
+            let about = (name.as_str(), table.shape.rows, before);
+            let filling = stepwise::fill(session, table, kept, GroupKind::Rows);
+            lookout.while_copying(filling, about, self.observer).await?;
+            before += kept.rows;
         }
         session.execute(&modes).await?;
         let mut steps = Vec::new();

@@ -1,7 +1,10 @@
 //! The promise: small migrations go to PostgreSQL many in one message, and nobody can tell: each is a
-//! transaction of its own, is recorded as ever, and the one that needs more gets it.
+//! transaction of its own, is recorded as ever, and the one that needs more gets it. On SQLite many share
+//! one transaction ([`sqlite`]), and nobody can tell either.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
+mod sqlite;
 
 use downhaul::exit_code::Code;
 use downhaul_kit::{LockHolder, Postgres, Program, Session, check};
