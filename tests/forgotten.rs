@@ -165,6 +165,30 @@ async fn parts_of_the_schema_on_sqlite() {
     }
 }
 
+/// A table that is built anew, while a view and a trigger of another table name it.
+#[tokio::test]
+async fn a_table_of_sqlite_that_others_name_is_built_anew() {
+    let setup = "CREATE TABLE a (id INTEGER PRIMARY KEY, v TEXT, w INT, g INT AS (w)); CREATE TABLE b (id INTEGER PRIMARY KEY); \
+        CREATE VIEW seen AS SELECT id, w FROM a; CREATE TRIGGER own AFTER INSERT ON a BEGIN SELECT 1; END; \
+        CREATE TRIGGER t AFTER INSERT ON b BEGIN UPDATE a SET w = w + 1; END; INSERT INTO a VALUES (1, 'x', 1), (2, NULL, 2)";
+    let file = SqliteFile::new();
+    let (program, before) = applied(&file.url(), &[setup], "ALTER TABLE a DROP COLUMN v;").await;
+    program.write("migrations/0001_change.down.sql", "ALTER TABLE a ADD COLUMN v TEXT;");
+    check(&program.run(&["down", "--yes", "--use-edited-down"]), Code::Clean, &["mended"]);
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(|line| line.replace('"', "")).collect();
+        lines.sort();
+        lines
+    };
+    // The table that was made last stands last.
+    assert_eq!(sorted(&program.ok(&["schema", "dump"]).stdout), sorted(&before));
+    let mut app = Session::connect(&file.url()).await;
+    app.run("INSERT INTO b VALUES (1)").await;
+    let rows = app.rows("SELECT id || ' ' || coalesce(v, '-') || ' ' || w FROM seen JOIN a USING (id, w) ORDER BY id").await;
+    let text = |row: &Vec<Option<String>>| row[0].clone().unwrap();
+    assert_eq!(rows.iter().map(text).collect::<Vec<_>>(), ["1 x 2", "2 - 3"]);
+}
+
 /// With which it could be added to a table with rows.
 #[tokio::test]
 async fn what_the_down_gave_a_column_besides_goes_again() {

@@ -307,7 +307,13 @@ pub async fn rebuild(
         session.execute(&format!("INSERT INTO {fresh} ({list}) SELECT {list} FROM {old}")).await?;
     }
     session.execute(&format!("DROP TABLE {old}")).await?;
-    session.execute(&format!("ALTER TABLE {fresh} RENAME TO {old}")).await?;
+    // Views, and triggers of other tables, name what is not there at this moment: in the old way a
+    // renaming does not look at them (pragma.html#pragma_legacy_alter_table).
+    let legacy = session.number("PRAGMA legacy_alter_table").await?;
+    session.execute("PRAGMA legacy_alter_table = ON").await?;
+    let took_its_place = session.execute(&format!("ALTER TABLE {fresh} RENAME TO {old}")).await;
+    session.execute(&format!("PRAGMA legacy_alter_table = {legacy}")).await?;
+    took_its_place?;
     for row in &belongings {
         session.execute(row.text(0)).await?;
     }
