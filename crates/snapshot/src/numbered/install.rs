@@ -1,50 +1,34 @@
-//! Switching tracking on and off, and keeping it in step with the table.
+//! Switching tracking on and off.
 
 use std::collections::BTreeMap;
 
 use downhaul_engine::{EngineError, Session, TableShape};
-use downhaul_syntax::{Change, Dialect, Ident, ObjectName};
+use downhaul_syntax::{Dialect, Ident, ObjectName};
 
 use super::nested::{self, Nesting};
 use super::sqlite::{self, Unique};
-use super::{cascade, history, moment, mysql, write};
+use super::{cascade, history, mysql, write};
 use crate::stepwise;
 use crate::store::SnapshotError;
-use crate::track::around::{self, Around, Standing, form};
-use crate::track::choose::Facts;
-use crate::track::follow::{Drift, Endangering, Origin};
+use crate::track::around::{self, Around, form};
 use crate::track::intend::Intent;
-use crate::track::{self, Capture, Event, Tracked, TrackedColumn, Version};
+use crate::track::{Tracked, TrackedColumn, Version};
 
-fn refused(name: &ObjectName, reason: &str) -> SnapshotError {
+pub(super) fn refused(name: &ObjectName, reason: &str) -> SnapshotError {
     SnapshotError::CannotTrack(format!("{name} cannot be tracked: {reason}"))
 }
 
 /// A table as it is; a history needs a key that tells rows apart for good.
-async fn lasting_shape(
+pub(super) async fn lasting_shape(
     session: &mut dyn Session,
     name: &ObjectName,
 ) -> Result<Option<TableShape>, EngineError> {
     Ok(session.table_shape(name).await?.map(TableShape::with_lasting_key))
 }
 
-/// What is known of a table. Its number is that of its tracking; -1: it is not tracked.
-pub(crate) async fn facts(
-    session: &mut dyn Session,
-    around: &Around,
-    name: &ObjectName,
-) -> Result<Facts, SnapshotError> {
-    let shape = lasting_shape(session, name)
-        .await?
-        .ok_or_else(|| refused(name, "there is no such table"))?;
-    let relation = tracking_of(session, around, &shape.name).await?.unwrap_or(-1);
-    let (rows, bytes) = around.sizes.get(shape.name.name.as_str()).copied().unwrap_or((0, 0));
-    Ok(Facts { relation, kind: "r".into(), owned: true, rows, bytes, ..Facts::default() })
-}
-
 /// The number of the tracking of a table: the one whose triggers stand on it; else the one that has its
 /// name, and whose triggers are nowhere.
-async fn tracking_of(
+pub(super) async fn tracking_of(
     session: &mut dyn Session,
     around: &Around,
     name: &ObjectName,
@@ -127,7 +111,7 @@ pub(super) async fn uniques(
 }
 
 /// What may write to a table of SQLite while one of its statements is at work.
-async fn nesting(
+pub(super) async fn nesting(
     session: &mut dyn Session,
     tracked: &Tracked,
     shape: &TableShape,
@@ -151,206 +135,9 @@ async fn nesting(
     Ok(found)
 }
 
-/// Works out how a table would be tracked; refuses those that cannot be.
-pub(crate) async fn intend(
-    session: &mut dyn Session,
-    around: &Around,
-    name: &ObjectName,
-    wish: Option<Capture>,
-) -> Result<Intent, SnapshotError> {
-    let d = session.dialect();
-    if d != Dialect::Sqlite {
-        return intend_mysql(session, around, name, wish).await;
-    }
-    if wish == Some(Capture::Statement) {
-        return Err(refused(name, "SQLite has no statement triggers: leave out --triggers"));
-    }
-    let literal = d.literal(name.name.as_str());
-    let kind = session
-        .row(&format!(
-            "SELECT type, sql LIKE 'CREATE VIRTUAL %' FROM sqlite_schema WHERE type IN ('table', 'view') AND name = {literal} COLLATE NOCASE"
-        ))
-        .await?
-        .ok_or_else(|| refused(name, "there is no such table"))?;
-    if kind.text(0) == "view" {
-        return Err(refused(name, "it is a view: track the tables that it reads"));
-    }
-    if kind.flag(1) {
-        return Err(refused(name, "it is virtual: triggers cannot stand on it"));
-    }
-    let lower = name.name.as_str().to_ascii_lowercase();
-    if lower.starts_with("sqlite_") || lower.starts_with("downhaul_") {
-        return Err(refused(name, "it is no table of yours"));
-    }
-    let facts = facts(session, around, name).await?;
-    let shape = lasting_shape(session, name)
-        .await?
-        .ok_or_else(|| refused(name, "there is no such table"))?;
-    let columns = shape.writable().count();
-    if columns == 0 {
-        return Err(refused(name, "it has no column that could be kept"));
-    }
-    if columns > sqlite::MOST_COLUMNS {
-        return Err(refused(
-            name,
-            &format!("it has {columns} columns; history has room for {}", sqlite::MOST_COLUMNS),
-        ));
-    }
-    let mut warnings = Vec::new();
-    if shape.key.is_empty() {
-        warnings.push("it has no key without NULLs: rows are told apart by their whole content, and both what a row was and what it became are kept".to_owned());
-    }
-    for index in uniques(session, &shape).await?.1 {
-        warnings.push(format!(
-            "rows that INSERT OR REPLACE removes because of {index}, which is over an expression, are kept only while PRAGMA recursive_triggers is ON"
-        ));
-    }
-    Ok(Intent {
-        dialect: d,
-        shape,
-        facts,
-        capture: Capture::Row,
-        chosen: false,
-        reason: "the only ones that SQLite has".into(),
-        warnings,
-    })
-}
-
-/// As [`intend`], on MariaDB and MySQL.
-async fn intend_mysql(
-    session: &mut dyn Session,
-    around: &Around,
-    name: &ObjectName,
-    wish: Option<Capture>,
-) -> Result<Intent, SnapshotError> {
-    let d = session.dialect();
-    if wish == Some(Capture::Statement) {
-        return Err(refused(
-            name,
-            &format!("{} has no statement triggers: leave out --triggers", server_name(d)),
-        ));
-    }
-    if session.server().cluster || writes_elsewhere(session).await? {
-        return Err(refused(
-            name,
-            "on a cluster no lock keeps the other nodes from writing while a mark is made",
-        ));
-    }
-    if let Some(why) = cannot_make_triggers(session).await? {
-        return Err(refused(name, &why));
-    }
-    let literal = d.literal(name.name.as_str());
-    let kind = session
-        .row(&format!(
-            "SELECT TABLE_TYPE, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = {literal}"
-        ))
-        .await?
-        .filter(|_| name.schema.is_none())
-        .ok_or_else(|| refused(name, "there is no such table in this database"))?;
-    let versioned = kind.text(0) == "SYSTEM VERSIONED";
-    match (kind.text(0), kind.text(1)) {
-        ("BASE TABLE" | "SYSTEM VERSIONED", "InnoDB") => {}
-        ("BASE TABLE" | "SYSTEM VERSIONED", engine) => {
-            return Err(refused(
-                name,
-                &format!(
-                    "its engine {engine} knows no transactions, so what is rolled back would be kept as done"
-                ),
-            ));
-        }
-        ("VIEW", _) => return Err(refused(name, "it is a view: track the tables that it reads")),
-        _ => return Err(refused(name, "it is no table")),
-    }
-    if name.name.as_str().to_ascii_lowercase().starts_with("downhaul_") {
-        return Err(refused(name, "it is no table of yours"));
-    }
-    let facts = facts(session, around, name).await?;
-    let shape = lasting_shape(session, name)
-        .await?
-        .ok_or_else(|| refused(name, "there is no such table"))?;
-    let columns = shape.writable().count();
-    if columns == 0 || columns > mysql::MOST_COLUMNS {
-        return Err(refused(
-            name,
-            &format!("it has {columns} columns; history has room for 1 to {}", mysql::MOST_COLUMNS),
-        ));
-    }
-    let recordings = cascade::recordings(&fresh(&shape, 0, d), &around.keys)
-        .map_err(|why| refused(name, &why))?;
-    let mut warnings = Vec::new();
-    let mut from: Vec<&str> = recordings.iter().map(|r| r.table.as_str()).collect();
-    from.dedup();
-    if !from.is_empty() {
-        warnings.push(format!(
-            "its rows go or change with those of {}, which fires no trigger of its own on this server: triggers on these tables write that down, and read its rows as each of theirs goes",
-            from.join(", ")
-        ));
-    }
-    if versioned {
-        // Measured: a statement that waited for the lock of a mark has the time before it.
-        warnings.push("the server keeps a history of it too (SYSTEM VERSIONING), by the time at which each statement began, whenever that was committed, so a mark in it would not be exact: triggers write another one".to_owned());
-    }
-    if shape.key.is_empty() {
-        warnings.push("it has no key without NULLs: rows are told apart by their whole content, and both what a row was and what it became are kept".to_owned());
-    }
-    if built(session, around, &shape.name).await?.is_none() {
-        warnings.push("without the PROCESS privilege nobody can see that it was emptied by TRUNCATE, which fires no trigger: use DELETE".to_owned());
-    }
-    let own: Vec<String> = shape.triggers.iter().map(ToString::to_string).collect();
-    if own.iter().any(|name| !name.starts_with("downhaul_")) {
-        warnings.push(format!(
-            "a restore is refused while it has triggers of its own, which cannot be switched off here: {}",
-            own.join(", ")
-        ));
-    }
-    Ok(Intent {
-        dialect: d,
-        shape,
-        facts,
-        capture: Capture::Row,
-        chosen: false,
-        reason: format!("the only ones that {} has", server_name(d)),
-        warnings,
-    })
-}
-
-fn server_name(dialect: Dialect) -> &'static str {
-    if dialect == Dialect::Mysql { "MySQL" } else { "MariaDB" }
-}
-
-/// A group of MySQL servers, each of which takes writes.
-async fn writes_elsewhere(session: &mut dyn Session) -> Result<bool, SnapshotError> {
-    // There only where the plugin is.
-    let single =
-        session.rows("SHOW GLOBAL VARIABLES LIKE 'group_replication_single_primary_mode'").await?;
-    Ok(single.first().is_some_and(|row| row.text(1) == "OFF"))
-}
-
-/// Where changes are written to the binary log, triggers want a privilege that managed servers rarely
-/// give (manual, "Stored Program Binary Logging").
-async fn cannot_make_triggers(session: &mut dyn Session) -> Result<Option<String>, SnapshotError> {
-    let row = session
-        .row(
-            "SELECT @@GLOBAL.log_bin AND NOT @@GLOBAL.log_bin_trust_function_creators, \
-               EXISTS (SELECT 1 FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = 'SUPER' \
-                 AND GRANTEE = CONCAT('''', SUBSTRING_INDEX(CURRENT_USER(), '@', 1), '''@''', SUBSTRING_INDEX(CURRENT_USER(), '@', -1), '''')), \
-               COALESCE(NULLIF(CURRENT_ROLE(), 'NONE'), '')",
-        )
-        .await?;
-    // A role may hold it: the server will say.
-    let lacks = row.is_some_and(|row| row.flag(0) && !row.flag(1) && row.text(2).is_empty());
-    Ok(lacks.then(|| {
-        format!(
-            "this server writes a binary log, and then lets only those make triggers who have the SUPER privilege, which {} has not: \
-             have log_bin_trust_function_creators = ON set on the server (on managed servers in their parameters), or track as an administrator",
-            session.server().user
-        )
-    }))
-}
-
 /// The number that InnoDB gave to the table when it was built: TRUNCATE gives it another one. `None`
 /// without the right to see it.
-async fn built(
+pub(super) async fn built(
     session: &mut dyn Session,
     around: &Around,
     name: &ObjectName,
@@ -434,7 +221,7 @@ fn file_name(name: &str) -> Option<String> {
 
 /// The form that a table has now. Columns keep their numbers by name; `renamed` says which names
 /// were others before.
-fn version_of(
+pub(super) fn version_of(
     shape: &TableShape,
     (tracked, relation): (Option<&Tracked>, i64),
     renamed: &[(Ident, Ident)],
@@ -479,11 +266,14 @@ fn version_of(
 }
 
 /// Where our triggers stand, whatever the table's name is by now.
-fn name_of(around: &Around, id: i64, d: Dialect) -> Option<ObjectName> {
+pub(super) fn name_of(around: &Around, id: i64, d: Dialect) -> Option<ObjectName> {
     around.stands_on.get(&id).map(|name| ObjectName::bare(Ident::stored(d, name)))
 }
 
-async fn remove_triggers(session: &mut dyn Session, id: i64) -> Result<(), SnapshotError> {
+pub(super) async fn remove_triggers(
+    session: &mut dyn Session,
+    id: i64,
+) -> Result<(), SnapshotError> {
     let found = session
         .rows(&match session.dialect() {
             Dialect::Sqlite => format!(
@@ -562,7 +352,7 @@ async fn install(
 }
 
 /// A table of which nothing is known yet but its form.
-fn fresh(shape: &TableShape, id: i64, d: Dialect) -> Tracked {
+pub(super) fn fresh(shape: &TableShape, id: i64, d: Dialect) -> Tracked {
     Tracked::new(id, shape.name.clone(), d, vec![version_of(shape, (None, id), &[])])
 }
 
@@ -627,291 +417,4 @@ pub(crate) async fn untrack(
     }
     session.execute(&format!("DELETE FROM downhaul_tracked WHERE id = {}", tracked.id)).await?;
     Ok(())
-}
-
-fn same_form(a: &Version, b: &Version) -> bool {
-    let columns = |v: &Version| -> Vec<(Ident, String)> {
-        v.columns.iter().map(|c| (c.name.clone(), c.ty.clone())).collect()
-    };
-    columns(a) == columns(b) && a.key == b.key
-}
-
-/// Looks whether tracking still fits the table. Reads only.
-pub(crate) async fn drift(
-    session: &mut dyn Session,
-    around: &Around,
-    tracked: &Tracked,
-) -> Result<Option<Drift>, SnapshotError> {
-    if around.is_as_seen(tracked) {
-        return Ok(None);
-    }
-    let stands_on = name_of(around, tracked.id, tracked.dialect);
-    let name = stands_on.clone().unwrap_or_else(|| tracked.name.clone());
-    let Some(shape) = lasting_shape(session, &name).await? else { return Ok(Some(Drift::Gone)) };
-    if !same_form(&version_of(&shape, (Some(tracked), tracked.id), &[]), tracked.current()) {
-        return Ok(Some(Drift::Reshaped));
-    }
-    if stands_on.is_none() {
-        return Ok(Some(Drift::Triggers));
-    }
-    if shape.name != tracked.name {
-        return Ok(Some(Drift::Renamed));
-    }
-    let d = session.dialect();
-    if d != Dialect::Sqlite {
-        if built(session, around, &shape.name)
-            .await?
-            .is_some_and(|now| tracked.built.is_some_and(|b| b != now))
-        {
-            return Ok(Some(Drift::Emptied));
-        }
-        let Ok(recordings) = cascade::recordings(tracked, &around.keys) else {
-            // A foreign key came that no trigger can follow.
-            return Ok(Some(Drift::Triggers));
-        };
-        let own = shape.name.name.as_str();
-        let mut wanted: Vec<(&str, &str, &str)> = recordings
-            .iter()
-            .map(|r| (r.name.as_str(), r.table.as_str(), r.body.as_str()))
-            .collect();
-        let triggers = mysql::triggers(tracked);
-        wanted.extend(triggers.iter().map(|(name, _, body)| (name.as_str(), own, body.as_str())));
-        let mut fits = true;
-        for (name, table, body) in wanted {
-            let all = around.triggers.get(table).map_or(&[][..], Vec::as_slice);
-            // Behind ours nobody may change what a row becomes.
-            let behind = |ours: &Standing, other: &Standing| {
-                ours.before_update
-                    && other.before_update
-                    && other.order > ours.order
-                    && !other.name.starts_with("downhaul_")
-            };
-            let found = all
-                .iter()
-                .find(|ours| ours.name == name && !all.iter().any(|other| behind(ours, other)));
-            fits &= match found {
-                None => false,
-                Some(ours) if ours.body == body => true,
-                // The view of MySQL garbles names that have a quote in them.
-                Some(_) if d == Dialect::Mysql && body.contains("``") => session
-                    .row(&format!("SHOW CREATE TRIGGER {name}"))
-                    .await?
-                    .is_some_and(|row| row.text(2).ends_with(&format!("FOR EACH ROW {body}"))),
-                Some(_) => false,
-            };
-        }
-        return Ok((!fits).then_some(Drift::Triggers));
-    }
-    let rows = session
-        .rows(&format!(
-            "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = {} COLLATE NOCASE ORDER BY rowid",
-            d.literal(shape.name.name.as_str())
-        ))
-        .await?;
-    let (uniques, _) = uniques(session, &shape).await?;
-    let nesting = nesting(session, tracked, &shape).await?;
-    let wanted = sqlite::triggers(tracked, &uniques, nesting);
-    // Ours alone, all of them, and after every other one.
-    let ours = rows.iter().skip(rows.len().saturating_sub(wanted.len()));
-    let fits = rows.len() >= wanted.len()
-        && ours.zip(&wanted).all(|(row, (name, sql))| row.text(0) == name && row.text(1) == sql);
-    Ok((!fits).then_some(Drift::Triggers))
-}
-
-/// Before a statement of a migration: writes down what its triggers would not see, and takes them
-/// away where they would forbid the statement. Within the migration's transaction.
-pub(crate) async fn before(
-    session: &mut dyn Session,
-    endangering: &Endangering,
-) -> Result<(), SnapshotError> {
-    let name = endangering.table();
-    let Some(shape) = lasting_shape(session, name).await? else { return Ok(()) };
-    let found = track::all(session).await?.into_iter().find(|t| t.name == shape.name);
-    let Some(mut tracked) = found.filter(|t| t.relation != 0) else { return Ok(()) };
-    let current = tracked.current().clone();
-    let keyed = tracked.has_key();
-    let event = match endangering {
-        Endangering::Reshape(..) if keyed => Event::Reshaped,
-        _ => Event::Truncated,
-    };
-    session.execute(&sqlite::copy_all(&tracked, &current, event)).await?;
-    if event == Event::Truncated {
-        tracked.kept_whole = true;
-        write(session, &tracked, false).await?;
-    }
-    if matches!(endangering, Endangering::Reshape(..)) {
-        // A trigger that names a column forbids to drop it.
-        remove_triggers(session, tracked.id).await?;
-    }
-    Ok(())
-}
-
-/// New names of columns and tables, in the order in which the statement gives them.
-fn renamed(changes: &[Change], table: &ObjectName) -> Vec<(Ident, Ident)> {
-    changes
-        .iter()
-        .filter_map(|change| match change {
-            Change::RenameColumn { table: of, from, to } if of.name == table.name => {
-                Some((from.clone(), to.clone()))
-            }
-            _ => None,
-        })
-        .collect()
-}
-
-/// Brings tracking back into step with the tables. Within a transaction. Returns what a person
-/// should know.
-pub(crate) async fn resync(
-    session: &mut dyn Session,
-    origin: Origin,
-    changes: &[Change],
-) -> Result<Vec<String>, SnapshotError> {
-    let mut notes = Vec::new();
-    let all = track::all(session).await?;
-    let around = if all.is_empty() { Around::default() } else { Around::read(session).await? };
-    for mut tracked in all {
-        let broken = if tracked.relation == 0 {
-            let Some(shape) = heir(session, &tracked).await? else { continue };
-            come_back(session, &around, &mut tracked, &shape).await?
-        } else {
-            match drift(session, &around, &tracked).await? {
-                None if around.is_as_seen(&tracked) => continue,
-                None => {
-                    tracked.seen = around.form_of(&tracked).cloned();
-                    if tracked.seen.is_some() {
-                        write(session, &tracked, false).await?;
-                    }
-                    continue;
-                }
-                Some(Drift::Gone) => {
-                    tracked.relation = 0;
-                    false
-                }
-                Some(drift) => {
-                    follow(session, &around, &mut tracked, drift, origin, changes).await?
-                }
-            }
-        };
-        tracked.seen = form(session, &tracked).await?;
-        write(session, &tracked, false).await?;
-        if broken {
-            notes.push(format!(
-                "the history of {} begins anew: marks from before cannot be reached for it",
-                tracked.label()
-            ));
-            moment::begin_anew(session, &tracked).await?;
-        }
-    }
-    Ok(notes)
-}
-
-/// The table that took the place of one that is gone: under its name, or under the one that it had
-/// before it was renamed to make room.
-async fn heir(
-    session: &mut dyn Session,
-    tracked: &Tracked,
-) -> Result<Option<TableShape>, SnapshotError> {
-    for name in [Some(&tracked.name), tracked.former.as_ref()].into_iter().flatten() {
-        if let Some(shape) = lasting_shape(session, name).await?
-            && !track::all(session).await?.iter().any(|t| t.relation != 0 && t.name == shape.name)
-        {
-            return Ok(Some(shape));
-        }
-    }
-    Ok(None)
-}
-
-/// A table that was dropped is there again. Returns whether the history has a hole.
-async fn come_back(
-    session: &mut dyn Session,
-    around: &Around,
-    tracked: &mut Tracked,
-    shape: &TableShape,
-) -> Result<bool, SnapshotError> {
-    let before = tracked.current().clone();
-    tracked.relation = tracked.id;
-    tracked.name = shape.name.clone();
-    tracked.former = None;
-    new_version(session, around, tracked, shape, &[]).await?;
-    let current = tracked.current().clone();
-    session.execute(&sqlite::copy_all(tracked, &current, Event::Born)).await?;
-    let whole = std::mem::take(&mut tracked.kept_whole);
-    Ok(!whole || keys(&before) != keys(&current))
-}
-
-/// The key by column and type: values of another type are not the same keys.
-fn keys(version: &Version) -> Vec<(i64, String)> {
-    version
-        .key
-        .iter()
-        .filter_map(|k| version.column(k))
-        .map(|c| (c.number, c.ty.to_ascii_lowercase()))
-        .collect()
-}
-
-/// The form or the name of a table changed. Returns whether the history has a hole.
-async fn follow(
-    session: &mut dyn Session,
-    around: &Around,
-    tracked: &mut Tracked,
-    drift: Drift,
-    origin: Origin,
-    changes: &[Change],
-) -> Result<bool, SnapshotError> {
-    let stands_on = name_of(around, tracked.id, tracked.dialect);
-    let rebuilt = stands_on.is_none() && origin == Origin::Outside;
-    let name = stands_on.unwrap_or_else(|| tracked.name.clone());
-    let Some(shape) = lasting_shape(session, &name).await? else { return Ok(false) };
-    if shape.name != tracked.name {
-        tracked.former = Some(tracked.name.clone());
-        tracked.name = shape.name.clone();
-    }
-    if matches!(drift, Drift::Renamed | Drift::Triggers | Drift::Emptied) {
-        // Renaming writes the new name into the triggers, in its own way.
-        let before = tracked.triggers.clone();
-        reinstall(session, around, tracked, &shape).await?;
-        if tracked.triggers.iter().any(|name| !before.contains(name)) {
-            // A foreign key came that changes rows, and for an instant nobody wrote that down.
-            return Ok(true);
-        }
-        return Ok(rebuilt || drift != Drift::Renamed && origin == Origin::Outside);
-    }
-    let before = tracked.current().clone();
-    let renamed = renamed(changes, &tracked.name.clone());
-    new_version(session, around, tracked, &shape, &renamed).await?;
-    let now = tracked.current().clone();
-    if keys(&before) != keys(&now) {
-        tracked.kept_whole = false;
-        return Ok(true);
-    }
-    let still_there =
-        |old: &TrackedColumn| now.columns.iter().any(|c| c.number == old.number && c.ty == old.ty);
-    if (origin == Origin::Outside || tracked.dialect != Dialect::Sqlite)
-        && (rebuilt || !before.columns.iter().all(still_there))
-    {
-        return Ok(true);
-    }
-    if now.key.is_empty() {
-        if !std::mem::take(&mut tracked.kept_whole) {
-            session.execute(&sqlite::copy_all(tracked, &before, Event::Truncated)).await?;
-        }
-        session.execute(&sqlite::copy_all(tracked, &now, Event::Born)).await?;
-    }
-    Ok(false)
-}
-
-async fn new_version(
-    session: &mut dyn Session,
-    around: &Around,
-    tracked: &mut Tracked,
-    shape: &TableShape,
-    renamed: &[(Ident, Ident)],
-) -> Result<(), SnapshotError> {
-    let from = moment::newest(session, tracked).await?;
-    let version = version_of(shape, (Some(tracked), tracked.id), renamed);
-    tracked.versions.push(version);
-    for statement in super::create_history(tracked, from) {
-        session.execute(&statement).await?;
-    }
-    reinstall(session, around, tracked, shape).await
 }

@@ -11,7 +11,9 @@
 pub mod apply;
 pub(crate) mod cascade;
 pub mod difference;
+pub mod follow;
 pub mod install;
+pub mod intend;
 pub mod moment;
 pub mod mysql;
 pub mod nested;

@@ -3,7 +3,7 @@
 use downhaul_engine::Session;
 use downhaul_syntax::Dialect;
 
-use super::{history, install, moment};
+use super::{follow, history, moment};
 use crate::mark::Mark;
 use crate::store::SnapshotError;
 use crate::track::prune::BATCH;
@@ -40,7 +40,7 @@ pub(crate) async fn standing(session: &mut dyn Session) -> Result<Vec<Standing>,
             ))
             .await?;
         let Some(row) = row else { continue };
-        let drift = install::drift(session, &around, &tracked).await?;
+        let drift = follow::drift(session, &around, &tracked).await?;
         let since = row.number(2)?;
         let oldest = marks.iter().find(|mark| moment::reaches(mark, &tracked, since));
         found.push(Standing {

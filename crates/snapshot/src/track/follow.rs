@@ -37,7 +37,7 @@ pub async fn drift(
     tracked: &Tracked,
 ) -> Result<Option<Drift>, SnapshotError> {
     if numbered::is(session.dialect()) {
-        return numbered::install::drift(session, around, tracked).await;
+        return numbered::follow::drift(session, around, tracked).await;
     }
     if around.is_as_seen(tracked) {
         return Ok(None);
@@ -127,7 +127,7 @@ pub async fn before(
     all: &[Endangering],
 ) -> Result<(), SnapshotError> {
     if numbered::is(session.dialect()) {
-        return numbered::install::before(session, endangering).await;
+        return numbered::follow::before(session, endangering).await;
     }
     let name = endangering.table();
     if matches!(endangering, Endangering::Drop(_) | Endangering::Detach(_)) {
@@ -223,7 +223,7 @@ pub async fn resync(
     changes: &[Change],
 ) -> Result<Vec<String>, SnapshotError> {
     if numbered::is(session.dialect()) {
-        return numbered::install::resync(session, origin, changes).await;
+        return numbered::follow::resync(session, origin, changes).await;
     }
     let mut notes = Vec::new();
     let all = super::all(session).await?;

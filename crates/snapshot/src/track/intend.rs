@@ -41,7 +41,7 @@ pub async fn facts(
     name: &ObjectName,
 ) -> Result<Facts, SnapshotError> {
     if numbered::is(session.dialect()) {
-        return numbered::install::facts(session, around, name).await;
+        return numbered::intend::facts(session, around, name).await;
     }
     facts_here(session, name).await
 }
@@ -107,7 +107,7 @@ pub async fn intend(
 ) -> Result<Intent, SnapshotError> {
     super::check_engine(session)?;
     if numbered::is(session.dialect()) {
-        return numbered::install::intend(session, around, name, wish).await;
+        return numbered::intend::intend(session, around, name, wish).await;
     }
     let facts = facts_here(session, name).await?;
     match facts.kind.as_str() {
