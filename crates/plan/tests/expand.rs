@@ -116,6 +116,17 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
         &["x_expand", "x_backfill", "x_contract"],
         &["AFTER INSERT OR UPDATE ON \"Grüße\"", "g.\"select\""],
     ),
+    // These stay what they were: a column, and an UPDATE in the backfill phase.
+    (
+        "ALTER TABLE posts ADD COLUMN who text DEFAULT 'x'; UPDATE posts SET who = u.name FROM users u WHERE u.id = author",
+        &["x_expand", "x_backfill"],
+        &["UPDATE posts SET who = u.name FROM users u"],
+    ),
+    (
+        "ALTER TABLE users ADD COLUMN word text; UPDATE users SET word = p.body FROM posts p WHERE p.author = users.id",
+        &["x_expand", "x_backfill"],
+        &["UPDATE users SET word = p.body FROM posts p"],
+    ),
     (
         "ALTER TABLE posts ADD COLUMN word text; UPDATE posts SET word = u.note FROM users u WHERE u.id = posts.id;\n-- downhaul:back \"(SELECT p.word FROM posts p WHERE p.id = users.id)\"\nALTER TABLE users DROP COLUMN note",
         &["x_expand", "x_backfill", "x_contract"],

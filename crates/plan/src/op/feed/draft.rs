@@ -7,7 +7,7 @@ use downhaul_syntax::{
     Change, ColumnDef, Conversion, Dialect, Ident, ObjectName, Script, parse_query,
 };
 
-use super::read;
+use super::{Feed, read};
 use crate::op::HERE;
 
 /// What other statements of the file say of one.
@@ -63,7 +63,9 @@ pub(crate) fn drafts(script: &Script, before: &Catalog) -> Vec<Draft> {
             }
             changes => {
                 for change in changes {
+                    // Beside a default it is not empty, and nobody could tell what is to be filled.
                     if let Change::AddColumn { table, column, .. } = change
+                        && column.default.is_none()
                         && now.table(table).is_some_and(|t| t.origin != HERE)
                     {
                         added.push((at, now.normalize(table), column.clone(), false));
@@ -104,6 +106,8 @@ fn filled(
         let column = column.name();
         let index = added.iter().position(|(_, of, def, _)| of == fed && def.name == *column)?;
         let expr = lookup(text, &update, assignment, table, column, now)?;
+        // What follows no one row stays an UPDATE as it was written.
+        Feed::of_text(&expr, table, (column, None, false), now).ok()??;
         out.push((index, Conversion { column: Some(column.as_str().to_owned()), expr }));
     }
     Some(out)
