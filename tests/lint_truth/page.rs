@@ -139,7 +139,7 @@ server does not have, by which two of the eight false alarms of its first score 
 release went by a name that the measurement does not look for; a role that sees fewer rows than before was taken
 for one that sees the same, in all sets; and a time zone that a statement sets had counted as values lost.
 
-After that, and before the first score of any later set was known, some 300 statements of PostgreSQL and of
+After that, and before its author looked at any later set, some 300 statements of PostgreSQL and of
 MariaDB and 160 of SQLite that were written to mislead the analyzer, and are in no set, were measured and judged.
 They led to mends of rules and of the measurement: the rights of roles and what they see, texts in capitals, rows
 that are all written (MariaDB), rows that were to be changed beside something else, fields of a type; sequences
