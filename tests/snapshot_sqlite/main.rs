@@ -338,6 +338,34 @@ async fn rows_are_counted_once_where_statements_nest() {
     }
 }
 
+/// Indexes and triggers that a migration makes ask for other triggers of ours, and the history goes on.
+#[tokio::test]
+async fn a_migration_makes_an_index_and_a_trigger() {
+    let file = SqliteFile::new();
+    let mut db = Session::connect(&file.url()).await;
+    db.run("CREATE TABLE t (k TEXT PRIMARY KEY, u INT, v); INSERT INTO t VALUES ('a', 1, 'old'), ('b', 2, 'old')")
+        .await;
+    let program = Program::new(PROGRAM).database(file.url());
+    check(&program.run(&["snapshot", "track", "t", "--yes"]), Code::Clean, &[]);
+    check(&program.run(&["snapshot", "mark", "m"]), Code::Clean, &[]);
+    let before = rows(&mut db, "t", &["k", "u", "v"]).await;
+    program.migration(
+        "0001_rules",
+        "CREATE UNIQUE INDEX one ON t (u); \
+         CREATE TRIGGER own BEFORE UPDATE ON t BEGIN UPDATE t SET v = 'own' WHERE k = OLD.k; END;",
+        "DROP TRIGGER own; DROP INDEX one;",
+    );
+    program.ok(&["up"]);
+    db.run("UPDATE OR REPLACE t SET u = 2, k = 'c' WHERE k = 'a'").await;
+    let restored = program.run(&["snapshot", "restore", "--to", "m", "--yes"]);
+    check(&restored, Code::Clean, &["compared afterwards"]);
+    assert_eq!(rows(&mut db, "t", &["k", "u", "v"]).await, before);
+    program.ok(&["down", "--yes"]);
+    db.run("DELETE FROM t").await;
+    check(&program.run(&["snapshot", "restore", "--to", "m", "--yes"]), Code::Clean, &[]);
+    assert_eq!(rows(&mut db, "t", &["k", "u", "v"]).await, before);
+}
+
 /// A row without a key has a number, which a statement may give to another row.
 #[tokio::test]
 async fn a_row_is_replaced_by_its_number() {

@@ -253,8 +253,11 @@ async fn follow(
         // Renaming writes the new name into the triggers, in its own way.
         let before = tracked.triggers.clone();
         reinstall(session, around, tracked, &shape).await?;
-        if tracked.triggers.iter().any(|name| !before.contains(name)) {
-            // A foreign key came that changes rows, and for an instant nobody wrote that down.
+        if tracked.dialect != Dialect::Sqlite
+            && tracked.triggers.iter().any(|name| !before.contains(name))
+        {
+            // A foreign key came that changes rows, and for an instant nobody wrote that down. On SQLite
+            // a migration is one transaction.
             return Ok(true);
         }
         return Ok(rebuilt || drift != Drift::Renamed && origin == Origin::Outside);
