@@ -21,6 +21,21 @@ pub struct Past<'a> {
     pub new: Vec<&'a TrackedColumn>,
 }
 
+/// Rows as they were, in the place where the history keeps them.
+#[derive(Clone, Debug)]
+pub struct Images {
+    /// The history table.
+    pub table: String,
+    /// The columns of the live table, as values of their types.
+    pub values: Vec<String>,
+    /// Which of the history's rows.
+    pub only: String,
+    /// The first and the last block of the history in which they are.
+    pub blocks: (i64, i64),
+    /// A query as [`Past::touched`].
+    pub touched: String,
+}
+
 /// The column of an older form that became a column of the newest one.
 pub(crate) fn ancestor<'a>(
     version: &'a Version,
@@ -83,6 +98,11 @@ impl<'a> Past<'a> {
 
     /// Events after a mark, in the columns of now.
     fn events(&self, mark: &Mark) -> String {
+        self.events_with(mark, "")
+    }
+
+    /// The same with more columns of the history.
+    fn events_with(&self, mark: &Mark, more: &str) -> String {
         let newest = self.tracked.current();
         let branches: Vec<String> = self
             .tracked
@@ -114,7 +134,7 @@ impl<'a> Past<'a> {
                 };
                 let seq = if version.nested { "h.downhaul_seq" } else { "NULL::bigint AS downhaul_seq" };
                 format!(
-                    "SELECT h.downhaul_pos, {seq}, h.downhaul_xid, h.downhaul_op{columns} FROM {} h{opened} WHERE {}",
+                    "SELECT h.downhaul_pos, {seq}, h.downhaul_xid, h.downhaul_op{columns}{more} FROM {} h{opened} WHERE {}",
                     track::history(self.tracked.id, version.number),
                     mark.after("h.downhaul_xid")
                 )
@@ -124,15 +144,18 @@ impl<'a> Past<'a> {
     }
 
     /// A query for how many events there are after a mark: all, births, whether all are of one
-    /// statement, and how many are after a later mark as well.
+    /// statement, how many are after a later mark as well, how many are changes of a row, the first
+    /// position, and the first and the last place in a history.
     #[must_use]
     pub fn events_after(&self, mark: &Mark, later: Option<&Mark>) -> String {
         let later = later.map_or_else(|| "false".to_owned(), |later| later.after("downhaul_xid"));
         format!(
             "SELECT count(*), count(*) FILTER (WHERE downhaul_op IN ({})), min(downhaul_pos) = max(downhaul_pos), \
-               count(*) FILTER (WHERE {later}) FROM ({}) e",
+               count(*) FILTER (WHERE {later}), count(*) FILTER (WHERE downhaul_op = '{}'), coalesce(min(downhaul_pos), 0), \
+               min(downhaul_place)::text, max(downhaul_place)::text FROM ({}) e",
             track::BIRTHS,
-            self.events(mark)
+            track::Event::Updated.letter(),
+            self.events_with(mark, ", h.ctid AS downhaul_place")
         )
     }
 
@@ -153,6 +176,47 @@ impl<'a> Past<'a> {
             "WITH e AS NOT MATERIALIZED ({}) SELECT f.*, true AS downhaul_was FROM ({first}) f",
             self.events(mark)
         )
+    }
+
+    /// Where the images of the statement at a position after a mark stand, if they are in the history of
+    /// the newest form, and each value in a column of its own. `None` too where a column came since.
+    /// `places`: the first one and the last one.
+    #[must_use]
+    pub fn images_in_place(
+        &self,
+        mark: &Mark,
+        position: i64,
+        (first, last): (&str, &str),
+    ) -> Option<Images> {
+        let newest = self.tracked.current();
+        // Whoever wrote in an older form had ended when the newest one came, so before the mark.
+        let of_newest = mark.versions.get(&self.tracked.id) == Some(&newest.number);
+        if !of_newest || self.is_composite() || !self.new.is_empty() {
+            return None;
+        }
+        let (mut values, mut named) = (Vec::new(), String::new());
+        for column in &newest.columns {
+            let name = D.quote(&column.name);
+            let value = postgres::from_history(&name, column, column);
+            named.push_str(&format!("{value} AS {name}, "));
+            values.push(value);
+        }
+        let block = |place: &str| -> Option<i64> {
+            place.strip_prefix('(')?.split_once(',')?.0.parse().ok()
+        };
+        let table = track::history(self.tracked.id, newest.number);
+        // Not what is written down of the restore itself, nor what others left before.
+        let only = format!(
+            "downhaul_pos = {position} AND {} AND ctid >= '{first}' AND ctid <= '{last}'",
+            mark.after("downhaul_xid")
+        );
+        Some(Images {
+            touched: format!("SELECT {named}true AS downhaul_was FROM {table} WHERE {only}"),
+            blocks: (block(first)?, block(last)?),
+            table,
+            values,
+            only,
+        })
     }
 
     /// The first image of each key among events `e`.

@@ -131,11 +131,19 @@ pub fn differs(dialect: Dialect, left: &str, right: &str) -> String {
     }
 }
 
+/// PostgreSQL: a numeric type whose values all have as many digits behind the point.
+fn has_scale(ty: &str) -> bool {
+    ty.starts_with("numeric(")
+}
+
 /// PostgreSQL: a test that two values of one type differ in any way, NULL being a value.
 #[must_use]
 pub fn differs_exactly(left: &str, right: &str, ty: &str) -> String {
     let d = Dialect::Postgres;
-    if ty == "numeric" || ty.starts_with("numeric(") {
+    if has_scale(ty) {
+        return differs(d, left, right);
+    }
+    if ty == "numeric" {
         // Equal numbers are written alike when they have as many digits behind the point; a third of
         // the cost of comparing texts.
         return format!(
@@ -154,7 +162,10 @@ pub fn row_hash(columns: &[(String, &str)]) -> String {
     let parts: Vec<String> = columns
         .iter()
         .map(|(value, ty)| {
-            if *ty == "numeric" || ty.starts_with("numeric(") {
+            if has_scale(ty) {
+                // NaN has the hash of NULL.
+                format!("{value}, {value} IS NULL")
+            } else if *ty == "numeric" {
                 // Equal numbers have equal hashes, and so have NULL and those that are none.
                 format!(
                     "{value}, scale({value}), CASE WHEN scale({value}) IS NULL THEN {value}::text END"

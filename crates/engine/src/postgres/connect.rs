@@ -19,6 +19,9 @@ pub(crate) const TRANSACTION_KEY: i64 = 0x3c2c_997c_5c51_dd86;
 /// Setting by which a session knows that the server itself has read what we sent while connecting.
 const MARK: &str = "downhaul.session";
 
+/// So many bytes of rows go to the server in one message.
+const COPY_MESSAGE: usize = 64 << 10;
+
 /// How the server finds out that we are gone without a word: a first question after 20 s, then
 /// every 10 s, and after three without an answer the session ends, and its locks with it. Without
 /// them that takes as long as the kernel's defaults, two hours and more.
@@ -557,7 +560,10 @@ impl Session for Postgres {
         }
         let failed = |error| EngineError::running(into, error);
         let mut copy = self.connection.copy_in_raw(into).await.map_err(failed)?;
-        copy.send(rows).await.map_err(failed)?;
+        // The server keeps a message in memory as a whole: small ones all stand in the same place.
+        for piece in rows.chunks(COPY_MESSAGE) {
+            copy.send(piece).await.map_err(failed)?;
+        }
         copy.finish().await.map_err(failed)
     }
 

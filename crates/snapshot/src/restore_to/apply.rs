@@ -93,6 +93,11 @@ pub async fn apply(
         }
         tables.append(&mut rewritten);
     }
+    for table in &tables {
+        if let Some(rows) = &table.unwritten {
+            rows.write(session, &Past::new(&table.tracked, &plan.request.target)).await?;
+        }
+    }
     let all: Vec<&TablePlan> = tables.iter().chain(&rewritten).copied().collect();
     let mut back = quiet(session, &all, &references).await?;
     let mut applied = BTreeMap::new();

@@ -1,8 +1,9 @@
 //! Back to a mark: what has to change ([`plan`]), and how it is changed ([`apply`]).
 //!
 //! The plan of a table is a table of its own with a row for each row that differs: what is shown is
-//! what is applied. All tables change in one transaction, which is verified row by row before it
-//! commits and lies between two marks, so that it can be undone like anything else.
+//! what is applied. Where one statement changed all rows, its part of the history is that table. All
+//! tables change in one transaction, which is verified row by row before it commits and lies between
+//! two marks, so that it can be undone like anything else.
 
 pub mod apply;
 pub mod plan;

@@ -9,7 +9,7 @@ use super::readers::{self, Onlooker};
 use super::rewrite;
 use super::statement::{self, Query};
 use super::strategy::{self, Strategy, Wish};
-use crate::history::Past;
+use crate::history::{Images, Past};
 use crate::mark::{self, Mark};
 use crate::merge::OnConflict;
 use crate::numbered;
@@ -83,6 +83,22 @@ pub struct TablePlan {
     pub reason: String,
     /// Nothing happened to it, so nothing was compared.
     pub(crate) quiet: bool,
+    /// PostgreSQL: the rows of the plan are only counted so far.
+    pub(super) unwritten: Option<Unwritten>,
+}
+
+/// The rows of a plan before they are written down. One statement changed every row of the table, so
+/// what it becomes is what that statement left in the history, and nobody needs a copy of it unless
+/// the rows are written one by one.
+#[derive(Clone, Debug)]
+pub(super) struct Unwritten {
+    query: String,
+    /// Columns over which the table of the plan gets statistics.
+    columns: String,
+    /// Rows of the table, now and then.
+    pub(super) all: i64,
+    /// Where the rows stand that the table becomes.
+    pub(super) images: Images,
 }
 
 impl TablePlan {
@@ -105,6 +121,7 @@ impl TablePlan {
             strategy: Strategy::Rows,
             reason: String::new(),
             quiet: false,
+            unwritten: None,
         }
     }
 
@@ -454,10 +471,14 @@ struct Events {
     all: i64,
     /// Keys that came into being.
     births: i64,
-    /// All are of one statement.
-    once: bool,
+    /// Rows that changed.
+    updated: i64,
+    /// The position of the one statement of which all are.
+    once: Option<i64>,
     /// After the mark up to which work is undone.
     since: i64,
+    /// The first and the last place in the history.
+    places: (String, String),
 }
 
 impl Events {
@@ -471,11 +492,44 @@ impl Events {
             Some(row) => Self {
                 all: row.number(0)?,
                 births: row.number(1)?,
-                once: row.flag(2),
+                once: if row.flag(2) { Some(row.number(5)?) } else { None },
                 since: row.number(3)?,
+                updated: row.number(4)?,
+                places: (row.text(6).to_owned(), row.text(7).to_owned()),
             },
-            None => Self { all: 0, births: 0, once: false, since: 0 },
+            None => Self {
+                all: 0,
+                births: 0,
+                updated: 0,
+                once: None,
+                since: 0,
+                places: Default::default(),
+            },
         })
+    }
+
+    /// The rows of the table as they were, where one statement that changed all of them is all that
+    /// happened since: nothing is left out, and nothing stands there twice.
+    async fn of_all_rows(
+        &self,
+        session: &mut dyn Session,
+        past: &Past<'_>,
+        request: &Request,
+    ) -> Result<Option<Images>, SnapshotError> {
+        let all_comes_back = request.scope.columns.is_empty()
+            && request.scope.filter.is_none()
+            && self.since == 0
+            && request.wish != Wish::Rows;
+        let Some(position) = self.once.filter(|_| all_comes_back && self.updated == self.all)
+        else {
+            return Ok(None);
+        };
+        let places = (self.places.0.as_str(), self.places.1.as_str());
+        let Some(images) = past.images_in_place(&request.target, position, places) else {
+            return Ok(None);
+        };
+        let rows = session.number(&format!("SELECT count(*) FROM {}", past.tracked.live())).await?;
+        Ok(Some(images).filter(|_| rows == self.all))
     }
 }
 
@@ -503,8 +557,21 @@ async fn table(
     let events = Events::read(session, &past, request).await?;
     let in_bulk =
         !key.is_empty() && (strategy::in_bulk(events.all, rows) || request.wish == Wish::Rewrite);
-    let was = if in_bulk && events.births == 0 {
-        format!("({})", past.images(&request.target, events.once))
+    let mut found = TablePlan::new(&tracked, &wanted, &past);
+    found.fixed = fixed_columns(session, &tracked).await?;
+    found.rows = rows;
+    let images = match in_bulk && events.births == 0 {
+        true => events.of_all_rows(session, &past, request).await?,
+        false => None,
+    };
+    let images = match images {
+        Some(_) if rewrite::obstacle(session, &found, &past).await?.is_some() => None,
+        images => images,
+    };
+    let was = if let Some(images) = &images {
+        format!("({})", images.touched)
+    } else if in_bulk && events.births == 0 {
+        format!("({})", past.images(&request.target, events.once.is_some()))
     } else {
         make(session, &past, &was, &read(&past, &request.target), "").await?;
         was
@@ -538,6 +605,45 @@ async fn table(
     } else {
         format!("(downhaul_action, {})", past.key().join(", "))
     };
+    if let Some(images) = images {
+        set_bulk(session, true).await?;
+        // Of a few kinds of rows, which the server cannot know, nobody sorts a million.
+        session
+            .execute("SET LOCAL max_parallel_workers_per_gather TO 0; SET LOCAL enable_sort TO off")
+            .await?;
+        count(session, &mut found, &past, &format!("({body}) AS p")).await?;
+        session
+            .execute("SET LOCAL max_parallel_workers_per_gather TO DEFAULT; SET LOCAL enable_sort TO DEFAULT")
+            .await?;
+        set_bulk(session, false).await?;
+        let rows = Unwritten { query: body, columns, all: events.all, images };
+        if found.inserts + found.deletes + found.conflicts == 0 {
+            found.unwritten = Some(rows);
+        } else {
+            // Only if somebody writes in between, which the lock of a restore forbids.
+            rows.write(session, &past).await?;
+        }
+    } else {
+        write(session, &past, &body, &columns, in_bulk).await?;
+        count(session, &mut found, &past, &name).await?;
+    }
+    let share = strategy::by_share(&found, request.wish);
+    let obstacle = match share {
+        Ok(_) => rewrite::obstacle(session, &found, &past).await?,
+        Err(_) => None,
+    };
+    (found.strategy, found.reason) = strategy::choose(share, obstacle);
+    Ok(found)
+}
+
+/// Writes a plan down, as the temporary table of its rows.
+async fn write(
+    session: &mut dyn Session,
+    past: &Past<'_>,
+    query: &str,
+    columns: &str,
+    in_bulk: bool,
+) -> Result<(), SnapshotError> {
     if in_bulk {
         set_bulk(session, true).await?;
         // Workers would hand over each row, which costs more than they spare; and to know how many
@@ -546,24 +652,25 @@ async fn table(
             .execute("SET LOCAL max_parallel_workers_per_gather TO 0; SET LOCAL default_statistics_target TO 10")
             .await?;
     }
-    make(session, &past, &name, &body, &columns).await?;
+    make(session, past, &statement::name(past.tracked.id), query, columns).await?;
     if in_bulk {
         session
             .execute("SET LOCAL max_parallel_workers_per_gather TO DEFAULT; SET LOCAL default_statistics_target TO DEFAULT")
             .await?;
         set_bulk(session, false).await?;
     }
-    let mut found = TablePlan::new(&tracked, &wanted, &past);
-    found.fixed = fixed_columns(session, &tracked).await?;
-    found.rows = rows;
-    count(session, &mut found, &past).await?;
-    let share = strategy::by_share(&found, request.wish);
-    let obstacle = match share {
-        Ok(_) => rewrite::obstacle(session, &found, &past).await?,
-        Err(_) => None,
-    };
-    (found.strategy, found.reason) = strategy::choose(share, obstacle);
-    Ok(found)
+    Ok(())
+}
+
+impl Unwritten {
+    /// Writes the plan down after all.
+    pub(super) async fn write(
+        &self,
+        session: &mut dyn Session,
+        past: &Past<'_>,
+    ) -> Result<(), SnapshotError> {
+        write(session, past, &self.query, &self.columns, true).await
+    }
 }
 
 /// Makes a temporary table of a query, with statistics over `columns` (all of them where that is
@@ -597,7 +704,13 @@ async fn make(
 /// temporary table, would make it look up each row by itself.
 pub(super) async fn set_bulk(session: &mut dyn Session, on: bool) -> Result<(), SnapshotError> {
     let nested = if on { "off" } else { "DEFAULT" };
-    session.execute(&format!("SET LOCAL enable_nestloop TO {nested}")).await?;
+    // And a scan does not begin in the middle, where another one happens to be: what is written down has
+    // the order of the table.
+    session
+        .execute(&format!(
+            "SET LOCAL enable_nestloop TO {nested}; SET LOCAL synchronize_seqscans TO {nested}"
+        ))
+        .await?;
     // Such work is what `maintenance_work_mem` is meant for; a query of every day gets far less.
     let memory = if on {
         "SELECT pg_catalog.set_config('work_mem', m.setting || 'kB', true) FROM pg_catalog.pg_settings m, pg_catalog.pg_settings w \
@@ -618,8 +731,8 @@ async fn count(
     session: &mut dyn Session,
     found: &mut TablePlan,
     past: &Past<'_>,
+    name: &str,
 ) -> Result<(), SnapshotError> {
-    let name = statement::name(found.tracked.id);
     let counts = if found.tracked.has_key() {
         // Rows of one kind are counted once: a million rows are of few kinds.
         let kinds = statement::kinds(found.columns.len());
@@ -675,7 +788,11 @@ async fn count(
 pub async fn fingerprint(session: &mut dyn Session, plan: &mut Plan) -> Result<(), SnapshotError> {
     let d = session.dialect();
     for table in plan.tables.iter_mut().filter(|table| !table.quiet) {
-        let past = Past::new(&table.tracked, &plan.request.target);
+        let tracked = table.tracked.clone();
+        let past = Past::new(&tracked, &plan.request.target);
+        if let Some(rows) = table.unwritten.take() {
+            rows.write(session, &past).await?;
+        }
         let mut columns: Vec<String> = if table.tracked.has_key() {
             vec!["downhaul_action".into(), "downhaul_conflict".into()]
         } else {

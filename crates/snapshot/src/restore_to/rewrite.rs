@@ -2,13 +2,13 @@
 //! grants, policies, views, triggers, statistics. Its history gets the events that changing its rows
 //! one by one would have left.
 
-use downhaul_engine::Session;
+use downhaul_engine::{EngineError, Session};
 use downhaul_syntax::Dialect;
 
 use super::apply::failed;
 use super::plan::{TablePlan, set_bulk};
 use super::statement;
-use crate::history::Past;
+use crate::history::{Images, Past};
 use crate::sql;
 use crate::store::SnapshotError;
 use crate::track::{Event, history};
@@ -129,10 +129,14 @@ async fn around(session: &mut dyn Session, table: &TablePlan) -> Result<Around, 
 
 /// Where the rows of a table lie that is filled anew.
 struct Source {
-    /// A temporary table.
+    /// A table, temporary or of the history.
     from: String,
+    /// The columns of the table that is filled, as values of its rows.
+    values: Vec<String>,
     /// A condition over its rows.
-    only: &'static str,
+    only: String,
+    /// The first and the last block that has any of them, where that is known.
+    blocks: Option<(i64, i64)>,
     rows: i64,
 }
 
@@ -159,16 +163,71 @@ async fn serves(session: &mut dyn Session, table: &TablePlan) -> Result<bool, Sn
     Ok(row.is_some_and(|row| row.flag(0) && row.flag(1)))
 }
 
-/// Puts all rows together that are there afterwards: by key, as an index likes it, and whoever reads
-/// the table by its key.
+/// So many rows of a history tell whether they have an order.
+const SAMPLE: i64 = 10_000;
+
+/// What a statement left in the history has (nearly) the order of the key, from wherever it began: some
+/// pages of it are looked at. Not by statistics, since those of a history are not ours to make.
+async fn in_order(
+    session: &mut dyn Session,
+    table: &TablePlan,
+    images: &Images,
+) -> Result<bool, SnapshotError> {
+    let version = table.tracked.current();
+    let Some(first) = version.key.first() else { return Ok(false) };
+    let mut values = version.columns.iter().zip(&images.values);
+    let Some((_, value)) = values.find(|(column, _)| column.name == *first) else {
+        return Ok(false);
+    };
+    let share = (SAMPLE.saturating_mul(100) / table.rows.max(SAMPLE)).max(1);
+    let Images { table: history, only, .. } = images;
+    let row = session
+        .row(&format!(
+            "SELECT count(*) > 0 AND count(*) FILTER (WHERE back) * 200 < count(*) FROM (SELECT {value} < lag({value}) OVER (ORDER BY ctid) AS back \
+             FROM {history} TABLESAMPLE SYSTEM ({share}) REPEATABLE (0) WHERE {only}) s"
+        ))
+        .await?;
+    Ok(row.is_some_and(|row| row.flag(0)))
+}
+
+/// Puts images together by key where they are not in that order already.
+async fn sorted(
+    session: &mut dyn Session,
+    table: &TablePlan,
+    images: &Images,
+    names: &[String],
+    rows: i64,
+) -> Result<Source, SnapshotError> {
+    let Images { table: history, values, only, blocks, .. } = images;
+    if in_order(session, table, images).await? {
+        return Ok(Source {
+            from: history.clone(),
+            values: values.clone(),
+            only: only.clone(),
+            blocks: Some(*blocks),
+            rows,
+        });
+    }
+    let values: Vec<String> =
+        values.iter().zip(names).map(|(value, name)| format!("{value} AS {name}")).collect();
+    in_key_order(
+        session,
+        table,
+        names,
+        &format!("SELECT {} FROM {history} WHERE {only}", values.join(", ")),
+    )
+    .await
+}
+
+/// Puts all rows together that are there afterwards.
 async fn gather(
     session: &mut dyn Session,
     table: &TablePlan,
     some_stay: bool,
-    list: &str,
+    names: &[String],
 ) -> Result<Source, SnapshotError> {
     let tracked = &table.tracked;
-    let (id, live, plan) = (tracked.id, tracked.live(), statement::name(tracked.id));
+    let (live, plan, list) = (tracked.live(), statement::name(tracked.id), names.join(", "));
     let key = &tracked.current().key;
     let unchanged = if some_stay {
         format!(
@@ -178,7 +237,20 @@ async fn gather(
     } else {
         String::new()
     };
-    let order: Vec<String> = key.iter().map(|k| D.quote(k)).collect();
+    let rows = format!("SELECT {list} FROM {plan} WHERE {COMES}{unchanged}");
+    in_key_order(session, table, names, &rows).await
+}
+
+/// Writes rows down by key, as an index likes it, and whoever reads the table by its key.
+async fn in_key_order(
+    session: &mut dyn Session,
+    table: &TablePlan,
+    names: &[String],
+    query: &str,
+) -> Result<Source, SnapshotError> {
+    let tracked = &table.tracked;
+    let (id, live, list) = (tracked.id, tracked.live(), names.join(", "));
+    let order: Vec<String> = tracked.current().key.iter().map(|k| D.quote(k)).collect();
     session
         .execute(&format!(
             "CREATE TEMPORARY TABLE downhaul_whole_{id} ON COMMIT DROP AS SELECT {list} FROM {live} WITH NO DATA"
@@ -187,11 +259,17 @@ async fn gather(
     let from = format!("pg_temp.downhaul_whole_{id}");
     let rows = session
         .execute(&format!(
-            "INSERT INTO {from} ({list}) SELECT {list} FROM (SELECT {list} FROM {plan} WHERE {COMES}{unchanged}) s ORDER BY {}",
+            "INSERT INTO {from} ({list}) SELECT {list} FROM ({query}) s ORDER BY {}",
             order.join(", ")
         ))
         .await?;
-    Ok(Source { from, only: "true", rows: i64::try_from(rows).unwrap_or(i64::MAX) })
+    Ok(Source {
+        from,
+        values: names.to_vec(),
+        only: "true".to_owned(),
+        blocks: None,
+        rows: i64::try_from(rows).unwrap_or(i64::MAX),
+    })
 }
 
 /// Fills the table anew as the plan says. Returns statements for when all checks are done.
@@ -203,14 +281,25 @@ pub(super) async fn rewrite(
     let (live, plan) = (tracked.live(), statement::name(tracked.id));
     let version = tracked.current();
     let names: Vec<String> = version.columns.iter().map(|c| D.quote(&c.name)).collect();
-    let list = names.join(", ");
-    let before = session.number(&format!("SELECT count(*) FROM {live}")).await?;
-    let staying = before - table.updates - table.deletes;
+    // Of a plan that was only counted an image of each row is there, also of one that does not differ.
+    let (before, staying) = match &table.unwritten {
+        Some(rows) => (rows.all, 0),
+        None => {
+            let rows = session.number(&format!("SELECT count(*) FROM {live}")).await?;
+            (rows, rows - table.updates - table.deletes)
+        }
+    };
     set_bulk(session, true).await?;
-    let source = if staying == 0 && serves(session, table).await? {
-        Source { from: plan, only: COMES, rows: table.inserts + table.updates }
-    } else {
-        gather(session, table, staying > 0, &list).await?
+    let source = match &table.unwritten {
+        Some(rows) => sorted(session, table, &rows.images, &names, before).await?,
+        None if staying == 0 && serves(session, table).await? => Source {
+            from: plan,
+            values: names.clone(),
+            only: COMES.to_owned(),
+            blocks: None,
+            rows: table.inserts + table.updates,
+        },
+        None => gather(session, table, staying > 0, &names).await?,
     };
     let wanted = before - table.deletes + table.inserts;
     if source.rows != wanted {
@@ -223,7 +312,7 @@ pub(super) async fn rewrite(
     }
     session.execute(&format!("TRUNCATE {live}")).await?;
     fill(session, table, &source, &names).await?;
-    verify(session, table, &source).await?;
+    verify(session, table, &source, &names).await?;
     set_bulk(session, false).await?;
     let mut after = around.after;
     let key: Vec<String> = version.key.iter().map(|k| D.quote(k)).collect();
@@ -245,14 +334,15 @@ async fn fill(
     names: &[String],
 ) -> Result<(), SnapshotError> {
     let (name, list) = (D.quote_name(&table.tracked.name), names.join(", "));
-    let format = format_of(session, &source.from).await?;
-    let starts = pieces(session, &source.from, names).await?;
+    let values = source.values.join(", ");
+    let format = format_of(session, table.tracked.relation).await?;
+    let starts = pieces(session, source, names).await?;
     for (at, start) in starts.iter().enumerate() {
         let end = starts.get(at + 1).map_or(String::new(), |end| format!(" AND ctid < '{end}'"));
         session
             .pass_rows(
                 &format!(
-                    "COPY (SELECT {list} FROM {} WHERE {} AND ctid >= '{start}'{end}) TO STDOUT (FORMAT {format})",
+                    "COPY (SELECT {values} FROM {} WHERE {} AND ctid >= '{start}'{end}) TO STDOUT (FORMAT {format})",
                     source.from, source.only
                 ),
                 &format!("COPY {name} ({list}) FROM STDIN (FORMAT {format}, FREEZE)"),
@@ -263,15 +353,17 @@ async fn fill(
 }
 
 /// `binary` where each type of a table has a form for that which is sure to be exact, else `text`.
-async fn format_of(session: &mut dyn Session, whole: &str) -> Result<&'static str, SnapshotError> {
+async fn format_of(
+    session: &mut dyn Session,
+    relation: i64,
+) -> Result<&'static str, SnapshotError> {
     let others = session
         .number(&format!(
             "SELECT count(*) FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
              LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem \
-             WHERE a.attrelid = {}::regclass AND a.attnum > 0 AND NOT a.attisdropped \
+             WHERE a.attrelid = {relation} AND a.attnum > 0 AND NOT a.attisdropped \
                AND NOT (coalesce(e.typtype, t.typtype) = 'e' OR t.typnamespace = 'pg_catalog'::regnamespace AND t.typsend <> 0 AND t.typreceive <> 0 \
-                 AND (e.oid IS NULL OR e.typsend <> 0 AND e.typreceive <> 0))",
-            D.literal(whole)
+                 AND (e.oid IS NULL OR e.typsend <> 0 AND e.typreceive <> 0))"
         ))
         .await?;
     if others == 0 {
@@ -286,21 +378,22 @@ async fn format_of(session: &mut dyn Session, whole: &str) -> Result<&'static st
 /// The places in a table at which pieces of it begin.
 async fn pieces(
     session: &mut dyn Session,
-    whole: &str,
+    source: &Source,
     names: &[String],
 ) -> Result<Vec<String>, SnapshotError> {
     let size = session
         .row(&format!(
             "SELECT pg_catalog.pg_relation_size(c.oid) / b.size, coalesce(pg_catalog.pg_relation_size(nullif(c.reltoastrelid, 0)), 0), b.size \
              FROM pg_catalog.pg_class c, (SELECT pg_catalog.current_setting('block_size')::bigint AS size) b WHERE c.oid = {}::regclass",
-            D.literal(whole)
+            D.literal(&source.from)
         ))
         .await?;
     let Some(size) = size else { return Ok(Vec::new()) };
     let (blocks, aside, block) = (size.number(0)?, size.number(1)?, size.number(2)?);
     if aside == 0 {
         let step = usize::try_from(AT_ONCE / block).unwrap_or(1).max(1);
-        return Ok((0..blocks).step_by(step).map(|block| format!("({block},0)")).collect());
+        let (first, last) = source.blocks.unwrap_or((0, blocks - 1));
+        return Ok((first..=last).step_by(step).map(|block| format!("({block},0)")).collect());
     }
     // Large values stand elsewhere: rows are weighed one by one.
     let sizes: Vec<String> = names
@@ -310,8 +403,10 @@ async fn pieces(
     let rows = session
         .rows(&format!(
             "SELECT min(ctid)::text FROM (SELECT ctid, div(sum(size) OVER (ORDER BY ctid), {AT_ONCE}) AS piece FROM \
-               (SELECT ctid, ({})::numeric AS size FROM {whole}) s) p GROUP BY piece ORDER BY piece",
-            sizes.join(" + ")
+               (SELECT ctid, ({})::numeric AS size FROM {} WHERE {}) s) p GROUP BY piece ORDER BY piece",
+            sizes.join(" + "),
+            source.from,
+            source.only
         ))
         .await?;
     Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
@@ -322,23 +417,22 @@ async fn verify(
     session: &mut dyn Session,
     table: &TablePlan,
     source: &Source,
+    names: &[String],
 ) -> Result<(), SnapshotError> {
-    let columns: Vec<(String, &str)> = table
-        .tracked
-        .current()
-        .columns
-        .iter()
-        .map(|c| (D.quote(&c.name), if c.user_type { "" } else { c.ty.as_str() }))
-        .collect();
-    let hash = sql::row_hash(&columns);
-    let sum = |from: &str, only: &str| {
+    let sum = |from: &str, only: &str, values: &[String]| {
+        let columns = table.tracked.current().columns.iter().zip(values);
+        let columns: Vec<(String, &str)> = columns
+            .map(|(c, value)| (value.clone(), if c.user_type { "" } else { c.ty.as_str() }))
+            .collect();
+        let hash = sql::row_hash(&columns);
         format!("(SELECT count(*) AS n, coalesce(sum({hash}), 0) AS h FROM {from} WHERE {only})")
     };
     let same = session
         .row(&format!(
-            "SELECT l.n = w.n AND l.h = w.h FROM {} l, {} w",
-            sum(&table.tracked.live(), "true"),
-            sum(&source.from, source.only)
+            "SELECT l.n = {} AND l.n = w.n AND l.h = w.h FROM {} l, {} w",
+            source.rows,
+            sum(&table.tracked.live(), "true", names),
+            sum(&source.from, &source.only, &source.values)
         ))
         .await?;
     if same.is_some_and(|row| row.flag(0)) {
@@ -367,8 +461,6 @@ async fn record(
         values.push_str(&format!(", l.{name}{cast}"));
     }
     let own = "downhaul_pos, downhaul_xid, downhaul_op";
-    let position = format!("(SELECT pg_catalog.nextval('downhaul.log_{id}_seq') AS n OFFSET 0) o");
-    let xid = "pg_catalog.pg_current_xact_id()";
     let updated = Event::Updated.letter();
     if table.updates + table.deletes > 0 {
         let (op, from) = if some {
@@ -383,9 +475,10 @@ async fn record(
         } else {
             (format!("'{updated}'"), format!("{live} l"))
         };
+        let stamp = stamp(session, id).await?;
         session
             .execute(&format!(
-                "INSERT INTO {log} ({own}{names}) SELECT o.n, {xid}, {op}{values} FROM {from} CROSS JOIN {position}"
+                "INSERT INTO {log} ({own}{names}) SELECT {stamp}, {op}{values} FROM {from}"
             ))
             .await?;
     }
@@ -401,9 +494,10 @@ async fn record(
                 })
                 .collect()
         };
+        let stamp = stamp(session, id).await?;
         session
             .execute(&format!(
-                "INSERT INTO {log} ({own}{}) SELECT o.n, {xid}, '{}'{} FROM {plan} l CROSS JOIN {position} WHERE l.downhaul_action = 'I'",
+                "INSERT INTO {log} ({own}{}) SELECT {stamp}, '{}'{} FROM {plan} l WHERE l.downhaul_action = 'I'",
                 keyed(""),
                 Event::Born.letter(),
                 keyed("l.")
@@ -411,4 +505,15 @@ async fn record(
             .await?;
     }
     Ok(())
+}
+
+/// The next position of a history and this transaction, as values: nothing is asked again for each row.
+async fn stamp(session: &mut dyn Session, id: i64) -> Result<String, SnapshotError> {
+    let row = session
+        .row(&format!(
+            "SELECT pg_catalog.nextval('downhaul.log_{id}_seq'), pg_catalog.pg_current_xact_id()::text"
+        ))
+        .await?
+        .ok_or(EngineError::Protocol("a question got no answer".into()))?;
+    Ok(format!("{}::bigint, '{}'::xid8", row.number(0)?, row.text(1)))
 }
