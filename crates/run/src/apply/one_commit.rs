@@ -29,8 +29,12 @@ const AIM: Duration = Duration::from_millis(100);
 /// How long it may last in all.
 const LIMIT: Duration = Duration::from_millis(300);
 
-/// The part of a transaction's time that others have for themselves after it.
-const REST: u32 = 20;
+/// After so much work others have [`REST`] for themselves.
+const SHIFT: Duration = Duration::from_secs(1);
+
+/// Longer than the longest time between two looks of one who waits for the file: SQLite's own waiting
+/// (`sqlite3_busy_timeout`) sleeps 100 ms.
+const REST: Duration = Duration::from_millis(110);
 
 /// What it destroys, if it can be in a transaction with others: all that it does is known, is undone
 /// with it, and is checked before the commit.
@@ -113,7 +117,9 @@ pub(super) async fn together(
     }
     runner.pace.went_well(done.len(), begun.elapsed());
     told.tell(observer);
-    tokio::time::sleep(begun.elapsed() / REST).await;
+    if runner.pace.is_over(SHIFT, begun.elapsed()) {
+        tokio::time::sleep(REST).await;
+    }
     Ok(done)
 }
 

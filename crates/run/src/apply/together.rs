@@ -51,11 +51,14 @@ pub(crate) struct Pace {
     off: bool,
     /// So many go before the one that failed among others, which then goes by itself.
     before: usize,
+    /// Time worked since others last had theirs.
+    worked: Duration,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { size: FIRST, alone: 0, failures: 0, off: false, before: 0 }
+        let worked = Duration::ZERO;
+        Self { size: FIRST, alone: 0, failures: 0, off: false, before: 0, worked }
     }
 }
 
@@ -94,6 +97,16 @@ impl Pace {
         self.failed();
         self.before = others;
         self.size = size;
+    }
+
+    /// After so much more work: whether a shift is over, and the next one begins.
+    pub(crate) fn is_over(&mut self, shift: Duration, more: Duration) -> bool {
+        self.worked += more;
+        let over = self.worked >= shift;
+        if over {
+            self.worked = Duration::ZERO;
+        }
+        over
     }
 
     /// Never again in this run.
