@@ -64,10 +64,12 @@ pub(crate) enum Set {
     Seventh,
     /// And again.
     Eighth,
+    /// And again, with more of what is harmless.
+    Ninth,
 }
 
 impl Set {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Known,
         Self::HeldOut,
         Self::Third,
@@ -76,6 +78,7 @@ impl Set {
         Self::Sixth,
         Self::Seventh,
         Self::Eighth,
+        Self::Ninth,
     ];
 
     /// Its number, for tables.
@@ -89,6 +92,7 @@ impl Set {
             Self::Sixth => "sixth",
             Self::Seventh => "seventh",
             Self::Eighth => "eighth",
+            Self::Ninth => "ninth",
         }
     }
 }
@@ -116,6 +120,7 @@ pub(crate) fn stem(engine: Engine, set: Set) -> String {
         Set::Sixth => format!("{}_sixth", engine.name()),
         Set::Seventh => format!("{}_seventh", engine.name()),
         Set::Eighth => format!("{}_eighth", engine.name()),
+        Set::Ninth => format!("{}_ninth", engine.name()),
     }
 }
 
@@ -143,14 +148,15 @@ pub(crate) struct Sample {
 
 impl Sample {
     /// Whether clients are probed before and after each statement. The first sets of the two servers,
-    /// the seventh and the eighth are large: the probes of these, which take minutes, are repeated where
-    /// they are written anew or `DOWNHAUL_TRUTH_PROBES` is set. All else is measured again each time.
+    /// the seventh and those after it are large: the probes of these, which take minutes, are repeated
+    /// where they are written anew or `DOWNHAUL_TRUTH_PROBES` is set. All else is measured again each
+    /// time.
     pub(crate) fn is_probed(&self) -> bool {
         let asked = ["DOWNHAUL_BLESS", "DOWNHAUL_TRUTH_PROBES"]
             .iter()
             .any(|name| std::env::var_os(name).is_some());
-        let large = matches!(self.set, Set::Known | Set::Seventh | Set::Eighth);
-        let small = self.engine == Engine::Sqlite && self.set != Set::Eighth;
+        let large = matches!(self.set, Set::Known | Set::Seventh | Set::Eighth | Set::Ninth);
+        let small = self.engine == Engine::Sqlite && !matches!(self.set, Set::Eighth | Set::Ninth);
         !large || small || asked
     }
 
