@@ -144,9 +144,14 @@ async fn contents(session: &mut Session) -> Contents {
     for row in columns {
         let [table, column] =
             <[Option<String>; 2]>::try_from(row).unwrap().map(Option::unwrap_or_default);
-        let rows =
-            session.rows(&format!("SELECT CAST(\"{column}\" AS text) FROM \"{table}\"")).await;
-        let mut values: Vec<_> = rows.into_iter().map(|mut r| r.remove(0)).collect();
+        // All rows in one: there are many.
+        let sql = format!(
+            "SELECT group_concat(coalesce('=' || CAST(\"{column}\" AS text), ''), char(1)) \
+             FROM \"{table}\""
+        );
+        let all = session.value(&sql).await;
+        let values = all.iter().flat_map(|all| all.split('\u{1}'));
+        let mut values: Vec<_> = values.map(|v| v.strip_prefix('=').map(str::to_owned)).collect();
         values.sort_unstable();
         out.insert((table, column), values);
     }

@@ -2,7 +2,7 @@
 -- sqlite_ninth.tsv are measured, with rows in nearly every table. Tables that grow have some thousand rows, so that an
 -- index on a number alone fills pages too; those that one sets up by hand have a few.
 CREATE TABLE numbers (n INTEGER PRIMARY KEY);
-INSERT INTO numbers WITH RECURSIVE up (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM up WHERE n < 6000) SELECT n FROM up;
+INSERT INTO numbers WITH RECURSIVE up (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM up WHERE n < 9000) SELECT n FROM up;
 CREATE TABLE "VersionInfo" ("Version" INTEGER NOT NULL, "AppliedOn" DATETIME, "Description" TEXT);
 CREATE UNIQUE INDEX "UC_Version" ON "VersionInfo" ("Version" ASC);
 INSERT INTO "VersionInfo" SELECT n, '2024-01-01T00:00:00', 'm' || n FROM numbers WHERE n <= 60;
@@ -16,7 +16,7 @@ CREATE INDEX "IX_Series_CleanTitle" ON "Series" ("CleanTitle" ASC);
 INSERT INTO "Series" ("TvdbId", "ImdbId", "Title", "TitleSlug", "CleanTitle", "Overview", "Path", "Tags", "Added") SELECT n, 'tt' || n, 'Series ' || n, 'series-' || n, 'series' || n, 'About a family and its house, part ' || n, '/tv/Series ' || n, '[]', '2024-01-01' FROM numbers WHERE n <= 1500;
 CREATE TABLE "EpisodeFiles" ("Id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "SeriesId" INTEGER NOT NULL, "Quality" TEXT NOT NULL, "Size" INTEGER NOT NULL, "DateAdded" DATETIME NOT NULL, "SeasonNumber" INTEGER NOT NULL, "SceneName" TEXT, "ReleaseGroup" TEXT, "MediaInfo" TEXT, "RelativePath" TEXT);
 CREATE INDEX "IX_EpisodeFiles_SeriesId" ON "EpisodeFiles" ("SeriesId" ASC);
-INSERT INTO "EpisodeFiles" ("SeriesId", "Quality", "Size", "DateAdded", "SeasonNumber", "SceneName", "ReleaseGroup", "MediaInfo", "RelativePath") SELECT 1 + n % 1500, '{"quality": 4}', n * 1000, '2024-02-02', n % 9, CASE n % 5 WHEN 0 THEN 'short' ELSE 'A.Series.S01E' || n END, CASE n % 7 WHEN 0 THEN 'DRONE' ELSE 'GRP' END, '{}', 'Season 1/' || n || '.mkv' FROM numbers;
+INSERT INTO "EpisodeFiles" ("SeriesId", "Quality", "Size", "DateAdded", "SeasonNumber", "SceneName", "ReleaseGroup", "MediaInfo", "RelativePath") SELECT 1 + n % 1500, '{"quality": 4}', n * 1000, '2024-02-02', n % 9, CASE n % 5 WHEN 0 THEN 'short' ELSE 'A.Series.S01E' || n END, CASE n % 7 WHEN 0 THEN 'DRONE' ELSE 'GRP' END, '{}', 'Season 1/' || n || '.mkv' FROM numbers WHERE n <= 6000;
 CREATE TABLE "Notifications" ("Id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "Name" TEXT NOT NULL, "OnGrab" INTEGER NOT NULL, "OnDownload" INTEGER NOT NULL, "Settings" TEXT NOT NULL, "Implementation" TEXT NOT NULL);
 INSERT INTO "Notifications" ("Name", "OnGrab", "OnDownload", "Settings", "Implementation") VALUES ('Mail', 1, 1, '{}', 'Email'), ('Chat', 0, 1, '{"url": "x"}', 'Webhook'), ('TV', 0, 0, '{}', 'Plex');
 CREATE TABLE "Indexers" ("Id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "Name" TEXT NOT NULL, "Implementation" TEXT NOT NULL, "Settings" TEXT, "ConfigContract" TEXT, "EnableRss" INTEGER, "EnableSearch" INTEGER);
@@ -24,7 +24,7 @@ CREATE UNIQUE INDEX "IX_Indexers_Name" ON "Indexers" ("Name" ASC);
 INSERT INTO "Indexers" ("Name", "Implementation", "Settings", "EnableRss", "EnableSearch") VALUES ('One', 'Newznab', '{"url": "a"}', 1, 1), ('Two', 'BitMeTv', '{}', 1, 0), ('Three', 'Torznab', NULL, 0, 0);
 CREATE TABLE "Logs" ("Id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "Message" TEXT NOT NULL, "Time" DATETIME NOT NULL, "Logger" TEXT, "Method" TEXT, "Level" TEXT NOT NULL);
 CREATE INDEX "IX_Logs_Time" ON "Logs" ("Time" ASC);
-INSERT INTO "Logs" ("Message", "Time", "Logger", "Method", "Level") SELECT 'Imported file number ' || n, datetime('2024-01-01', n || ' minutes'), 'Import', 'Run', 'Info' FROM numbers;
+INSERT INTO "Logs" ("Message", "Time", "Logger", "Method", "Level") SELECT 'Imported file number ' || n, datetime('2024-01-01', n || ' minutes'), 'Import', 'Run', 'Info' FROM numbers WHERE n <= 6000;
 CREATE TABLE user (id varchar(255) not null primary key, user_name varchar(255) default '' not null unique, name varchar(255) collate nocase default '' not null, email varchar(255) default '' not null unique, password varchar(255) default '' not null, is_admin bool default FALSE not null, last_login_at datetime, created_at datetime not null);
 INSERT INTO user (id, user_name, name, email, created_at) SELECT 'u' || n, 'user' || n, 'User ' || n, 'u' || n || '@home.example', '2024-01-01' FROM numbers WHERE n <= 20;
 CREATE TABLE album (id varchar(255) not null primary key, name varchar(255) default '' not null, artist varchar(255) default '' not null, year integer default 0 not null, compilation bool default FALSE not null, song_count integer default 0 not null, duration real default 0 not null, genre varchar(255) default '' not null, created_at datetime, updated_at datetime);
@@ -34,10 +34,11 @@ INSERT INTO album (id, name, artist, year, song_count, duration, genre, created_
 CREATE TABLE media_file (id varchar(255) not null primary key, path varchar(255) default '' not null, title varchar(255) default '' not null, album_id varchar(255) default '' not null, track_number integer default 0 not null, size integer default 0 not null, suffix varchar(255) default '' not null, bit_rate integer default 0 not null, lyrics text, created_at datetime, updated_at datetime);
 CREATE INDEX media_file_album_id on media_file (album_id);
 CREATE INDEX media_file_title on media_file (title);
-INSERT INTO media_file (id, path, title, album_id, track_number, size, suffix, bit_rate, lyrics, created_at, updated_at) SELECT 'mf' || n, '/music/' || n || '.flac', 'Song ' || n, 'al' || (1 + n % 3000), n % 12, n * 10, 'flac', 900, 'La', '2024-01-01 10:00:00', '2024-01-02 10:00:00' FROM numbers;
+INSERT INTO media_file (id, path, title, album_id, track_number, size, suffix, bit_rate, lyrics, created_at, updated_at) SELECT 'mf' || n, '/music/' || n || '.flac', 'Song ' || n, 'al' || (1 + n % 3000), n % 12, n * 10, 'flac', 900, 'La', '2024-01-01 10:00:00', '2024-01-02 10:00:00' FROM numbers WHERE n <= 6000;
 CREATE TABLE annotation (user_id varchar(255) not null, item_id varchar(255) default '' not null, item_type varchar(255) default '' not null, play_count integer, play_date datetime, rating integer, starred bool default FALSE not null, unique (user_id, item_id, item_type));
 CREATE INDEX annotation_starred on annotation (starred);
 INSERT INTO annotation SELECT 'u1', 'mf' || n, 'media_file', n, '2024-05-05', n % 6, 0 FROM numbers WHERE n <= 5000;
+INSERT INTO annotation SELECT 'u2', 'mf' || n, 'media_file', 1, '2024-06-06', 3, 1 FROM numbers WHERE n BETWEEN 100 AND 150;
 CREATE TABLE playlist (id varchar(255) not null primary key, name varchar(255) default '' not null, comment varchar(255) default '' not null, owner varchar(255) default '' not null, public bool default FALSE not null, created_at datetime, updated_at datetime);
 INSERT INTO playlist (id, name, owner) SELECT 'pl' || n, 'List ' || n, 'user' || (1 + n % 20) FROM numbers WHERE n <= 40;
 CREATE TABLE playlist_tracks (id integer default 0 not null, playlist_id varchar(255) not null, media_file_id varchar(255) not null);
@@ -60,7 +61,7 @@ CREATE TABLE "Volume" ("Id" INTEGER NOT NULL CONSTRAINT "PK_Volume" PRIMARY KEY 
 CREATE INDEX "IX_Volume_SeriesId" ON "Volume" ("SeriesId");
 INSERT INTO "Volume" ("Name", "Number", "SeriesId", "CoverImage", "Created") SELECT 'Vol ' || n, n, 1 + n % 1500, zeroblob(40), '2024-01-01' FROM numbers WHERE n <= 3000;
 CREATE TABLE "ReadingListItem" ("Id" INTEGER NOT NULL CONSTRAINT "PK_ReadingListItem" PRIMARY KEY AUTOINCREMENT, "VolumeId" INTEGER NOT NULL, "ChapterId" INTEGER NOT NULL, "Order" INTEGER NOT NULL);
-INSERT INTO "ReadingListItem" ("VolumeId", "ChapterId", "Order") SELECT n % 3000, n, n FROM numbers;
+INSERT INTO "ReadingListItem" ("VolumeId", "ChapterId", "Order") SELECT n % 3000, n, n FROM numbers WHERE n <= 6000;
 CREATE TABLE "__EFMigrationsHistory" ("MigrationId" TEXT NOT NULL CONSTRAINT "PK___EFMigrationsHistory" PRIMARY KEY, "ProductVersion" TEXT NOT NULL);
 INSERT INTO "__EFMigrationsHistory" VALUES ('20210101000000_Init', '5.0.0');
 CREATE TABLE ciphers (uuid TEXT NOT NULL PRIMARY KEY, created_at DATETIME NOT NULL, updated_at DATETIME NOT NULL, atype INTEGER NOT NULL, name TEXT NOT NULL, notes TEXT, data TEXT NOT NULL, favorite BOOLEAN NOT NULL DEFAULT 0, organization_uuid TEXT);
@@ -68,7 +69,7 @@ INSERT INTO ciphers (uuid, created_at, updated_at, atype, name, notes, data, fav
 CREATE TABLE attachments (id TEXT NOT NULL PRIMARY KEY, cipher_uuid TEXT NOT NULL REFERENCES ciphers (uuid), file_name TEXT NOT NULL, file_size INTEGER NOT NULL, key TEXT);
 INSERT INTO attachments SELECT 'at' || n, 'c' || n, 'f.pdf', n, 'k' FROM numbers WHERE n <= 30;
 CREATE TABLE recipes (id CHAR(32) NOT NULL, name VARCHAR NOT NULL, slug VARCHAR, description VARCHAR, rating INTEGER, group_id CHAR(32) NOT NULL, created_at DATETIME, PRIMARY KEY (id), CONSTRAINT recipe_slug_group_id_key UNIQUE (slug, group_id));
-INSERT INTO recipes SELECT 'r' || n, 'Soup ' || n, 'soup-' || n, 'With salt', n % 6, 'g1', '2024-01-01' FROM numbers WHERE n <= 2000;
+INSERT INTO recipes SELECT 'r' || n, 'Soup ' || n, 'soup-' || n, 'With salt', n % 6, 'g1', '2024-01-01' FROM numbers;
 CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));
 INSERT INTO alembic_version VALUES ('6b0f5f32d602');
 CREATE TABLE categories (category varchar(25) NOT NULL, position integer);

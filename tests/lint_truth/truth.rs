@@ -181,6 +181,9 @@ pub(crate) fn lost(before: &Contents, after: &Contents) -> BTreeSet<String> {
 
 /// Every old value is still there; more may be.
 fn alike(old: &[Option<String>], new: &[Option<String>]) -> bool {
+    if old == new {
+        return true;
+    }
     let mut left: Vec<String> = new.iter().map(normal).collect();
     left.sort_unstable();
     let mut wanted: Vec<String> = old.iter().map(normal).collect();
