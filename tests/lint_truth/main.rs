@@ -98,7 +98,7 @@ async fn sqlite_does_what_the_file_says() {
 /// What is missed and what is reported without need, at most, without and with the statements of the
 /// running release: lower these, never raise them. Two misses were raised by one, when the measurement learnt
 /// that all rows of a table were written or copied.
-const AT_MOST: [(Engine, Set, [usize; 4]); 24] = [
+const AT_MOST: [(Engine, Set, [usize; 4]); 27] = [
     (Engine::Postgres, Set::Known, [1, 1, 1, 1]),
     (Engine::MariaDb, Set::Known, [3, 2, 3, 2]),
     (Engine::Sqlite, Set::Known, [1, 0, 1, 0]),
@@ -123,6 +123,9 @@ const AT_MOST: [(Engine, Set, [usize; 4]); 24] = [
     (Engine::Postgres, Set::Eighth, [1, 1, 1, 1]),
     (Engine::MariaDb, Set::Eighth, [1, 0, 1, 0]),
     (Engine::Sqlite, Set::Eighth, [0, 0, 0, 0]),
+    (Engine::Postgres, Set::Ninth, [4, 1, 4, 1]),
+    (Engine::MariaDb, Set::Ninth, [1, 4, 1, 4]),
+    (Engine::Sqlite, Set::Ninth, [11, 7, 11, 7]),
 ];
 
 #[test]
@@ -182,11 +185,12 @@ fn effects_are_those_that_were_measured() {
                 let newest = !matches!(set, Set::Known | Set::HeldOut);
                 let at_least = at_least - if newest { 5 } else { 0 };
                 // Their tables are many and their release says little: less of what is told shows.
-                let silent = breaks_only && matches!(set, Set::Sixth | Set::Seventh | Set::Eighth);
+                let silent = breaks_only
+                    && matches!(set, Set::Sixth | Set::Seventh | Set::Eighth | Set::Ninth);
                 let at_least = at_least - if silent { 10 } else { 0 };
                 // Nothing was mended by them yet.
-                let at_least =
-                    at_least - if matches!(set, Set::Seventh | Set::Eighth) { 3 } else { 0 };
+                let unmended = matches!(set, Set::Seventh | Set::Eighth | Set::Ninth);
+                let at_least = at_least - if unmended { 3 } else { 0 };
                 if agreement.same * 100 >= all * at_least {
                     continue;
                 }
