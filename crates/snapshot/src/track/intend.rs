@@ -66,8 +66,8 @@ pub(super) async fn facts_here(
                pg_catalog.pg_has_role(c.relowner, 'USAGE'), pg_catalog.pg_get_userbyid(c.relowner), \
                (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user), \
                c.relpersistence, \
-               coalesce((SELECT sum(CASE WHEN x.reltuples > 0 THEN x.reltuples ELSE pg_catalog.pg_relation_size(x.oid) / 100 END) FROM pg_catalog.pg_class x WHERE x.oid = c.oid OR x.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(c.oid))), 0)::bigint, \
-               coalesce((SELECT sum(pg_catalog.pg_table_size(x.oid)) FROM pg_catalog.pg_class x WHERE x.oid = c.oid OR x.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(c.oid))), 0)::bigint, \
+               coalesce((SELECT sum(CASE WHEN x.reltuples > 0 THEN x.reltuples ELSE pg_catalog.pg_relation_size(x.oid) / 100 END) FROM pg_catalog.pg_class x WHERE x.oid = ANY (ARRAY(SELECT c.oid UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree(c.oid)))), 0)::bigint, \
+               coalesce((SELECT sum(pg_catalog.pg_table_size(x.oid)) FROM pg_catalog.pg_class x WHERE x.oid = ANY (ARRAY(SELECT c.oid UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree(c.oid)))), 0)::bigint, \
                coalesce((SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_catalog.pg_stat_all_tables s WHERE s.relid = c.oid), 0)::bigint, \
                coalesce((SELECT sum(n_tup_upd + n_tup_del) FROM pg_catalog.pg_stat_all_tables s WHERE s.relid = c.oid), 0)::bigint, \
                coalesce((SELECT xact_commit FROM pg_catalog.pg_stat_database WHERE datname = current_database()), 0)::bigint, \

@@ -49,7 +49,7 @@ pub async fn standing(session: &mut dyn Session) -> Result<Vec<Standing>, Snapsh
                    extract(epoch FROM clock_timestamp() - t.since_at)::bigint, \
                    coalesce((SELECT sum(CASE WHEN c.reltuples > 0 THEN c.reltuples ELSE pg_catalog.pg_relation_size(c.oid) / 100 END) FROM pg_catalog.pg_class c WHERE c.oid IN ({0})), 0)::bigint, \
                    coalesce((SELECT sum(pg_catalog.pg_total_relation_size(c.oid)) FROM pg_catalog.pg_class c WHERE c.oid IN ({0})), 0)::bigint, \
-                   coalesce((SELECT sum(pg_catalog.pg_total_relation_size(c.oid)) FROM pg_catalog.pg_class c WHERE c.oid = t.relation OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(t.relation))), 0)::bigint \
+                   coalesce((SELECT sum(pg_catalog.pg_total_relation_size(c.oid)) FROM pg_catalog.pg_class c WHERE c.oid = ANY (ARRAY(SELECT t.relation UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree(t.relation)))), 0)::bigint \
                  FROM downhaul.tracked t WHERE t.id = {1}",
                 parts.join(", "),
                 tracked.id
