@@ -437,8 +437,8 @@ impl Session for Postgres {
         let rows = self
             .rows(
                 "SELECT n.nspname, c.relname, \
-                   (SELECT sum(CASE WHEN p.reltuples > 0 THEN p.reltuples ELSE pg_catalog.pg_relation_size(p.oid) / 100 END)::bigint FROM pg_catalog.pg_class p WHERE p.oid = c.oid OR p.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(c.oid))), \
-                   (SELECT sum(pg_catalog.pg_total_relation_size(p.oid))::bigint FROM pg_catalog.pg_class p WHERE p.oid = c.oid OR p.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(c.oid))) \
+                   (SELECT sum(CASE WHEN p.reltuples > 0 THEN p.reltuples ELSE pg_catalog.pg_relation_size(p.oid) / 100 END)::bigint FROM pg_catalog.pg_class p WHERE p.oid = ANY (ARRAY(SELECT c.oid UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree(c.oid)))), \
+                   (SELECT sum(pg_catalog.pg_total_relation_size(p.oid))::bigint FROM pg_catalog.pg_class p WHERE p.oid = ANY (ARRAY(SELECT c.oid UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree(c.oid)))) \
                  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                  WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'downhaul') \
                    AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'",
