@@ -366,10 +366,15 @@ async fn a_migration_makes_an_index_and_a_trigger() {
     assert_eq!(rows(&mut db, "t", &["k", "u", "v"]).await, before);
 }
 
-/// A row without a key has a number, which a statement may give to another row.
+/// Rows have a number beside their key, which a statement may give to another row.
 #[tokio::test]
 async fn a_row_is_replaced_by_its_number() {
-    for table in ["k, u, v", "k TEXT PRIMARY KEY, u INTEGER UNIQUE, v"] {
+    for table in [
+        "k, u, v",
+        "k TEXT PRIMARY KEY, u INTEGER UNIQUE, v",
+        "k TEXT NOT NULL PRIMARY KEY, u INTEGER UNIQUE, v",
+        "k TEXT NOT NULL UNIQUE, u, v",
+    ] {
         let setup = format!(
             "CREATE TABLE t ({table}); INSERT INTO t VALUES ('a', 1, 'old'), ('b', 2, 'old'), ('c', 3, 'old')"
         );

@@ -4,7 +4,8 @@ use downhaul_engine::{Session, TableShape};
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName};
 
 use super::install::{
-    built, lasting_shape, name_of, nesting, reinstall, remove_triggers, uniques, version_of,
+    built, lasting_shape, name_of, nesting, numbered, reinstall, remove_triggers, uniques,
+    version_of,
 };
 use super::{cascade, moment, mysql, sqlite, write};
 use crate::store::SnapshotError;
@@ -93,7 +94,8 @@ pub(crate) async fn drift(
         .await?;
     let (uniques, _) = uniques(session, &shape).await?;
     let nesting = nesting(session, tracked, &shape).await?;
-    let wanted = sqlite::triggers(tracked, &uniques, nesting);
+    let numbered = numbered(session, &shape).await?;
+    let wanted = sqlite::triggers(tracked, &uniques, nesting, numbered);
     // Ours alone, all of them, and after every other one.
     let ours = rows.iter().skip(rows.len().saturating_sub(wanted.len()));
     let fits = rows.len() >= wanted.len()

@@ -110,6 +110,23 @@ pub(super) async fn uniques(
     Ok((uniques, expressions))
 }
 
+/// Whether rows of a table of SQLite have a number beside their key: all do but those of WITHOUT ROWID,
+/// and those whose number is their key, of which there is no index.
+pub(super) async fn numbered(
+    session: &mut dyn Session,
+    shape: &TableShape,
+) -> Result<bool, SnapshotError> {
+    let table = session.dialect().literal(shape.name.name.as_str());
+    let found = session
+        .number(&format!(
+            "SELECT count(*) FROM pragma_table_list({table}) AS t WHERE t.schema = 'main' AND NOT t.wr \
+             AND (EXISTS (SELECT 1 FROM pragma_index_list({table}) WHERE origin = 'pk') \
+               OR NOT EXISTS (SELECT 1 FROM pragma_table_info({table}) WHERE pk > 0))"
+        ))
+        .await?;
+    Ok(found > 0)
+}
+
 /// What may write to a table of SQLite while one of its statements is at work.
 pub(super) async fn nesting(
     session: &mut dyn Session,
@@ -336,6 +353,7 @@ async fn install(
     }
     let (uniques, _) = uniques(session, shape).await?;
     let nesting = nesting(session, tracked, shape).await?;
+    let numbered = numbered(session, shape).await?;
     let notes = nested::name(tracked.id);
     session.execute(&format!("DROP TABLE IF EXISTS {notes}")).await?;
     if nesting != Nesting::Nothing {
@@ -343,7 +361,7 @@ async fn install(
             session.execute(&statement).await?;
         }
     }
-    let triggers = sqlite::triggers(tracked, &uniques, nesting);
+    let triggers = sqlite::triggers(tracked, &uniques, nesting, numbered);
     for (_, statement) in &triggers {
         session.execute(statement).await?;
     }

@@ -95,9 +95,15 @@ fn names(version: &Version, only_key: bool) -> (String, impl Fn(&str) -> String)
     (list("", &columns), move |row: &str| columns.iter().map(|c| format!(", {row}.{c}")).collect())
 }
 
-/// The triggers of the current version: name and definition.
+/// The triggers of the current version: name and definition. `numbered`: rows have a number (`rowid`) beside
+/// their key.
 #[must_use]
-pub fn triggers(tracked: &Tracked, uniques: &[Unique], nesting: Nesting) -> Vec<(String, String)> {
+pub fn triggers(
+    tracked: &Tracked,
+    uniques: &[Unique],
+    nesting: Nesting,
+    numbered: bool,
+) -> Vec<(String, String)> {
     let version = tracked.current();
     let keyed = !version.key.is_empty();
     let table = D.quote_name(&tracked.name);
@@ -158,8 +164,8 @@ pub fn triggers(tracked: &Tracked, uniques: &[Unique], nesting: Nesting) -> Vec<
     for (number, unique) in uniques.iter().enumerate() {
         trigger(&format!("bu{number}"), "BEFORE UPDATE", &changes(unique), by_rule(unique));
     }
-    if !keyed {
-        // Rows without a key have numbers that a statement may give all the same.
+    if numbered {
+        // A statement may give the number of another row, which then goes.
         let number = format!("o.{row} = NEW.{row}");
         let taken = format!("EXISTS (SELECT 1 FROM {table} AS o WHERE {number})");
         trigger("bin", "BEFORE INSERT", &taken, in_the_way(&number));
