@@ -13,6 +13,11 @@ use super::blockers;
 use crate::session::{LockBudget, Row, ServerInfo, Session, WorkDone};
 use crate::{Blocker, EngineError, SchemaDump, TableLock, TableShape, TableSize, Target};
 
+/// Where the server lets us (superusers: manual, `deadlock_timeout`), a wait of ours is looked at before
+/// that of an application, which waits a second: so the migration is what is ended of two that wait for
+/// each other, and it tries again.
+const LOOKS_FIRST: &str = "CASE WHEN pg_catalog.current_setting('is_superuser') = 'on' THEN pg_catalog.set_config('deadlock_timeout', '100ms', true) END";
+
 /// Advisory lock of every transaction: the first 63 bits of SHA-256("downhaul transaction").
 pub(crate) const TRANSACTION_KEY: i64 = 0x3c2c_997c_5c51_dd86;
 
@@ -280,7 +285,7 @@ impl Session for Postgres {
         let shared = if self.beside { "_shared" } else { "" };
         let opening = format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {statement}; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL client_min_messages = warning; \
-             SELECT pg_catalog.pg_advisory_xact_lock{shared}({TRANSACTION_KEY}); {questions}",
+             SELECT pg_catalog.pg_advisory_xact_lock{shared}({TRANSACTION_KEY}), {LOOKS_FIRST}; {questions}",
             budget.lock_timeout.as_millis(),
         );
         match self.answers(&opening, &new).await {

@@ -2,7 +2,7 @@
 //! journal says so, all of it or nothing.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use downhaul_engine::{EngineError, Row, SchemaDump, Session};
 use downhaul_plan::Direction;
@@ -21,6 +21,9 @@ use crate::journal::{Journal, RestorePoint};
 use crate::patience::{Cause, Lookout, Patience};
 use crate::tracking::Tracking;
 use crate::{Event, Observer, RunError, Runner};
+
+/// Longest wait for a lock by a transaction that has locked tables to keep their rows.
+const GIVES_WAY: Duration = Duration::from_millis(500);
 
 /// Objects of a schema (columns count) up to which it is looked at only for what a down file may forget:
 /// that took 0.2 s for 12,000, and the second look is taken while locks are held.
@@ -267,6 +270,12 @@ pub(super) async fn within(
         let name = &table.shape.name;
         let note = format!("{name} belongs to the server: nothing is kept of what changes in it");
         observer.event(Event::Note(&note));
+    }
+    if endangered.len() > 1 && session.dialect() == Dialect::Postgres {
+        // Locks that are held while another is waited for: the wait ends before the server looks whether an
+        // application waits for us in its turn (`deadlock_timeout`, a second), and ends that one.
+        let wait = runner.options.budget.lock_timeout.min(GIVES_WAY);
+        session.execute(&format!("SET LOCAL lock_timeout = {}", wait.as_millis())).await?;
     }
     // A way forward again does not look at the schema that the way back found.
     let must = protect && (up && !endangered.is_empty() || !losses.unreadable.is_empty());
