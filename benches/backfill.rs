@@ -11,6 +11,9 @@
 //! one that has been at work uses those again that it has. The bench measures the latter, unless
 //! `DOWNHAUL_BENCH_LOG=new` asks for the former.
 //!
+//! On a machine with few processors what the traffic waits for is mostly one of them. `DOWNHAUL_BENCH_CORES=apart`
+//! gives the traffic a processor that nothing else uses (`taskset`, Linux).
+//!
 //! `DOWNHAUL_BENCH_ROWS=n` (1,000,000, in steps of 100,000), `DOWNHAUL_BENCH_RATE=n` transactions a
 //! second (100), `DOWNHAUL_BENCH_CALM=n` seconds of traffic alone (20), `DOWNHAUL_BENCH_SPEED=n` (`auto`) for
 //! `downhaul backfill speed n`, `DOWNHAUL_PROGRAM=path` measures another build. Latencies are those that
@@ -92,6 +95,11 @@ async fn run() {
         .setting("min_wal_size", if keeps_log { "4GB" } else { "80MB" })
         .setting("autovacuum", "off")
         .start();
+    if apart() {
+        // What they start from now on begins there too.
+        pin(REST, server.pid());
+        pin(REST, std::process::id());
+    }
     let template = Program::new(program());
     let database = server.fresh_database().await;
     let url = database.url().to_owned();
@@ -161,6 +169,22 @@ async fn log_files(server: &Postgres) {
     admin.close().await;
 }
 
+/// The processor of the traffic, and that of everything else.
+const TRAFFIC: &str = "1";
+const REST: &str = "0";
+
+fn apart() -> bool {
+    std::env::var("DOWNHAUL_BENCH_CORES").as_deref() == Ok("apart")
+}
+
+/// Keeps a process, with all its threads, to a processor.
+fn pin(processor: &str, pid: u32) {
+    let pid = pid.to_string();
+    let mut command = Command::new("taskset");
+    let done = command.args(["-acp", processor, &pid]).stdout(Stdio::null()).status();
+    assert!(done.is_ok_and(|status| status.success()), "taskset (util-linux) pins process {pid}");
+}
+
 fn program() -> String {
     std::env::var("DOWNHAUL_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_downhaul").to_owned())
 }
@@ -199,6 +223,15 @@ async fn measure(
     let logs = template.dir().join(format!("logs_{copy}"));
     fs::create_dir_all(&logs).expect("a folder for logs");
     let mut traffic = traffic(server, &url, &logs);
+    if apart() {
+        std::thread::sleep(Duration::from_millis(500));
+        pin(TRAFFIC, traffic.id());
+        let clients = "SELECT pid FROM pg_stat_activity WHERE application_name = 'pgbench'";
+        for row in session.rows(clients).await {
+            let pid = row.into_iter().next().flatten().expect("a number");
+            pin(TRAFFIC, pid.parse().expect("a number"));
+        }
+    }
     std::thread::sleep(Duration::from_secs(3));
     let skipped = Instant::now();
     match way {
