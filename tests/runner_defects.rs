@@ -202,3 +202,29 @@ async fn an_edited_migration_is_an_error() {
     program.write("migrations/1_a.up.sql", "-- why\r\nCREATE TABLE a (id int PRIMARY KEY);\r\n");
     check(&program.run(&["up", "--yes"]), Code::Clean, &["nothing is pending"]);
 }
+
+/// An index that was not built, and cannot be taken away at once (the disk is full, say), is not forgotten:
+/// the migration stays half done until a run has cleaned up.
+#[tokio::test]
+async fn what_could_not_be_cleaned_up_is_remembered() {
+    let database = Postgres::shared().fresh_database().await;
+    let program = Program::new(PROGRAM).database(database.url());
+    let mut app = Session::connect(database.url()).await;
+    app.run("CREATE TABLE a (v int); INSERT INTO a VALUES (1), (1)").await;
+    app.run(
+        "CREATE FUNCTION keep() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no room''; END'; \
+         CREATE EVENT TRIGGER keep ON ddl_command_start WHEN TAG IN ('DROP INDEX') EXECUTE FUNCTION keep()",
+    )
+    .await;
+    let up = "CREATE UNIQUE INDEX CONCURRENTLY a_v ON a (v);\n";
+    program.migration("1_unique", up, "DROP INDEX a_v;\n");
+    check(&program.run(&["up"]), Code::PartlyApplied, &["no room"]);
+    let valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('a_v')";
+    assert_eq!(app.value(valid).await.as_deref(), Some("f"), "it is left");
+    let status = program.ok(&["status"]).stdout;
+    assert!(status.contains("half applied"), "and known: {status}");
+    app.run("DROP EVENT TRIGGER keep; DELETE FROM a").await;
+    program.ok(&["up"]);
+    assert_eq!(app.value(valid).await.as_deref(), Some("t"));
+    app.close().await;
+}

@@ -102,10 +102,17 @@ pub(super) async fn in_groups(
                         done.insert(ordinal);
                         continue;
                     }
-                    Err(EngineError::Disconnected(reason)) => {
-                        return Err(EngineError::Disconnected(reason).into());
+                    Err(
+                        Unfinished::Failed(EngineError::Disconnected(reason))
+                        | Unfinished::NotCleaned(EngineError::Disconnected(reason)),
+                    ) => return Err(EngineError::Disconnected(reason).into()),
+                    Err(Unfinished::Failed(error)) => (ordinal, prepared.failed(*index, error)),
+                    // The journal goes on saying that it was begun: the next run cleans up.
+                    Err(Unfinished::NotCleaned(error)) => {
+                        let statement = prepared.failed(*index, error);
+                        let label = prepared.label.clone();
+                        return Err(RunError::Partial { label, direction, ordinal, statement });
                     }
-                    Err(error) => (ordinal, prepared.failed(*index, error)),
                 }
             }
         };
@@ -145,6 +152,20 @@ pub(super) async fn in_groups(
     runner.session.execute(&format!("{finish}; {settle}")).await?;
     runner.session.commit().await?;
     Ok(applied)
+}
+
+/// Why a statement outside of a transaction did not come to its end.
+enum Unfinished {
+    /// Nothing of it is left.
+    Failed(EngineError),
+    /// What it left, an INVALID index, could not be taken away: the disk is full, say.
+    NotCleaned(EngineError),
+}
+
+impl From<EngineError> for Unfinished {
+    fn from(error: EngineError) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// Refuses, before anything has run, what would commit by itself and destroy what nobody kept; and
@@ -253,7 +274,7 @@ async fn single(
     index: usize,
     was_intended: bool,
     observer: &mut dyn Observer,
-) -> Result<(), EngineError> {
+) -> Result<(), Unfinished> {
     let (journal, prepared) = (runner.journal, work.prepared);
     runner.counted.anything();
     let statement = &prepared.statements[index];
@@ -311,7 +332,7 @@ async fn single(
             if !gives_way(&error) {
                 break Err(error);
             }
-            probe::clean_up(session, statement, &invalid).await?;
+            probe::clean_up(session, statement, &invalid).await.map_err(Unfinished::NotCleaned)?;
             let blockers = lookout.blockers(session, &needs).await;
             if !patience.again(session, journal, &options, &blockers, cause, observer).await? {
                 break Err(blame(error, &blockers));
@@ -320,7 +341,9 @@ async fn single(
         let session = &mut *runner.session;
         if let Err(error) = result {
             if !matches!(error, EngineError::Disconnected(_)) {
-                probe::clean_up(session, statement, &invalid).await?;
+                probe::clean_up(session, statement, &invalid)
+                    .await
+                    .map_err(Unfinished::NotCleaned)?;
                 session
                     .execute(&journal.finish_step(
                         work.operation,
@@ -332,7 +355,7 @@ async fn single(
                     ))
                     .await?;
             }
-            return Err(error);
+            return Err(error.into());
         }
     }
     let took = begun.elapsed();
