@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use downhaul_catalog::{
-    Catalog, DiffOptions, DifferenceKind, InverseScript, NotInvertedKind, Origin, diff,
-    inverse_script, inverse_without_foreign_keys,
+    Catalog, DiffOptions, DifferenceKind, NotInvertedKind, Origin, diff, inverse_script,
+    inverse_without_foreign_keys,
 };
 use downhaul_plan::{SourceFile, TransactionMode, Variables, Version};
 use downhaul_syntax::{Dialect, Script, parse_script};
@@ -51,17 +51,9 @@ pub(crate) fn generate(
             met.uncertain = false;
             let unknown =
                 met.clone().apply_script(&script, Origin::Series(index)).into_iter().next();
-            let mut inverse = inverse_script(&script, &met);
-            let mut head = "";
-            if dialect == Dialect::Sqlite && !inverse.is_exact() {
-                // A table to which others refer is built anew while nothing acts on their rows; they are
-                // checked before the commit.
-                inverse = inverse_without_foreign_keys(&script, &met);
-                head = "PRAGMA foreign_keys = OFF;\n";
-            }
             let generated = match unknown {
                 Some((_, _, problem)) => Err(format!("in what was applied before it, {problem}")),
-                None => stand_in(inverse, head, entry),
+                None => stand_in(&script, &met, entry),
             };
             found.insert(entry.version.clone(), generated);
         }
@@ -72,11 +64,15 @@ pub(crate) fn generate(
 
 /// An inverse that leads back but for names that the server gave (and the order of columns), or why it
 /// does not.
-fn stand_in(
-    inverse: InverseScript,
-    head: &str,
-    entry: &JournalEntry,
-) -> Result<GeneratedDown, String> {
+fn stand_in(up: &Script, met: &Catalog, entry: &JournalEntry) -> Result<GeneratedDown, String> {
+    let mut inverse = inverse_script(up, met);
+    let mut head = "";
+    if met.dialect == Dialect::Sqlite && !inverse.is_exact() {
+        // A table to which others refer is built anew while nothing acts on their rows; they are
+        // checked before the commit.
+        inverse = inverse_without_foreign_keys(up, met);
+        head = "PRAGMA foreign_keys = OFF;\n";
+    }
     let mut notes = Vec::new();
     for item in inverse.not_inverted {
         match item.kind {

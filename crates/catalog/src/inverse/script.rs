@@ -142,7 +142,7 @@ fn whole(up: &Script, before: &Catalog, between: Between) -> InverseScript {
             let change = &changes_of(statement)[index];
             let met = now.clone();
             now.apply(change, ORIGIN);
-            for (kind, reason) in rows_changed(change, &met) {
+            for (kind, reason) in rows_changed(change, &met, before) {
                 out.not_inverted.push(NotInverted { statement: at, kind, reason });
             }
             let way = way_back(change, &met, &now, between);
@@ -163,11 +163,6 @@ fn whole(up: &Script, before: &Catalog, between: Between) -> InverseScript {
             groups.push(group);
         }
     }
-    // What was written to a table that the script makes itself goes with it.
-    out.not_inverted.retain(|n| {
-        n.kind != NotInvertedKind::Stays
-            || before.tables.keys().any(|t| n.reason == rows_that_stay(&t.to_string()))
-    });
     let all: Vec<Undo> = groups.into_iter().rev().flatten().collect();
     // The shortest way that is refused nowhere and leaves nothing.
     let short = without_needless(&all, before, &now);
@@ -389,7 +384,11 @@ fn part_of(change: &Change, after: &Catalog) -> Option<(ObjectName, Option<Objec
 }
 
 /// Rows or values that a change destroys or alters, which no statement brings back.
-fn rows_changed(change: &Change, met: &Catalog) -> Vec<(NotInvertedKind, String)> {
+fn rows_changed(
+    change: &Change,
+    met: &Catalog,
+    before: &Catalog,
+) -> Vec<(NotInvertedKind, String)> {
     let of = |name: &ObjectName| met.normalize(name).to_string();
     let known = |name: &ObjectName| met.table(name).is_some();
     let lost = |reason: String| vec![(NotInvertedKind::Data, reason)];
@@ -415,22 +414,21 @@ fn rows_changed(change: &Change, met: &Catalog) -> Vec<(NotInvertedKind, String)
         Change::Update { table, .. } | Change::Merge { table, .. } => {
             lost(format!("the values overwritten in {} are lost", of(table)))
         }
-        Change::Insert { table, .. } | Change::CopyFrom { table, .. } => {
-            vec![(NotInvertedKind::Stays, rows_that_stay(&of(table)))]
+        // What was written to a table that the script makes itself goes with it.
+        Change::Insert { table, .. } | Change::CopyFrom { table, .. }
+            if before.tables.contains_key(&met.normalize(table)) =>
+        {
+            vec![(NotInvertedKind::Stays, format!("the rows written to {} stay", of(table)))]
         }
         Change::AlterColumnType { table, column, .. } => lost(format!(
             "what the conversion of {}.{column} cut off or rounded is lost",
             of(table)
         )),
         Change::Do { body, .. } | Change::Dynamic { changes: body, .. } => {
-            body.iter().flat_map(|c| rows_changed(c, met)).collect()
+            body.iter().flat_map(|c| rows_changed(c, met, before)).collect()
         }
         _ => Vec::new(),
     }
-}
-
-fn rows_that_stay(table: &str) -> String {
-    format!("the rows written to {table} stay")
 }
 
 /// Why a change of the down may be refused because of the rows that are there.

@@ -10,7 +10,7 @@ use super::feed::Feed;
 use super::piece::{Piece, Side, Slot};
 use super::rules::Rules;
 use super::sync::Sync;
-use super::{HERE, Made, Refused, Scene, add_constraint, names, refused, stale};
+use super::{HERE, Made, Refused, Scene, add_constraint, refused, stale};
 use crate::Direction;
 
 /// Functions that give another value for every row (`pg_proc.provolatile = 'v'`); with one of them
@@ -130,15 +130,7 @@ fn filled(
     let dialect = scene.dialect();
     let table = &known.name;
     let bare = ColumnDef { not_null: false, not_null_name: None, default: None, ..column.clone() };
-    let base = format!("{}_{}_not_null", table.name, column.name);
-    let rules = Rules {
-        not_null: if column.not_null {
-            vec![(column.name.clone(), names::free_part(scene.now, table, &base))]
-        } else {
-            Vec::new()
-        },
-        constraints: Vec::new(),
-    };
+    let rules = Rules::of_column(table, column, scene.now);
     let (mut up, mut down) = (Side::default(), Side::default());
     up.change(
         "Empty: this touches no row, and holds its lock for an instant.",

@@ -6,7 +6,7 @@ use downhaul_syntax::{Change, ColumnDef};
 use super::feed::{Feed, Triggers};
 use super::piece::{Piece, Side, Slot};
 use super::rules::Rules;
-use super::{Made, Refused, Scene, names, refused, stale};
+use super::{Made, Refused, Scene, stale};
 use crate::Direction;
 
 /// The column comes empty, is filled behind the writers, and both tables keep it in step.
@@ -19,23 +19,10 @@ pub(crate) fn add_fed_column(
 ) -> Result<(), Refused> {
     let dialect = scene.dialect();
     let table = &known.name;
-    if column.default.is_some() {
-        return refused(
-            format!("{table}.{} has a default and follows {}", column.name, feed.source),
-            "add it without a default, and set the default in a migration behind this one",
-        );
-    }
+    feed.refuse_default(table, column)?;
     let source = scene.table(&feed.source)?;
     let triggers = Triggers::of(feed, known, source, scene.now);
-    let base = format!("{}_{}_not_null", table.name, column.name);
-    let rules = Rules {
-        not_null: if column.not_null {
-            vec![(column.name.clone(), names::free_part(scene.now, table, &base))]
-        } else {
-            Vec::new()
-        },
-        constraints: Vec::new(),
-    };
+    let rules = Rules::of_column(table, column, scene.now);
     for note in feed.notes(known, source) {
         made.note(note);
     }

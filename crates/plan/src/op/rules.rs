@@ -5,9 +5,13 @@
 //! the two sides change places: so neither the one nor the other direction ever scans a table
 //! under a strong lock.
 
-use downhaul_syntax::{Change, ConstraintDef, ConstraintKind, Dialect, Expr, Ident, ObjectName};
+use downhaul_catalog::Catalog;
+use downhaul_syntax::{
+    Change, ColumnDef, ConstraintDef, ConstraintKind, Dialect, Expr, Ident, ObjectName,
+};
 
 use super::Refused;
+use super::names;
 use super::piece::Side;
 
 /// The rules of one side.
@@ -17,6 +21,16 @@ pub(crate) struct Rules {
     pub(crate) not_null: Vec<(Ident, Ident)>,
     /// CHECKs and foreign keys, under the names that they have now, all of them validated.
     pub(crate) constraints: Vec<ConstraintDef>,
+}
+
+impl Rules {
+    /// What binds a column that is added and filled behind the writers.
+    pub(crate) fn of_column(table: &ObjectName, column: &ColumnDef, now: &Catalog) -> Self {
+        let base = format!("{}_{}_not_null", table.name, column.name);
+        let check = || (column.name.clone(), names::free_part(now, table, &base));
+        let not_null = if column.not_null { vec![check()] } else { Vec::new() };
+        Self { not_null, constraints: Vec::new() }
+    }
 }
 
 /// `CHECK (column IS NOT NULL)`.

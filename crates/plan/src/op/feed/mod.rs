@@ -9,7 +9,7 @@ mod postgres;
 mod read;
 
 use downhaul_catalog::{Catalog, Table};
-use downhaul_syntax::{ConstraintKind, Dialect, Ident, ObjectName, SqlType};
+use downhaul_syntax::{ColumnDef, ConstraintKind, Dialect, Ident, ObjectName, SqlType};
 
 use super::conversion::differ;
 use super::{Refused, refused};
@@ -235,6 +235,21 @@ impl Feed {
             }
             _ => false,
         })
+    }
+
+    /// Refuses a column that has a default too: which of both a new row would get is not said.
+    pub(crate) fn refuse_default(
+        &self,
+        table: &ObjectName,
+        column: &ColumnDef,
+    ) -> Result<(), Refused> {
+        if column.default.is_none() {
+            return Ok(());
+        }
+        refused(
+            format!("{table}.{} has a default and follows {}", column.name, self.source),
+            "add it without a default, and set the default in a migration behind this one",
+        )
     }
 
     /// What the triggers lock.

@@ -13,7 +13,7 @@ use crate::op::conversion::differ;
 use crate::op::feed::Feed;
 use crate::op::names;
 use crate::op::piece::{Piece, Side, Slot};
-use crate::op::{Made, Refused, Scene, refused, stale};
+use crate::op::{Made, Refused, Scene, stale};
 
 /// Taken by whoever looks a value up.
 const SHARE: &str = " LOCK IN SHARE MODE";
@@ -31,12 +31,7 @@ pub(super) fn add_fed_column(
 ) -> Result<(), Refused> {
     let dialect = scene.dialect();
     let table = &known.name;
-    if column.default.is_some() {
-        return refused(
-            format!("{table}.{} has a default and follows {}", column.name, feed.source),
-            "add it without a default, and set the default in a migration behind this one",
-        );
-    }
+    feed.refuse_default(table, column)?;
     let source = scene.table(&feed.source)?;
     for note in feed.notes(known, source) {
         made.note(note);
