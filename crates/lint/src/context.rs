@@ -166,6 +166,31 @@ impl<'a> ChangeContext<'a> {
         }
     }
 
+    /// In use, and not known to be small: a lock that lasts as long as the table is large hurts. On
+    /// SQLite, where it is the amount that counts and not the kind of lock, the rows that the migrations
+    /// bring along tell too.
+    pub(crate) fn populated(&self, name: &ObjectName) -> bool {
+        let few = self.dialect() == Dialect::Sqlite && self.has_few_rows(name);
+        self.scene.state.populated(name) && !few
+    }
+
+    /// The migrations bring the data along, and few rows of this table.
+    pub(crate) fn has_few_rows(&self, name: &ObjectName) -> bool {
+        let few = match self.dialect() {
+            Dialect::Sqlite => 400,
+            // Locks of rows alone.
+            Dialect::Postgres | Dialect::Mysql | Dialect::MariaDb => 50,
+        };
+        self.rows_put_in(name).is_some_and(|rows| rows < few)
+    }
+
+    /// How many rows a table has at most, where the migrations bring the data along.
+    pub(crate) fn rows_put_in(&self, name: &ObjectName) -> Option<u64> {
+        let known = self.table(name).is_some_and(|t| t.stats.is_none());
+        let hot = self.options.hot_tables.contains(&name.name);
+        if known && !hot { self.scene.seeds.count(&self.catalog.normalize(name)) } else { None }
+    }
+
     /// Tables that hold rows among these.
     pub(crate) fn populated_of<'t>(&self, tables: &'t [ObjectName]) -> Vec<&'t ObjectName> {
         tables.iter().filter(|t| self.populated(t)).collect()

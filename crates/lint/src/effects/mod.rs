@@ -29,6 +29,7 @@ pub(crate) mod refused_mysql;
 mod refused_partitions;
 mod refused_routine;
 mod refused_sqlite;
+mod row_counts;
 pub(crate) mod seeds;
 mod sqlite;
 pub(crate) mod table;

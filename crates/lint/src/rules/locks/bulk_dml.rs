@@ -1,7 +1,7 @@
 //! LK19.
 
 use downhaul_syntax::change::RowFilter;
-use downhaul_syntax::{Change, Dialect, ObjectName};
+use downhaul_syntax::{Change, Dialect, Ident, ObjectName};
 
 use crate::facts::Phase;
 
@@ -67,14 +67,16 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         Change::Update { table, rows: RowFilter::All, .. } => (table, "updated"),
         Change::Update { table, rows: RowFilter::Where(condition), .. }
             if fits_each_new_value(cx, table, &condition.text)
-                || cx.dialect() == Dialect::Sqlite && asks_for_any_value(&condition.text) =>
+                || cx.dialect() == Dialect::Sqlite
+                    && asks_for_any_value(cx, table, &condition.text) =>
         {
             (table, "updated")
         }
         Change::Delete { table, rows: RowFilter::All, .. } => (table, "deleted"),
         _ => return None,
     };
-    if cx.facts.phase == Some(Phase::Backfill) || !cx.populated(table) {
+    let few = cx.dialect() != Dialect::Postgres && cx.has_few_rows(table);
+    if cx.facts.phase == Some(Phase::Backfill) || few || !cx.populated(table) {
         return None;
     }
     Some(
@@ -86,24 +88,48 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     )
 }
 
+/// `GROUP BY album_id`: there may be as many groups as rows, unlike of an expression.
+fn groups_by_column(words: &[&str]) -> bool {
+    let behind = words.iter().skip_while(|w| **w != "group").skip(2);
+    let columns: Vec<&str> =
+        behind.copied().take_while(|w| !matches!(*w, "having" | "order")).collect();
+    let plain = |c: &str| {
+        c.starts_with(|c: char| c.is_alphabetic() || "_\"`[".contains(c))
+            && !c.contains(['(', '\'', '|', '+'])
+    };
+    columns.len() == 1 && columns.iter().all(|c| plain(c))
+}
+
 /// Lower case, without quotes and brackets.
 fn squashed(text: &str) -> String {
     let plain = text.chars().filter(|c| !matches!(c, '(' | ')' | '"' | '`' | '[' | ']'));
     plain.collect::<String>().to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// `WHERE path IS NOT NULL AND path <> ''`: all rows that have one, which may be as many as there are.
-fn asks_for_any_value(condition: &str) -> bool {
+/// `WHERE path IS NOT NULL AND path <> ''`, or `WHERE songs > 0` of a column that is `NOT NULL`: all rows
+/// that have one, which may be as many as there are.
+fn asks_for_any_value(cx: &ChangeContext<'_>, table: &ObjectName, condition: &str) -> bool {
     let condition = squashed(condition);
     let column = |c: &str| c.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
-    let there = |part: &str| part.strip_suffix(" is not null").is_some_and(column);
-    let filled = |part: &str| {
-        let empty = part.strip_suffix("''").map(str::trim_end);
-        empty
-            .and_then(|p| p.strip_suffix("<>").or_else(|| p.strip_suffix("!=")))
-            .is_some_and(|c| column(c.trim()))
+    let there = |part: &str| {
+        let nulls = [" is not null", " not null", " notnull"];
+        nulls.iter().find_map(|says| part.strip_suffix(says)).is_some_and(column)
     };
-    condition.split(" and ").any(there) && condition.split(" and ").all(|p| there(p) || filled(p))
+    let filled = |part: &str| {
+        let empty = ["''", "0"].iter().find_map(|nothing| part.strip_suffix(nothing));
+        let sign = empty.map(str::trim_end).and_then(|p| {
+            let unlike = p.strip_suffix("<>").or_else(|| p.strip_suffix("!="));
+            unlike.or_else(|| p.strip_suffix('>'))
+        });
+        sign.is_some_and(|c| column(c.trim()))
+    };
+    let parts = || condition.split(" and ");
+    let given = |part: &str| {
+        let name = part.split(['<', '>', '!']).next().unwrap_or_default().trim();
+        let name = name.rsplit('.').next().unwrap_or(name);
+        cx.column(table, &Ident::new(cx.dialect(), name, false)).is_some_and(|c| c.not_null)
+    };
+    parts().all(|p| there(p) || filled(p)) && (parts().any(there) || parts().all(given))
 }
 
 /// `WHERE moved IS NULL OR moved = 0` of a column that this migration added with that default: all rows
@@ -152,9 +178,11 @@ fn copies_rows(cx: &ChangeContext<'_>) -> Option<Draft> {
         _ => return None,
     };
     let lower = query.text.to_lowercase();
-    let limited =
-        lower.split_whitespace().any(|w| matches!(w, "where" | "limit" | "join" | "group"));
-    let source = query.tables.iter().find(|t| cx.populated(t))?;
+    let words: Vec<&str> = lower.split_whitespace().collect();
+    let limited = words.iter().any(|w| matches!(*w, "where" | "limit" | "join"))
+        || words.contains(&"group")
+            && !(cx.dialect() == Dialect::Sqlite && groups_by_column(&words));
+    let source = query.tables.iter().find(|t| cx.populated(t) && !cx.has_few_rows(t))?;
     let few = cx.scene.seeds.is_list(&cx.catalog.normalize(source));
     let one = is_one_row(query);
     let others = match cx.dialect() {
@@ -235,7 +263,52 @@ ALTER TABLE a ADD COLUMN x TEXT DEFAULT '';
 UPDATE a SET x = made WHERE x IS NULL;"#,
                     false,
                 ),
+                (
+                    "sqlite",
+                    r#"-- history
+CREATE TABLE a (id INTEGER PRIMARY KEY, made text, songs int NOT NULL DEFAULT 0);
+-- up
+ALTER TABLE a ADD COLUMN x TEXT;
+UPDATE a SET x = '{}' WHERE songs > 0;"#,
+                    true,
+                ),
+                (
+                    "sqlite",
+                    r#"-- history
+CREATE TABLE a (id INTEGER PRIMARY KEY, made text);
+-- up
+ALTER TABLE a ADD COLUMN x TEXT;
+UPDATE a SET x = 'old' WHERE made <> '';"#,
+                    false,
+                ),
             ],
         );
+    }
+
+    #[test]
+    fn tables_that_the_migrations_fill_with_few_rows() {
+        let fill = |table: &str, rows: u32| {
+            format!(
+                "CREATE TABLE {table} (id INTEGER PRIMARY KEY, name TEXT);\n\
+                 INSERT INTO {table} WITH RECURSIVE up (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM up \
+                 WHERE n < {rows}) SELECT n, 'name ' || n FROM up;\n"
+            )
+        };
+        let data = format!("-- history\n{}{}{}", fill("a", 900), fill("b", 900), fill("c", 900));
+        let few = fill("few", 20);
+        for (history, expect) in [
+            // The migrations bring the data along: they tell how many rows there are.
+            (format!("{data}{few}"), false),
+            (format!("{data}{}", fill("few", 2_000)), true),
+            // They bring a list only: what a release has written to it since is not known.
+            (format!("-- history\n{few}"), true),
+        ] {
+            for what in [
+                "UPDATE few SET name = upper(name);",
+                "CREATE TABLE x (id INTEGER, name TEXT);\nINSERT INTO x SELECT id, name FROM few;",
+            ] {
+                cases(&super::RULE, &[("sqlite", &format!("{history}-- up\n{what}"), expect)]);
+            }
+        }
     }
 }

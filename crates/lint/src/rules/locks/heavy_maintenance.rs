@@ -1,7 +1,8 @@
 //! LK11.
 
+use downhaul_catalog::Table;
 use downhaul_syntax::change::ReindexTarget;
-use downhaul_syntax::{Change, Dialect, ObjectName};
+use downhaul_syntax::{Change, ConstraintKind, Dialect, ObjectName};
 
 use crate::Severity;
 use crate::effects::Blocks;
@@ -17,6 +18,7 @@ declare_rule! {
     /// Reports what writes a whole table anew for upkeep: `VACUUM FULL`, `CLUSTER`, `SET LOGGED`,
     /// `SET UNLOGGED`, `SET TABLESPACE`, `SET ACCESS METHOD`, `REFRESH MATERIALIZED VIEW` without
     /// `CONCURRENTLY`, `OPTIMIZE TABLE`, `ALTER TABLE … ENGINE=` and `FORCE`, SQLite `VACUUM`.
+    /// SQLite's `ANALYZE` too, unless `PRAGMA analysis_limit` is set: it reads every index.
     ///
     /// ## Why is this bad
     ///
@@ -103,6 +105,9 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
                     .severity(Severity::Warning)
             });
         }
+        Change::Analyze { tables } if cx.dialect() == Dialect::Sqlite => {
+            return analyzed(cx, tables);
+        }
         Change::OptimizeTable { .. } => ("OPTIMIZE TABLE", false),
         Change::SetTableOptions { .. } => ("changing its engine or row format", false),
         Change::MysqlTableVerb { .. } => ("this", false),
@@ -122,6 +127,43 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             .severity(Severity::Warning)
     };
     Some(draft.help("use an online tool (pg_repack, gh-ost), or a maintenance window"))
+}
+
+/// How many SQLite has of a table, those of its keys included.
+fn indexes(table: &Table) -> u64 {
+    let keys = table.constraints.iter().filter(|c| {
+        matches!(c.kind, ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. })
+    });
+    u64::try_from(table.indexes.iter().count() + keys.count()).unwrap_or(u64::MAX)
+}
+
+/// SQLite reads every index in full for its statistics, and holds the only writer meanwhile, unless a
+/// limit is set.
+fn analyzed(cx: &ChangeContext<'_>, names: &[ObjectName]) -> Option<Draft> {
+    /// Entries of indexes that are read at once.
+    const FEW: u64 = 20_000;
+    let limit = cx.scene.settings.get("analysis_limit").map_or("0", |limit| limit.trim());
+    if limit != "0" {
+        return None;
+    }
+    let tables = cx.catalog.tables.values().filter(|t| {
+        let index = |name: &ObjectName| t.indexes.named(&name.name).is_some();
+        (names.is_empty() || names.iter().any(|n| n.name == t.name.name || index(n)))
+            && indexes(t) > 0
+            && cx.populated(&t.name)
+    });
+    let mut entries = Some(0_u64);
+    for table in tables {
+        let of_one = cx
+            .rows_put_in(&table.name)
+            .and_then(|rows| rows.checked_mul(u64::try_from(table.indexes.iter().count()).ok()?));
+        entries = entries.zip(of_one).map(|(a, b)| a.saturating_add(b));
+    }
+    entries.is_none_or(|entries| entries > FEW).then(|| {
+        Draft::new("ANALYZE reads every index in full, and nobody else can write meanwhile")
+            .help("set `PRAGMA analysis_limit = 400` before, or use `PRAGMA optimize`")
+            .severity(Severity::Warning)
+    })
 }
 
 /// A materialized view is dropped and made again: its readers wait for the query.
@@ -147,6 +189,23 @@ mod tests {
             &super::RULE,
             &[
                 ("sqlite", "-- history\nCREATE TABLE t (a int);\n-- up\nREINDEX;", true),
+                (
+                    "sqlite",
+                    "-- history\nCREATE TABLE t (a int);\nCREATE INDEX i ON t (a);\n-- up\nANALYZE;",
+                    true,
+                ),
+                (
+                    "sqlite",
+                    "-- history\nCREATE TABLE t (a int);\nCREATE INDEX i ON t (a);\n-- up\n\
+                     PRAGMA analysis_limit = 400;\nANALYZE;",
+                    false,
+                ),
+                ("sqlite", "-- history\nCREATE TABLE t (a int);\n-- up\nANALYZE t;", false),
+                (
+                    "sqlite",
+                    "-- history\nCREATE TABLE t (a int, b int UNIQUE);\n-- up\nANALYZE t;",
+                    true,
+                ),
                 (
                     "sqlite",
                     "-- history\nCREATE TABLE t (a int);\nCREATE INDEX i ON t (a);\n-- up\nREINDEX i;",

@@ -19,6 +19,7 @@ mod no_lock_timeout;
 mod reindex_not_concurrent;
 mod set_not_null_scans;
 mod several_strong_locks;
+mod sqlite_index_build;
 mod sqlite_table_rebuild;
 mod state_algorithm;
 mod statement_after_strong_lock;
@@ -55,4 +56,5 @@ pub(super) static RULES: &[&Rule] = &[
     &new_fk_locks_referenced::RULE,
     &index_dropped_before_its_successor::RULE,
     &state_algorithm::RULE,
+    &sqlite_index_build::RULE,
 ];
