@@ -73,6 +73,9 @@ impl Sql {
                     let mode = if mode.is_empty() { mode } else { format!(" IN {mode}{suffix}") };
                     one(format!("LOCK TABLE {}{mode}", self.names(tables)))
                 }
+                Dialect::Mysql | Dialect::MariaDb if tables.is_empty() => {
+                    one("FLUSH TABLES WITH READ LOCK".to_owned())
+                }
                 Dialect::Mysql | Dialect::MariaDb => {
                     let mode = mode.to_uppercase();
                     let listed: Vec<_> =

@@ -221,6 +221,26 @@ pub(crate) fn lock_tables(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
     Ok(())
 }
 
+/// Behind `FLUSH`: `TABLES a, b WITH READ LOCK` locks those, and all of the server where none is named.
+pub(crate) fn flush(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
+    let from = cursor.pos;
+    let mut ahead = *cursor;
+    ahead.eat_any(&["NO_WRITE_TO_BINLOG", "LOCAL"]);
+    if ahead.eat_any(&["TABLE", "TABLES"]).is_some() {
+        let named = !ahead.at_end() && !ahead.is_any(&["WITH", "FOR"]);
+        let tables = if named { ahead.object_names("a table name")? } else { Vec::new() };
+        if ahead.eat_all(&["WITH", "READ", "LOCK"]) || ahead.eat_all(&["FOR", "EXPORT"]) {
+            *cursor = ahead;
+            cursor.rest();
+            out.push(cursor, from, Change::LockTable { tables, mode: "read".to_owned() });
+            return Ok(());
+        }
+    }
+    cursor.rest();
+    out.push(cursor, from, Change::NoEffect { verb: "flush".to_owned() });
+    Ok(())
+}
+
 /// Behind `OPTIMIZE`, `REPAIR`, `CHECK` or `CHECKSUM`.
 pub(crate) fn table_maintenance(cursor: &mut Cursor<'_>, out: &mut Out, verb: &str) -> Parse<()> {
     let from = cursor.pos;

@@ -73,6 +73,7 @@ fn dispatch(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
         "SET" => session::set(cursor, out),
         "RESET" => session::reset(cursor, out),
         "LOCK" if cursor.is_mysql() => mysql::lock_tables(cursor, out),
+        "FLUSH" if cursor.is_mysql() => mysql::flush(cursor, out),
         "LOCK" => session::lock(cursor, out),
         "VACUUM" => session::vacuum(cursor, out),
         "ANALYZE" | "ANALYSE" => session::analyze(cursor, out),

@@ -2,6 +2,7 @@
 
 use downhaul_syntax::{Change, ColumnDef};
 
+use crate::Severity;
 use crate::context::ChangeContext;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
@@ -75,16 +76,17 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if old.on_update.is_some() && column.on_update.is_none() {
         lost.push("ON UPDATE");
     }
+    // What a comment says is for people and tools: no statement of the release meets it.
+    let only_comment = lost.is_empty();
     if old.comment.is_some() && column.comment.is_none() {
         lost.push("its comment");
     }
     if lost.is_empty() {
         return None;
     }
-    Some(
-        Draft::new(format!("`{table}.{from}` silently loses {}", lost.join(", ")))
-            .help("repeat everything that shall stay"),
-    )
+    let draft = Draft::new(format!("`{table}.{from}` silently loses {}", lost.join(", ")))
+        .help("repeat everything that shall stay");
+    Some(if only_comment { draft.severity(Severity::Info) } else { draft })
 }
 
 fn column_text(cx: &ChangeContext<'_>) -> String {
@@ -93,7 +95,24 @@ fn column_text(cx: &ChangeContext<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use downhaul_syntax::Dialect;
+
     use crate::examples::cases;
+    use crate::{LintOptions, Severity, lint_series};
+
+    #[test]
+    fn a_comment_alone_is_information() {
+        let text = "-- history\nCREATE TABLE t (a datetime NOT NULL COMMENT 'x', b int DEFAULT 1 COMMENT 'y');\n\
+                    -- up\nALTER TABLE t MODIFY ";
+        for (what, severity) in
+            [("a datetime NOT NULL", Severity::Info), ("b int", Severity::Warning)]
+        {
+            let series = crate::examples::series(&format!("{text}{what};"));
+            let report = lint_series(&series, &LintOptions::new(Dialect::MariaDb));
+            let found = report.findings.iter().find(|f| f.code == "BC20").unwrap();
+            assert_eq!(found.severity, severity, "{what}");
+        }
+    }
 
     #[test]
     fn cases_of_the_rule() {

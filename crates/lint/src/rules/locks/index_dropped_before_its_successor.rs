@@ -2,6 +2,7 @@
 
 use downhaul_syntax::{Change, Ident};
 
+use crate::Severity;
 use crate::state::index_leads_with;
 
 use crate::context::ChangeContext;
@@ -81,11 +82,14 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     {
         return None;
     }
-    Some(
-        Draft::new(format!(
-            "queries on {} have no index until its successor is built",
-            cx.describe(&owner.name)
-        ))
-        .help("build the new index first, then drop this one"),
-    )
+    let draft = Draft::new(format!(
+        "queries on {} have no index until its successor is built",
+        cx.describe(&owner.name)
+    ))
+    .help("build the new index first, then drop this one");
+    // Where DDL commits by itself every tool writes the two behind one another: nothing waits, and
+    // queries are slow for as long as a table is large. PostgreSQL's that are not in one transaction
+    // are built CONCURRENTLY, since the table is large.
+    let slow = !cx.dialect().is_mysql_family() || cx.is_large(&owner.name);
+    Some(if slow { draft } else { draft.severity(Severity::Info) })
 }

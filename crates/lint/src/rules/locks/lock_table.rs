@@ -54,7 +54,16 @@ declare_rule! {
 }
 
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
-    let Change::LockTable { .. } = cx.change else { return None };
+    let Change::LockTable { tables, .. } = cx.change else { return None };
+    if tables.is_empty() {
+        return Some(
+            Draft::new(
+                "this waits for every statement that runs, and keeps all writes to all databases \
+                 waiting until UNLOCK TABLES or the end of the session",
+            )
+            .help("lock the tables that it is about, or take the copy with mariadb-backup or --single-transaction"),
+        );
+    }
     let hit: Vec<String> = cx
         .effects
         .locks
@@ -81,9 +90,18 @@ fn works_on(cx: &ChangeContext<'_>) -> bool {
                 | Change::LockTable { .. }
         )
     };
-    // MySQL's lasts until UNLOCK TABLES, whatever the transactions do.
+    // MySQL's lasts until UNLOCK TABLES or the next LOCK TABLES, whatever the transactions do. Rows
+    // that are written down, as a dump has them, are put in at once.
     if cx.dialect().is_mysql_family() {
-        cx.later().any(|i| !idle(i.change))
+        let ends = |change: &Change| match change {
+            Change::NoEffect { verb } => verb.eq_ignore_ascii_case("unlock"),
+            Change::LockTable { .. } => true,
+            _ => false,
+        };
+        let brief = |change: &Change| {
+            idle(change) || matches!(change, Change::Insert { from_query: None, .. })
+        };
+        cx.later().take_while(|i| !ends(i.change)).any(|i| !brief(i.change))
     } else {
         cx.later_in_transaction().any(|i| !idle(i.change))
     }
@@ -91,7 +109,10 @@ fn works_on(cx: &ChangeContext<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use downhaul_syntax::Dialect;
+
     use crate::examples::cases;
+    use crate::{LintOptions, Severity, lint_series};
 
     #[test]
     fn cases_of_the_rule() {
@@ -106,5 +127,21 @@ LOCK TABLES t WRITE;"#,
                 true,
             )],
         );
+        let table = "-- history\nCREATE TABLE t (a int PRIMARY KEY, b int);\n-- up\n";
+        for (what, warns) in [
+            ("LOCK TABLES t WRITE;\nINSERT INTO t VALUES (1, 2), (3, 4);\nUNLOCK TABLES;", false),
+            ("LOCK TABLES t WRITE;\nINSERT INTO t SELECT a + 9, b FROM t;\nUNLOCK TABLES;", true),
+            ("LOCK TABLES t WRITE;\nUPDATE t SET b = 1;\nUNLOCK TABLES;", true),
+            ("LOCK TABLES t WRITE;\nUNLOCK TABLES;\nUPDATE t SET b = 1;", false),
+            ("FLUSH TABLES WITH READ LOCK;", true),
+            ("FLUSH TABLES t WITH READ LOCK;\nCREATE TABLE u LIKE t;\nUNLOCK TABLES;", true),
+            ("FLUSH TABLES t;", false),
+        ] {
+            let series = crate::examples::series(&format!("{table}{what}"));
+            let report = lint_series(&series, &LintOptions::new(Dialect::MariaDb));
+            let warned =
+                report.findings.iter().any(|f| f.code == "LK12" && f.severity >= Severity::Warning);
+            assert_eq!(warned, warns, "{what}");
+        }
     }
 }

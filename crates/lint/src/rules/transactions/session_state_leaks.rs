@@ -10,7 +10,8 @@ declare_rule! {
     /// ## What it does
     ///
     /// Reports a setting of the session that the file changes and does not put back: `search_path`,
-    /// `role`, `session_replication_role`, `foreign_key_checks`, `unique_checks`, `sql_mode`,
+    /// `role`, `session_replication_role`, `foreign_key_checks`, `unique_checks`, `sql_mode`, MariaDB's and
+    /// MySQL's `time_zone`, `autocommit` and limits such as `lock_wait_timeout`,
     /// `PRAGMA foreign_keys`.
     ///
     /// ## Why is this bad
@@ -62,7 +63,19 @@ const KEPT: &[&str] = &[
     "row_security",
     "synchronous",
     "recursive_triggers",
+    "lock_wait_timeout",
+    "innodb_lock_wait_timeout",
+    "max_statement_time",
+    "autocommit",
+    "sql_log_bin",
+    "time_zone",
+    "check_constraint_checks",
+    "sql_safe_updates",
+    "system_versioning_alter_history",
 ];
+
+/// Limits that a migration sets for its own statements: MariaDB takes them for one statement, too.
+const LIMITS: &[&str] = &["lock_wait_timeout", "innodb_lock_wait_timeout", "max_statement_time"];
 
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     let Change::SetVariable { name, value, local: false } = cx.change else { return None };
@@ -90,10 +103,12 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     });
     (!back).then(|| {
         Draft::new(format!("`{key}` stays `{value}` for whatever runs in this session next")).help(
-            if cx.dialect() == Dialect::Postgres {
-                "use SET LOCAL"
-            } else {
-                "put the old value back at the end"
+            match cx.dialect() {
+                Dialect::Postgres => "use SET LOCAL",
+                Dialect::MariaDb if LIMITS.contains(&key.as_str()) => {
+                    "use SET STATEMENT … FOR, or put the old value back at the end"
+                }
+                _ => "put the old value back at the end",
             },
         )
     })
@@ -106,12 +121,21 @@ fn is_usual(key: &str, value: &str) -> bool {
         || value.starts_with("@old")
         || value.starts_with('@')
         || match key {
-            "foreign_key_checks" | "unique_checks" | "foreign_keys" => {
+            "foreign_key_checks"
+            | "unique_checks"
+            | "foreign_keys"
+            | "autocommit"
+            | "sql_log_bin"
+            | "check_constraint_checks" => {
                 matches!(value, "1" | "on" | "true")
             }
+            "time_zone" => value == "system",
+            "system_versioning_alter_history" => value == "error",
+            "max_statement_time" => matches!(value, "0" | "0.0"),
             "legacy_alter_table"
             | "writable_schema"
             | "ignore_check_constraints"
+            | "sql_safe_updates"
             | "recursive_triggers" => {
                 matches!(value, "0" | "off" | "false")
             }
@@ -134,6 +158,35 @@ mod tests {
             &super::RULE,
             &[
                 ("mysql", "-- up\nSET SESSION sql_mode = '';", true),
+                (
+                    "mariadb",
+                    "-- up\nSET SESSION lock_wait_timeout = 5;\nCREATE TABLE t (a int);",
+                    true,
+                ),
+                (
+                    "mariadb",
+                    "-- up\nSET @@session.lock_wait_timeout = 5;\nCREATE TABLE t (a int);",
+                    true,
+                ),
+                (
+                    "mariadb",
+                    "-- up\nSET STATEMENT lock_wait_timeout = 5 FOR CREATE TABLE t (a int);",
+                    false,
+                ),
+                (
+                    "mariadb",
+                    "-- up\nSET SESSION lock_wait_timeout = 5;\nCREATE TABLE t (a int);\n\
+                     SET SESSION lock_wait_timeout = DEFAULT;",
+                    false,
+                ),
+                (
+                    "mariadb",
+                    "-- up\nSET @old = @@lock_wait_timeout;\nSET lock_wait_timeout = 5;\n\
+                     CREATE TABLE t (a int);\nSET lock_wait_timeout = @old;",
+                    false,
+                ),
+                ("mariadb", "-- up\nSET autocommit = 0;\nCREATE TABLE t (a int);\nCOMMIT;", true),
+                ("mariadb", "-- up\nSET time_zone = '+00:00';\nCREATE TABLE t (a int);", true),
                 ("sqlite", "-- up\nPRAGMA synchronous = OFF;", true),
                 ("sqlite", "-- up\nPRAGMA synchronous = FULL;", false),
                 (
