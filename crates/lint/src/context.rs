@@ -8,6 +8,7 @@ use downhaul_catalog::{Difference, Problem};
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName, Span};
 
 use crate::Severity;
+use crate::effects::rebuilt::Remade;
 use crate::effects::{Blocks, Break, Effects, Loss, Scene};
 use crate::facts::Phase;
 use crate::facts::{Item, MigrationFacts, StatementFacts};
@@ -252,14 +253,9 @@ impl<'a> ChangeContext<'a> {
             && words.next().is_some_and(|w| w.eq_ignore_ascii_case("temporary"))
     }
 
-    /// The table of SQLite that this change makes anew, as it is until then.
-    pub(crate) fn rebuilt(&self) -> Option<&'a downhaul_catalog::Table> {
-        if self.dialect() != Dialect::Sqlite {
-            return None;
-        }
-        let rebuild = self.facts.rebuilds.iter().find(|r| r.items.contains(&self.index))?;
-        let now = if rebuild.rename_first { &rebuild.stand_in } else { &rebuild.table };
-        self.table(now).filter(|t| self.existed(t.origin))
+    /// The table of SQLite that this change makes anew: the old one and the new one.
+    pub(crate) fn remade_in_sqlite(&self) -> Option<Remade<'a>> {
+        self.scene.remade.filter(|_| self.dialect() == Dialect::Sqlite)
     }
 
     /// Whether a change belongs to a SQLite rebuild of a table (create new, copy, drop, rename).

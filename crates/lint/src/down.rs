@@ -6,6 +6,7 @@ use downhaul_catalog::{Catalog, DiffOptions, Origin, Problem, diff};
 use downhaul_syntax::{Ident, ObjectName, Parsed, Script};
 
 use crate::context::{DownProblem, DownReplay};
+use crate::effects::rebuilt::Remade;
 use crate::effects::seeds::Seeds;
 use crate::effects::{Effects, Scene, logical, refused};
 use crate::facts::MigrationFacts;
@@ -45,13 +46,15 @@ pub(crate) fn replay<'a>(
                 if item.clause != clause {
                     continue;
                 }
+                // All that the up made is in use by now.
+                let state = State { catalog: &catalog, options, deployment: at + 1, history_known };
                 let scene = Scene {
-                    // All that the up made is in use by now.
-                    state: State { catalog: &catalog, options, deployment: at + 1, history_known },
+                    state,
                     settings: &settings,
                     online: None,
                     siblings: changes,
                     in_rebuild: down.in_rebuild(index),
+                    remade: Remade::at(index, &down.items, &down.rebuilds, &state),
                     statement: if item.nested { "" } else { &statement.statement.text },
                     dropped: &[],
                     seeds: &seeds,

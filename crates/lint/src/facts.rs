@@ -48,19 +48,34 @@ pub(crate) struct StatementFacts<'a> {
     pub(crate) items: Range<usize>,
 }
 
-/// A SQLite table rebuild: create new, copy, drop old, rename new.
+/// In which order a table is made anew by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Create the new one, copy, drop the old one, rename the new one.
+    NewThenRename,
+    /// Rename the old one away, create the new one, copy, drop the old one (L11).
+    RenameFirst,
+    /// Copy the rows to another table, drop, create anew, copy them back (SQLite's FAQ).
+    ThereAndBack,
+}
+
+/// A table that is made anew by hand, as SQLite needs it.
 #[derive(Clone, Debug)]
 pub(crate) struct Rebuild {
     /// The table that is rebuilt.
     pub(crate) table: ObjectName,
-    /// Its stand-in.
+    /// Its stand-in: the table that holds the rows meanwhile.
     pub(crate) stand_in: ObjectName,
     /// Items that make it up.
     pub(crate) items: Vec<usize>,
-    /// Item that copies the rows.
+    /// Item that creates it in its new shape.
+    pub(crate) create: usize,
+    /// Item that drops the old one.
+    pub(crate) drop: usize,
+    /// Item that copies the rows into the new one.
     pub(crate) copy: Option<usize>,
-    /// Old table was renamed away first (L11).
-    pub(crate) rename_first: bool,
+    /// The order.
+    pub(crate) way: Way,
 }
 
 /// All that the text of one direction says.
@@ -278,14 +293,16 @@ impl TableLife {
     }
 }
 
-/// `CREATE TABLE new; INSERT INTO new … FROM old; DROP TABLE old; RENAME new TO old`, and the
-/// wrong order `RENAME old TO x; CREATE TABLE old; INSERT …; DROP TABLE x`. Found in every dialect.
+/// `CREATE TABLE new; INSERT INTO new … FROM old; DROP TABLE old; RENAME new TO old`, the wrong order
+/// `RENAME old TO x; CREATE TABLE old; INSERT …; DROP TABLE x`, and `INSERT INTO x … FROM old; DROP TABLE
+/// old; CREATE TABLE old; INSERT INTO old … FROM x`. Found in every dialect.
 fn find_rebuilds(items: &[Item<'_>]) -> Vec<Rebuild> {
     let mut rebuilds = Vec::new();
-    if !items.iter().any(|i| matches!(i.change, Change::RenameTable { .. })) {
+    if !items.iter().any(|i| matches!(i.change, Change::DropTable { .. })) {
         return rebuilds;
     }
     let life = TableLife::new(items);
+    rebuilds.extend(there_and_back(items, &life));
     for (r, item) in items.iter().enumerate() {
         let Change::RenameTable { from, to } = item.change else { continue };
         let (old, new) = (&from.name, &to.name);
@@ -302,8 +319,10 @@ fn find_rebuilds(items: &[Item<'_>]) -> Vec<Rebuild> {
                 table: to.clone(),
                 stand_in: from.clone(),
                 items: parts,
+                create,
+                drop,
                 copy,
-                rename_first: false,
+                way: Way::NewThenRename,
             });
             continue;
         }
@@ -320,10 +339,42 @@ fn find_rebuilds(items: &[Item<'_>]) -> Vec<Rebuild> {
                 table: from.clone(),
                 stand_in: to.clone(),
                 items: parts,
+                create,
+                drop,
                 copy,
-                rename_first: true,
+                way: Way::RenameFirst,
             });
         }
     }
     rebuilds
+}
+
+fn there_and_back(items: &[Item<'_>], life: &TableLife) -> Vec<Rebuild> {
+    let mut out = Vec::new();
+    for (drop, item) in items.iter().enumerate() {
+        let Change::DropTable { name, .. } = item.change else { continue };
+        let Some(create) = TableLife::first_behind(life.creates.get(&name.name), drop) else {
+            continue;
+        };
+        let filled = |table: &Ident| life.copies.get(table).into_iter().flatten();
+        // Back from a table that was filled from this one before it was dropped.
+        let back = filled(&name.name).filter(|(at, _)| *at > create).find_map(|(at, sources)| {
+            let meanwhile = sources
+                .iter()
+                .find(|x| filled(x).any(|(out, from)| *out < drop && from.contains(&name.name)))?;
+            Some((*at, meanwhile))
+        });
+        if let Some((copy, stand_in)) = back {
+            out.push(Rebuild {
+                table: name.clone(),
+                stand_in: ObjectName::bare(stand_in.clone()),
+                items: vec![drop, create, copy],
+                create,
+                drop,
+                copy: Some(copy),
+                way: Way::ThereAndBack,
+            });
+        }
+    }
+    out
 }

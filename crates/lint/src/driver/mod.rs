@@ -15,6 +15,7 @@ use downhaul_syntax::{
 
 use crate::context::{ChangeContext, MigrationContext, SeriesFacts};
 use crate::down;
+use crate::effects::rebuilt::Remade;
 use crate::effects::{self, Effects, Scene, StatementEffects};
 use crate::facts::{MigrationFacts, Phase};
 use crate::finding::{Draft, LintReport};
@@ -284,6 +285,7 @@ impl Run<'_> {
                         online: statement.online,
                         siblings: changes,
                         in_rebuild: facts.in_rebuild(at),
+                        remade: Remade::at(at, &facts.items, &facts.rebuilds, &state),
                         statement: if item.nested { "" } else { &statement.statement.text },
                         dropped: &session.dropped,
                         seeds: &self.seeds,

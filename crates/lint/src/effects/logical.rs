@@ -6,6 +6,7 @@ use downhaul_syntax::{
     Change, ConstraintKind, Dialect, Ident, Identity, ObjectKind, ObjectName, SqlType, TypeDef,
 };
 
+use super::rebuilt::{Fate, Remade};
 use super::type_change::{Fit, fit, labels_fit, using_is_plain};
 use super::{Break, Effects, Loss, Scene, Use};
 
@@ -38,10 +39,29 @@ impl Writer<'_, '_> {
         format!("{}.{part}", self.scene.state.catalog.normalize(table))
     }
 
+    /// A table is made anew by hand: what the old one had and the new one has not.
+    fn remade(&mut self, remade: &Remade<'_>) {
+        for (column, fate) in remade.lost() {
+            if fate != Fate::Emptied {
+                let name = self.part(remade.name, column);
+                self.breaks(Use::Any, name, "the new table has no such column");
+            }
+            if fate != Fate::Moved {
+                self.loses(remade.name, Some(column), false);
+            }
+        }
+        if remade.leaves_rows_out() {
+            self.loses(remade.name, None, true);
+        }
+    }
+
     #[allow(clippy::too_many_lines, reason = "one arm a change: the table of contents")]
     fn change(&mut self, change: &Change) {
         use Change as C;
         let state = self.scene.state;
+        if let Some(remade) = &self.scene.remade {
+            self.remade(remade);
+        }
         match change {
             C::DropColumn { table, column, .. } if state.column_in_use(table, column) => {
                 let name = self.part(table, column);

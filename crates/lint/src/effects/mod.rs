@@ -49,6 +49,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) siblings: &'a [Change],
     /// It is part of a rebuild of a table (create new, copy, drop, rename), which loses nothing.
     pub(crate) in_rebuild: bool,
+    /// A table whose rebuild begins with it.
+    pub(crate) remade: Option<rebuilt::Remade<'a>>,
     /// Text of its statement; empty where that holds other statements (`DO`, dynamic SQL).
     pub(crate) statement: &'a str,
     /// What earlier changes of the migration dropped.

@@ -1,11 +1,106 @@
-//! A table of SQLite that is made anew with other rules: what it refuses that the old one took, and what
-//! it lets in.
+//! A table that is made anew by hand: what the new one lacks of the old one, refuses that it took, and
+//! lets in.
 
-use downhaul_catalog::{Catalog, Table};
-use downhaul_syntax::{ConstraintKind, Ident, TableDef};
+use downhaul_catalog::{Catalog, Column, Table};
+use downhaul_syntax::{Change, ColumnDef, ConstraintKind, Ident, ObjectName, TableDef};
 
 use super::unique::Key;
 use super::{condition, dropped};
+use crate::facts::{Item, Rebuild, Way};
+use crate::state::State;
+
+/// A table that is made anew, at the change where the old one is still known.
+#[derive(Clone, Copy)]
+pub(crate) struct Remade<'a> {
+    /// As the release knows it.
+    pub(crate) name: &'a ObjectName,
+    /// What is there.
+    pub(crate) old: &'a Table,
+    /// What takes its place.
+    pub(crate) new: &'a TableDef,
+    /// Item of the `INSERT` that fills it, among those of the migration.
+    fill: Option<&'a Change>,
+}
+
+/// What becomes of a column of the old table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The new one has none of this name; its values stand in another column.
+    Moved,
+    /// The new one has none of this name, and its values are gone.
+    Gone,
+    /// The new one has it, and its values are not copied.
+    Emptied,
+}
+
+impl<'a> Remade<'a> {
+    /// Where the item `at` begins to make a table anew.
+    pub(crate) fn at(
+        at: usize,
+        items: &'a [Item<'a>],
+        rebuilds: &'a [Rebuild],
+        state: &State<'a>,
+    ) -> Option<Self> {
+        let rebuild = rebuilds
+            .iter()
+            .find(|r| at == if r.way == Way::ThereAndBack { r.drop } else { r.create })?;
+        let now = match rebuild.way {
+            Way::RenameFirst => &rebuild.stand_in,
+            Way::NewThenRename | Way::ThereAndBack => &rebuild.table,
+        };
+        let old = state.table(now).filter(|t| state.existed(t.origin))?;
+        let Change::CreateTable { def, .. } = items.get(rebuild.create)?.change else {
+            return None;
+        };
+        let fill = rebuild.copy.and_then(|copy| items.get(copy)).map(|item| item.change);
+        Some(Self { name: &rebuild.table, old, new: def, fill })
+    }
+
+    /// Columns that do not go on as they were.
+    pub(crate) fn lost(&self) -> Vec<(&'a Ident, Fate)> {
+        let Some(Change::Insert { columns, from_query: Some(query), .. }) = self.fill else {
+            return Vec::new();
+        };
+        if self.old.assumed || self.old.columns_unknown || self.new.as_query.is_some() {
+            return Vec::new();
+        }
+        let fate = |column: &'a Column| {
+            let kept = self.new.columns.iter().any(|c| c.name == column.name);
+            let read = query.star || query.columns.contains(&column.name);
+            let given = columns.is_empty() || columns.contains(&column.name);
+            match (kept, given, read) {
+                (true, false, _) => Some((&column.name, Fate::Emptied)),
+                (true, true, _) => None,
+                (false, _, true) => Some((&column.name, Fate::Moved)),
+                (false, _, false) => Some((&column.name, Fate::Gone)),
+            }
+        };
+        let own = |c: &&Column| c.generated.is_none();
+        self.old.columns.iter().filter(own).filter_map(fate).collect()
+    }
+
+    /// A condition leaves rows out.
+    pub(crate) fn leaves_rows_out(&self) -> bool {
+        let Some(Change::Insert { from_query: Some(query), .. }) = self.fill else { return false };
+        let lower = query.text.to_lowercase();
+        lower.split_whitespace().any(|word| matches!(word, "where" | "limit"))
+    }
+}
+
+/// An `INSERT` has to give it a value.
+fn is_required(column: &ColumnDef, def: &TableDef) -> bool {
+    let key = kinds(def).any(
+        |k| matches!(k, ConstraintKind::PrimaryKey { columns, .. } if columns.as_slice() == [column.name.clone()]),
+    ) || column.constraints.iter().any(|c| matches!(c.kind, ConstraintKind::PrimaryKey { .. }));
+    // The number of the row.
+    let row = key && column.ty.as_ref().is_some_and(|t| t.name.eq_ignore_ascii_case("integer"));
+    column.not_null
+        && column.default.is_none()
+        && column.generated.is_none()
+        && column.identity.is_none()
+        && !column.auto_increment
+        && !row
+}
 
 fn kinds(def: &TableDef) -> impl Iterator<Item = &ConstraintKind> {
     let of_columns = def.columns.iter().flat_map(|c| &c.constraints);
@@ -23,6 +118,13 @@ pub(crate) fn refuses(old: &Table, def: &TableDef, catalog: &Catalog) -> Option<
     });
     if let Some(column) = empty {
         return Some(format!("NULL in `{}`", column.name));
+    }
+    let left_out = def.columns.iter().find(|c| {
+        let needless = old.column(&c.name).is_none_or(|o| o.default.is_some() || !o.not_null);
+        is_required(c, def) && needless
+    });
+    if let Some(column) = left_out {
+        return Some(format!("inserts that leave out `{}`", column.name));
     }
     let keys: Vec<Key> = keys_of(old, catalog);
     let known = |name: &Ident| old.column(name).is_some();

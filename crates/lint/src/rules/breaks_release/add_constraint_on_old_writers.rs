@@ -91,8 +91,13 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         if let Some(draft) = inline.chain(&def.constraints).find_map(|c| mismatched(cx, &c.kind)) {
             return Some(draft);
         }
-        let old = cx.rebuilt()?;
-        return rebuilt::refuses(old, def, cx.catalog).map(|what| refused(&what, &old.name));
+    }
+    if let Some(remade) = cx.remade_in_sqlite() {
+        return rebuilt::refuses(remade.old, remade.new, cx.catalog)
+            .map(|what| refused(&what, remade.name));
+    }
+    if let Change::CreateTable { .. } = cx.change {
+        return None;
     }
     if let Change::AddColumn { table, column, .. } = cx.change {
         let demand = cx.table(table).and_then(|t| computed::of_column(column, t, cx.dialect()));

@@ -1,15 +1,18 @@
 //! BC01.
 
-use downhaul_syntax::Change;
+use downhaul_syntax::{Change, Ident};
 
+use crate::Severity;
 use crate::context::ChangeContext;
+use crate::effects::rebuilt::{Fate, Remade};
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 
 declare_rule! {
     /// ## What it does
     ///
-    /// Reports `DROP COLUMN` of a column that existed before this deployment.
+    /// Reports `DROP COLUMN` of a column that existed before this deployment, and a table that is made
+    /// anew by hand (as SQLite needs it) without the column.
     ///
     /// ## Why is this bad
     ///
@@ -50,6 +53,9 @@ declare_rule! {
 }
 
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
+    if let Some(remade) = cx.scene.remade {
+        return made_anew_without(cx, &remade);
+    }
     let Change::DropColumn { table, column, .. } = cx.change else { return None };
     if cx.is_contract() || !cx.column_in_use(table, column) {
         return None;
@@ -66,4 +72,90 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
              marked `-- downhaul:phase contract`",
         ),
     )
+}
+
+/// A table that is made anew by hand lacks columns of the old one.
+fn made_anew_without(cx: &ChangeContext<'_>, remade: &Remade<'_>) -> Option<Draft> {
+    if cx.is_contract() {
+        return None;
+    }
+    let old = &remade.old.name;
+    let gone: Vec<&Ident> = remade
+        .lost()
+        .into_iter()
+        .filter(|(column, fate)| *fate != Fate::Emptied && cx.column_in_use(old, column))
+        .map(|(column, _)| column)
+        .collect();
+    let users = || gone.iter().flat_map(|column| cx.queries.of_column(remade.name, column));
+    let (readers, severity) = cx.release_use(gone.first()?, users());
+    let severity = gone.iter().map(|c| cx.release_use(c, users()).1).fold(severity, Severity::max);
+    let names: Vec<String> = gone.iter().map(|c| format!("`{}.{c}`", remade.name)).collect();
+    Some(
+        Draft::new(format!(
+            "the running release may still use {}: its statements fail once the table is made anew \
+             without it{readers}",
+            names.join(", ")
+        ))
+        .severity(severity)
+        .help(
+            "release code that no longer names the column, then leave it out in a later migration \
+             marked `-- downhaul:phase contract`",
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::examples::cases;
+
+    #[test]
+    fn tables_that_are_made_anew_by_hand() {
+        let history =
+            "-- history\nCREATE TABLE t (id integer PRIMARY KEY, a text, b text);\n-- up\n";
+        for (what, expect) in [
+            (
+                "CREATE TABLE n (id integer PRIMARY KEY, a text);\nINSERT INTO n SELECT id, a FROM t;\n\
+                 DROP TABLE t;\nALTER TABLE n RENAME TO t;",
+                true,
+            ),
+            (
+                "CREATE TABLE n (id integer PRIMARY KEY, a text, c text);\n\
+                 INSERT INTO n (id, a, c) SELECT id, a, b FROM t;\nDROP TABLE t;\nALTER TABLE n RENAME TO t;",
+                true,
+            ),
+            (
+                "CREATE TABLE n (id integer PRIMARY KEY, a text, b text NOT NULL);\n\
+                 INSERT INTO n SELECT * FROM t;\nDROP TABLE t;\nALTER TABLE n RENAME TO t;",
+                false,
+            ),
+            (
+                "ALTER TABLE t RENAME TO o;\nCREATE TABLE t (id integer PRIMARY KEY, a text);\n\
+                 INSERT INTO t (id, a) SELECT id, a FROM o;\nDROP TABLE o;",
+                true,
+            ),
+            (
+                "CREATE TABLE x AS SELECT id, a FROM t;\nDROP TABLE t;\n\
+                 CREATE TABLE t (id integer PRIMARY KEY, a text);\nINSERT INTO t SELECT id, a FROM x;\n\
+                 DROP TABLE x;",
+                true,
+            ),
+            (
+                "CREATE TEMPORARY TABLE x (id integer, a text, b text);\n\
+                 INSERT INTO x SELECT id, a, b FROM t;\nDROP TABLE t;\n\
+                 CREATE TABLE t (id integer PRIMARY KEY, a text, b text, c text);\n\
+                 INSERT INTO t (id, a, b) SELECT id, a, b FROM x;\nDROP TABLE x;",
+                false,
+            ),
+            (
+                "ALTER TABLE t ADD COLUMN z text;\n\
+                 CREATE TABLE n (id integer PRIMARY KEY, a text, b text);\n\
+                 INSERT INTO n SELECT id, a, b FROM t;\nDROP TABLE t;\nALTER TABLE n RENAME TO t;",
+                false,
+            ),
+        ] {
+            for dialect in ["sqlite", "postgres", "mariadb"] {
+                cases(&super::RULE, &[(dialect, &format!("{history}{what}"), expect)]);
+            }
+        }
+    }
 }

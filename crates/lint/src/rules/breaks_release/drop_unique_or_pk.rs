@@ -53,18 +53,18 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if cx.is_contract() {
         return None;
     }
-    if let Change::CreateTable { def, .. } = cx.change {
-        let old = cx.rebuilt()?;
+    if let Some(remade) = cx.remade_in_sqlite() {
+        let (old, def) = (remade.old, remade.new);
         let indexed = cx.later().any(|i| {
-            matches!(i.change, Change::CreateIndex { index, .. }
-                if index.unique && index.table.name == old.name.name)
+            matches!(i.change, Change::CreateIndex { index, .. } if index.unique
+                && [&remade.name.name, &def.name.name].contains(&&index.table.name))
         });
         let what = rebuilt::lets_in(old, def).filter(|_| !indexed)?;
         return Some(
             Draft::new(format!(
                 "the new `{}` lacks {what} of the old one: what it kept out gets in, and upserts of \
                  the running release that rely on it fail",
-                old.name
+                remade.name
             ))
             .help("keep it, or make sure that the release no longer relies on it"),
         );

@@ -16,7 +16,8 @@ declare_rule! {
     /// ## Why is this bad
     ///
     /// MySQL and MariaDB take the definition as a whole: what is not repeated is gone, without a
-    /// word (measured). Mostly only the type was meant.
+    /// word (measured). Mostly only the type was meant. A comment alone is information: no statement
+    /// of the release meets it.
     ///
     /// ## What to do
     ///

@@ -12,7 +12,7 @@ declare_rule! {
     /// ## What it does
     ///
     /// Reports `DROP COLUMN`, `DROP TABLE`, `DROP SCHEMA` and MySQL `DROP PARTITION` of what may
-    /// hold data. Where the runner keeps a restore point (Downhaul does) it is information; with
+    /// hold data, and what a table that is made anew by hand leaves out. Where the runner keeps a restore point (Downhaul does) it is information; with
     /// `-- downhaul:protect off` it is an error again.
     ///
     /// ## Why is this bad
@@ -54,6 +54,7 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         return None;
     }
     let verb = match cx.change {
+        _ if cx.scene.remade.is_some() => "making the table anew",
         Change::DropColumn { .. }
         | Change::DropTable { .. }
         | Change::DropSchema { .. }
@@ -70,7 +71,13 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             None => cx.describe(&l.table),
         })
         .collect();
-    let draft = Draft::new(format!("{verb} it loses all values of {}", names.join(", ")));
+    let draft = if first.partial && first.column.is_none() && cx.scene.remade.is_some() {
+        Draft::new(format!("{verb} leaves rows of {} out, by a condition", names.join(", ")))
+    } else if cx.scene.remade.is_some() {
+        Draft::new(format!("{verb} loses all values of {}", names.join(", ")))
+    } else {
+        Draft::new(format!("{verb} it loses all values of {}", names.join(", ")))
+    };
     Some(if cx.protected(&first.table) {
         draft
             .severity(Severity::Info)

@@ -3,7 +3,7 @@
 use downhaul_syntax::change::RowFilter;
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName};
 
-use crate::facts::Phase;
+use crate::facts::{Phase, Way};
 
 use crate::context::ChangeContext;
 use crate::finding::Draft;
@@ -168,6 +168,7 @@ fn fits_each_new_value(cx: &ChangeContext<'_>, table: &ObjectName, condition: &s
 /// are read to be copied stay locked.
 fn copies_rows(cx: &ChangeContext<'_>) -> Option<Draft> {
     let query = match cx.change {
+        Change::DropTable { name, .. } => return copied_back(cx, name),
         Change::Insert { from_query: Some(query), table, .. }
             if !cx.table(table).is_some_and(|t| t.temporary) =>
         {
@@ -198,6 +199,20 @@ fn copies_rows(cx: &ChangeContext<'_>) -> Option<Draft> {
     })
 }
 
+/// The rows of the dropped table wait in a temporary one, and are copied back behind.
+fn copied_back(cx: &ChangeContext<'_>, name: &ObjectName) -> Option<Draft> {
+    let rebuild = cx.facts.rebuilds.iter().find(|r| r.drop == cx.index)?;
+    let meanwhile = cx.table(&rebuild.stand_in).is_some_and(|t| t.temporary);
+    let all = cx.populated(name) && !cx.has_few_rows(name);
+    (rebuild.way == Way::ThereAndBack && meanwhile && all).then(|| {
+        Draft::new(format!(
+            "all rows of {} are copied back in one statement: nobody else can write to it meanwhile",
+            cx.describe(name)
+        ))
+        .help("run it when little is written")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use crate::examples::cases;
@@ -211,6 +226,15 @@ mod tests {
                 cases(&super::RULE, &[(dialect, &format!("{history}{what}"), expect)]);
             }
         }
+    }
+
+    #[test]
+    fn rows_that_wait_in_a_temporary_table() {
+        let text = "-- history\nCREATE TABLE a (id INTEGER PRIMARY KEY, n int);\n-- up\n\
+                    CREATE TEMPORARY TABLE x (id INTEGER, n int);\nINSERT INTO x SELECT id, n FROM a;\n\
+                    DROP TABLE a;\nCREATE TABLE a (id INTEGER PRIMARY KEY, n int NOT NULL);\n\
+                    INSERT INTO a SELECT id, n FROM x;\nDROP TABLE x;";
+        cases(&super::RULE, &[("sqlite", text, true)]);
     }
 
     #[test]

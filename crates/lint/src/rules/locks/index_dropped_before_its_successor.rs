@@ -17,7 +17,9 @@ declare_rule! {
     ///
     /// ## Why is this bad
     ///
-    /// Between the two, queries that rely on the index read the whole table.
+    /// Between the two, queries that rely on the index read the whole table. On MariaDB and MySQL,
+    /// where tools write the two behind one another as a matter of course and nothing waits, it is
+    /// information unless the table is known to be large or hot.
     ///
     /// ## What to do
     ///

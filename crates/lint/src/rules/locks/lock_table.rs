@@ -12,7 +12,8 @@ declare_rule! {
     /// ## What it does
     ///
     /// Reports an explicit `LOCK TABLE` or `LOCK TABLES` that keeps readers or writers of a
-    /// populated table waiting while other statements run. Information where none follows.
+    /// populated table waiting while other statements run, and `FLUSH TABLES … WITH READ LOCK`.
+    /// Information where none follows, and around rows that are written down (MariaDB, MySQL).
     ///
     /// ## Why is this bad
     ///

@@ -5,15 +5,16 @@ use downhaul_syntax::{Change, ConstraintKind, ObjectName, ReferentialAction, Tab
 
 use crate::Severity;
 use crate::context::ChangeContext;
-use crate::facts::Rebuild;
+use crate::effects::rebuilt::Remade;
+use crate::facts::{Rebuild, Way};
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 
 declare_rule! {
     /// ## What it does
     ///
-    /// Follows the rebuild of a SQLite table (create new, copy, drop old, rename) and reports where
-    /// it goes wrong. That is:
+    /// Follows the rebuild of a SQLite table (create new, copy, drop old, rename; or copy to another
+    /// table, drop, create, copy back) and reports where it goes wrong. That is:
     ///
     /// - `PRAGMA foreign_keys` inside a transaction, which does nothing;
     /// - a drop that cascades into other tables;
@@ -100,9 +101,13 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     {
         return Some(draft);
     }
+    if let Some(remade) = cx.scene.remade {
+        return left_behind(cx, &remade);
+    }
     match cx.change {
-        Change::RenameTable { from, .. } if rebuild.rename_first => renamed_first(cx, from),
-        Change::CreateTable { def, .. } => left_behind(cx, rebuild, def),
+        Change::RenameTable { from, .. } if rebuild.way == Way::RenameFirst => {
+            renamed_first(cx, from)
+        }
         Change::Insert { .. } => copied_by_position(cx, rebuild),
         _ => None,
     }
@@ -164,7 +169,7 @@ fn cascades(cx: &ChangeContext<'_>, name: &ObjectName, rebuilt: bool) -> Option<
 /// `RENAME` reads the whole schema: a view, or a trigger of another table, that names the dropped
 /// table makes it fail (measured on 3.40; not with `legacy_alter_table`).
 fn rename_refused(cx: &ChangeContext<'_>, rebuild: &Rebuild, name: &ObjectName) -> Option<Draft> {
-    if rebuild.rename_first
+    if rebuild.way != Way::NewThenRename
         || cx.scene.setting_is("legacy_alter_table", &["1", "on", "true", "yes"])
     {
         return None;
@@ -205,9 +210,8 @@ fn renamed_first(cx: &ChangeContext<'_>, from: &ObjectName) -> Option<Draft> {
 }
 
 /// What the old table has and the new one will not have.
-fn left_behind(cx: &ChangeContext<'_>, rebuild: &Rebuild, def: &TableDef) -> Option<Draft> {
-    let now = if rebuild.rename_first { &rebuild.stand_in } else { &rebuild.table };
-    let old = cx.table(now).filter(|t| cx.existed(t.origin))?;
+fn left_behind(cx: &ChangeContext<'_>, remade: &Remade<'_>) -> Option<Draft> {
+    let (old, def) = (remade.old, remade.new);
     let mut lost: Vec<String> = Vec::new();
     for index in &old.indexes {
         let name = &index.name;
@@ -247,7 +251,7 @@ fn left_behind(cx: &ChangeContext<'_>, rebuild: &Rebuild, def: &TableDef) -> Opt
         return Some(
             Draft::new(format!(
                 "the new `{}` lacks {} of the old one",
-                rebuild.table,
+                remade.name,
                 lost.join(", ")
             ))
             .help("create it again behind the rename"),
@@ -286,7 +290,10 @@ fn copied_by_position(cx: &ChangeContext<'_>, rebuild: &Rebuild) -> Option<Draft
     if !columns.is_empty() || !query.star {
         return None;
     }
-    let from = if rebuild.rename_first { &rebuild.stand_in } else { &rebuild.table };
+    let from = match rebuild.way {
+        Way::NewThenRename => &rebuild.table,
+        Way::RenameFirst | Way::ThereAndBack => &rebuild.stand_in,
+    };
     let (old, new) = (cx.table(from)?, cx.table(table)?);
     let names = |t: &Table| -> Vec<_> {
         t.columns.iter().filter(|c| c.generated.is_none()).map(|c| c.name.clone()).collect()
