@@ -252,6 +252,7 @@ pub(crate) const MARIADB_CASES: &[Case] = &[
                  ALTER TABLE items MODIFY COLUMN born date NOT NULL;",
         old: &[
             "INSERT INTO items (id, code, born) VALUES ({n}, '\u{fc} {n}', '2021-02-03')",
+            "INSERT INTO items (id, code, born) SELECT {n}, '\u{fc} {n}', born FROM items WHERE id = {id}",
             "INSERT INTO items (id, n, born) VALUES ({n}, 5, '2021-02-03') ON DUPLICATE KEY UPDATE n = VALUES(n)",
             "UPDATE items SET n = n + 1 WHERE id = {id}",
             "UPDATE items SET code = upper(code) WHERE id = {id}",
@@ -310,6 +311,7 @@ pub(crate) const MARIADB_CASES: &[Case] = &[
         change: "ALTER TABLE items MODIFY COLUMN id bigint NOT NULL;",
         old: &[
             "INSERT INTO items (shop, id) VALUES (1, {n})",
+            "REPLACE INTO items (shop, id) SELECT 1, {n}",
             "INSERT INTO items (shop, id) VALUES (1, {id}) ON DUPLICATE KEY UPDATE n = n + 1",
             "UPDATE items SET n = n + 1 WHERE shop = 1 AND id = {id}",
             "UPDATE items SET id = id + 500000 WHERE shop = 1 AND id = {n} - 3",
@@ -377,6 +379,110 @@ pub(crate) const MARIADB_CASES: &[Case] = &[
             "SELECT group_concat(DISTINCT concat(COLUMN_NAME, ' ', COLLATION_NAME) ORDER BY COLUMN_NAME) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = database() AND TABLE_NAME = 'notes' AND COLLATION_NAME IS NOT NULL",
             "body utf8mb4_bin,mood utf8mb4_bin,title utf8mb4_bin",
         )],
+    },
+    // A key and what foreign keys tie to it: both ends are of one type all the while.
+    Case {
+        name: "mariadb_key_and_references",
+        engine: Engine::MariaDb,
+        base: "CREATE TABLE users (id int PRIMARY KEY, name varchar(20));\n\
+               CREATE TABLE orders (id int PRIMARY KEY, user_id int NOT NULL, n int DEFAULT 0, KEY ou (user_id, n), CONSTRAINT fku FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE ON UPDATE CASCADE);\n\
+               CREATE TABLE line_items (user_id int NOT NULL, no int NOT NULL, v int, PRIMARY KEY (user_id, no), FOREIGN KEY (user_id) REFERENCES users (id));\n\
+               CREATE TABLE pets (id int PRIMARY KEY, owner int DEFAULT NULL COMMENT 'who feeds it', FOREIGN KEY (owner) REFERENCES users (id) ON DELETE SET NULL ON UPDATE CASCADE);\n\
+               CREATE TABLE staff (id int PRIMARY KEY, boss int, CONSTRAINT fb FOREIGN KEY (boss) REFERENCES staff (id), CONSTRAINT fs FOREIGN KEY (id) REFERENCES users (id));",
+        rows: "INSERT INTO users SELECT seq, concat('u', seq) FROM seq_1_to_{rows}; INSERT INTO orders SELECT seq, seq, 0 FROM seq_1_to_{rows}; INSERT INTO line_items SELECT seq, 1, 0 FROM seq_1_to_{rows}; INSERT INTO pets SELECT seq, seq FROM seq_1_to_{rows}; INSERT INTO staff SELECT seq, if(seq = 1, NULL, 1) FROM seq_1_to_{rows}",
+        change: "ALTER TABLE users MODIFY COLUMN id bigint NOT NULL;\nALTER TABLE pets MODIFY COLUMN owner bigint DEFAULT NULL COMMENT 'who feeds it';",
+        old: &[
+            "INSERT INTO users (id, name) VALUES ({n}, 'old {n}')",
+            "INSERT INTO orders (id, user_id) VALUES ({n}, {n} - 1)",
+            "INSERT INTO pets (id, owner) VALUES ({n}, {n} - 2)",
+            "UPDATE users SET id = {n} WHERE id = {n} - 3",
+            "DELETE FROM users WHERE id = {n} - 1",
+            "INSERT INTO orders (id, user_id) VALUES ({n}, {id})",
+            "UPDATE orders SET user_id = {id}, n = n + 1 WHERE id = {n} - 1",
+            "INSERT INTO line_items (user_id, no) VALUES ({id}, {n})",
+            "UPDATE users SET name = 'o{n}' WHERE id = {id}",
+            "INSERT IGNORE INTO orders (id, user_id) VALUES ({n}, 0)",
+            "UPDATE staff SET boss = {id} WHERE id = {id}",
+            "SELECT u.id, o.id FROM users u JOIN orders o ON o.user_id = u.id WHERE u.id = {id}",
+        ],
+        new: &[
+            "INSERT INTO users (id, name) VALUES ({n}, 'new {n}')",
+            "INSERT INTO staff (id, boss) VALUES ({n} - 1, {id})",
+            "INSERT INTO pets (id, owner) VALUES ({n}, {n} - 2)",
+            "UPDATE staff SET boss = NULL WHERE id = {n} - 3",
+            "INSERT INTO line_items (user_id, no) VALUES ({id}, {n}) ON DUPLICATE KEY UPDATE v = 1",
+            "UPDATE pets SET owner = {id} WHERE id = {n} - 3",
+            "DELETE FROM orders WHERE user_id = {n} - 6",
+            "SELECT * FROM pets WHERE owner = {id}",
+        ],
+        disagree: "SELECT id FROM users WHERE NOT (id <=> id_new) UNION ALL SELECT user_id FROM line_items WHERE NOT (user_id <=> user_id_new) UNION ALL SELECT id FROM staff WHERE NOT (id <=> id_new) OR NOT (boss <=> boss_new) \
+                   UNION ALL SELECT id FROM orders WHERE user_id NOT IN (SELECT id FROM users) UNION ALL SELECT id FROM pets WHERE owner NOT IN (SELECT id FROM users)",
+        after: &[
+            (
+                "SELECT group_concat(DISTINCT COLUMN_TYPE) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = database() AND TABLE_NAME NOT LIKE 'downhaul%' AND (TABLE_NAME, COLUMN_NAME) IN (('users', 'id'), ('orders', 'user_id'), ('line_items', 'user_id'), ('pets', 'owner'), ('staff', 'id'), ('staff', 'boss'))",
+                "bigint(20)",
+            ),
+            (
+                "SELECT group_concat(concat(TABLE_NAME, ' ', CONSTRAINT_NAME, ' ', COLUMN_NAME, ' ', REFERENCED_TABLE_NAME, ' ', REFERENCED_COLUMN_NAME) ORDER BY 1) FROM information_schema.KEY_COLUMN_USAGE WHERE TABLE_SCHEMA = database() AND REFERENCED_TABLE_NAME IS NOT NULL",
+                "line_items line_items_ibfk_1 user_id users id,orders fku user_id users id,pets pets_ibfk_1 owner users id,staff fb boss staff id,staff fs id users id",
+            ),
+            ("SELECT count(*) FROM orders WHERE user_id NOT IN (SELECT id FROM users)", "0"),
+            ("SELECT count(*) FROM pets WHERE owner NOT IN (SELECT id FROM users)", "0"),
+            ("SELECT count(*) FROM staff WHERE boss NOT IN (SELECT id FROM staff)", "0"),
+            (
+                "SELECT count(*) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = database()",
+                "0",
+            ),
+        ],
+    },
+    // The same where the key counts: by a copy that was asked for, and a table of its numbers meanwhile.
+    Case {
+        name: "mariadb_counted_key_and_references",
+        engine: Engine::MariaDb,
+        base: "CREATE TABLE users (id int unsigned AUTO_INCREMENT PRIMARY KEY, name varchar(20), boss int unsigned, changed timestamp DEFAULT current_timestamp() ON UPDATE current_timestamp(), CONSTRAINT fb FOREIGN KEY (boss) REFERENCES users (id) ON DELETE SET NULL);\n\
+               CREATE TABLE orders (id int AUTO_INCREMENT PRIMARY KEY, user_id int unsigned NOT NULL, n int DEFAULT 0, KEY ou (user_id, n), CONSTRAINT fku FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE ON UPDATE CASCADE);\n\
+               CREATE TABLE profiles (user_id int unsigned PRIMARY KEY, v int, FOREIGN KEY (user_id) REFERENCES users (id));\n\
+               CREATE TABLE notes (id int PRIMARY KEY, profile int unsigned, CONSTRAINT fn FOREIGN KEY (profile) REFERENCES profiles (user_id));",
+        rows: "INSERT INTO users (name) SELECT concat('u', seq) FROM seq_1_to_{rows}; INSERT INTO orders (user_id) SELECT seq FROM seq_1_to_{rows}; INSERT INTO profiles SELECT seq, 0 FROM seq_1_to_{rows}; INSERT INTO notes SELECT seq, seq FROM seq_1_to_{rows}; INSERT INTO users (id, name) VALUES (100000000, 'highest'); UPDATE users SET boss = 1, changed = '2020-01-02' WHERE id > 1",
+        change: "ALTER TABLE users MODIFY COLUMN id bigint unsigned NOT NULL AUTO_INCREMENT, ALGORITHM=COPY, LOCK=SHARED;",
+        old: &[
+            "INSERT INTO users (name) VALUES ('old {n}')",
+            "INSERT INTO orders (user_id) SELECT id FROM users WHERE id = last_insert_id()",
+            "INSERT INTO users (id, name) VALUES ({n}, 'numbered {n}')",
+            "INSERT INTO orders (user_id) VALUES ({n} - 1)",
+            "UPDATE users SET id = {n} WHERE id = {n} - 2",
+            "DELETE FROM users WHERE id = {n} - 1",
+            "INSERT INTO orders (user_id) VALUES ({id})",
+            "UPDATE orders SET user_id = {id} WHERE id = last_insert_id()",
+            "INSERT INTO notes (id, profile) VALUES ({n}, {id})",
+            "UPDATE users SET name = 'o{n}' WHERE id = {id}",
+            "INSERT IGNORE INTO orders (user_id) VALUES (0)",
+        ],
+        new: &[
+            "INSERT INTO users (name, boss) VALUES ('new {n}', {id})",
+            "INSERT INTO profiles (user_id) VALUES (last_insert_id())",
+            "UPDATE notes SET profile = {id} WHERE id = {id}",
+            "UPDATE users SET boss = NULL WHERE id = last_insert_id()",
+            "SELECT u.name, p.v FROM users u JOIN profiles p ON p.user_id = u.id WHERE u.id = {id}",
+        ],
+        disagree: "SELECT user_id FROM profiles WHERE NOT (user_id <=> user_id_new) UNION ALL SELECT profile FROM notes WHERE NOT (profile <=> profile_new) \
+                   UNION ALL SELECT id FROM orders WHERE user_id NOT IN (SELECT id FROM users) UNION ALL SELECT id FROM users WHERE boss NOT IN (SELECT id FROM users)",
+        after: &[
+            (
+                "SELECT concat(COLUMN_TYPE, ' ', EXTRA) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = database() AND TABLE_NAME = 'users' AND COLUMN_NAME = 'id'",
+                "bigint(20) unsigned auto_increment",
+            ),
+            (
+                "SELECT group_concat(concat(TABLE_NAME, ' ', CONSTRAINT_NAME, ' ', COLUMN_NAME, ' ', REFERENCED_TABLE_NAME, ' ', REFERENCED_COLUMN_NAME) ORDER BY 1) FROM information_schema.KEY_COLUMN_USAGE WHERE TABLE_SCHEMA = database() AND REFERENCED_TABLE_NAME IS NOT NULL",
+                "notes fn profile profiles user_id,orders fku user_id users id,profiles profiles_ibfk_1 user_id users id,users fb boss users id",
+            ),
+            ("SELECT count(*) FROM orders WHERE user_id NOT IN (SELECT id FROM users)", "0"),
+            ("SELECT count(*) FROM users WHERE boss NOT IN (SELECT id FROM users)", "0"),
+            (
+                "SELECT count(*) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = database()",
+                "0",
+            ),
+        ],
     },
     // A copy that was asked for: writers wait, none fails.
     Case {

@@ -372,6 +372,8 @@ each_case!(
     mariadb_rename_ruled,
     mariadb_convert_charset,
     mariadb_counter_to_bigint,
+    mariadb_key_and_references,
+    mariadb_counted_key_and_references,
     mariadb_from_other_table,
     mariadb_priced_from_other_table,
     sqlite_rename_column,

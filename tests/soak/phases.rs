@@ -23,6 +23,10 @@ const EXPAND: usize = 0;
 
 /// What is changed: a table `users (id, name, n)` with an index on its names.
 struct Kind {
+    /// Type of the key.
+    key: &'static str,
+    /// `orders`, which refers to it, where there is one.
+    referring: &'static str,
     /// Type of the name, and what stands on it.
     name: &'static str,
     change: &'static str,
@@ -32,6 +36,8 @@ struct Kind {
 }
 
 const RENAMED_COLUMN: Kind = Kind {
+    key: "bigint",
+    referring: "",
     name: "varchar(80) NOT NULL",
     change: "ALTER TABLE users RENAME COLUMN name TO full_name;\n",
     old: ("users", "name"),
@@ -46,6 +52,7 @@ const RETYPED: Kind = Kind {
     change: "ALTER TABLE users MODIFY COLUMN name varchar(300) CHARACTER SET utf8mb4 NOT NULL;\n",
     old: ("users", "name"),
     new: ("users", "name"),
+    ..RENAMED_COLUMN
 };
 
 const RETYPED_BY_EXPRESSION: Kind = Kind {
@@ -54,6 +61,23 @@ const RETYPED_BY_EXPRESSION: Kind = Kind {
              ALTER TABLE users MODIFY COLUMN name varchar(80) NOT NULL;\n",
     old: ("users", "name"),
     new: ("users", "name"),
+    ..RENAMED_COLUMN
+};
+
+/// A key and what refers to it: both ends change their type together.
+const KEY_AND_REFERENCES: Kind = Kind {
+    key: "int",
+    referring: "CREATE TABLE orders (id int PRIMARY KEY, user_id int NOT NULL, CONSTRAINT of_user FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE ON UPDATE CASCADE);\n",
+    change: "ALTER TABLE users MODIFY COLUMN id bigint NOT NULL;\n",
+    new: ("users", "name"),
+    ..RENAMED_COLUMN
+};
+
+/// The same where the key counts.
+const COUNTED_KEY_AND_REFERENCES: Kind = Kind {
+    key: "int AUTO_INCREMENT",
+    change: "ALTER TABLE users MODIFY COLUMN id bigint NOT NULL AUTO_INCREMENT, ALGORITHM=COPY, LOCK=SHARED;\n",
+    ..KEY_AND_REFERENCES
 };
 
 const RENAMED_TABLE: Kind = Kind {
@@ -61,12 +85,15 @@ const RENAMED_TABLE: Kind = Kind {
     change: "RENAME TABLE users TO members;\n",
     old: ("users", "name"),
     new: ("members", "name"),
+    ..RENAMED_COLUMN
 };
 
 /// A release: its table and column, on or off, and what it has been told of its rows.
 struct Release {
     table: &'static str,
     column: &'static str,
+    /// Each of its rows has one in `orders`.
+    referred: bool,
     on: AtomicBool,
     over: AtomicBool,
     busy: AtomicU64,
@@ -85,10 +112,11 @@ struct Row {
 }
 
 impl Release {
-    fn new((table, column): (&'static str, &'static str)) -> Arc<Self> {
+    fn new((table, column): (&'static str, &'static str), referred: bool) -> Arc<Self> {
         Arc::new(Self {
             table,
             column,
+            referred,
             on: AtomicBool::new(false),
             over: AtomicBool::new(false),
             busy: AtomicU64::new(0),
@@ -137,7 +165,10 @@ impl Release {
                             self.table, self.column
                         )
                     };
-                    if turn >= 3 && !self.send(open, id, value, &sql).await {
+                    let insert = format!("INSERT INTO orders (id, user_id) VALUES ({id}, {id})");
+                    if turn >= 3 && !self.send(open, id, value, &sql).await
+                        || self.referred && turn % 3 == 0 && !self.send_other(open, &insert).await
+                    {
                         session = None;
                     }
                 }
@@ -164,15 +195,30 @@ impl Release {
                 }
                 true
             }
-            Err(error) if is_broken(&error_code(&error), &error.to_string()) => false,
-            Err(error) => {
-                let mut refused = self.refused.lock().unwrap();
-                if refused.len() < 5 {
-                    refused.push(format!("{sql}: {error}"));
-                }
-                true
-            }
+            Err(error) => self.lives(sql, &error_code(&error), &error.to_string()),
         }
+    }
+
+    /// Sends a statement of another table; whether the connection lives.
+    async fn send_other(&self, session: &mut Session, sql: &str) -> bool {
+        let done = session.try_run(sql).await;
+        self.statements.fetch_add(1, Ordering::SeqCst);
+        match done {
+            Ok(()) => true,
+            Err(error) => self.lives(sql, &error_code(&error), &error.to_string()),
+        }
+    }
+
+    /// Whether the connection lives all the same: the statement was refused then.
+    fn lives(&self, sql: &str, code: &str, error: &str) -> bool {
+        if is_broken(code, error) {
+            return false;
+        }
+        let mut refused = self.refused.lock().unwrap();
+        if refused.len() < 5 {
+            refused.push(format!("{sql}: {error}"));
+        }
+        true
     }
 }
 
@@ -235,22 +281,26 @@ impl Soak {
         };
         let program = program().database(place.url());
         let base = format!(
-            "CREATE TABLE users (id bigint PRIMARY KEY, name {}, n int DEFAULT 0);\nCREATE INDEX users_name ON users (name);\n",
-            kind.name
+            "CREATE TABLE users (id {} PRIMARY KEY, name {}, n int DEFAULT 0);\nCREATE INDEX users_name ON users (name);\n{}",
+            kind.key, kind.name, kind.referring
         );
+        let referred = !kind.referring.is_empty();
         program.migration("0001_base", &base, "DROP TABLE users;\n");
         program.ok(&["up", "--yes"]);
         let mut session = connected(&place.url()).await.unwrap();
         let mut rows = String::from("BEGIN;\n");
         for id in 1..=ROWS {
             rows.push_str(&format!("INSERT INTO users (id, name) VALUES ({id}, 'row {id}');\n"));
+            if referred {
+                rows.push_str(&format!("INSERT INTO orders (id, user_id) VALUES ({id}, {id});\n"));
+            }
         }
         session.run(&format!("{rows}COMMIT;")).await;
         session.close().await;
         program.write("drafts/change.sql", kind.change);
         let listed = program.ok(&["expand", "drafts/change.sql", "--dialect", dialect]);
         let phases = listed.stdout.lines().filter(|line| line.ends_with(".up.sql")).count();
-        let (old, new) = (Release::new(kind.old), Release::new(kind.new));
+        let (old, new) = (Release::new(kind.old, referred), Release::new(kind.new, referred));
         let writers_of_each = if engine == Engine::Sqlite { 1 } else { 2 };
         for writer in 1..=writers_of_each {
             tokio::spawn(old.clone().work(place.url(), writer));
@@ -458,6 +508,15 @@ impl Soak {
                 }
             }
         }
+        if self.old.referred {
+            let apart = "SELECT id FROM orders WHERE user_id <> id OR user_id NOT IN (SELECT id FROM users)";
+            let apart = session.rows(apart).await;
+            assert!(
+                apart.is_empty(),
+                "{when}: refers to another row, or to none: {:?}",
+                apart.first()
+            );
+        }
         session.close().await;
         self.rest().await;
     }
@@ -523,4 +582,14 @@ async fn on_mariadb_by_expression() {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_mariadb_table() {
     expand_kill(Engine::MariaDb, &RENAMED_TABLE, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_mariadb_referred() {
+    expand_kill(Engine::MariaDb, &KEY_AND_REFERENCES, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_mariadb_counted() {
+    expand_kill(Engine::MariaDb, &COUNTED_KEY_AND_REFERENCES, 3).await;
 }

@@ -88,6 +88,8 @@ impl Applier<'_> {
             self.drop_implied_indexes_for(table, constraint.key_columns());
             return;
         };
+        // One that was made for another foreign key over the same columns gives way to the newest.
+        self.drop_implied_indexes_for(table, columns);
         if self.catalog.tables.get(table).is_some_and(|t| t.has_prefix_index(columns)) {
             return;
         }

@@ -31,7 +31,30 @@ impl Dependents {
         column: &Ident,
         to: &Ident,
     ) -> Result<Self, Refused> {
+        let known = scene.table(table)?;
+        let itself = known.constraints.iter().any(|c| {
+            matches!(&c.kind, ConstraintKind::ForeignKey { table: target, referred, .. }
+                if *target == known.name && key_of(known, referred).contains(column))
+        });
+        if itself {
+            return refused(
+                format!("{} refers to itself through {column}", known.name),
+                "drop that foreign key in a migration before this one, and add it again afterwards",
+            );
+        }
+        Self::of_all(scene, table, &[(column.clone(), to.clone())])
+    }
+
+    /// Those of several columns that get their successors together.
+    pub(crate) fn of_all(
+        scene: &Scene<'_>,
+        table: &ObjectName,
+        pairs: &[(Ident, Ident)],
+    ) -> Result<Self, Refused> {
         let before = scene.now;
+        let successor = |column: &Ident| pairs.iter().find(|(from, _)| from == column);
+        let named =
+            || pairs.iter().map(|(from, _)| from.to_string()).collect::<Vec<_>>().join(", ");
         let known = scene.table(table)?;
         let name = known.name.clone();
         if !known.inherits.is_empty() || is_inherited(before, &name) {
@@ -41,55 +64,51 @@ impl Dependents {
             );
         }
         let mut after = before.clone();
-        let rename =
-            Change::RenameColumn { table: name.clone(), from: column.clone(), to: to.clone() };
-        after.apply(&rename, Origin::Series(usize::MAX));
+        for (from, to) in pairs {
+            let (table, from, to) = (name.clone(), from.clone(), to.clone());
+            after.apply(&Change::RenameColumn { table, from, to }, Origin::Series(usize::MAX));
+        }
         let Some(renamed) = after.table(&name) else {
             return refused(format!("{name} is not known"), "give the schema with --schema FILE");
         };
         if known.partitioning != renamed.partitioning
-            || matches!(&known.partitioning, Some(Partitioning::By(key)) if mentions(key, column))
+            || matches!(&known.partitioning, Some(Partitioning::By(key)) if pairs.iter().any(|(from, _)| mentions(key, from)))
         {
             return refused(
-                format!("{name} is partitioned by {column}"),
+                format!("{name} is partitioned by {}", named()),
                 "a partition key cannot be replaced in place: build a new table beside it",
             );
         }
         if known.policies != renamed.policies {
             return refused(
-                format!("a policy of {name} reads {column}"),
+                format!("a policy of {name} reads {}", named()),
                 "drop the policy and create it over both columns in a migration before this one",
             );
         }
         for (old, new) in known.columns.iter().zip(&renamed.columns) {
-            if old.name != *column && old.generated != new.generated {
+            if successor(&old.name).is_none() && old.generated != new.generated {
                 return refused(
-                    format!("the generated column {name}.{} is computed from {column}", old.name),
+                    format!(
+                        "the generated column {name}.{} is computed from {}",
+                        old.name,
+                        named()
+                    ),
                     "drop the generated column first, and add it again afterwards",
                 );
             }
         }
         for (view, old) in &before.views {
-            let reads = old.reads.iter().any(|r| r.table == name && r.column == *column)
+            let reads = old.reads.iter().any(|r| r.table == name && successor(&r.column).is_some())
                 || after.views.get(view).is_some_and(|new| new.query != old.query);
             if reads {
                 return refused(
-                    format!("the view {view} reads {name}.{column}"),
+                    format!("the view {view} reads {name}.{}", named()),
                     "drop the view in a migration before this one, and create it over the new column in one behind it; or let it read both for the time being",
                 );
             }
         }
         let mut out = Self::default();
         for (old, new) in known.constraints.iter().zip(&renamed.constraints) {
-            if let ConstraintKind::ForeignKey { table: target, referred, .. } = &old.kind
-                && *target == name
-                && key_of(known, referred).contains(column)
-            {
-                return refused(
-                    format!("{name} refers to itself through {column}"),
-                    "drop that foreign key in a migration before this one, and add it again afterwards",
-                );
-            }
             if old.kind == new.kind {
                 continue;
             }
@@ -134,13 +153,13 @@ impl Dependents {
                 // REFERENCES t without columns means the key, whatever it is called.
                 if let ConstraintKind::ForeignKey { table: target, referred, .. } = &old.kind
                     && *target == name
-                    && key_of(known, referred).contains(column)
+                    && key_of(known, referred).iter().any(|c| successor(c).is_some())
                 {
                     let mut def = constraint_def(old);
                     if let ConstraintKind::ForeignKey { referred, .. } = &mut def.kind {
                         *referred = key_of(known, &[])
                             .iter()
-                            .map(|c| if c == column { to.clone() } else { c.clone() })
+                            .map(|c| successor(c).map_or(c, |(_, to)| to).clone())
                             .collect();
                     }
                     out.incoming.push((other.clone(), old.clone(), def));
@@ -151,7 +170,7 @@ impl Dependents {
             && !(out.indexes.is_empty() && out.keys.is_empty() && out.rules.is_empty())
         {
             return refused(
-                format!("{column} is indexed or constrained, and {name} is partitioned"),
+                format!("{} is indexed or constrained, and {name} is partitioned", named()),
                 "PostgreSQL builds no index CONCURRENTLY on a partitioned table: drop these first, and build them partition by partition afterwards",
             );
         }

@@ -36,8 +36,8 @@ mod watch;
 
 use downhaul_catalog::{Catalog, Origin};
 use downhaul_syntax::{
-    Change, ConstraintKind, Conversion, Dialect, DirectiveKind, Ident, ObjectName, Parsed, Script,
-    Span, Statement, parse_script,
+    Change, ColumnDef, ConstraintKind, Conversion, Dialect, DirectiveKind, Ident, ObjectName,
+    Parsed, Script, Span, Statement, parse_script,
 };
 
 pub use piece::{PhaseFile, Side};
@@ -85,6 +85,12 @@ pub(crate) struct Made {
     derived: Vec<(Slot, Direction)>,
     /// Expressions of directives that are in it, in other words.
     read: Vec<String>,
+    /// Columns of other tables that go through the phases along with it.
+    claims: Vec<(ObjectName, Option<Ident>)>,
+    /// Of these, the ones that take what a later statement says of them: nothing is left of that.
+    said: Vec<(ObjectName, Ident)>,
+    /// What the file means without saying it.
+    implied: Vec<Change>,
 }
 
 impl Made {
@@ -104,6 +110,9 @@ impl Made {
     fn append(&mut self, other: Self) {
         self.derived.extend(other.derived);
         self.read.extend(other.read);
+        self.claims.extend(other.claims);
+        self.said.extend(other.said);
+        self.implied.extend(other.implied);
         self.pieces.extend(other.pieces);
         self.notes.extend(other.notes);
     }
@@ -119,8 +128,19 @@ pub(crate) struct Scene<'a> {
     back: Vec<Conversion>,
     /// Columns that are added here and made `NOT NULL` by a later statement.
     required: Vec<Ident>,
+    /// What later statements of the file say of columns that may change along (MariaDB).
+    said: Vec<Said>,
     /// Writes to what goes are watched.
     watch: bool,
+}
+
+/// `MODIFY` of a column, in a statement that does nothing else.
+#[derive(Clone, Debug)]
+struct Said {
+    table: ObjectName,
+    column: ColumnDef,
+    /// The lock of the copy that it asks for.
+    copy: Option<&'static str>,
 }
 
 impl Scene<'_> {
@@ -131,6 +151,7 @@ impl Scene<'_> {
             forward: self.forward.clone(),
             back: self.back.clone(),
             required: self.required.clone(),
+            said: self.said.clone(),
             watch: self.watch,
         }
     }
@@ -195,8 +216,9 @@ pub fn expand(
     let mut all: Vec<Made> = Vec::new();
     let mut touched: Vec<(ObjectName, Option<Ident>)> = Vec::new();
     let drafts = feed::drafts(script, before);
+    let mut taken: Vec<(ObjectName, Ident)> = Vec::new();
     for (index, statement) in script.statements.iter().enumerate() {
-        if drafts[index].taken {
+        if drafts[index].taken || is_said(statement, &now, &taken) {
             continue;
         }
         let made = one_statement((script, index), &drafts[index], &now, options)
@@ -209,10 +231,26 @@ pub fn expand(
                 }
             }
         }
+        taken.extend(made.said.iter().cloned());
         all.push(made);
     }
     let whole = script.statements.first().map_or_else(Span::default, |s| s.span);
     series::assemble(script, before, name, all).map_err(at(whole))
+}
+
+/// What statements say of columns, by themselves, where another one may take them along.
+fn said(statements: &[Statement], now: &Catalog) -> Vec<Said> {
+    if now.dialect != Dialect::MariaDb {
+        return Vec::new();
+    }
+    statements.iter().flat_map(|statement| mysql::said(statement.changes())).collect()
+}
+
+/// Whether an earlier statement has taken along all that this one says.
+fn is_said(statement: &Statement, now: &Catalog, taken: &[(ObjectName, Ident)]) -> bool {
+    let said = mysql::said(statement.changes());
+    let is_taken = |s: &Said| taken.contains(&(now.normalize(&s.table), s.column.name.clone()));
+    !said.is_empty() && said.iter().all(is_taken)
 }
 
 /// Refuses a second change of something that an earlier statement takes through the phases: the
@@ -232,6 +270,7 @@ fn claim(
             mine.extend(references_to(&now.normalize(table), now));
         }
     }
+    mine.extend(made.claims.iter().cloned());
     if now.dialect == Dialect::Sqlite {
         // A table that is built anew takes all its columns along.
         mine.iter_mut().for_each(|(_, column)| *column = None);
@@ -322,6 +361,7 @@ fn one_statement(
         forward: Vec::new(),
         back: Vec::new(),
         required: Vec::new(),
+        said: said(&script.statements[index + 1..], now),
         watch: options.watch,
     };
     for directive in &script.directives {

@@ -74,11 +74,14 @@ pub(crate) fn assemble(
         .iter()
         .map(|(slot, ..)| [derived(*slot, Direction::Up), derived(*slot, Direction::Down)])
         .collect();
-    for made in all {
-        out.notes.extend(made.notes);
-    }
     let mut meant = before.clone();
     meant.apply_script(script, HERE);
+    for made in all {
+        out.notes.extend(made.notes);
+        for change in &made.implied {
+            meant.apply(change, HERE);
+        }
+    }
     out.remaining = diff(&meant, &now, DiffOptions::default())
         .into_iter()
         .map(|difference| difference.to_string())

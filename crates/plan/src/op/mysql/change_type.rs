@@ -8,12 +8,12 @@
 
 use downhaul_catalog::{Column, column_def};
 use downhaul_syntax::{
-    Change, ColumnDef, ConstraintKind, Dialect, Expr, Ident, ObjectName, Span, SqlType,
+    Change, ColumnDef, ConstraintKind, Dialect, Ident, ObjectName, Span, SqlType,
 };
 
 use super::keys::{Key, keys, named};
 use super::storage::{is_recoded, takes_all};
-use super::{INPLACE, INSTANT, add, added, dropped, modify, triggers};
+use super::{INPLACE, INSTANT, add, added, beside, dropped, literal, modify, triggers};
 use crate::Direction;
 use crate::op::conversion::{Conv, differ, directive_for};
 use crate::op::dependents::Dependents;
@@ -279,14 +279,7 @@ impl Place<'_> {
 
     /// A definition under the second name, without what only the first one needs.
     fn beside(&self, def: &ColumnDef, not_null: bool) -> ColumnDef {
-        ColumnDef {
-            name: self.pair.new.clone(),
-            not_null,
-            not_null_name: None,
-            default: None,
-            comment: None,
-            ..def.clone()
-        }
+        beside(def, &self.pair.new, not_null, self.dialect)
     }
 
     fn marks(&self) -> Option<&[Ident; 2]> {
@@ -452,12 +445,7 @@ fn constant(name: &Ident, late: bool) -> ColumnDef {
         charset: None,
         raw: word,
     };
-    let value = Expr {
-        text: u8::from(late).to_string(),
-        columns: Vec::new(),
-        functions: Vec::new(),
-        span: Span::default(),
-    };
+    let value = literal(&u8::from(late).to_string());
     ColumnDef {
         name: name.clone(),
         ty: Some(ty),

@@ -7,6 +7,7 @@
 use downhaul_catalog::column_def;
 use downhaul_syntax::{Change, Dialect, Ident};
 
+use super::retype_keys::{is_tied, lock_of, retype_keys};
 use super::storage::takes_all;
 use super::{add, modify};
 use crate::op::dependents::Dependents;
@@ -49,16 +50,12 @@ pub(crate) fn copy_table(changes: &[Change], scene: &Scene<'_>) -> Result<Made, 
             "change its type alone, to a wider one, with AUTO_INCREMENT",
         );
     }
+    let lock = lock_of(online.lock.as_deref());
+    if is_tied(table, from, scene) {
+        return retype_keys(table, old, column, Some(lock), scene);
+    }
     let successor = names::free_column(scene.now, table, &format!("{from}_new"));
     let parts = Dependents::of(scene, table, from, &successor)?;
-    if let Some((other, ..)) = parts.incoming.first() {
-        return refused(
-            format!(
-                "{other} refers to {table}.{from}: both columns have to be of one type, and the server changes neither while the foreign key stands (error 1833)"
-            ),
-            "drop that foreign key in a migration before this one, change both columns, and add it again afterwards",
-        );
-    }
     if let Some((rule, _)) = parts.rules.first() {
         return refused(
             format!(
@@ -68,11 +65,6 @@ pub(crate) fn copy_table(changes: &[Change], scene: &Scene<'_>) -> Result<Made, 
             "drop it in a migration before this one, and add it again afterwards",
         );
     }
-    let lock = match online.lock.as_deref() {
-        Some("none") => "NONE",
-        Some("exclusive") => "EXCLUSIVE",
-        _ => "SHARED",
-    };
     let clause = format!(", ALGORITHM=COPY, LOCK={lock}");
     let who = match lock {
         "NONE" => "Others read and write meanwhile; a server before MariaDB 11.2 refuses that.",

@@ -18,11 +18,14 @@ mod rename_column;
 mod rename_ruled;
 mod rename_table;
 mod reshape_columns;
+mod retype_keys;
 mod storage;
 mod triggers;
 
-use downhaul_catalog::{Column, column_def, render};
-use downhaul_syntax::{Change, ColumnDef, ConstraintKind, Dialect, Ident, ObjectName};
+use downhaul_catalog::{Column, Table, column_def, render};
+use downhaul_syntax::{
+    Change, ColumnDef, ConstraintKind, Dialect, Expr, Ident, ObjectName, Span, SqlType,
+};
 
 use super::piece::{Piece, Side, Slot};
 use super::{Made, Refused, Scene, as_written, refused};
@@ -30,6 +33,7 @@ use super::{Made, Refused, Scene, as_written, refused};
 pub(crate) use change_primary_key::{change_primary_key, is_meant as changes_primary_key};
 pub(crate) use copy_table::{copy_table, is_asked_for as asks_for_copy};
 pub(crate) use reshape_columns::reshape_columns;
+pub(crate) use retype_keys::said;
 
 /// The pieces of one change.
 pub(crate) fn one_change(
@@ -141,6 +145,65 @@ pub(super) fn add(
         side.sql(if at == 0 { why } else { "" }, format!("{sql}{clause}"));
     }
     Ok(())
+}
+
+/// A column beside another one, which triggers always write: without what only the first one needs.
+///
+/// Where it takes no NULL it has a default, which nobody ever finds: `INSERT … SELECT` asks for a value or
+/// a default before it fires a trigger (error 1364).
+pub(super) fn beside(def: &ColumnDef, name: &Ident, not_null: bool, dialect: Dialect) -> ColumnDef {
+    let default = def.ty.as_ref().filter(|_| not_null).and_then(|ty| filler(ty, dialect));
+    ColumnDef {
+        name: name.clone(),
+        not_null,
+        not_null_name: None,
+        default,
+        comment: None,
+        ..def.clone()
+    }
+}
+
+/// Some value of a type.
+fn filler(ty: &SqlType, dialect: Dialect) -> Option<Expr> {
+    let text = match ty.name.as_str() {
+        "tinyint" | "smallint" | "mediumint" | "int" | "integer" | "bigint" | "decimal"
+        | "numeric" | "float" | "double" | "boolean" | "year" | "bit" => "0",
+        "char" | "varchar" | "binary" | "varbinary" | "set" => "''",
+        "tinytext" | "text" | "mediumtext" | "longtext" | "tinyblob" | "blob" | "mediumblob"
+        | "longblob"
+            if dialect == Dialect::MariaDb =>
+        {
+            "''"
+        }
+        "enum" => ty.args.first()?,
+        "date" => "'1970-01-02'",
+        "datetime" | "timestamp" => "'1970-01-02 00:00:00'",
+        "time" => "'00:00:00'",
+        _ => return None,
+    };
+    Some(literal(text))
+}
+
+/// A constant.
+pub(super) fn literal(text: &str) -> Expr {
+    Expr {
+        text: text.to_owned(),
+        columns: Vec::new(),
+        functions: Vec::new(),
+        span: Span::default(),
+    }
+}
+
+/// Assignments that a backfill makes so that columns with `ON UPDATE CURRENT_TIMESTAMP` stay as they are:
+/// nobody has changed the row.
+pub(super) fn stamps_kept(table: &Table, dialect: Dialect) -> Vec<String> {
+    let stamped = table.columns.iter().filter(|column| column.on_update.is_some());
+    stamped
+        .map(|column| {
+            let name = dialect.quote_if_needed(&column.name);
+            format!("{name} = {name}")
+        })
+        .collect()
 }
 
 /// `MODIFY COLUMN` to this definition.

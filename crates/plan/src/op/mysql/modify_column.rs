@@ -5,6 +5,7 @@ use downhaul_syntax::{Change, ColumnDef, Ident, ObjectName, SqlType};
 
 use super::change_type::change_type;
 use super::rename_column::rename_column;
+use super::retype_keys::{is_tied, retype_keys};
 use super::storage::is_recoded;
 use super::{INPLACE, add, modify};
 use crate::op::conversion::{Conv, directive_for};
@@ -34,6 +35,9 @@ pub(crate) fn modify_column(
         return rename_column(table, from, &column.name, scene);
     }
     if !same_type && !widens(old, column) || is_recoded(old, column, known) {
+        if is_tied(&known.name, from, scene) {
+            return retype_keys(&known.name, old, column, None, scene);
+        }
         return change_type(table, old, column, scene);
     }
     let mut made = Made::default();
