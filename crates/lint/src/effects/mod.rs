@@ -31,7 +31,7 @@ mod refused_routine;
 mod refused_sqlite;
 mod row_counts;
 pub(crate) mod seeds;
-mod sqlite;
+pub(crate) mod sqlite;
 pub(crate) mod table;
 pub(crate) mod type_change;
 pub(crate) mod unique;

@@ -6,6 +6,7 @@ use downhaul_syntax::{Change, Dialect, Ident, ObjectName};
 use crate::facts::{Phase, Way};
 
 use crate::context::ChangeContext;
+use crate::effects::sqlite;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 use crate::state::is_one_row;
@@ -184,7 +185,7 @@ fn copies_rows(cx: &ChangeContext<'_>) -> Option<Draft> {
         || words.contains(&"group")
             && !(cx.dialect() == Dialect::Sqlite && groups_by_column(&words));
     let source = query.tables.iter().find(|t| cx.populated(t) && !cx.has_few_rows(t))?;
-    let few = cx.scene.seeds.is_list(&cx.catalog.normalize(source));
+    let few = cx.scene.seeds.is_list(&cx.catalog.normalize(source)) || fills_few_pages(cx, source);
     let one = is_one_row(query);
     let others = match cx.dialect() {
         Dialect::Sqlite => "nobody else can write to the database meanwhile",
@@ -197,6 +198,22 @@ fn copies_rows(cx: &ChangeContext<'_>) -> Option<Draft> {
         ))
         .help("run it when little is written, or copy in batches")
     })
+}
+
+/// `CREATE TABLE … AS` in SQLite, of so many known rows and columns.
+fn fills_few_pages(cx: &ChangeContext<'_>, source: &ObjectName) -> bool {
+    let Change::CreateTable { def, .. } = cx.change else { return false };
+    let (Some(table), Some(rows)) = (cx.table(source), cx.rows_put_in(source)) else {
+        return false;
+    };
+    let Some(query) = def.as_query.as_ref().filter(|_| cx.dialect() == Dialect::Sqlite) else {
+        return false;
+    };
+    let read = table.columns.iter().filter(|c| query.star || query.columns.contains(&c.name));
+    // A text that nobody looks up may be long.
+    let width = |width| if width == sqlite::TEXT_WIDTH { 5 * width } else { width };
+    let row = 4 + read.map(|c| width(sqlite::usual_width(table, Some(&c.name)))).sum::<u64>();
+    rows.saturating_mul(row) < sqlite::FEW_BYTES
 }
 
 /// The rows of the dropped table wait in a temporary one, and are copied back behind.

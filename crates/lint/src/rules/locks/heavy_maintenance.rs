@@ -7,6 +7,7 @@ use downhaul_syntax::{Change, ConstraintKind, Dialect, ObjectName};
 use crate::Severity;
 use crate::effects::Blocks;
 use crate::effects::postgres::stays_in_tablespace;
+use crate::effects::sqlite;
 
 use crate::context::ChangeContext;
 use crate::finding::Draft;
@@ -140,8 +141,11 @@ fn indexes(table: &Table) -> u64 {
 /// SQLite reads every index in full for its statistics, and holds the only writer meanwhile, unless a
 /// limit is set.
 fn analyzed(cx: &ChangeContext<'_>, names: &[ObjectName]) -> Option<Draft> {
-    /// Entries of indexes that are read at once.
-    const FEW: u64 = 20_000;
+    /// Rows that an index keeps a sample of, and what one fills.
+    const SAMPLES: u64 = 24;
+    const SAMPLE_BYTES: u64 = 80;
+    /// Entries that are read at once.
+    const MANY: u64 = 1_000_000;
     let limit = cx.scene.settings.get("analysis_limit").map_or("0", |limit| limit.trim());
     if limit != "0" {
         return None;
@@ -150,16 +154,22 @@ fn analyzed(cx: &ChangeContext<'_>, names: &[ObjectName]) -> Option<Draft> {
         let index = |name: &ObjectName| t.indexes.named(&name.name).is_some();
         (names.is_empty() || names.iter().any(|n| n.name == t.name.name || index(n)))
             && indexes(t) > 0
-            && cx.populated(&t.name)
+            && cx.in_use(&t.name)
     });
-    let mut entries = Some(0_u64);
+    // Entries that are read, and bytes that are written; `None` where the rows are not known.
+    let mut known = Some((0_u64, 0_u64));
     for table in tables {
-        let of_one = cx
-            .rows_put_in(&table.name)
-            .and_then(|rows| rows.checked_mul(u64::try_from(table.indexes.iter().count()).ok()?));
-        entries = entries.zip(of_one).map(|(a, b)| a.saturating_add(b));
+        let indexes = indexes(table);
+        if cx.rows_put_in(&table.name).is_none() && !cx.populated(&table.name) {
+            continue;
+        }
+        known = known.zip(cx.rows_put_in(&table.name)).map(|((read, written), rows)| {
+            let samples = rows.min(SAMPLES).saturating_mul(SAMPLE_BYTES);
+            let more = samples.saturating_mul(indexes);
+            (read.saturating_add(rows.saturating_mul(indexes)), written.saturating_add(more))
+        });
     }
-    entries.is_none_or(|entries| entries > FEW).then(|| {
+    known.is_none_or(|(read, written)| read > MANY || written > sqlite::FEW_BYTES).then(|| {
         Draft::new("ANALYZE reads every index in full, and nobody else can write meanwhile")
             .help("set `PRAGMA analysis_limit = 400` before, or use `PRAGMA optimize`")
             .severity(Severity::Warning)

@@ -1,10 +1,10 @@
 //! LK26.
 
-use downhaul_catalog::Table;
 use downhaul_syntax::change::ReindexTarget;
 use downhaul_syntax::{Change, IndexPart, ObjectName};
 
 use crate::context::ChangeContext;
+use crate::effects::sqlite;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 
@@ -49,9 +49,6 @@ declare_rule! {
     since: "0.1.0",
     check: Change(check),
 }
-
-/// Where the rows are known, an index of no more than this is written at once.
-const SMALL_BYTES: u64 = 50_000;
 
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     let (table, verb) = match cx.change {
@@ -105,27 +102,12 @@ fn is_short(cx: &ChangeContext<'_>, table: &ObjectName, built: &[Built<'_>]) -> 
     let Some((known, rows)) = cx.table(table).zip(cx.rows_put_in(table)) else { return false };
     let bytes = built.iter().map(|index| {
         // Length of the record, its header, a pointer to it, and the number of the row.
-        let entry = 7 + index.parts.iter().map(|part| width(part, known)).sum::<u64>();
+        let parts = index.parts.iter();
+        let width = |part: &IndexPart| sqlite::usual_width(known, part.column.as_ref());
+        let entry = 7 + parts.map(width).sum::<u64>();
         rows.saturating_mul(entry) / if index.partial { 3 } else { 1 }
     });
-    bytes.sum::<u64>() < SMALL_BYTES
-}
-
-/// Bytes of a value, as they usually are.
-fn width(part: &IndexPart, table: &Table) -> u64 {
-    let ty = part.column.as_ref().and_then(|c| table.column(c)).and_then(|c| c.ty.as_ref());
-    let Some(ty) = ty else { return 16 };
-    let name = ty.name.to_lowercase();
-    let any = |kinds: &[&str]| kinds.iter().any(|kind| name.contains(kind));
-    if any(&["int", "bool"]) {
-        3
-    } else if any(&["real", "doub", "floa", "numeric"]) {
-        9
-    } else if any(&["date", "time"]) {
-        20
-    } else {
-        16
-    }
+    bytes.sum::<u64>() < sqlite::FEW_BYTES
 }
 
 #[cfg(test)]
