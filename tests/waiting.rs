@@ -492,6 +492,68 @@ async fn what_goes_back_waits_for_the_holder_of_a_row_on_mariadb() {
     assert_eq!(note.as_deref(), Some("b"));
 }
 
+/// MariaDB: a transaction that inserts a row and then one that refers to it is not ended because a
+/// definition has queued in between (error 1213).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_writes_both_ends_of_a_foreign_key_is_not_ended_on_mariadb() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+    const DEFINITIONS: usize = 24;
+    let database = MariaDb::shared().fresh_database().await;
+    let mut session = Session::connect(database.url()).await;
+    session
+        .run("CREATE TABLE users (id int PRIMARY KEY); CREATE TABLE orders (id int PRIMARY KEY, user_id int, KEY of_user (user_id), FOREIGN KEY (user_id) REFERENCES users (id))")
+        .await;
+    let program = Program::new(PROGRAM).database(database.url());
+    let mut up = String::new();
+    for at in 0..DEFINITIONS / 3 {
+        up.push_str(&format!(
+            "ALTER TABLE orders ADD COLUMN c{at} int, ALGORITHM=INSTANT;\n\
+             CREATE TRIGGER t{at} BEFORE INSERT ON orders FOR EACH ROW SET NEW.c{at} = 1;\n\
+             DROP TRIGGER t{at};\n"
+        ));
+    }
+    program.migration("0001_many", &up, "SELECT 1;\n");
+    let over = Arc::new(AtomicBool::new(false));
+    let written = Arc::new(AtomicU64::new(0));
+    let mut writers = Vec::new();
+    for writer in 1..=4_u64 {
+        let (url, over, written) = (database.url().to_owned(), over.clone(), written.clone());
+        writers.push(tokio::spawn(async move {
+            let mut session = Session::connect(&url).await;
+            let mut failures = Vec::new();
+            let mut id = writer * 1_000_000;
+            while !over.load(Ordering::SeqCst) {
+                id += 1;
+                for sql in [
+                    "BEGIN".to_owned(),
+                    format!("INSERT INTO users (id) VALUES ({id})"),
+                    format!("INSERT INTO orders (id, user_id) VALUES ({id}, {id})"),
+                    "COMMIT".to_owned(),
+                ] {
+                    if let Err(error) = session.try_run(&sql).await {
+                        failures.push(format!("{sql}: {error}"));
+                    }
+                }
+                written.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            failures
+        }));
+    }
+    while written.load(Ordering::SeqCst) < 20 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let outcome = tokio::task::spawn_blocking(move || program.run(&["up", "--yes"])).await.unwrap();
+    check(&outcome, Code::Clean, &["1 migration applied"]);
+    over.store(true, Ordering::SeqCst);
+    for writer in writers {
+        let failures = writer.await.unwrap();
+        assert!(failures.is_empty(), "{:?} of {}", failures.first(), failures.len());
+    }
+}
+
 /// A network that goes away without a word: the server gives the lock of a silent runner to the next
 /// one within about a minute.
 #[tokio::test]

@@ -10,7 +10,7 @@ use downhaul_snapshot::stepwise::{self, GroupKind};
 use downhaul_snapshot::{Kept, Losses, Names, SnapshotError, empty, tombstone};
 use downhaul_syntax::{Change, Ident, ObjectName, Parsed, RoutineKind, Statement};
 
-use super::{Run, signs};
+use super::{Run, brief, signs};
 use crate::Event;
 use crate::apply::{KeptSummary, Stop, Substitute, substitute};
 use crate::patience::Lookout;
@@ -262,10 +262,12 @@ impl Run<'_> {
         self.start(index).await?;
         let texts = self.texts(index);
         let begun = Instant::now();
+        let statement = &self.work.prepared.statements[index];
+        let budget = self.runner.options.budget;
         let session = &mut *self.runner.session;
         let mut result = Ok(0);
         for text in &texts {
-            result = session.execute(text).await;
+            result = brief::execute(session, statement, text, budget).await;
             if result.is_err() {
                 break;
             }

@@ -17,6 +17,7 @@
 mod aside;
 mod at_once;
 mod back;
+mod brief;
 mod definition;
 mod doubt;
 mod record;
