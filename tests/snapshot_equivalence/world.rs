@@ -95,8 +95,10 @@ pub(crate) struct Table {
     pub(crate) columns: Vec<(String, Type)>,
     /// Column `u`, unique.
     pub(crate) unique: bool,
-    /// Column `p` refers to `k0` of this table, by number.
-    pub(crate) parent: Option<usize>,
+    /// Columns `m` and `w`, unique together, without a value that nobody has.
+    pub(crate) place: bool,
+    /// Columns that refer to `k0` of a table, by number.
+    pub(crate) links: Vec<(&'static str, usize)>,
 }
 
 impl Table {
@@ -109,9 +111,10 @@ impl Table {
         if self.unique {
             names.push("u".into());
         }
-        if self.parent.is_some() {
-            names.push("p".into());
+        if self.place {
+            names.extend(["m".into(), "w".into()]);
         }
+        names.extend(self.links.iter().map(|(name, _)| (*name).to_owned()));
         names.extend(self.columns.iter().map(|(name, _)| name.clone()));
         names
     }
@@ -126,6 +129,17 @@ impl Table {
         format!("SELECT ROW({})::text FROM {source} t", texts.join(", "))
     }
 }
+
+/// What foreign keys do.
+const ACTIONS: [&str; 7] = [
+    "",
+    "ON DELETE CASCADE",
+    "ON DELETE SET NULL",
+    "ON DELETE SET NULL ON UPDATE CASCADE",
+    "ON DELETE RESTRICT",
+    "ON DELETE CASCADE ON UPDATE CASCADE",
+    "DEFERRABLE INITIALLY DEFERRED",
+];
 
 /// A schema, and what happens to it.
 #[derive(Clone, Debug)]
@@ -143,6 +157,7 @@ impl World {
             "CREATE TYPE pair AS (n int, t text)".to_owned(),
         ];
         let mut tables: Vec<Table> = Vec::new();
+        let mut partitions = Vec::new();
         for number in 0..2 + rng.below(3) {
             let name =
                 if rng.one_in(4) { format!("Odd \"{number}' t") } else { format!("t{number}") };
@@ -155,11 +170,15 @@ impl World {
                     *p == number && keys == 1 && !partitioned || *p < number && tables[*p].keys == 1
                 })
                 .collect();
-            let parent =
-                if parents.is_empty() || rng.one_in(3) { None } else { Some(*rng.pick(&parents)) };
-            let table =
-                Table { name, keys, columns, unique: !partitioned && rng.one_in(2), parent };
-            tables.push(table);
+            let mut links = Vec::new();
+            for column in ["p", "q"] {
+                if !parents.is_empty() && !rng.one_in(3) {
+                    links.push((column, *rng.pick(&parents)));
+                }
+            }
+            let (unique, place) = (!partitioned && rng.one_in(2), !partitioned && rng.one_in(3));
+            tables.push(Table { name, keys, columns, unique, place, links });
+            partitions.push(partitioned);
             let table = &tables[number];
             let mut sql = format!("CREATE TABLE {} (", table.quoted());
             for k in 0..keys {
@@ -169,15 +188,16 @@ impl World {
             if table.unique {
                 sql.push_str("u integer UNIQUE, ");
             }
-            if let Some(parent) = parent {
-                let action = *rng.pick(&[
-                    "",
-                    "ON DELETE CASCADE",
-                    "ON DELETE SET NULL ON UPDATE CASCADE",
-                    "DEFERRABLE INITIALLY DEFERRED",
-                ]);
-                let _ =
-                    write!(sql, "p integer REFERENCES {} (k0) {action}, ", tables[parent].quoted());
+            if table.place {
+                sql.push_str("m mood NOT NULL DEFAULT 'sad', w char(2) NOT NULL CHECK (w <> 'no'), UNIQUE (m, w), ");
+            }
+            for (column, parent) in &table.links {
+                let action = rng.pick(&ACTIONS);
+                let _ = write!(
+                    sql,
+                    "{column} integer REFERENCES {} (k0) {action}, ",
+                    tables[*parent].quoted()
+                );
             }
             for (column, ty) in &table.columns {
                 let _ = write!(sql, "\"{column}\" {}, ", ty.name());
@@ -209,6 +229,17 @@ impl World {
                     table.quoted()
                 ));
             }
+        }
+        // A key that closes a circle.
+        let (from, to) = (rng.below(tables.len()), rng.below(tables.len()));
+        if from < to && tables[to].keys == 1 && !partitions[from] && rng.one_in(2) {
+            setup.push(format!(
+                "ALTER TABLE {} ADD COLUMN r integer REFERENCES {} (k0) {}",
+                tables[from].quoted(),
+                tables[to].quoted(),
+                rng.pick(&ACTIONS)
+            ));
+            tables[from].links.push(("r", to));
         }
         let migration = rng.one_in(2).then(|| migration(rng, &tables));
         Self { tables, setup, migration }

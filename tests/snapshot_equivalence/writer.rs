@@ -10,6 +10,13 @@ fn key(rng: &mut Rng) -> i64 {
     rng.between(1, 20)
 }
 
+fn place(rng: &mut Rng) -> (String, String) {
+    (
+        rng.pick(&["'glad'", "'sad'"]).to_string(),
+        rng.pick(&["'a'", "'b'", "'cd'", "''"]).to_string(),
+    )
+}
+
 /// One statement. What the schema forbids fails, as it does for others.
 fn statement(rng: &mut Rng, world: &World) -> String {
     let table = rng.pick(&world.tables);
@@ -32,8 +39,14 @@ fn statement(rng: &mut Rng, world: &World) -> String {
             if table.unique && rng.one_in(3) {
                 sets.push(format!("u = {}", rng.between(0, 40)));
             }
-            if table.parent.is_some() && rng.one_in(3) {
-                sets.push(format!("p = {}", key(rng)));
+            if table.place && rng.one_in(3) {
+                let (mood, place) = place(rng);
+                sets.push(format!("m = {mood}, w = {place}"));
+            }
+            for (column, _) in &table.links {
+                if rng.one_in(3) {
+                    sets.push(format!("{column} = {}", key(rng)));
+                }
             }
             if sets.is_empty() {
                 sets.push(format!("\"{0}\" = \"{0}\"", table.columns[0].0));
@@ -41,6 +54,11 @@ fn statement(rng: &mut Rng, world: &World) -> String {
             format!("UPDATE {name} SET {} WHERE {condition}", sets.join(", "))
         }
         7..9 => format!("DELETE FROM {name} WHERE {condition}"),
+        9 if table.place && table.keys > 0 && rng.one_in(2) => {
+            // What a sorting by hand does.
+            let far = "(ARRAY['a','b','cd',''])[1 + (k0 + 1) % 4]::char(2)";
+            format!("UPDATE {name} SET w = {far} WHERE {condition}")
+        }
         9 if table.keys > 0 => {
             format!("UPDATE {name} SET k0 = {} WHERE k0 = {}", key(rng), key(rng))
         }
@@ -76,8 +94,13 @@ fn insert(rng: &mut Rng, table: &Table) -> String {
         names.push("u".into());
         values.push(if rng.one_in(3) { "NULL".into() } else { rng.between(0, 40).to_string() });
     }
-    if table.parent.is_some() {
-        names.push("p".into());
+    if table.place {
+        let (mood, place) = place(rng);
+        names.extend(["m".to_owned(), "w".to_owned()]);
+        values.extend([mood, place]);
+    }
+    for (column, _) in &table.links {
+        names.push((*column).to_owned());
         values.push(if rng.one_in(2) { "NULL".into() } else { key(rng).to_string() });
     }
     for (column, ty) in &table.columns {

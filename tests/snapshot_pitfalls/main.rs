@@ -135,6 +135,67 @@ const STORIES: &[Story] = &[
          UPDATE a SET b = NULL; DELETE FROM b; DELETE FROM a WHERE id = 1; INSERT INTO a VALUES (3, NULL)",
     ),
     (
+        "p02: foreign keys write to one row several times in one statement",
+        "CREATE TABLE par (id int PRIMARY KEY, n int); INSERT INTO par SELECT g, 0 FROM generate_series(1, 40) g; \
+         CREATE TABLE k (id int PRIMARY KEY, p int REFERENCES par ON DELETE SET NULL ON UPDATE CASCADE, q int REFERENCES par ON DELETE SET NULL ON UPDATE CASCADE, r int DEFAULT 40 REFERENCES par ON DELETE SET DEFAULT ON UPDATE CASCADE); \
+         INSERT INTO k SELECT g, g % 40 + 1, g * 7 % 40 + 1, g * 3 % 40 + 1 FROM generate_series(1, 300) g",
+        &["par", "k"],
+        "DELETE FROM par WHERE id % 3 <> 0 AND id < 40; UPDATE par SET id = id + 100 WHERE id % 2 = 0 AND id < 40",
+    ),
+    (
+        "p02: one foreign key empties a row that another deletes, while triggers write to it too",
+        "CREATE TABLE par (id int PRIMARY KEY, n int); INSERT INTO par SELECT g, 0 FROM generate_series(1, 40) g; \
+         CREATE TABLE k (id int PRIMARY KEY, p int REFERENCES par ON DELETE SET NULL DEFERRABLE INITIALLY DEFERRED, q int REFERENCES par ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED, \
+           own int REFERENCES k ON DELETE SET NULL DEFERRABLE INITIALLY DEFERRED, n int); \
+         INSERT INTO k SELECT g, g % 40 + 1, g * 7 % 40 + 1, nullif(g / 2, 0), 0 FROM generate_series(1, 300) g; \
+         CREATE FUNCTION told() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE k SET n = n + 1 WHERE p = OLD.id OR id = OLD.id; RETURN NULL; END $$; \
+         CREATE TRIGGER a_first AFTER DELETE ON par FOR EACH ROW EXECUTE FUNCTION told(); CREATE TRIGGER z_last AFTER DELETE ON par FOR EACH ROW EXECUTE FUNCTION told()",
+        &["par", "k"],
+        "DELETE FROM par WHERE id % 3 = 0; DELETE FROM par WHERE id % 3 = 1",
+    ),
+    (
+        "p02: one statement changes rows that go with others which it deletes",
+        "CREATE TABLE par (id int PRIMARY KEY); INSERT INTO par SELECT g FROM generate_series(1, 40) g; \
+         CREATE TABLE k (id int PRIMARY KEY, q int REFERENCES par ON DELETE CASCADE, n int); INSERT INTO k SELECT g, g * 7 % 40 + 1, 0 FROM generate_series(1, 300) g; \
+         CREATE TABLE kk (id int PRIMARY KEY, k int REFERENCES k ON DELETE SET NULL); INSERT INTO kk SELECT g, g FROM generate_series(1, 300) g",
+        &["par", "k", "kk"],
+        "WITH d AS (DELETE FROM par WHERE id % 3 = 1 RETURNING id), g AS (DELETE FROM k WHERE id > 290) UPDATE k SET n = 9 FROM d WHERE k.q = d.id AND k.id <= 290; \
+         WITH g AS (DELETE FROM k WHERE id > 280 RETURNING id), d AS (DELETE FROM par WHERE id % 3 = 0 AND (SELECT count(*) FROM g) > 0 RETURNING id), n AS (INSERT INTO k SELECT 1000 + id, NULL, 1 FROM d) \
+         UPDATE k SET n = 8 FROM d WHERE k.q = d.id AND k.id <= 280",
+    ),
+    (
+        "p21: unique values for which nothing stands in",
+        "CREATE TYPE app AS ENUM ('a', 'b'); CREATE DOMAIN dom AS text CHECK (length(value) = 1); \
+         CREATE TABLE u (id int PRIMARY KEY, grp int, app app NOT NULL, code char(2) NOT NULL, place int NOT NULL CHECK (place > 0), short varchar(3) NOT NULL UNIQUE, d dom UNIQUE, UNIQUE (grp, app), UNIQUE (code), UNIQUE (grp, place)); \
+         CREATE TABLE k (id int PRIMARY KEY, u int REFERENCES u ON DELETE CASCADE, own text, code char(2) REFERENCES u (code) ON DELETE SET NULL ON UPDATE CASCADE); COMMENT ON CONSTRAINT k_u_fkey ON k IS 'it''s'; \
+         INSERT INTO u VALUES (1, 1, 'a', 'x', 1, 's1', 'p'), (2, 1, 'b', 'y', 2, 's2', 'q'), (3, 2, 'a', 'z', 1, 's3', NULL); INSERT INTO k VALUES (1, 1, 'k1', 'x'), (2, 2, 'k2', 'z'), (3, 3, 'k3', 'y')",
+        &["u", "k"],
+        "BEGIN; UPDATE u SET grp = 9 WHERE id = 1; UPDATE u SET app = 'a', code = 'v' WHERE id = 2; UPDATE u SET grp = 1, app = 'b', code = 'y', place = 5 WHERE id = 1; UPDATE u SET place = 1, short = 'n' WHERE id = 2; \
+         UPDATE u SET short = 's2', d = NULL WHERE id = 1; UPDATE u SET d = 'p' WHERE id = 3; COMMIT; DELETE FROM u WHERE id = 3; INSERT INTO u VALUES (4, 2, 'a', 'z', 1, 's4', 'p'); INSERT INTO k VALUES (4, 4, 'k4', 'z')",
+    ),
+    (
+        "p27: a circle of tables that cannot wait",
+        "CREATE TABLE base (id int PRIMARY KEY); CREATE TABLE conf (id int PRIMARY KEY, base int REFERENCES base ON DELETE CASCADE, cache int); \
+         CREATE TABLE cache (id int PRIMARY KEY, conf int REFERENCES conf ON DELETE RESTRICT); ALTER TABLE conf ADD CONSTRAINT \"to cache\" FOREIGN KEY (cache) REFERENCES cache ON DELETE CASCADE NOT VALID; \
+         INSERT INTO base VALUES (1), (2); INSERT INTO conf VALUES (1, 1, NULL), (2, 2, NULL); INSERT INTO cache VALUES (1, 1); UPDATE conf SET cache = 1 WHERE id = 2",
+        &["base", "conf", "cache"],
+        "INSERT INTO base VALUES (3); INSERT INTO conf VALUES (3, 3, 1); INSERT INTO cache VALUES (2, 3), (3, 2); UPDATE conf SET cache = 2 WHERE id = 3; UPDATE cache SET conf = 3 WHERE id = 1; DELETE FROM base WHERE id = 1",
+    ),
+    (
+        "p27: a value that others refer to is handed to another row",
+        "CREATE TABLE o (f int, t int, name text UNIQUE, PRIMARY KEY (f, t)); CREATE TABLE copies (name text PRIMARY KEY REFERENCES o (name) ON DELETE CASCADE, n int); \
+         INSERT INTO o VALUES (1, 1, 'a'), (2, 1, 'b'); INSERT INTO copies VALUES ('a', 1), ('b', 2)",
+        &["o", "copies"],
+        "UPDATE o SET f = 9 WHERE f = 1; UPDATE copies SET n = 5 WHERE name = 'b'",
+    ),
+    (
+        "p23: a sequence whose column holds no numbers any more, or ones beyond it",
+        "CREATE TABLE c (id serial PRIMARY KEY, n bigserial UNIQUE); INSERT INTO c (n) SELECT g FROM generate_series(1, 3) g; ALTER TABLE c ALTER id TYPE text; ALTER SEQUENCE c_n_seq MAXVALUE 100; \
+         INSERT INTO c VALUES ('x', 5000), ('99', 42)",
+        &["c"],
+        "DELETE FROM c WHERE n <> 2; INSERT INTO c (id) VALUES ('y')",
+    ),
+    (
         "p29: INSERT … ON CONFLICT DO UPDATE",
         "CREATE TABLE c (id int PRIMARY KEY, v int); INSERT INTO c VALUES (1, 1)",
         &["c"],

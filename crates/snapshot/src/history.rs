@@ -226,10 +226,18 @@ impl<'a> Past<'a> {
         let images = track::IMAGES;
         // A transaction's events on one row are a block, since it holds the row until it ends;
         // blocks follow each other by position, events in a block by the start of their statement.
+        // What foreign keys do joins the statements of their level, whichever began first: so a row that
+        // was changed and then went may seem to have gone first. But what went is changed no more, unless
+        // it is born again.
         if self.tracked.versions.iter().any(|v| v.nested) {
             return format!(
-                "SELECT DISTINCT ON ({keys}) {all} FROM (SELECT e.*, min(downhaul_pos) OVER (PARTITION BY {keys}, downhaul_xid) AS downhaul_block \
-                 FROM e WHERE downhaul_op IN ({images})) e ORDER BY {keys}, downhaul_block, coalesce(downhaul_seq, downhaul_pos), downhaul_pos"
+                "SELECT DISTINCT ON ({keys}) {all} FROM (SELECT e.*, min(downhaul_pos) OVER (PARTITION BY {keys}, downhaul_xid) AS downhaul_block, \
+                   count(*) FILTER (WHERE downhaul_op IN ({births})) \
+                     OVER (PARTITION BY {keys}, downhaul_xid ORDER BY coalesce(downhaul_seq, downhaul_pos), downhaul_pos) AS downhaul_life \
+                 FROM e WHERE downhaul_op IN ({images}, {births})) e WHERE downhaul_op IN ({images}) \
+                 ORDER BY {keys}, downhaul_block, downhaul_life, downhaul_op IN ({deaths}), coalesce(downhaul_seq, downhaul_pos), downhaul_pos",
+                births = track::BIRTHS,
+                deaths = track::DEATHS,
             );
         }
         format!(
@@ -365,7 +373,7 @@ mod tests {
 
     fn version(number: i64, relation: i64, columns: Vec<TrackedColumn>) -> Version {
         let key = vec![Ident::stored(D, "id")];
-        Version { number, relation, columns, key, nested: false, composite: false }
+        Version { number, relation, columns, key, nested: false, again: false, composite: false }
     }
 
     fn tracked(versions: Vec<Version>) -> Tracked {

@@ -343,7 +343,16 @@ async fn capture(
 ) -> Result<(), SnapshotError> {
     let dialect = session.dialect();
     let statements = match dialect {
-        Dialect::Postgres => capture_postgres(shape, columns, id),
+        Dialect::Postgres => {
+            let again = session
+                .number(&format!(
+                    "SELECT count(*) FROM pg_catalog.pg_constraint WHERE conrelid = {}::pg_catalog.regclass AND contype = 'f' \
+                     AND (confdeltype IN ('n', 'd') OR confupdtype IN ('c', 'n', 'd'))",
+                    dialect.literal(&sql::table(dialect, &shape.name))
+                ))
+                .await?;
+            capture_postgres(shape, columns, id, again > 0)
+        }
         _ => capture_sqlite(shape, columns, id),
     };
     session.execute(&statements.join("; ")).await?;
@@ -355,8 +364,18 @@ async fn capture(
 ///
 /// A row that one statement changes twice through a nested trigger would be logged in the wrong
 /// order by its AFTER trigger alone; so the number that decides is drawn when the statement
-/// starts, and carried on a stack in a setting that rolls back with its savepoint.
-fn capture_postgres(shape: &TableShape, columns: &[&ColumnShape], id: i64) -> Vec<String> {
+/// starts, and carried on a stack in a setting that rolls back with its savepoint: one for each of INSERT,
+/// UPDATE and DELETE, since what foreign keys do joins the statement that made them do it and ends in another
+/// order than it began.
+///
+/// `again`: the table's own foreign keys change its rows ([`crate::track::choose::Facts::again`]): those rows are
+/// recorded one by one, just before they change.
+fn capture_postgres(
+    shape: &TableShape,
+    columns: &[&ColumnShape],
+    id: i64,
+    again: bool,
+) -> Vec<String> {
     let d = Dialect::Postgres;
     let (store, table) = (sql::own(d, &store_name(id)), sql::table(d, &shape.name));
     let names: Vec<String> = columns.iter().map(|c| d.quote(&c.name)).collect();
@@ -373,32 +392,57 @@ fn capture_postgres(shape: &TableShape, columns: &[&ColumnShape], id: i64) -> Ve
             .map(|(c, name)| sql::to_store(d, &format!("{rows}.{name}"), c))
             .collect();
         format!(
-            "INSERT INTO {store} (downhaul_seq, downhaul_op, {list}) SELECT number, '{op}', {} FROM {rows};",
-            values.join(", ")
+            "INSERT INTO {store} (downhaul_seq, downhaul_op, {list}) SELECT number, '{op}', {}{};",
+            values.join(", "),
+            if again { String::new() } else { format!(" FROM {rows}") }
         )
     };
+    let path = "RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS";
     let mut statements = vec![
         format!("CREATE SEQUENCE downhaul.kept_{id}_seq"),
         format!(
             "CREATE TABLE {store} AS SELECT 0::bigint AS downhaul_seq, ''::text AS downhaul_op, {} FROM {table} WITH NO DATA",
             typed.join(", ")
         ),
+    ];
+    if again {
+        statements.push(format!(
+            "CREATE FUNCTION downhaul.kept_{id}_end() {path} {}",
+            Dialect::dollar_quoted(&format!(
+                " DECLARE number bigint := nextval('downhaul.kept_{id}_seq'); \
+                 BEGIN IF TG_OP = 'INSERT' THEN {} RETURN NULL; ELSIF TG_OP = 'UPDATE' THEN {} RETURN NEW; ELSE {} RETURN OLD; END IF; END ",
+                from("I", "NEW"),
+                from("U", "OLD"),
+                from("D", "OLD"),
+            )),
+        ));
+        // Behind the triggers that may still keep a row from being changed.
+        for (time, verb) in [("AFTER", "INSERT"), ("BEFORE", "UPDATE"), ("BEFORE", "DELETE")] {
+            statements.push(format!(
+                "CREATE TRIGGER \"~downhaul_{id}_{}\" {time} {verb} ON {table} FOR EACH ROW EXECUTE FUNCTION downhaul.kept_{id}_end()",
+                verb.to_lowercase()
+            ));
+        }
+        return statements;
+    }
+    statements.extend([
         format!(
-            "CREATE FUNCTION downhaul.kept_{id}_begin() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $downhaul$ \
-             BEGIN PERFORM set_config('downhaul.stack_{id}', nextval('downhaul.kept_{id}_seq') || ',' || coalesce(current_setting('downhaul.stack_{id}', true), ''), true); RETURN NULL; END $downhaul$"
+            "CREATE FUNCTION downhaul.kept_{id}_begin() {path} $downhaul$ \
+             DECLARE name text := 'downhaul.stack_{id}_' || TG_OP; \
+             BEGIN PERFORM set_config(name, nextval('downhaul.kept_{id}_seq') || ',' || coalesce(current_setting(name, true), ''), true); RETURN NULL; END $downhaul$"
         ),
         format!(
-            "CREATE FUNCTION downhaul.kept_{id}_end() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS {}",
+            "CREATE FUNCTION downhaul.kept_{id}_end() {path} {}",
             Dialect::dollar_quoted(&format!(
-                " DECLARE stack text := current_setting('downhaul.stack_{id}', true); number bigint := nullif(split_part(stack, ',', 1), '')::bigint; \
-                 BEGIN PERFORM set_config('downhaul.stack_{id}', substr(stack, strpos(stack, ',') + 1), true); \
+                " DECLARE name text := 'downhaul.stack_{id}_' || TG_OP; stack text := current_setting(name, true); number bigint := nullif(split_part(stack, ',', 1), '')::bigint; \
+                 BEGIN PERFORM set_config(name, substr(stack, strpos(stack, ',') + 1), true); \
                  IF TG_OP = 'INSERT' THEN {} ELSIF TG_OP = 'UPDATE' THEN {} ELSE {} END IF; RETURN NULL; END ",
                 from("I", "fresh"),
                 from("U", "past"),
                 from("D", "past"),
             )),
         ),
-    ];
+    ]);
     for (verb, rows) in [
         ("INSERT", "NEW TABLE AS fresh"),
         ("UPDATE", "OLD TABLE AS past"),
@@ -446,12 +490,12 @@ pub(crate) fn end_capture(dialect: Dialect, kept: &Kept) -> Vec<String> {
                 .iter()
                 .flat_map(|verb| {
                     ["!", "~"].map(|mark| {
-                        format!("DROP TRIGGER \"{mark}downhaul_{id}_{verb}\" ON {table}")
+                        format!("DROP TRIGGER IF EXISTS \"{mark}downhaul_{id}_{verb}\" ON {table}")
                     })
                 })
                 .collect();
             statements.push(format!(
-                "DROP FUNCTION downhaul.kept_{id}_begin(), downhaul.kept_{id}_end()"
+                "DROP FUNCTION IF EXISTS downhaul.kept_{id}_begin(), downhaul.kept_{id}_end()"
             ));
             statements.push(format!("DROP SEQUENCE downhaul.kept_{id}_seq"));
             statements

@@ -196,7 +196,13 @@ async fn settle_by_key(
     // is the row's birth.
     let past = match (kept.mode, dialect) {
         (KeptMode::Capture, Dialect::Postgres) => {
-            format!("(SELECT DISTINCT ON ({keys}) * FROM {store} ORDER BY {keys}, downhaul_seq)")
+            // What went is changed no more, unless it is born again: a change that seems to come behind, since
+            // a foreign key made it, came before.
+            format!(
+                "(SELECT DISTINCT ON ({keys}) * FROM (SELECT *, count(*) FILTER (WHERE downhaul_op = 'I') \
+                   OVER (PARTITION BY {keys} ORDER BY downhaul_seq) AS downhaul_life FROM {store}) e \
+                 ORDER BY {keys}, downhaul_life, downhaul_op = 'D', downhaul_seq)"
+            )
         }
         // SQLite gives the other columns of the row that holds the minimum (lang_select.html §2.5).
         (KeptMode::Capture, _) => {

@@ -264,6 +264,7 @@ async fn source(
             columns,
             key: shape.key.clone(),
             nested: false,
+            again: false,
             composite: false,
         });
     }
@@ -284,6 +285,7 @@ async fn source(
         columns,
         key,
         nested: false,
+        again: false,
         composite: false,
     });
     Ok(Tracked::new(id, shape.name, D, versions))

@@ -279,7 +279,7 @@ pub(super) fn version_of(
         Vec::new()
     };
     let number = current.map_or(1, |v| v.number + 1);
-    Version { number, relation, columns, key, nested: false, composite: false }
+    Version { number, relation, columns, key, nested: false, again: false, composite: false }
 }
 
 /// Where our triggers stand, whatever the table's name is by now.

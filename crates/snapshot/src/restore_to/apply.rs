@@ -3,15 +3,18 @@
 //! The order, over all tables, so that no rule of the schema is broken on the way and no action of
 //! a foreign key finds a row to act on: rows whose unique values change step aside; other rows get
 //! their values; rows go; rows that stepped aside come back; rows come. Foreign keys are deferred,
-//! which the owner of a table may do without checking a row again; user triggers are off; ours stay
-//! on, so that a restore is history like anything else.
+//! which the owner of a table may do without checking a row again, and those that cannot wait taken off
+//! where no order suits them; user triggers are off; ours stay on, so that a restore is history like
+//! anything else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use downhaul_engine::Session;
+use downhaul_engine::{EngineError, Session};
 use downhaul_syntax::{Dialect, Ident};
 
-use super::plan::{Plan, TablePlan, force_row_security, set_bulk, unique_columns};
+use super::aside::{self, Aside};
+use super::plan::{Plan, TablePlan, force_row_security, set_bulk};
+use super::references::{self, Reference};
 use super::{Strategy, readers, record, rewrite, statement};
 use crate::history::Past;
 use crate::mark::{self, Mark, Origin, Own};
@@ -51,21 +54,6 @@ pub(crate) fn failed(table: &TablePlan, what: impl Into<String>) -> SnapshotErro
     SnapshotError::CannotRestore(format!("{}: {}", table.tracked.label(), what.into()))
 }
 
-/// A foreign key that touches a table of the plan.
-#[derive(Clone, Debug)]
-struct Reference {
-    name: String,
-    child: i64,
-    child_name: String,
-    parent: i64,
-    columns: Vec<(String, String)>,
-    /// `ON DELETE CASCADE`, `SET NULL`, `SET DEFAULT`.
-    acts: bool,
-    /// `NO ACTION`: can wait.
-    waits: bool,
-    deferrable: bool,
-}
-
 /// Applies; the caller commits. Nothing is left of it if it fails.
 pub async fn apply(
     session: &mut dyn Session,
@@ -83,7 +71,7 @@ pub async fn apply(
     let before =
         mark::make(session, &before_name, Origin::Restore, Own::After, context.who).await?;
     let tables: Vec<&TablePlan> = plan.tables.iter().filter(|t| !t.is_empty()).collect();
-    let references = references(session, &tables).await?;
+    let mut references = references::references(session, &tables).await?;
     let (mut rewritten, mut tables): (Vec<&TablePlan>, Vec<&TablePlan>) =
         tables.into_iter().partition(|t| t.strategy == Strategy::Rewrite);
     let mut notes = Vec::new();
@@ -99,7 +87,21 @@ pub async fn apply(
         }
     }
     let all: Vec<&TablePlan> = tables.iter().chain(&rewritten).copied().collect();
-    let mut back = quiet(session, &all, &references).await?;
+    let mut back = Back { check: Vec::new(), on: Vec::new() };
+    let groups = references::circles(&tables, &references);
+    let in_order: Vec<&TablePlan> = groups.iter().flatten().copied().collect();
+    let mut in_the_way: BTreeSet<usize> =
+        references::within_circles(&groups, &references).into_iter().collect();
+    for table in tables.iter().filter(|t| t.tracked.has_key()) {
+        let past = Past::new(&table.tracked, &plan.request.target);
+        if let Aside::Held(_) = aside::way(session, table, &past, &references).await? {
+            let holds = |r: &Reference| r.holds(table.tracked.relation);
+            in_the_way.extend((0..references.len()).filter(|at| holds(&references[*at])));
+        }
+        in_the_way.extend(references::handed_over(session, table, &past, &references).await?);
+    }
+    notes.extend(references::take_off(session, &in_the_way, &mut references, &mut back).await?);
+    quiet(session, &all, &references, &mut back).await?;
     let mut applied = BTreeMap::new();
     let mut moved = BTreeMap::new();
     for table in &rewritten {
@@ -109,23 +111,25 @@ pub async fn apply(
     for table in &tables {
         let past = Past::new(&table.tracked, &plan.request.target);
         if table.tracked.has_key() {
-            moved.insert(table.tracked.id, step_aside(session, table, &past, &references).await?);
+            let way = aside::way(session, table, &past, &references).await?;
+            aside::step_aside(session, table, &past, &way).await?;
+            moved.insert(table.tracked.id, way);
             update(session, table, &past, "downhaul_action = 'U' AND NOT downhaul_moves").await?;
         }
     }
-    for table in in_order(&tables, &references) {
+    for table in &in_order {
         let past = Past::new(&table.tracked, &plan.request.target);
         check_actions(session, table, &tables, &references).await?;
         delete(session, table, &past).await?;
     }
-    for table in in_order(&tables, &references).into_iter().rev() {
+    for table in in_order.iter().rev() {
         let past = Past::new(&table.tracked, &plan.request.target);
         match moved.get(&table.tracked.id) {
             Some(Aside::Out) => come_back(session, table).await?,
-            Some(Aside::Parked) => {
+            Some(Aside::Parked(_)) => {
                 update(session, table, &past, "downhaul_action = 'U' AND downhaul_moves").await?;
             }
-            Some(Aside::None) | None => {}
+            Some(Aside::None | Aside::Held(_)) | None => {}
         }
         insert(session, table, &past).await?;
     }
@@ -142,7 +146,7 @@ pub async fn apply(
     }
     let sequences = advance_sequences(session, &all).await?;
     for statement in back.on {
-        session.execute(&statement).await?;
+        session.execute(&statement).await.map_err(left_behind)?;
     }
     force_row_security(session, plan).await?;
     let after_name = record::mark_name(id, "after");
@@ -174,57 +178,12 @@ pub(crate) fn conflicts(plan: &Plan) -> SnapshotError {
     SnapshotError::Conflicts { rows: plan.conflicts(), which }
 }
 
-async fn references(
-    session: &mut dyn Session,
-    tables: &[&TablePlan],
-) -> Result<Vec<Reference>, SnapshotError> {
-    if tables.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ids: Vec<String> = tables.iter().map(|t| t.tracked.relation.to_string()).collect();
-    let list = ids.join(", ");
-    let rows = session
-        .rows(&format!(
-            "SELECT k.oid, pg_catalog.format('%I', k.conname), k.conrelid, pg_catalog.format('%I.%I', n.nspname, c.relname), k.confrelid, \
-               k.confdeltype IN ('c','n','d'), k.confdeltype = 'a', k.condeferrable, \
-               pg_catalog.format('%I', a.attname), pg_catalog.format('%I', r.attname) \
-             FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             CROSS JOIN LATERAL unnest(k.conkey, k.confkey) WITH ORDINALITY AS u(own, other, place) \
-             JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.own \
-             JOIN pg_catalog.pg_attribute r ON r.attrelid = k.confrelid AND r.attnum = u.other \
-             WHERE k.contype = 'f' AND k.conparentid = 0 AND (k.conrelid IN ({list}) OR k.confrelid IN ({list})) ORDER BY k.oid, u.place"
-        ))
-        .await?;
-    let mut found: Vec<(String, Reference)> = Vec::new();
-    for row in &rows {
-        if found.last().is_none_or(|(oid, _)| oid != row.text(0)) {
-            found.push((
-                row.text(0).to_owned(),
-                Reference {
-                    name: row.text(1).to_owned(),
-                    child: row.number(2)?,
-                    child_name: row.text(3).to_owned(),
-                    parent: row.number(4)?,
-                    columns: Vec::new(),
-                    acts: row.flag(5),
-                    waits: row.flag(6),
-                    deferrable: row.flag(7),
-                },
-            ));
-        }
-        if let Some((_, last)) = found.last_mut() {
-            last.columns.push((row.text(8).to_owned(), row.text(9).to_owned()));
-        }
-    }
-    Ok(found.into_iter().map(|(_, reference)| reference).collect())
-}
-
 /// What has to be done at the end.
-struct Back {
+pub(super) struct Back {
     /// Checks what was put off.
-    check: Vec<String>,
+    pub(super) check: Vec<String>,
     /// Puts everything back as it was.
-    on: Vec<String>,
+    pub(super) on: Vec<String>,
 }
 
 /// Puts off the checks of foreign keys and switches off the user's triggers.
@@ -232,9 +191,9 @@ async fn quiet(
     session: &mut dyn Session,
     tables: &[&TablePlan],
     references: &[Reference],
-) -> Result<Back, SnapshotError> {
-    let mut back = Back { check: Vec::new(), on: Vec::new() };
-    for reference in references.iter().filter(|r| !r.deferrable) {
+    back: &mut Back,
+) -> Result<(), SnapshotError> {
+    for reference in references.iter().filter(|r| !r.deferrable && !r.off) {
         let (child, name) = (&reference.child_name, &reference.name);
         session
             .execute(&format!(
@@ -269,31 +228,10 @@ async fn quiet(
             back.on.push(format!("ALTER TABLE {on} {how} {name}"));
         }
     }
-    Ok(back)
+    Ok(())
 }
 
-/// Children before their parents; within a circle as it comes.
-fn in_order<'a>(tables: &[&'a TablePlan], references: &[Reference]) -> Vec<&'a TablePlan> {
-    let mut rest: Vec<&TablePlan> = tables.to_vec();
-    let mut order = Vec::with_capacity(rest.len());
-    while !rest.is_empty() {
-        let free = rest
-            .iter()
-            .position(|t| {
-                let relation = t.tracked.relation;
-                !references.iter().any(|r| {
-                    r.parent == relation
-                        && r.child != relation
-                        && rest.iter().any(|other| other.tracked.relation == r.child)
-                })
-            })
-            .unwrap_or(0);
-        order.push(rest.remove(free));
-    }
-    order
-}
-
-fn assignable<'a>(table: &'a TablePlan, past: &'a Past<'_>) -> Vec<&'a Ident> {
+pub(super) fn assignable<'a>(table: &'a TablePlan, past: &'a Past<'_>) -> Vec<&'a Ident> {
     // Only what differs somewhere: fewer indexes are touched, and nothing else can go wrong.
     past.columns
         .iter()
@@ -302,116 +240,6 @@ fn assignable<'a>(table: &'a TablePlan, past: &'a Past<'_>) -> Vec<&'a Ident> {
         .filter(|c| !table.fixed.contains(&c.name))
         .map(|c| &c.name)
         .collect()
-}
-
-/// How rows with other unique values stepped aside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Aside {
-    /// There are none.
-    None,
-    /// They were taken out.
-    Out,
-    /// They were given values that nobody else has.
-    Parked,
-}
-
-fn moving(id: i64) -> String {
-    format!("pg_temp.downhaul_moving_{id}")
-}
-
-async fn step_aside(
-    session: &mut dyn Session,
-    table: &TablePlan,
-    past: &Past<'_>,
-    references: &[Reference],
-) -> Result<Aside, SnapshotError> {
-    if table.moves == 0 {
-        return Ok(Aside::None);
-    }
-    let (id, live) = (table.tracked.id, table.tracked.live());
-    let plan = statement::name(id);
-    let join = past.join("l", "p");
-    let wanted = "p.downhaul_action = 'U' AND p.downhaul_moves";
-    let acted_on = references.iter().any(|r| r.parent == table.tracked.relation && !r.waits);
-    if !acted_on {
-        let all: Vec<String> = table
-            .tracked
-            .current()
-            .columns
-            .iter()
-            .map(|c| {
-                let name = D.quote(&c.name);
-                let from = if past.columns.iter().any(|p| p.name == c.name) { "p" } else { "l" };
-                format!("{from}.{name} AS {name}")
-            })
-            .collect();
-        let aside = moving(id);
-        session
-            .execute(&format!(
-                "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} p JOIN {live} l ON {join} WHERE {wanted}",
-                aside.trim_start_matches("pg_temp."),
-                all.join(", "),
-                past.opened(&plan, &["downhaul_action", "downhaul_moves"])
-            ))
-            .await?;
-        session
-            .execute(&format!("DELETE FROM {live} l USING {plan} p WHERE {join} AND {wanted}"))
-            .await?;
-        return Ok(Aside::Out);
-    }
-    // Others' rows would go with them: they stay, with values that cannot be anybody's.
-    let shape = session
-        .table_shape(&table.tracked.name)
-        .await?
-        .ok_or_else(|| failed(table, "the table is gone"))?;
-    let unique = unique_columns(session, &table.tracked).await?;
-    let key = &table.tracked.current().key;
-    let digest = {
-        let texts: Vec<String> = key.iter().map(|k| format!("l.{}::text", D.quote(k))).collect();
-        format!("md5(concat_ws(',', {}))", texts.join(", "))
-    };
-    let mut sets = Vec::new();
-    for name in assignable(table, past) {
-        if key.contains(name) {
-            continue;
-        }
-        if !unique.contains(name) {
-            // What it refers to now may be about to go.
-            sets.push(format!("{0} = p.{0}", D.quote(name)));
-            continue;
-        }
-        let Some(column) = shape.column(name) else { continue };
-        let value = if !column.not_null {
-            "NULL".to_owned()
-        } else {
-            match column.ty.split('(').next().unwrap_or("") {
-                "bigint" => format!("-('x' || substr({digest}, 1, 15))::bit(60)::bigint"),
-                "integer" => format!("-(('x' || substr({digest}, 1, 7))::bit(28)::integer)"),
-                "uuid" => format!("{digest}::uuid"),
-                "text" | "character varying" => format!("left({digest}, {})", 32),
-                _ => {
-                    return Err(failed(
-                        table,
-                        format!(
-                            "unique values of {name} have to change places, and there is no value of type {} to hold a place with; other tables' rows refer to these rows with an ON DELETE action, so they cannot be taken out for a moment",
-                            column.ty
-                        ),
-                    ));
-                }
-            }
-        };
-        sets.push(format!("{} = {value}", D.quote(name)));
-    }
-    if !sets.is_empty() {
-        session
-            .execute(&format!(
-                "UPDATE {live} l SET {} FROM {} p WHERE {join} AND {wanted}",
-                sets.join(", "),
-                past.opened(&plan, &["downhaul_action", "downhaul_moves"])
-            ))
-            .await?;
-    }
-    Ok(Aside::Parked)
 }
 
 async fn update(
@@ -452,7 +280,7 @@ async fn check_actions(
         return Ok(());
     }
     let relation = table.tracked.relation;
-    for reference in references.iter().filter(|r| r.parent == relation && r.acts) {
+    for reference in references.iter().filter(|r| r.parent == relation && r.acts && !r.off) {
         let join: Vec<String> =
             reference.columns.iter().map(|(own, other)| format!("c.{own} = g.{other}")).collect();
         let goes_too = tables
@@ -489,6 +317,20 @@ async fn check_actions(
         }
     }
     Ok(())
+}
+
+/// What putting a foreign key back means where a row refers to one that is gone.
+fn left_behind(error: EngineError) -> SnapshotError {
+    match error.failure() {
+        Some(failure) if failure.code.as_deref() == Some("23503") => {
+            let detail = failure.detail.as_deref().unwrap_or_default();
+            SnapshotError::CannotRestore(format!(
+                "{}: {detail} Rows refer to others that would go: restore their table too, or leave these rows out with --where",
+                failure.message
+            ))
+        }
+        _ => error.into(),
+    }
 }
 
 async fn delete(
@@ -528,7 +370,7 @@ async fn come_back(session: &mut dyn Session, table: &TablePlan) -> Result<(), S
         .execute(&format!(
             "INSERT INTO {} ({list}) OVERRIDING SYSTEM VALUE SELECT {list} FROM {}",
             D.quote_name(&table.tracked.name),
-            moving(table.tracked.id),
+            aside::moving(table.tracked.id),
             list = names.join(", "),
         ))
         .await?;
@@ -633,11 +475,12 @@ async fn advance_sequences(
     for table in tables.iter().filter(|t| t.inserts > 0) {
         let owned = session
             .rows(&format!(
-                "SELECT pg_catalog.format('%I.%I', n.nspname, s.relname), pg_catalog.format('%I', a.attname), q.seqincrement > 0 \
+                "SELECT pg_catalog.format('%I.%I', n.nspname, s.relname), pg_catalog.format('%I', a.attname), q.seqincrement > 0, q.seqmin, q.seqmax \
                  FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S' \
                  JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace JOIN pg_catalog.pg_sequence q ON q.seqrelid = s.oid \
                  JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid \
-                 WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = {} AND d.deptype IN ('a', 'i')",
+                 WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = {} AND d.deptype IN ('a', 'i') \
+                   AND a.atttypid IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'numeric'::regtype)",
                 table.tracked.relation
             ))
             .await?;
@@ -645,9 +488,11 @@ async fn advance_sequences(
             let (sequence, column) = (row.text(0), row.text(1));
             let (most, beyond) = if row.flag(2) { ("max", ">") } else { ("min", "<") };
             let literal = D.literal(sequence);
+            // A value beyond what the sequence gives out is nothing that it could come to.
+            let (least, greatest) = (row.number(3)?, row.number(4)?);
             let done = session
                 .rows(&format!(
-                    "SELECT pg_catalog.setval({literal}::regclass, t.most) FROM (SELECT {most}({column})::bigint AS most FROM {}) t, {sequence} s \
+                    "SELECT pg_catalog.setval({literal}::regclass, t.most) FROM (SELECT {most}({column})::bigint AS most FROM {} WHERE {column} BETWEEN '{least}'::bigint AND '{greatest}'::bigint) t, {sequence} s \
                      WHERE t.most {beyond} s.last_value",
                     table.tracked.live()
                 ))

@@ -6,9 +6,11 @@
 //! two marks, so that it can be undone like anything else.
 
 pub mod apply;
+mod aside;
 pub mod plan;
 pub(crate) mod readers;
 pub mod record;
+mod references;
 mod rewrite;
 mod statement;
 pub mod strategy;

@@ -17,6 +17,10 @@ pub struct Facts {
     pub subscribed: bool,
     /// Triggers or foreign key actions may change it again while a statement on it ends.
     pub nests: bool,
+    /// Its own foreign keys change its rows, when others go or get another key. What they do belongs to the
+    /// statement that makes them do it, together with what others of them do, and with what triggers do in
+    /// between: triggers that fire afterwards do not see in which order that was.
+    pub again: bool,
     /// Row security binds its owner too.
     pub forced_row_security: bool,
     /// We are superuser or may bypass row security.
@@ -54,6 +58,8 @@ pub fn capture(facts: &Facts, wish: Option<Capture>) -> (Capture, String) {
         Some("it is partitioned, and its partitions may be written directly")
     } else if facts.inherits {
         Some("it takes part in inheritance")
+    } else if facts.again {
+        Some("its foreign keys change its rows, perhaps one several times")
     } else {
         None
     };
@@ -82,6 +88,7 @@ mod tests {
             (Facts { subscribed: true, ..plain.clone() }, "subscription"),
             (Facts { kind: "p".into(), ..plain.clone() }, "partitioned"),
             (Facts { inherits: true, ..plain.clone() }, "inheritance"),
+            (Facts { again: true, ..plain.clone() }, "foreign keys"),
         ] {
             let (capture, why) = capture(&facts, Some(Capture::Statement));
             assert_eq!(capture, Capture::Row);

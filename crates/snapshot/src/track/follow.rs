@@ -57,9 +57,9 @@ pub async fn drift(
     }
     let (capture, _) = choose::capture(&facts, tracked.chosen.then_some(tracked.capture));
     let must_be_row = capture == Capture::Row && tracked.capture == Capture::Statement && {
-        facts.subscribed || facts.inherits || facts.kind == "p"
+        facts.subscribed || facts.inherits || facts.again || facts.kind == "p"
     };
-    if must_be_row || now.nested && !current.nested {
+    if must_be_row || now.nested && !current.nested || now.again && !current.again {
         return Ok(Some(Drift::Triggers));
     }
     let leaves = leaves(session, tracked).await?;
@@ -313,7 +313,7 @@ async fn follow(
     let known = tracked.leaves.clone();
     let wish = tracked.chosen.then_some(tracked.capture);
     let (capture, _) = choose::capture(&facts, wish);
-    if facts.subscribed || facts.inherits || facts.kind == "p" {
+    if facts.subscribed || facts.inherits || facts.again || facts.kind == "p" {
         tracked.capture = capture;
     }
     new_version(session, tracked, &shape, &facts).await?;

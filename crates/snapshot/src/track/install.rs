@@ -54,9 +54,11 @@ pub(super) async fn version_of(
         Vec::new()
     };
     // Rows without a key are counted, and counting has no order.
-    let nested = facts.nests && !key.is_empty();
+    let again = facts.again && !key.is_empty();
+    // What is written down before it happens is in order by itself.
+    let nested = facts.nests && !key.is_empty() && !again;
     let composite = composite::wide(&lengths);
-    Ok(Version { number, relation: facts.relation, columns, key, nested, composite })
+    Ok(Version { number, relation: facts.relation, columns, key, nested, again, composite })
 }
 
 /// Leaves of a partition tree with their names, quoted; the table itself where it has none.

@@ -61,6 +61,8 @@ pub(super) async fn facts_here(
                         AND t.tgname NOT LIKE '_downhaul%') \
                  OR EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.confrelid = c.oid AND k.contype = 'f' \
                         AND (k.confdeltype IN ('c','n','d') OR k.confupdtype IN ('c','n','d'))), \
+               EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'f' \
+                        AND (k.confdeltype IN ('n','d') OR k.confupdtype IN ('c','n','d'))), \
                c.relforcerowsecurity, \
                (SELECT rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = current_user), \
                pg_catalog.pg_has_role(c.relowner, 'USAGE'), pg_catalog.pg_get_userbyid(c.relowner), \
@@ -83,18 +85,19 @@ pub(super) async fn facts_here(
         inherits: row.flag(3),
         subscribed: row.flag(4),
         nests: row.flag(5),
-        forced_row_security: row.flag(6),
-        bypasses_row_security: row.flag(7),
-        owned: row.flag(8),
-        owner: row.text(9).to_owned(),
-        superuser: row.flag(10),
-        persistence: row.text(11).to_owned(),
-        rows: row.number(12)?,
-        bytes: row.number(13)?,
-        writes: row.number(14)?,
-        overwrites: row.number(15)?,
-        commits: row.number(16)?,
-        seconds: row.number(17)?,
+        again: row.flag(6),
+        forced_row_security: row.flag(7),
+        bypasses_row_security: row.flag(8),
+        owned: row.flag(9),
+        owner: row.text(10).to_owned(),
+        superuser: row.flag(11),
+        persistence: row.text(12).to_owned(),
+        rows: row.number(13)?,
+        bytes: row.number(14)?,
+        writes: row.number(15)?,
+        overwrites: row.number(16)?,
+        commits: row.number(17)?,
+        seconds: row.number(18)?,
     })
 }
 

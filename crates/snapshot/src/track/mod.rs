@@ -7,7 +7,9 @@
 //!   transactions that touched one row;
 //! - `downhaul_seq`: drawn when the statement begins, only where triggers may nest
 //!   ([`Version::nested`]), since there the events of one transaction are written in another order
-//!   than they happened; elsewhere no such column is needed, and newer histories have none;
+//!   than they happened; elsewhere no such column is needed, and newer histories have none. Each of INSERT,
+//!   UPDATE and DELETE has its own stack of beginnings: what foreign keys do belongs to the statement that
+//!   made them do it, so that its statement triggers end in another order than they began;
 //! - `downhaul_xid`: the whole transaction, whatever its savepoints: a moment is a set of
 //!   transactions ([`crate::mark`]), not a time;
 //! - `downhaul_op`: what happened, see [`Event`].
@@ -114,6 +116,10 @@ pub struct Version {
     pub key: Vec<Ident>,
     /// There is `downhaul_seq`, and it is filled.
     pub nested: bool,
+    /// Foreign keys of its own change its rows ([`choose::Facts::again`]): what happens to a row is written
+    /// down just before it happens, by row triggers.
+    #[serde(default)]
+    pub again: bool,
     /// The history holds each row as one value ([`crate::composite`]).
     #[serde(default)]
     pub composite: bool,

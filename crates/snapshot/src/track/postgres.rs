@@ -144,7 +144,7 @@ pub fn functions(tracked: &Tracked) -> Vec<String> {
         };
     // Without a key a changed row is one that went and one that came.
     let changed = if keyed { Event::Updated } else { Event::Deleted };
-    let stack = format!("'downhaul.stack_{id}'");
+    let stack = format!("pg_catalog.concat('downhaul.stack_{id}_', TG_OP)");
     if version.nested {
         function(
             "begin",
@@ -196,8 +196,12 @@ pub fn functions(tracked: &Tracked) -> Vec<String> {
             let fresh = insert(Event::Born, "NEW", keyed, &pos, seq, "");
             function("i", settings, "", &fresh);
             let update = if keyed { String::new() } else { format!(" {fresh}") };
-            function("u", settings, "", &format!("{}{update}", past(changed)));
-            function("d", settings, "", &past(Event::Deleted));
+            // A trigger that fires before says with what the statement goes on.
+            let goes_on = |row: &str| {
+                if version.again { format!(" RETURN {row};") } else { String::new() }
+            };
+            function("u", settings, "", &format!("{}{update}{}", past(changed), goes_on("NEW")));
+            function("d", settings, "", &format!("{}{}", past(Event::Deleted), goes_on("OLD")));
         }
     }
     if keyed {
@@ -303,10 +307,16 @@ pub fn triggers(tracked: &Tracked) -> Vec<Trigger> {
                         false,
                     );
                 }
+                // Behind those that may still keep the row from being changed.
+                let (name, time) = if version.again && letter != "i" {
+                    (LAST, "BEFORE")
+                } else {
+                    (FIRST, "AFTER")
+                };
                 trigger(
-                    format!("{FIRST}_{letter}"),
+                    format!("{name}_{letter}"),
                     format!(
-                        "AFTER {verb} ON {{}} FOR EACH ROW EXECUTE FUNCTION downhaul.log_{id}_{letter}()"
+                        "{time} {verb} ON {{}} FOR EACH ROW EXECUTE FUNCTION downhaul.log_{id}_{letter}()"
                     ),
                     false,
                 );
