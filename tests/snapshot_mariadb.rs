@@ -81,7 +81,7 @@ mod stories {
         check(
             &program.run(&["snapshot", "track", "--all"]),
             Code::Findings,
-            &["Customers", "row triggers", "TRUNCATE fires no trigger", "add --yes"],
+            &["Customers", "row triggers", "TRUNCATE by hand fires no trigger", "add --yes"],
         );
         check(
             &program.run(&["snapshot", "track", "--all", "--yes"]),
@@ -260,23 +260,21 @@ mod stories {
             Code::Clean,
             &["the history of log begins anew"],
         );
-        // Migrations: what takes away is refused before anything runs; what adds is followed.
+        // What was done by hand before a migration is none of its own.
+        db.run("INSERT INTO log VALUES (7, 'x'); TRUNCATE log").await;
         let dir = tempfile::tempdir().unwrap();
         let file = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
-        file("1_drop.up.sql", "ALTER TABLE Customers DROP COLUMN credit;");
-        file("1_drop.down.sql", "ALTER TABLE Customers ADD COLUMN credit decimal(8,2);");
+        file("1_tax.up.sql", "ALTER TABLE Customers ADD COLUMN tax int DEFAULT 3;");
+        file("1_tax.down.sql", "SELECT 1;");
         let path = dir.path().to_str().unwrap().to_owned();
         check(
             &program.run(&["up", "--dir", &path]),
-            Code::SnapshotNotSound,
-            &["Customers, which is tracked", "untrack"],
+            Code::Clean,
+            &["the history of log begins anew"],
         );
-        file("1_drop.up.sql", "ALTER TABLE Customers ADD COLUMN tax int DEFAULT 3;");
-        file("1_drop.down.sql", "SELECT 1;");
-        check(&program.run(&["up", "--dir", &path]), Code::Clean, &[]);
         db.run("UPDATE Customers SET tax = 4, credit = 9 WHERE id = 1").await;
         check(
-            &program.run(&["snapshot", "restore", "--to", "after 1_drop", "--yes"]),
+            &program.run(&["snapshot", "restore", "--to", "after 1_tax", "--yes"]),
             Code::Clean,
             &["tax in 1 row"],
         );

@@ -73,6 +73,8 @@ struct Run<'a> {
     unwritten: Option<String>,
     /// The migration may have restore points of its own.
     may_hold: bool,
+    /// Tables are tracked.
+    tracks: bool,
     /// A statement that destroys something has taken effect, and the journal does not say so yet: its
     /// restore point must outlive any error.
     in_effect: bool,
@@ -119,9 +121,13 @@ pub(crate) async fn run(
         unrecorded: false,
         unwritten: None,
         may_hold: resumed,
+        tracks: false,
         in_effect: false,
     };
     let result = run.all(completed).await;
+    if result.is_err() {
+        run.resume_anyway().await;
+    }
     let applied = run.applied;
     if let Some(settings) = settings {
         // After a broken connection there is nothing to set back.
@@ -207,6 +213,7 @@ impl Run<'_> {
             self.at_once = if tracked { None } else { self.at_once(&losses, loses) };
             self.begin(watch).await.map_err(|stop| self.stopped(stop, None, completed))?;
         } else {
+            self.look_for_tracked().await?;
             self.resume().await.map_err(|stop| self.stopped(stop, None, completed))?;
         }
         for group in &prepared.groups {
@@ -239,11 +246,23 @@ impl Run<'_> {
                 return Err(self.failed(stop, &members, completed).await);
             }
             self.done.extend(members.iter().map(|index| index + 1));
+            if let Group::Single(index) = group
+                && let Err(stop) = self.resume_tracking(*index).await
+            {
+                return Err(self.failed(stop, &members, completed).await);
+            }
         }
         if self.at_once.is_some() {
             return Ok(());
         }
-        let result = self.bring_back().await;
+        let paused = self.pause_for_return().await;
+        let mut result = match paused {
+            Ok(()) => self.bring_back().await,
+            Err(stop) => Err(stop),
+        };
+        if result.is_ok() {
+            result = self.resume_unless_locked(None, &[]).await;
+        }
         if let Err(stop) = result {
             return Err(self.failed(stop, &[], completed).await);
         }
@@ -335,7 +354,10 @@ impl Run<'_> {
                         Group::Transaction(_) | Group::Batched(_) => {
                             self.rows(members, protect).await
                         }
-                        Group::Single(index) => self.definition(*index, protect).await,
+                        Group::Single(index) => {
+                            self.pause_tracking(*index).await?;
+                            self.definition(*index, protect).await
+                        }
                     }
                 })
                 .await;

@@ -2,10 +2,11 @@
 
 use downhaul_engine::{EngineError, SchemaDump, Session};
 use downhaul_plan::{Direction, Version};
-use downhaul_snapshot::{Kept, KeptMode, sql, stepwise, tombstone};
+use downhaul_snapshot::track::follow;
+use downhaul_snapshot::{Kept, KeptMode, SnapshotError, sql, stepwise, tombstone};
 
 use super::Run;
-use crate::apply::Stop;
+use crate::apply::{Stop, gives_way};
 use crate::journal::{Journal, JournalEntry, MigrationState};
 use crate::{RunError, Runner};
 
@@ -468,6 +469,19 @@ pub(crate) async fn clean_up(runner: &mut Runner) -> Result<(), RunError> {
         for hold in &holds {
             let name = session.dialect().quote_str(hold.text(0));
             session.execute(&format!("DROP TABLE IF EXISTS {name}")).await?;
+        }
+        // A migration was whole, and the history of its tables not yet.
+        session.begin(runner.options.budget).await?;
+        let resumed = follow::resume(session, None, &[]).await;
+        match resumed {
+            Ok(_) => session.commit().await?,
+            Err(error) => {
+                let _ = session.rollback().await;
+                // Who holds a table is waited for by whoever wants its history; till then it is told.
+                if !matches!(&error, SnapshotError::Engine(error) if gives_way(error)) {
+                    return Err(error.into());
+                }
+            }
         }
     }
     Ok(())

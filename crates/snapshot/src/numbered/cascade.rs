@@ -380,6 +380,21 @@ impl Path<'_> {
     }
 }
 
+/// The tables from which something may come to the rows of a table, by any number of keys: their names in
+/// lower case.
+pub(super) fn ancestors(table: &str, keys: &[Key]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut pending = vec![table];
+    while let Some(child) = pending.pop() {
+        for key in keys.iter().filter(|key| key.child == child) {
+            if found.insert(key.parent.to_lowercase()) {
+                pending.push(&key.parent);
+            }
+        }
+    }
+    found
+}
+
 /// Whether keys lead from a table to another one, or it is that one.
 fn leads_to(keys: &[Key], from: &str, to: &str) -> bool {
     let mut seen: BTreeSet<&str> = BTreeSet::new();

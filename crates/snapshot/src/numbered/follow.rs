@@ -7,13 +7,13 @@ use super::install::{
     built, lasting_shape, name_of, nesting, numbered, reinstall, remove_triggers, uniques,
     version_of,
 };
-use super::{cascade, moment, mysql, sqlite, write};
+use super::{cascade, moment, mysql, pause, sqlite, write};
 use crate::store::SnapshotError;
 use crate::track::around::{Around, Standing, form};
 use crate::track::follow::{Drift, Endangering, Origin};
 use crate::track::{self, Event, Tracked, TrackedColumn, Version};
 
-fn same_form(a: &Version, b: &Version) -> bool {
+pub(super) fn same_form(a: &Version, b: &Version) -> bool {
     let columns = |v: &Version| -> Vec<(Ident, String)> {
         v.columns.iter().map(|c| (c.name.clone(), c.ty.clone())).collect()
     };
@@ -29,13 +29,16 @@ pub(crate) async fn drift(
     if around.is_as_seen(tracked) {
         return Ok(None);
     }
+    if tracked.is_paused() {
+        return Ok(Some(Drift::Paused));
+    }
     let stands_on = name_of(around, tracked.id, tracked.dialect);
     let name = stands_on.clone().unwrap_or_else(|| tracked.name.clone());
     let Some(shape) = lasting_shape(session, &name).await? else { return Ok(Some(Drift::Gone)) };
     if !same_form(&version_of(&shape, (Some(tracked), tracked.id), &[]), tracked.current()) {
         return Ok(Some(Drift::Reshaped));
     }
-    if stands_on.is_none() {
+    if stands_on.is_none() || tracked.under_way.is_some() {
         return Ok(Some(Drift::Triggers));
     }
     if shape.name != tracked.name {
@@ -49,42 +52,8 @@ pub(crate) async fn drift(
         {
             return Ok(Some(Drift::Emptied));
         }
-        let Ok(recordings) = cascade::recordings(tracked, &around.keys) else {
-            // A foreign key came that no trigger can follow.
-            return Ok(Some(Drift::Triggers));
-        };
-        let own = shape.name.name.as_str();
-        let mut wanted: Vec<(&str, &str, &str)> = recordings
-            .iter()
-            .map(|r| (r.name.as_str(), r.table.as_str(), r.body.as_str()))
-            .collect();
-        let triggers = mysql::triggers(tracked);
-        wanted.extend(triggers.iter().map(|(name, _, body)| (name.as_str(), own, body.as_str())));
-        let mut fits = true;
-        for (name, table, body) in wanted {
-            let all = around.triggers.get(table).map_or(&[][..], Vec::as_slice);
-            // Behind ours nobody may change what a row becomes.
-            let behind = |ours: &Standing, other: &Standing| {
-                ours.before_update
-                    && other.before_update
-                    && other.order > ours.order
-                    && !other.name.starts_with("downhaul_")
-            };
-            let found = all
-                .iter()
-                .find(|ours| ours.name == name && !all.iter().any(|other| behind(ours, other)));
-            fits &= match found {
-                None => false,
-                Some(ours) if ours.body == body => true,
-                // The view of MySQL garbles names that have a quote in them.
-                Some(_) if d == Dialect::Mysql && body.contains("``") => session
-                    .row(&format!("SHOW CREATE TRIGGER {name}"))
-                    .await?
-                    .is_some_and(|row| row.text(2).ends_with(&format!("FOR EACH ROW {body}"))),
-                Some(_) => false,
-            };
-        }
-        return Ok((!fits).then_some(Drift::Triggers));
+        let fit = fit(session, around, tracked, shape.name.name.as_str()).await?;
+        return Ok((fit != Fit::Exact).then_some(Drift::Triggers));
     }
     let rows = session
         .rows(&format!(
@@ -101,6 +70,66 @@ pub(crate) async fn drift(
     let fits = rows.len() >= wanted.len()
         && ours.zip(&wanted).all(|(row, (name, sql))| row.text(0) == name && row.text(1) == sql);
     Ok((!fits).then_some(Drift::Triggers))
+}
+
+/// How the triggers that stand fit a table of MariaDB or MySQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fit {
+    Exact,
+    /// One stands for a foreign key that is gone: it writes down what does no harm, but names columns
+    /// and tables that may go too.
+    TooMany,
+    /// Some are missing, or are not as they should be.
+    No,
+}
+
+async fn fit(
+    session: &mut dyn Session,
+    around: &Around,
+    tracked: &Tracked,
+    own: &str,
+) -> Result<Fit, SnapshotError> {
+    let d = session.dialect();
+    let Ok(recordings) = cascade::recordings(tracked, &around.keys) else {
+        // A foreign key came that no trigger can follow.
+        return Ok(Fit::No);
+    };
+    let mut wanted: Vec<(&str, &str, &str)> =
+        recordings.iter().map(|r| (r.name.as_str(), r.table.as_str(), r.body.as_str())).collect();
+    let triggers = mysql::triggers(tracked);
+    wanted.extend(triggers.iter().map(|(name, _, body)| (name.as_str(), own, body.as_str())));
+    for (name, table, body) in &wanted {
+        let all = around.triggers.get(*table).map_or(&[][..], Vec::as_slice);
+        // Behind ours nobody may change what a row becomes.
+        let behind = |ours: &Standing, other: &Standing| {
+            ours.before_update
+                && other.before_update
+                && other.order > ours.order
+                && !other.name.starts_with("downhaul_")
+        };
+        let found = all
+            .iter()
+            .find(|ours| ours.name == *name && !all.iter().any(|other| behind(ours, other)));
+        let fits = match found {
+            None => false,
+            Some(ours) if ours.body == *body => true,
+            // The view of MySQL garbles names that have a quote in them.
+            Some(_) if d == Dialect::Mysql && body.contains("``") => session
+                .row(&format!("SHOW CREATE TRIGGER {name}"))
+                .await?
+                .is_some_and(|row| row.text(2).ends_with(&format!("FOR EACH ROW {body}"))),
+            Some(_) => false,
+        };
+        if !fits {
+            return Ok(Fit::No);
+        }
+    }
+    let start = format!("downhaul_track_{}_", tracked.id);
+    let mut standing = around.triggers.values().flatten();
+    let more = standing.any(|one| {
+        one.name.starts_with(&start) && !wanted.iter().any(|(name, ..)| one.name == *name)
+    });
+    Ok(if more { Fit::TooMany } else { Fit::Exact })
 }
 
 /// Before a statement of a migration: writes down what its triggers would not see, and takes them
@@ -151,43 +180,57 @@ pub(crate) async fn resync(
     origin: Origin,
     changes: &[Change],
 ) -> Result<Vec<String>, SnapshotError> {
-    let mut notes = Vec::new();
+    let mut notes = pause::resume(session, None, &[]).await?;
     let all = track::all(session).await?;
     let around = if all.is_empty() { Around::default() } else { Around::read(session).await? };
-    for mut tracked in all {
-        let broken = if tracked.relation == 0 {
-            let Some(shape) = heir(session, &tracked).await? else { continue };
-            come_back(session, &around, &mut tracked, &shape).await?
-        } else {
-            match drift(session, &around, &tracked).await? {
-                None if around.is_as_seen(&tracked) => continue,
-                None => {
-                    tracked.seen = around.form_of(&tracked).cloned();
-                    if tracked.seen.is_some() {
-                        write(session, &tracked, false).await?;
-                    }
-                    continue;
-                }
-                Some(Drift::Gone) => {
-                    tracked.relation = 0;
-                    false
-                }
-                Some(drift) => {
-                    follow(session, &around, &mut tracked, drift, origin, changes).await?
-                }
-            }
-        };
-        tracked.seen = form(session, &tracked).await?;
-        write(session, &tracked, false).await?;
-        if broken {
-            notes.push(format!(
-                "the history of {} begins anew: marks from before cannot be reached for it",
-                tracked.label()
-            ));
-            moment::begin_anew(session, &tracked).await?;
-        }
+    for tracked in all {
+        notes.extend(resync_one(session, &around, tracked, origin, changes).await?);
     }
     Ok(notes)
+}
+
+pub(super) async fn resync_one(
+    session: &mut dyn Session,
+    around: &Around,
+    mut tracked: Tracked,
+    origin: Origin,
+    changes: &[Change],
+) -> Result<Vec<String>, SnapshotError> {
+    let broken = if tracked.relation == 0 {
+        let Some(shape) = heir(session, &tracked).await? else { return Ok(Vec::new()) };
+        if tracked.dialect != Dialect::Sqlite {
+            return pause::come_back(session, &mut tracked, &shape).await;
+        }
+        come_back(session, around, &mut tracked, &shape).await?
+    } else {
+        match drift(session, around, &tracked).await? {
+            None if around.is_as_seen(&tracked) => return Ok(Vec::new()),
+            None => {
+                tracked.seen = around.form_of(&tracked).cloned();
+                if tracked.seen.is_some() {
+                    write(session, &tracked, false).await?;
+                }
+                return Ok(Vec::new());
+            }
+            Some(Drift::Gone) => {
+                tracked.relation = 0;
+                false
+            }
+            Some(drift) if tracked.dialect == Dialect::Sqlite => {
+                follow(session, around, &mut tracked, drift, origin, changes).await?
+            }
+            Some(drift) => {
+                return follow_mysql(session, around, tracked, drift, origin, changes).await;
+            }
+        }
+    };
+    tracked.seen = form(session, &tracked).await?;
+    write(session, &tracked, false).await?;
+    if !broken {
+        return Ok(Vec::new());
+    }
+    moment::begin_anew(session, &tracked).await?;
+    Ok(vec![pause::begins_anew(&tracked)])
 }
 
 /// The table that took the place of one that is gone: under its name, or under the one that it had
@@ -234,6 +277,64 @@ fn keys(version: &Version) -> Vec<(i64, String)> {
         .collect()
 }
 
+/// Whether what tells rows apart is the same across two forms, on MariaDB and MySQL: an integer is the
+/// same number whatever its width, and a text in one collation whatever its length.
+pub(super) fn keys_are_same(before: &Version, now: &Version) -> bool {
+    let parts = |version: &Version| -> Vec<(i64, String)> {
+        let of = version.key.iter().filter_map(|k| version.column(k));
+        of.map(|c| (c.number, mysql::kind(&c.ty))).collect()
+    };
+    before.key.len() == now.key.len() && parts(before) == parts(now)
+}
+
+/// The form or the name of a table of MariaDB or MySQL changed, and no pause was made for it: a migration
+/// added to it, or somebody did something by hand.
+async fn follow_mysql(
+    session: &mut dyn Session,
+    around: &Around,
+    mut tracked: Tracked,
+    drift: Drift,
+    origin: Origin,
+    changes: &[Change],
+) -> Result<Vec<String>, SnapshotError> {
+    let stands_on = name_of(around, tracked.id, tracked.dialect);
+    let mut broken = tracked.under_way.is_some();
+    broken |= stands_on.is_none() && (origin == Origin::Outside || drift == Drift::Reshaped);
+    let name = stands_on.unwrap_or_else(|| tracked.name.clone());
+    let Some(shape) = lasting_shape(session, &name).await? else { return Ok(Vec::new()) };
+    if shape.name != tracked.name {
+        tracked.former = Some(tracked.name.clone());
+        tracked.name = shape.name.clone();
+    }
+    let before = tracked.current().clone();
+    let mut version = None;
+    if drift == Drift::Reshaped {
+        let renamed = renamed(changes, &tracked.name.clone());
+        let now = version_of(&shape, (Some(&tracked), tracked.id), &renamed);
+        let still_there = |old: &TrackedColumn| {
+            now.columns.iter().any(|c| c.number == old.number && c.ty == old.ty)
+        };
+        broken |= !keys_are_same(&before, &now) || !before.columns.iter().all(still_there);
+        if !broken && now.key.is_empty() {
+            // Rows of the new form are other rows: all of the old go, and come again.
+            return pause::all_anew(session, tracked).await;
+        }
+        version = Some(now);
+    } else if origin == Origin::Outside && drift != Drift::Renamed {
+        broken |= drift != Drift::Triggers
+            || fit(session, around, &tracked, shape.name.name.as_str()).await? == Fit::No;
+    }
+    let triggers = tracked.triggers.clone();
+    pause::exchange(session, around, &mut tracked, &shape, version).await?;
+    // A foreign key came that changes rows, and for an instant nobody wrote that down.
+    broken |= tracked.triggers.iter().any(|name| !triggers.contains(name));
+    if !broken {
+        return Ok(Vec::new());
+    }
+    moment::begin_anew(session, &tracked).await?;
+    Ok(vec![pause::begins_anew(&tracked)])
+}
+
 /// The form or the name of a table changed. Returns whether the history has a hole.
 async fn follow(
     session: &mut dyn Session,
@@ -253,15 +354,7 @@ async fn follow(
     }
     if matches!(drift, Drift::Renamed | Drift::Triggers | Drift::Emptied) {
         // Renaming writes the new name into the triggers, in its own way.
-        let before = tracked.triggers.clone();
         reinstall(session, around, tracked, &shape).await?;
-        if tracked.dialect != Dialect::Sqlite
-            && tracked.triggers.iter().any(|name| !before.contains(name))
-        {
-            // A foreign key came that changes rows, and for an instant nobody wrote that down. On SQLite
-            // a migration is one transaction.
-            return Ok(true);
-        }
         return Ok(rebuilt || drift != Drift::Renamed && origin == Origin::Outside);
     }
     let before = tracked.current().clone();
@@ -274,9 +367,7 @@ async fn follow(
     }
     let still_there =
         |old: &TrackedColumn| now.columns.iter().any(|c| c.number == old.number && c.ty == old.ty);
-    if (origin == Origin::Outside || tracked.dialect != Dialect::Sqlite)
-        && (rebuilt || !before.columns.iter().all(still_there))
-    {
+    if origin == Origin::Outside && (rebuilt || !before.columns.iter().all(still_there)) {
         return Ok(true);
     }
     if now.key.is_empty() {

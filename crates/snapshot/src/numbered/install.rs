@@ -1,6 +1,6 @@
 //! Switching tracking on and off.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use downhaul_engine::{EngineError, Session, TableShape};
 use downhaul_syntax::{Dialect, Ident, ObjectName};
@@ -319,8 +319,21 @@ pub(super) async fn reinstall(
     install(session, around, tracked, shape).await
 }
 
+/// MariaDB and MySQL: the tables on which triggers of a tracking stand.
+pub(super) async fn standing_on(
+    session: &mut dyn Session,
+    id: i64,
+) -> Result<BTreeSet<String>, SnapshotError> {
+    let rows = session
+        .rows(&format!(
+            "SELECT DISTINCT EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND TRIGGER_NAME LIKE 'downhaul\\_track\\_{id}\\_%'"
+        ))
+        .await?;
+    Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
+}
+
 /// The same where there are none.
-async fn install(
+pub(super) async fn install(
     session: &mut dyn Session,
     around: &Around,
     tracked: &mut Tracked,

@@ -18,6 +18,7 @@ pub mod moment;
 pub mod mysql;
 pub mod nested;
 pub mod past;
+pub(crate) mod pause;
 pub mod plan;
 pub mod report;
 pub mod sqlite;
@@ -158,11 +159,12 @@ pub(crate) async fn begin_reading(session: &mut dyn Session) -> Result<(), Snaps
     Ok(())
 }
 
-/// Lets this session copy dates that are none, as tables may hold: MySQL refuses that by default.
+/// Lets this session copy dates that are none, as tables may hold: MySQL refuses that by default. A value that
+/// does not fit is refused, whatever the server does by default.
 pub(crate) async fn take_any_date(session: &mut dyn Session) -> Result<(), SnapshotError> {
     session
         .execute(
-            "SET SESSION sql_mode = CONCAT(REPLACE(REPLACE(REPLACE(@@SESSION.sql_mode, 'NO_ZERO_IN_DATE', ''), 'NO_ZERO_DATE', ''), 'TRADITIONAL', ''), ',ALLOW_INVALID_DATES')",
+            "SET SESSION sql_mode = CONCAT(REPLACE(REPLACE(REPLACE(@@SESSION.sql_mode, 'NO_ZERO_IN_DATE', ''), 'NO_ZERO_DATE', ''), 'TRADITIONAL', ''), ',STRICT_ALL_TABLES,ALLOW_INVALID_DATES')",
         )
         .await?;
     Ok(())

@@ -74,13 +74,27 @@ pub(super) async fn newest(
 /// Waits until nobody has an open transaction that wrote to a tracked table, and lets nobody write
 /// until [`unlock`]. Ends the transaction that was begun; its time limits hold.
 pub async fn lock(session: &mut dyn Session) -> Result<(), SnapshotError> {
+    loop {
+        let tables = track::all(session).await?;
+        lock_these(session, &tables).await?;
+        // One that went on, or got another form, while this waited has to be locked too.
+        if track::all(session).await? == tables {
+            return Ok(());
+        }
+        unlock(session).await?;
+    }
+}
+
+async fn lock_these(session: &mut dyn Session, tables: &[Tracked]) -> Result<(), SnapshotError> {
     let d = session.dialect();
     let mut locks = Vec::new();
-    for tracked in track::all(session).await? {
-        if tracked.relation == 0 {
+    for tracked in tables {
+        if tracked.is_paused() {
             continue;
         }
-        locks.push(format!("{} READ", tracked.live()));
+        if tracked.relation != 0 {
+            locks.push(format!("{} READ", tracked.live()));
+        }
         for version in &tracked.versions {
             locks.push(format!("{} READ", history(d, tracked.id, version.number)));
         }
@@ -121,6 +135,10 @@ pub(super) async fn here_of(
 ) -> Result<(BTreeMap<i64, i64>, BTreeMap<i64, i64>), SnapshotError> {
     let (mut versions, mut positions) = (BTreeMap::new(), BTreeMap::new());
     for tracked in tables {
+        // What happens to a table that pauses is not written down: such a mark knows nothing of it.
+        if tracked.is_paused() {
+            continue;
+        }
         versions.insert(tracked.id, tracked.current().number);
         positions.insert(tracked.id, newest(session, tracked).await?);
     }

@@ -90,6 +90,21 @@ pub fn create_trigger(tracked: &Tracked, (name, when, body): &(String, &str, Str
     format!("CREATE TRIGGER {name} {when} ON {} FOR EACH ROW {body}", D.quote_name(&tracked.name))
 }
 
+/// Statement that writes down all rows of a table in the form of now. (No alias: a table that is locked
+/// has the name under which it was.)
+#[must_use]
+pub fn copy_all(tracked: &Tracked, version: &Version, event: Event) -> String {
+    let only_key = event == Event::Born && !version.key.is_empty();
+    let columns = version.columns.iter().filter(|c| !only_key || version.key.contains(&c.name));
+    let names: String = columns.map(|c| format!(", {}", D.quote(&c.name))).collect();
+    format!(
+        "INSERT INTO {} (downhaul_op{names}) SELECT '{}'{names} FROM {}",
+        history(D, tracked.id, version.number),
+        event.letter(),
+        tracked.live()
+    )
+}
+
 /// A test that two values differ in any way.
 #[must_use]
 pub fn differs(column: &TrackedColumn, left: &str, right: &str) -> String {
@@ -98,6 +113,97 @@ pub fn differs(column: &TrackedColumn, left: &str, right: &str) -> String {
     let ty = if chosen && is_listed(column) { "text" } else { column.ty.as_str() };
     let (left, right) = (sql::exact(D, left, ty), sql::exact(D, right, ty));
     format!("({})", sql::differs(D, &left, &right))
+}
+
+/// What [`carried`] made of a value of any of `types`, as a column of the newest one has it; where they are of
+/// different kinds, as it reads.
+#[must_use]
+pub fn as_newest(value: &str, newest: &str, types: &[&str]) -> String {
+    let family = Family::of(newest);
+    let one_kind = types.iter().all(|ty| Family::of(ty) == family);
+    if !one_kind || types.iter().all(|ty| *ty == newest) {
+        return value.to_owned();
+    }
+    let base = newest.split(['(', ' ']).next().unwrap_or_default();
+    let digits = newest.find('(').zip(newest.find(')'));
+    let digits = digits.and_then(|(from, to)| newest.get(from..=to)).unwrap_or_default();
+    let ty = match base {
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" if newest.contains("unsigned") => {
+            "UNSIGNED".to_owned()
+        }
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => "SIGNED".to_owned(),
+        "decimal" => format!("DECIMAL{digits}"),
+        "float" | "double" => "DOUBLE".to_owned(),
+        "date" => "DATE".to_owned(),
+        "datetime" | "timestamp" => format!("DATETIME{digits}"),
+        _ => return value.to_owned(),
+    };
+    format!("CAST({value} AS {ty})")
+}
+
+/// What kind of key a value of this type is: those of one kind are the same key if they are equal.
+#[must_use]
+pub fn kind(ty: &str) -> String {
+    let ty = ty.to_ascii_lowercase();
+    let base = ty.split(['(', ' ']).next().unwrap_or_default();
+    match base {
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => "integer".to_owned(),
+        "varchar" => format!("varchar{}", ty.split_once(')').map_or("", |(_, rest)| rest)),
+        _ => ty,
+    }
+}
+
+/// What values of different types are beside each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    Number,
+    Time,
+    Text,
+    Bytes,
+}
+
+impl Family {
+    fn of(ty: &str) -> Self {
+        match ty.split(['(', ' ']).next().unwrap_or_default() {
+            "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "float"
+            | "double" | "bit" | "year" => Self::Number,
+            "date" | "datetime" | "timestamp" => Self::Time,
+            "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob"
+            | "geometry" | "point" | "linestring" | "polygon" | "multipoint"
+            | "multilinestring" | "multipolygon" | "geometrycollection" | "geomcollection"
+            | "vector" => Self::Bytes,
+            _ => Self::Text,
+        }
+    }
+}
+
+/// A value of a column that had all of `types`, in a form that holds the values of each of them, for a
+/// UNION, which would else choose one by itself: of texts in two collations none, of a bit its byte, of
+/// a float six digits. `newest`: the type of now.
+#[must_use]
+pub fn carried(value: &str, ty: &str, newest: &str, types: &[&str]) -> String {
+    if types.iter().all(|other| *other == ty) {
+        return value.to_owned();
+    }
+    let family = |all: Family| types.iter().all(|ty| Family::of(ty) == all);
+    let base = ty.split(['(', ' ']).next().unwrap_or_default();
+    let number = match base {
+        // As the server writes it, where it became a text.
+        "float" if Family::of(newest) != Family::Text => format!("CAST({value} AS DOUBLE)"),
+        "bit" => format!("({value} + 0)"),
+        _ => value.to_owned(),
+    };
+    if family(Family::Number) {
+        return number;
+    }
+    if family(Family::Time) {
+        return value.to_owned();
+    }
+    if types.iter().any(|ty| Family::of(ty) == Family::Bytes) {
+        return format!("CAST({number} AS BINARY)");
+    }
+    // Any character is one of these.
+    format!("CONVERT({number} USING utf8mb4)")
 }
 
 /// An ENUM or a SET.

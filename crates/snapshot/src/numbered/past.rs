@@ -64,7 +64,7 @@ impl Past<'_> {
                     .map(|column| {
                         let value = ancestor(version, newest, column).map_or_else(
                             || "NULL".to_owned(),
-                            |old| format!("h.{}", self.d().quote(&old.name)),
+                            |old| self.of_any_type(column, &format!("h.{}", self.d().quote(&old.name)), old),
                         );
                         format!(", {value} AS {}", self.quoted(column))
                     })
@@ -72,8 +72,9 @@ impl Past<'_> {
                 let numbers: String = self
                     .numbers()
                     .map(|(at, column)| {
-                        // A column of another type would have begun the history anew.
-                        let number = ancestor(version, newest, column).map_or_else(
+                        // Of another type there are none that count: the history began anew.
+                        let old = ancestor(version, newest, column).filter(|old| old.ty == column.ty);
+                        let number = old.map_or_else(
                             || "NULL".to_owned(),
                             |old| format!("h.{} + 0", self.d().quote(&old.name)),
                         );
@@ -87,6 +88,30 @@ impl Past<'_> {
             })
             .collect();
         branches.join(" UNION ALL ")
+    }
+
+    /// Types that a column had, that of now included.
+    fn types_of(&self, column: &TrackedColumn) -> Vec<&str> {
+        let newest = self.tracked.current();
+        let versions = self.tracked.versions.iter();
+        versions.filter_map(|v| ancestor(v, newest, column)).map(|old| old.ty.as_str()).collect()
+    }
+
+    /// A value of a column that had several types, such that it is the same beside those of the others:
+    /// what reads them makes of it what the column of now does.
+    fn of_any_type(&self, column: &TrackedColumn, value: &str, of: &TrackedColumn) -> String {
+        if self.d() == Dialect::Sqlite {
+            return value.to_owned();
+        }
+        mysql::carried(value, &of.ty, &column.ty, &self.types_of(column))
+    }
+
+    /// What [`Past::of_any_type`] made of a value, as the column of now has it.
+    fn as_newest(&self, column: &TrackedColumn, value: &str) -> String {
+        if self.d() == Dialect::Sqlite {
+            return value.to_owned();
+        }
+        mysql::as_newest(value, &column.ty, &self.types_of(column))
     }
 
     /// MySQL and MariaDB: columns whose members are told by number beside the events, with their places:
@@ -155,6 +180,26 @@ impl Past<'_> {
 
     /// As [`Past::rows`].
     pub(crate) fn numbered_rows(&self, mark: &Mark) -> String {
+        let live = self.tracked.live();
+        if self.tracked.has_key() {
+            let now = |c: &TrackedColumn| self.of_any_type(c, &format!("l.{}", self.quoted(c)), c);
+            let then = |c: &TrackedColumn| format!("t.{}", self.quoted(c));
+            let list = |value: &dyn Fn(&TrackedColumn) -> String| {
+                let columns = self.columns.iter();
+                let all: Vec<String> = columns
+                    .map(|c| format!("{} AS {}", self.as_newest(c, &value(c)), self.quoted(c)))
+                    .collect();
+                all.join(", ")
+            };
+            return format!(
+                "WITH downhaul_past AS ({}) SELECT {} FROM {live} AS l WHERE NOT EXISTS (SELECT 1 FROM downhaul_past AS t WHERE {}) \
+                 UNION ALL SELECT {} FROM downhaul_past AS t WHERE t.downhaul_was",
+                self.numbered_touched(mark),
+                list(&now),
+                self.match_live("l", "t"),
+                list(&then),
+            );
+        }
         let list = |row: &str| {
             self.columns
                 .iter()
@@ -162,24 +207,13 @@ impl Past<'_> {
                 .collect::<Vec<_>>()
                 .join(", ")
         };
-        let live = self.tracked.live();
-        if self.tracked.has_key() {
-            return format!(
-                "WITH t AS ({}) SELECT {} FROM {live} AS l WHERE NOT EXISTS (SELECT 1 FROM t WHERE {}) \
-                 UNION ALL SELECT {} FROM t WHERE t.downhaul_was",
-                self.numbered_touched(mark),
-                list("l"),
-                self.match_live("l", "t"),
-                list("t"),
-            );
-        }
         let content = self.numbered_content("l");
         format!(
-            "WITH t AS ({weighed}) SELECT {l} FROM (SELECT {l}, {content} AS downhaul_content, \
+            "WITH downhaul_past AS ({weighed}) SELECT {l} FROM (SELECT {l}, {content} AS downhaul_content, \
                row_number() OVER (PARTITION BY {content}) AS downhaul_copy FROM {live} AS l) AS l \
-             LEFT JOIN t ON t.downhaul_content = l.downhaul_content AND t.downhaul_net < 0 AND t.downhaul_op IN ({births}) AND t.downhaul_copy = 1 \
+             LEFT JOIN downhaul_past AS t ON t.downhaul_content = l.downhaul_content AND t.downhaul_net < 0 AND t.downhaul_op IN ({births}) AND t.downhaul_copy = 1 \
              WHERE t.downhaul_net IS NULL OR l.downhaul_copy > -t.downhaul_net \
-             UNION ALL SELECT {t} FROM t WHERE t.downhaul_net > 0 AND t.downhaul_op IN ({deaths}) AND t.downhaul_copy <= t.downhaul_net",
+             UNION ALL SELECT {t} FROM downhaul_past AS t WHERE t.downhaul_net > 0 AND t.downhaul_op IN ({deaths}) AND t.downhaul_copy <= t.downhaul_net",
             weighed = self.numbered_weighed(mark),
             births = track::BIRTHS,
             deaths = track::DEATHS,

@@ -224,6 +224,10 @@ pub async fn tables(
     for tracked in wanted {
         let problem = match follow::drift(session, &around, &tracked).await? {
             None => None,
+            Some(follow::Drift::Gone) if tracked.was_written_down() => Some(format!(
+                "a migration dropped {}: `downhaul down` brings it back, and then its history goes on",
+                tracked.label()
+            )),
             Some(follow::Drift::Gone) => Some(format!(
                 "{} is gone, and no migration dropped it: its rows went with it, the history holds only those that had changed",
                 tracked.label()
@@ -231,6 +235,10 @@ pub async fn tables(
             Some(follow::Drift::Partitions) => Some(format!(
                 "partitions of {} went by hand, with their rows: `downhaul snapshot track {}` begins its history anew",
                 tracked.label(),
+                tracked.label()
+            )),
+            Some(follow::Drift::Paused) => Some(format!(
+                "a migration that changes {} is under way, or was cut off: `downhaul up` (or `down`) finishes it",
                 tracked.label()
             )),
             Some(_) => Some(format!(

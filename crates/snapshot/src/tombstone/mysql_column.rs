@@ -13,6 +13,7 @@ use crate::restore::Restored;
 use crate::sql;
 use crate::stepwise::{self, GroupKind};
 use crate::store::{Kept, KeptMode, SnapshotError};
+use crate::track;
 
 /// Whether the columns that a table loses are to be hidden, as far as its size decides.
 pub(super) async fn is_wanted(
@@ -63,6 +64,9 @@ pub(super) async fn obstacle(
     }
     if shape.divided {
         return Ok(Some("the table is partitioned"));
+    }
+    if track::all(session).await?.iter().any(|t| t.relation != 0 && t.name == shape.name) {
+        return Ok(Some("the table is tracked, and its history has no column that nobody sees"));
     }
     if shape.key.is_empty() || shape.key.iter().any(|column| loss.columns.contains(column)) {
         return Ok(Some("nothing would tell its rows apart if it had to be copied after all"));

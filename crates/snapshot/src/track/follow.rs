@@ -1,6 +1,6 @@
 //! Keeping tracking in step with a table whose form changes.
 
-use downhaul_engine::{Session, TableShape};
+use downhaul_engine::{LockBudget, Session, TableShape};
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName};
 
 use super::around::{Around, form};
@@ -28,6 +28,8 @@ pub enum Drift {
     Emptied,
     /// A partition was detached or dropped, and its rows with it.
     Partitions,
+    /// A migration has its triggers out of the way, or was cut off while it had.
+    Paused,
 }
 
 /// Looks whether tracking still fits the table. Reads only.
@@ -165,6 +167,27 @@ pub async fn before(
     Ok(())
 }
 
+/// MariaDB and MySQL, before a statement of a migration: the tracking of tables pauses whose triggers it
+/// endangers, and of those in `also`. Returns what a person should know.
+pub async fn pause(
+    session: &mut dyn Session,
+    budget: LockBudget,
+    changes: &[Change],
+    also: &[ObjectName],
+) -> Result<Vec<String>, SnapshotError> {
+    numbered::pause::pause(session, budget, changes, also).await
+}
+
+/// The same after it. `took`: whether it took effect, where that is known. `again`: what later statements
+/// do, for which they would pause once more. Within a transaction, for its limits.
+pub async fn resume(
+    session: &mut dyn Session,
+    took: Option<bool>,
+    again: &[Change],
+) -> Result<Vec<String>, SnapshotError> {
+    numbered::pause::resume(session, took, again).await
+}
+
 /// Rows of a partition are about to leave its table: they are written down as deleted.
 async fn leave(
     session: &mut dyn Session,
@@ -254,8 +277,11 @@ pub async fn resync(
                     false
                 }
                 Some(
-                    drift
-                    @ (Drift::Reshaped | Drift::Triggers | Drift::Emptied | Drift::Partitions),
+                    drift @ (Drift::Reshaped
+                    | Drift::Triggers
+                    | Drift::Emptied
+                    | Drift::Partitions
+                    | Drift::Paused),
                 ) => follow(session, &mut tracked, drift, origin).await?,
             }
         };

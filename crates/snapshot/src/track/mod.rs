@@ -133,6 +133,32 @@ impl Version {
     }
 }
 
+/// A table whose triggers are out of the way while a migration changes what they name. Its rows were
+/// written down before, and what is there afterwards is noted as new, so that every mark from before and
+/// after finds what it should; a mark made meanwhile knows nothing of the table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Number of the last event that counts: those behind it go when the pause ends.
+    pub at: i64,
+    /// New names of columns that the statement under way gives, and …
+    pub columns: Vec<(Ident, Ident)>,
+    /// … that of the table.
+    pub table: Option<ObjectName>,
+    /// Marks from before cannot be reached: its rows cannot be told apart across the change.
+    pub broken: bool,
+}
+
+/// What is being done to the triggers of a table, where each statement commits by itself (MariaDB, MySQL):
+/// written down before, so that a run that is killed leaves no hole that nobody knows of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnderWay {
+    /// They are out of the way of a migration.
+    Paused(Pause),
+    /// Others are made in their place, while nobody can write.
+    Exchanging,
+}
+
 /// A tracked table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tracked {
@@ -171,6 +197,9 @@ pub struct Tracked {
     /// ([`Around`]); none where nobody made one.
     #[serde(default)]
     pub seen: Option<String>,
+    /// What is being done to its triggers, or was when a run was cut off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under_way: Option<UnderWay>,
 }
 
 /// The only engine when the first histories were written.
@@ -196,6 +225,28 @@ impl Tracked {
             leaves: Vec::new(),
             built: None,
             seen: None,
+            under_way: None,
+        }
+    }
+
+    /// The table is there, and what happens to it is not written down.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.relation != 0 && self.pause().is_some()
+    }
+
+    /// A migration wrote down all rows before it took the table away.
+    #[must_use]
+    pub fn was_written_down(&self) -> bool {
+        self.kept_whole || self.pause().is_some()
+    }
+
+    /// Its pause, if a migration has it under its hands.
+    #[must_use]
+    pub fn pause(&self) -> Option<&Pause> {
+        match &self.under_way {
+            Some(UnderWay::Paused(pause)) => Some(pause),
+            _ => None,
         }
     }
 

@@ -21,6 +21,9 @@ pub enum Fault {
     /// Passes on this many bytes more from the server, then resets: the client never learns
     /// whether its last statement was done.
     CutAfterServerBytes(u64),
+    /// Passes on this many messages more from the client, each of which waits for its answer, then resets
+    /// at the next: whatever ran is done, and its client has been told.
+    CutAfterClientMessages(u64),
     /// Passes nothing on and closes nothing, as a network that has gone away.
     Stall,
     /// Resets open connections and every new one.
@@ -45,6 +48,7 @@ pub struct Proxy {
 struct Passed {
     client: AtomicU64,
     server: AtomicU64,
+    messages: AtomicU64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -106,6 +110,7 @@ impl Proxy {
     pub fn set(&self, fault: Fault) {
         self.passed.client.store(0, Ordering::SeqCst);
         self.passed.server.store(0, Ordering::SeqCst);
+        self.passed.messages.store(0, Ordering::SeqCst);
         self.fault.send_replace(fault);
     }
 
@@ -114,6 +119,12 @@ impl Proxy {
     pub fn passed(&self) -> (u64, u64) {
         let load = |n: &AtomicU64| n.load(Ordering::SeqCst);
         (load(&self.passed.client), load(&self.passed.server))
+    }
+
+    /// Messages passed on from clients since the last [`Self::set`].
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.passed.messages.load(Ordering::SeqCst)
     }
 }
 
@@ -178,6 +189,12 @@ async fn relay(
         }
         // The fault may have changed while we waited for bytes; the latest word counts.
         let now = *fault.borrow();
+        if from == From::Client {
+            let before = passed.messages.fetch_add(1, Ordering::SeqCst);
+            if matches!(now, Fault::CutAfterClientMessages(n) if before >= n) {
+                break;
+            }
+        }
         let (count, limit) = match (from, now) {
             (From::Client, Fault::CutAfterClientBytes(n)) => (&passed.client, Some(n)),
             (From::Client, _) => (&passed.client, None),

@@ -95,6 +95,9 @@ pub(super) async fn track(args: &TrackArgs, ui: &Ui) -> Result<Code, CliError> {
     for (label, drift) in &fits {
         ui.line(match drift {
             None => format!("  {label} is tracked already"),
+            Some(Drift::Paused) => format!(
+                "  {label} is tracked; a migration was cut off that had its triggers out of the way, and its history goes on"
+            ),
             Some(_) => format!(
                 "  {label} is tracked; its form was changed by hand, and its history is made to fit"
             ),
@@ -152,8 +155,8 @@ fn notes(dialect: Dialect) -> &'static [&'static str] {
             "change columns with `downhaul up` alone: while a table is tracked SQLite refuses to drop a column by hand, and a table rebuilt by hand loses its triggers, until `downhaul snapshot track TABLE` is run again",
         ],
         Dialect::MariaDb | Dialect::Mysql => &[
-            "TRUNCATE fires no trigger: its rows are not kept; `snapshot status` says that it happened where the PROCESS privilege lets it",
-            "dropping, renaming or retyping columns of a tracked table, or the table, is refused by `downhaul up`: `snapshot untrack` first; by hand it makes every write to the table fail until `downhaul snapshot track TABLE` is run again",
+            "TRUNCATE by hand fires no trigger: its rows are not kept; `snapshot status` says that it happened where the PROCESS privilege lets it",
+            "change columns with `downhaul up` alone: after a column is dropped or renamed by hand every write to its table fails, until `downhaul snapshot track TABLE` is run again",
             "a mark waits for open transactions that wrote to tracked tables, and nobody writes to them meanwhile",
         ],
         _ => &[
@@ -299,6 +302,9 @@ pub(super) fn drift_word(drift: Drift) -> &'static str {
             "it was emptied or built anew behind the triggers (TRUNCATE, ALTER, OPTIMIZE): changes may be lost"
         }
         Drift::Partitions => "a partition was detached or dropped by hand, and its rows with it",
+        Drift::Paused => {
+            "its history pauses while a migration changes it; if none runs, one was cut off: run it again"
+        }
         Drift::Triggers => "triggers are missing or no longer suffice: changes may be lost",
     }
 }
@@ -327,7 +333,9 @@ fn pretty(standing: &Standing, ui: &Ui) {
         )),
     }
     if let Some(drift) = standing.drift {
-        let next = if drift == Drift::Gone {
+        let next = if drift == Drift::Gone && tracked.was_written_down() {
+            "a migration dropped it: its history goes on when it is there again".to_owned()
+        } else if drift == Drift::Gone {
             "no migration dropped it, so its rows went with it".to_owned()
         } else {
             format!("`downhaul snapshot track {}` makes its history fit again", tracked.label())
