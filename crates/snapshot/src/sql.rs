@@ -29,6 +29,23 @@ pub fn most_columns(dialect: Dialect) -> usize {
     }
 }
 
+/// PostgreSQL: a condition on a row `constraint` of `pg_constraint`, that it may be a foreign key to the
+/// table `oid`. By what depends on that table, of which the server has an index; of `confrelid` it has none.
+pub(crate) fn refers_to(constraint: &str, oid: &str) -> String {
+    format!(
+        "{constraint}.confrelid = {oid} AND {constraint}.oid IN (SELECT d.objid FROM pg_catalog.pg_depend d \
+           WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = {oid} AND d.classid = 'pg_catalog.pg_constraint'::regclass)"
+    )
+}
+
+/// PostgreSQL: the table `oid` and whatever is below it in a partition tree, as an array. `= ANY` of it is
+/// looked up by an index; `= oid OR IN (SELECT …)` would read the whole catalog.
+pub(crate) fn tree(oid: &str) -> String {
+    format!(
+        "ARRAY(SELECT {oid}::oid UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree({oid}))"
+    )
+}
+
 /// A value such that two are equal exactly when not a byte differs.
 #[must_use]
 pub fn exact(dialect: Dialect, value: &str, ty: &str) -> String {

@@ -22,7 +22,7 @@ fn name(schema: &str, table: &str) -> ObjectName {
 /// quoted names.
 const QUESTIONS: [&str; 7] = [
     "SELECT 't', c.oid, v.name, n.nspname, c.relname, \
-            c.relkind = 'p' OR c.relispartition OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)), \
+            c.relkind = 'p' OR c.relispartition OR (EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid) OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid)), \
             CASE WHEN c.reltuples < 0 THEN NULL ELSE c.reltuples::bigint END \
      FROM unnest(string_to_array($1, chr(1))) v (name) \
      JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(v.name) JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -59,10 +59,13 @@ const QUESTIONS: [&str; 7] = [
      WHERE k.conrelid = ANY ({tables}) AND k.contype = 'f' \
        AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.oid = k.conparentid AND o.conrelid = k.conrelid) \
      ORDER BY k.oid, u.place",
+    // Of `confrelid` the server has no index, of what depends on a table it has one.
     "SELECT 'r', k.confrelid, n.nspname, c.relname, bool_or(k.confdeltype IN ('c','n','d') OR k.confupdtype IN ('c','n','d')) FROM pg_catalog.pg_constraint k \
      JOIN pg_catalog.pg_class c ON c.oid = k.conrelid \
      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-     WHERE k.confrelid = ANY ({tables}) AND k.contype = 'f' AND k.conrelid <> k.confrelid \
+     WHERE k.oid IN (SELECT d.objid FROM pg_catalog.pg_depend d WHERE d.refclassid = 'pg_catalog.pg_class'::regclass \
+         AND d.refobjid = ANY ({tables}) AND d.classid = 'pg_catalog.pg_constraint'::regclass) \
+       AND k.confrelid = ANY ({tables}) AND k.contype = 'f' AND k.conrelid <> k.confrelid \
      GROUP BY k.confrelid, n.nspname, c.relname ORDER BY n.nspname, c.relname",
     "SELECT 'g', tgrelid, tgname FROM pg_catalog.pg_trigger \
      WHERE tgrelid = ANY ({tables}) AND NOT tgisinternal \
@@ -87,7 +90,7 @@ pub(super) async fn table_shapes(
         LazyLock::new(|| QUESTIONS.map(|query| query.replace("{tables}", TABLES)));
     let queries = QUERIES.each_ref().map(String::as_str);
     let names: Vec<String> = tables.iter().map(|t| Dialect::Postgres.quote_name(t)).collect();
-    let rows = session.ask(&queries, &names.join("\u{1}")).await?;
+    let rows = session.ask_by_index(&queries, &names.join("\u{1}")).await?;
     let mut shapes = Vec::with_capacity(names.len());
     for name in &names {
         let found = rows.iter().find(|row| row.text(0) == "t" && row.text(2) == name);

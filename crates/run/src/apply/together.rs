@@ -329,7 +329,7 @@ fn questions(journal: Journal) -> [String; 2] {
         format!(
             "SELECT 't', v.name, pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.pg_table_size(c.oid), \
            c.relkind = 'r' AND NOT c.relispartition AND NOT c.relrowsecurity \
-             AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)) \
+             AND NOT (EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid) OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid)) \
              AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class s ON s.oid = d.objid \
                WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass \
                  AND d.refobjid = c.oid AND d.deptype IN ('a', 'i') AND s.relkind = 'S'), \

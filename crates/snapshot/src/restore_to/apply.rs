@@ -213,8 +213,9 @@ async fn quiet(
             .rows(&format!(
                 "SELECT pg_catalog.format('%I', t.tgname), t.tgenabled, pg_catalog.format('%I.%I', n.nspname, c.relname) \
                  FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-                 WHERE (t.tgrelid = {relation} OR t.tgrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree({relation}))) \
-                   AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgname NOT LIKE '_downhaul\\_track%'"
+                 WHERE t.tgrelid = ANY ({}) \
+                   AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgname NOT LIKE '_downhaul\\_track%'",
+                sql::tree(&relation.to_string())
             ))
             .await?;
         for trigger in &triggers {

@@ -41,13 +41,14 @@ pub(super) async fn obstacle(
     let row = session
         .row(&format!(
             "SELECT (SELECT min(pg_catalog.format('%I', c.relname)) FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid \
-                 WHERE k.contype = 'f' AND k.confrelid = {relation} AND k.conrelid <> {relation}), \
-               EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE {relation} IN (inhrelid, inhparent)), \
+                 WHERE k.contype = 'f' AND {refers} AND k.conrelid <> {relation}), \
+               (EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = {relation}) OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = {relation})), \
                EXISTS (SELECT FROM pg_catalog.pg_rewrite WHERE ev_class = {relation} AND rulename <> '_RETURN'), \
                EXISTS (SELECT FROM pg_catalog.pg_publication WHERE puballtables) OR EXISTS (SELECT FROM pg_catalog.pg_publication_tables p \
                  JOIN pg_catalog.pg_class c ON c.relname = p.tablename JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = p.schemaname WHERE c.oid = {relation}), \
                EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = {relation} AND attnum > 0 AND NOT attisdropped AND atttypid IN ('xml'::regtype, 'xml[]'::regtype)), \
-               pg_catalog.current_setting('server_encoding') = 'UTF8' AND pg_catalog.current_setting('client_encoding') = 'UTF8'"
+               pg_catalog.current_setting('server_encoding') = 'UTF8' AND pg_catalog.current_setting('client_encoding') = 'UTF8'",
+            refers = sql::refers_to("k", &relation.to_string())
         ))
         .await?;
     let Some(row) = row else { return Ok(None) };

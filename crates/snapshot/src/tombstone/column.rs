@@ -73,7 +73,7 @@ pub(super) async fn obstacle(
         let name = D.literal(column.as_str());
         let row = session
             .row(&format!(
-                "SELECT c.relkind <> 'r' OR c.relispartition OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)), \
+                "SELECT c.relkind <> 'r' OR c.relispartition OR (EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid) OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid)), \
                    c.relpersistence = 't' OR c.reloftype <> 0, \
                    NOT pg_catalog.pg_has_role(c.relowner, 'USAGE'), \
                    EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e'), \
@@ -85,14 +85,15 @@ pub(super) async fn obstacle(
                      AND s.refobjsubid = a.attnum AND s.classid = 'pg_catalog.pg_class'::regclass AND s.deptype IN ('a', 'i') \
                      AND EXISTS (SELECT FROM pg_catalog.pg_class q WHERE q.oid = s.objid AND q.relkind = 'S')), \
                    EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p' AND a.attnum = ANY (k.conkey)) \
-                     OR EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.confrelid = c.oid AND k.contype = 'f' AND a.attnum = ANY (k.confkey)), \
+                     OR EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE {refers} AND k.contype = 'f' AND a.attnum = ANY (k.confkey)), \
                    EXISTS (SELECT FROM pg_catalog.pg_attrdef f JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = f.oid \
                      WHERE f.adrelid = c.oid AND f.adnum = a.attnum AND d.refobjid >= 16384 AND d.refobjid <> c.oid), \
                    EXISTS (SELECT FROM pg_catalog.pg_index x WHERE x.indrelid = c.oid AND a.attnum = ANY (x.indkey::int2[]) AND (x.indisreplident OR x.indisunique \
                      AND (a.atthasdef OR coalesce((pg_catalog.to_jsonb(x) ->> 'indnullsnotdistinct')::boolean, false)))), \
                    a.atttypid >= 16384 \
                  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attname = {name} \
-                 WHERE c.oid = pg_catalog.to_regclass({literal})"
+                 WHERE c.oid = pg_catalog.to_regclass({literal})",
+                refers = sql::refers_to("k", "c.oid"),
             ))
             .await?;
         let Some(row) = row else { return Ok(Some("there is no such column")) };

@@ -22,7 +22,7 @@ pub(super) async fn obstacles(
     let row = session
         .row(&format!(
             "SELECT pg_catalog.pg_table_size(c.oid), \
-               c.relkind <> 'r' OR c.relispartition OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)), \
+               c.relkind <> 'r' OR c.relispartition OR (EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid) OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid)), \
                c.relpersistence = 't' OR c.reloftype <> 0, \
                NOT (pg_catalog.pg_has_role(c.relowner, 'USAGE') AND pg_catalog.has_schema_privilege(c.relnamespace, 'CREATE') \
                  AND coalesce((SELECT pg_catalog.has_schema_privilege(o.oid, 'CREATE') FROM pg_catalog.pg_namespace o WHERE o.nspname = 'downhaul'), true)), \

@@ -64,7 +64,7 @@ impl Around {
     pub async fn read(session: &mut dyn Session) -> Result<Self, SnapshotError> {
         let mut around = Self::default();
         match session.dialect() {
-            Dialect::Postgres => around.forms = forms_of_postgres(session, "").await?,
+            Dialect::Postgres => around.forms = forms_of_postgres(session, "true").await?,
             Dialect::Sqlite => {
                 around.forms = forms_of_sqlite(session, "").await?;
                 let rows = session
@@ -105,6 +105,15 @@ impl Around {
         Ok(())
     }
 
+    /// PostgreSQL: the same of those tables for whose entry `t` a condition holds.
+    pub(crate) async fn read_of(
+        session: &mut dyn Session,
+        condition: &str,
+    ) -> Result<Self, SnapshotError> {
+        let forms = forms_of_postgres(session, condition).await?;
+        Ok(Self { forms, ..Self::default() })
+    }
+
     /// The same, and what it takes to say what tracking would cost ([`super::intend`]).
     pub async fn with_sizes(session: &mut dyn Session) -> Result<Self, SnapshotError> {
         let mut around = Self::read(session).await?;
@@ -138,7 +147,7 @@ async fn forms_of_postgres(
                (SELECT string_agg(concat_ws(',', oid, tgname, tgenabled, tgtype, tgfoid, tgparentid), ';' ORDER BY oid) FROM pg_catalog.pg_trigger WHERE tgrelid = c.oid), \
                (SELECT count(*) FROM pg_catalog.pg_subscription_rel WHERE srrelid = c.oid))) \
              FROM downhaul.tracked t JOIN pg_catalog.pg_class c ON c.oid = t.relation AND c.relkind = 'r' JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = c.oid) AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = c.oid){which}"
+             WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = c.oid) AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhparent = c.oid) AND {which}"
         ))
         .await?;
     Ok(rows.iter().map(|row| (row.text(0).to_owned(), row.text(1).to_owned())).collect())
@@ -207,7 +216,9 @@ pub(crate) async fn form(
     let d = session.dialect();
     let forms = match d {
         Dialect::Postgres => {
-            forms_of_postgres(session, &format!(" AND c.oid = {}", tracked.relation)).await?
+            // By its number in our own list too, which has an index of that alone.
+            let which = format!("c.oid = {} AND t.id = {}", tracked.relation, tracked.id);
+            forms_of_postgres(session, &which).await?
         }
         Dialect::Sqlite => {
             let name = d.literal(tracked.name.name.as_str());

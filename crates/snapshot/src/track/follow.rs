@@ -9,6 +9,7 @@ use super::install::{hand_over, install, leaves, version_of};
 use super::intend::facts_here as facts;
 use super::{Capture, Event, Tracked, TrackedColumn, Version, postgres, record};
 use crate::numbered;
+use crate::sql;
 use crate::store::SnapshotError;
 
 const D: Dialect = Dialect::Postgres;
@@ -76,8 +77,8 @@ pub async fn drift(
     let found = session
         .number(&format!(
             "SELECT count(*) FROM pg_catalog.pg_trigger t WHERE t.tgname LIKE '_downhaul\\_track%' AND t.tgenabled = 'A' AND t.tgparentid = 0 \
-             AND (t.tgrelid = {0} OR t.tgrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree({0})))",
-            tracked.relation
+             AND t.tgrelid = ANY ({})",
+            sql::tree(&tracked.relation.to_string())
         ))
         .await?;
     let missing = usize::try_from(found).unwrap_or(0) != wanted;
@@ -136,7 +137,9 @@ pub async fn before(
         leave(session, name, all).await?;
     }
     let Some(shape) = session.table_shape(name).await? else { return Ok(()) };
-    let found = super::all(session).await?.into_iter().find(|t| t.name == shape.name);
+    let here =
+        format!("t.relation = pg_catalog.to_regclass({})", D.literal(&D.quote_name(&shape.name)));
+    let found = super::those(session, &here).await?.into_iter().find(|t| t.name == shape.name);
     let Some(mut tracked) = found.filter(|t| t.relation != 0) else { return Ok(()) };
     // The statement takes this lock anyway; the copy then sees the same rows.
     let table = D.quote_name(&shape.name);
@@ -236,6 +239,45 @@ pub enum Origin {
     Outside,
 }
 
+/// A tracked table whose form this transaction may have changed: every statement that changes the form of a
+/// table, or adds or removes its triggers, indexes and keys, holds a lock on it that conflicts with itself
+/// (PostgreSQL manual, table 13.2). A partition has such a lock, and not always the table that is tracked.
+/// Tables that are gone may have come back, and a trigger on statements like these may do anything.
+const LOCKED: &str = "(t.relation IS NULL \
+     OR t.relation IN (SELECT relation FROM pg_catalog.pg_locks WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation' AND granted \
+          AND mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')) \
+     OR t.relation IN (SELECT oid FROM pg_catalog.pg_class WHERE relkind = 'p' AND oid = t.relation) \
+     OR EXISTS (SELECT FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D'))";
+
+/// What changes a table in no other way than by statements that lock it. Not so the names of types and
+/// schemas, which tables have part of, and whatever runs code.
+fn locks_its_tables(change: &Change) -> bool {
+    matches!(
+        change,
+        Change::CreateTable { .. }
+            | Change::DropTable { .. }
+            | Change::AttachPartition { .. }
+            | Change::DetachPartition { .. }
+            | Change::AddColumn { .. }
+            | Change::DropColumn { .. }
+            | Change::RenameColumn { .. }
+            | Change::AlterColumnType { .. }
+            | Change::SetNotNull { .. }
+            | Change::DropNotNull { .. }
+            | Change::SetDefault { .. }
+            | Change::DropDefault { .. }
+            | Change::AddConstraint { .. }
+            | Change::DropConstraint { .. }
+            | Change::ValidateConstraint { .. }
+            | Change::CreateIndex { .. }
+            | Change::DropIndex { .. }
+            | Change::CreateTrigger { .. }
+            | Change::DropTrigger { .. }
+            | Change::SetTriggerEnabled { .. }
+            | Change::Comment { .. }
+    )
+}
+
 /// Brings tracking back into step with the tables: after each statement of a migration, so that
 /// nobody meets a table whose form and triggers do not fit, and before its first one. Within a
 /// transaction. `changes`: what that statement does, which says what got another name where the
@@ -249,8 +291,17 @@ pub async fn resync(
         return numbered::follow::resync(session, origin, changes).await;
     }
     let mut notes = Vec::new();
-    let all = super::all(session).await?;
-    let around = if all.is_empty() { Around::default() } else { Around::read(session).await? };
+    // What may have changed: of thousands of tables, the few that the statement has locked.
+    let which = match origin {
+        Origin::Migration if !changes.is_empty() && changes.iter().all(locks_its_tables) => LOCKED,
+        _ => "true",
+    };
+    if !super::exists(session).await? {
+        return Ok(notes);
+    }
+    let all = super::those(session, which).await?;
+    let around =
+        if all.is_empty() { Around::default() } else { Around::read_of(session, which).await? };
     for mut tracked in all {
         let broken = if tracked.relation == 0 {
             // It may have come back under its name.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use downhaul_engine::{Session, TableShape};
+use downhaul_engine::{Row, Session, TableShape};
 use downhaul_syntax::Dialect;
 
 use super::around::{Around, form};
@@ -85,18 +85,19 @@ pub(super) async fn install(
     session: &mut dyn Session,
     tracked: &mut Tracked,
 ) -> Result<(), SnapshotError> {
-    remove_triggers(session, tracked.id).await?;
-    for function in postgres::function_names(tracked.id) {
-        session.execute(&format!("DROP FUNCTION IF EXISTS {function}")).await?;
-    }
+    let gone = [remove_triggers(session, tracked.id).await?, vec![drop_functions(tracked.id)]];
+    session.execute(&gone.concat().join(";\n")).await?;
     make(session, tracked).await
 }
 
-/// The same where there are none.
+/// Statement that takes the functions of a tracked table away, its triggers being gone.
+fn drop_functions(id: i64) -> String {
+    format!("DROP FUNCTION IF EXISTS {}", postgres::function_names(id).join(", "))
+}
+
+/// The same where there are none. In one message, since thousands of tables may be tracked one behind the other.
 async fn make(session: &mut dyn Session, tracked: &mut Tracked) -> Result<(), SnapshotError> {
-    for function in postgres::functions(tracked) {
-        session.execute(&function).await?;
-    }
+    let mut statements = postgres::functions(tracked);
     let leaves = leaves(session, tracked).await?;
     let root = D.quote_name(&tracked.name);
     let mut names = Vec::new();
@@ -108,23 +109,23 @@ async fn make(session: &mut dyn Session, tracked: &mut Tracked) -> Result<(), Sn
         };
         let name = D.quote_str(&trigger.name);
         for table in tables {
-            session
-                .execute(&format!("CREATE TRIGGER {name} {}", trigger.body.replace("{}", &table)))
-                .await?;
+            statements
+                .push(format!("CREATE TRIGGER {name} {}", trigger.body.replace("{}", &table)));
             // Also what a subscription applies, or a session with triggers off writes.
-            session.execute(&format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")).await?;
+            statements.push(format!("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}"));
         }
         names.push(trigger.name);
     }
+    session.execute(&statements.join(";\n")).await?;
     tracked.triggers = names;
     let parts = leaves.into_iter().filter(|_| tracked.partitioned);
     tracked.leaves = parts.map(|(number, _)| number).collect();
     Ok(())
 }
 
-/// Takes the triggers of a tracked table away, wherever they are: a partition that was detached has
-/// some still.
-async fn remove_triggers(session: &mut dyn Session, id: i64) -> Result<(), SnapshotError> {
+/// Statements that take the triggers of a tracked table away, wherever they are: a partition that was
+/// detached has some still.
+async fn remove_triggers(session: &mut dyn Session, id: i64) -> Result<Vec<String>, SnapshotError> {
     // By their functions, of which the server has indexes.
     let names = postgres::FUNCTIONS.map(|name| format!("'log_{id}_{name}'"));
     let found = session
@@ -138,10 +139,8 @@ async fn remove_triggers(session: &mut dyn Session, id: i64) -> Result<(), Snaps
             names.join(", ")
         ))
         .await?;
-    for row in &found {
-        session.execute(&format!("DROP TRIGGER {} ON {}", row.text(0), row.text(1))).await?;
-    }
-    Ok(())
+    let gone = |row: &Row| format!("DROP TRIGGER {} ON {}", row.text(0), row.text(1));
+    Ok(found.iter().map(gone).collect())
 }
 
 /// The table's owner, not a superuser who switches tracking on, is whose rights the functions use.
@@ -155,21 +154,31 @@ pub(super) async fn hand_over(
     }
     let owner = D.quote_str(&facts.owner);
     let (id, version) = (tracked.id, tracked.current().number);
-    session.execute(&format!("GRANT USAGE ON SCHEMA downhaul TO {owner}")).await?;
     let table = super::history(id, version);
-    session.execute(&format!("ALTER TABLE {table} OWNER TO {owner}")).await?;
+    let mut statements = vec![format!("ALTER TABLE {table} OWNER TO {owner}")];
+    let may = session
+        .row(&format!(
+            "SELECT pg_catalog.has_schema_privilege({}, 'downhaul', 'USAGE')",
+            D.literal(&facts.owner)
+        ))
+        .await?;
+    if !may.is_some_and(|row| row.flag(0)) {
+        // Not again for each of its tables: what changes a schema makes the server forget all plans.
+        statements.insert(0, format!("GRANT USAGE ON SCHEMA downhaul TO {owner}"));
+    }
     if tracked.current().composite {
         let form = postgres::form(id, version);
-        session.execute(&format!("ALTER TABLE {form} OWNER TO {owner}")).await?;
+        statements.push(format!("ALTER TABLE {form} OWNER TO {owner}"));
     }
-    session.execute(&format!("ALTER SEQUENCE downhaul.log_{id}_seq OWNER TO {owner}")).await?;
+    statements.push(format!("ALTER SEQUENCE downhaul.log_{id}_seq OWNER TO {owner}"));
     for function in postgres::functions(tracked) {
         let name = function
             .split_once("FUNCTION ")
             .and_then(|(_, rest)| rest.split_once(' '))
             .map_or("", |(name, _)| name);
-        session.execute(&format!("ALTER FUNCTION {name} OWNER TO {owner}")).await?;
+        statements.push(format!("ALTER FUNCTION {name} OWNER TO {owner}"));
     }
+    session.execute(&statements.join(";\n")).await?;
     Ok(())
 }
 
@@ -217,10 +226,9 @@ pub async fn track(
         ..Tracked::new(id, shape.name.clone(), D, vec![version])
     };
     // CACHE 1: numbers must follow the order in which they are drawn.
-    session.execute(&format!("CREATE SEQUENCE downhaul.log_{id}_seq CACHE 1")).await?;
-    for statement in postgres::create_history(&tracked) {
-        session.execute(&statement).await?;
-    }
+    let mut statements = vec![format!("CREATE SEQUENCE downhaul.log_{id}_seq CACHE 1")];
+    statements.extend(postgres::create_history(&tracked));
+    session.execute(&statements.join(";\n")).await?;
     make(session, &mut tracked).await?;
     hand_over(session, &tracked, &facts).await?;
     session.execute(&record(&tracked, true)?).await?;
@@ -234,19 +242,18 @@ pub async fn untrack(session: &mut dyn Session, tracked: &Tracked) -> Result<(),
     if numbered::is(session.dialect()) {
         return numbered::install::untrack(session, tracked).await;
     }
-    remove_triggers(session, tracked.id).await?;
-    for function in postgres::function_names(tracked.id) {
-        session.execute(&format!("DROP FUNCTION IF EXISTS {function}")).await?;
-    }
+    let mut statements = remove_triggers(session, tracked.id).await?;
+    statements.push(drop_functions(tracked.id));
     for version in &tracked.versions {
         let table = super::history(tracked.id, version.number);
-        session.execute(&format!("DROP TABLE IF EXISTS {table}")).await?;
+        statements.push(format!("DROP TABLE IF EXISTS {table}"));
         if version.composite {
             let form = postgres::form(tracked.id, version.number);
-            session.execute(&format!("DROP TABLE IF EXISTS {form}")).await?;
+            statements.push(format!("DROP TABLE IF EXISTS {form}"));
         }
     }
-    session.execute(&format!("DROP SEQUENCE IF EXISTS downhaul.log_{}_seq", tracked.id)).await?;
-    session.execute(&format!("DELETE FROM downhaul.tracked WHERE id = {}", tracked.id)).await?;
+    statements.push(format!("DROP SEQUENCE IF EXISTS downhaul.log_{}_seq", tracked.id));
+    statements.push(format!("DELETE FROM downhaul.tracked WHERE id = {}", tracked.id));
+    session.execute(&statements.join(";\n")).await?;
     Ok(())
 }

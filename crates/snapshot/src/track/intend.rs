@@ -1,12 +1,15 @@
 //! How a table would be tracked, and why it cannot be.
 
+use std::collections::BTreeSet;
+
 use downhaul_engine::{Session, TableShape};
-use downhaul_syntax::{Dialect, ObjectName};
+use downhaul_syntax::{Dialect, Ident, ObjectName};
 
 use super::Capture;
 use super::around::Around;
 use super::choose::{self, Facts};
 use crate::numbered;
+use crate::sql;
 use crate::store::SnapshotError;
 
 const D: Dialect = Dialect::Postgres;
@@ -55,11 +58,11 @@ pub(super) async fn facts_here(
     let row = session
         .row(&format!(
             "SELECT c.oid, c.relkind, c.relispartition, \
-               c.relkind = 'r' AND NOT c.relispartition AND EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)), \
-               EXISTS (SELECT FROM pg_catalog.pg_subscription_rel s WHERE s.srrelid IN (SELECT c.oid UNION SELECT p.relid FROM pg_catalog.pg_partition_tree(c.oid) p)), \
+               c.relkind = 'r' AND NOT c.relispartition AND (EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid) OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid)), \
+               EXISTS (SELECT FROM pg_catalog.pg_subscription_rel s WHERE s.srrelid = ANY ({tree})), \
                EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 66 = 0 \
                         AND t.tgname NOT LIKE '_downhaul%') \
-                 OR EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.confrelid = c.oid AND k.contype = 'f' \
+                 OR EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE {refers} AND k.contype = 'f' \
                         AND (k.confdeltype IN ('c','n','d') OR k.confupdtype IN ('c','n','d'))), \
                EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'f' \
                         AND (k.confdeltype IN ('n','d') OR k.confupdtype IN ('c','n','d'))), \
@@ -68,13 +71,15 @@ pub(super) async fn facts_here(
                pg_catalog.pg_has_role(c.relowner, 'USAGE'), pg_catalog.pg_get_userbyid(c.relowner), \
                (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user), \
                c.relpersistence, \
-               coalesce((SELECT sum(CASE WHEN x.reltuples > 0 THEN x.reltuples ELSE pg_catalog.pg_relation_size(x.oid) / 100 END) FROM pg_catalog.pg_class x WHERE x.oid = ANY (ARRAY(SELECT c.oid UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree(c.oid)))), 0)::bigint, \
-               coalesce((SELECT sum(pg_catalog.pg_table_size(x.oid)) FROM pg_catalog.pg_class x WHERE x.oid = ANY (ARRAY(SELECT c.oid UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree(c.oid)))), 0)::bigint, \
-               coalesce((SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_catalog.pg_stat_all_tables s WHERE s.relid = c.oid), 0)::bigint, \
-               coalesce((SELECT sum(n_tup_upd + n_tup_del) FROM pg_catalog.pg_stat_all_tables s WHERE s.relid = c.oid), 0)::bigint, \
-               coalesce((SELECT xact_commit FROM pg_catalog.pg_stat_database WHERE datname = current_database()), 0)::bigint, \
-               coalesce((SELECT extract(epoch FROM pg_catalog.now() - coalesce(stats_reset, pg_catalog.pg_postmaster_start_time())) FROM pg_catalog.pg_stat_database WHERE datname = current_database()), 0)::bigint \
-             FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass({literal})"
+               coalesce((SELECT sum(CASE WHEN x.reltuples > 0 THEN x.reltuples ELSE pg_catalog.pg_relation_size(x.oid) / 100 END) FROM pg_catalog.pg_class x WHERE x.oid = ANY ({tree})), 0)::bigint, \
+               coalesce((SELECT sum(pg_catalog.pg_table_size(x.oid)) FROM pg_catalog.pg_class x WHERE x.oid = ANY ({tree})), 0)::bigint, \
+               pg_catalog.pg_stat_get_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_tuples_updated(c.oid) + pg_catalog.pg_stat_get_tuples_deleted(c.oid), \
+               pg_catalog.pg_stat_get_tuples_updated(c.oid) + pg_catalog.pg_stat_get_tuples_deleted(c.oid), \
+               pg_catalog.pg_stat_get_db_xact_commit(b.oid), \
+               extract(epoch FROM pg_catalog.now() - coalesce(pg_catalog.pg_stat_get_db_stat_reset_time(b.oid), pg_catalog.pg_postmaster_start_time()))::bigint \
+             FROM pg_catalog.pg_database b, pg_catalog.pg_class c WHERE b.datname = current_database() AND c.oid = pg_catalog.to_regclass({literal})",
+            refers = sql::refers_to("k", "c.oid"),
+            tree = sql::tree("c.oid"),
         ))
         .await?
         .ok_or_else(|| refused(name, "there is no such table"))?;
@@ -99,6 +104,42 @@ pub(super) async fn facts_here(
         commits: row.number(17)?,
         seconds: row.number(18)?,
     })
+}
+
+/// Every table of the user's that could be tracked, and is not.
+pub async fn untracked(
+    session: &mut dyn Session,
+    around: &Around,
+) -> Result<Vec<ObjectName>, SnapshotError> {
+    super::check_engine(session)?;
+    let tracked: BTreeSet<i64> =
+        super::all(session).await?.iter().map(|tracked| tracked.relation).collect();
+    if !numbered::is(session.dialect()) {
+        let rows = session
+            .rows(
+                "SELECT c.oid, n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname NOT LIKE 'pg\\_%' \
+                   AND n.nspname NOT IN ('information_schema', 'downhaul') ORDER BY n.nspname, c.oid",
+            )
+            .await?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in &rows {
+            if !tracked.contains(&row.number(0)?) {
+                let schema = Some(Ident::stored(D, row.text(1)));
+                found.push(ObjectName { schema, name: Ident::stored(D, row.text(2)) });
+            }
+        }
+        return Ok(found);
+    }
+    let schema = if session.dialect() == Dialect::Sqlite { "main" } else { "" };
+    let mut found = Vec::new();
+    for name in session.tables_of_schema(schema).await? {
+        let facts = facts(session, around, &name).await?;
+        if !facts.is_partition && !tracked.contains(&facts.relation) {
+            found.push(name);
+        }
+    }
+    Ok(found)
 }
 
 /// Works out how a table would be tracked; refuses those that cannot be.

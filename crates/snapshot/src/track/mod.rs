@@ -329,6 +329,7 @@ pub async fn ensure(session: &mut dyn Session) -> Result<(), SnapshotError> {
         "REVOKE ALL ON SCHEMA downhaul FROM PUBLIC",
         "CREATE TABLE downhaul.tracked (id bigint PRIMARY KEY, relation oid, table_name text NOT NULL, \
          since_xid xid8 NOT NULL, since_at timestamptz NOT NULL, version bigint NOT NULL, detail text NOT NULL)",
+        "CREATE INDEX tracked_relation ON downhaul.tracked (relation)",
         "CREATE TABLE downhaul.mark (id bigint PRIMARY KEY, name text NOT NULL UNIQUE, origin text NOT NULL, \
          at timestamptz NOT NULL, snap_min xid8 NOT NULL, snap_max xid8 NOT NULL, running xid8[] NOT NULL, lsn pg_lsn, \
          versions jsonb NOT NULL, sequences jsonb NOT NULL, who text NOT NULL)",
@@ -349,7 +350,14 @@ pub async fn all(session: &mut dyn Session) -> Result<Vec<Tracked>, SnapshotErro
     if !exists(session).await? {
         return Ok(Vec::new());
     }
-    let rows = session.rows("SELECT detail FROM downhaul.tracked ORDER BY id").await?;
+    those(session, "true").await
+}
+
+/// PostgreSQL: tracked tables for which a condition on their entry `t` holds.
+async fn those(session: &mut dyn Session, condition: &str) -> Result<Vec<Tracked>, SnapshotError> {
+    let rows = session
+        .rows(&format!("SELECT detail FROM downhaul.tracked t WHERE {condition} ORDER BY id"))
+        .await?;
     rows.iter()
         .map(|row| {
             serde_json::from_str(row.text(0)).map_err(|error| {

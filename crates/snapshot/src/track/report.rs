@@ -37,42 +37,72 @@ pub async fn standing(session: &mut dyn Session) -> Result<Vec<Standing>, Snapsh
     let marks = crate::mark::all(session).await?;
     let (mut found, around) = (Vec::new(), Around::read(session).await?);
     let oldest = oldest(session, &marks).await?;
+    let (histories, tables) = (histories(session).await?, tables(session).await?);
     for tracked in super::all(session).await? {
-        let parts: Vec<String> = tracked
-            .versions
-            .iter()
-            .map(|v| format!("pg_catalog.to_regclass('{}')", history(tracked.id, v.number)))
-            .collect();
-        let row = session
-            .row(&format!(
-                "SELECT to_char(t.since_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), \
-                   extract(epoch FROM clock_timestamp() - t.since_at)::bigint, \
-                   coalesce((SELECT sum(CASE WHEN c.reltuples > 0 THEN c.reltuples ELSE pg_catalog.pg_relation_size(c.oid) / 100 END) FROM pg_catalog.pg_class c WHERE c.oid IN ({0})), 0)::bigint, \
-                   coalesce((SELECT sum(pg_catalog.pg_total_relation_size(c.oid)) FROM pg_catalog.pg_class c WHERE c.oid IN ({0})), 0)::bigint, \
-                   coalesce((SELECT sum(pg_catalog.pg_total_relation_size(c.oid)) FROM pg_catalog.pg_class c WHERE c.oid = ANY (ARRAY(SELECT t.relation UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree(t.relation)))), 0)::bigint \
-                 FROM downhaul.tracked t WHERE t.id = {1}",
-                parts.join(", "),
-                tracked.id
-            ))
-            .await?;
-        let Some(row) = row else { continue };
+        let Some(table) = tables.get(&tracked.id) else { continue };
+        let parts =
+            tracked.versions.iter().filter_map(|v| histories.get(&history(tracked.id, v.number)));
+        let (events, bytes) = parts.fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
         let drift = if tracked.relation == 0 {
             Some(follow::Drift::Gone)
         } else {
             follow::drift(session, &around, &tracked).await?
         };
         found.push(Standing {
-            since: row.text(0).to_owned(),
-            seconds: row.number(1)?,
-            events: row.number(2)?,
-            bytes: row.number(3)?,
-            table_bytes: row.number(4)?,
+            since: table.since.clone(),
+            seconds: table.seconds,
+            events,
+            bytes,
+            table_bytes: table.bytes,
             oldest: oldest.get(&tracked.id).cloned(),
             drift,
             tracked,
         });
     }
     Ok(found)
+}
+
+/// Events (as the server estimates) and bytes of every history, by its name.
+async fn histories(
+    session: &mut dyn Session,
+) -> Result<BTreeMap<String, (i64, i64)>, SnapshotError> {
+    let rows = session
+        .rows(
+            "SELECT 'downhaul.' || c.relname, (CASE WHEN c.reltuples > 0 THEN c.reltuples ELSE pg_catalog.pg_relation_size(c.oid) / 100 END)::bigint, \
+               pg_catalog.pg_total_relation_size(c.oid) \
+             FROM pg_catalog.pg_class c WHERE c.relnamespace = pg_catalog.to_regnamespace('downhaul') AND c.relkind = 'r' AND c.relname LIKE 'log\\_%'",
+        )
+        .await?;
+    rows.iter().map(|row| Ok((row.text(0).to_owned(), (row.number(1)?, row.number(2)?)))).collect()
+}
+
+/// What the server knows of a tracked table.
+struct Known {
+    since: String,
+    seconds: i64,
+    bytes: i64,
+}
+
+/// Every tracked table, by the number of its tracking.
+async fn tables(session: &mut dyn Session) -> Result<BTreeMap<i64, Known>, SnapshotError> {
+    if !super::exists(session).await? {
+        return Ok(BTreeMap::new());
+    }
+    let rows = session
+        .rows(
+            "SELECT t.id, to_char(t.since_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), \
+               extract(epoch FROM clock_timestamp() - t.since_at)::bigint, coalesce(sum(pg_catalog.pg_total_relation_size(p.oid)), 0)::bigint \
+             FROM downhaul.tracked t LEFT JOIN pg_catalog.pg_class c ON c.oid = t.relation \
+             LEFT JOIN LATERAL pg_catalog.pg_partition_tree(CASE c.relkind WHEN 'p' THEN c.oid END) x ON true \
+             LEFT JOIN pg_catalog.pg_class p ON p.oid = coalesce(x.relid::oid, c.oid) GROUP BY t.id",
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let since = row.text(1).to_owned();
+            Ok((row.number(0)?, Known { since, seconds: row.number(2)?, bytes: row.number(3)? }))
+        })
+        .collect()
 }
 
 /// The oldest mark that each tracked table can go back to, by its number. `marks`: oldest first.

@@ -1,14 +1,13 @@
 //! `snapshot track`, `untrack`, `status`.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 
-use downhaul_engine::Session;
 use downhaul_run::Runner;
 use downhaul_snapshot::track::follow::{self, Drift};
 use downhaul_snapshot::track::intend::{self, Intent};
 use downhaul_snapshot::track::report::{self, Standing};
 use downhaul_snapshot::track::{self, Around, Capture, Tracked};
-use downhaul_syntax::{Dialect, ObjectName};
+use downhaul_syntax::Dialect;
 
 use super::{bytes, json, named, open, rows, snapshot};
 use crate::args::StatusFormat;
@@ -17,36 +16,6 @@ use crate::error::CliError;
 use crate::exit_code::Code;
 use crate::progress::Progress;
 use crate::ui::{Style, Ui, count, paint};
-
-/// Schemas whose tables `--all` means: every one of the user's.
-const SCHEMAS: &str = "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname NOT LIKE 'pg\\_%' \
-     AND nspname NOT IN ('information_schema', 'downhaul') ORDER BY nspname";
-
-async fn every_table(
-    session: &mut dyn Session,
-    around: &Around,
-) -> Result<Vec<ObjectName>, CliError> {
-    track::check_engine(session).map_err(snapshot)?;
-    let tracked = track::all(session).await.map_err(snapshot)?;
-    let tracked: HashSet<i64> = tracked.iter().map(|t| t.relation).collect();
-    let mut found = Vec::new();
-    let schemas: Vec<String> = match session.dialect() {
-        Dialect::Postgres => {
-            session.rows(SCHEMAS).await?.iter().map(|row| row.text(0).to_owned()).collect()
-        }
-        Dialect::Sqlite => vec!["main".to_owned()],
-        _ => vec![String::new()],
-    };
-    for schema in schemas {
-        for name in session.tables_of_schema(&schema).await? {
-            let facts = intend::facts(session, around, &name).await.map_err(snapshot)?;
-            if !facts.is_partition && !tracked.contains(&facts.relation) {
-                found.push(name);
-            }
-        }
-    }
-    Ok(found)
-}
 
 /// Switches tracking on.
 pub(super) async fn track(args: &TrackArgs, ui: &Ui) -> Result<Code, CliError> {
@@ -60,11 +29,12 @@ pub(super) async fn track(args: &TrackArgs, ui: &Ui) -> Result<Code, CliError> {
     let looked = async {
         let around = Around::with_sizes(&mut *session).await.map_err(snapshot)?;
         let wanted = if args.all {
-            every_table(&mut *session, &around).await?
+            intend::untracked(&mut *session, &around).await.map_err(snapshot)?
         } else {
             named(session.dialect(), &args.tables)?
         };
         let known = track::all(&mut *session).await.map_err(snapshot)?;
+        let known: BTreeMap<i64, &Tracked> = known.iter().map(|t| (t.relation, t)).collect();
         let (mut intents, mut fits, mut mend) = (Vec::new(), Vec::new(), false);
         for name in &wanted {
             let intent = match intend::intend(&mut *session, &around, name, wish).await {
@@ -76,7 +46,7 @@ pub(super) async fn track(args: &TrackArgs, ui: &Ui) -> Result<Code, CliError> {
                 }
                 Err(error) => return Err(snapshot(error)),
             };
-            match known.iter().find(|t| t.relation == intent.facts.relation) {
+            match known.get(&intent.facts.relation) {
                 Some(tracked) => {
                     let drift = follow::drift(&mut *session, &around, tracked).await;
                     let drift = drift.map_err(snapshot)?;
