@@ -69,11 +69,7 @@ pub async fn drift(
     if tracked.leaves.iter().any(|known| !leaves.iter().any(|(number, _)| number == known)) {
         return Ok(Some(Drift::Partitions));
     }
-    let leaves = leaves.len();
-    let wanted: usize = postgres::triggers(tracked)
-        .iter()
-        .map(|trigger| if trigger.on_leaves { leaves } else { 1 })
-        .sum();
+    let wanted = postgres::expected_triggers(tracked, leaves.len());
     let found = session
         .number(&format!(
             "SELECT count(*) FROM pg_catalog.pg_trigger t WHERE t.tgname LIKE '_downhaul\\_track%' AND t.tgenabled = 'A' AND t.tgparentid = 0 \
