@@ -297,6 +297,12 @@ async fn p03_a_truncate_that_cannot_see_all_rows_is_refused() {
 
 #[tokio::test]
 async fn p04_p11_migrations_change_the_form_and_nothing_is_lost() {
+    for triggers in ["auto", "row"] {
+        forms_change(triggers).await;
+    }
+}
+
+async fn forms_change(triggers: &str) {
     let mut stage = Stage::new(
         "CREATE TABLE c (id int PRIMARY KEY, a text, b numeric(10,4), d text DEFAULT 'dd'); \
          INSERT INTO c SELECT g, 'a' || g, g + 0.1234, 'd' || g FROM generate_series(1, 5) g; \
@@ -312,7 +318,7 @@ async fn p04_p11_migrations_change_the_form_and_nothing_is_lost() {
          ALTER TABLE c ALTER COLUMN b TYPE numeric(10,4); ALTER TABLE c ADD COLUMN d text DEFAULT 'dd'; \
          ALTER TABLE c RENAME COLUMN aa TO a; ALTER TABLE c DROP COLUMN n;",
     );
-    stage.track("auto");
+    stage.track(triggers);
     stage.mark("m");
     const ROWS: &str = "SELECT ROW(id, a, b, d)::text FROM c ORDER BY 1";
     let then = stage.db.rows(ROWS).await;
@@ -327,6 +333,104 @@ async fn p04_p11_migrations_change_the_form_and_nothing_is_lost() {
     assert_eq!(stage.photograph(&["gone"]).await, ["(1,x)", "(2,y)"]);
     check(&stage.program.run(&["snapshot", "status"]), Code::Clean, &[]);
     check(&stage.program.run(&["verify"]), Code::Clean, &["as the last run left it"]);
+}
+
+/// Types of which a key may be, with two values each.
+const KEYS: &[(&str, &str, &str)] = &[
+    ("smallint", "1", "2"),
+    ("bigint", "1", "2"),
+    ("numeric", "1.0", "1.01"),
+    ("double precision", "'NaN'", "'-0'"),
+    ("text COLLATE \"C\"", "'a'", "'A'"),
+    ("text COLLATE loose", "'a'", "'b'"),
+    ("varchar(9)", "'a'", "'a '"),
+    ("char(9)", "'a'", "'b'"),
+    ("name", "'a'", "'b'"),
+    ("\"char\"", "'a'", "'b'"),
+    ("bytea", "'\\x00'", "'\\x0000'"),
+    ("uuid", "'00000000-0000-0000-0000-000000000000'", "'00000000-0000-0000-0000-000000000001'"),
+    ("boolean", "true", "false"),
+    ("date", "'infinity'", "'2026-01-01'"),
+    ("timestamptz", "'2026-01-01'", "'2026-01-02'"),
+    ("interval", "'1 day'", "'25 hours'"),
+    ("inet", "'::1'", "'::1/64'"),
+    ("macaddr8", "'08:00:2b:01:02:03:04:05'", "'08:00:2b:01:02:03:04:06'"),
+    ("bit(3)", "'101'", "'100'"),
+    ("varbit", "'101'", "'1010'"),
+    ("int4range", "'[1,2)'", "'empty'"),
+    ("integer[]", "'{1,NULL}'", "'{1,2}'"),
+    ("jsonb", "'[1]'", "'1'"),
+    ("regclass", "'pg_class'", "'pg_type'"),
+    ("pg_lsn", "'0/1'", "'0/2'"),
+    ("tsvector", "'a'", "'b'"),
+    ("money", "1", "2"),
+    ("mood", "'sad'", "'glad'"),
+    ("few", "1", "2"),
+];
+
+#[tokio::test]
+async fn keys_of_every_type_change_and_go_back() {
+    let mut setup = "CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE DOMAIN few AS int CHECK (VALUE < 9); \
+         CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
+        .to_owned();
+    let mut ops = String::new();
+    let tables: Vec<String> = (0..KEYS.len()).map(|n| format!("k{n}")).collect();
+    for (n, (ty, one, other)) in KEYS.iter().enumerate() {
+        setup.push_str(&format!(
+            "CREATE TABLE k{n} (k {ty}, half int, v int, PRIMARY KEY (half, k)); \
+             INSERT INTO k{n} VALUES ({one}, 1, 1), ({one}, 2, 2);"
+        ));
+        // A key that changes in one of its columns; a row that takes the place of another.
+        ops.push_str(&format!(
+            "UPDATE k{n} SET k = {other}; UPDATE k{n} SET half = 3 WHERE half = 1; UPDATE k{n} SET half = 1, v = 9 WHERE half = 2; \
+             UPDATE k{n} SET v = v + 1; DELETE FROM k{n} WHERE half = 3; INSERT INTO k{n} VALUES ({one}, 3, 7);"
+        ));
+    }
+    for triggers in ["row", "statement"] {
+        let mut stage = Stage::new(&setup).await;
+        stage.track(triggers);
+        stage.mark("m");
+        let tables: Vec<&str> = tables.iter().map(String::as_str).collect();
+        let then = stage.photograph(&tables).await;
+        stage.db.run(&ops).await;
+        let later = stage.photograph(&tables).await;
+        stage.program.ok(&["snapshot", "restore", "--to", "m", "--yes"]);
+        assert_eq!(stage.photograph(&tables).await, then, "{triggers}");
+        stage.program.ok(&["snapshot", "restore", "--undo", "--yes"]);
+        assert_eq!(stage.photograph(&tables).await, later, "{triggers}");
+        // A text that another collation takes for the same is the same key.
+        stage.mark("n");
+        stage
+            .db
+            .run("UPDATE k5 SET k = 'B' WHERE k = 'b'; UPDATE k5 SET v = 5 WHERE k = 'b'")
+            .await;
+        stage.program.ok(&["snapshot", "restore", "--to", "n", "--yes"]);
+        assert_eq!(stage.photograph(&tables).await, later, "{triggers}");
+    }
+}
+
+#[tokio::test]
+async fn triggers_that_an_earlier_release_made_suffice() {
+    let mut stage =
+        Stage::new("CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1)").await;
+    stage.track("row");
+    // It had one more, for keys that change.
+    stage
+        .db
+        .run(
+            "CREATE FUNCTION downhaul.log_1_k() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; \
+             CREATE TRIGGER \"!downhaul_track_k\" AFTER UPDATE ON t FOR EACH ROW WHEN (OLD.id IS DISTINCT FROM NEW.id) EXECUTE FUNCTION downhaul.log_1_k(); \
+             ALTER TABLE t ENABLE ALWAYS TRIGGER \"!downhaul_track_k\"; \
+             UPDATE downhaul.tracked SET detail = jsonb_set(detail::jsonb, '{triggers}', detail::jsonb -> 'triggers' || '[\"!downhaul_track_k\"]')::text",
+        )
+        .await;
+    stage.mark("m");
+    stage.db.run("CREATE INDEX ON t (v); UPDATE t SET id = 2, v = 2").await;
+    check(&stage.program.run(&["snapshot", "status"]), Code::Clean, &["reaches back to mark `m`"]);
+    stage.program.ok(&["snapshot", "restore", "--to", "m", "--yes"]);
+    assert_eq!(stage.photograph(&["t"]).await, ["(1,1)"]);
+    stage.db.run("ALTER TABLE t DISABLE TRIGGER \"!downhaul_track_u\"").await;
+    check(&stage.program.run(&["snapshot", "status"]), Code::Drift, &["triggers are missing"]);
 }
 
 #[tokio::test]
