@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Rows of one catalog that a command may read one behind the other (not by an index), for each table of the
 /// database: a few readings of the whole. Whoever reads a catalog for each table reads hundreds of times as many.
-const ROWS_OF_A_CATALOG: u64 = 250;
+const ROWS_OF_A_CATALOG: u64 = 350;
 
 /// Runs commands; for the last line, how long each one took.
 struct Clock {
@@ -162,17 +162,25 @@ async fn crowd(engine: Engine, place: Place, by_default: u64) {
         "ALTER TABLE more ADD COLUMN note int;\n",
         "ALTER TABLE more DROP COLUMN note;\n",
     );
-    program.migration(
-        "0003_tracked",
-        &(0..20)
-            .map(|n| format!("ALTER TABLE crowd_2 ADD COLUMN note_{n} int;\n"))
-            .collect::<String>(),
-        &(0..20)
-            .map(|n| format!("ALTER TABLE crowd_2 DROP COLUMN note_{n};\n"))
-            .collect::<String>(),
-    );
+    // On MariaDB the history cannot follow what takes columns away.
+    if engine != Engine::MariaDb {
+        program.migration(
+            "0003_tracked",
+            &(0..20)
+                .map(|n| format!("ALTER TABLE crowd_2 ADD COLUMN note_{n} int;\n"))
+                .collect::<String>(),
+            &(0..20)
+                .map(|n| format!("ALTER TABLE crowd_2 DROP COLUMN note_{n};\n"))
+                .collect::<String>(),
+        );
+    }
+    let dialect = match engine {
+        Engine::Postgres => "postgres",
+        Engine::MariaDb => "mariadb",
+        Engine::Sqlite => "sqlite",
+    };
     let mut clock = Clock { program, tables, counts, took: Vec::new() };
-    clock.run(s, "lint", &["lint", "--database-url", &url], &[0, 1]).await;
+    clock.run(s, "lint", &["lint", "--database-url", &url, "--dialect", dialect], &[0, 1]).await;
     // The first one makes what is ours, and plans made before that are made anew.
     clock.run(s, "track of 1", &["snapshot", "track", "crowd_0", "--yes"], &[0]).await;
     clock.run(s, "track --all", &["snapshot", "track", "--all", "--yes"], &[0]).await;
@@ -205,12 +213,12 @@ async fn crowd(engine: Engine, place: Place, by_default: u64) {
     assert!(shown.contains('b'), "{shown}");
     clock.run(s, "plan", &["plan"], &[0, 1]).await;
     let before = clock.triggers_read(s).await;
-    clock.run(s, "up of 3", &["up", "--yes"], &[0]).await;
+    clock.run(s, "up", &["up", "--yes"], &[0]).await;
     let read = clock.triggers_read(s).await - before;
     // Each table has seven and more. What follows a table looks at all before a migration, and after each of
     // its twenty statements at the few that it touched.
     assert!(read <= 100 * tables, "{read} triggers of {tables} tables read");
-    clock.run(s, "down of 2", &["down", "--to", "0001", "--yes"], &[0]).await;
+    clock.run(s, "down", &["down", "--to", "0001", "--yes"], &[0]).await;
     clock.run(s, "prune", &["snapshot", "prune", "--older-than", "1s", "--yes"], &[0]).await;
     clock.run(s, "untrack of 1", &["snapshot", "untrack", "crowd_7", "--yes"], &[0]).await;
     clock.run(s, "untrack --all", &["snapshot", "untrack", "--all", "--yes"], &[0]).await;

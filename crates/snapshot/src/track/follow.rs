@@ -242,7 +242,7 @@ pub enum Origin {
 const LOCKED: &str = "(t.relation IS NULL \
      OR t.relation IN (SELECT relation FROM pg_catalog.pg_locks WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation' AND granted \
           AND mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')) \
-     OR t.relation IN (SELECT oid FROM pg_catalog.pg_class WHERE relkind = 'p' AND oid = t.relation) \
+     OR t.relation IN (SELECT partrelid FROM pg_catalog.pg_partitioned_table) \
      OR EXISTS (SELECT FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D'))";
 
 /// What changes a table in no other way than by statements that lock it. Not so the names of types and
@@ -296,8 +296,14 @@ pub async fn resync(
         return Ok(notes);
     }
     let all = super::those(session, which).await?;
-    let around =
-        if all.is_empty() { Around::default() } else { Around::read_of(session, which).await? };
+    let around = if all.is_empty() {
+        Around::default()
+    } else if which == LOCKED {
+        let ids: Vec<String> = all.iter().map(|tracked| tracked.id.to_string()).collect();
+        Around::read_of(session, &format!("t.id IN ({})", ids.join(", "))).await?
+    } else {
+        Around::read(session).await?
+    };
     for mut tracked in all {
         let broken = if tracked.relation == 0 {
             // It may have come back under its name.
