@@ -66,10 +66,12 @@ pub(crate) enum Set {
     Eighth,
     /// And again, with more of what is harmless.
     Ninth,
+    /// And again, after the rules were mended by the ninth.
+    Tenth,
 }
 
 impl Set {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Known,
         Self::HeldOut,
         Self::Third,
@@ -79,6 +81,7 @@ impl Set {
         Self::Seventh,
         Self::Eighth,
         Self::Ninth,
+        Self::Tenth,
     ];
 
     /// Its number, for tables.
@@ -93,6 +96,7 @@ impl Set {
             Self::Seventh => "seventh",
             Self::Eighth => "eighth",
             Self::Ninth => "ninth",
+            Self::Tenth => "tenth",
         }
     }
 }
@@ -121,6 +125,7 @@ pub(crate) fn stem(engine: Engine, set: Set) -> String {
         Set::Seventh => format!("{}_seventh", engine.name()),
         Set::Eighth => format!("{}_eighth", engine.name()),
         Set::Ninth => format!("{}_ninth", engine.name()),
+        Set::Tenth => format!("{}_tenth", engine.name()),
     }
 }
 
@@ -155,8 +160,12 @@ impl Sample {
         let asked = ["DOWNHAUL_BLESS", "DOWNHAUL_TRUTH_PROBES"]
             .iter()
             .any(|name| std::env::var_os(name).is_some());
-        let large = matches!(self.set, Set::Known | Set::Seventh | Set::Eighth | Set::Ninth);
-        let small = self.engine == Engine::Sqlite && !matches!(self.set, Set::Eighth | Set::Ninth);
+        let large = matches!(
+            self.set,
+            Set::Known | Set::Seventh | Set::Eighth | Set::Ninth | Set::Tenth
+        );
+        let small = self.engine == Engine::Sqlite
+            && !matches!(self.set, Set::Eighth | Set::Ninth | Set::Tenth);
         !large || small || asked
     }
 

@@ -98,7 +98,7 @@ async fn sqlite_does_what_the_file_says() {
 /// What is missed and what is reported without need, at most, without and with the statements of the
 /// running release: lower these, never raise them. Two misses were raised by one, when the measurement learnt
 /// that all rows of a table were written or copied.
-const AT_MOST: [(Engine, Set, [usize; 4]); 27] = [
+const AT_MOST: [(Engine, Set, [usize; 4]); 30] = [
     (Engine::Postgres, Set::Known, [1, 1, 1, 1]),
     (Engine::MariaDb, Set::Known, [3, 2, 3, 2]),
     (Engine::Sqlite, Set::Known, [1, 0, 1, 0]),
@@ -126,6 +126,9 @@ const AT_MOST: [(Engine, Set, [usize; 4]); 27] = [
     (Engine::Postgres, Set::Ninth, [4, 1, 4, 1]),
     (Engine::MariaDb, Set::Ninth, [0, 0, 0, 0]),
     (Engine::Sqlite, Set::Ninth, [0, 1, 0, 1]),
+    (Engine::Postgres, Set::Tenth, [0, 0, 0, 0]),
+    (Engine::MariaDb, Set::Tenth, [0, 0, 0, 0]),
+    (Engine::Sqlite, Set::Tenth, [0, 0, 0, 0]),
 ];
 
 #[test]
@@ -186,10 +189,14 @@ fn effects_are_those_that_were_measured() {
                 let at_least = at_least - if newest { 5 } else { 0 };
                 // Their tables are many and their release says little: less of what is told shows.
                 let silent = breaks_only
-                    && matches!(set, Set::Sixth | Set::Seventh | Set::Eighth | Set::Ninth);
+                    && matches!(
+                        set,
+                        Set::Sixth | Set::Seventh | Set::Eighth | Set::Ninth | Set::Tenth
+                    );
                 let at_least = at_least - if silent { 10 } else { 0 };
                 // Nothing was mended by them yet.
-                let unmended = matches!(set, Set::Seventh | Set::Eighth | Set::Ninth);
+                let unmended =
+                    matches!(set, Set::Seventh | Set::Eighth | Set::Ninth | Set::Tenth);
                 let at_least = at_least - if unmended { 3 } else { 0 };
                 if agreement.same * 100 >= all * at_least {
                     continue;

@@ -50,7 +50,8 @@ pub(crate) async fn measure(sample: &Sample) -> Vec<Case> {
     let untouched = Before::read(&mut session, sample, "", "").await;
     let mut out = Vec::new();
     for case in &sample.cases {
-        if !case.outside && case.history.is_empty() {
+        let alone = case.outside || !case.history.is_empty() || sets_numbers(&case.statement);
+        if !alone {
             let truth = inside(&mut session, sample, case, &untouched).await;
             out.push(Case { truth, ..case.clone() });
             continue;
@@ -73,6 +74,12 @@ pub(crate) async fn measure(sample: &Sample) -> Vec<Case> {
         out.push(Case { truth, ..case.clone() });
     }
     out
+}
+
+/// Where a sequence stands is no part of a transaction: what comes after would meet it there.
+fn sets_numbers(statement: &str) -> bool {
+    let lower = statement.to_lowercase();
+    lower.contains("setval(") || lower.contains("nextval(")
 }
 
 /// A session as the migrations have it.

@@ -492,7 +492,7 @@ const POSTGRES_RULES: &str = "WITH ours AS (SELECT oid FROM pg_namespace n \
      rels AS (SELECT c.* FROM pg_class c JOIN ours ON ours.oid = c.relnamespace) \
      SELECT md5(concat_ws('|', current_setting('session_replication_role'), \
      (SELECT string_agg(concat_ws(',', relname, relnamespace, relkind, relrowsecurity, relispartition, \
-     pg_get_expr(relpartbound, oid)), ';' ORDER BY oid) FROM rels WHERE relkind NOT IN ('i', 'I')), \
+     relreplident, pg_get_expr(relpartbound, oid)), ';' ORDER BY oid) FROM rels WHERE relkind NOT IN ('i', 'I')), \
      (SELECT string_agg(concat_ws(',', attrelid, attname, atttypid, atttypmod, attnotnull, attidentity, \
      attgenerated, attisdropped, atthasdef), ';' ORDER BY attrelid, attnum) FROM pg_attribute \
      WHERE attrelid IN (SELECT oid FROM rels WHERE relkind NOT IN ('i', 'I')) AND attnum > 0), \
@@ -510,7 +510,10 @@ const POSTGRES_RULES: &str = "WITH ours AS (SELECT oid FROM pg_namespace n \
      FROM pg_type t JOIN ours ON ours.oid = t.typnamespace), \
      (SELECT string_agg(concat_ws(',', enumtypid, enumlabel), ';' ORDER BY oid) FROM pg_enum), \
      (SELECT string_agg(concat_ws(',', proname, prosrc), ';' ORDER BY p.oid) FROM pg_proc p \
-     JOIN ours ON ours.oid = p.pronamespace)))";
+     JOIN ours ON ours.oid = p.pronamespace), \
+     (SELECT string_agg(concat_ws(',', prpubid, prrelid), ';' ORDER BY oid) FROM pg_publication_rel), \
+     (SELECT string_agg(concat_ws(',', oid, puballtables, pubupdate, pubdelete), ';' ORDER BY oid) \
+     FROM pg_publication)))";
 
 /// How a probe is begun and taken back.
 fn around(engine: Engine) -> (&'static str, &'static str) {
