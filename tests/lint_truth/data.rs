@@ -160,10 +160,8 @@ impl Sample {
         let asked = ["DOWNHAUL_BLESS", "DOWNHAUL_TRUTH_PROBES"]
             .iter()
             .any(|name| std::env::var_os(name).is_some());
-        let large = matches!(
-            self.set,
-            Set::Known | Set::Seventh | Set::Eighth | Set::Ninth | Set::Tenth
-        );
+        let large =
+            matches!(self.set, Set::Known | Set::Seventh | Set::Eighth | Set::Ninth | Set::Tenth);
         let small = self.engine == Engine::Sqlite
             && !matches!(self.set, Set::Eighth | Set::Ninth | Set::Tenth);
         !large || small || asked

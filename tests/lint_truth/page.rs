@@ -48,7 +48,7 @@ in capitals; one whose reference points nowhere; an update of each column, after
 delete. On MariaDB and SQLite a text of each column is looked for in capitals; on PostgreSQL each role
 of the setup counts the rows of each table, and the server tells which rights it has. An empty table gets
 rows of fresh values. Of the sets that
-the rules were written with and of the seventh, those on PostgreSQL and MariaDB, and the eighth and ninth, are
+the rules were written with and of the seventh, those on PostgreSQL and MariaDB, and of the eighth to the tenth, are
 probed again only where that is asked for (`DOWNHAUL_TRUTH_PROBES=1`), for it takes minutes.
 
 A statement is hazardous where
@@ -165,6 +165,24 @@ not tell. Since then the analyzer counts the rows of migrations that bring the d
 do, and says nothing of SQLite's small tables; the migrations of an application bring little, and there it is
 `--database-url` that tells. The file for MariaDB said again that each case runs in a transaction, which was mended after the first
 score: two of its six false alarms came about by that, and part of a third verdict.
+
+The tenth set has the shapes of statements of migrations of atuin, GoToSocial, Grafana, Home Assistant, Lychee,
+Mastodon, n8n, Paperless-ngx, Pterodactyl, Synapse, TeslaMate, Unleash and wallabag, from their files, and of
+Chatwoot, Dub, FreshRSS, Jellyfin, Langfuse, listmonk, Matomo, Nextcloud and ntfy, from memory (Rails, TypeORM, Prisma,
+Django, Ecto, db-migrate, sqlx, bun, EF Core, Laravel, Doctrine, xorm, SQL by hand), and of what is done to a server by
+hand; more of it than before ends what an earlier migration began. It was written anew over three schemas of its own
+by someone who had read neither rules nor effects, but the labels of the ninth set. It was measured before it was
+judged. Until then rows, columns and statements of the release were changed where a statement had met nothing to
+change, or a table that grows was too short to show; and where the measurement does not see what a statement does, two
+were written otherwise (a check of a domain that is not valid yet, a trigger that is there with another body) and one
+was taken out (a column is renamed, and a new one takes its name). The measurement was mended before the verdicts: a
+statement that sets a sequence is measured in a database of its own, for no transaction takes back where a sequence
+stands, and publications are among what decides whether a write is let in. The verdicts of the rules as they stood
+were printed by mistake when all was measured a last time; the set was committed as it was then, and nothing in it has
+been changed since. The first score is of commit 8e04362. The rules of 4e92176, mended meanwhile without this set, found
+one more on MariaDB, and said the same of all else. What the first verdicts showed: a migration of several statements is
+measured as one, by which a scan before the lock counts as one under it (the miss on PostgreSQL that remains); what
+remains on SQLite depends on rows, or on an insert that names no columns.
 
 ";
 

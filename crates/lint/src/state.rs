@@ -20,6 +20,13 @@ fn is_placeholder(name: &ObjectName) -> bool {
     name.name.as_str().contains("{{")
 }
 
+/// The constants of `FOR VALUES …`.
+fn bound_values(bounds: &str) -> Vec<&str> {
+    let parts = bounds.split(['(', ')', ',']).map(str::trim);
+    let constant = |v: &&str| v.starts_with('\'') || v.starts_with(|c: char| c.is_ascii_digit());
+    parts.filter(constant).collect()
+}
+
 /// A catalog and the deployment that is judged.
 #[derive(Clone, Copy)]
 pub(crate) struct State<'a> {
@@ -354,11 +361,7 @@ impl<'a> State<'a> {
     /// is NULL: then `ATTACH PARTITION` need not read the rows (PostgreSQL manual §5.12.2.2).
     pub(crate) fn bounds_proven(&self, partition: &ObjectName, bounds: Option<&str>) -> bool {
         let (Some(table), Some(bounds)) = (self.table(partition), bounds) else { return false };
-        let values: Vec<&str> = bounds
-            .split(['(', ')', ','])
-            .map(str::trim)
-            .filter(|v| v.starts_with('\'') || v.chars().next().is_some_and(|c| c.is_ascii_digit()))
-            .collect();
+        let values = bound_values(bounds);
         !values.is_empty()
             && table.constraints.iter().any(|c| match &c.kind {
                 ConstraintKind::Check { expr, .. } => {
@@ -366,6 +369,34 @@ impl<'a> State<'a> {
                 }
                 _ => false,
             })
+    }
+
+    /// A valid CHECK of the DEFAULT partition leaves out all between the bounds of a new one, `FROM (a) TO
+    /// (b)`: it is not read (measured).
+    pub(crate) fn default_leaves_out(&self, default: &Table, bounds: &str) -> bool {
+        let [from, to] = bound_values(bounds)[..] else { return false };
+        let flat = |text: &str| {
+            let plain =
+                text.chars().filter(|c| !c.is_whitespace() && !matches!(c, '(' | ')' | '"'));
+            plain.collect::<String>().to_lowercase()
+        };
+        let checks: Vec<String> = default
+            .constraints
+            .iter()
+            .filter(|c| !c.not_valid && !c.not_enforced)
+            .filter_map(|c| match &c.kind {
+                ConstraintKind::Check { expr, .. } => Some(flat(&expr.text)),
+                _ => None,
+            })
+            .collect();
+        default.columns.iter().filter(|c| c.not_null).any(|c| {
+            let ways = [
+                format!("{0} < {from} or {0} >= {to}", c.name),
+                format!("{0} >= {to} or {0} < {from}", c.name),
+                format!("not ({0} >= {from} and {0} < {to})", c.name),
+            ];
+            ways.iter().any(|way| checks.contains(&flat(way)))
+        })
     }
 
     /// A valid CHECK proves that the column is never NULL.

@@ -187,7 +187,8 @@ impl Applier<'_> {
         let current = ["current_timestamp", "current_date", "current_time"]
             .iter()
             .any(|word| text.eq_ignore_ascii_case(word));
-        if current || text.starts_with('(') || !default.functions.is_empty() {
+        let computed = text.starts_with('(') && !is_constant(text);
+        if current || computed || !default.functions.is_empty() {
             self.refuse(format!("cannot add a column with non-constant default: {table}.{column}"));
         }
     }
@@ -285,4 +286,45 @@ pub(crate) fn is_null(expr: &Expr) -> bool {
     let text = expr.text.trim();
     let head = text.split("::").next().unwrap_or(text).trim();
     head.eq_ignore_ascii_case("null")
+}
+
+/// What SQLite takes for a constant: a literal, in brackets, with a sign or cast. What is computed, also
+/// from constants alone, is none.
+fn is_constant(text: &str) -> bool {
+    let text = text.trim();
+    let within = text.strip_prefix('(').and_then(|t| t.strip_suffix(')'));
+    if let Some(inner) = within.or_else(|| text.strip_prefix(['-', '+'])) {
+        return is_constant(inner);
+    }
+    let lower = text.to_lowercase();
+    let string = lower.strip_prefix('x').unwrap_or(&lower);
+    let quoted = string.strip_prefix('\'').and_then(|t| t.strip_suffix('\''));
+    if let Some(inner) = quoted {
+        return !inner.replace("''", "").contains('\'');
+    }
+    if let Some(cast) = lower.strip_prefix("cast(").and_then(|t| t.strip_suffix(')')) {
+        return cast.rsplit_once(" as ").is_some_and(|(value, _)| is_constant(value));
+    }
+    matches!(lower.as_str(), "null" | "true" | "false")
+        || lower.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+            && lower.chars().all(|c| c.is_ascii_alphanumeric() || c == '.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_constant;
+
+    #[test]
+    fn what_sqlite_takes_for_a_constant() {
+        for text in
+            ["('')", "(('it''s'))", "(-1)", "(+ 2)", "(x'00')", "(NULL)", "(- (1))", "(1.5e3)"]
+        {
+            assert!(is_constant(text), "{text}");
+        }
+        assert!(is_constant("(CAST('1' AS INTEGER))"));
+        for text in ["(1 + 1)", "('a' || 'b')", "(1) + (2)", "(current_timestamp)", "(upper('a'))"]
+        {
+            assert!(!is_constant(text), "{text}");
+        }
+    }
 }

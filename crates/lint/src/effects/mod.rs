@@ -22,6 +22,7 @@ pub(crate) mod mysql;
 pub(crate) mod policy;
 pub(crate) mod postgres;
 mod postgres_types;
+pub(crate) mod published;
 pub(crate) mod rebuilt;
 pub(crate) mod refused;
 pub(crate) mod refused_in_block;

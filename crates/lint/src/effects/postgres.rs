@@ -522,9 +522,15 @@ impl Stage<'_, '_> {
             ("part_def", default.as_slice()),
         ];
         self.play("attach-partition", &roles);
-        if self.scene.state.bounds_proven(partition, bounds) {
-            let known = self.scene.state.catalog.normalize(partition);
+        let state = &self.scene.state;
+        if state.bounds_proven(partition, bounds) {
+            let known = state.catalog.normalize(partition);
             self.out.scans.retain(|t| *t != known);
+        }
+        if let (Some(default), Some(bounds)) = (state.default_partition(table), bounds)
+            && state.default_leaves_out(default, bounds)
+        {
+            self.out.scans.retain(|t| *t != default.name);
         }
     }
 

@@ -3,14 +3,14 @@
 use downhaul_catalog::Table;
 use downhaul_syntax::change::DomainAction;
 use downhaul_syntax::{
-    Change, ColumnDef, ConstraintKind, Dialect, Ident, IndexPart, ObjectKind, ObjectName,
-    RoutineDef, TriggerDef,
+    Change, ColumnDef, ConstraintKind, Dialect, Ident, IndexPart, ObjectKind, ObjectName, Query,
+    ReferentialAction, RoutineDef, TriggerDef,
 };
 
 use crate::context::ChangeContext;
 use crate::effects::computed::{self, Demand};
 use crate::effects::unique::Key;
-use crate::effects::{condition, dropped, rebuilt};
+use crate::effects::{condition, dropped, published, rebuilt};
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 
@@ -24,7 +24,11 @@ declare_rule! {
     /// table of SQLite that is made anew with such a rule, and a rule that does something else instead
     /// of a write.
     ///
-    /// With any rule ON INSERT or ON UPDATE PostgreSQL takes no `ON CONFLICT` any more.
+    /// And rows that are copied into a new table which references the old one without `ON DELETE`: the
+    /// running release can no longer delete what they refer to.
+    ///
+    /// With any rule ON INSERT or ON UPDATE PostgreSQL takes no `ON CONFLICT` any more. Once a table without
+    /// a primary key is published there, its updates and deletes are refused.
     ///
     /// A trigger refuses rows where its text or its function raises an error (`RAISE EXCEPTION`,
     /// `RAISE(ABORT)`, `SIGNAL`) or uses a column or table that is not there. A generated column or an
@@ -111,6 +115,24 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             demanded(cx, &index.table, computed::of_index(index, known, cx.dialect()))
     {
         return Some(draft);
+    }
+    if let Change::Insert { table, from_query: Some(query), .. } = cx.change {
+        return held(cx, table, query);
+    }
+    if let Change::CreateOther { kind: ObjectKind::Publication, .. }
+    | Change::AlterOther { kind: ObjectKind::Publication, .. } = cx.change
+    {
+        let statement = &cx.statement.statement.text;
+        let tables = published::refusing(statement, &cx.scene.state);
+        let names: Vec<String> = tables.iter().map(|t| format!("`{}`", t.name)).collect();
+        return (!names.is_empty()).then(|| {
+            Draft::new(format!(
+                "from now on updates and deletes of {} are refused: it is published, and has no \
+                 primary key to tell its rows apart",
+                names.join(", ")
+            ))
+            .help("give it a primary key or `REPLICA IDENTITY` before, or publish inserts only")
+        });
     }
     if let Change::CreateOther { kind: ObjectKind::Rule, table: Some(table), text, .. } = cx.change
     {
@@ -303,6 +325,44 @@ fn orphaned(cx: &ChangeContext<'_>, table: &ObjectName, column: &ColumnDef) -> O
     })
 }
 
+/// Rows of a table that the release does not know refer to rows that it deletes. What is checked only at
+/// the end of a transaction is left out.
+fn held(cx: &ChangeContext<'_>, table: &ObjectName, query: &Query) -> Option<Draft> {
+    let known = cx.table(table).filter(|t| !t.temporary && !cx.existed(t.origin))?;
+    if cx.in_rebuild() {
+        return None;
+    }
+    let holds = |kind: &ConstraintKind| match kind {
+        ConstraintKind::ForeignKey { table: to, on_delete, .. } => {
+            let to = cx.catalog.normalize(to);
+            let read = query.tables.iter().any(|t| cx.catalog.normalize(t) == to);
+            let stays =
+                matches!(on_delete, ReferentialAction::NoAction | ReferentialAction::Restrict);
+            (read && stays && to != known.name && cx.in_use(&to)).then_some(to)
+        }
+        _ => None,
+    };
+    let there =
+        known.constraints.iter().filter(|c| !c.initially_deferred).find_map(|c| holds(&c.kind));
+    let to = there.or_else(|| {
+        cx.later().find_map(|i| match i.change {
+            Change::AddConstraint { table: t, constraint, .. }
+                if t.name == table.name && !constraint.initially_deferred =>
+            {
+                holds(&constraint.kind)
+            }
+            _ => None,
+        })
+    })?;
+    Some(
+        Draft::new(format!(
+            "rows of `{to}` to which the new rows of `{table}` refer can no longer be deleted by the \
+             running release, which does not know `{table}`"
+        ))
+        .help("reference it ON DELETE CASCADE or SET NULL, or add the reference with the next release"),
+    )
+}
+
 /// A trigger whose text, or the text of its function, raises an error.
 fn refusing_trigger(cx: &ChangeContext<'_>, def: &TriggerDef) -> Option<Draft> {
     if !cx.in_use(&def.table) {
@@ -420,6 +480,46 @@ fn refuses(body: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::examples::cases;
+
+    #[test]
+    fn rows_that_hold_others_fast() {
+        for (made, more, expect) in [
+            ("p int REFERENCES p (id)", "", true),
+            ("p int REFERENCES p (id) ON DELETE CASCADE", "", false),
+            ("p int REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED", "", false),
+            ("p int", "ALTER TABLE n ADD CONSTRAINT n_p FOREIGN KEY (p) REFERENCES p (id);", true),
+            ("p int", "ALTER TABLE n ADD CONSTRAINT n_p FOREIGN KEY (p) REFERENCES o (id);", false),
+        ] {
+            let text = format!(
+                "-- history\nCREATE TABLE p (id int PRIMARY KEY);\nCREATE TABLE o (id int PRIMARY KEY);\n-- \
+                 up\nCREATE TABLE n ({made});\nINSERT INTO n SELECT id FROM p WHERE id > 3;\n{more}"
+            );
+            cases(&super::RULE, &[("postgres", &text, expect)]);
+        }
+    }
+
+    #[test]
+    fn a_published_table_without_a_key() {
+        for (before, up, expect) in [
+            ("", "CREATE PUBLICATION p FOR TABLE bare;", true),
+            ("", "CREATE PUBLICATION p FOR TABLE keyed;", false),
+            ("", "CREATE PUBLICATION p FOR ALL TABLES;", true),
+            ("", "CREATE PUBLICATION p FOR TABLE bare WITH (publish = 'insert');", false),
+            ("CREATE PUBLICATION p;", "ALTER PUBLICATION p ADD TABLE public.bare;", true),
+            ("CREATE PUBLICATION p FOR TABLE bare;", "ALTER PUBLICATION p DROP TABLE bare;", false),
+            (
+                "ALTER TABLE bare REPLICA IDENTITY FULL;",
+                "CREATE PUBLICATION p FOR TABLE bare;",
+                false,
+            ),
+        ] {
+            let text = format!(
+                "-- history\nCREATE TABLE bare (a int NOT NULL UNIQUE);\nCREATE TABLE keyed (a int PRIMARY \
+                 KEY);\n{before}\n-- up\n{up}"
+            );
+            cases(&super::RULE, &[("postgres", &text, expect)]);
+        }
+    }
 
     #[test]
     fn references_to_what_is_no_key() {

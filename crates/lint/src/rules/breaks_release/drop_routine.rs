@@ -100,17 +100,16 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         }
         Change::DropRoutine { name, args, .. } => {
             let again = cx.later().any(|i| match i.change {
-                Change::CreateRoutine { def, .. } => {
+                Change::CreateRoutine { def, .. } if def.name.name == name.name => match args {
+                    // Another type is another function: a number with decimals is not taken for one
+                    // that is exact.
+                    Some(args) => *args == def.args,
                     // MySQL names no arguments: the old ones are on record.
-                    let before = match args {
-                        Some(args) => Some(args.len()),
-                        None if cx.dialect().is_mysql_family() => {
-                            cx.routine(name).map(|old| old.args.len())
-                        }
-                        None => None,
-                    };
-                    def.name.name == name.name && before.is_none_or(|n| n == def.args.len())
-                }
+                    None if cx.dialect().is_mysql_family() => {
+                        cx.routine(name).is_none_or(|old| old.args.len() == def.args.len())
+                    }
+                    None => true,
+                },
                 _ => false,
             });
             let fires_only = is_trigger_function(cx, name);

@@ -2,8 +2,10 @@
 
 use downhaul_syntax::{Change, ConstraintKind, Ident, ObjectName};
 
+use crate::Severity;
 use crate::context::ChangeContext;
 use crate::effects::rebuilt;
+use crate::effects::unique::Key;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 
@@ -12,6 +14,7 @@ declare_rule! {
     ///
     /// Reports a primary key, a unique or EXCLUDE constraint, a unique index or a foreign key that is
     /// dropped and not replaced in the same migration, or left out where a table of SQLite is made anew.
+    /// Where another key on some of its columns stays, no duplicates get in, and it is a note.
     ///
     /// ## Why is this bad
     ///
@@ -113,12 +116,51 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if replaced || !cx.in_use(&table) {
         return None;
     }
+    if is_covered(cx, &table) {
+        // There, upserts name no key.
+        return (!cx.dialect().is_mysql_family()).then(|| {
+            Draft::new(format!(
+                "without {what} upserts of the running release with `ON CONFLICT` of exactly its \
+                 columns are refused; no duplicates get into `{table}`, for a key on some of them stays"
+            ))
+            .severity(Severity::Info)
+            .help("make sure that no upsert names them")
+        });
+    }
     Some(
         Draft::new(format!(
             "without {what} duplicates get into `{table}`, and upserts of the running release that rely on it fail"
         ))
         .help("create what replaces it first, in the same migration"),
     )
+}
+
+/// A key that stays keeps apart all rows that the dropped one did.
+fn is_covered(cx: &ChangeContext<'_>, table: &ObjectName) -> bool {
+    let Some(known) = cx.table(table) else { return false };
+    let name = match cx.change {
+        Change::DropConstraint { name, .. } => name,
+        Change::DropIndex { name, .. } => &name.name,
+        _ => return false,
+    };
+    let more = cx.later().any(|i| match i.change {
+        Change::DropConstraint { table: t, .. }
+        | Change::DropPrimaryKey { table: t }
+        | Change::DropColumn { table: t, .. } => t.name == table.name,
+        Change::DropIndex { .. } => true,
+        _ => false,
+    });
+    let constraints = known
+        .constraints
+        .iter()
+        .map(|c| (c.name.as_ref() == Some(name), Key::of_constraint(&c.kind, Some(known))));
+    let indexes =
+        known.indexes.iter().map(|i| (i.name.name == *name, Key::of_index(i, known, cx.dialect())));
+    let keys: Vec<(bool, Key)> =
+        constraints.chain(indexes).filter_map(|(own, key)| Some((own, key?))).collect();
+    let dropped: Vec<&Key> = keys.iter().filter(|(own, _)| *own).map(|(_, k)| k).collect();
+    let stay = || keys.iter().filter(|(own, _)| !own).map(|(_, k)| k);
+    !more && !dropped.is_empty() && dropped.iter().all(|d| stay().any(|k| k.implies(d)))
 }
 
 /// No two rows may have the same of something.
@@ -152,4 +194,36 @@ fn orphans(
         ))
         .help("keep it, or make sure that the release checks what it refers to")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Severity;
+    use crate::examples::severities;
+
+    #[test]
+    fn a_key_on_some_of_the_columns_stays() {
+        use Severity::{Info, Warning};
+        for (dialect, index, up, expect) in [
+            ("postgres", "id, model", "DROP INDEX wide;", vec![Info]),
+            ("sqlite", "model, id", "DROP INDEX wide;", vec![Info]),
+            ("mariadb", "id, model", "DROP INDEX wide ON t;", vec![]),
+            ("postgres", "model", "DROP INDEX wide;", vec![Warning]),
+            ("postgres", "code, model", "DROP INDEX wide;", vec![Info]),
+            // The other goes too.
+            (
+                "postgres",
+                "code, model",
+                "DROP INDEX wide; DROP INDEX narrow;",
+                vec![Warning, Warning],
+            ),
+        ] {
+            let text = format!(
+                "-- history\nCREATE TABLE t (id int PRIMARY KEY, code int, model int NOT NULL);\n\
+                 CREATE UNIQUE INDEX narrow ON t (code);\nCREATE UNIQUE INDEX wide ON t ({index});\n\
+                 -- up\n{up}"
+            );
+            assert_eq!(severities(&super::RULE, dialect, &text), expect, "{dialect}: {up}");
+        }
+    }
 }

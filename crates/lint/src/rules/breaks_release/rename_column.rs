@@ -1,6 +1,6 @@
 //! BC03.
 
-use downhaul_syntax::Change;
+use downhaul_syntax::{Change, Ident, ObjectName};
 
 use crate::context::ChangeContext;
 use crate::finding::Draft;
@@ -56,12 +56,14 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if from == to || cx.is_contract() || !cx.column_in_use(table, from) {
         return None;
     }
-    let alias_follows = cx.later().any(|i| {
-        matches!(i.change, Change::AddColumn { table: t, column, .. }
-            if t.name == table.name && column.name == *from)
+    let follows = cx.later().find_map(|i| match i.change {
+        Change::AddColumn { table: t, column, .. } if t.name == table.name => {
+            (column.name == *from).then_some(column)
+        }
+        _ => None,
     });
-    if alias_follows {
-        return None;
+    if let Some(alias) = follows {
+        return if alias.generated.is_some() { None } else { another(cx, table, from, to) };
     }
     let (readers, severity) = cx.release_use(from, cx.queries.of_column(table, from));
     Some(
@@ -75,6 +77,41 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
              `{from}` in a later migration"
         )),
     )
+}
+
+/// A new column has the old name: whether it holds what the old one did, and whether rows that are
+/// written without the renamed one are taken.
+fn another(cx: &ChangeContext<'_>, table: &ObjectName, from: &Ident, to: &Ident) -> Option<Draft> {
+    let of_table = |t: &ObjectName| t.name == table.name;
+    let filled = cx.later().any(|i| {
+        matches!(i.change, Change::Update { table: t, columns, .. }
+            if of_table(t) && columns.contains(from))
+    });
+    let eased = cx.later().any(|i| match i.change {
+        Change::DropNotNull { table: t, column } | Change::DropColumn { table: t, column, .. } => {
+            of_table(t) && column == to
+        }
+        Change::SetDefault { table: t, column, .. } => of_table(t) && column == to,
+        _ => false,
+    });
+    let demanded = !eased
+        && cx.column(table, from).is_some_and(|c| {
+            let given = c.default.is_some() || c.identity.is_some() || c.auto_increment;
+            c.not_null && !given && c.generated.is_none()
+        });
+    let (readers, severity) = cx.release_use(from, cx.queries.of_column(table, from));
+    let what = if demanded {
+        format!("its inserts do not name `{to}`, which must not be NULL, and are refused")
+    } else {
+        format!("it reads an empty column, for the values are in `{to}`")
+    };
+    (demanded || !filled).then(|| {
+        Draft::new(format!(
+            "the running release takes the new `{table}.{from}` for the old one: {what}{readers}"
+        ))
+        .severity(severity)
+        .help(format!("leave `{from}` as it is, and add the new column under another name"))
+    })
 }
 
 #[cfg(test)]
@@ -111,5 +148,30 @@ ALTER TABLE t RENAME a TO b;"#,
                 ),
             ],
         );
+    }
+
+    #[test]
+    fn another_column_under_the_old_name() {
+        for (column, up, expect) in [
+            ("a text NOT NULL", "ALTER TABLE t ADD COLUMN a text;", true),
+            ("a text", "ALTER TABLE t ADD COLUMN a text;", true),
+            ("a text", "ALTER TABLE t ADD COLUMN a int; UPDATE t SET a = length(b);", false),
+            (
+                "a text NOT NULL",
+                "ALTER TABLE t ADD COLUMN a int; UPDATE t SET a = length(b);",
+                true,
+            ),
+            (
+                "a text NOT NULL",
+                "ALTER TABLE t ADD COLUMN a text GENERATED ALWAYS AS (b) VIRTUAL;",
+                false,
+            ),
+        ] {
+            let text = format!(
+                "-- history\nCREATE TABLE t (id integer PRIMARY KEY, {column});\n-- up\n\
+                 ALTER TABLE t RENAME COLUMN a TO b;\n{up}"
+            );
+            cases(&super::RULE, &[("sqlite", &text, expect)]);
+        }
     }
 }

@@ -62,3 +62,30 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         .help("add a CHECK with exactly the bounds first, validate it, attach, drop it")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::examples::cases;
+
+    #[test]
+    fn a_default_partition_that_leaves_the_bounds_out() {
+        for (check, expect) in [
+            ("at < 100 OR at >= 200", false),
+            ("at >= 200 OR at < 100", false),
+            ("NOT (at >= 100 AND at < 200)", false),
+            // That it leaves out more is not worked out.
+            ("at < 100 OR at >= 300", true),
+            ("at < 100 OR at > 150", true),
+            ("at < 90", true),
+        ] {
+            let text = format!(
+                "-- history\nCREATE TABLE events (at int NOT NULL) PARTITION BY RANGE (at);\n\
+                 CREATE TABLE rest PARTITION OF events DEFAULT;\n\
+                 CREATE TABLE events_2 (at int NOT NULL, CONSTRAINT b CHECK (at >= 100 AND at < 200));\n\
+                 ALTER TABLE rest ADD CONSTRAINT c CHECK ({check});\n-- up\n\
+                 ALTER TABLE events ATTACH PARTITION events_2 FOR VALUES FROM (100) TO (200);"
+            );
+            cases(&super::RULE, &[("postgres", &text, expect)]);
+        }
+    }
+}
