@@ -38,7 +38,7 @@ pub(super) fn add_fed_column(
     }
     made.note(feed.note_on_locks("LOCK IN SHARE MODE"));
     made.note(format!(
-        "until the contract a statement that changes {source} and names {table} too (a join, a subquery) fails (error 1442): the trigger of {source} writes {table}, which the server refuses to a statement that uses it. Where a release has such statements, fill the column in a backfill of your own, and let the new release write it",
+        "until the contract a statement that changes in {source} what the column follows, and names {table} too (a join, a subquery), fails (error 1442): the trigger of {source} writes {table}, which the server refuses to a statement that uses it. Every other statement over both tables goes on. Where a release has such statements, fill the column in a backfill of your own, and let the new release write it",
         source = source.name
     ));
     made.note(feed.note_on_own_values());
