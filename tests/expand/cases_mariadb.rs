@@ -6,11 +6,12 @@ pub(crate) const MARIADB_CASES: &[Case] = &[
     Case {
         name: "mariadb_rename_column",
         engine: Engine::MariaDb,
-        base: "CREATE TABLE users (id int PRIMARY KEY, name varchar(40) NOT NULL DEFAULT 'anon' COMMENT 'spoken', tag varchar(40) UNIQUE, n int DEFAULT 0) CHARACTER SET utf8mb4;\nCREATE INDEX users_name ON users (name);",
-        rows: "INSERT INTO users SELECT seq, concat('name ', seq), concat('tag ', seq), 0 FROM seq_1_to_{rows}",
+        base: "CREATE TABLE users (id int PRIMARY KEY, name varchar(40) NOT NULL DEFAULT 'anon' COMMENT 'spoken', tag varchar(40) UNIQUE, n int DEFAULT 0, changed timestamp DEFAULT current_timestamp() ON UPDATE current_timestamp()) CHARACTER SET utf8mb4;\nCREATE INDEX users_name ON users (name);",
+        rows: "INSERT INTO users SELECT seq, concat('name ', seq), concat('tag ', seq), 0, '2020-01-02' FROM seq_1_to_{rows}",
         change: "ALTER TABLE users RENAME COLUMN name TO full_name;\nALTER TABLE users RENAME COLUMN tag TO label;",
         old: &[
             "INSERT INTO users (id, name, tag) VALUES ({n}, 'old {n}', 't{n}')",
+            "INSERT INTO users (id, name) SELECT {n}, 'from a query'",
             "INSERT INTO users (id) VALUES ({n})",
             "UPDATE users SET name = 'o{n}' WHERE id = {id}",
             "UPDATE users SET name = upper(name) WHERE id = {id}",
@@ -23,6 +24,7 @@ pub(crate) const MARIADB_CASES: &[Case] = &[
         ],
         new: &[
             "INSERT INTO users (id, full_name, label) VALUES ({n}, 'new {n}', 'n{n}')",
+            "INSERT INTO users (id, full_name) SELECT {n}, 'from a new query'",
             "INSERT INTO users (id) VALUES ({n})",
             "UPDATE users SET full_name = 'w{n}' WHERE id = {id}",
             "UPDATE users SET full_name = lower(full_name) WHERE id = {id}",
@@ -51,6 +53,7 @@ pub(crate) const MARIADB_CASES: &[Case] = &[
                  ALTER TABLE people ADD COLUMN first varchar(80) NOT NULL, ADD COLUMN last varchar(80) NOT NULL, DROP COLUMN name;",
         old: &[
             "INSERT INTO people (id, name) VALUES ({n}, 'Old Name{n}')",
+            "REPLACE INTO people (id, name) SELECT {n}, 'From Query{n}'",
             "UPDATE people SET name = 'Bob Old{n}' WHERE id = {id}",
         ],
         new: &[
@@ -63,12 +66,15 @@ pub(crate) const MARIADB_CASES: &[Case] = &[
     Case {
         name: "mariadb_computed_column",
         engine: Engine::MariaDb,
-        base: "CREATE TABLE docs (id int PRIMARY KEY, title varchar(80) NOT NULL);",
-        rows: "INSERT INTO docs SELECT seq, concat('Title ', seq) FROM seq_1_to_{rows}",
+        base: "CREATE TABLE docs (id int PRIMARY KEY, title varchar(80) NOT NULL, changed timestamp DEFAULT current_timestamp() ON UPDATE current_timestamp());",
+        rows: "INSERT INTO docs SELECT seq, concat('Title ', seq), '2020-01-02' FROM seq_1_to_{rows}",
         change: "-- downhaul:forward \"lower(replace(title, ' ', '-'))\"\nALTER TABLE docs ADD COLUMN slug varchar(80) NOT NULL;",
         // No change of a title: one between the drop of the triggers and that of the column makes its
         // value look like a release's own (docs/limits.md).
-        old: &["INSERT INTO docs (id, title) VALUES ({n}, 'Old {n}')"],
+        old: &[
+            "INSERT INTO docs (id, title) VALUES ({n}, 'Old {n}')",
+            "INSERT INTO docs (id, title) SELECT {n}, 'From a Query {n}'",
+        ],
         new: &["INSERT INTO docs (id, title, slug) VALUES ({n}, 'New {n}', 'own-{n}')"],
         disagree: "SELECT id FROM docs WHERE slug IS NULL OR slug NOT LIKE 'own%' AND slug <> lower(replace(title, ' ', '-'))",
         after: &[],
@@ -135,6 +141,7 @@ pub(crate) const MARIADB_CASES: &[Case] = &[
                  ALTER TABLE people ADD COLUMN name varchar(81) NOT NULL, DROP COLUMN first, DROP COLUMN last;",
         old: &[
             "INSERT INTO people (id, first, last) VALUES ({n}, 'Old', 'N{n}')",
+            "INSERT INTO people (id, first, last) SELECT {n}, 'From', 'Query{n}'",
             "UPDATE people SET last = 'Married{n}' WHERE id = {id}",
         ],
         new: &[
@@ -244,8 +251,8 @@ pub(crate) const MARIADB_CASES: &[Case] = &[
     Case {
         name: "mariadb_retype",
         engine: Engine::MariaDb,
-        base: "CREATE TABLE items (id int PRIMARY KEY, n int NOT NULL DEFAULT 3 COMMENT 'pieces', code varchar(40) UNIQUE, born varchar(10) NOT NULL, KEY items_n (n, id)) CHARACTER SET latin1;",
-        rows: "INSERT INTO items SELECT seq, seq, concat('c\u{e9} ', seq), date_add('2020-01-01', INTERVAL seq DAY) FROM seq_1_to_{rows}",
+        base: "CREATE TABLE items (id int PRIMARY KEY, n int NOT NULL DEFAULT 3 COMMENT 'pieces', code varchar(40) UNIQUE, born varchar(10) NOT NULL, KEY items_n (n, id), changed timestamp DEFAULT current_timestamp() ON UPDATE current_timestamp()) CHARACTER SET latin1;",
+        rows: "INSERT INTO items SELECT seq, seq, concat('c\u{e9} ', seq), date_add('2020-01-01', INTERVAL seq DAY), '2020-01-02' FROM seq_1_to_{rows}",
         change: "ALTER TABLE items MODIFY COLUMN n bigint NOT NULL DEFAULT 3 COMMENT 'pieces';\n\
                  ALTER TABLE items MODIFY COLUMN code varchar(300) CHARACTER SET utf8mb4;\n\
                  -- downhaul:forward \"cast(born as date)\"\n-- downhaul:back \"date_format(born, '%Y-%m-%d')\"\n\
@@ -270,7 +277,7 @@ pub(crate) const MARIADB_CASES: &[Case] = &[
         after: &[
             (
                 "SELECT group_concat(concat(COLUMN_NAME, ' ', COLUMN_TYPE, ' ', IS_NULLABLE) ORDER BY COLUMN_NAME) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = database() AND TABLE_NAME = 'items'",
-                "born date NO,code varchar(300) YES,id int(11) NO,n bigint(20) NO",
+                "born date NO,changed timestamp YES,code varchar(300) YES,id int(11) NO,n bigint(20) NO",
             ),
             (
                 "SELECT group_concat(DISTINCT INDEX_NAME ORDER BY INDEX_NAME) FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = database() AND TABLE_NAME = 'items'",

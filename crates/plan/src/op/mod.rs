@@ -376,6 +376,9 @@ fn one_statement(
     scene.forward.extend(draft.forward.iter().cloned());
     scene.required.clone_from(&draft.required);
     let mut made = pieces_of(statement, &scene)?;
+    if now.dialect.is_mysql_family() {
+        mysql::keep_stamps(&mut made, &scene);
+    }
     if scene.watch {
         watch::add(statement.changes(), &scene, &mut made);
     }

@@ -3,8 +3,8 @@
 use downhaul_syntax::{Change, ColumnDef, ObjectName};
 
 use super::feed::add_fed_column;
-use super::rename_column::set_default;
-use super::{INPLACE, INSTANT, add, added, dropped, modify, triggers};
+use super::rename_column::{drop_default, set_default};
+use super::{INPLACE, INSTANT, add, added, default_of, dropped, modify, triggers};
 use crate::Direction;
 use crate::op::as_written::piece;
 use crate::op::conversion::{Conv, directive_for};
@@ -96,6 +96,8 @@ pub(crate) fn add_column(
             triggers::fill_only(&sync, side, why);
         }
     };
+    let needed = column.not_null && column.default.is_none();
+    let follows = if needed { default_of(&conv, dialect) } else { None };
     let bare = ColumnDef { not_null: false, not_null_name: None, default: None, ..column.clone() };
     let (mut up, mut down) = (Side::default(), Side::default());
     add(&mut up, "Empty: this touches no row.", &added(table, bare.clone()), INSTANT, dialect)?;
@@ -124,10 +126,12 @@ pub(crate) fn add_column(
     );
     if column.not_null {
         let empty = ColumnDef { default: column.default.clone(), ..bare };
+        let default = empty.default.clone().or_else(|| follows.clone());
+        let full = ColumnDef { not_null: true, default, ..empty.clone() };
         add(
             &mut up,
             "Every row is filled. The table is built anew in the background, while others read and write.",
-            &modify(table, ColumnDef { not_null: true, ..empty.clone() }),
+            &modify(table, full),
             INPLACE,
             dialect,
         )?;
@@ -143,6 +147,10 @@ pub(crate) fn add_column(
         "The old release is gone: the new one writes the column itself.",
     );
     create(&mut down, "");
+    if let Some(follows) = &follows {
+        add(&mut up, "", &drop_default(table, &column.name), "", dialect)?;
+        set_default(&mut down, table, &column.name, follows, dialect)?;
+    }
     made.push(Slot::CONTRACT, Piece::made(up, down));
     Ok(made)
 }

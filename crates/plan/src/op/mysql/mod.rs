@@ -22,13 +22,16 @@ mod retype_keys;
 mod storage;
 mod triggers;
 
-use downhaul_catalog::{Column, Table, column_def, render};
+use downhaul_catalog::{Column, column_def, render};
 use downhaul_syntax::{
-    Change, ColumnDef, ConstraintKind, Dialect, Expr, Ident, ObjectName, Span, SqlType,
+    Change, ColumnDef, ConstraintKind, Dialect, Expr, Ident, ObjectName, Span, SqlType, Statement,
+    parse_script,
 };
 
+use super::conversion::Conv;
 use super::piece::{Piece, Side, Slot};
 use super::{Made, Refused, Scene, as_written, refused};
+use crate::Direction;
 
 pub(crate) use change_primary_key::{change_primary_key, is_meant as changes_primary_key};
 pub(crate) use copy_table::{copy_table, is_asked_for as asks_for_copy};
@@ -184,6 +187,57 @@ fn filler(ty: &SqlType, dialect: Dialect) -> Option<Expr> {
     Some(literal(text))
 }
 
+/// The default of a column that takes no NULL and follows others, as long as a release does not know it:
+/// what the triggers compute. `INSERT … SELECT` asks for a value or a default before it fires a trigger
+/// (error 1364). `None` where the server may not take it as a default.
+pub(super) fn default_of(conv: &Conv, dialect: Dialect) -> Option<Expr> {
+    const TAKEN: [&str; 34] = [
+        "lower",
+        "upper",
+        "concat",
+        "concat_ws",
+        "substring",
+        "substr",
+        "substring_index",
+        "left",
+        "right",
+        "trim",
+        "ltrim",
+        "rtrim",
+        "replace",
+        "coalesce",
+        "ifnull",
+        "nullif",
+        "if",
+        "cast",
+        "convert",
+        "abs",
+        "round",
+        "floor",
+        "ceil",
+        "mod",
+        "greatest",
+        "least",
+        "length",
+        "char_length",
+        "lpad",
+        "rpad",
+        "date",
+        "year",
+        "month",
+        "date_format",
+    ];
+    let text = conv.plain(dialect);
+    let calls = text.match_indices('(').map(|(at, _)| {
+        let before = text[..at].trim_end();
+        let start = before.rfind(|c: char| !c.is_alphanumeric() && c != '_');
+        before[start.map_or(0, |at| at + 1)..].to_lowercase()
+    });
+    let known = |name: String| name.is_empty() || TAKEN.contains(&name.as_str());
+    let taken = dialect == Dialect::MariaDb && !text.contains('@') && calls.into_iter().all(known);
+    taken.then(|| literal(&format!("({text})")))
+}
+
 /// A constant.
 pub(super) fn literal(text: &str) -> Expr {
     Expr {
@@ -194,16 +248,39 @@ pub(super) fn literal(text: &str) -> Expr {
     }
 }
 
-/// Assignments that a backfill makes so that columns with `ON UPDATE CURRENT_TIMESTAMP` stay as they are:
-/// nobody has changed the row.
-pub(super) fn stamps_kept(table: &Table, dialect: Dialect) -> Vec<String> {
-    let stamped = table.columns.iter().filter(|column| column.on_update.is_some());
-    stamped
-        .map(|column| {
-            let name = dialect.quote_if_needed(&column.name);
-            format!("{name} = {name}")
-        })
-        .collect()
+/// Has fills leave columns with `ON UPDATE CURRENT_TIMESTAMP` as they are: what follows from other columns
+/// is no change of the row.
+pub(crate) fn keep_stamps(made: &mut Made, scene: &Scene<'_>) {
+    let dialect = scene.dialect();
+    let derived = made.derived.clone();
+    for (slot, piece) in &mut made.pieces {
+        let Piece::Made { up, down } = piece else { continue };
+        for (side, direction) in [(up, Direction::Up), (down, Direction::Down)] {
+            if !derived.contains(&(*slot, direction)) {
+                continue;
+            }
+            for step in &mut side.steps {
+                let script = parse_script(&step.sql, dialect);
+                let Some([Change::Update { table, .. }]) =
+                    script.statements.first().map(Statement::changes)
+                else {
+                    continue;
+                };
+                let stamps: Vec<String> = scene
+                    .now
+                    .table(table)
+                    .into_iter()
+                    .flat_map(|known| &known.columns)
+                    .filter(|column| column.on_update.is_some())
+                    .map(|column| dialect.quote_if_needed(&column.name))
+                    .map(|name| format!(", {name} = {name}"))
+                    .collect();
+                if let Some(at) = step.sql.find("\nWHERE ") {
+                    step.sql.insert_str(at, &stamps.concat());
+                }
+            }
+        }
+    }
 }
 
 /// `MODIFY COLUMN` to this definition.

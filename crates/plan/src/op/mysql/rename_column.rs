@@ -4,7 +4,9 @@ use downhaul_catalog::Column;
 use downhaul_syntax::{Change, ColumnDef, Expr, Ident, ObjectName};
 
 use super::keys::{Key, keys};
-use super::{INPLACE, INSTANT, add, added, dropped, modify, rename_ruled, stated, triggers};
+use super::{
+    INPLACE, INSTANT, add, added, default_of, dropped, modify, rename_ruled, stated, triggers,
+};
 use crate::Direction;
 use crate::op::conversion::Conv;
 use crate::op::dependents::Dependents;
@@ -79,6 +81,8 @@ fn phases(
 ) -> Result<(), Refused> {
     let (table, dialect) = (&pair.table, pair.scene.dialect());
     let bare = |name: &Ident| ColumnDef { default: None, ..stated(old, name, false) };
+    let follows = sync.forward.first().filter(|_| old.not_null);
+    let follows = follows.and_then(|conv| default_of(conv, dialect));
     let why = "Empty and without a default: this touches no row.";
     beside(pair, bare(&pair.new), why, sync, keys, made)?;
 
@@ -97,10 +101,12 @@ fn phases(
             let default = if default { column.default.clone() } else { None };
             modify(table, ColumnDef { default, ..column })
         };
+        let full =
+            modify(table, ColumnDef { default: follows.clone(), ..stated(old, &pair.new, true) });
         add(
             &mut up,
             "Every row is filled. The table is built anew in the background, while others read and write.",
-            &set(&pair.new, true, false),
+            &full,
             INPLACE,
             dialect,
         )?;
@@ -120,6 +126,8 @@ fn phases(
     let (mut up, mut down) = (Side::default(), Side::default());
     if let Some(default) = &old.default {
         set_default(&mut up, table, &pair.new, default, dialect)?;
+    } else if follows.is_some() {
+        add(&mut up, "", &drop_default(table, &pair.new), "", dialect)?;
     }
     triggers::drop(sync, &mut up, "The old release is gone: nothing has to follow any more.");
     for key in keys {
@@ -150,8 +158,10 @@ fn phases(
     for key in keys {
         Key::build(&key.old, "", &mut down, pair)?;
     }
-    if old.default.is_some() {
-        // Last: without it and without the triggers the new release could not leave the column out.
+    // Last: without it and without the triggers the new release could not leave the column out.
+    if let Some(follows) = &follows {
+        set_default(&mut down, table, &pair.new, follows, dialect)?;
+    } else if old.default.is_some() {
         add(&mut down, "", &drop_default(table, &pair.new), "", dialect)?;
     }
     made.push(Slot::CONTRACT, Piece::made(up, down));

@@ -1,9 +1,9 @@
 //! Columns split, merged or computed anew, kept in step by triggers.
 
-use downhaul_syntax::{Change, ColumnDef};
+use downhaul_syntax::{Change, ColumnDef, Expr};
 
-use super::rename_column::set_default;
-use super::{INPLACE, INSTANT, add, added, dropped, modify, stated, triggers};
+use super::rename_column::{drop_default, set_default};
+use super::{INPLACE, INSTANT, add, added, default_of, dropped, modify, stated, triggers};
 use crate::Direction;
 use crate::op::piece::{Piece, Side, Slot};
 use crate::op::reshape_columns::Reshape;
@@ -29,6 +29,14 @@ pub(crate) fn reshape_columns(changes: &[Change], scene: &Scene<'_>) -> Result<M
             );
         }
     }
+    let follows: Vec<Option<Expr>> = new
+        .iter()
+        .zip(&forward)
+        .map(|(column, conv)| {
+            let needed = column.not_null && column.default.is_none();
+            if needed { default_of(conv, dialect) } else { None }
+        })
+        .collect();
     let bare = |column: &ColumnDef| ColumnDef {
         not_null: false,
         not_null_name: None,
@@ -75,10 +83,26 @@ pub(crate) fn reshape_columns(changes: &[Change], scene: &Scene<'_>) -> Result<M
         "Fills the old side again with what was written after contract. Nothing to do where contract never ran.",
         sync.backfill_back(),
     );
-    for column in new.iter().filter(|c| c.not_null) {
-        let full = ColumnDef { not_null: true, ..bare(column) };
-        add(&mut up, "Every row is filled.", &modify(table, full), INPLACE, dialect)?;
-    }
+    // All at once: a row that has one of them from its default and not yet the others would be taken for one
+    // that a release wrote.
+    let full = new.iter().zip(&follows).filter(|(column, _)| column.not_null);
+    let full: Vec<Change> = full
+        .map(|(column, follows)| {
+            modify(table, ColumnDef { not_null: true, default: follows.clone(), ..bare(column) })
+        })
+        .collect();
+    let empty = new.iter().filter(|column| column.not_null);
+    let empty: Vec<Change> = empty.map(|column| modify(table, bare(column))).collect();
+    let together = |side: &mut Side, why: &str, changes: &[Change]| {
+        if !changes.is_empty() {
+            side.together(why, table, changes, dialect)?;
+            if let Some(step) = side.steps.last_mut() {
+                step.sql.push_str(INPLACE);
+            }
+        }
+        Ok(())
+    };
+    together(&mut up, "Every row is filled.", &full)?;
     for column in &gone {
         let found = scene.column(table, column)?;
         if found.not_null {
@@ -93,17 +117,17 @@ pub(crate) fn reshape_columns(changes: &[Change], scene: &Scene<'_>) -> Result<M
             add(&mut down, "", &state(true), INPLACE, dialect)?;
         }
     }
-    for column in new.iter().filter(|c| c.not_null) {
-        add(&mut down, "", &modify(table, bare(column)), INPLACE, dialect)?;
-    }
+    together(&mut down, "", &empty)?;
     made.push(Slot::BACKFILL, Piece::made(up, down));
     made.derive(Slot::BACKFILL, &[Direction::Up, Direction::Down]);
 
     let (mut up, mut down) = (Side::default(), Side::default());
     // While the triggers stand: without both, the new release could not leave such a column out.
-    for column in &new {
+    for (column, follows) in new.iter().zip(&follows) {
         if let Some(default) = &column.default {
             set_default(&mut up, table, &column.name, default, dialect)?;
+        } else if follows.is_some() {
+            add(&mut up, "", &drop_default(table, &column.name), "", dialect)?;
         }
     }
     triggers::drop(&sync, &mut up, "The old release is gone: nothing has to follow any more.");
@@ -124,8 +148,12 @@ pub(crate) fn reshape_columns(changes: &[Change], scene: &Scene<'_>) -> Result<M
     }
     triggers::create(&sync, &mut down, "Both sides follow each other again.");
     for column in new.iter().filter(|c| c.default.is_some()) {
-        let drop = super::rename_column::drop_default(table, &column.name);
-        add(&mut down, "", &drop, "", dialect)?;
+        add(&mut down, "", &drop_default(table, &column.name), "", dialect)?;
+    }
+    for (column, follows) in new.iter().zip(&follows) {
+        if let Some(follows) = follows {
+            set_default(&mut down, table, &column.name, follows, dialect)?;
+        }
     }
     made.push(Slot::CONTRACT, Piece::made(up, down));
     made.derive(Slot::CONTRACT, &[Direction::Up]);

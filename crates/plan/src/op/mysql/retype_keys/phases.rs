@@ -9,7 +9,7 @@ use crate::Direction;
 use crate::op::conversion::differ;
 use crate::op::mysql::beside as second_column;
 use crate::op::mysql::keys::{Key, named};
-use crate::op::mysql::{INPLACE, INSTANT, add, added, dropped, modify, stamps_kept, triggers};
+use crate::op::mysql::{INPLACE, INSTANT, add, added, dropped, modify, triggers};
 use crate::op::names;
 use crate::op::pair::drop_constraint;
 use crate::op::piece::{Piece, Side, Slot};
@@ -390,7 +390,6 @@ impl Part<'_> {
             set.push(format!("{} = {}", q(second), q(&old.name)));
             off.push(differ(&q(second), &q(&old.name), new.ty.as_ref(), dialect));
         }
-        set.extend(stamps_kept(self.table, dialect));
         format!(
             "UPDATE {} SET {}\nWHERE {}",
             dialect.quote_name_if_needed(&self.table.name),

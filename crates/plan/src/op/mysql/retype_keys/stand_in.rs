@@ -9,7 +9,7 @@
 use downhaul_catalog::{Column, Table, column_def, render_type};
 use downhaul_syntax::{ColumnDef, Dialect, Ident, ObjectName};
 
-use crate::op::mysql::{INSTANT, dropped, modify, stamps_kept};
+use crate::op::mysql::{INSTANT, dropped, modify};
 use crate::op::names;
 use crate::op::piece::Side;
 use crate::op::{Refused, Scene};
@@ -116,11 +116,9 @@ impl<'a> StandIn<'a> {
                 ),
             );
         }
-        let mut set = vec![format!("{noted} = 1")];
-        set.extend(stamps_kept(self.table, dialect));
         side.sql(
             "Downhaul runs this in small batches, by key. Run by another client it is one long UPDATE.",
-            format!("UPDATE {table} SET {}\nWHERE {noted} IS NULL", set.join(", ")),
+            format!("UPDATE {table} SET {noted} = 1\nWHERE {noted} IS NULL"),
         );
         let last = dialect.quote_name_if_needed(&self.triggers[3]);
         side.sql("Every number is there.", format!("DROP TRIGGER {last}"));
