@@ -34,7 +34,8 @@ on_both!(
     what_history_cannot_follow_is_refused_or_told,
     a_migration_without_its_mark_is_done_all_the_same,
     columns_that_are_not_plain,
-    members_of_lists_over_versions
+    members_of_lists_over_versions,
+    rows_that_an_ignored_update_left
 );
 
 async fn rows(session: &mut Session, table: &str) -> Vec<String> {
@@ -491,6 +492,32 @@ mod stories {
 
     /// Hidden and computed columns, dates that are none, times that the server writes by itself, and
     /// thousands of rows that nothing tells apart.
+    /// The triggers fire for rows that `UPDATE IGNORE` could not change, too.
+    pub(super) async fn rows_that_an_ignored_update_left(database: DatabaseHandle) {
+        let (program, mut session) = shop(&database).await;
+        program.ok(&["snapshot", "track", "Customers", "orders", "--yes"]);
+        program.ok(&["snapshot", "mark", "m"]);
+        let then = [rows(&mut session, "Customers").await, rows(&mut session, "orders").await];
+        session
+            .run(
+                "UPDATE IGNORE orders SET id = 5 WHERE id IN (1, 2); UPDATE IGNORE Customers SET email = 'c3@x' WHERE id = 9; \
+                 UPDATE IGNORE orders SET id = id + 1, note = 'up' WHERE id > 15 ORDER BY id; UPDATE orders SET id = 100 WHERE id = 7; \
+                 UPDATE IGNORE orders SET id = 100 WHERE id = 8; UPDATE orders SET id = id - 50 WHERE id = 100",
+            )
+            .await;
+        let later = [rows(&mut session, "Customers").await, rows(&mut session, "orders").await];
+        program.ok(&["snapshot", "restore", "--to", "m", "--yes"]);
+        assert_eq!(
+            [rows(&mut session, "Customers").await, rows(&mut session, "orders").await],
+            then
+        );
+        program.ok(&["snapshot", "restore", "--undo", "--yes"]);
+        assert_eq!(
+            [rows(&mut session, "Customers").await, rows(&mut session, "orders").await],
+            later
+        );
+    }
+
     pub(super) async fn columns_that_are_not_plain(database: DatabaseHandle) {
         let program = Program::new(PROGRAM).database(database.url());
         let mut db = Session::connect(database.url()).await;

@@ -416,7 +416,10 @@ fn statement(rng: &mut Rng, tables: &[Table]) -> String {
             if sets.is_empty() {
                 sets.push(format!("`{first}` = `{first}`"));
             }
-            format!("UPDATE {name} SET {} WHERE {condition}", sets.join(", "))
+            // Without a key nothing tells which rows were left as they are (docs/limits.md).
+            let verb =
+                if table.key != Key::None && rng.one_in(4) { "UPDATE IGNORE" } else { "UPDATE" };
+            format!("{verb} {name} SET {} WHERE {condition}", sets.join(", "))
         }
         9..11 => format!("DELETE FROM {name} WHERE {condition}"),
         _ => format!(

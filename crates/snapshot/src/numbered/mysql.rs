@@ -62,13 +62,21 @@ pub fn triggers(tracked: &Tracked) -> Vec<(String, &'static str, String)> {
     };
     let name = |letter: &str| format!("downhaul_track_{}_{letter}", tracked.id);
     let update = if keyed {
-        let same: Vec<String> =
-            version.key.iter().map(|k| format!("OLD.{0} <=> NEW.{0}", D.quote(k))).collect();
+        let test = |left: &str, operator: &str, right: &str| -> String {
+            let of = |k| {
+                let name = D.quote(k);
+                format!("{left}.{name} {operator} {right}.{name}")
+            };
+            version.key.iter().map(of).collect::<Vec<_>>().join(" AND ")
+        };
+        let live = tracked.live();
+        // A row that `UPDATE IGNORE` cannot change fires this too, and is left with its old key (seen on MariaDB 10.11).
         format!(
-            "BEGIN {}; {} WHERE NOT ({}); END",
+            "BEGIN {}; IF NOT ({}) AND NOT EXISTS (SELECT 1 FROM {live} WHERE {}) THEN {}; END IF; END",
             insert(Event::Updated, "OLD", false),
+            test("OLD", "<=>", "NEW"),
+            test(&live, "=", "OLD"),
             insert(Event::KeyBorn, "NEW", true),
-            same.join(" AND ")
         )
     } else {
         format!(
