@@ -123,7 +123,7 @@ const AT_MOST: [(Engine, Set, [usize; 4]); 30] = [
     (Engine::Postgres, Set::Eighth, [1, 1, 1, 1]),
     (Engine::MariaDb, Set::Eighth, [1, 0, 1, 0]),
     (Engine::Sqlite, Set::Eighth, [0, 0, 0, 0]),
-    (Engine::Postgres, Set::Ninth, [3, 1, 3, 1]),
+    (Engine::Postgres, Set::Ninth, [1, 0, 1, 0]),
     (Engine::MariaDb, Set::Ninth, [0, 0, 0, 0]),
     (Engine::Sqlite, Set::Ninth, [0, 1, 0, 1]),
     (Engine::Postgres, Set::Tenth, [1, 0, 1, 0]),

@@ -171,7 +171,12 @@ impl<'a> ChangeContext<'a> {
     /// SQLite, where it is the amount that counts and not the kind of lock, the rows that the migrations
     /// bring along tell too.
     pub(crate) fn populated(&self, name: &ObjectName) -> bool {
-        let few = self.dialect() == Dialect::Sqlite && self.has_few_rows(name);
+        let few = match self.dialect() {
+            Dialect::Sqlite => self.has_few_rows(name),
+            Dialect::Mysql | Dialect::MariaDb => self.rows_put_in(name) == Some(0),
+            // Its locks are taken and its scans begun whatever a table holds.
+            Dialect::Postgres => false,
+        };
         self.scene.state.populated(name) && !few
     }
 

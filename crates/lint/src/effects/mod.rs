@@ -37,6 +37,7 @@ pub(crate) mod table;
 pub(crate) mod type_change;
 pub(crate) mod unique;
 pub(crate) mod view_columns;
+pub(crate) mod view_rows;
 
 /// What surrounds a change whose effects are asked.
 pub(crate) struct Scene<'a> {

@@ -24,10 +24,6 @@ const MOST_CHECKS: usize = 64;
 /// of `more` too) let nothing fail.
 pub(crate) fn holds_already(text: &str, table: &Table, more: &[&str], catalog: &Catalog) -> bool {
     let dialect = catalog.dialect;
-    let Some(atoms) = Words::of(text, dialect).conjuncts().into_iter().collect::<Option<Vec<_>>>()
-    else {
-        return false;
-    };
     let own = table.constraints.iter().filter_map(|c| enforced(&c.kind, c.not_enforced));
     let known: Vec<Atom> = own
         .take(MOST_CHECKS)
@@ -35,7 +31,15 @@ pub(crate) fn holds_already(text: &str, table: &Table, more: &[&str], catalog: &
         .flat_map(|text| Words::of(text, dialect).conjuncts())
         .flatten()
         .collect();
-    !atoms.is_empty() && atoms.iter().all(|a| implied(a, &known, table, catalog))
+    let holds = |words: &Words| {
+        let atoms = words.conjuncts().into_iter().collect::<Option<Vec<_>>>();
+        atoms.is_some_and(|atoms| {
+            !atoms.is_empty() && atoms.iter().all(|a| implied(a, &known, table, catalog))
+        })
+    };
+    // Of several alternatives one is enough.
+    let words = Words::of(text, dialect);
+    holds(&words) || words.alternatives().iter().any(holds)
 }
 
 /// A check of the table, or of the domain that the column is of, which this value fails, as its
@@ -285,11 +289,17 @@ mod tests {
             ("p BETWEEN 0 AND 100", false),
             ("a > 0", false),
             ("a >= -2147483648", true),
-            ("p > 0 OR a > 0", false),
+            ("p > 0 OR a > 0", true),
+            ("p > 1 OR a > 0", false),
+            ("(p >= 0) OR (lower(w) = w AND a < 0)", true),
             ("p > a", false),
             ("lower(k) = k", false),
         ] {
             assert_eq!(holds_already(text, table, &[], &catalog), expect, "{text}");
+        }
+        for (new, expect) in [("d > '2023-01-01'", true), ("d >= '2024-01-02'", false)] {
+            let known = ["d > '2024-01-01 00:00:00'"];
+            assert_eq!(holds_already(new, table, &known, &catalog), expect, "{new}");
         }
         assert!(holds_already("a < 10", table, &["a BETWEEN 1 AND 9"], &catalog));
     }

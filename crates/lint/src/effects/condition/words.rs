@@ -83,6 +83,12 @@ impl Words {
         Self { dialect, words }
     }
 
+    /// What is joined by OR, each by itself.
+    pub(super) fn alternatives(&self) -> Vec<Self> {
+        let either = split(without_brackets(&self.words), "or");
+        either.iter().map(|w| Self { dialect: self.dialect, words: w.to_vec() }).collect()
+    }
+
     /// What is joined by AND; `None` for what is not understood.
     pub(super) fn conjuncts(&self) -> Vec<Option<Atom>> {
         let mut out = Vec::new();
@@ -204,11 +210,12 @@ impl Words {
         }
         if let [Word::Text(text)] = without_brackets(right) {
             let column = self.column(left)?;
-            return match sign {
-                "<>" | "!=" => Some(Atom::Not(column, text.clone())),
-                "=" => Some(Atom::OneOf(column, vec![text.clone()])),
-                _ => None,
-            };
+            match sign {
+                "<>" | "!=" => return Some(Atom::Not(column, text.clone())),
+                "=" => return Some(Atom::OneOf(column, vec![text.clone()])),
+                _ if date(text).is_none() => return None,
+                _ => {}
+            }
         }
         let (of, sign, limit) = match (number(right), number(left)) {
             (Some(limit), None) => (self.subject(left)?, sign, limit),
@@ -257,8 +264,22 @@ fn number(words: &[Word]) -> Option<f64> {
     match without_brackets(words) {
         [Word::Number(n)] => Some(*n),
         [sign, Word::Number(n)] if sign.is("-") => Some(-n),
+        [Word::Text(text)] => date(text),
         _ => None,
     }
+}
+
+/// `'2024-01-31'` and `'2024-01-31 10:00:00'` as numbers in their order.
+fn date(text: &str) -> Option<f64> {
+    let digits = |part: &str, n: usize| part.len() == n && part.bytes().all(|b| b.is_ascii_digit());
+    let (day, time) = text.split_once([' ', 'T']).unwrap_or((text, "00:00:00"));
+    let parts: Vec<&str> = day.split('-').collect();
+    let [year, month, of_month] = parts[..] else { return None };
+    let clock: Vec<&str> = time.split(':').collect();
+    let [hour, minute, second] = clock[..] else { return None };
+    let plain = digits(year, 4)
+        && [month, of_month, hour, minute, second].iter().all(|part| digits(part, 2));
+    plain.then(|| [year, month, of_month, hour, minute, second].concat().parse().ok())?
 }
 
 /// Where a word stands that is in no brackets.

@@ -23,6 +23,7 @@ mod revoke_or_rls;
 mod select_star_shape;
 mod set_not_null;
 mod table_view_swap;
+mod view_shows_fewer_rows;
 
 use crate::Rule;
 
@@ -51,4 +52,5 @@ pub(super) static RULES: &[&Rule] = &[
     &drop_not_null::RULE,
     &drop_unique_or_pk::RULE,
     &known_query_fails::RULE,
+    &view_shows_fewer_rows::RULE,
 ];

@@ -181,7 +181,7 @@ fn copies_rows(cx: &ChangeContext<'_>) -> Option<Draft> {
     };
     let lower = query.text.to_lowercase();
     let words: Vec<&str> = lower.split_whitespace().collect();
-    let limited = words.iter().any(|w| matches!(*w, "where" | "limit" | "join"))
+    let limited = words.iter().any(|w| matches!(*w, "where" | "limit" | "join" | "distinct"))
         || words.contains(&"group")
             && !(cx.dialect() == Dialect::Sqlite && groups_by_column(&words));
     let source = query.tables.iter().find(|t| cx.populated(t) && !cx.has_few_rows(t))?;

@@ -92,17 +92,27 @@ fn works_on(cx: &ChangeContext<'_>) -> bool {
         )
     };
     // MySQL's lasts until UNLOCK TABLES or the next LOCK TABLES, whatever the transactions do. Rows
-    // that are written down, as a dump has them, are put in at once.
+    // that are written down, as a dump has them, are put in at once; what DDL takes is said of itself.
     if cx.dialect().is_mysql_family() {
         let ends = |change: &Change| match change {
             Change::NoEffect { verb } => verb.eq_ignore_ascii_case("unlock"),
             Change::LockTable { .. } => true,
             _ => false,
         };
-        let brief = |change: &Change| {
-            idle(change) || matches!(change, Change::Insert { from_query: None, .. })
+        let long = |change: &Change| {
+            matches!(
+                change,
+                Change::Insert { from_query: Some(_), .. }
+                    | Change::Update { .. }
+                    | Change::Delete { .. }
+                    | Change::Select { .. }
+                    | Change::Call { .. }
+                    | Change::Do { .. }
+                    | Change::Dynamic { .. }
+                    | Change::DynamicUnknown { .. }
+            )
         };
-        cx.later().take_while(|i| !ends(i.change)).any(|i| !brief(i.change))
+        cx.later().take_while(|i| !ends(i.change)).any(|i| long(i.change))
     } else {
         cx.later_in_transaction().any(|i| !idle(i.change))
     }
@@ -135,7 +145,8 @@ LOCK TABLES t WRITE;"#,
             ("LOCK TABLES t WRITE;\nUPDATE t SET b = 1;\nUNLOCK TABLES;", true),
             ("LOCK TABLES t WRITE;\nUNLOCK TABLES;\nUPDATE t SET b = 1;", false),
             ("FLUSH TABLES WITH READ LOCK;", true),
-            ("FLUSH TABLES t WITH READ LOCK;\nCREATE TABLE u LIKE t;\nUNLOCK TABLES;", true),
+            ("FLUSH TABLES t WITH READ LOCK;\nSELECT sum(b) FROM t;\nUNLOCK TABLES;", true),
+            ("LOCK TABLES t WRITE;\nALTER TABLE t ADD COLUMN c int;\nUNLOCK TABLES;", false),
             ("FLUSH TABLES t;", false),
         ] {
             let series = crate::examples::series(&format!("{table}{what}"));

@@ -2,6 +2,7 @@
 
 use downhaul_syntax::{Change, Dialect};
 
+use crate::Severity;
 use crate::context::ChangeContext;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
@@ -101,16 +102,19 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         Change::NoEffect { verb } => verb.to_lowercase().starts_with("discard"),
         _ => false,
     });
+    // Those who wait for a row are told sooner: no more than that.
+    let mild = key == "innodb_lock_wait_timeout";
     (!back).then(|| {
-        Draft::new(format!("`{key}` stays `{value}` for whatever runs in this session next")).help(
-            match cx.dialect() {
-                Dialect::Postgres => "use SET LOCAL",
-                Dialect::MariaDb if LIMITS.contains(&key.as_str()) => {
-                    "use SET STATEMENT … FOR, or put the old value back at the end"
-                }
-                _ => "put the old value back at the end",
-            },
-        )
+        let text = format!("`{key}` stays `{value}` for whatever runs in this session next");
+        let draft = Draft::new(text);
+        let draft = if mild { draft.severity(Severity::Info) } else { draft };
+        draft.help(match cx.dialect() {
+            Dialect::Postgres => "use SET LOCAL",
+            Dialect::MariaDb if LIMITS.contains(&key.as_str()) => {
+                "use SET STATEMENT … FOR, or put the old value back at the end"
+            }
+            _ => "put the old value back at the end",
+        })
     })
 }
 
@@ -129,7 +133,8 @@ fn is_usual(key: &str, value: &str) -> bool {
             | "check_constraint_checks" => {
                 matches!(value, "1" | "on" | "true")
             }
-            "time_zone" => value == "system",
+            // What dumps set, and most clients.
+            "time_zone" => matches!(value, "system" | "+00:00" | "utc"),
             "system_versioning_alter_history" => value == "error",
             "max_statement_time" => matches!(value, "0" | "0.0"),
             "legacy_alter_table"
@@ -186,7 +191,8 @@ mod tests {
                     false,
                 ),
                 ("mariadb", "-- up\nSET autocommit = 0;\nCREATE TABLE t (a int);\nCOMMIT;", true),
-                ("mariadb", "-- up\nSET time_zone = '+00:00';\nCREATE TABLE t (a int);", true),
+                ("mariadb", "-- up\nSET time_zone = '+02:00';\nCREATE TABLE t (a int);", true),
+                ("mariadb", "-- up\nSET time_zone = '+00:00';\nCREATE TABLE t (a int);", false),
                 ("sqlite", "-- up\nPRAGMA synchronous = OFF;", true),
                 ("sqlite", "-- up\nPRAGMA synchronous = FULL;", false),
                 (
