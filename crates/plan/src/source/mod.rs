@@ -297,6 +297,20 @@ pub enum SourceError {
         /// Second file.
         second: PathBuf,
     },
+    /// An up and a down of one version have different names.
+    #[error(
+        "the up and the down of version {version} have different names:\n  {}\n  {}\n  next: give both the same name, or one of them a version of its own \
+         (`lint --layout golang-migrate` reads files that were paired by their version alone)",
+        first.display(), second.display()
+    )]
+    NamesDiffer {
+        /// The version.
+        version: Version,
+        /// First file.
+        first: PathBuf,
+        /// Second file.
+        second: PathBuf,
+    },
     /// A down without its up.
     #[error(
         "`{}` has no up file beside it\n  next: add `{expected}`, or delete the down",
@@ -332,7 +346,9 @@ impl SourceError {
             | Self::NotUtf8 { path, .. }
             | Self::DownWithoutUp { path, .. }
             | Self::Malformed { path, .. } => Some(path),
-            Self::DuplicateVersion { second, .. } => Some(second),
+            Self::DuplicateVersion { second, .. } | Self::NamesDiffer { second, .. } => {
+                Some(second)
+            }
         }
     }
 
@@ -590,15 +606,20 @@ impl Pairs {
             Direction::Up => &migration.down,
             Direction::Down => &migration.up,
         };
-        let clash = match migration.file(direction) {
-            Some(first) => Some(first),
-            None if migration.name != name => other.as_ref(),
-            None => None,
-        };
-        if let Some(first) = clash {
+        if let Some(first) = migration.file(direction) {
             self.problems.push(SourceError::DuplicateVersion {
                 version,
                 direction,
+                first: first.path.clone(),
+                second: file.path,
+            });
+            return;
+        }
+        if migration.name != name
+            && let Some(first) = other
+        {
+            self.problems.push(SourceError::NamesDiffer {
+                version,
                 first: first.path.clone(),
                 second: file.path,
             });

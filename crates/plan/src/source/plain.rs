@@ -116,6 +116,11 @@ mod tests {
     fn bad_directories_are_refused_with_file_and_next_step() {
         let twice = refusal(&[("01_a.up.sql", b""), ("1_b.up.sql", b"")]);
         assert!(twice.contains("claimed twice") && twice.contains("1_b.up.sql"), "{twice}");
+        let other = refusal(&[("1_add_a.up.sql", b""), ("1_drop_a.down.sql", b"")]);
+        assert!(
+            other.contains("different names") && other.contains("1_drop_a.down.sql"),
+            "{other}"
+        );
         let alone = refusal(&[("01_a.down.sql", b"")]);
         assert!(alone.contains("no up file") && alone.contains("01_a.up.sql"), "{alone}");
         let latin1 = refusal(&[("01_a.up.sql", b"ok\nSELECT '\xe9'")]);
