@@ -10,6 +10,7 @@ use downhaul_engine::Session;
 use downhaul_syntax::{Dialect, Ident};
 
 use super::history;
+use super::mysql::trigger_name;
 use crate::store::SnapshotError;
 use crate::track::{Event, Tracked};
 
@@ -205,7 +206,7 @@ pub(super) fn recordings(tracked: &Tracked, keys: &[Key]) -> Result<Vec<Recordin
                 ));
             }
             found.push(Recording {
-                name: format!("downhaul_track_{}_c{}", tracked.id, found.len() + 1),
+                name: trigger_name(tracked, &format!("c{}", found.len() + 1)),
                 table: root.to_owned(),
                 when: if deletes { "BEFORE DELETE" } else { "BEFORE UPDATE" },
                 body: format!("BEGIN {} END", statements.concat()),

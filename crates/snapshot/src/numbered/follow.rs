@@ -11,7 +11,7 @@ use super::{cascade, moment, mysql, pause, sqlite, write};
 use crate::store::SnapshotError;
 use crate::track::around::{Around, Standing, form};
 use crate::track::follow::{Drift, Endangering, Origin};
-use crate::track::{self, Event, Tracked, TrackedColumn, Version};
+use crate::track::{self, Event, Tracked, TrackedColumn, UnderWay, Version};
 
 pub(super) fn same_form(a: &Version, b: &Version) -> bool {
     let columns = |v: &Version| -> Vec<(Ident, String)> {
@@ -38,7 +38,7 @@ pub(crate) async fn drift(
     if !same_form(&version_of(&shape, (Some(tracked), tracked.id), &[]), tracked.current()) {
         return Ok(Some(Drift::Reshaped));
     }
-    if stands_on.is_none() || tracked.under_way.is_some() {
+    if stands_on.is_none() {
         return Ok(Some(Drift::Triggers));
     }
     if shape.name != tracked.name {
@@ -196,6 +196,12 @@ pub(super) async fn resync_one(
     origin: Origin,
     changes: &[Change],
 ) -> Result<Vec<String>, SnapshotError> {
+    if matches!(tracked.under_way, Some(UnderWay::Exchanging(_))) {
+        let (settled, notes) = pause::settle_exchange(session, tracked).await?;
+        let around = Around::read(session).await?;
+        let more = Box::pin(resync_one(session, &around, settled, origin, changes)).await?;
+        return Ok(notes.into_iter().chain(more).collect());
+    }
     let broken = if tracked.relation == 0 {
         let Some(shape) = heir(session, &tracked).await? else { return Ok(Vec::new()) };
         if tracked.dialect != Dialect::Sqlite {
@@ -298,8 +304,7 @@ async fn follow_mysql(
     changes: &[Change],
 ) -> Result<Vec<String>, SnapshotError> {
     let stands_on = name_of(around, tracked.id, tracked.dialect);
-    let mut broken = tracked.under_way.is_some();
-    broken |= stands_on.is_none() && (origin == Origin::Outside || drift == Drift::Reshaped);
+    let mut broken = stands_on.is_none() && (origin == Origin::Outside || drift == Drift::Reshaped);
     let name = stands_on.unwrap_or_else(|| tracked.name.clone());
     let Some(shape) = lasting_shape(session, &name).await? else { return Ok(Vec::new()) };
     if shape.name != tracked.name {
@@ -327,7 +332,10 @@ async fn follow_mysql(
     let triggers = tracked.triggers.clone();
     pause::exchange(session, around, &mut tracked, &shape, version).await?;
     // A foreign key came that changes rows, and for an instant nobody wrote that down.
-    broken |= tracked.triggers.iter().any(|name| !triggers.contains(name));
+    let had = |name: &String| {
+        triggers.iter().any(|old| mysql::trigger_letter(old) == mysql::trigger_letter(name))
+    };
+    broken |= !tracked.triggers.iter().all(had);
     if !broken {
         return Ok(Vec::new());
     }

@@ -291,6 +291,17 @@ pub(super) async fn remove_triggers(
     session: &mut dyn Session,
     id: i64,
 ) -> Result<(), SnapshotError> {
+    for name in standing(session, id).await? {
+        session.execute(&format!("DROP TRIGGER {name}")).await?;
+    }
+    Ok(())
+}
+
+/// The triggers of a tracking that are there.
+pub(super) async fn standing(
+    session: &mut dyn Session,
+    id: i64,
+) -> Result<Vec<String>, SnapshotError> {
     let found = session
         .rows(&match session.dialect() {
             Dialect::Sqlite => format!(
@@ -301,10 +312,7 @@ pub(super) async fn remove_triggers(
             ),
         })
         .await?;
-    for row in &found {
-        session.execute(&format!("DROP TRIGGER {}", row.text(0))).await?;
-    }
-    Ok(())
+    Ok(found.iter().map(|row| row.text(0).to_owned()).collect())
 }
 
 /// Makes the triggers of the current version, in place of those that are there. They are then the

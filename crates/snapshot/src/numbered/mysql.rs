@@ -40,6 +40,21 @@ pub fn create_history(tracked: &Tracked, from: i64) -> Vec<String> {
     )]
 }
 
+/// Name of a trigger.
+#[must_use]
+pub fn trigger_name(tracked: &Tracked, letter: &str) -> String {
+    match tracked.generation {
+        0 => format!("downhaul_track_{}_{letter}", tracked.id),
+        generation => format!("downhaul_track_{}_g{generation}_{letter}", tracked.id),
+    }
+}
+
+/// What [`trigger_name`] made a name of.
+#[must_use]
+pub fn trigger_letter(name: &str) -> &str {
+    name.rsplit('_').next().unwrap_or(name)
+}
+
 /// The triggers of the current version: name, time and verb, body.
 #[must_use]
 pub fn triggers(tracked: &Tracked) -> Vec<(String, &'static str, String)> {
@@ -60,7 +75,7 @@ pub fn triggers(tracked: &Tracked) -> Vec<(String, &'static str, String)> {
             event.letter()
         )
     };
-    let name = |letter: &str| format!("downhaul_track_{}_{letter}", tracked.id);
+    let name = |letter: &str| trigger_name(tracked, letter);
     let update = if keyed {
         let test = |left: &str, operator: &str, right: &str| -> String {
             let of = |k| {
@@ -266,4 +281,56 @@ pub fn index(version: &Version, key: &[Ident]) -> String {
         version.column(k).is_some_and(|c| !c.ty.contains("text") && !c.ty.contains("blob"))
     });
     if whole && !key.is_empty() { format!("KEY ({})", sql::list(D, key)) } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_several_types_stand_beside_each_other() {
+        for (ty, newest, types, expected, read) in [
+            ("int(11)", "int(11)", &["int(11)"][..], "v", "v"),
+            ("int(11)", "bigint(20)", &["int(11)", "bigint(20)"], "v", "CAST(v AS SIGNED)"),
+            ("float", "double", &["float", "double"], "CAST(v AS DOUBLE)", "CAST(v AS DOUBLE)"),
+            (
+                "bit(5)",
+                "int(10) unsigned",
+                &["bit(5)", "int(10) unsigned"],
+                "(v + 0)",
+                "CAST(v AS UNSIGNED)",
+            ),
+            (
+                "decimal(9,4)",
+                "decimal(6,2)",
+                &["decimal(9,4)", "decimal(6,2)"],
+                "v",
+                "CAST(v AS DECIMAL(6,2))",
+            ),
+            (
+                "datetime",
+                "timestamp(3)",
+                &["datetime", "timestamp(3)"],
+                "v",
+                "CAST(v AS DATETIME(3))",
+            ),
+            ("float", "varchar(9)", &["float", "varchar(9)"], "CONVERT(v USING utf8mb4)", "v"),
+            ("text", "int(11)", &["text", "int(11)"], "CONVERT(v USING utf8mb4)", "v"),
+            ("varchar(9)", "blob", &["varchar(9)", "blob"], "CAST(v AS BINARY)", "v"),
+        ] {
+            assert_eq!(carried("v", ty, newest, types), expected, "{types:?}");
+            assert_eq!(as_newest("v", newest, types), read, "{types:?}");
+        }
+    }
+
+    #[test]
+    fn keys_of_one_kind_are_the_same() {
+        assert_eq!(kind("int(11)"), kind("bigint(20) unsigned"));
+        let of = |length: u32, collation: &str| {
+            kind(&format!("varchar({length}) CHARACTER SET latin1 COLLATE {collation}"))
+        };
+        assert_eq!(of(9, "latin1_bin"), of(30, "latin1_bin"));
+        assert_ne!(of(9, "latin1_bin"), of(9, "latin1_swedish_ci"));
+        assert_ne!(kind("int(11)"), kind("decimal(9,0)"));
+    }
 }

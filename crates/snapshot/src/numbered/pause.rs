@@ -18,14 +18,14 @@ use downhaul_engine::{EngineError, LockBudget, Session, TableShape};
 use downhaul_syntax::{Change, ConstraintKind, Ident, ObjectName};
 
 use super::follow::{keys_are_same, same_form};
-use super::install::{install, lasting_shape, remove_triggers, standing_on, version_of};
+use super::install::{install, lasting_shape, remove_triggers, standing, standing_on, version_of};
 use super::{cascade, create_history, follow, history, moment, mysql, write};
 use crate::sql;
 use crate::stepwise;
 use crate::store::SnapshotError;
 use crate::track::around::Around;
 use crate::track::follow::{Drift, Origin};
-use crate::track::{self, Event, Pause, Tracked, TrackedColumn, UnderWay, Version};
+use crate::track::{self, Event, Exchange, Pause, Tracked, TrackedColumn, UnderWay, Version};
 
 /// What a statement gives another name of a table that it takes out from under its triggers; `None`: it
 /// does no such thing.
@@ -252,13 +252,14 @@ pub(crate) async fn resume(
 ) -> Result<Vec<String>, SnapshotError> {
     let mut notes = Vec::new();
     let all = track::all(session).await?;
-    if !all.iter().any(|t| t.is_paused() || records(t)) {
+    let pauses = |t: &Tracked| t.relation != 0 && t.pause().is_some();
+    if !all.iter().any(|t| pauses(t) || records(t)) {
         return Ok(notes);
     }
     let keys = cascade::keys(session).await?;
     let database = session.row("SELECT DATABASE()").await?;
     let database = database.map(|row| row.text(0).to_owned()).unwrap_or_default();
-    for mut tracked in all.into_iter().filter(Tracked::is_paused) {
+    for mut tracked in all.into_iter().filter(pauses) {
         if !reshape(session, &mut tracked, took).await? {
             continue;
         }
@@ -282,8 +283,8 @@ pub(crate) async fn resume(
 
 /// Triggers on other tables write down what becomes of its rows.
 fn records(tracked: &Tracked) -> bool {
-    let start = format!("downhaul_track_{}_c", tracked.id);
-    tracked.relation != 0 && tracked.triggers.iter().any(|name| name.starts_with(&start))
+    let other = |name: &String| mysql::trigger_letter(name).starts_with('c');
+    tracked.relation != 0 && tracked.triggers.iter().any(other)
 }
 
 /// A table that pauses takes the name and the form that it has now. False: it is gone.
@@ -480,30 +481,88 @@ pub(super) async fn exchange(
 ) -> Result<(), SnapshotError> {
     let d = session.dialect();
     let before = tracked.clone();
+    let is_new = version.is_some();
     if let Some(version) = version {
         add_version(session, tracked, version).await?;
     }
+    tracked.generation += 1;
+    let recordings = cascade::recordings(tracked, &around.keys).unwrap_or_default();
+    tracked.triggers = mysql::triggers(tracked).into_iter().map(|(name, ..)| name).collect();
+    tracked.triggers.extend(recordings.iter().map(|recording| recording.name.clone()));
     let mut others: BTreeSet<String> = standing_on(session, tracked.id).await?;
-    let wanted = cascade::recordings(tracked, &around.keys).unwrap_or_default();
-    others.extend(wanted.into_iter().map(|recording| recording.table));
-    let others: Vec<String> = others.into_iter().collect();
-    hold(session, tracked, &others).await?;
+    others.extend(recordings.into_iter().map(|recording| recording.table));
+    hold(session, tracked, &others.into_iter().collect::<Vec<_>>()).await?;
     let made = async {
-        // A run that is cut off in here leaves some of them missing: the next one finds it said.
-        let marked = Tracked { under_way: Some(UnderWay::Exchanging), ..before.clone() };
+        let at = moment::newest(session, tracked).await?;
+        let under_way = UnderWay::Exchanging(Box::new(Exchange { at, next: tracked.clone() }));
+        let marked = Tracked { under_way: Some(under_way), ..before };
         write(session, &marked, false).await?;
         session.execute("COMMIT").await?;
-        let newest = moment::newest(session, tracked).await?;
-        let table = history(d, tracked.id, tracked.current().number);
-        session.execute(&format!("ALTER TABLE {table} AUTO_INCREMENT = {}", newest + 1)).await?;
-        remove_triggers(session, tracked.id).await?;
+        if is_new {
+            let table = history(d, tracked.id, tracked.current().number);
+            session.execute(&format!("ALTER TABLE {table} AUTO_INCREMENT = {}", at + 1)).await?;
+        }
         install(session, around, tracked, shape).await?;
-        tracked.under_way = None;
+        remove_others(session, tracked).await?;
         write(session, tracked, false).await
     }
     .await;
     release(session, &made).await?;
     made
+}
+
+/// Takes away the triggers of a tracking that are not those of its table as it is.
+async fn remove_others(session: &mut dyn Session, tracked: &Tracked) -> Result<(), SnapshotError> {
+    for name in standing(session, tracked.id).await? {
+        if !tracked.triggers.contains(&name) {
+            session.execute(&format!("DROP TRIGGER {name}")).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends an exchange in whose midst a run was cut off: of the two sets of triggers one is whole, and what it
+/// wrote since is the history. Returns also what a person should know.
+pub(super) async fn settle_exchange(
+    session: &mut dyn Session,
+    tracked: Tracked,
+) -> Result<(Tracked, Vec<String>), SnapshotError> {
+    let d = session.dialect();
+    let before = Tracked { under_way: None, ..tracked.clone() };
+    let Some(UnderWay::Exchanging(exchange)) = tracked.under_way else {
+        return Ok((tracked, Vec::new()));
+    };
+    let Exchange { at, next } = *exchange;
+    if lasting_shape(session, &next.name).await?.is_none() {
+        // By hand: whoever follows it finds that it is gone.
+        write(session, &before, false).await?;
+        return Ok((before, Vec::new()));
+    }
+    let others: Vec<String> = standing_on(session, next.id).await?.into_iter().collect();
+    hold(session, &next, &others).await?;
+    let settled = async {
+        let there = standing(session, next.id).await?;
+        let is_whole = next.triggers.iter().all(|name| there.contains(name));
+        let (old, new) = (before.current().number, next.current().number);
+        let (winner, other) = if is_whole { (next, old) } else { (before, new) };
+        if old != new {
+            // Of the other set some may have been missing.
+            let table = history(d, winner.id, other);
+            session.execute(&format!("DELETE FROM {table} WHERE downhaul_pos > {at}")).await?;
+        }
+        remove_others(session, &winner).await?;
+        write(session, &winner, false).await?;
+        // Both sets wrote down rows that are counted.
+        let twice = old == new && !winner.has_key();
+        if twice {
+            moment::begin_anew(session, &winner).await?;
+        }
+        let notes = if twice { vec![begins_anew(&winner)] } else { Vec::new() };
+        Ok((winner, notes))
+    }
+    .await;
+    release(session, &settled).await?;
+    settled
 }
 
 /// A table whose rows nothing but their content tells apart got another form, and its triggers still fit:
@@ -517,4 +576,75 @@ pub(super) async fn all_anew(
         return Ok(Vec::new());
     }
     go_on(session, &mut tracked).await
+}
+
+#[cfg(test)]
+mod tests {
+    use downhaul_syntax::{Dialect, parse_script};
+
+    use super::*;
+
+    /// What a statement takes out from under the triggers of the table `t`, whose rows go with those of `p`.
+    fn of(sql: &str) -> Option<Pause> {
+        let d = Dialect::MariaDb;
+        let version = Version {
+            number: 1,
+            relation: 1,
+            columns: Vec::new(),
+            key: Vec::new(),
+            nested: false,
+            composite: false,
+            again: false,
+        };
+        let name = ObjectName::bare(Ident::stored(d, "t"));
+        let tracked = Tracked::new(1, name, d, vec![version]);
+        let script = parse_script(&format!("{sql};"), d);
+        let ancestors = BTreeSet::from(["p".to_owned()]);
+        danger(&tracked, (&ancestors, "shop"), script.statements[0].changes())
+    }
+
+    #[test]
+    fn what_triggers_name_is_in_danger() {
+        for sql in [
+            "ALTER TABLE t DROP COLUMN a",
+            "ALTER TABLE shop.T MODIFY a bigint",
+            "ALTER TABLE t CHANGE a b int",
+            "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4",
+            "ALTER TABLE t DROP PRIMARY KEY, ADD PRIMARY KEY (b)",
+            "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES x (id) ON DELETE CASCADE",
+            "ALTER TABLE t DROP PARTITION p1",
+            "ALTER TABLE x EXCHANGE PARTITION p1 WITH TABLE t",
+            "DROP TABLE x, t",
+            "TRUNCATE t",
+            "RENAME TABLE x TO y, t TO u",
+            "ALTER TABLE p DROP COLUMN a",
+            "ALTER TABLE p RENAME COLUMN a TO b",
+            "DROP TABLE p",
+        ] {
+            assert!(of(sql).is_some(), "{sql}");
+        }
+        for sql in [
+            "ALTER TABLE t ADD COLUMN a int",
+            "ALTER TABLE t ADD INDEX (a), ALTER a SET DEFAULT 3",
+            "ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0)",
+            "ALTER TABLE x DROP COLUMN a",
+            "ALTER TABLE other.t DROP COLUMN a",
+            "ALTER TABLE p DROP PARTITION p1",
+            "UPDATE t SET a = 1",
+        ] {
+            assert_eq!(of(sql), None, "{sql}");
+        }
+    }
+
+    #[test]
+    fn names_are_followed_through_a_statement() {
+        let d = Dialect::MariaDb;
+        let name = |text: &str| Ident::stored(d, text);
+        let found = of("ALTER TABLE t CHANGE a b int, CHANGE b a int, DROP c").unwrap_or_default();
+        assert_eq!(found.columns, [(name("a"), name("b")), (name("b"), name("a"))]);
+        let found = of("RENAME TABLE t TO old, new TO t").unwrap_or_default();
+        assert_eq!(found.table, Some(ObjectName::bare(name("old"))));
+        let found = of("ALTER TABLE p RENAME COLUMN a TO b").unwrap_or_default();
+        assert_eq!((found.columns, found.table), (Vec::new(), None));
+    }
 }

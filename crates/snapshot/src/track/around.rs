@@ -43,7 +43,9 @@ pub struct Around {
 
 /// The number of a tracking, from the name of the trigger that it has for inserts.
 fn number(trigger: &str) -> Option<i64> {
-    trigger.strip_prefix("downhaul_track_")?.strip_suffix("_i")?.parse().ok()
+    let rest = trigger.strip_prefix("downhaul_track_")?.strip_suffix("_i")?;
+    // Behind it there may be how often they were made.
+    rest.split('_').next()?.parse().ok()
 }
 
 impl Around {

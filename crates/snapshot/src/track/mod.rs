@@ -155,8 +155,18 @@ pub struct Pause {
 pub enum UnderWay {
     /// They are out of the way of a migration.
     Paused(Pause),
-    /// Others are made in their place, while nobody can write.
-    Exchanging,
+    /// Others are made in their place.
+    Exchanging(Box<Exchange>),
+}
+
+/// Triggers of a table that take the place of others while nobody can write: first all of the new ones are
+/// made, then the old ones go, so that one set is whole at any moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// Number of the newest event before it.
+    pub at: i64,
+    /// The table as it is then.
+    pub next: Tracked,
 }
 
 /// A tracked table.
@@ -197,9 +207,17 @@ pub struct Tracked {
     /// ([`Around`]); none where nobody made one.
     #[serde(default)]
     pub seen: Option<String>,
+    /// How often its triggers were made in the place of others: those have other names.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub generation: i64,
     /// What is being done to its triggers, or was when a run was cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub under_way: Option<UnderWay>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_first(generation: &i64) -> bool {
+    *generation == 0
 }
 
 /// The only engine when the first histories were written.
@@ -225,14 +243,15 @@ impl Tracked {
             leaves: Vec::new(),
             built: None,
             seen: None,
+            generation: 0,
             under_way: None,
         }
     }
 
-    /// The table is there, and what happens to it is not written down.
+    /// The table is there, and what happens to it is not written down, or not as it will be.
     #[must_use]
     pub fn is_paused(&self) -> bool {
-        self.relation != 0 && self.pause().is_some()
+        self.relation != 0 && self.under_way.is_some()
     }
 
     /// A migration wrote down all rows before it took the table away.
