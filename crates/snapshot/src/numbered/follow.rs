@@ -62,7 +62,7 @@ pub(crate) async fn drift(
         ))
         .await?;
     let (uniques, _) = uniques(session, &shape).await?;
-    let nesting = nesting(session, tracked, &shape).await?;
+    let nesting = nesting(around, tracked, &shape);
     let numbered = numbered(session, &shape).await?;
     let wanted = sqlite::triggers(tracked, &uniques, nesting, numbered);
     // Ours alone, all of them, and after every other one.
@@ -230,7 +230,7 @@ pub(super) async fn resync_one(
             }
         }
     };
-    tracked.seen = form(session, &tracked).await?;
+    tracked.seen = form(session, around, &tracked).await?;
     write(session, &tracked, false).await?;
     if !broken {
         return Ok(Vec::new());

@@ -10,7 +10,7 @@ use super::sqlite::{self, Unique};
 use super::{cascade, history, mysql, write};
 use crate::stepwise;
 use crate::store::SnapshotError;
-use crate::track::around::{self, Around, form};
+use crate::track::around::{Around, form};
 use crate::track::intend::Intent;
 use crate::track::{Tracked, TrackedColumn, Version};
 
@@ -28,7 +28,7 @@ pub(super) async fn lasting_shape(
 
 /// The number of the tracking of a table: the one whose triggers stand on it; else the one that has its
 /// name, and whose triggers are nowhere.
-pub(super) async fn tracking_of(
+pub(crate) async fn tracking_of(
     session: &mut dyn Session,
     around: &Around,
     name: &ObjectName,
@@ -128,28 +128,23 @@ pub(super) async fn numbered(
 }
 
 /// What may write to a table of SQLite while one of its statements is at work.
-pub(super) async fn nesting(
-    session: &mut dyn Session,
-    tracked: &Tracked,
-    shape: &TableShape,
-) -> Result<Nesting, SnapshotError> {
+pub(super) fn nesting(around: &Around, tracked: &Tracked, shape: &TableShape) -> Nesting {
     if tracked.has_key() {
         // Its rows are not counted.
-        return Ok(Nesting::Nothing);
+        return Nesting::Nothing;
     }
-    let from = around::acting_keys(session).await?;
     let name = shape.name.name.as_str();
     let mut found = Nesting::Nothing;
     if shape.triggers.iter().any(|t| !t.as_str().starts_with("downhaul_track_")) {
         found = Nesting::Others;
     }
-    for key in from.iter().filter(|key| key.parent.eq_ignore_ascii_case(name)) {
+    for key in around.acting.iter().filter(|key| key.parent.eq_ignore_ascii_case(name)) {
         if key.child.eq_ignore_ascii_case(name) {
-            return Ok(Nesting::Itself);
+            return Nesting::Itself;
         }
         found = Nesting::Others;
     }
-    Ok(found)
+    found
 }
 
 /// The number that InnoDB gave to the table when it was built: TRUNCATE gives it another one. `None`
@@ -373,7 +368,7 @@ pub(super) async fn install(
         return Ok(());
     }
     let (uniques, _) = uniques(session, shape).await?;
-    let nesting = nesting(session, tracked, shape).await?;
+    let nesting = nesting(around, tracked, shape);
     let numbered = numbered(session, shape).await?;
     let notes = nested::name(tracked.id);
     session.execute(&format!("DROP TABLE IF EXISTS {notes}")).await?;
@@ -425,7 +420,7 @@ pub(crate) async fn track(
         session.execute(&statement).await?;
     }
     install(session, around, &mut tracked, &shape).await?;
-    tracked.seen = form(session, &tracked).await?;
+    tracked.seen = form(session, around, &tracked).await?;
     write(session, &tracked, true).await?;
     Ok(tracked)
 }

@@ -1,6 +1,6 @@
 //! How a table would be tracked, and which cannot be.
 
-use downhaul_engine::Session;
+use downhaul_engine::{Session, TableShape};
 use downhaul_syntax::{Dialect, ObjectName};
 
 use super::install::{built, fresh, lasting_shape, refused, tracking_of, uniques};
@@ -20,6 +20,15 @@ pub(crate) async fn facts(
     let shape = lasting_shape(session, name)
         .await?
         .ok_or_else(|| refused(name, "there is no such table"))?;
+    facts_of(session, around, &shape).await
+}
+
+/// The same of a table whose form is known.
+async fn facts_of(
+    session: &mut dyn Session,
+    around: &Around,
+    shape: &TableShape,
+) -> Result<Facts, SnapshotError> {
     let relation = tracking_of(session, around, &shape.name).await?.unwrap_or(-1);
     let (rows, bytes) = around.sizes.get(shape.name.name.as_str()).copied().unwrap_or((0, 0));
     Ok(Facts { relation, kind: "r".into(), owned: true, rows, bytes, ..Facts::default() })
@@ -56,10 +65,10 @@ pub(crate) async fn intend(
     if lower.starts_with("sqlite_") || lower.starts_with("downhaul_") {
         return Err(refused(name, "it is no table of yours"));
     }
-    let facts = facts(session, around, name).await?;
     let shape = lasting_shape(session, name)
         .await?
         .ok_or_else(|| refused(name, "there is no such table"))?;
+    let facts = facts_of(session, around, &shape).await?;
     let columns = shape.writable().count();
     if columns == 0 {
         return Err(refused(name, "it has no column that could be kept"));
@@ -138,10 +147,10 @@ async fn intend_mysql(
     if name.name.as_str().to_ascii_lowercase().starts_with("downhaul_") {
         return Err(refused(name, "it is no table of yours"));
     }
-    let facts = facts(session, around, name).await?;
     let shape = lasting_shape(session, name)
         .await?
         .ok_or_else(|| refused(name, "there is no such table"))?;
+    let facts = facts_of(session, around, &shape).await?;
     let columns = shape.writable().count();
     if columns == 0 || columns > mysql::MOST_COLUMNS {
         return Err(refused(

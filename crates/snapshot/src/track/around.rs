@@ -37,6 +37,9 @@ pub struct Around {
     /// PostgreSQL and SQLite: fingerprints of what the catalog says of tables, by the number of the
     /// tracking or by the name in lower case. As long as one is the same, so is all that [`super::follow::drift`] looks at.
     pub(crate) forms: BTreeMap<String, String>,
+    /// SQLite: foreign keys that do something. To find them it looks into the whole schema, and asks about each
+    /// table that has any.
+    pub(crate) acting: Vec<ActingKey>,
     /// Rows and bytes by the table's name, as the server estimates; not on PostgreSQL.
     pub(crate) sizes: BTreeMap<String, (i64, i64)>,
 }
@@ -68,7 +71,8 @@ impl Around {
         match session.dialect() {
             Dialect::Postgres => around.forms = forms_of_postgres(session, "true").await?,
             Dialect::Sqlite => {
-                around.forms = forms_of_sqlite(session, "").await?;
+                around.acting = acting_keys(session).await?;
+                around.forms = forms_of_sqlite(session, &around.acting, "").await?;
                 let rows = session
                     .rows("SELECT name, tbl_name FROM sqlite_schema WHERE type = 'trigger' AND name GLOB 'downhaul_track_*_i'")
                     .await?;
@@ -164,9 +168,7 @@ pub(crate) struct ActingKey {
 }
 
 /// Every foreign key of SQLite that does something to its rows when those that they refer to go or change.
-pub(crate) async fn acting_keys(
-    session: &mut dyn Session,
-) -> Result<Vec<ActingKey>, SnapshotError> {
+async fn acting_keys(session: &mut dyn Session) -> Result<Vec<ActingKey>, SnapshotError> {
     let rows = session
         .rows(
             "SELECT s.name, f.\"table\", f.on_update || ' ' || f.on_delete FROM sqlite_schema AS s, pragma_foreign_key_list(s.name) AS f \
@@ -186,6 +188,7 @@ pub(crate) async fn acting_keys(
 /// and in the foreign keys that refer to it.
 async fn forms_of_sqlite(
     session: &mut dyn Session,
+    keys: &[ActingKey],
     which: &str,
 ) -> Result<BTreeMap<String, String>, SnapshotError> {
     let rows = session
@@ -193,13 +196,12 @@ async fn forms_of_sqlite(
             "SELECT lower(tbl_name), name, sql FROM sqlite_schema WHERE type <> 'view' AND tbl_name NOT LIKE 'downhaul\\_%' ESCAPE '\\'{which} ORDER BY rowid"
         ))
         .await?;
-    let keys = acting_keys(session).await?;
     let mut hashers: BTreeMap<&str, DefaultHasher> = BTreeMap::new();
     for row in &rows {
         let hasher = hashers.entry(row.text(0)).or_default();
         (row.text(1), row.opt(2)).hash(hasher);
     }
-    for key in &keys {
+    for key in keys {
         if let Some(hasher) = hashers.get_mut(key.parent.to_ascii_lowercase().as_str()) {
             (&key.child, &key.actions).hash(hasher);
         }
@@ -213,6 +215,7 @@ async fn forms_of_sqlite(
 /// The fingerprint of one table, which was just seen to fit.
 pub(crate) async fn form(
     session: &mut dyn Session,
+    around: &Around,
     tracked: &Tracked,
 ) -> Result<Option<String>, SnapshotError> {
     let d = session.dialect();
@@ -224,7 +227,8 @@ pub(crate) async fn form(
         }
         Dialect::Sqlite => {
             let name = d.literal(tracked.name.name.as_str());
-            forms_of_sqlite(session, &format!(" AND tbl_name = {name} COLLATE NOCASE")).await?
+            let which = format!(" AND tbl_name = {name} COLLATE NOCASE");
+            forms_of_sqlite(session, &around.acting, &which).await?
         }
         _ => return Ok(None),
     };

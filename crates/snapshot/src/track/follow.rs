@@ -339,7 +339,7 @@ pub async fn resync(
             }
         };
         session.execute(&record(&tracked, false)?).await?;
-        tracked.seen = form(session, &tracked).await?;
+        tracked.seen = form(session, &around, &tracked).await?;
         session.execute(&record(&tracked, false)?).await?;
         if broken {
             notes.push(format!(

@@ -232,7 +232,7 @@ pub async fn track(
     make(session, &mut tracked).await?;
     hand_over(session, &tracked, &facts).await?;
     session.execute(&record(&tracked, true)?).await?;
-    tracked.seen = form(session, &tracked).await?;
+    tracked.seen = form(session, around, &tracked).await?;
     session.execute(&record(&tracked, false)?).await?;
     Ok(tracked)
 }

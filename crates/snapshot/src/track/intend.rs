@@ -112,9 +112,9 @@ pub async fn untracked(
     around: &Around,
 ) -> Result<Vec<ObjectName>, SnapshotError> {
     super::check_engine(session)?;
-    let tracked: BTreeSet<i64> =
-        super::all(session).await?.iter().map(|tracked| tracked.relation).collect();
     if !numbered::is(session.dialect()) {
+        let tracked: BTreeSet<i64> =
+            super::all(session).await?.iter().map(|tracked| tracked.relation).collect();
         let rows = session
             .rows(
                 "SELECT c.oid, n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -134,8 +134,9 @@ pub async fn untracked(
     let schema = if session.dialect() == Dialect::Sqlite { "main" } else { "" };
     let mut found = Vec::new();
     for name in session.tables_of_schema(schema).await? {
-        let facts = facts(session, around, &name).await?;
-        if !facts.is_partition && !tracked.contains(&facts.relation) {
+        // The names are as the server has them, so that the number of the tracking is found without a look at
+        // the table.
+        if numbered::install::tracking_of(session, around, &name).await?.is_none() {
             found.push(name);
         }
     }
