@@ -530,4 +530,37 @@ pub(crate) const CASES: &[Case] = &[
             ("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal", "0"),
         ],
     },
+    // A relation that moves out of a table into one of its own, which the same file makes.
+    Case {
+        name: "relation_into_a_table",
+        engine: Engine::Postgres,
+        base: "CREATE TABLE users (id int PRIMARY KEY, provider text, level int, n int DEFAULT 0);",
+        rows: "INSERT INTO users SELECT g, CASE WHEN g % 5 > 0 THEN 'p' || g END, g FROM generate_series(1, {rows}) g",
+        change: "CREATE TABLE links (id serial PRIMARY KEY, account int NOT NULL UNIQUE REFERENCES users, provider text NOT NULL, rank numeric(9,1), since timestamptz DEFAULT now());\n\
+                 INSERT INTO links (account, provider, rank) SELECT u.id, lower(u.provider), level / 3.0 FROM users u WHERE u.provider IS NOT NULL;\n\
+                 -- downhaul:back \"(SELECT l.provider FROM links l WHERE l.account = users.id)\"\n\
+                 ALTER TABLE users DROP COLUMN provider;",
+        old: &[
+            "INSERT INTO users (id, provider, level) VALUES ({n}, 'old{n}', 3)",
+            "UPDATE users SET provider = 'o{n}' WHERE id = {id} AND id % 2 = 0 AND provider IS NOT NULL",
+            "UPDATE users SET level = {n} WHERE id = {id} AND id % 2 = 0",
+            "UPDATE users SET n = n + 1 WHERE id = {id} AND id % 2 = 0",
+            "INSERT INTO users (id) VALUES ({n})",
+            "UPDATE users SET provider = 'first{n}' WHERE id = {n} - 1",
+            "DELETE FROM users WHERE id = {n} - 6",
+            "SELECT provider FROM users WHERE id = {id}",
+        ],
+        new: &[
+            "WITH u AS (INSERT INTO users (id) VALUES ({n}) RETURNING id) SELECT id FROM u",
+            "INSERT INTO links (account, provider) VALUES ({n} - 1, 'new{n}')",
+            "UPDATE links SET provider = 'n{n}' WHERE account = {id} AND account % 2 = 1",
+            "UPDATE links SET rank = 1 WHERE account = {id} AND account % 2 = 1",
+            "SELECT l.provider FROM links l JOIN users u ON u.id = l.account WHERE u.id = {id}",
+        ],
+        disagree: "SELECT u.id, u.provider, l.provider FROM users u LEFT JOIN links l ON l.account = u.id WHERE lower(u.provider) IS DISTINCT FROM l.provider",
+        after: &[
+            ("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal", "0"),
+            ("SELECT count(*) FROM links WHERE account NOT IN (SELECT id FROM users)", "0"),
+        ],
+    },
 ];

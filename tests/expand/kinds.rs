@@ -531,9 +531,30 @@ const KINDS: &[Kind] = &[
         base: "CREATE TABLE ex_users (id int PRIMARY KEY, provider text);\nINSERT INTO ex_users SELECT g, 'p' || g FROM generate_series(1, 20) g;",
         change: "CREATE TABLE ex_links (id int PRIMARY KEY, account int NOT NULL, provider text);\nINSERT INTO ex_links SELECT id, id, provider FROM ex_users;\nALTER TABLE ex_users DROP COLUMN provider;",
         phases: THREE,
-        old: &["INSERT INTO ex_users VALUES (901, 'x')"],
+        old: &[
+            "INSERT INTO ex_users VALUES (901, 'x')",
+            "UPDATE ex_users SET provider = 'y' WHERE id = 3",
+            "DELETE FROM ex_users WHERE id = 5",
+        ],
         new: &["SELECT provider FROM ex_links", "INSERT INTO ex_users (id) VALUES (902)"],
-        flows: &[("SELECT 1", "SELECT provider FROM ex_links WHERE account = 7", "p7")],
+        flows: &[
+            ("SELECT 1", "SELECT provider FROM ex_links WHERE account = 7", "p7"),
+            (
+                "UPDATE ex_users SET provider = 'later' WHERE id = 8",
+                "SELECT provider FROM ex_links WHERE account = 8",
+                "later",
+            ),
+            (
+                "INSERT INTO ex_users VALUES (903, 'came')",
+                "SELECT provider FROM ex_links WHERE account = 903",
+                "came",
+            ),
+            (
+                "DELETE FROM ex_users WHERE id = 9",
+                "SELECT count(*)::text FROM ex_links WHERE account = 9",
+                "0",
+            ),
+        ],
     },
 ];
 

@@ -355,6 +355,7 @@ each_case!(
     from_other_table,
     priced_from_other_table,
     move_column,
+    relation_into_a_table,
     mariadb_merge_columns,
     mariadb_int_to_bigint,
     mariadb_rules_and_defaults,

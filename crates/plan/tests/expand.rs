@@ -477,6 +477,40 @@ fn rows_are_mended_and_defaults_come_last() {
     assert!(text.contains("has no part in this change"), "{text}");
 }
 
+/// Rows that are copied into a table that the file makes follow where each is one row; else they are copied once.
+#[test]
+fn copied_rows_follow_where_each_is_one_row() {
+    let all = |insert: &str| {
+        let change = format!(
+            "CREATE TABLE copies (id int PRIMARY KEY, post int UNIQUE, body text);\n{insert};"
+        );
+        let expansion = expanded(&change).unwrap_or_else(|refusal| panic!("{change}\n{refusal}"));
+        assert!(expansion.remaining.is_empty(), "{change}\n{:#?}", expansion.remaining);
+        let files: String =
+            expansion.files.iter().map(|f| format!("{}\n{}\n", f.up, f.down)).collect();
+        format!("{files}{:?}", expansion.notes)
+    };
+    for insert in [
+        "INSERT INTO copies SELECT id, id, body FROM posts",
+        "INSERT INTO copies (id, body) SELECT p.id, upper(p.body) FROM posts AS p WHERE p.body <> ''",
+    ] {
+        let text = all(insert);
+        assert!(text.contains("CREATE FUNCTION copies_copy()"), "{insert}\n{text}");
+        assert!(text.contains("DELETE FROM copies WHERE id = OLD.id"), "{insert}\n{text}");
+    }
+    for insert in [
+        "INSERT INTO copies SELECT id + 1, id + 1, body FROM posts",
+        "INSERT INTO copies SELECT DISTINCT id, id, body FROM posts",
+        "INSERT INTO copies SELECT p.id, p.id, p.body FROM posts p JOIN users u ON u.id = p.author",
+        "INSERT INTO copies SELECT author, author, max(body) FROM posts GROUP BY author",
+        "INSERT INTO copies SELECT id, id, (SELECT 'x') FROM posts",
+    ] {
+        let text = all(insert);
+        assert!(!text.contains("CREATE FUNCTION"), "{insert}\n{text}");
+        assert!(text.contains("rows that the old release writes afterwards"), "{insert}\n{text}");
+    }
+}
+
 #[test]
 fn a_watch_stands_from_expand_to_contract() {
     let watched = |change: &str| {

@@ -12,6 +12,7 @@ mod alter_column_type;
 mod as_written;
 mod change_primary_key;
 mod conversion;
+mod copy_rows;
 mod create_index;
 mod dependents;
 mod drop_column;
@@ -517,6 +518,10 @@ fn one_change(change: &Change, text: Option<&str>, scene: &Scene<'_>) -> Result<
         Change::AddConstraint { table, constraint, .. } => {
             add_constraint::add_constraint(change, table, constraint, text, scene)
         }
+        Change::Insert { .. } => match copy_rows::copy_rows(change, text, scene) {
+            Some(made) => Ok(made),
+            None => as_written::as_written(change, text, scene),
+        },
         Change::CreateIndex { index, .. } => create_index::create_index(change, index, text, scene),
         Change::DropIndex { .. } => drop_index::drop_index(change, text, scene),
         _ => as_written::as_written(change, text, scene),

@@ -7,7 +7,7 @@ use downhaul_syntax::{Change, Ident};
 use super::as_written::piece;
 use super::feed::{Feed, Triggers};
 use super::piece::{Piece, Side, Slot};
-use super::{Made, Refused, Scene, refused};
+use super::{HERE, Made, Refused, Scene, refused};
 use crate::Direction;
 
 /// The column goes at the contract; until then it follows the row of the other table.
@@ -69,14 +69,19 @@ pub(crate) fn move_column(
             dialect,
         )?;
     }
-    made.push(Slot::EXPAND, Piece::made(up, down));
-
-    let mut down = Side::default();
-    down.sql(
+    let mut refill = Side::default();
+    refill.sql(
         "Fills the old place again with what was written since the contract. Nothing to do where contract never ran.",
         triggers.refill(),
     );
-    made.push(Slot::BACKFILL, Piece::made(Side::default(), down));
+    if source.origin == HERE {
+        // A table that goes again with the way back of the expand phase: nothing must write to it by then.
+        refill.append(down);
+        made.push(Slot::BACKFILL, Piece::made(up, refill));
+    } else {
+        made.push(Slot::EXPAND, Piece::made(up, down));
+        made.push(Slot::BACKFILL, Piece::made(Side::default(), refill));
+    }
     made.derive(Slot::BACKFILL, &[Direction::Up, Direction::Down]);
 
     let (mut up, mut down) = (Side::default(), Side::default());

@@ -16,6 +16,7 @@ use super::{Refused, refused};
 
 pub(crate) use draft::{Draft, drafts};
 pub(crate) use postgres::Triggers;
+pub(crate) use read::{bare, columns, named};
 
 /// A column, and the row of another table that it follows from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -114,7 +114,7 @@ fn no_lookup<T>(text: &str) -> Result<T, Refused> {
 }
 
 /// A select without its parentheses.
-fn bare(mut select: Select) -> Select {
+pub(crate) fn bare(mut select: Select) -> Select {
     while let SetBody::Nested(inner) = select.body {
         select = *inner;
     }
@@ -122,7 +122,7 @@ fn bare(mut select: Select) -> Select {
 }
 
 /// A table's name.
-pub(super) fn named(path: &Path) -> ObjectName {
+pub(crate) fn named(path: &Path) -> ObjectName {
     let mut name = ObjectName::bare(path.name().clone());
     if let [.., schema, _] = path.parts.as_slice() {
         name.schema = Some(schema.clone());
@@ -328,7 +328,7 @@ impl Scope<'_> {
 }
 
 /// Gathers the columns of an expression; `false` where it holds a subquery, an aggregate or a parameter.
-fn columns<'e>(expr: &'e Expr, out: &mut Vec<&'e Path>) -> bool {
+pub(crate) fn columns<'e>(expr: &'e Expr, out: &mut Vec<&'e Path>) -> bool {
     let mut all = |list: &mut dyn Iterator<Item = &'e Expr>| {
         for expr in list {
             if !columns(expr, out) {
