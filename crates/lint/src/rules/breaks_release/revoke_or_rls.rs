@@ -13,8 +13,9 @@ use crate::rule::declare_rule;
 declare_rule! {
     /// ## What it does
     ///
-    /// Reports `REVOKE` on what existed before, a new owner, and `ENABLE ROW LEVEL SECURITY`: an
-    /// error where the table has no policy, for then nobody but the owner sees a row.
+    /// Reports `REVOKE` on what existed before, a new owner, a view that is read with the rights of
+    /// the caller from now on (`security_invoker`), and `ENABLE ROW LEVEL SECURITY`: an error where
+    /// the table has no policy, for then nobody but the owner sees a row.
     ///
     /// ## Why is this bad
     ///
@@ -55,6 +56,9 @@ declare_rule! {
 }
 
 fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
+    if let Some(draft) = read_by_the_caller(cx) {
+        return Some(draft);
+    }
     match cx.change {
         Change::Revoke { privileges, kind, objects, from, .. } => {
             let hit: Vec<String> = objects
@@ -180,16 +184,58 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     }
 }
 
+/// `security_invoker` of a view: whoever reads it needs the rights on its tables, too, and policies
+/// decide by its name and no longer by the owner's (PostgreSQL 15).
+fn read_by_the_caller(cx: &ChangeContext<'_>) -> Option<Draft> {
+    let name = match cx.change {
+        Change::SetTableOptions { table, .. } => table,
+        Change::CreateView { name, or_replace: true, .. } => name,
+        _ => return None,
+    };
+    let view = cx.catalog.view(name).filter(|v| cx.existed(v.origin))?;
+    let flat: String = cx.statement.statement.text.to_lowercase().split_whitespace().collect();
+    let (_, value) = flat.split_once("security_invoker")?;
+    let value = value.trim_start_matches(['=', '\'']);
+    if flat.contains("reset(")
+        || ["false", "off", "no", "0"].iter().any(|off| value.starts_with(off))
+    {
+        return None;
+    }
+    let readers = || {
+        let reads = |p: &str| p == "all" || p == "select";
+        view.grants.iter().filter(move |(_, p)| reads(p)).map(|(role, _)| role.as_str())
+    };
+    let tables = || view.query.tables.iter();
+    let refused = readers().find_map(|role| {
+        let table = tables().find(|t| !may_read(cx, t, role))?;
+        Some(format!(
+            "`{role}` may read view `{name}`, and is refused now: not granted is `{table}`"
+        ))
+    });
+    let hidden = || {
+        let guarded = tables().find(|t| cx.table(t).is_some_and(|t| t.row_security))?;
+        let role = readers().next()?;
+        Some(format!(
+            "policies of `{guarded}` decide which rows of view `{name}` `{role}` sees now"
+        ))
+    };
+    let what = refused.or_else(hidden)?;
+    Some(
+        Draft::new(what)
+            .help("grant its readers what the view reads first, and try it as one of them"),
+    )
+}
+
 /// As far as the history tells: what it does not know may be granted.
 fn may_read(cx: &ChangeContext<'_>, table: &ObjectName, role: &str) -> bool {
     let Some(known) = cx.table(table).filter(|t| !t.assumed && cx.history_known) else {
         return true;
     };
-    let reads = |p: &str| p == "all" || p == "select";
+    let reads = |p: &str| p == "all" || p.starts_with("select");
     let on_record = cx.catalog.tables.values().any(|t| t.grants.iter().any(|(to, _)| to == role));
     !on_record
         || known.owner.as_deref() == Some(role)
-        || known.grants.iter().any(|(to, p)| to == role && reads(p))
+        || known.grants.iter().any(|(to, p)| (to == role || to == "public") && reads(p))
 }
 
 /// A table of the schema is granted to one of these roles.
@@ -275,6 +321,42 @@ fn admits_all(cx: &ChangeContext<'_>, change: &Change, table: &ObjectName) -> bo
 mod tests {
     use super::*;
     use crate::examples::cases;
+
+    #[test]
+    fn a_view_that_its_caller_must_be_able_to_read() {
+        let history = "-- history\nCREATE ROLE web;\nCREATE TABLE t (id int PRIMARY KEY);\n\
+                       CREATE TABLE u (id int PRIMARY KEY);\nCREATE VIEW v AS SELECT id FROM t;\n\
+                       CREATE VIEW w AS SELECT id FROM u;\nCREATE VIEW x AS SELECT id FROM t;\n\
+                       GRANT SELECT ON v, w, u TO web;\n";
+        for (more, what, expect) in [
+            ("", "ALTER VIEW v SET (security_invoker = true);", true),
+            ("", "ALTER VIEW v SET (security_invoker);", true),
+            (
+                "",
+                "CREATE OR REPLACE VIEW v WITH (security_invoker = on) AS SELECT id FROM t;",
+                true,
+            ),
+            ("", "ALTER VIEW v SET (security_invoker = false);", false),
+            ("", "ALTER VIEW v RESET (security_invoker);", false),
+            ("", "ALTER VIEW v SET (security_barrier = true);", false),
+            // The reader has the right; or nobody was granted the view.
+            ("", "ALTER VIEW w SET (security_invoker = true);", false),
+            ("", "ALTER VIEW x SET (security_invoker = true);", false),
+            (
+                "GRANT SELECT ON t TO PUBLIC;\n",
+                "ALTER VIEW v SET (security_invoker = true);",
+                false,
+            ),
+            (
+                "ALTER TABLE u ENABLE ROW LEVEL SECURITY;\n\
+                 CREATE POLICY own ON u USING (id > 5);\n",
+                "ALTER VIEW w SET (security_invoker = true);",
+                true,
+            ),
+        ] {
+            cases(&super::RULE, &[("postgres", &format!("{history}{more}-- up\n{what}"), expect)]);
+        }
+    }
 
     #[test]
     fn cases_of_the_rule() {
