@@ -554,6 +554,31 @@ async fn who_writes_both_ends_of_a_foreign_key_is_not_ended_on_mariadb() {
     }
 }
 
+/// MariaDB: a server that was killed while it dropped a trigger leaves a file behind, and the name would be
+/// taken for good.
+#[tokio::test]
+async fn what_is_left_of_a_dropped_trigger_is_no_trigger_on_mariadb() {
+    let server = MariaDb::start();
+    Session::connect(&server.url()).await.run("CREATE DATABASE shop").await;
+    let url = server.database_url("shop");
+    let mut session = Session::connect(&url).await;
+    session.run("CREATE TABLE t (a int)").await;
+    session.run("CREATE TRIGGER tt BEFORE INSERT ON t FOR EACH ROW SET NEW.a = 1").await;
+    let file = server.socket_dir().join("data/shop/tt.TRN");
+    let left = std::fs::read(&file).unwrap();
+    session.run("DROP TRIGGER tt").await;
+    std::fs::write(&file, left).unwrap();
+    let program = Program::new(PROGRAM).database(&url);
+    program.migration(
+        "0001_trigger",
+        "CREATE TRIGGER tt BEFORE INSERT ON t FOR EACH ROW SET NEW.a = 2;\nALTER TABLE t ADD COLUMN b int, ALGORITHM=INSTANT;\n",
+        "SELECT 1;\n",
+    );
+    check(&program.run(&["up", "--yes"]), Code::Clean, &["1 migration applied"]);
+    session.run("INSERT INTO t (a) VALUES (9)").await;
+    assert_eq!(session.value("SELECT a FROM t").await.as_deref(), Some("2"));
+}
+
 /// A network that goes away without a word: the server gives the lock of a silent runner to the next
 /// one within about a minute.
 #[tokio::test]

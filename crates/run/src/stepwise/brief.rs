@@ -9,14 +9,47 @@
 use std::time::{Duration, Instant};
 
 use downhaul_engine::{EngineError, LockBudget, Session};
-use downhaul_syntax::{Change, ConstraintKind, Dialect, Statement};
+use downhaul_syntax::{Change, ConstraintKind, Dialect, ObjectName, Statement};
 
 /// Between two tries: transactions of an application are short.
 const PAUSE: Duration = Duration::from_millis(3);
 
+/// Runs a definition. A server that was killed while it dropped a trigger may leave the trigger's file
+/// behind, of which it knows nothing any more, and which keeps the name from being used again.
+pub(super) async fn execute(
+    session: &mut dyn Session,
+    statement: &Statement,
+    text: &str,
+    budget: LockBudget,
+) -> Result<u64, EngineError> {
+    let result = patiently(session, statement, text, budget).await;
+    let [Change::CreateTrigger { def: trigger, .. }] = statement.changes() else { return result };
+    let taken = matches!(&result, Err(error) if error.to_string().contains("already exists"));
+    if !taken || session.dialect() != Dialect::MariaDb {
+        return result;
+    }
+    let name = ObjectName { schema: trigger.table.schema.clone(), name: trigger.name.clone() };
+    let schema = match &name.schema {
+        Some(schema) => session.dialect().literal(schema.as_str()),
+        None => "DATABASE()".to_owned(),
+    };
+    let known = session
+        .number(&format!(
+            "SELECT count(*) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = {schema} AND TRIGGER_NAME = {}",
+            session.dialect().literal(name.name.as_str())
+        ))
+        .await?;
+    if known > 0 {
+        return result;
+    }
+    let name = session.dialect().quote_name(&name);
+    session.execute(&format!("DROP TRIGGER IF EXISTS {name}")).await?;
+    patiently(session, statement, text, budget).await
+}
+
 /// Runs a definition. Where its lock is all that it takes, it is tried again and again for as long as a
 /// lock may be waited for; only then it queues.
-pub(super) async fn execute(
+async fn patiently(
     session: &mut dyn Session,
     statement: &Statement,
     text: &str,
