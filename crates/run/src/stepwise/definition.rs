@@ -23,7 +23,8 @@ impl Run<'_> {
         let dialect = self.runner.session.dialect();
         let losses = prepared.losses([statement], dialect);
         let names = Names::before(&prepared.statements, index, dialect);
-        if let Some((probe, sent)) = self.cut_off.remove(&(index + 1)) {
+        // Asked again in each try: one that a lock ends must not make the next one run what took effect.
+        if let Some((probe, sent)) = self.cut_off.get(&(index + 1)).cloned() {
             let took = sent && self.took_effect(statement, &probe).await?;
             let note = format!(
                 "an earlier run was cut off in statement {}: it {}",
@@ -32,7 +33,11 @@ impl Run<'_> {
             );
             self.observer.event(Event::Note(&note));
             if took {
-                return self.settle_late(index, &losses, &names).await;
+                self.settle_late(index, &losses, &names).await?;
+            }
+            self.cut_off.remove(&(index + 1));
+            if took {
+                return Ok(());
             }
         }
         if self.may_hold {
