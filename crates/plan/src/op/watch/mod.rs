@@ -192,7 +192,15 @@ impl Watched<'_> {
             Some(_) => return None,
         }
         if let Some(successor) = successor {
-            all.push(format!("NEW.{} IS NULL", q(successor)));
+            let successor = format!("NEW.{}", q(successor));
+            let empty = format!("{successor} IS NULL");
+            // Behind the backfill it has what follows from the old one as its default, before any trigger fires.
+            all.push(if self.dialect.is_mysql_family() {
+                let other = differ(&successor, &new, self.ty(column), self.dialect);
+                format!("({empty} OR NOT ({other}))")
+            } else {
+                empty
+            });
         }
         Some(all.join(" AND "))
     }
