@@ -4,31 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
 use downhaul::exit_code::Code;
-use downhaul_kit::{DatabaseHandle, MariaDb, MySql, Program, Session, check};
+use downhaul_kit::{DatabaseHandle, MariaDb, MySql, Program, Session, check, on_mariadb_and_mysql};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
 
-/// One story on both servers.
-macro_rules! on_both {
-    ($($story:ident),+) => {$(
-        mod $story {
-            use super::{MariaDb, MySql};
-
-            #[tokio::test]
-            async fn mariadb() {
-                super::stories::$story(MariaDb::shared().fresh_database().await).await;
-            }
-
-            #[tokio::test]
-            #[ignore = "wants MySQL: scripts/mysql-snapshots"]
-            async fn mysql() {
-                super::stories::$story(MySql::shared().fresh_database().await).await;
-            }
-        }
-    )+};
-}
-
-on_both!(
+on_mariadb_and_mysql!(
     a_day_with_a_bad_release,
     what_was_written_since_is_kept,
     what_history_cannot_follow_is_refused_or_told,

@@ -7,31 +7,11 @@
 mod cuts;
 
 use downhaul::exit_code::Code;
-use downhaul_kit::{DatabaseHandle, MariaDb, MySql, Program, Session, check};
+use downhaul_kit::{DatabaseHandle, MariaDb, Program, Session, check, on_mariadb_and_mysql};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
 
-/// One story on both servers.
-macro_rules! on_both {
-    ($($story:ident),+) => {$(
-        mod $story {
-            use super::{MariaDb, MySql};
-
-            #[tokio::test]
-            async fn mariadb() {
-                super::stories::$story(MariaDb::shared().fresh_database().await).await;
-            }
-
-            #[tokio::test]
-            #[ignore = "wants MySQL: scripts/mysql-snapshots"]
-            async fn mysql() {
-                super::stories::$story(MySql::shared().fresh_database().await).await;
-            }
-        }
-    )+};
-}
-
-on_both!(
+on_mariadb_and_mysql!(
     columns_that_go_and_change,
     columns_that_change_places,
     tables_that_go_and_change,

@@ -8,6 +8,7 @@ use downhaul_syntax::{Dialect, Ident, ObjectName};
 use crate::in_parts::{self, Tell};
 use crate::loss::{Losses, TableLoss};
 use crate::store::{Kept, KeptColumn, KeptMode, SnapshotError, store_name};
+use crate::track::choose::CHANGES_ROWS;
 use crate::{packed, sql};
 
 /// Bytes up to which a table is copied although only some of its rows change (PostgreSQL).
@@ -346,8 +347,7 @@ async fn capture(
         Dialect::Postgres => {
             let again = session
                 .number(&format!(
-                    "SELECT count(*) FROM pg_catalog.pg_constraint WHERE conrelid = {}::pg_catalog.regclass AND contype = 'f' \
-                     AND (confdeltype IN ('n', 'd') OR confupdtype IN ('c', 'n', 'd'))",
+                    "SELECT count(*) FROM pg_catalog.pg_constraint k WHERE k.conrelid = {}::pg_catalog.regclass AND k.contype = 'f' AND {CHANGES_ROWS}",
                     dialect.literal(&sql::table(dialect, &shape.name))
                 ))
                 .await?;

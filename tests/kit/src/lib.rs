@@ -92,3 +92,24 @@ macro_rules! on_engines {
         }
     };
 }
+
+/// Makes, for each `async fn(database: DatabaseHandle)` of the module `stories`, a module of two tests: on
+/// MariaDB, and on MySQL, which `scripts/mysql-snapshots` asks for.
+#[macro_export]
+macro_rules! on_mariadb_and_mysql {
+    ($($story:ident),+) => {$(
+        mod $story {
+            #[tokio::test]
+            async fn mariadb() {
+                let database = $crate::MariaDb::shared().fresh_database().await;
+                super::stories::$story(database).await;
+            }
+
+            #[tokio::test]
+            #[ignore = "wants MySQL: scripts/mysql-snapshots"]
+            async fn mysql() {
+                super::stories::$story($crate::MySql::shared().fresh_database().await).await;
+            }
+        }
+    )+};
+}

@@ -92,28 +92,31 @@ pub async fn apply(
     let in_order: Vec<&TablePlan> = groups.iter().flatten().copied().collect();
     let mut in_the_way: BTreeSet<usize> =
         references::within_circles(&groups, &references).into_iter().collect();
+    let mut ways = BTreeMap::new();
     for table in tables.iter().filter(|t| t.tracked.has_key()) {
         let past = Past::new(&table.tracked, &plan.request.target);
-        if let Aside::Held(_) = aside::way(session, table, &past, &references).await? {
+        let way = aside::way(session, table, &past, &references).await?;
+        if let Aside::Held(_) = way {
             let holds = |r: &Reference| r.holds(table.tracked.relation);
             in_the_way.extend((0..references.len()).filter(|at| holds(&references[*at])));
         }
+        ways.insert(table.tracked.id, way);
         in_the_way.extend(references::handed_over(session, table, &past, &references).await?);
     }
     notes.extend(references::take_off(session, &in_the_way, &mut references, &mut back).await?);
     quiet(session, &all, &references, &mut back).await?;
     let mut applied = BTreeMap::new();
-    let mut moved = BTreeMap::new();
     for table in &rewritten {
         // Before anything else: a table with checks put off cannot be emptied.
         back.on.extend(rewrite::rewrite(session, table).await?);
     }
     for table in &tables {
         let past = Past::new(&table.tracked, &plan.request.target);
-        if table.tracked.has_key() {
-            let way = aside::way(session, table, &past, &references).await?;
-            aside::step_aside(session, table, &past, &way).await?;
-            moved.insert(table.tracked.id, way);
+        if let Some(way) = ways.get_mut(&table.tracked.id) {
+            if !references.iter().any(|r| r.holds(table.tracked.relation)) {
+                way.unhold();
+            }
+            aside::step_aside(session, table, &past, way).await?;
             update(session, table, &past, "downhaul_action = 'U' AND NOT downhaul_moves").await?;
         }
     }
@@ -124,7 +127,7 @@ pub async fn apply(
     }
     for table in in_order.iter().rev() {
         let past = Past::new(&table.tracked, &plan.request.target);
-        match moved.get(&table.tracked.id) {
+        match ways.get(&table.tracked.id) {
             Some(Aside::Out) => come_back(session, table).await?,
             Some(Aside::Parked(_)) => {
                 update(session, table, &past, "downhaul_action = 'U' AND downhaul_moves").await?;

@@ -28,6 +28,15 @@ pub(super) enum Aside {
     Held(Ident),
 }
 
+impl Aside {
+    /// No foreign key holds them any more.
+    pub(super) fn unhold(&mut self) {
+        if *self != Self::None {
+            *self = Self::Out;
+        }
+    }
+}
+
 /// The rows that were taken out.
 pub(super) fn moving(id: i64) -> String {
     format!("pg_temp.downhaul_moving_{id}")

@@ -2,6 +2,10 @@
 
 use super::Capture;
 
+/// Of a foreign key `k`: it changes rows that have it ([`Facts::again`]).
+pub(crate) const CHANGES_ROWS: &str =
+    "(k.confdeltype IN ('n','d') OR k.confupdtype IN ('c','n','d'))";
+
 /// What is known of a table before it is tracked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {

@@ -7,7 +7,7 @@ use downhaul_syntax::{Dialect, Ident, ObjectName};
 
 use super::Capture;
 use super::around::Around;
-use super::choose::{self, Facts};
+use super::choose::{self, CHANGES_ROWS, Facts};
 use crate::numbered;
 use crate::sql;
 use crate::store::SnapshotError;
@@ -65,7 +65,7 @@ pub(super) async fn facts_here(
                  OR EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE {refers} AND k.contype = 'f' \
                         AND (k.confdeltype IN ('c','n','d') OR k.confupdtype IN ('c','n','d'))), \
                EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'f' \
-                        AND (k.confdeltype IN ('n','d') OR k.confupdtype IN ('c','n','d'))), \
+                        AND {CHANGES_ROWS}), \
                c.relforcerowsecurity, \
                (SELECT rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = current_user), \
                pg_catalog.pg_has_role(c.relowner, 'USAGE'), pg_catalog.pg_get_userbyid(c.relowner), \
