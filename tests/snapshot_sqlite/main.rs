@@ -42,6 +42,31 @@ async fn shop(file: &SqliteFile) -> (Program, Session) {
     (program, session)
 }
 
+/// Numbers of rows that are drawn at random, as many programs draw their keys, tell nothing of how many there are.
+#[tokio::test]
+async fn row_numbers_at_the_ends_are_no_number_of_rows() {
+    let file = SqliteFile::new();
+    let program = Program::new(PROGRAM).database(file.url());
+    let mut db = Session::connect(&file.url()).await;
+    for table in ["a", "b", "c"] {
+        db.run(&format!(
+            "CREATE TABLE {table} (id INTEGER PRIMARY KEY); INSERT INTO {table} VALUES ({}), ({}), (1)",
+            i64::MIN,
+            i64::MAX
+        ))
+        .await;
+    }
+    check(
+        &program.run(&["snapshot", "track", "--all", "--yes"]),
+        Code::Clean,
+        &["3 tables tracked"],
+    );
+    let outcome = program.run(&["snapshot", "status", "--format", "json"]);
+    check(&outcome, Code::Clean, &[]);
+    let outcome = program.run(&["plan"]);
+    assert_ne!(outcome.code, Some(101), "{outcome}");
+}
+
 #[tokio::test]
 async fn a_day_with_a_bad_release() {
     let file = SqliteFile::new();

@@ -36,7 +36,7 @@ pub use photograph::Photograph;
 pub use postgres::{Durability, Postgres, PostgresOptions};
 pub use program::{Outcome, Program, check, without_what_varies};
 pub use random::{Rng, SqlType};
-pub use session::{DatabaseHandle, Session, TextRow, error_code};
+pub use session::{DatabaseHandle, Session, TextRow, error_code, error_text};
 pub use sqlite::SqliteFile;
 
 /// Runs a future to its end on a thread of its own, so that it works inside and outside of a

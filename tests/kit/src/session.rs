@@ -30,6 +30,22 @@ pub fn error_code(error: &sqlx::Error) -> String {
 /// A row, every value as text; `None` is NULL.
 pub type TextRow = Vec<Option<String>>;
 
+/// All that a server says of an error: on PostgreSQL also in which function it happened.
+#[must_use]
+pub fn error_text(error: &sqlx::Error) -> String {
+    let mut text = error.to_string();
+    if let Some(postgres) = error
+        .as_database_error()
+        .and_then(|error| error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>())
+    {
+        for more in [postgres.detail(), postgres.r#where()].into_iter().flatten() {
+            text.push_str(" | ");
+            text.push_str(more);
+        }
+    }
+    text
+}
+
 impl Session {
     /// Connects by the scheme of the URL: `postgres:`, `mysql:`, `sqlite:`.
     ///

@@ -216,7 +216,14 @@ impl Session for Sqlite {
     }
 
     async fn sizes(&mut self) -> Result<Vec<TableSize>, EngineError> {
-        // The largest row number costs nothing to read; rows that were deleted are counted too.
+        // A row takes 6 bytes at least: its place, its length, its number, and what its columns are.
+        let file = self
+            .rows("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+            .await?;
+        let file: u64 = file.first().and_then(|row| row.text(0).parse().ok()).unwrap_or(0);
+        let most = file / 6;
+        // The first and the last row number cost nothing to read; rows that were deleted between them are
+        // counted too.
         let tables = self
             .rows("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'downhaul\\_%' ESCAPE '\\'")
             .await?;
@@ -225,16 +232,19 @@ impl Session for Sqlite {
             let name = Ident::stored(Dialect::Sqlite, table.text(0));
             let quoted = Dialect::Sqlite.quote(&name);
             // Virtual tables, and those without row numbers, do not tell.
-            let Ok(rows) = self.rows(&format!("SELECT max(rowid) FROM {quoted}")).await else {
+            let numbers = format!(
+                "SELECT (SELECT min(rowid) FROM {quoted}), (SELECT max(rowid) FROM {quoted})"
+            );
+            let Ok(found) = self.rows(&numbers).await else {
                 continue;
             };
-            let rows = rows.first().and_then(|row| row.text(0).parse().ok()).unwrap_or(0);
+            let number = |at| found.first().and_then(|row| row.text(at).parse::<i64>().ok());
+            let rows = match (number(0), number(1)) {
+                (Some(first), Some(last)) => last.abs_diff(first).saturating_add(1).min(most),
+                _ => 0,
+            };
             sizes.push(TableSize { name: ObjectName::bare(name), rows, bytes: 0 });
         }
-        let file = self
-            .rows("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
-            .await?;
-        let file: u64 = file.first().and_then(|row| row.text(0).parse().ok()).unwrap_or(0);
         let all: u64 = sizes.iter().map(|size| size.rows).sum();
         for size in &mut sizes {
             // The file shared out by rows: a guess, and the best without reading it all.

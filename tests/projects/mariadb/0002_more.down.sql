@@ -1,0 +1,4 @@
+DROP TABLE `odd ``name`;
+DROP TABLE reading;
+DROP TABLE setting;
+DROP TABLE journal;

@@ -1,0 +1,10 @@
+DROP TABLE visit_note;
+DROP TRIGGER tidy ON person;
+DROP FUNCTION tidy;
+DROP TABLE gone;
+DROP TABLE setting;
+DROP TABLE billing.payment;
+DROP TABLE billing.item;
+DROP FUNCTION billing.sum_up;
+DROP TABLE billing."Bill";
+DROP SCHEMA billing;

@@ -1,0 +1,398 @@
+//! One round: a mark, traffic, perhaps another mark and more traffic; then a restore of some kind, compared
+//! with what the rows say that it must be, and its undo.
+
+use downhaul_kit::{Outcome, Program, Rng, Session};
+use serde_json::Value;
+
+use crate::catalog::Table;
+use crate::picture::{Counts, Keyed, Picture, Policy, differences, keyed, merged, picture, rows};
+use crate::project::Engine;
+use crate::traffic::Traffic;
+
+/// What a restore brings back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Whole,
+    Tables,
+    Where,
+    Columns,
+    Since,
+}
+
+const KINDS: [Kind; 6] =
+    [Kind::Whole, Kind::Whole, Kind::Tables, Kind::Where, Kind::Columns, Kind::Since];
+
+/// A project that is tracked.
+pub(crate) struct Place {
+    pub(crate) program: Program,
+    pub(crate) reader: Session,
+    pub(crate) traffic: Traffic,
+    pub(crate) rng: Rng,
+    pub(crate) marks: usize,
+}
+
+/// How a round ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ending {
+    Restored,
+    /// Both sides had changed the same value, as was foreseen.
+    Conflict,
+    /// A part of the tables alone would break what the database demands.
+    Refused,
+}
+
+impl Place {
+    fn engine(&self) -> Engine {
+        self.traffic.catalog.engine
+    }
+
+    async fn see(&mut self) -> Picture {
+        picture(&self.traffic.catalog, &mut self.reader).await
+    }
+
+    fn run(&self, args: &[&str]) -> Outcome {
+        self.program.run(args)
+    }
+
+    fn must(&self, args: &[&str]) -> Result<String, String> {
+        let outcome = self.run(args);
+        if outcome.code == Some(0) {
+            Ok(outcome.stdout)
+        } else {
+            Err(format!("{args:?}: {outcome}"))
+        }
+    }
+
+    fn json(&self, args: &[&str]) -> Result<Value, String> {
+        let text = self.must(args)?;
+        serde_json::from_str(&text).map_err(|error| format!("{args:?}: {error}: {text}"))
+    }
+
+    /// Names the moment. Where a mark waits for those who write, they end before.
+    async fn mark(&mut self) -> Result<(String, Picture), String> {
+        if self.engine() != Engine::Postgres || self.rng.one_in(3) {
+            self.traffic.settle(&mut self.rng).await;
+        }
+        self.marks += 1;
+        let name = format!("moment {}", self.marks);
+        self.must(&["snapshot", "mark", &name])?;
+        Ok((name, self.see().await))
+    }
+
+    async fn write(&mut self) {
+        let statements = *self.rng.pick(&[5, 30, 120, 300]);
+        self.traffic.write(&mut self.rng, statements).await;
+    }
+
+    /// `diff` counts what the pictures say.
+    fn check_diff(&self, marks: &[&str], then: &Picture, now: &Picture) -> Result<(), String> {
+        let mut args = vec!["snapshot", "diff"];
+        args.extend(marks);
+        args.extend(["--format", "json", "--limit", "3"]);
+        let said = self.json(&args)?;
+        self.check_counts(&args, &said, ["inserted", "updated", "deleted"], |table| {
+            Some(self.counts(table, &then[&table.quoted], &now[&table.quoted]))
+        })
+    }
+
+    fn counts(&self, table: &Table, then: &[Vec<String>], now: &[Vec<String>]) -> Counts {
+        Counts::of(then, now, table.key_places(self.engine()).as_deref())
+    }
+
+    /// Counts that a command said of each table, where somebody knows what they must be.
+    fn check_counts(
+        &self,
+        args: &[&str],
+        said: &Value,
+        fields: [&str; 3],
+        wanted: impl Fn(&Table) -> Option<Counts>,
+    ) -> Result<(), String> {
+        if said["unreachable"].as_array().is_none_or(|list| !list.is_empty()) {
+            return Err(format!("{args:?}: unreachable: {}", said["unreachable"]));
+        }
+        for table in &self.traffic.catalog.tables {
+            // Not counted here: keys whose texts may differ, and keys that are not the primary one.
+            let known = table.key_places(self.engine()).is_some();
+            if !known && (table.unique || !table.key.is_empty()) {
+                continue;
+            }
+            let Some(wanted) = wanted(table) else { continue };
+            let name = table.quoted.replace(['"', '`'], "");
+            let name = name.strip_prefix("public.").unwrap_or(&name);
+            let this = said["tables"].as_array().and_then(|list| {
+                list.iter().find(|t| {
+                    let label = t["table"].as_str().unwrap_or_default().replace(['"', '`'], "");
+                    label.strip_prefix("public.").unwrap_or(&label) == name
+                })
+            });
+            let number = |field: &str| this.and_then(|t| t[field].as_u64()).unwrap_or(0);
+            let found = Counts {
+                inserted: number(fields[0]),
+                updated: number(fields[1]),
+                deleted: number(fields[2]),
+            };
+            if found != wanted {
+                return Err(format!("{args:?}: {name}: {found:?} instead of {wanted:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A view of the past holds what the table held.
+    async fn check_show(&mut self, mark: &str, then: &Picture) -> Result<(), String> {
+        let table = self.rng.pick(&self.traffic.catalog.tables).clone();
+        let said = self.must(&["snapshot", "show", &table.quoted, "--as-of", mark, "--view"])?;
+        let view = said.split(" shows ").next().unwrap_or_default().to_owned();
+        let past = Table { quoted: view.clone(), ..table.clone() };
+        let found = rows(&self.traffic.catalog, &mut self.reader, &past, "").await;
+        let _ = self.reader.try_run(&format!("DROP VIEW {view}")).await;
+        let wanted = Picture::from([(table.quoted.clone(), then[&table.quoted].clone())]);
+        let found = Picture::from([(table.quoted.clone(), found)]);
+        match differences(&wanted, &found) {
+            None => Ok(()),
+            Some(lines) => Err(format!("show as of {mark}:\n{lines}")),
+        }
+    }
+
+    /// Tables of which a restore of a part can be foreseen.
+    fn foreseeable(&self) -> Vec<Table> {
+        let engine = self.engine();
+        let tables = self.traffic.catalog.tables.iter();
+        tables.filter(|t| t.key_places(engine).is_some()).cloned().collect()
+    }
+
+    pub(crate) async fn round(&mut self) -> Result<(Kind, Ending), String> {
+        let mut kind = *self.rng.pick(&KINDS);
+        let foreseeable = self.foreseeable();
+        if foreseeable.is_empty() {
+            kind = Kind::Whole;
+        }
+        let (a, base) = self.mark().await?;
+        let chosen = if kind == Kind::Whole {
+            None
+        } else {
+            // Tables in which something happens rather than those that stay empty.
+            let full: Vec<&Table> =
+                foreseeable.iter().filter(|t| base[&t.quoted].len() > 1).collect();
+            Some(if full.is_empty() {
+                foreseeable[0].clone()
+            } else {
+                (*self.rng.pick(&full)).clone()
+            })
+        };
+        let condition = match &chosen {
+            Some(table) if kind == Kind::Where => {
+                self.traffic.condition(&mut self.rng, 0, table).await
+            }
+            _ => String::new(),
+        };
+        // Which rows of then it holds for.
+        let held = match &chosen {
+            Some(table) if kind == Kind::Where => {
+                rows(&self.traffic.catalog, &mut self.reader, table, &condition).await
+            }
+            _ => Vec::new(),
+        };
+        self.write().await;
+        let second = if kind == Kind::Since || self.rng.one_in(4) {
+            let (b, bad) = self.mark().await?;
+            self.write().await;
+            Some((b, bad))
+        } else {
+            None
+        };
+        self.traffic.settle(&mut self.rng).await;
+        if !self.traffic.ours.is_empty() {
+            return Err(format!("writes failed: {:#?}", std::mem::take(&mut self.traffic.ours)));
+        }
+        let now = self.see().await;
+        self.check_diff(&[&a], &base, &now)?;
+        self.check_show(&a, &base).await?;
+        if let Some((b, bad)) = &second {
+            self.check_diff(&[&a, b], &base, bad)?;
+            self.check_show(b, bad).await?;
+        }
+
+        let mut args: Vec<String> = ["snapshot", "restore", "--to", &a].map(str::to_owned).to_vec();
+        if self.engine() == Engine::Postgres {
+            args.push(format!("--strategy={}", self.rng.pick(&["auto", "rows", "rewrite"])));
+        }
+        let (wanted, conflicts) = match (kind, &chosen) {
+            (Kind::Whole, _) | (_, None) => (base.clone(), 0),
+            (Kind::Since, Some(_)) => {
+                let (b, bad) = second.as_ref().expect("this kind has a second mark");
+                self.since(&mut args, (&base, bad, &now), b)
+            }
+            (_, Some(table)) => {
+                args.extend(["--table".into(), table.quoted.clone()]);
+                let places = table.key_places(self.engine()).expect("only such were chosen");
+                let (then, is) =
+                    (keyed(&base[&table.quoted], &places), keyed(&now[&table.quoted], &places));
+                let becomes = match kind {
+                    Kind::Where => {
+                        let which = condition.trim_start_matches("WHERE ").to_owned();
+                        args.extend(["--where".into(), which]);
+                        let holds =
+                            rows(&self.traffic.catalog, &mut self.reader, table, &condition).await;
+                        let (held, holds) = (keyed(&held, &places), keyed(&holds, &places));
+                        let mut becomes = is.clone();
+                        for key in held.keys().chain(holds.keys()) {
+                            match then.get(key) {
+                                Some(row) => drop(becomes.insert(key.clone(), row.clone())),
+                                None => drop(becomes.remove(key)),
+                            }
+                        }
+                        becomes
+                    }
+                    Kind::Columns => self.columns(&mut args, table, &then, &is),
+                    Kind::Whole | Kind::Tables | Kind::Since => then.clone(),
+                };
+                let mut wanted = now.clone();
+                let mut rows: Vec<_> = becomes.into_values().collect();
+                rows.sort();
+                wanted.insert(table.quoted.clone(), rows);
+                (wanted, 0)
+            }
+        };
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        self.restore(kind, &args, (&now, &wanted), conflicts).await
+    }
+
+    /// The arguments of a restore that keeps what was written since, and what it must lead to.
+    fn since(
+        &mut self,
+        args: &mut Vec<String>,
+        (base, bad, now): (&Picture, &Picture, &Picture),
+        mark: &str,
+    ) -> (Picture, usize) {
+        let policy = *self.rng.pick(&[Policy::Fail, Policy::KeepNew, Policy::RestoreOld]);
+        args.extend(["--keep-since".into(), mark.to_owned()]);
+        args.extend(["--on-conflict".into(), policy.name().to_owned()]);
+        let one = self.rng.one_in(2);
+        let mut tables = self.foreseeable();
+        self.rng.shuffle(&mut tables);
+        if one {
+            tables.truncate(1 + self.rng.below(3));
+        }
+        let mut wanted = now.clone();
+        let mut conflicts = 0;
+        for table in &tables {
+            args.extend(["--table".into(), table.quoted.clone()]);
+            let places = table.key_places(self.engine()).expect("only such are taken");
+            let [base, bad, now] =
+                [base, bad, now].map(|picture| keyed(&picture[&table.quoted], &places));
+            let (rows, met) = merged(&base, &bad, &now, policy);
+            let mut rows: Vec<_> = rows.into_values().collect();
+            rows.sort();
+            wanted.insert(table.quoted.clone(), rows);
+            conflicts += met;
+        }
+        let refuses = policy == Policy::Fail && conflicts > 0;
+        if refuses { (now.clone(), conflicts) } else { (wanted, 0) }
+    }
+
+    /// Rows that are there then and now get the values of then in some columns.
+    fn columns(
+        &mut self,
+        args: &mut Vec<String>,
+        table: &Table,
+        then: &Keyed,
+        is: &Keyed,
+    ) -> Keyed {
+        let pictured = table.pictured();
+        let key: Vec<&str> = table.key.iter().map(|at| table.columns[*at].name.as_str()).collect();
+        let mut free: Vec<usize> =
+            (0..pictured.len()).filter(|at| !key.contains(&pictured[*at].name.as_str())).collect();
+        if free.is_empty() {
+            return then.clone();
+        }
+        self.rng.shuffle(&mut free);
+        free.truncate(1 + self.rng.below(3));
+        let names: Vec<String> = free.iter().map(|at| pictured[*at].name.clone()).collect();
+        args.extend(["--columns".into(), names.join(",")]);
+        let mut becomes = is.clone();
+        for (key, row) in &mut becomes {
+            if let Some(old) = then.get(key) {
+                for at in &free {
+                    row[*at].clone_from(&old[*at]);
+                }
+            }
+        }
+        becomes
+    }
+
+    /// Previews, restores, compares, and undoes.
+    async fn restore(
+        &mut self,
+        kind: Kind,
+        args: &[&str],
+        (now, wanted): (&Picture, &Picture),
+        conflicts: usize,
+    ) -> Result<(Kind, Ending), String> {
+        let preview = [args, &["--format", "json"]].concat();
+        let said = self.json(&preview)?;
+        if conflicts > 0 {
+            let found: u64 = said["tables"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|t| t["conflicts"].as_u64().unwrap_or(0))
+                .sum();
+            if found != conflicts as u64 {
+                return Err(format!("{args:?}: {found} conflicts instead of {conflicts}"));
+            }
+        } else {
+            self.check_counts(&preview, &said, ["inserts", "updates", "deletes"], |table| {
+                Some(self.counts(table, &now[&table.quoted], &wanted[&table.quoted]))
+            })?;
+        }
+        let unchanged = |found: &Picture, what: &str| match differences(now, found) {
+            None => Ok(()),
+            Some(lines) => Err(format!("{args:?}: {what} changed:\n{lines}")),
+        };
+        unchanged(&self.see().await, "its preview")?;
+        let yes = [args, &["--yes"]].concat();
+        let outcome = self.run(&yes);
+        let found = self.see().await;
+        if outcome.code != Some(0) {
+            unchanged(&found, "a restore that failed")?;
+            let foreseen = conflicts > 0 && outcome.stderr.contains("again since");
+            if foreseen {
+                return Ok((kind, Ending::Conflict));
+            }
+            // What others refer to, or have taken since, stands against a part alone.
+            let stands = [
+                "would go or change with them",
+                "foreign key",
+                "unique",
+                "refer",
+                "null value",
+                "check constraint",
+                "UNIQUE",
+                "Duplicate",
+                "FOREIGN KEY",
+                "NULL",
+            ];
+            if kind != Kind::Whole && stands.iter().any(|text| outcome.stderr.contains(text)) {
+                if std::env::var_os("DOWNHAUL_REFUSED").is_some() {
+                    println!("      {args:?}: {outcome}");
+                }
+                return Ok((kind, Ending::Refused));
+            }
+            return Err(format!("{args:?}: {outcome}"));
+        }
+        if conflicts > 0 {
+            return Err(format!("{args:?}: went through with {conflicts} conflicts"));
+        }
+        if let Some(lines) = differences(wanted, &found) {
+            return Err(format!("{args:?}: restored to something else:\n{lines}"));
+        }
+        if now != wanted && !self.rng.one_in(4) {
+            self.must(&["snapshot", "restore", "--undo", "--yes"])?;
+            if let Some(lines) = differences(now, &self.see().await) {
+                return Err(format!("{args:?}: its undo led to something else:\n{lines}"));
+            }
+        }
+        Ok((kind, Ending::Restored))
+    }
+}

@@ -1,0 +1,4 @@
+DROP TABLE loan;
+DROP TABLE book;
+DROP TABLE shelf;
+DROP TABLE person;
