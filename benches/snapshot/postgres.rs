@@ -1,23 +1,16 @@
-//! What tracking costs, and what a restore costs, on a private PostgreSQL.
+//! PostgreSQL: tracking by statement and by row triggers, restores and undos, and E-Maj beside them.
 //!
-//! CPU seconds of the server's backends, since wall time on a busy machine says nothing: the kernel
-//! adds the time of each backend to its postmaster when it ends (`/proc/<pid>/stat`, fields 16 and
-//! 17), so every step runs in a session of its own. `DOWNHAUL_ROWS` (default 100,000), and
-//! `DOWNHAUL_RUNS` (default 3, the median counts).
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a bench prints, and one that cannot set its stage has failed"
-)]
+//! CPU seconds of the server's backends: the kernel adds the time of each to its postmaster when it ends
+//! (`/proc/<pid>/stat`, fields 16 and 17), so every step runs in a session of its own.
+//!
+//! `DOWNHAUL_BENCH_EMAJ` names E-Maj's own script of SQL (`emaj-<version>.sql` of its distribution, for
+//! where no extension can be installed): then the same update runs and goes back by E-Maj as well.
 
 use std::time::Duration;
 
 use downhaul_kit::{Postgres, PostgresOptions, Program, Session};
 
-fn variable(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap())
-}
+use crate::{BACK, Step, UPDATE};
 
 /// CPU seconds of the postmaster's children that have ended.
 fn spent(postmaster: &str) -> f64 {
@@ -47,11 +40,11 @@ struct Bench {
     postmaster: String,
 }
 
-const UPDATE: &str = "UPDATE acct SET bal = bal + 1, updated_at = now()";
 /// What no restore can go below: all rows from a copy, with their indexes.
 const COPY: &str = "CREATE TABLE copied AS SELECT * FROM acct; ALTER TABLE copied ADD PRIMARY KEY (id); \
      CREATE INDEX ON copied (grp); DROP TABLE acct; ALTER TABLE copied RENAME TO acct";
-const BACK: &str = "UPDATE acct SET bal = bal - 1, updated_at = '2026-01-01'";
+/// E-Maj's rollback that can itself be undone.
+const EMAJ_BACK: &str = "SELECT * FROM emaj.emaj_logged_rollback_group('g', 'm')";
 
 impl Bench {
     async fn start() -> Self {
@@ -89,23 +82,50 @@ impl Bench {
         .await
     }
 
+    /// The table of all runs, fresh.
+    async fn table(&self, url: &str, rows: u64) {
+        self.sql(
+            url,
+            &format!(
+                "CREATE TABLE acct (id bigint PRIMARY KEY, grp int, bal numeric(12,2), name text, payload text, updated_at timestamptz); \
+                 INSERT INTO acct SELECT g, g % 1000, g, 'name ' || g, repeat('x', 96), '2026-01-01' FROM generate_series(1, {rows}) g; \
+                 CREATE INDEX ON acct (grp); ANALYZE acct"
+            ),
+        )
+        .await;
+    }
+
+    /// The update and the way back by E-Maj, installed by its own script, with every value compared.
+    async fn emaj(&self, rows: u64, script: &str) -> [Step; 2] {
+        let database = self.server.fresh_database().await;
+        let url = database.url();
+        self.table(url, rows).await;
+        self.sql(url, script).await;
+        self.sql(
+            url,
+            "CREATE TABLE before AS SELECT * FROM acct; SELECT emaj.emaj_create_group('g'); \
+             SELECT emaj.emaj_assign_table('public', 'acct', 'g'); SELECT emaj.emaj_start_group('g', 'm')",
+        )
+        .await;
+        let update = self.sql(url, UPDATE).await;
+        let back = self.sql(url, EMAJ_BACK).await;
+        let mut session = Session::connect(url).await;
+        let other =
+            "SELECT count(*)::text FROM (SELECT * FROM acct EXCEPT SELECT * FROM before) other";
+        assert_eq!(session.value(other).await.unwrap(), "0", "E-Maj did not put the rows back");
+        session.close().await;
+        [("update, E-Maj", update), ("E-Maj's logged rollback", back)]
+    }
+
     /// One run: the steps with their CPU seconds.
-    async fn run(&self, rows: u64) -> Vec<(&'static str, f64)> {
+    async fn run(&self, rows: u64, emaj: Option<&str>) -> Vec<Step> {
         let mut found = Vec::new();
         for (label, triggers) in
             [("plain", None), ("statement", Some("statement")), ("row", Some("row"))]
         {
             let database = self.server.fresh_database().await;
             let url = database.url();
-            self.sql(
-                url,
-                &format!(
-                    "CREATE TABLE acct (id bigint PRIMARY KEY, grp int, bal numeric(12,2), name text, payload text, updated_at timestamptz); \
-                     INSERT INTO acct SELECT g, g % 1000, g, 'name ' || g, repeat('x', 96), '2026-01-01' FROM generate_series(1, {rows}) g; \
-                     CREATE INDEX ON acct (grp); ANALYZE acct"
-                ),
-            )
-            .await;
+            self.table(url, rows).await;
             // A restore of millions of rows on a busy machine is no program that hangs.
             let program = Program::new(env!("CARGO_BIN_EXE_downhaul"))
                 .database(url)
@@ -138,35 +158,29 @@ impl Bench {
                     }
                     program.ok(&["snapshot", "mark", "n"]);
                     self.sql(url, UPDATE).await;
-                    self.sql(url, &BACK.replace("'2026-01-01'", "updated_at")).await;
+                    self.sql(url, BACK).await;
                     let table = ["snapshot", "restore", "--to", "n", "--columns", "bal", "--yes"];
                     let cpu = self.step(async { drop(program.ok(&table)) }).await;
                     found.push(("restore of what was made and reverted", cpu));
                 }
             }
         }
+        if let Some(script) = emaj {
+            found.extend(self.emaj(rows, script).await);
+        }
         found
     }
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
-    let rows = variable("DOWNHAUL_ROWS", 100_000);
-    let runs = variable("DOWNHAUL_RUNS", 3);
+/// All runs: the steps of each.
+pub(crate) async fn runs(rows: u64, runs: u64) -> Vec<Vec<Step>> {
+    let emaj = std::env::var("DOWNHAUL_BENCH_EMAJ").ok().map(|file| {
+        std::fs::read_to_string(&file).unwrap_or_else(|why| panic!("cannot read {file}: {why}"))
+    });
     let bench = Bench::start().await;
     let mut all = Vec::new();
     for _ in 0..runs {
-        all.push(bench.run(rows).await);
+        all.push(bench.run(rows, emaj.as_deref()).await);
     }
-    println!("{rows} rows, CPU seconds of the server, median of {runs}");
-    let median = |step: usize| {
-        let mut values: Vec<f64> = all.iter().map(|run| run[step].1).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
-    let base = median(0);
-    for (step, (name, _)) in all[0].iter().enumerate() {
-        let cpu = median(step);
-        println!("{name:<40} {cpu:>8.2} s {:>6.2}", cpu / base);
-    }
+    all
 }
