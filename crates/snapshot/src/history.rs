@@ -143,19 +143,25 @@ impl<'a> Past<'a> {
         branches.join(" UNION ALL ")
     }
 
-    /// A query for how many events there are after a mark: all, births, whether all are of one
-    /// statement, how many are after a later mark as well, how many are changes of a row, the first
-    /// position, and the first and the last place in a history.
+    /// How much happened after a mark: events, the first and the last position, events after `later`, the first
+    /// and the last place in the history. Nothing is read of a row but what stands at its beginning.
     #[must_use]
-    pub fn events_after(&self, mark: &Mark, later: Option<&Mark>) -> String {
+    pub fn extent_after(&self, mark: &Mark, later: Option<&Mark>) -> String {
         let later = later.map_or_else(|| "false".to_owned(), |later| later.after("downhaul_xid"));
         format!(
-            "SELECT count(*), count(*) FILTER (WHERE downhaul_op IN ({})), min(downhaul_pos) = max(downhaul_pos), \
-               count(*) FILTER (WHERE {later}), count(*) FILTER (WHERE downhaul_op = '{}'), coalesce(min(downhaul_pos), 0), \
+            "SELECT count(*), coalesce(min(downhaul_pos), 0), coalesce(max(downhaul_pos), 0), count(*) FILTER (WHERE {later}), \
                min(downhaul_place)::text, max(downhaul_place)::text FROM ({}) e",
-            track::BIRTHS,
-            track::Event::Updated.letter(),
             self.events_with(mark, ", h.ctid AS downhaul_place")
+        )
+    }
+
+    /// Whether a key came into being after a mark.
+    #[must_use]
+    pub fn births_after(&self, mark: &Mark) -> String {
+        format!(
+            "SELECT EXISTS (SELECT FROM ({}) e WHERE downhaul_op IN ({}))",
+            self.events(mark),
+            track::BIRTHS
         )
     }
 
@@ -207,8 +213,9 @@ impl<'a> Past<'a> {
         let table = track::history(self.tracked.id, newest.number);
         // Not what is written down of the restore itself, nor what others left before.
         let only = format!(
-            "downhaul_pos = {position} AND {} AND ctid >= '{first}' AND ctid <= '{last}'",
-            mark.after("downhaul_xid")
+            "downhaul_pos = {position} AND {} AND downhaul_op = '{}' AND ctid >= '{first}' AND ctid <= '{last}'",
+            mark.after("downhaul_xid"),
+            track::Event::Updated.letter()
         );
         Some(Images {
             touched: format!("SELECT {named}true AS downhaul_was FROM {table} WHERE {only}"),

@@ -5,6 +5,7 @@
 //! tables change in one transaction, which is verified row by row before it commits and lies between
 //! two marks, so that it can be undone like anything else.
 
+mod all_rows;
 pub mod apply;
 mod aside;
 pub mod plan;

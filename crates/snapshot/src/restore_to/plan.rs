@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use downhaul_engine::Session;
 use downhaul_syntax::{Dialect, Ident, ObjectName};
 
+use super::all_rows::{self, Unwritten};
 use super::readers::{self, Onlooker};
 use super::rewrite;
 use super::statement::{self, Query};
 use super::strategy::{self, Strategy, Wish};
-use crate::history::{Images, Past};
+use crate::history::Past;
 use crate::mark::{self, Mark};
 use crate::merge::OnConflict;
 use crate::numbered;
@@ -85,20 +86,6 @@ pub struct TablePlan {
     pub(crate) quiet: bool,
     /// PostgreSQL: the rows of the plan are only counted so far.
     pub(super) unwritten: Option<Unwritten>,
-}
-
-/// The rows of a plan before they are written down. One statement changed every row of the table, so
-/// what it becomes is what that statement left in the history, and nobody needs a copy of it unless
-/// the rows are written one by one.
-#[derive(Clone, Debug)]
-pub(super) struct Unwritten {
-    query: String,
-    /// Columns over which the table of the plan gets statistics.
-    columns: String,
-    /// Rows of the table, now and then.
-    pub(super) all: i64,
-    /// Where the rows stand that the table becomes.
-    pub(super) images: Images,
 }
 
 impl TablePlan {
@@ -475,18 +462,14 @@ pub(crate) fn wanted<'a>(
 }
 
 /// How much a history knows of what happened after the mark to which one returns.
-struct Events {
-    all: i64,
-    /// Keys that came into being.
-    births: i64,
-    /// Rows that changed.
-    updated: i64,
+pub(super) struct Events {
+    pub(super) all: i64,
     /// The position of the one statement of which all are.
-    once: Option<i64>,
+    pub(super) once: Option<i64>,
     /// After the mark up to which work is undone.
-    since: i64,
+    pub(super) since: i64,
     /// The first and the last place in the history.
-    places: (String, String),
+    pub(super) places: (String, String),
 }
 
 impl Events {
@@ -495,50 +478,28 @@ impl Events {
         past: &Past<'_>,
         request: &Request,
     ) -> Result<Self, SnapshotError> {
-        let query = past.events_after(&request.target, request.until.as_ref());
-        Ok(match session.row(&query).await? {
-            Some(row) => Self {
-                all: row.number(0)?,
-                births: row.number(1)?,
-                once: if row.flag(2) { Some(row.number(5)?) } else { None },
-                since: row.number(3)?,
-                updated: row.number(4)?,
-                places: (row.text(6).to_owned(), row.text(7).to_owned()),
-            },
-            None => Self {
-                all: 0,
-                births: 0,
-                updated: 0,
-                once: None,
-                since: 0,
-                places: Default::default(),
-            },
+        let query = past.extent_after(&request.target, request.until.as_ref());
+        let Some(row) = session.row(&query).await? else {
+            return Ok(Self { all: 0, once: None, since: 0, places: Default::default() });
+        };
+        let (all, first, last) = (row.number(0)?, row.number(1)?, row.number(2)?);
+        Ok(Self {
+            all,
+            once: Some(first).filter(|first| all > 0 && *first == last),
+            since: row.number(3)?,
+            places: (row.text(4).to_owned(), row.text(5).to_owned()),
         })
     }
+}
 
-    /// The rows of the table as they were, where one statement that changed all of them is all that
-    /// happened since: nothing is left out, and nothing stands there twice.
-    async fn of_all_rows(
-        &self,
-        session: &mut dyn Session,
-        past: &Past<'_>,
-        request: &Request,
-    ) -> Result<Option<Images>, SnapshotError> {
-        let all_comes_back = request.scope.columns.is_empty()
-            && request.scope.filter.is_none()
-            && self.since == 0
-            && request.wish != Wish::Rows;
-        let Some(position) = self.once.filter(|_| all_comes_back && self.updated == self.all)
-        else {
-            return Ok(None);
-        };
-        let places = (self.places.0.as_str(), self.places.1.as_str());
-        let Some(images) = past.images_in_place(&request.target, position, places) else {
-            return Ok(None);
-        };
-        let rows = session.number(&format!("SELECT count(*) FROM {}", past.tracked.live())).await?;
-        Ok(Some(images).filter(|_| rows == self.all))
-    }
+/// A key came into being after the mark to which one returns.
+async fn has_births(
+    session: &mut dyn Session,
+    past: &Past<'_>,
+    request: &Request,
+) -> Result<bool, SnapshotError> {
+    let row = session.row(&past.births_after(&request.target)).await?;
+    Ok(row.is_some_and(|row| row.flag(0)))
 }
 
 async fn table(
@@ -568,17 +529,14 @@ async fn table(
     let mut found = TablePlan::new(&tracked, &wanted, &past);
     found.fixed = fixed_columns(session, &tracked).await?;
     found.rows = rows;
-    let images = match in_bulk && events.births == 0 {
-        true => events.of_all_rows(session, &past, request).await?,
+    let unique = unique_columns(session, &tracked).await?;
+    let images = match in_bulk {
+        true => all_rows::find(session, &mut found, request, &past, &events, &unique).await?,
         false => None,
-    };
-    let images = match images {
-        Some(_) if rewrite::obstacle(session, &found, &past).await?.is_some() => None,
-        images => images,
     };
     let was = if let Some(images) = &images {
         format!("({})", images.touched)
-    } else if in_bulk && events.births == 0 {
+    } else if in_bulk && !has_births(session, &past, request).await? {
         format!("({})", past.images(&request.target, events.once.is_some()))
     } else {
         make(session, &past, &was, &read(&past, &request.target), "").await?;
@@ -593,7 +551,6 @@ async fn table(
         }
         _ => None,
     };
-    let unique = unique_columns(session, &tracked).await?;
     let query = Query {
         past: &past,
         id,
@@ -614,23 +571,7 @@ async fn table(
         format!("(downhaul_action, {})", past.key().join(", "))
     };
     if let Some(images) = images {
-        set_bulk(session, true).await?;
-        // Of a few kinds of rows, which the server cannot know, nobody sorts a million.
-        session
-            .execute("SET LOCAL max_parallel_workers_per_gather TO 0; SET LOCAL enable_sort TO off")
-            .await?;
-        count(session, &mut found, &past, &format!("({body}) AS p")).await?;
-        session
-            .execute("SET LOCAL max_parallel_workers_per_gather TO DEFAULT; SET LOCAL enable_sort TO DEFAULT")
-            .await?;
-        set_bulk(session, false).await?;
-        let rows = Unwritten { query: body, columns, all: events.all, images };
-        if found.inserts + found.deletes + found.conflicts == 0 {
-            found.unwritten = Some(rows);
-        } else {
-            // Only if somebody writes in between, which the lock of a restore forbids.
-            rows.write(session, &past).await?;
-        }
+        found.unwritten = Some(Unwritten { query: body, columns, all: events.all, images });
     } else {
         write(session, &past, &body, &columns, in_bulk).await?;
         count(session, &mut found, &past, &name).await?;
@@ -645,7 +586,7 @@ async fn table(
 }
 
 /// Writes a plan down, as the temporary table of its rows.
-async fn write(
+pub(super) async fn write(
     session: &mut dyn Session,
     past: &Past<'_>,
     query: &str,
@@ -668,17 +609,6 @@ async fn write(
         set_bulk(session, false).await?;
     }
     Ok(())
-}
-
-impl Unwritten {
-    /// Writes the plan down after all.
-    pub(super) async fn write(
-        &self,
-        session: &mut dyn Session,
-        past: &Past<'_>,
-    ) -> Result<(), SnapshotError> {
-        write(session, past, &self.query, &self.columns, true).await
-    }
 }
 
 /// Makes a temporary table of a query, with statistics over `columns` (all of them where that is

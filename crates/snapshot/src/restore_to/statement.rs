@@ -47,8 +47,27 @@ pub(super) struct Query<'a> {
 pub(super) const MASK: usize = 60;
 
 /// Names of the numbers that tell which of so many columns change.
-fn masks(columns: usize) -> Vec<String> {
+pub(super) fn masks(columns: usize) -> Vec<String> {
     (0..columns.div_ceil(MASK).max(1)).map(|n| format!("downhaul_changed_{n}")).collect()
+}
+
+/// The numbers themselves: a bit for each test that holds.
+pub(super) fn bits(tests: &[String]) -> Vec<String> {
+    let of = |chunk: &[String]| {
+        let bits: Vec<String> = chunk
+            .iter()
+            .enumerate()
+            .map(|(bit, test)| format!("CASE WHEN {test} THEN {}::bigint ELSE 0 END", 1_i64 << bit))
+            .collect();
+        bits.join(" | ")
+    };
+    tests.chunks(MASK).map(of).collect()
+}
+
+/// A test that one of these columns changes.
+pub(super) fn moves<'a>(columns: impl Iterator<Item = &'a Ident>, unique: &[Ident]) -> String {
+    let changed = columns.enumerate().filter(|(_, name)| unique.contains(name));
+    any(changed.map(|(at, _)| changes(at)).collect())
 }
 
 /// Columns of a plan over so many columns that tell what kind a row is of.
@@ -151,18 +170,10 @@ impl Query<'_> {
         inner.push(format!("{bad_there} AS downhaul_bad"));
         inner.push(format!("{now_there} AS downhaul_now"));
         let masks = masks(takes.len());
-        for (number, chunk) in takes.chunks(MASK).enumerate() {
-            let bits: Vec<String> = chunk
-                .iter()
-                .enumerate()
-                .map(|(bit, (_, take))| {
-                    format!("CASE WHEN {take} THEN {}::bigint ELSE 0 END", 1_i64 << bit)
-                })
-                .collect();
+        let tests: Vec<String> = takes.iter().map(|(_, take)| take.clone()).collect();
+        for (bits, mask) in bits(&tests).iter().zip(&masks) {
             inner.push(format!(
-                "CASE WHEN {base_there} AND {now_there} THEN {} ELSE 0 END AS {}",
-                bits.join(" | "),
-                masks[number]
+                "CASE WHEN {base_there} AND {now_there} THEN {bits} ELSE 0 END AS {mask}"
             ));
         }
         let all = &self.past.columns;
@@ -207,12 +218,7 @@ impl Query<'_> {
             });
         }
         let (action, conflict) = self.verdicts(&masks);
-        let moves = any(takes
-            .iter()
-            .enumerate()
-            .filter(|(_, (c, _))| self.unique.contains(&c.name))
-            .map(|(at, _)| changes(at))
-            .collect());
+        let moves = moves(takes.iter().map(|(column, _)| &column.name), self.unique);
         let others: String = if self.past.is_composite() {
             format!(", {} AS downhaul_row", self.past.pack(Self::quoted))
         } else {
