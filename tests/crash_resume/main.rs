@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
 mod accident;
+mod journal_in_the_way;
 mod locks;
 mod mended;
 mod stage;

@@ -11,6 +11,7 @@ use downhaul_kit::{
     Disk, MariaDb, MariaDbOptions, Outcome, Postgres, PostgresOptions, Program, Proxy, Rng, Session,
 };
 
+use crate::in_the_way::{InTheWay, end_one_of_the_run};
 use crate::stage::{Engine, Place, expect, program};
 
 /// A server that can be killed.
@@ -88,6 +89,10 @@ pub(crate) enum Accident {
     Network,
     /// The database's files may grow no more.
     Disk,
+    /// Somebody ends a session of the run (MariaDB).
+    Session,
+    /// Somebody ends what a session of the run does (MariaDB).
+    Statement,
 }
 
 /// How often each accident met a run that was still going on, what it left, and what it missed.
@@ -97,13 +102,19 @@ pub(crate) struct Tally {
     server: u32,
     network: u32,
     disk: u32,
+    session: u32,
+    statement: u32,
+    /// Of these, those beside which others held tables, rows or the journal.
+    crowded: u32,
     pub(crate) half_done: u32,
     missed: u32,
 }
 
 impl Tally {
     pub(crate) fn met(&self) -> u64 {
-        u64::from(self.runner + self.server + self.network + self.disk)
+        u64::from(
+            self.runner + self.server + self.network + self.disk + self.session + self.statement,
+        )
     }
 }
 
@@ -228,6 +239,41 @@ impl Accidents {
         }
     }
 
+    /// The same; on MariaDB others may end a session of the run, or what it does, too.
+    pub(crate) fn draw_of_more(&mut self) -> Accident {
+        if self.engine != Engine::MariaDb || self.disk.is_some() {
+            return self.draw();
+        }
+        match self.rng.below(16) {
+            0 | 1 => Accident::Session,
+            2 | 3 => Accident::Statement,
+            _ => self.draw(),
+        }
+    }
+
+    /// As [`Self::happen`], on MariaDB one time in three while others hold tables, rows or the journal.
+    pub(crate) async fn happen_in_a_crowd(
+        &mut self,
+        accident: Accident,
+        target: (&Program, Option<&Path>),
+        args: &[&str],
+        effort: Effort,
+        when: &str,
+    ) {
+        let crowded = self.engine == Engine::MariaDb && self.disk.is_none() && self.rng.one_in(3);
+        if !crowded {
+            return self.happen(accident, target, args, effort, when).await;
+        }
+        let seed = self.rng.below(1 << 30) as u64;
+        let met = self.tally.met();
+        let others = InTheWay::start(self.url.clone(), seed);
+        // It waits for them.
+        let effort = Effort { time: effort.time * 3, ..effort };
+        self.happen(accident, target, args, effort, &format!("{when}, in a crowd")).await;
+        others.end().await;
+        self.tally.crowded += u32::from(self.tally.met() > met);
+    }
+
     /// A run that the accident meets at a random instant, if it is not over by then.
     pub(crate) async fn happen(
         &mut self,
@@ -240,6 +286,28 @@ impl Accidents {
         let share = self.rng.below(1000);
         let delay = effort.time.mul_f64(share as f64 / 1000.0);
         match accident {
+            Accident::Session | Accident::Statement => {
+                let child = program.spawn(args);
+                std::thread::sleep(delay);
+                let whole = accident == Accident::Session;
+                let what = if whole { "CONNECTION" } else { "QUERY" };
+                let met = end_one_of_the_run(&self.url, what, &mut self.rng).await;
+                let outcome = program.wait(child);
+                // The session that looks on may be the one; or it had nothing to do just then.
+                // What was ended may be the mark behind a migration, which is done then.
+                let unmarked = outcome.stderr.contains("there is no mark after it");
+                let codes: &[i32] = match (whole, unmarked) {
+                    (true, _) => &[0, 3, 4],
+                    (false, true) => &[1],
+                    (false, false) => &[0, 3, 4, 5, 6],
+                };
+                expect(&outcome, codes, when);
+                match (met && outcome.code != Some(0), whole) {
+                    (false, _) => self.tally.missed += 1,
+                    (true, true) => self.tally.session += 1,
+                    (true, false) => self.tally.statement += 1,
+                }
+            }
             Accident::Runner => {
                 let mut child = program.spawn(args);
                 std::thread::sleep(delay);

@@ -61,10 +61,11 @@ impl Soak {
             (_, 0) => (1, Verb::redo(self.stage.head)),
             _ => (2, Verb::down()),
         };
-        let accident = self.accidents.draw();
+        let accident = self.accidents.draw_of_more();
         let when = format!("round {number}: {} and {accident:?}", verb.name);
         let target = (&self.stage.program, self.stage.place.file());
-        self.accidents.happen(accident, target, verb.args, self.takes[at], &when).await;
+        let takes = self.takes[at];
+        self.accidents.happen_in_a_crowd(accident, target, verb.args, takes, &when).await;
         let half = self.stage.check_status(&when).await;
         self.accidents.tally.half_done += u32::from(half.is_some());
         // On, or back.

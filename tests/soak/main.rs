@@ -12,6 +12,7 @@
 
 mod accident;
 mod crowd;
+mod in_the_way;
 mod kill;
 mod phases;
 mod race;

@@ -16,6 +16,7 @@ use downhaul_snapshot::{Kept, KeptMode, Names, SnapshotError, stepwise};
 use downhaul_syntax::Statement;
 
 use super::Run;
+use super::trace::Begun;
 use crate::Event;
 use crate::apply::{Stop, gives_way};
 
@@ -54,7 +55,7 @@ impl Run<'_> {
         self.may_hold = true;
         let journal = self.runner.journal;
         let place = (self.work.version, self.work.prepared.direction, self.work.operation);
-        let budget = self.runner.options.budget;
+        let budget = self.runner.options.for_the_journal();
         self.intend(index).await?;
         let started = self.mark(index, "started", 0);
         let session = &mut *self.runner.session;
@@ -76,7 +77,7 @@ impl Run<'_> {
             if matches!(error, EngineError::Disconnected(_)) {
                 return Err(Stop::Statement(index, error));
             }
-            self.move_back(&all).await?;
+            self.move_back(index, &all).await?;
             if gives_way(&error) {
                 let stop = self.gave_up(index, error, begun.elapsed().as_millis()).await;
                 self.discard_making().await?;
@@ -121,7 +122,7 @@ impl Run<'_> {
                 session.commit().await?;
             }
             moved.map_err(|error| Stop::Statement(index, error))?;
-            self.in_effect = true;
+            self.begun.insert(index + 1, Begun::InEffect);
             self.observer.event(Event::Statement { sql: &statement, took: begun.elapsed() });
         }
         for kept in all {
@@ -134,7 +135,7 @@ impl Run<'_> {
     }
 
     /// Takes back what [`Self::move_away`] did before the server refused.
-    async fn move_back(&mut self, all: &[Kept]) -> Result<(), Stop> {
+    async fn move_back(&mut self, index: usize, all: &[Kept]) -> Result<(), Stop> {
         let session = &mut *self.runner.session;
         let modes = stepwise::own_modes(session).await?;
         for kept in all {
@@ -143,7 +144,7 @@ impl Run<'_> {
             }
         }
         session.execute(&modes).await?;
-        self.in_effect = false;
+        self.begun.remove(&(index + 1));
         Ok(())
     }
 

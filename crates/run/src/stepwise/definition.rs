@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use downhaul_engine::{EngineError, Session};
+use downhaul_engine::EngineError;
 use downhaul_plan::Direction;
 use downhaul_snapshot::keep::Endangered;
 use downhaul_snapshot::stepwise::{self, GroupKind};
 use downhaul_snapshot::{Kept, Losses, Names, SnapshotError, empty, tombstone};
-use downhaul_syntax::{Change, Ident, ObjectName, Parsed, RoutineKind, Statement};
+use downhaul_syntax::{Change, ObjectName, Statement};
 
+use super::trace::{Begun, appearance, leaves_a_trace};
 use super::{Run, brief, signs};
 use crate::Event;
 use crate::apply::{KeptSummary, Stop, Substitute, substitute};
@@ -23,22 +24,27 @@ impl Run<'_> {
         let dialect = self.runner.session.dialect();
         let losses = prepared.losses([statement], dialect);
         let names = Names::before(&prepared.statements, index, dialect);
-        // Asked again in each try: one that a lock ends must not make the next one run what took effect.
-        if let Some((probe, sent)) = self.cut_off.get(&(index + 1)).cloned() {
-            let took = sent && self.took_effect(statement, &probe).await?;
-            let note = format!(
-                "an earlier run was cut off in statement {}: it {}",
-                index + 1,
-                if took { "had taken effect" } else { "had not taken effect and is run again" }
-            );
-            self.observer.event(Event::Note(&note));
-            if took {
-                self.settle_late(index, &losses, &names).await?;
+        if let Some(begun) = self.begun.get(&(index + 1)).cloned() {
+            let earlier = match begun {
+                Begun::Intended => Some(false),
+                Begun::Sent(probe) => Some(self.took_effect(statement, &probe).await?),
+                // A try of this run, whose record somebody was in the way of.
+                Begun::InEffect => None,
+            };
+            if let Some(took) = earlier {
+                let note = format!(
+                    "an earlier run was cut off in statement {}: it {}",
+                    index + 1,
+                    if took { "had taken effect" } else { "had not taken effect and is run again" }
+                );
+                self.observer.event(Event::Note(&note));
             }
-            self.cut_off.remove(&(index + 1));
-            if took {
-                return Ok(());
+            if earlier != Some(false) {
+                // Also where a lock ends this try: the next one must not run what took effect.
+                self.begun.insert(index + 1, Begun::InEffect);
+                return self.settle_late(index, &losses, &names).await;
             }
+            self.begun.remove(&(index + 1));
         }
         if self.may_hold {
             self.discard_making().await?;
@@ -76,6 +82,12 @@ impl Run<'_> {
             return Ok(());
         }
         self.keeping(index, tables, &names).await
+    }
+
+    /// A try of this run found, or made, that the statement took effect, and the journal does not say so
+    /// yet: its restore point must outlive any error.
+    fn is_in_effect(&self, index: usize) -> bool {
+        matches!(self.begun.get(&(index + 1)), Some(Begun::InEffect))
     }
 
     /// Whether a statement that had been sent took effect.
@@ -144,7 +156,7 @@ impl Run<'_> {
         let making = journal.making(session, &version, direction).await?;
         let points: BTreeSet<i64> = making.iter().map(|(point, _)| *point).collect();
         for point in points {
-            session.begin(self.runner.options.budget).await?;
+            session.begin(self.runner.options.for_the_journal()).await?;
             session.execute(&journal.forget_point(point)).await?;
             session.commit().await?;
         }
@@ -199,6 +211,7 @@ impl Run<'_> {
         } else {
             self.runner.session.commit_with(&done).await?;
         }
+        self.begun.remove(&(index + 1));
         Ok(())
     }
 
@@ -232,6 +245,7 @@ impl Run<'_> {
         if let Err(error) = result {
             return Err(self.gave_up(index, error, took.as_millis()).await);
         }
+        self.begun.insert(index + 1, Begun::InEffect);
         session.execute("UNLOCK TABLES").await?;
         for sql in &texts {
             self.observer.event(Event::Statement { sql, took });
@@ -281,6 +295,7 @@ impl Run<'_> {
         if let Err(error) = result {
             return Err(self.gave_up(index, error, took.as_millis()).await);
         }
+        self.begun.insert(index + 1, Begun::InEffect);
         self.tell(index, &texts, took);
         self.started_is_done(index, took.as_millis()).await
     }
@@ -308,7 +323,7 @@ impl Run<'_> {
         self.may_hold = true;
         let journal = self.runner.journal;
         let place = (self.work.version, self.work.prepared.direction, self.work.operation);
-        let budget = self.runner.options.budget;
+        let budget = self.runner.options.for_the_journal();
         self.intend(index).await?;
         let started = self.mark(index, "started", 0);
         let session = &mut *self.runner.session;
@@ -331,7 +346,7 @@ impl Run<'_> {
         let took = begun.elapsed();
         let lost = match result {
             Ok(lost) => lost,
-            Err(Stop::Statement(index, error)) if !self.in_effect => {
+            Err(Stop::Statement(index, error)) if !self.is_in_effect(index) => {
                 let stop = self.gave_up(index, error, took.as_millis()).await;
                 if !matches!(stop, Stop::Statement(_, EngineError::Disconnected(_))) {
                     self.discard_making().await?;
@@ -388,7 +403,7 @@ impl Run<'_> {
         }
         for text in texts {
             session.execute(text).await.map_err(|error| Stop::Statement(index, error))?;
-            self.in_effect = true;
+            self.begun.insert(index + 1, Begun::InEffect);
         }
         if !stepwise::settles_locked(tables) {
             session.execute("UNLOCK TABLES").await?;
@@ -437,9 +452,9 @@ impl Run<'_> {
             });
         }
         records.extend(journal.done(place, &[(index + 1, statement.shown(), ms)]));
-        let budget = self.runner.options.budget;
+        let budget = self.runner.options.for_the_journal();
         self.runner.session.transact(budget, &records.join("; ")).await?;
-        self.in_effect = false;
+        self.begun.remove(&(index + 1));
         for (_, kept, lost) in &settled {
             if *lost {
                 let summary = KeptSummary::of(kept);
@@ -450,122 +465,5 @@ impl Run<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// Whether the catalog tells that a statement took effect, or it may run again.
-fn leaves_a_trace(statement: &Statement) -> bool {
-    let Parsed::Changes(changes) = &statement.parsed else { return false };
-    changes.iter().all(|change| named(change).is_some())
-}
-
-/// How the objects look that a statement names: two texts differ once it has taken effect.
-async fn appearance(
-    session: &mut dyn Session,
-    statement: &Statement,
-) -> Result<String, EngineError> {
-    let d = session.dialect();
-    let Parsed::Changes(changes) = &statement.parsed else {
-        return everything(session).await;
-    };
-    let mut objects = Vec::new();
-    for change in changes {
-        match named(change) {
-            Some(found) => objects.extend(found),
-            None => return everything(session).await,
-        }
-    }
-    let mut text = String::new();
-    for (what, name) in objects {
-        let rows = session.rows(&format!("SHOW CREATE {what} {}", d.quote_name(&name))).await;
-        match rows {
-            Ok(rows) => {
-                let row = rows.first();
-                let column = if matches!(what, "TABLE" | "SEQUENCE") { 1 } else { 2 };
-                text.push_str(&without_counter(row.map_or("", |row| row.text(column))));
-            }
-            // There is no such thing.
-            Err(EngineError::Statement(_)) => text.push_str(&format!("no {what} {name}")),
-            Err(error) => return Err(error),
-        }
-        text.push('\n');
-    }
-    Ok(text)
-}
-
-/// `AUTO_INCREMENT=7` is state: writers move it.
-fn without_counter(definition: &str) -> String {
-    match definition.rsplit_once(" AUTO_INCREMENT=") {
-        Some((head, tail)) => {
-            format!("{head}{}", tail.trim_start_matches(|c: char| c.is_ascii_digit()))
-        }
-        None => definition.to_owned(),
-    }
-}
-
-async fn everything(session: &mut dyn Session) -> Result<String, EngineError> {
-    Ok(session.dump().await?.script())
-}
-
-/// What a change names, as `SHOW CREATE` asks for it; `None` where that does not show its effect.
-fn named(change: &Change) -> Option<Vec<(&'static str, ObjectName)>> {
-    let table = |name: &ObjectName| Some(vec![("TABLE", name.clone())]);
-    let routine = |kind: RoutineKind, name: &ObjectName| {
-        let word = if kind == RoutineKind::Procedure { "PROCEDURE" } else { "FUNCTION" };
-        Some(vec![(word, name.clone())])
-    };
-    let trigger = |name: &Ident| Some(vec![("TRIGGER", ObjectName::bare(name.clone()))]);
-    match change {
-        Change::CreateTable { def, .. } => table(&def.name),
-        Change::DropTable { name, .. }
-        | Change::CreateView { name, .. }
-        | Change::DropView { name, .. } => table(name),
-        Change::RenameTable { from, to } | Change::RenameView { from, to, .. } => {
-            Some(vec![("TABLE", from.clone()), ("TABLE", to.clone())])
-        }
-        Change::SetTableOptions { table: name, .. }
-        | Change::MysqlPartition { table: name, .. }
-        | Change::ConvertCharset { table: name, .. }
-        | Change::MysqlTableVerb { table: name, .. }
-        | Change::Online { table: name, .. }
-        | Change::AddColumn { table: name, .. }
-        | Change::DropColumn { table: name, .. }
-        | Change::RenameColumn { table: name, .. }
-        | Change::AlterColumnType { table: name, .. }
-        | Change::ModifyColumn { table: name, .. }
-        | Change::SetNotNull { table: name, .. }
-        | Change::DropNotNull { table: name, .. }
-        | Change::SetDefault { table: name, .. }
-        | Change::DropDefault { table: name, .. }
-        | Change::AddConstraint { table: name, .. }
-        | Change::DropConstraint { table: name, .. }
-        | Change::DropPrimaryKey { table: name }
-        | Change::RenameConstraint { table: name, .. }
-        | Change::AlterConstraint { table: name, .. }
-        | Change::DropIndex { table: Some(name), .. }
-        | Change::RenameIndex { table: Some(name), .. } => table(name),
-        Change::CreateIndex { index, .. } => table(&index.table),
-        Change::Truncate { tables, .. } => {
-            Some(tables.iter().map(|name| ("TABLE", name.clone())).collect())
-        }
-        Change::CreateTrigger { def, .. } => trigger(&def.name),
-        Change::DropTrigger { name, .. } => trigger(name),
-        Change::CreateRoutine { def, .. } => routine(def.kind, &def.name),
-        Change::AlterRoutine { kind, name, .. } | Change::DropRoutine { kind, name, .. } => {
-            routine(*kind, name)
-        }
-        Change::CreateSequence { name, .. }
-        | Change::AlterSequence { name, .. }
-        | Change::DropSequence { name, .. } => Some(vec![("SEQUENCE", name.clone())]),
-        // These may run again.
-        Change::SetVariable { .. }
-        | Change::Select { .. }
-        | Change::Insert { .. }
-        | Change::Analyze { .. }
-        | Change::OptimizeTable { .. }
-        | Change::Grant { .. }
-        | Change::Revoke { .. }
-        | Change::NoEffect { .. } => Some(Vec::new()),
-        _ => None,
     }
 }

@@ -24,6 +24,7 @@ mod record;
 mod rows;
 mod signs;
 mod together;
+mod trace;
 mod tracked;
 
 use at_once::AtOnce;
@@ -47,6 +48,7 @@ use crate::{Event, Observer, RunError, Runner};
 pub(crate) use doubt::{in_doubt, settle};
 pub(crate) use record::clean_up;
 pub(crate) use together::together;
+use trace::Begun;
 
 /// A migration under way.
 struct Run<'a> {
@@ -56,9 +58,9 @@ struct Run<'a> {
     applied: Applied,
     /// Statements that have taken effect, from 1.
     done: BTreeSet<usize>,
-    /// Statements that an earlier run was at when it was cut off: what their objects looked like
-    /// before, and whether they were sent.
-    cut_off: BTreeMap<usize, (String, bool)>,
+    /// Statements that an earlier run or try was at when it was cut off, and of which the journal does
+    /// not say how they ended.
+    begun: BTreeMap<usize, Begun>,
     /// What was noted of each restore point's stores before the first statement.
     holds: Vec<Vec<Option<Held>>>,
     /// The schema before the migration, where it matters.
@@ -75,9 +77,6 @@ struct Run<'a> {
     may_hold: bool,
     /// Tables are tracked.
     tracks: bool,
-    /// A statement that destroys something has taken effect, and the journal does not say so yet: its
-    /// restore point must outlive any error.
-    in_effect: bool,
 }
 
 /// Runs one direction of one migration to its end.
@@ -113,7 +112,7 @@ pub(crate) async fn run(
         observer,
         applied,
         done: BTreeSet::new(),
-        cut_off: BTreeMap::new(),
+        begun: BTreeMap::new(),
         holds: Vec::new(),
         before: None,
         resumed,
@@ -122,7 +121,6 @@ pub(crate) async fn run(
         unwritten: None,
         may_hold: resumed,
         tracks: false,
-        in_effect: false,
     };
     let result = run.all(completed).await;
     if result.is_err() {
@@ -214,7 +212,9 @@ impl Run<'_> {
             self.begin(watch).await.map_err(|stop| self.stopped(stop, None, completed))?;
         } else {
             self.look_for_tracked().await?;
-            self.resume().await.map_err(|stop| self.stopped(stop, None, completed))?;
+            if let Err(stop) = self.resume().await {
+                return Err(self.failed(stop, &[], completed).await);
+            }
         }
         for group in &prepared.groups {
             let members = match group {
@@ -266,8 +266,9 @@ impl Run<'_> {
         if let Err(stop) = result {
             return Err(self.failed(stop, &[], completed).await);
         }
-        let result = self.finish().await;
-        result.map_err(|stop| self.stopped(stop, None, completed))?;
+        if let Err(stop) = self.finish().await {
+            return Err(self.failed(stop, &[], completed).await);
+        }
         let result = self.follow_tracked().await;
         result.map_err(|stop| self.unmarked(stop))
     }
@@ -365,12 +366,13 @@ impl Run<'_> {
                 Ok(()) => return Ok(()),
                 Err(stop) => stop,
             };
-            // What has taken effect is not run again: the next run settles it.
-            if stop.lock_error().is_none() || self.in_effect {
+            if stop.lock_error().is_none() {
                 return Err(stop);
             }
             let journal = self.runner.journal;
             let session = &mut *self.runner.session;
+            // Wherever it stopped: the next transaction would commit what this one left.
+            let _ = session.rollback().await;
             let blockers = lookout.blockers(session, &needs).await;
             if !patience.again(session, journal, &options, &blockers, cause, self.observer).await? {
                 return Err(stop.blame(&blockers));
@@ -386,11 +388,9 @@ impl Run<'_> {
             Stop::Statement(_, EngineError::Disconnected(_))
                 | Stop::Engine(EngineError::Disconnected(_))
         );
-        if !broken
-            && !self.in_effect
-            && self.done.is_empty()
-            && self.forget_beginning().await.is_ok()
-        {
+        let untouched = self.done.is_empty()
+            && self.begun.values().all(|begun| matches!(begun, Begun::Intended));
+        if !broken && untouched && matches!(self.forget_beginning().await, Ok(true)) {
             return self.stopped(stop, None, completed);
         }
         let ordinal = members.first().map_or(self.work.prepared.statements.len(), |i| i + 1);

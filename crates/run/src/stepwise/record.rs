@@ -6,6 +6,7 @@ use downhaul_snapshot::track::follow;
 use downhaul_snapshot::{Kept, KeptMode, SnapshotError, sql, stepwise, tombstone};
 
 use super::Run;
+use super::trace::Begun;
 use crate::apply::{Stop, gives_way};
 use crate::journal::{Journal, JournalEntry, MigrationState};
 use crate::{RunError, Runner};
@@ -210,12 +211,15 @@ impl Run<'_> {
             if row.text(2) == "done" {
                 self.done.insert(ordinal);
             } else {
-                let sent = row.text(2) == "started";
-                self.cut_off.insert(ordinal, (row.text(3).to_owned(), sent));
+                let begun = match row.text(2) {
+                    "started" => Begun::Sent(row.text(3).to_owned()),
+                    _ => Begun::Intended,
+                };
+                self.begun.insert(ordinal, begun);
             }
         }
         for ordinal in &self.done {
-            self.cut_off.remove(ordinal);
+            self.begun.remove(ordinal);
         }
         Ok(())
     }
@@ -237,33 +241,67 @@ impl Run<'_> {
 
     /// Records, in one transaction, that the migration begins, unless it is recorded already.
     pub(super) async fn record_beginning(&mut self) -> Result<(), Stop> {
-        if !std::mem::take(&mut self.unrecorded) {
+        if !self.unrecorded {
             return Ok(());
         }
         let journal = self.runner.journal;
         let begin = self.beginning();
-        let before = self.before.take();
         let place = (self.work.version, self.work.prepared.direction, self.work.operation);
         let session = &mut *self.runner.session;
-        session.begin(self.runner.options.budget).await?;
-        session.execute(&begin).await?;
-        if let Some(before) = &before {
-            journal.open_point(session, place, "open", Some(before), &[]).await?;
+        session.begin(self.runner.options.for_the_journal()).await?;
+        let recorded = async {
+            session.execute(&begin).await?;
+            if let Some(before) = &self.before {
+                journal.open_point(session, place, "open", Some(before), &[]).await?;
+            }
+            session.commit().await
+        };
+        if let Err(error) = recorded.await {
+            // After a broken connection there is nothing to roll back: the server does it.
+            let _ = self.runner.session.rollback().await;
+            return Err(error.into());
         }
-        session.commit().await?;
+        self.unrecorded = false;
+        self.before = None;
         Ok(())
     }
 
     /// Writes the records that the last statement left to the end of the migration.
     pub(super) async fn write_rest(&mut self) -> Result<(), EngineError> {
-        if let Some(records) = self.unwritten.take() {
-            self.runner.session.transact(self.runner.options.budget, &records).await?;
+        if let Some(records) = &self.unwritten {
+            let budget = self.runner.options.for_the_journal();
+            self.runner.session.transact(budget, records).await?;
+            self.unwritten = None;
         }
         Ok(())
     }
 
-    /// Nothing has taken effect: the journal is as it was before.
-    pub(super) async fn forget_beginning(&mut self) -> Result<(), EngineError> {
+    /// Whether the journal tells of something that took effect: an error may come behind a commit.
+    async fn knows_of_an_effect(&mut self) -> Result<bool, EngineError> {
+        let journal = self.runner.journal;
+        let (version, direction, _) = self.place();
+        let version = version.clone();
+        let done = format!(
+            "SELECT count(*) FROM {} WHERE version = {} AND direction = '{direction}' AND state = 'done'",
+            journal.table("step"),
+            journal.text(version.as_str())
+        );
+        let session = &mut *self.runner.session;
+        if session.number(&done).await? > 0 {
+            return Ok(true);
+        }
+        let state = journal.state_of(session, &version).await?;
+        Ok(match direction {
+            Direction::Up => state == Some(MigrationState::Applied),
+            Direction::Down => state.is_none(),
+        })
+    }
+
+    /// Where nothing has taken effect: the journal is as it was before.
+    pub(super) async fn forget_beginning(&mut self) -> Result<bool, EngineError> {
+        if self.knows_of_an_effect().await? {
+            return Ok(false);
+        }
         let journal = self.runner.journal;
         let (version, direction, _) = self.place();
         let mut statements = vec![match direction {
@@ -284,14 +322,14 @@ impl Run<'_> {
             statements.push(journal.forget_point(point.number(0)?));
         }
         let session = &mut *self.runner.session;
-        session.transact(self.runner.options.budget, &statements.join("; ")).await?;
+        session.transact(self.runner.options.for_the_journal(), &statements.join("; ")).await?;
         for kept in self.work.points.iter().flat_map(|point| &point.kept) {
             stepwise::drop_hold(&mut *self.runner.session, kept).await?;
         }
-        if !self.may_hold {
-            return Ok(());
+        if self.may_hold {
+            drop_unknown(&mut *self.runner.session, journal).await?;
         }
-        drop_unknown(&mut *self.runner.session, journal).await
+        Ok(true)
     }
 
     /// Restore points that this migration has opened: number, stores.
@@ -377,7 +415,7 @@ impl Run<'_> {
         }
         statements.push(self.settle());
         let session = &mut *self.runner.session;
-        session.transact(self.runner.options.budget, &statements.join("; ")).await?;
+        session.transact(self.runner.options.for_the_journal(), &statements.join("; ")).await?;
         for kept in self.work.points.iter().flat_map(|point| &point.kept) {
             stepwise::drop_hold(session, kept).await?;
         }

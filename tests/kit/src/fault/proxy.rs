@@ -24,6 +24,9 @@ pub enum Fault {
     /// Passes on this many messages more from the client, each of which waits for its answer, then resets
     /// at the next: whatever ran is done, and its client has been told.
     CutAfterClientMessages(u64),
+    /// Passes on this many messages more from the client and their answers; the next one reaches the server
+    /// too, and once that has answered all is reset: what it did is done, and its client was not told.
+    LoseAnswer(u64),
     /// Passes nothing on and closes nothing, as a network that has gone away.
     Stall,
     /// Resets open connections and every new one.
@@ -163,6 +166,7 @@ async fn relay(
 ) {
     let mut from_client = vec![0; 16 * 1024];
     let mut from_server = vec![0; 16 * 1024];
+    let mut last = false;
     loop {
         let now = *fault.borrow_and_update();
         if now == Fault::Reset {
@@ -191,9 +195,14 @@ async fn relay(
         let now = *fault.borrow();
         if from == From::Client {
             let before = passed.messages.fetch_add(1, Ordering::SeqCst);
-            if matches!(now, Fault::CutAfterClientMessages(n) if before >= n) {
-                break;
+            match now {
+                Fault::CutAfterClientMessages(n) if before >= n => break,
+                Fault::LoseAnswer(n) if before > n => break,
+                Fault::LoseAnswer(n) => last = before == n,
+                _ => {}
             }
+        } else if last {
+            break;
         }
         let (count, limit) = match (from, now) {
             (From::Client, Fault::CutAfterClientBytes(n)) => (&passed.client, Some(n)),
@@ -270,6 +279,15 @@ mod tests {
         proxy.set(Fault::CutAfterServerBytes(0));
         assert!(session.try_run("INSERT INTO t VALUES (1)").await.is_err());
         assert_eq!(direct.value("SELECT count(*) FROM t").await.as_deref(), Some("1"));
+
+        proxy.set(Fault::None);
+        let mut session = Session::connect(&proxy.url(database.url(), server.port())).await;
+        direct.run("TRUNCATE t").await;
+        proxy.set(Fault::LoseAnswer(1));
+        assert!(session.try_run("INSERT INTO t VALUES (1)").await.is_ok());
+        assert!(session.try_run("INSERT INTO t VALUES (2)").await.is_err());
+        assert_eq!(direct.value("SELECT sum(a) FROM t").await.as_deref(), Some("3"));
+        direct.run("DELETE FROM t WHERE a = 2").await;
 
         proxy.set(Fault::None);
         let mut session = Session::connect(&proxy.url(database.url(), server.port())).await;
