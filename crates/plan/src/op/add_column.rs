@@ -5,8 +5,8 @@ use downhaul_syntax::{Change, ColumnDef, Expr, ObjectName};
 
 use super::add_fed_column::add_fed_column;
 use super::as_written::piece;
-use super::conversion::{Conv, directive_for};
-use super::feed::Feed;
+use super::conversion::Conv;
+use super::feed::Holds;
 use super::piece::{Piece, Side, Slot};
 use super::rules::Rules;
 use super::sync::Sync;
@@ -84,19 +84,15 @@ pub(crate) fn add_column(
         }
         return Ok(made);
     }
-    let directive = directive_for(&scene.forward, &column.name, true);
-    if let Some(directive) = directive {
-        let not_null = column.not_null || scene.required.contains(&column.name);
-        let fed = (&column.name, column.ty.as_ref(), not_null);
-        if let Some(feed) = Feed::of_text(&directive.expr, known, fed, scene.now)? {
-            made.read.push(directive.expr.clone());
-            let column = ColumnDef { not_null, ..column.clone() };
+    let forward = match Holds::said_of(column, known, scene, &mut made)? {
+        Holds::Fed(fed) => {
+            let (feed, column) = *fed;
             add_fed_column(known, &column, &feed, scene, &mut made)?;
             return Ok(made);
         }
-    }
-    let forward =
-        directive.map(|directive| Conv::of_directive(directive, known, dialect)).transpose()?;
+        Holds::Computed(conv) => Some(conv),
+        Holds::Unsaid => None,
+    };
     let volatile = column
         .default
         .as_ref()

@@ -11,8 +11,8 @@ mod read;
 use downhaul_catalog::{Catalog, Table};
 use downhaul_syntax::{ColumnDef, ConstraintKind, Dialect, Ident, ObjectName, SqlType};
 
-use super::conversion::differ;
-use super::{Refused, refused};
+use super::conversion::{Conv, differ, directive_for};
+use super::{Made, Refused, Scene, refused};
 
 pub(crate) use draft::{Draft, drafts};
 pub(crate) use postgres::Triggers;
@@ -40,6 +40,36 @@ pub(crate) struct Feed {
     pub(crate) read: Vec<Ident>,
     /// It must not be NULL.
     pub(crate) required: bool,
+}
+
+/// What a new column holds, as the file says above its statement.
+pub(crate) enum Holds {
+    Unsaid,
+    /// What an expression makes of the same row.
+    Computed(Conv),
+    /// What a row of another table holds, and the column as it is to be in the end.
+    Fed(Box<(Feed, ColumnDef)>),
+}
+
+impl Holds {
+    pub(crate) fn said_of(
+        column: &ColumnDef,
+        known: &Table,
+        scene: &Scene<'_>,
+        made: &mut Made,
+    ) -> Result<Self, Refused> {
+        let Some(directive) = directive_for(&scene.forward, &column.name, true) else {
+            return Ok(Self::Unsaid);
+        };
+        let not_null = column.not_null || scene.required.contains(&column.name);
+        let fed = (&column.name, column.ty.as_ref(), not_null);
+        if let Some(feed) = Feed::of_text(&directive.expr, known, fed, scene.now)? {
+            made.read.push(directive.expr.clone());
+            let column = ColumnDef { not_null, ..column.clone() };
+            return Ok(Self::Fed(Box::new((feed, column))));
+        }
+        Ok(Self::Computed(Conv::of_directive(directive, known, scene.dialect())?))
+    }
 }
 
 impl Feed {

@@ -7,8 +7,7 @@ use super::rename_column::{drop_default, set_default};
 use super::{INPLACE, INSTANT, add, added, default_of, dropped, modify, triggers};
 use crate::Direction;
 use crate::op::as_written::piece;
-use crate::op::conversion::{Conv, directive_for};
-use crate::op::feed::Feed;
+use crate::op::feed::Holds;
 use crate::op::piece::{Piece, Side, Slot};
 use crate::op::sync::Sync;
 use crate::op::{HERE, Made, Refused, Scene, refused, stale};
@@ -40,19 +39,15 @@ pub(crate) fn add_column(
             "add a plain column with -- downhaul:forward \"EXPRESSION\" above the statement, and its rules in a statement of their own",
         );
     }
-    let directive = directive_for(&scene.forward, &column.name, true);
-    if let Some(directive) = directive {
-        let not_null = column.not_null || scene.required.contains(&column.name);
-        let fed = (&column.name, column.ty.as_ref(), not_null);
-        if let Some(feed) = Feed::of_text(&directive.expr, known, fed, scene.now)? {
-            made.read.push(directive.expr.clone());
-            let column = ColumnDef { not_null, ..column.clone() };
+    let forward = match Holds::said_of(column, known, scene, &mut made)? {
+        Holds::Fed(fed) => {
+            let (feed, column) = *fed;
             add_fed_column(known, &column, &feed, scene, &mut made)?;
             return Ok(made);
         }
-    }
-    let forward =
-        directive.map(|directive| Conv::of_directive(directive, known, dialect)).transpose()?;
+        Holds::Computed(conv) => Some(conv),
+        Holds::Unsaid => None,
+    };
     let Some(conv) = forward else {
         if column.not_null && column.default.is_none() {
             return refused(

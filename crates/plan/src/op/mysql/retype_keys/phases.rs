@@ -22,6 +22,13 @@ enum Beside {
     New,
 }
 
+/// What a second column does with NULL: until it is filled it has to take it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Nulls {
+    Allowed,
+    Refused,
+}
+
 impl Group<'_> {
     pub(super) fn phases(mut self) -> Result<Made, Refused> {
         let mut made = std::mem::take(&mut self.made);
@@ -40,13 +47,12 @@ impl Group<'_> {
                 "Downhaul runs this in small batches, by key. Run by another client it is one long UPDATE.",
                 part.fill(scene.dialect()),
             );
-            part.harden(
-                Beside::New,
+            part.state(Beside::New, Nulls::Refused,
                 "Every row is filled. The table is built anew in the background, while others read and write.",
                 scene,
                 &mut up,
             )?;
-            part.relax(Beside::New, "", scene, &mut down)?;
+            part.state(Beside::New, Nulls::Allowed, "", scene, &mut down)?;
             made.push(Slot::BACKFILL, Piece::made(up, down));
         }
         made.derive(Slot::BACKFILL, &[Direction::Up, Direction::Down]);
@@ -58,8 +64,7 @@ impl Group<'_> {
         }
         self.untie(&mut up)?;
         for part in &self.parts {
-            part.relax(
-                Beside::Old,
+            part.state(Beside::Old, Nulls::Allowed,
                 "From here on the old type may be empty, as it is when the way back from contract brings it back.",
                 scene,
                 &mut up,
@@ -71,7 +76,7 @@ impl Group<'_> {
             why = "";
         }
         for part in &self.parts {
-            part.harden(Beside::Old, "", scene, &mut down)?;
+            part.state(Beside::Old, Nulls::Refused, "", scene, &mut down)?;
         }
         self.tie(Beside::Old, &mut down)?;
         for part in self.parts.iter().rev() {
@@ -398,31 +403,11 @@ impl Part<'_> {
         )
     }
 
-    fn harden(
-        &self,
-        beside: Beside,
-        why: &str,
-        scene: &Scene<'_>,
-        side: &mut Side,
-    ) -> Result<(), Refused> {
-        self.state(beside, true, why, scene, side)
-    }
-
-    fn relax(
-        &self,
-        beside: Beside,
-        why: &str,
-        scene: &Scene<'_>,
-        side: &mut Side,
-    ) -> Result<(), Refused> {
-        self.state(beside, false, why, scene, side)
-    }
-
-    /// The second columns of those that are `NOT NULL`, so or not.
+    /// The second columns of those that are `NOT NULL` take no NULL, or any.
     fn state(
         &self,
         beside: Beside,
-        not_null: bool,
+        nulls: Nulls,
         why: &str,
         scene: &Scene<'_>,
         side: &mut Side,
@@ -432,7 +417,7 @@ impl Part<'_> {
             .members
             .iter()
             .filter(|m| m.old.not_null)
-            .map(|m| modify(table, Self::second_def(m, beside, not_null, dialect)))
+            .map(|m| modify(table, Self::second_def(m, beside, nulls == Nulls::Refused, dialect)))
             .collect();
         if !changes.is_empty() {
             side.together(why, table, &changes, dialect)?;
