@@ -72,6 +72,12 @@ fn yes(row: &[Option<String>], at: usize) -> bool {
     matches!(row[at].as_deref(), Some("1" | "t" | "true"))
 }
 
+impl Table {
+    pub(crate) fn refers_to(&self, quoted: &str) -> bool {
+        self.references.iter().any(|reference| reference.table == quoted)
+    }
+}
+
 impl Catalog {
     pub(crate) async fn read(engine: Engine, session: &mut Session) -> Self {
         let tables = match engine {
@@ -261,7 +267,7 @@ async fn mariadb(session: &mut Session) -> Vec<Table> {
                         column_default IS NOT NULL OR extra LIKE '%auto_inc%', \
                         (SELECT ordinal_position FROM information_schema.key_column_usage k WHERE k.table_schema = c.table_schema \
                             AND k.table_name = c.table_name AND k.column_name = c.column_name AND constraint_name = 'PRIMARY') \
-                   FROM information_schema.columns c WHERE {this} ORDER BY c.ordinal_position"
+                   FROM information_schema.columns c WHERE {this} AND column_name NOT LIKE 'downhaul\\_%' ORDER BY c.ordinal_position"
             ))
             .await;
         let mut key: Vec<(u32, usize)> = Vec::new();

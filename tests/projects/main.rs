@@ -14,6 +14,8 @@
 )]
 
 mod catalog;
+mod found;
+mod migrate;
 mod picture;
 #[path = "../real_projects/project.rs"]
 mod project;
@@ -136,6 +138,11 @@ async fn apply(program: &Program, url: &str, pairs: &[Pair]) -> usize {
         };
         if let Err(error) = done {
             failed += 1;
+            for way in ["up", "down"] {
+                let file = format!("migrations/{}_step.{way}.sql", migration.version);
+                // There may be no way back.
+                let _ = std::fs::remove_file(program.dir().join(file));
+            }
             if std::env::var_os("DOWNHAUL_REFUSED").is_some() {
                 let at: usize = migration.version.to_string().parse().unwrap();
                 println!("      {} refused: {error:?}", pairs[at].name);
@@ -173,21 +180,32 @@ async fn play(
     if early {
         traffic.fill(&mut rng, 2).await;
     }
-    let tracked = program.run(&["snapshot", "track", "--all", "--yes"]);
+    let watched = !rng.one_in(3);
+    let tracked = if watched {
+        program.run(&["snapshot", "track", "--all", "--yes"])
+    } else {
+        program.run(&["status"])
+    };
     if tracked.code != Some(0) {
         println!("  FAILED: {name}, seed {seed}: {tracked}");
         return Err(tracked.to_string());
     }
     traffic.fill(&mut rng, 4).await;
     println!(
-        "{name} on {}, seed {seed}: {} migrations ({failed} refused), {tables} tables",
+        "{name} on {}, seed {seed}: {} migrations ({failed} refused), {tables} tables{}",
         engine.dialect(),
-        pairs.len()
+        pairs.len(),
+        if watched { "" } else { ", not tracked" }
     );
-    let mut place = Place { program, reader, traffic, rng, marks: 0 };
+    let may_migrate = failed == 0 || engine != Engine::MySql;
+    if !watched && !may_migrate {
+        return Ok(());
+    }
+    let mut place =
+        Place { program, reader, traffic, rng, marks: 0, migrations: 0, may_migrate, stuck: false };
     let mut endings: BTreeMap<(Kind, Ending), usize> = BTreeMap::new();
     for round in 0..rounds {
-        let ended = place.round().await;
+        let ended = if watched { place.round().await } else { place.migrate(false).await };
         match ended {
             Ok(ended) => *endings.entry(ended).or_default() += 1,
             Err(why) => {
@@ -198,6 +216,9 @@ async fn play(
                 }
                 return Err(why);
             }
+        }
+        if place.stuck {
+            break;
         }
     }
     println!(

@@ -16,9 +16,11 @@ pub(crate) type Picture = BTreeMap<String, Vec<Row>>;
 pub(crate) type Keyed = BTreeMap<Row, Row>;
 
 impl Table {
-    /// Columns that a picture holds.
+    /// Columns that a picture holds, wherever they stand by now.
     pub(crate) fn pictured(&self) -> Vec<&Column> {
-        self.columns.iter().filter(|c| !c.computed).collect()
+        let mut columns: Vec<&Column> = self.columns.iter().filter(|c| !c.computed).collect();
+        columns.sort_by(|a, b| a.name.cmp(&b.name));
+        columns
     }
 
     /// Places of the key within a row of a picture; none where two texts may be one key.

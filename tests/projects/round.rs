@@ -17,10 +17,18 @@ pub(crate) enum Kind {
     Where,
     Columns,
     Since,
+    Migrate,
 }
 
-const KINDS: [Kind; 6] =
-    [Kind::Whole, Kind::Whole, Kind::Tables, Kind::Where, Kind::Columns, Kind::Since];
+const KINDS: [Kind; 7] = [
+    Kind::Whole,
+    Kind::Whole,
+    Kind::Tables,
+    Kind::Where,
+    Kind::Columns,
+    Kind::Since,
+    Kind::Migrate,
+];
 
 /// A project that is tracked.
 pub(crate) struct Place {
@@ -29,6 +37,11 @@ pub(crate) struct Place {
     pub(crate) traffic: Traffic,
     pub(crate) rng: Rng,
     pub(crate) marks: usize,
+    pub(crate) migrations: usize,
+    /// Migrations may run: nothing is half applied.
+    pub(crate) may_migrate: bool,
+    /// A migration cannot be taken back: the rounds end.
+    pub(crate) stuck: bool,
 }
 
 /// How a round ended.
@@ -46,15 +59,15 @@ impl Place {
         self.traffic.catalog.engine
     }
 
-    async fn see(&mut self) -> Picture {
+    pub(crate) async fn see(&mut self) -> Picture {
         picture(&self.traffic.catalog, &mut self.reader).await
     }
 
-    fn run(&self, args: &[&str]) -> Outcome {
+    pub(crate) fn run(&self, args: &[&str]) -> Outcome {
         self.program.run(args)
     }
 
-    fn must(&self, args: &[&str]) -> Result<String, String> {
+    pub(crate) fn must(&self, args: &[&str]) -> Result<String, String> {
         let outcome = self.run(args);
         if outcome.code == Some(0) {
             Ok(outcome.stdout)
@@ -69,7 +82,7 @@ impl Place {
     }
 
     /// Names the moment. Where a mark waits for those who write, they end before.
-    async fn mark(&mut self) -> Result<(String, Picture), String> {
+    pub(crate) async fn mark(&mut self) -> Result<(String, Picture), String> {
         if self.engine() != Engine::Postgres || self.rng.one_in(3) {
             self.traffic.settle(&mut self.rng).await;
         }
@@ -79,7 +92,7 @@ impl Place {
         Ok((name, self.see().await))
     }
 
-    async fn write(&mut self) {
+    pub(crate) async fn write(&mut self) {
         let statements = *self.rng.pick(&[5, 30, 120, 300]);
         self.traffic.write(&mut self.rng, statements).await;
     }
@@ -163,6 +176,12 @@ impl Place {
 
     pub(crate) async fn round(&mut self) -> Result<(Kind, Ending), String> {
         let mut kind = *self.rng.pick(&KINDS);
+        if kind == Kind::Migrate {
+            if self.may_migrate {
+                return Box::pin(self.migrate(true)).await;
+            }
+            kind = Kind::Whole;
+        }
         let foreseeable = self.foreseeable();
         if foreseeable.is_empty() {
             kind = Kind::Whole;
@@ -182,7 +201,10 @@ impl Place {
         };
         let condition = match &chosen {
             Some(table) if kind == Kind::Where => {
-                self.traffic.condition(&mut self.rng, 0, table).await
+                // A computed column is not part of a history.
+                let mut written = table.clone();
+                written.columns.retain(|c| !c.computed);
+                self.traffic.condition(&mut self.rng, 0, &written).await
             }
             _ => String::new(),
         };
@@ -245,7 +267,7 @@ impl Place {
                         becomes
                     }
                     Kind::Columns => self.columns(&mut args, table, &then, &is),
-                    Kind::Whole | Kind::Tables | Kind::Since => then.clone(),
+                    Kind::Whole | Kind::Tables | Kind::Since | Kind::Migrate => then.clone(),
                 };
                 let mut wanted = now.clone();
                 let mut rows: Vec<_> = becomes.into_values().collect();

@@ -8,7 +8,7 @@ use super::{concat, differs, install, mysql, sqlite, text};
 use crate::history::{Past, ancestor};
 use crate::mark::Mark;
 use crate::merge::OnConflict;
-use crate::restore_to::plan::{Plan, Request, TablePlan, tables, wanted};
+use crate::restore_to::plan::{Plan, Request, TablePlan, judge_condition, tables, wanted};
 use crate::store::SnapshotError;
 use crate::track::{Tracked, TrackedColumn, quiet};
 use crate::whole;
@@ -242,6 +242,7 @@ async fn table(
     let scope = &request.scope;
     let only_columns = !scope.columns.is_empty();
     let wanted = wanted(request, &past)?;
+    judge_condition(session, request, &past).await?;
     let was = past_of(request, &past, &request.target, false);
     read_past(session, &temporary(d, "was", id), &past, &was).await?;
     let known_until = match &request.until {

@@ -502,6 +502,43 @@ async fn has_births(
     Ok(row.is_some_and(|row| row.flag(0)))
 }
 
+/// The condition of the scope is judged over what the history holds. Of a name that it does not hold, such as
+/// a computed column, the server would else take the value of the row that is there now.
+pub(crate) async fn judge_condition(
+    session: &mut dyn Session,
+    request: &Request,
+    past: &Past<'_>,
+) -> Result<(), SnapshotError> {
+    let (Some(filter), d) = (&request.scope.filter, past.tracked.dialect) else { return Ok(()) };
+    let held: Vec<&Ident> = past.columns.iter().chain(&past.new).map(|c| &c.name).collect();
+    let shape = session.table_shape(&past.tracked.name).await?;
+    let columns = shape.as_ref().map_or(&[][..], |shape| &shape.columns);
+    let computed: Vec<String> = columns
+        .iter()
+        .filter(|c| c.generated && !held.contains(&&c.name))
+        .map(|c| c.name.to_string())
+        .collect();
+    if held.is_empty() || computed.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = held.iter().map(|name| d.quote(name)).collect();
+    // On lines of its own: the condition may end with a comment.
+    let sql = format!(
+        "SELECT 1 FROM (SELECT {} FROM {}) AS downhaul_row WHERE 1 = 0 AND (\n{filter}\n)",
+        names.join(", "),
+        past.tracked.live()
+    );
+    match session.rows(&sql).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(SnapshotError::CannotRestore(format!(
+            "the condition cannot be judged over rows of {} as they were: {error}; computed columns ({}) are not part of a history: \
+             write out what they are made of",
+            past.tracked.label(),
+            computed.join(", ")
+        ))),
+    }
+}
+
 async fn table(
     session: &mut dyn Session,
     request: &Request,
@@ -513,6 +550,7 @@ async fn table(
     let key = tracked.current().key.clone();
     let only_columns = !scope.columns.is_empty();
     let wanted = wanted(request, &past)?;
+    judge_condition(session, request, &past).await?;
     let (was, until) = (statement::was(id), statement::until(id));
     let read = |past: &Past<'_>, mark: &Mark| {
         if key.is_empty() { past.balance(mark) } else { past.touched(mark) }

@@ -1,0 +1,37 @@
+//! What the random rounds have shown, each as a short story.
+
+use downhaul::exit_code::Code;
+use downhaul_kit::{Program, Session, check, on_engines};
+
+/// A condition is judged over what rows were; a computed column is not written down.
+async fn a_condition_over_a_computed_column_is_refused(url: &str) {
+    let program = Program::new(env!("CARGO_BIN_EXE_downhaul")).database(url);
+    let mut db = Session::connect(url).await;
+    db.run(
+        "CREATE TABLE t (id int NOT NULL PRIMARY KEY, word varchar(9), loud varchar(9) GENERATED ALWAYS AS (upper(word)) STORED); \
+         INSERT INTO t (id, word) VALUES (1, 'a'), (2, 'b'), (3, 'c')",
+    )
+    .await;
+    check(&program.run(&["snapshot", "track", "t", "--yes"]), Code::Clean, &[]);
+    check(&program.run(&["snapshot", "mark", "m"]), Code::Clean, &[]);
+    db.run("DELETE FROM t WHERE id = 1; UPDATE t SET word = 'x' WHERE id = 2").await;
+    // Row 1 was loud, and row 2 was 'B'.
+    for condition in ["loud IS NULL", "loud = 'B'"] {
+        check(
+            &program.run(&["snapshot", "restore", "--to", "m", "--where", condition, "--yes"]),
+            Code::SnapshotNotSound,
+            &["computed columns (loud) are not part of a history"],
+        );
+    }
+    let by_hand = ["snapshot", "restore", "--to", "m", "--where", "upper(word) = 'B'", "--yes"];
+    check(&program.run(&by_hand), Code::Clean, &["1 row"]);
+    let words = db.rows("SELECT loud FROM t ORDER BY id").await;
+    assert_eq!(words, [[Some("B".to_owned())], [Some("C".to_owned())]]);
+}
+on_engines!(
+    computed,
+    super::a_condition_over_a_computed_column_is_refused,
+    sqlite,
+    postgres,
+    mariadb
+);
