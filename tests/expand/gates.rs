@@ -165,9 +165,15 @@ async fn gates_of_the_other_engines() {
 /// A watch notes writes of the old column, by whoever has no rights on it, and closes its gate.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_watch_sees_who_writes_the_old_side() {
+    watched_with("").await;
+    // The two columns change names, and the watch stays with the old one.
+    watched_with("CREATE VIEW names AS SELECT id, name FROM users;\n").await;
+}
+
+async fn watched_with(more: &str) {
     let database = Postgres::shared().fresh_database().await;
     let program = Program::new(PROGRAM).database(database.url());
-    program.migration("0001_base", BASE, "DROP TABLE users;\n");
+    program.migration("0001_base", &format!("{BASE}{more}"), "DROP TABLE users CASCADE;\n");
     program.ok(&["up", "--yes"]);
     let mut session = database.session().await;
     session.run("INSERT INTO users VALUES (1, 'a'), (2, 'b')").await;
@@ -202,6 +208,14 @@ async fn a_watch_sees_who_writes_the_old_side() {
     program.ok(&["down", "--yes"]);
     session.run("UPDATE users SET name = 'z' WHERE id = 1").await;
     assert_eq!(state(&program, "watch", &[]), "closed", "it stands again");
+    if !more.is_empty() {
+        session.run("UPDATE users_name_watch SET at = now() - interval '2 hours'").await;
+        program.ok(&["down", "--yes"]);
+        assert_eq!(state(&program, "watch", &[]), "open", "the way back is no use");
+        session.run("UPDATE users SET name = 'q' WHERE id = 2").await;
+        let again = "SELECT count(*) FROM users_name_watch WHERE at > now() - interval '1 hour'";
+        assert_ne!(session.value(again).await.as_deref(), Some("0"), "it watches the old name");
+    }
     session.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
 }
 

@@ -5,16 +5,23 @@
 //! changed in one short transaction, and the column that was there before follows the new one until
 //! contract, so that the change of places can be taken back in an instant.
 
-use downhaul_catalog::{Column, Sequence, Table, column_def, constraint_def, render_type};
+use downhaul_catalog::{
+    Column, Constraint, Sequence, Table, column_def, constraint_def, inverse_script, render_type,
+};
 use downhaul_syntax::{
     Change, ColumnDef, ConstraintDef, ConstraintKind, Expr, Ident, IndexDef, ObjectName, SqlType,
+    parse_script,
 };
 
 use super::as_written::piece;
 use super::conversion::{Conv, directive_for};
+use super::counter::Counter;
 use super::dependents::Dependents;
+use super::made_anew::MadeAnew;
 use super::names;
-use super::pair::{Pair, Twin, create, drop_constraint, rename_constraint, trigger_names};
+use super::pair::{
+    Pair, Twin, create, drop_constraint, key_columns, rename_constraint, trigger_names,
+};
 use super::piece::{Piece, Side, Slot};
 use super::rules::{Rules, lock};
 use super::sync::{Sync, Update};
@@ -49,6 +56,15 @@ pub(crate) fn alter_column_type(
     let converts = directive_for(&scene.forward, column, true).is_some()
         && directive_for(&scene.back, column, true).is_some();
     let plain = wanted.using.is_none() && wanted.collation.is_none() && !converts;
+    if plain && is_free(ty, wanted.ty) {
+        let parts = Dependents::with_ties(scene, table, &[(column.clone(), spare(known, scene))])?;
+        let around = MadeAnew::of(scene, known, column, &parts.ties)?;
+        if !around.is_empty() {
+            around.note(&mut made);
+            made.push(Slot::EXPAND, at_once(change, &around, scene)?);
+            return Ok(made);
+        }
+    }
     if plain && (is_free(ty, wanted.ty) || ty == wanted.ty) {
         made.push(
             Slot::EXPAND,
@@ -56,10 +72,16 @@ pub(crate) fn alter_column_type(
         );
         return Ok(made);
     }
-    if old.generated.is_some() || old.identity.is_some() {
+    if old.generated.is_some() {
         return refused(
-            format!("{table}.{column} is an identity or generated column"),
-            "make it a plain column with a sequence as its default first (ALTER COLUMN … DROP IDENTITY, SET DEFAULT nextval('…'))",
+            format!("{table}.{column} is a generated column"),
+            "add a second generated column under a new name, and drop this one later",
+        );
+    }
+    if old.identity.is_some() && !INTEGERS.contains(&wanted.ty.name.as_str()) {
+        return refused(
+            format!("{table}.{column} is an identity column, and only an integer counts"),
+            "drop the identity in a migration before this one (ALTER COLUMN … DROP IDENTITY)",
         );
     }
     let dialect = scene.dialect();
@@ -95,6 +117,30 @@ pub(crate) fn alter_column_type(
         },
     };
     Place::of(known, old, wanted, forward, back, scene)?.phases(made)
+}
+
+/// A name that no column has.
+fn spare(known: &Table, scene: &Scene<'_>) -> Ident {
+    names::free_column(scene.now, &known.name, "downhaul_spare")
+}
+
+/// A change that touches no row, with what reads the column made anew around it.
+fn at_once(change: &Change, around: &MadeAnew, scene: &Scene<'_>) -> Result<Piece, Refused> {
+    let dialect = scene.dialect();
+    let mut alter = Side::default();
+    alter.change("No row changes: the lock is held for an instant.", change, dialect)?;
+    let text: String = alter.steps.iter().map(|step| format!("{};\n", step.sql)).collect();
+    let (mut up, mut down) = (Side::default(), Side::default());
+    around.ask(&mut up);
+    around.take_away(&mut up);
+    up.append(alter);
+    around.bring_back(&mut up);
+    around.take_away(&mut down);
+    for statement in inverse_script(&parse_script(&text, dialect), scene.now).statements {
+        down.sql("", statement.sql);
+    }
+    around.bring_back(&mut down);
+    Ok(Piece::made(up, down))
 }
 
 /// Whether the server changes no row: the new type takes every value as it is stored.
@@ -214,16 +260,6 @@ fn twins<'d, T>(
     parts.map(|(name, def)| pair.twin(name, def)).collect()
 }
 
-/// The columns of a key.
-fn key_columns(kind: &ConstraintKind) -> &[Ident] {
-    match kind {
-        ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
-            columns
-        }
-        _ => &[],
-    }
-}
-
 /// The unique index that will carry a key.
 fn key_index(pair: &Pair<'_>, twin: &Twin<ConstraintDef>) -> IndexDef {
     pair.unique_index(&twin.new, key_columns(&twin.def.kind))
@@ -237,10 +273,38 @@ fn primary_over_index(table: &ObjectName, twin: &Twin<ConstraintDef>) -> Change 
     Change::AddConstraint { table: table.clone(), constraint, if_not_exists: false }
 }
 
-/// The same key over another column.
-fn renamed_key(def: &ConstraintDef, column: &Ident) -> ConstraintDef {
-    let kind = ConstraintKind::PrimaryKey { columns: vec![column.clone()], using_index: None };
-    ConstraintDef { kind, ..def.clone() }
+/// The same primary key with another column in the place of one.
+fn renamed_key(def: &ConstraintDef, from: &Ident, to: &Ident) -> ConstraintDef {
+    let renamed = |c: &Ident| if c == from { to.clone() } else { c.clone() };
+    let columns = key_columns(&def.kind).iter().map(renamed).collect();
+    ConstraintDef { kind: ConstraintKind::PrimaryKey { columns, using_index: None }, ..def.clone() }
+}
+
+/// Without what is a foreign key of the table to itself and only refers to the column: its own columns stay.
+fn without_referring(
+    rules: Vec<(Constraint, ConstraintDef)>,
+    table: &Table,
+    column: &Ident,
+) -> Result<Vec<(Constraint, ConstraintDef)>, Refused> {
+    let mut out = Vec::new();
+    for (rule, def) in rules {
+        if let ConstraintKind::ForeignKey { columns, table: target, referred, .. } = &rule.kind
+            && *target == table.name
+        {
+            let key = if referred.is_empty() { table.primary_key() } else { referred.as_slice() };
+            if !columns.contains(column) {
+                continue;
+            }
+            if key.contains(column) {
+                return refused(
+                    format!("a foreign key of {} to itself has {column} at both ends", table.name),
+                    "drop that foreign key in a migration before this one, and add it again afterwards",
+                );
+            }
+        }
+        out.push((rule, def));
+    }
+    Ok(out)
 }
 
 /// A column, its successor, and what changes places with them.
@@ -256,6 +320,10 @@ struct Place<'a> {
     back: Conv,
     parts: Dependents,
     sequence: Option<Sequence>,
+    /// Where the column is an identity.
+    counter: Option<Counter>,
+    /// Views and policies that read it.
+    around: MadeAnew,
 }
 
 impl<'a> Place<'a> {
@@ -270,7 +338,10 @@ impl<'a> Place<'a> {
         let now = scene.now;
         let new = names::free_column(now, &table.name, &format!("{}_new", old.name));
         let parked = names::free_column(now, &table.name, &format!("{}_old", old.name));
-        let parts = Dependents::of(scene, &table.name, &old.name, &new)?;
+        let found = Dependents::with_ties(scene, &table.name, &[(old.name.clone(), new.clone())])?;
+        let around = MadeAnew::of(scene, table, &old.name, &found.ties)?;
+        let rules = without_referring(found.rules, table, &old.name)?;
+        let parts = Dependents { rules, ..found };
         let integers =
             |ty: Option<&SqlType>| ty.is_some_and(|t| INTEGERS.contains(&t.name.as_str()));
         let both_integers = integers(old.ty.as_ref()) && integers(Some(wanted.ty));
@@ -280,24 +351,25 @@ impl<'a> Place<'a> {
                 "drop them in a migration before this one, change both sides, and add them again",
             );
         }
-        let composite = parts.keys.iter().any(|(c, _)| match &c.kind {
-            ConstraintKind::PrimaryKey { columns, .. } => columns.len() > 1,
-            _ => false,
-        });
-        if composite
-            || parts.incoming.iter().any(|(_, c, _)| match &c.kind {
-                ConstraintKind::ForeignKey { columns, .. } => columns.len() > 1,
-                _ => false,
-            })
+        let equal_nulls = |(key, _): &(Constraint, ConstraintDef)| {
+            matches!(key.kind, ConstraintKind::Unique { nulls_not_distinct: true, .. })
+        };
+        if parts.keys.iter().any(equal_nulls)
+            || parts.indexes.iter().any(|(index, _)| index.nulls_not_distinct)
         {
             return refused(
-                format!("{}.{} is one of several columns of the key", table.name, old.name),
-                "build a new table beside the old one, or take the pause",
+                format!("a key over {}.{} takes NULLs for equal", table.name, old.name),
+                "drop it in a migration before this one, and add it again afterwards",
             );
         }
+        let counter = old
+            .identity
+            .map(|identity| Counter::of(scene, &table.name, &old.name, identity))
+            .transpose()?;
         let sequence = now
             .sequences
             .values()
+            .filter(|s| !s.of_identity)
             .find(|s| s.owned_by.as_ref().is_some_and(|(t, c)| *t == table.name && *c == old.name))
             .cloned();
         let def = ColumnDef {
@@ -312,9 +384,11 @@ impl<'a> Place<'a> {
             not_null_name: None,
             default: None,
             comment: None,
+            identity: None,
             ..column_def(old)
         };
-        Ok(Self { scene, table, old, new: def, parked, forward, back, parts, sequence })
+        let new = def;
+        Ok(Self { scene, table, old, new, parked, forward, back, parts, sequence, counter, around })
     }
 
     fn rename(&self, from: &Ident, to: &Ident) -> Change {
@@ -386,12 +460,6 @@ impl<'a> Place<'a> {
             let twin = pair.twin(constraint.name.as_ref(), def.clone())?;
             match &def.kind {
                 ConstraintKind::PrimaryKey { .. } => primary = Some(twin),
-                ConstraintKind::Unique { nulls_not_distinct: true, .. } => {
-                    return refused(
-                        format!("the constraint {} takes NULLs for equal", twin.old),
-                        "drop it in a migration before this one, and add it again afterwards",
-                    );
-                }
                 _ => unique_twins.push(twin),
             }
         }
@@ -409,11 +477,11 @@ impl<'a> Place<'a> {
                 .collect(),
         };
         // Behind the change of places the old column's rules stand under other names.
-        let moved = Dependents::of(scene, table, column, parked)?;
+        let moved = Dependents::with_ties(scene, table, &[(column.clone(), parked.clone())])?;
+        let moved_rules = without_referring(moved.rules, known, column)?;
         let old_rules = Rules {
             not_null: not_null(parked, &check_old),
-            constraints: moved
-                .rules
+            constraints: moved_rules
                 .iter()
                 .map(|(c, def)| ConstraintDef { name: c.name.as_ref().map(aside), ..def.clone() })
                 .collect(),
@@ -443,6 +511,12 @@ impl<'a> Place<'a> {
 
         // Expand.
         let (mut up, mut down) = (Side::default(), Side::default());
+        self.around.note(&mut made);
+        self.around.ask(&mut up);
+        if let Some(counter) = &self.counter {
+            counter.note(&mut made);
+            counter.ask(&mut up);
+        }
         up.change(
             "A second column of the new type. Empty: this touches no row, and holds its lock for an instant.",
             &Change::AddColumn { table: table.clone(), column: new.clone(), if_not_exists: false, position: None },
@@ -527,7 +601,12 @@ impl<'a> Place<'a> {
             why = "";
         }
         new_rules.validate(table, dialect, &mut up)?;
-        let mut tied: Vec<ObjectName> = incoming.iter().map(|i| i.table.clone()).collect();
+        let mut tied: Vec<ObjectName> = Vec::new();
+        for other in incoming.iter().map(|i| &i.table).filter(|other| *other != table) {
+            if !tied.contains(other) {
+                tied.push(other.clone());
+            }
+        }
         tied.push(table.clone());
         for rule in &old_rules.constraints {
             if let ConstraintKind::ForeignKey { table: target, .. } = &rule.kind
@@ -536,6 +615,7 @@ impl<'a> Place<'a> {
                 tied.push(target.clone());
             }
         }
+        self.around.take_away(&mut up);
         lock(&tied, dialect, &mut up);
         new_rules.harden(table, dialect, &mut up)?;
         there.drop(
@@ -558,6 +638,9 @@ impl<'a> Place<'a> {
                 &Change::DropDefault { table: table.clone(), column: column.clone() },
                 dialect,
             )?;
+        }
+        if let Some(counter) = &self.counter {
+            counter.pass(scene, column, (&new.name, new.ty.as_ref()), &mut up)?;
         }
         up.change("", &self.rename(column, parked), dialect)?;
         up.change("", &self.rename(&new.name, column), dialect)?;
@@ -590,6 +673,7 @@ impl<'a> Place<'a> {
             up.change("", &self.rename_index(&twin.new, &twin.old), dialect)?;
         }
         old_rules.demote(table, dialect, &mut up, "")?;
+        self.around.bring_back(&mut up);
         back.create(&mut up, "Now the old column follows the new one: so the places can be changed back in an instant.");
 
         down.sql(
@@ -611,7 +695,7 @@ impl<'a> Place<'a> {
                 &Twin {
                     old: twin.old.clone(),
                     new: aside(&twin.old),
-                    def: renamed_key(&twin.def, parked),
+                    def: renamed_key(&twin.def, &new.name, parked),
                 },
             );
             down.change(
@@ -621,6 +705,7 @@ impl<'a> Place<'a> {
             )?;
         }
         old_rules.validate(table, dialect, &mut down)?;
+        self.around.take_away(&mut down);
         lock(&tied, dialect, &mut down);
         old_rules.harden(table, dialect, &mut down)?;
         back.drop(
@@ -648,6 +733,9 @@ impl<'a> Place<'a> {
                 &Change::DropDefault { table: table.clone(), column: column.clone() },
                 dialect,
             )?;
+        }
+        if let Some(counter) = &self.counter {
+            counter.pass(scene, column, (parked, old.ty.as_ref()), &mut down)?;
         }
         down.change("", &self.rename(column, &new.name), dialect)?;
         down.change("", &self.rename(parked, column), dialect)?;
@@ -683,6 +771,7 @@ impl<'a> Place<'a> {
                 dialect,
             )?;
         }
+        self.around.bring_back(&mut down);
         there.create(&mut down, "");
         for twin in &unique_twins {
             down.change("", &drop_constraint(table, &twin.new), dialect)?;
@@ -733,6 +822,7 @@ impl<'a> Place<'a> {
             not_null_name: None,
             default: None,
             comment: None,
+            identity: None,
             ..column_def(old)
         };
         down.change(

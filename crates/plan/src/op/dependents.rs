@@ -10,6 +10,46 @@ use downhaul_syntax::{
 
 use super::{Refused, Scene, refused};
 
+/// What follows the column wherever it goes, and cannot be built beside it for a successor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Tie {
+    /// A view that reads it.
+    View(ObjectName),
+    /// A policy of the table that reads it, with its text over the successor.
+    Policy { name: Ident, text: String },
+    /// A generated column of the table that is computed from it.
+    Generated(Ident),
+    /// An exclusion constraint.
+    Exclusion(Option<Ident>),
+}
+
+impl Tie {
+    /// For who cannot carry it.
+    pub(crate) fn refuse<T>(&self, table: &ObjectName, columns: &str) -> Result<T, Refused> {
+        match self {
+            Self::View(view) => refused(
+                format!("the view {view} reads {table}.{columns}"),
+                "drop the view in a migration before this one, and create it over the new column in one behind it; or let it read both for the time being",
+            ),
+            Self::Policy { .. } => refused(
+                format!("a policy of {table} reads {columns}"),
+                "drop the policy and create it over both columns in a migration before this one",
+            ),
+            Self::Generated(column) => refused(
+                format!("the generated column {table}.{column} is computed from {columns}"),
+                "drop the generated column first, and add it again afterwards",
+            ),
+            Self::Exclusion(name) => refused(
+                format!(
+                    "the constraint {} of {table} cannot be built without locking out writers",
+                    name.as_ref().map(Ident::to_string).unwrap_or_default()
+                ),
+                "drop it in a migration before this one, and add it again afterwards",
+            ),
+        }
+    }
+}
+
 /// Constraints and indexes of a column.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dependents {
@@ -19,8 +59,10 @@ pub(crate) struct Dependents {
     pub(crate) keys: Vec<(Constraint, ConstraintDef)>,
     /// Indexes that no constraint owns.
     pub(crate) indexes: Vec<(Index, IndexDef)>,
-    /// Foreign keys of other tables that refer to the column.
+    /// Foreign keys that refer to the column, of other tables or of the table itself.
     pub(crate) incoming: Vec<(ObjectName, Constraint, ConstraintDef)>,
+    /// What only a renamed column takes along.
+    pub(crate) ties: Vec<Tie>,
 }
 
 impl Dependents {
@@ -32,10 +74,7 @@ impl Dependents {
         to: &Ident,
     ) -> Result<Self, Refused> {
         let known = scene.table(table)?;
-        let itself = known.constraints.iter().any(|c| {
-            matches!(&c.kind, ConstraintKind::ForeignKey { table: target, referred, .. }
-                if *target == known.name && key_of(known, referred).contains(column))
-        });
+        let itself = known.constraints.iter().any(|c| refers(c, known, column));
         if itself {
             return refused(
                 format!("{} refers to itself through {column}", known.name),
@@ -47,6 +86,23 @@ impl Dependents {
 
     /// Those of several columns that get their successors together.
     pub(crate) fn of_all(
+        scene: &Scene<'_>,
+        table: &ObjectName,
+        pairs: &[(Ident, Ident)],
+    ) -> Result<Self, Refused> {
+        let mut found = Self::with_ties(scene, table, pairs)?;
+        if let Some(tie) = found.ties.first() {
+            let named: Vec<String> = pairs.iter().map(|(from, _)| from.to_string()).collect();
+            return tie.refuse(&scene.table(table)?.name, &named.join(", "));
+        }
+        // Those of the table itself are for who asks for them: a rule of both ends.
+        found.incoming.retain(|(other, ..)| *other != scene.now.normalize(table));
+        Ok(found)
+    }
+
+    /// As [`Self::of_all`], with what cannot be built beside the columns, and with foreign keys of the table
+    /// to itself.
+    pub(crate) fn with_ties(
         scene: &Scene<'_>,
         table: &ObjectName,
         pairs: &[(Ident, Ident)],
@@ -79,35 +135,24 @@ impl Dependents {
                 "a partition key cannot be replaced in place: build a new table beside it",
             );
         }
-        if known.policies != renamed.policies {
-            return refused(
-                format!("a policy of {name} reads {}", named()),
-                "drop the policy and create it over both columns in a migration before this one",
-            );
+        let mut out = Self::default();
+        for (policy, text) in &renamed.policies {
+            if known.policies.get(policy) != Some(text) {
+                out.ties.push(Tie::Policy { name: policy.clone(), text: text.clone() });
+            }
         }
         for (old, new) in known.columns.iter().zip(&renamed.columns) {
             if successor(&old.name).is_none() && old.generated != new.generated {
-                return refused(
-                    format!(
-                        "the generated column {name}.{} is computed from {}",
-                        old.name,
-                        named()
-                    ),
-                    "drop the generated column first, and add it again afterwards",
-                );
+                out.ties.push(Tie::Generated(old.name.clone()));
             }
         }
         for (view, old) in &before.views {
             let reads = old.reads.iter().any(|r| r.table == name && successor(&r.column).is_some())
                 || after.views.get(view).is_some_and(|new| new.query != old.query);
             if reads {
-                return refused(
-                    format!("the view {view} reads {name}.{}", named()),
-                    "drop the view in a migration before this one, and create it over the new column in one behind it; or let it read both for the time being",
-                );
+                out.ties.push(Tie::View(view.clone()));
             }
         }
-        let mut out = Self::default();
         for (old, new) in known.constraints.iter().zip(&renamed.constraints) {
             if old.kind == new.kind {
                 continue;
@@ -120,15 +165,7 @@ impl Dependents {
                 ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. } => {
                     out.keys.push(pair);
                 }
-                _ => {
-                    return refused(
-                        format!(
-                            "the constraint {} of {name} cannot be built without locking out writers",
-                            old.name.as_ref().map(Ident::to_string).unwrap_or_default()
-                        ),
-                        "drop it in a migration before this one, and add it again afterwards",
-                    );
-                }
+                _ => out.ties.push(Tie::Exclusion(old.name.clone())),
             }
         }
         for (old, new) in known.indexes.iter().zip(&renamed.indexes) {
@@ -138,32 +175,25 @@ impl Dependents {
                 out.indexes.push((old.clone(), index_def(new, &name)));
             }
         }
-        for other in before.perhaps_referencing(&name).cloned() {
-            if other == name {
-                continue;
-            }
-            let (Some(old), Some(new)) = (before.table(&other), after.table(&other)) else {
+        for other in before.perhaps_referencing(&name) {
+            let (Some(old), Some(new)) = (before.table(other), after.table(other)) else {
                 continue;
             };
             for (old, new) in old.constraints.iter().zip(&new.constraints) {
-                if old.kind != new.kind {
-                    out.incoming.push((other.clone(), old.clone(), constraint_def(new)));
+                if !pairs.iter().any(|(from, _)| refers(old, known, from)) {
                     continue;
                 }
+                let mut def = constraint_def(new);
                 // REFERENCES t without columns means the key, whatever it is called.
-                if let ConstraintKind::ForeignKey { table: target, referred, .. } = &old.kind
-                    && *target == name
-                    && key_of(known, referred).iter().any(|c| successor(c).is_some())
+                if let ConstraintKind::ForeignKey { referred, .. } = &mut def.kind
+                    && referred.is_empty()
                 {
-                    let mut def = constraint_def(old);
-                    if let ConstraintKind::ForeignKey { referred, .. } = &mut def.kind {
-                        *referred = key_of(known, &[])
-                            .iter()
-                            .map(|c| successor(c).map_or(c, |(_, to)| to).clone())
-                            .collect();
-                    }
-                    out.incoming.push((other.clone(), old.clone(), def));
+                    *referred = key_of(known, &[])
+                        .iter()
+                        .map(|c| successor(c).map_or(c, |(_, to)| to).clone())
+                        .collect();
                 }
+                out.incoming.push((other.clone(), old.clone(), def));
             }
         }
         if matches!(known.partitioning, Some(Partitioning::By(_)))
@@ -181,6 +211,12 @@ impl Dependents {
 /// The columns that a foreign key refers to.
 fn key_of(table: &downhaul_catalog::Table, referred: &[Ident]) -> Vec<Ident> {
     if referred.is_empty() { table.primary_key().to_vec() } else { referred.to_vec() }
+}
+
+/// Whether a constraint is a foreign key to a column of `target`.
+fn refers(constraint: &Constraint, target: &downhaul_catalog::Table, column: &Ident) -> bool {
+    matches!(&constraint.kind, ConstraintKind::ForeignKey { table, referred, .. }
+        if *table == target.name && key_of(target, referred).contains(column))
 }
 
 /// Whether other tables are parts of this one by `INHERITS`, or it is itself a partition.

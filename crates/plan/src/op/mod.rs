@@ -8,16 +8,19 @@
 mod add_column;
 mod add_constraint;
 mod add_fed_column;
+mod again;
 mod alter_column_type;
 mod as_written;
 mod change_primary_key;
 mod conversion;
 mod copy_rows;
+mod counter;
 mod create_index;
 mod dependents;
 mod drop_column;
 mod drop_index;
 mod feed;
+mod made_anew;
 mod mend;
 mod move_column;
 mod mysql;
@@ -26,6 +29,7 @@ mod pair;
 mod piece;
 mod rename_column;
 mod rename_table;
+mod rename_tied;
 mod reshape_columns;
 mod rules;
 mod series;
@@ -45,6 +49,7 @@ pub use piece::{PhaseFile, Side};
 pub use series::Expansion;
 
 use crate::Direction;
+use again::Again;
 use piece::{Piece, Slot};
 
 /// When the objects of the file itself come into being: behind all that the series made.
@@ -218,12 +223,19 @@ pub fn expand(
     let mut touched: Vec<(ObjectName, Option<Ident>)> = Vec::new();
     let drafts = feed::drafts(script, before);
     let mut taken: Vec<(ObjectName, Ident)> = Vec::new();
+    let come_back = again::statements(script, before);
     for (index, statement) in script.statements.iter().enumerate() {
-        if drafts[index].taken || is_said(statement, &now, &taken) {
+        if drafts[index].taken
+            || is_said(statement, &now, &taken)
+            || come_back[index] == Some(Again::LeftOut)
+        {
             continue;
         }
-        let made = one_statement((script, index), &drafts[index], &now, options)
-            .map_err(at(statement.span))?;
+        let made = match come_back[index] {
+            Some(_) => again::at_contract(statement),
+            None => one_statement((script, index), &drafts[index], &now, options)
+                .map_err(at(statement.span))?,
+        };
         claim(statement, &made, &now, &mut touched).map_err(at(statement.span))?;
         for (slot, piece) in &made.pieces {
             if *slot == Slot::EXPAND {
@@ -423,6 +435,9 @@ fn pieces_of(statement: &Statement, scene: &Scene<'_>) -> Result<Made, Refused> 
     let mut made = Made::default();
     let mut met = now.clone();
     let (changes, late) = defaults_last(changes, now);
+    if scene.dialect() == Dialect::Postgres {
+        one_end_at_a_time(&changes, now)?;
+    }
     for at in now.statement_order(&changes) {
         let scene = scene.over(&met);
         let one = one_change(&changes[at], None, &scene)?;
@@ -453,6 +468,34 @@ fn pieces_of(statement: &Statement, scene: &Scene<'_>) -> Result<Made, Refused> 
         made.push(Slot::EXPAND, Piece::as_written(statement.text.clone()));
     }
     Ok(made)
+}
+
+/// Refuses another type for a column and for one that refers to it: each changes places by itself.
+fn one_end_at_a_time(changes: &[Change], now: &Catalog) -> Result<(), Refused> {
+    let retyped: Vec<(ObjectName, &Ident)> = changes
+        .iter()
+        .filter_map(|change| match change {
+            Change::AlterColumnType { table, column, .. } => Some((now.normalize(table), column)),
+            _ => None,
+        })
+        .collect();
+    for (table, column) in &retyped {
+        let rules = now.table(table).into_iter().flat_map(|t| &t.constraints);
+        for rule in rules {
+            if let ConstraintKind::ForeignKey { columns, table: target, .. } = &rule.kind
+                && columns.contains(column)
+                && retyped.iter().any(|(other, key)| other == target && key != column)
+            {
+                return refused(
+                    format!("{table}.{column} refers to {target}, whose key changes its type too"),
+                    format!(
+                        "change the key here, and {column} in a migration behind this one: a foreign key may have an integer type at one end and a wider one at the other"
+                    ),
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Actions of one statement without those on defaults that others overtake: a default that is dropped

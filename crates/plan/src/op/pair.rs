@@ -145,6 +145,16 @@ pub(crate) fn unique_index(
     }
 }
 
+/// The columns of a key.
+pub(crate) fn key_columns(kind: &ConstraintKind) -> &[Ident] {
+    match kind {
+        ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
+            columns
+        }
+        _ => &[],
+    }
+}
+
 /// Builds an index while writers go on.
 pub(crate) fn create(index: IndexDef) -> Change {
     Change::CreateIndex { index, concurrently: true, if_not_exists: false }

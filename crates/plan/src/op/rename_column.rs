@@ -1,12 +1,13 @@
 //! `RENAME COLUMN`: both names at once, kept in step, until nobody uses the old one.
 
 use downhaul_catalog::column_def;
-use downhaul_syntax::{Change, ColumnDef, ConstraintDef, ConstraintKind, Ident, ObjectName};
+use downhaul_syntax::{Change, ColumnDef, ConstraintDef, Ident, ObjectName};
 
 use super::conversion::Conv;
 use super::dependents::Dependents;
 use super::pair::{Pair, Twin, create, drop_constraint, rename_constraint, trigger_names};
 use super::piece::{Piece, Side, Slot};
+use super::rename_tied;
 use super::rules::Rules;
 use super::sync::Sync;
 use super::{Made, Refused, Scene, refused};
@@ -39,19 +40,10 @@ fn phases(pair: &Pair<'_>) -> Result<Made, Refused> {
             "add a second generated column under the new name, and drop the old one later",
         );
     }
-    if old.identity.is_some() {
-        return refused(
-            format!("{table}.{} is an identity column", old.name),
-            "keep the name, or write the phases by hand: numbers would come from two places",
-        );
-    }
-    let parts = Dependents::of(scene, table, &old.name, new)?;
-    let in_primary_key = known.primary_key().contains(&old.name);
-    if in_primary_key || !parts.incoming.is_empty() {
-        return refused(
-            format!("{table}.{} is part of the primary key, or foreign keys refer to it", old.name),
-            "keep the name of the key: a view with the new name serves readers (CREATE VIEW … AS SELECT … AS new_name)",
-        );
+    let successor = [(old.name.clone(), new.clone())];
+    let parts = Dependents::with_ties(scene, table, &successor)?;
+    if rename_tied::is_tied(pair, known, &parts) {
+        return rename_tied::phases(pair, &parts);
     }
     let mut made = Made::default();
     if let Some(name) = trigger_names(known) {
@@ -77,14 +69,6 @@ fn phases(pair: &Pair<'_>) -> Result<Made, Refused> {
         .iter()
         .map(|(constraint, def)| pair.twin(constraint.name.as_ref(), def.clone()))
         .collect::<Result<Vec<_>, _>>()?;
-    for twin in &key_twins {
-        if matches!(twin.def.kind, ConstraintKind::Unique { nulls_not_distinct: true, .. }) {
-            return refused(
-                format!("the constraint {} takes NULLs for equal", twin.old),
-                "drop it in a migration before this one, and add it again afterwards",
-            );
-        }
-    }
     let index_twins = parts
         .indexes
         .iter()

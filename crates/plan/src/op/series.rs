@@ -42,13 +42,19 @@ pub(crate) fn assemble(
             for step in &there.steps {
                 let problems = now.apply_script(&parse_script(&step.sql, before.dialect), HERE);
                 if let Some((_, _, problem)) = problems.first() {
+                    let problem = problem.to_string();
+                    let next = if problem.contains("view") && problem.contains("depends on") {
+                        "drop the view before it and create it again behind it, in this file (DROP VIEW …; CREATE VIEW …): all of that happens in one phase"
+                    } else {
+                        "check the names against the migrations before this file; --schema names what was there before them"
+                    };
                     return refused(
                         format!(
                             "the {} step `{}` cannot run: {problem}",
                             slot.suffix(),
                             first_line(&step.sql)
                         ),
-                        "check the names against the migrations before this file; --schema names what was there before them",
+                        next,
                     );
                 }
             }

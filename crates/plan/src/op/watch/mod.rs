@@ -27,6 +27,8 @@ struct Watched<'a> {
     /// Triggers of the expand phase that keep the column in step: before the row is written, and so
     /// behind the watch (MySQL). For an event, the first of them.
     synced: Vec<(String, Ident)>,
+    /// At the switch the column changes names with the one beside it, and triggers go with it (PostgreSQL).
+    changes_names: bool,
     /// Something of ours fills the column where it is empty (SQLite, where it does so by an UPDATE).
     fed: bool,
 }
@@ -63,6 +65,9 @@ pub(crate) fn add(changes: &[Change], scene: &Scene<'_>, made: &mut Made) {
             dialect: scene.dialect(),
             name: ObjectName { schema: table.name.schema.clone(), name },
             synced: mysql::synced(&made.pieces, scene),
+            changes_names: scene.dialect() == Dialect::Postgres
+                && matches!(change, Change::RenameColumn { .. })
+                && made.pieces.iter().any(|(slot, _)| *slot == Slot::SWITCH),
             fed: !scene.back.is_empty(),
         });
     }
@@ -94,9 +99,25 @@ impl Watched<'_> {
         self.create(&triggers, &mut up, &why);
         self.drop(&triggers, &mut down, "");
         made.push(Slot::EXPAND, Piece::made(up, down));
+        let behind =
+            if self.changes_names { postgres::behind_switch(self) } else { triggers.clone() };
+        if self.changes_names {
+            let (mut up, mut down) = (Side::default(), Side::default());
+            self.unset(
+                &triggers,
+                &mut up,
+                "A watch would go with the first column: it stays with the old name.",
+            );
+            self.set(&triggers, &mut down, "The watch stays with the old name.");
+            made.pieces.insert(0, (Slot::SWITCH, Piece::made(up, down)));
+            let (mut up, mut down) = (Side::default(), Side::default());
+            self.set(&behind, &mut up, "Who writes the old name now.");
+            self.unset(&behind, &mut down, "");
+            made.push(Slot::SWITCH, Piece::made(up, down));
+        }
         let (mut up, mut down) = (Side::default(), Side::default());
-        self.drop(&triggers, &mut up, "Nobody has written it for a while.");
-        self.create(&triggers, &mut down, "");
+        self.drop(&behind, &mut up, "Nobody has written it for a while.");
+        self.create(&behind, &mut down, "");
         // Before what it watches goes, and behind it on the way back.
         made.pieces.insert(0, (Slot::CONTRACT, Piece::made(up, down)));
     }
@@ -128,12 +149,26 @@ impl Watched<'_> {
             Dialect::Mysql | Dialect::MariaDb => mysql::create(self, side, why),
             Dialect::Sqlite => sqlite::create(self, side, why),
         }
+        self.set(triggers, side, "");
+    }
+
+    fn set(&self, triggers: &[Trigger], side: &mut Side, why: &str) {
+        let mut why = why;
         for (name, rest) in triggers {
-            side.sql("", format!("CREATE TRIGGER {name} {rest}"));
+            side.sql(why, format!("CREATE TRIGGER {name} {rest}"));
+            why = "";
         }
     }
 
     fn drop(&self, triggers: &[Trigger], side: &mut Side, why: &str) {
+        self.unset(triggers, side, why);
+        if self.dialect == Dialect::Postgres {
+            side.sql("", format!("DROP FUNCTION {}()", self.quoted()));
+        }
+        side.sql("", format!("DROP TABLE {}", self.quoted()));
+    }
+
+    fn unset(&self, triggers: &[Trigger], side: &mut Side, why: &str) {
         let on = match self.dialect {
             Dialect::Postgres => format!(" ON {}", self.quoted_table()),
             _ => String::new(),
@@ -143,10 +178,6 @@ impl Watched<'_> {
             side.sql(why, format!("DROP TRIGGER {name}{on}"));
             why = "";
         }
-        if self.dialect == Dialect::Postgres {
-            side.sql("", format!("DROP FUNCTION {}()", self.quoted()));
-        }
-        side.sql("", format!("DROP TABLE {}", self.quoted()));
     }
 
     fn triggers(&self, scene: &Scene<'_>) -> Vec<Trigger> {

@@ -22,6 +22,22 @@ pub(super) fn create(watched: &Watched<'_>, side: &mut Side, why: &str) {
 }
 
 pub(super) fn triggers(watched: &Watched<'_>) -> Vec<Trigger> {
+    let inserted =
+        watched.column.and_then(|(column, successor)| watched.inserted(column, successor));
+    with(watched, inserted)
+}
+
+/// Those behind a change of names: the old name is that of a column without a default, which nobody
+/// fills who does not know it.
+pub(super) fn behind_switch(watched: &Watched<'_>) -> Vec<Trigger> {
+    let inserted = watched
+        .column
+        .map(|(column, _)| format!("NEW.{} IS NOT NULL", watched.dialect.quote_if_needed(column)));
+    with(watched, inserted)
+}
+
+/// With what an INSERT that uses the column looks like.
+fn with(watched: &Watched<'_>, inserted: Option<String>) -> Vec<Trigger> {
     let dialect = watched.dialect;
     let (table, watch) = (watched.quoted_table(), watched.quoted());
     let base = match watched.column {
@@ -33,12 +49,11 @@ pub(super) fn triggers(watched: &Watched<'_>) -> Vec<Trigger> {
         let name = Ident::stored(dialect, &names::free(&format!("watch_{base}_{end}"), taken));
         (dialect.quote_if_needed(&name), format!("{event} EXECUTE FUNCTION {watch}()"))
     };
-    let Some((column, successor)) = watched.column else {
+    let Some((column, _)) = watched.column else {
         let event = format!("BEFORE INSERT OR UPDATE OR DELETE ON {table} FOR EACH STATEMENT");
         return vec![trigger("any", event)];
     };
-    let inserted = watched
-        .inserted(column, successor)
+    let inserted = inserted
         .map(|when| trigger("ins", format!("BEFORE INSERT ON {table} FOR EACH ROW WHEN ({when})")));
     let updated = trigger(
         "upd",

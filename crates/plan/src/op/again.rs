@@ -1,0 +1,107 @@
+//! Views and policies that a file drops and creates again: PostgreSQL asks for that where they read a column
+//! that changes its type or goes.
+//!
+//! Those that come back as they were are left out: what the phases do with the column takes them along. Those
+//! that come back as something else change at the contract, when only the new release reads them.
+
+use std::collections::BTreeSet;
+
+use downhaul_catalog::{Catalog, DiffOptions, diff};
+use downhaul_syntax::{Change, Dialect, ObjectKind, ObjectName, Script, Statement};
+
+use super::piece::{Piece, Slot};
+use super::{HERE, Made};
+
+/// What becomes of the statements about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// Nothing: all comes back as it was.
+    LeftOut,
+    AtContract,
+}
+
+/// A view, or a policy of a table.
+type Object = (ObjectName, Option<ObjectName>);
+
+/// For each statement, whether it is about what goes and comes back.
+pub(crate) fn statements(script: &Script, before: &Catalog) -> Vec<Option<Again>> {
+    let mut out = vec![None; script.statements.len()];
+    if before.dialect != Dialect::Postgres {
+        return out;
+    }
+    let view = |name: &ObjectName| (before.normalize(name), None);
+    let policy = |name: &downhaul_syntax::Ident, table: &ObjectName| {
+        (ObjectName::bare(name.clone()), Some(before.normalize(table)))
+    };
+    let (mut gone, mut again) = (BTreeSet::new(), BTreeSet::new());
+    for change in script.statements.iter().flat_map(Statement::changes) {
+        match change {
+            Change::DropView { name, materialized: false, .. } if before.view(name).is_some() => {
+                gone.insert(view(name));
+            }
+            Change::DropPolicy { name, table, .. } => {
+                gone.insert(policy(name, table));
+            }
+            Change::CreateView { name, materialized: false, temporary: false, .. } => {
+                again.extend(Some(view(name)).filter(|object| gone.contains(object)));
+            }
+            Change::CreatePolicy { name, table, .. } => {
+                again.extend(Some(policy(name, table)).filter(|object| gone.contains(object)));
+            }
+            _ => {}
+        }
+    }
+    let about = |change: &Change| -> bool {
+        let objects: Vec<Object> = match change {
+            Change::DropView { name, .. } | Change::CreateView { name, .. } => vec![view(name)],
+            Change::DropPolicy { name, table, .. } | Change::CreatePolicy { name, table, .. } => {
+                vec![policy(name, table)]
+            }
+            Change::Comment { kind: ObjectKind::View, name, .. } => vec![view(name)],
+            Change::Grant { objects, .. } => objects.iter().map(view).collect(),
+            _ => return false,
+        };
+        !objects.is_empty() && objects.iter().all(|object| again.contains(object))
+    };
+    let mut after = before.clone();
+    for (at, statement) in script.statements.iter().enumerate() {
+        let changes = statement.changes();
+        if !changes.is_empty() && changes.iter().all(about) {
+            out[at] = Some(Again::AtContract);
+            for change in changes {
+                after.apply(change, HERE);
+            }
+        }
+    }
+    let as_it_was = |(statement, again): (&Statement, &Option<Again>)| {
+        again.is_none() || !has_options(statement)
+    };
+    if diff(before, &after, DiffOptions::default()).is_empty()
+        && script.statements.iter().zip(&out).all(as_it_was)
+    {
+        for one in out.iter_mut().flatten() {
+            *one = Again::LeftOut;
+        }
+    }
+    out
+}
+
+/// Whether a view is created with options, which the catalog does not keep.
+fn has_options(statement: &Statement) -> bool {
+    let text = statement.text.to_lowercase();
+    ["security_", "check_option", "check option"].iter().any(|word| text.contains(word))
+}
+
+/// A statement that waits for the contract.
+pub(crate) fn at_contract(statement: &Statement) -> Made {
+    let mut made = Made::default();
+    made.push(Slot::CONTRACT, Piece::as_written(statement.text.clone()));
+    // Neither drops rows.
+    made.derive(Slot::CONTRACT, &[crate::Direction::Up, crate::Direction::Down]);
+    if let [Change::CreateView { name, .. }] = statement.changes() {
+        made.note(format!(
+            "{name} changes at the contract: until then both releases read it as it was, with what it calls its columns. Where the new release needs it otherwise before that, give it a view of its own"
+        ));
+    }
+    made
+}

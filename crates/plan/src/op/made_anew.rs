@@ -1,0 +1,197 @@
+//! Views and policies that read a column of another type: the server lets neither follow, so they are made
+//! anew, at the instant at which the type changes.
+
+use std::collections::BTreeSet;
+
+use downhaul_catalog::{NotInvertedKind, Table, View, inverse_script, render};
+use downhaul_syntax::{Change, Dialect, Ident, ObjectName, parse_script};
+
+use super::dependents::Tie;
+use super::piece::Side;
+use super::{Made, Refused, Scene, refused};
+
+/// What goes before a column changes its type and comes back behind it, in one transaction.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MadeAnew {
+    /// Views, those first that others do not read.
+    views: Vec<ObjectName>,
+    /// Whether each of `views` has options or another owner, the migrations do not say.
+    away: Vec<String>,
+    back: Vec<String>,
+    dialect: Option<Dialect>,
+}
+
+impl MadeAnew {
+    /// What reads the columns of a table, by their ties.
+    pub(crate) fn of(
+        scene: &Scene<'_>,
+        table: &Table,
+        column: &Ident,
+        ties: &[Tie],
+    ) -> Result<Self, Refused> {
+        let dialect = scene.dialect();
+        let mut out = Self { dialect: Some(dialect), ..Self::default() };
+        let mut reading = Vec::new();
+        let mut policies = Vec::new();
+        for tie in ties {
+            match tie {
+                Tie::View(view) => reading.push(view.clone()),
+                Tie::Policy { name, .. } => policies.push(name.clone()),
+                Tie::Generated(_) | Tie::Exclusion(_) => {
+                    return tie.refuse(&table.name, column.as_str());
+                }
+            }
+        }
+        let views = closure(scene, &reading);
+        for view in &views {
+            check(view, table, column)?;
+        }
+        out.views = views.iter().map(|view| view.name.clone()).collect();
+        let drops = out.views.iter().map(|name| Change::DropView {
+            name: name.clone(),
+            materialized: false,
+            if_exists: false,
+            cascade: false,
+        });
+        let policies = policies.iter().map(|name| Change::DropPolicy {
+            name: name.clone(),
+            table: table.name.clone(),
+            if_exists: false,
+        });
+        for change in drops.chain(policies) {
+            match render(&change, dialect) {
+                Ok(statements) => out.away.extend(statements),
+                Err(error) => return refused(error.to_string(), "write the phases by hand"),
+            }
+        }
+        let inverse = inverse_script(
+            &parse_script(&format!("{};", out.away.join(";\n")), dialect),
+            scene.now,
+        );
+        let lost = |kind: &NotInvertedKind| {
+            !matches!(kind, NotInvertedKind::Data | NotInvertedKind::Stays)
+        };
+        if let Some(item) = inverse.not_inverted.iter().find(|item| lost(&item.kind)) {
+            return refused(
+                format!("what reads {}.{column} cannot be made anew: {}", table.name, item.reason),
+                "drop it in a migration before this one, and create it again in one behind it",
+            );
+        }
+        if !out.away.is_empty() {
+            out.back = inverse.statements.into_iter().map(|statement| statement.sql).collect();
+        }
+        Ok(out)
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.away.is_empty()
+    }
+
+    /// What a person should know.
+    pub(crate) fn note(&self, made: &mut Made) {
+        if self.views.is_empty() {
+            return;
+        }
+        let all: Vec<String> = self.views.iter().map(ToString::to_string).collect();
+        made.note(format!(
+            "{} {} made anew over the new type: privileges that no migration grants are not repeated, and who owns it is who runs the migration. What depends on it without a migration saying so (a function, a rule) keeps it from being dropped, and nothing has changed then",
+            all.join(", "),
+            if all.len() == 1 { "is" } else { "are" }
+        ));
+    }
+
+    /// Before anything changes: fails where a view has options, which no migration was read for.
+    pub(crate) fn ask(&self, side: &mut Side) {
+        let Some(dialect) = self.dialect else { return };
+        let mut why = "Made anew it would lose options (security_barrier, security_invoker, check_option). Fails here, where nothing has changed yet, if there are any; no row is right.";
+        for view in &self.views {
+            let quoted = dialect.literal(&dialect.quote_name_if_needed(view));
+            let says =
+                dialect.literal(&format!("the view {view} has options, make it anew by hand: "));
+            side.sql(
+                why,
+                format!(
+                    "SELECT CAST({says} || pg_catalog.array_to_string(reloptions, ', ') AS int)\nFROM pg_catalog.pg_class WHERE oid = CAST({quoted} AS regclass) AND reloptions IS NOT NULL"
+                ),
+            );
+            why = "";
+        }
+    }
+
+    /// Takes them away. Views are locked before the table, as who reads through them does; who reads the table
+    /// first gets time to end.
+    pub(crate) fn take_away(&self, side: &mut Side) {
+        if !self.views.is_empty() {
+            // All waits together stay below a second, after which the server looks for deadlocks.
+            let wait = 800 / (self.views.len() + 1);
+            side.sql(
+                "Views go and come back in this transaction, so nobody sees one missing. A transaction that has read the table and reads a view next waits for us as we wait for it: this one gives way, before the server ends the other, and is tried again.",
+                format!("SET LOCAL lock_timeout = '{wait}ms'"),
+            );
+        }
+        for sql in &self.away {
+            side.sql("", sql.clone());
+        }
+    }
+
+    /// Makes them again, as they were written, over the columns that bear the names now.
+    pub(crate) fn bring_back(&self, side: &mut Side) {
+        let mut why = "As they were written, over the columns that bear the names now.";
+        for sql in &self.back {
+            side.sql(why, sql.clone());
+            why = "";
+        }
+    }
+}
+
+/// Refuses a view that is not told by its text.
+fn check(view: &View, table: &Table, column: &Ident) -> Result<(), Refused> {
+    let name = &view.name;
+    if view.materialized {
+        return refused(
+            format!("the materialized view {name} reads {}.{column}", table.name),
+            "drop it in a migration before this one, and create it again in one behind it: it has to be computed anew",
+        );
+    }
+    if !view.star.is_empty() || view.query.star && view.query.tables.contains(&table.name) {
+        return refused(
+            format!(
+                "the view {name} reads {}.{column} by *, and made anew it would see columns that stand there for the time being",
+                table.name
+            ),
+            format!(
+                "name its columns in a migration before this one: CREATE OR REPLACE VIEW {name} AS SELECT {column}, …"
+            ),
+        );
+    }
+    if !view.triggers.is_empty() {
+        return refused(
+            format!("the view {name} reads {}.{column} and has triggers", table.name),
+            "drop the view in a migration before this one, and create it again in one behind it",
+        );
+    }
+    Ok(())
+}
+
+/// These views and those that read them; those first that no other reads.
+fn closure<'s>(scene: &'s Scene<'_>, reading: &[ObjectName]) -> Vec<&'s View> {
+    let mut found: BTreeSet<ObjectName> = BTreeSet::new();
+    let mut left: Vec<ObjectName> = reading.to_vec();
+    while let Some(name) = left.pop() {
+        if !found.insert(name.clone()) {
+            continue;
+        }
+        let readers = scene.now.views.values().filter(|view| view.query.tables.contains(&name));
+        left.extend(readers.map(|view| view.name.clone()));
+    }
+    let mut rest: Vec<&View> = found.iter().filter_map(|name| scene.now.views.get(name)).collect();
+    let mut ordered = Vec::new();
+    while !rest.is_empty() {
+        let free = |view: &View| !rest.iter().any(|other| other.query.tables.contains(&view.name));
+        // Views cannot read each other in a circle.
+        let at = rest.iter().position(|view| free(view)).unwrap_or(0);
+        ordered.push(rest.remove(at));
+    }
+    ordered
+}
