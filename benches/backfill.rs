@@ -5,7 +5,7 @@
 //! a fixed rate: by one `UPDATE` of the whole table (the limit), by `downhaul up --phase backfill` as it
 //! finds right itself and at full speed, and in batches of 1,000 rows one behind the other (the default of
 //! other tools). Each begins with a fresh copy of the same database. The expand phase's trigger stands in
-//! all of them.
+//! all of them. A session that only counts shows what the traffic notices of any other work on this machine.
 //!
 //! A server that is new has to make a file for every 16 MB of its log, and whoever commits waits meanwhile;
 //! one that has been at work uses those again that it has. The bench measures the latter, unless
@@ -16,7 +16,9 @@
 //!
 //! `DOWNHAUL_BENCH_ROWS=n` (1,000,000, in steps of 100,000), `DOWNHAUL_BENCH_RATE=n` transactions a
 //! second (100), `DOWNHAUL_BENCH_CALM=n` seconds of traffic alone (20), `DOWNHAUL_BENCH_SPEED=n` (`auto`) for
-//! `downhaul backfill speed n`, `DOWNHAUL_PROGRAM=path` measures another build. Latencies are those that
+//! `downhaul backfill speed n`, `DOWNHAUL_BENCH_ONLY=words` for some of the rows (`alone`, `counts`, `update`, `auto`,
+//! `full`, `thousands`, `parallel`), `DOWNHAUL_BENCH_ROUNDS=n` for all of them so many times, since a machine changes,
+//! `DOWNHAUL_PROGRAM=path` measures another build. Latencies are those that
 //! `pgbench --log` writes, the wait for a late start included.
 
 // A benchmark's result is what it prints.
@@ -48,21 +50,43 @@ fn number(name: &str, default: u64) -> u64 {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     Nothing,
+    Counting,
     Whole,
     Downhaul,
     FullSpeed,
     Thousands,
+    Parallel,
 }
 
 impl Way {
     fn name(self) -> &'static str {
         match self {
             Self::Nothing => "traffic alone",
+            Self::Counting => "a session that only counts",
             Self::Whole => "one UPDATE",
             Self::Downhaul => "downhaul",
             Self::FullSpeed => "downhaul, speed 100",
             Self::Thousands => "batches of 1,000",
+            Self::Parallel => "downhaul, --parallel 2",
         }
+    }
+
+    /// The word for it in `DOWNHAUL_BENCH_ONLY`.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Nothing => "alone",
+            Self::Counting => "counts",
+            Self::Whole => "update",
+            Self::Downhaul => "auto",
+            Self::FullSpeed => "full",
+            Self::Thousands => "thousands",
+            Self::Parallel => "parallel",
+        }
+    }
+
+    /// Fills nothing, but lasts as long as it is told to.
+    fn only_lasts(self) -> bool {
+        matches!(self, Self::Nothing | Self::Counting)
     }
 }
 
@@ -96,8 +120,12 @@ async fn run() {
         .setting("autovacuum", "off")
         .start();
     if apart() {
-        // What they start from now on begins there too.
+        // What they start from now on begins there too; what runs already, such as the writer of the
+        // log, does not.
         pin(REST, server.pid());
+        for child in children(server.pid()) {
+            pin(REST, child);
+        }
         pin(REST, std::process::id());
     }
     let template = Program::new(program());
@@ -122,12 +150,37 @@ async fn run() {
     if keeps_log {
         log_files(&server).await;
     }
-    for way in [Way::Nothing, Way::Whole, Way::Downhaul, Way::FullSpeed, Way::Thousands] {
-        let one = measure(&server, &template, &name, &fill, way, rows).await;
-        eprintln!("{}: {:.1} s, p99 {:.1} ms", way.name(), one.seconds, one.percentile(0.99));
-        all.push(one);
+    let only = std::env::var("DOWNHAUL_BENCH_ONLY").unwrap_or_default();
+    let wanted: Vec<&str> = only.split(',').filter(|word| !word.is_empty()).collect();
+    let ways = [
+        Way::Nothing,
+        Way::Counting,
+        Way::Whole,
+        Way::Downhaul,
+        Way::FullSpeed,
+        Way::Thousands,
+        Way::Parallel,
+    ];
+    for _ in 0..number("DOWNHAUL_BENCH_ROUNDS", 1) {
+        for way in ways {
+            if !wanted.is_empty() && !wanted.contains(&way.word()) {
+                continue;
+            }
+            let one = measure(&server, &template, &name, &fill, way, rows).await;
+            eprintln!(
+                "{}: {:.1} s, p50 {:.1}, p95 {:.1}, p99 {:.1} ms",
+                way.name(),
+                one.seconds,
+                one.percentile(0.5),
+                one.percentile(0.95),
+                one.percentile(0.99)
+            );
+            all.push(one);
+        }
     }
-    let (calm, limit) = (all[0].percentile(0.99), all[1].rate());
+    let first = |way: Way| all.iter().find(|one| one.way == way);
+    let calm = first(Way::Nothing).map_or(f64::NAN, |one| one.percentile(0.99));
+    let limit = first(Way::Whole).map_or(f64::NAN, Measured::rate);
     println!(
         "{rows} rows, {} transactions a second by {CLIENTS} clients\n",
         number("DOWNHAUL_BENCH_RATE", 100)
@@ -137,7 +190,7 @@ async fn run() {
     );
     println!("| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |");
     for one in &all {
-        let fills = one.way != Way::Nothing;
+        let fills = !one.way.only_lasts();
         println!(
             "| {} | {:.1} | {} | {} | {:.1} | {:.1} | {:.1} | {:.2} | {:.0} | {} |",
             one.way.name(),
@@ -185,6 +238,12 @@ fn pin(processor: &str, pid: u32) {
     assert!(done.is_ok_and(|status| status.success()), "taskset (util-linux) pins process {pid}");
 }
 
+/// Processes that a process has started (Linux).
+fn children(pid: u32) -> Vec<u32> {
+    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("Linux");
+    list.split_whitespace().map(|child| child.parse().expect("a number")).collect()
+}
+
 fn program() -> String {
     std::env::var("DOWNHAUL_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_downhaul").to_owned())
 }
@@ -221,6 +280,7 @@ async fn measure(
     // What a restart forgets is in memory again.
     session.run("SELECT count(*) FROM pgbench_accounts; ANALYZE pgbench_accounts").await;
     let logs = template.dir().join(format!("logs_{copy}"));
+    let _ = fs::remove_dir_all(&logs);
     fs::create_dir_all(&logs).expect("a folder for logs");
     let mut traffic = traffic(server, &url, &logs);
     if apart() {
@@ -233,15 +293,19 @@ async fn measure(
         }
     }
     std::thread::sleep(Duration::from_secs(3));
+    let calm = Duration::from_secs(number("DOWNHAUL_BENCH_CALM", 20));
     let skipped = Instant::now();
     match way {
-        Way::Nothing => std::thread::sleep(Duration::from_secs(number("DOWNHAUL_BENCH_CALM", 20))),
+        Way::Nothing => std::thread::sleep(calm),
+        Way::Counting => count(&mut session, calm).await,
         Way::Whole => session.run(fill).await,
-        Way::Downhaul | Way::FullSpeed => {
+        Way::Downhaul | Way::FullSpeed | Way::Parallel => {
             let program = Program::new(program()).database(&url);
             program.migrations_from(&template.dir().join("migrations"));
             // Not `ok`, which takes what lasts long for a hang.
-            let mut up = program.command(&["up", "--yes", "--phase", "backfill"]);
+            let sessions = if way == Way::Parallel { "2" } else { "1" };
+            let mut up =
+                program.command(&["up", "--yes", "--phase", "backfill", "--parallel", sessions]);
             let up =
                 up.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("downhaul runs");
             let speed = std::env::var("DOWNHAUL_BENCH_SPEED").unwrap_or_else(|_| "auto".into());
@@ -257,7 +321,7 @@ async fn measure(
     let _ = traffic.wait();
     let left = "SELECT count(*) FROM pgbench_accounts WHERE balance IS DISTINCT FROM abalance";
     let left = session.value(left).await.expect("a number");
-    assert!(way == Way::Nothing || left == "0", "{}: {left} rows are not filled", way.name());
+    assert!(way.only_lasts() || left == "0", "{}: {left} rows are not filled", way.name());
     session.close().await;
     admin.run(&format!("DROP DATABASE {copy} WITH (FORCE)")).await;
     admin.close().await;
@@ -268,6 +332,16 @@ fn traffic(server: &Postgres, url: &str, logs: &Path) -> Child {
     let rate = number("DOWNHAUL_BENCH_RATE", 100).to_string();
     let args = ["-n", "-c", CLIENTS, "-j", "2", "-R", &rate, "-T", "3600", "-l"];
     pgbench(server, url, &args).current_dir(logs).spawn().expect("pgbench runs")
+}
+
+/// Keeps a processor busy, and nothing else: no lock, no row, no log.
+async fn count(session: &mut Session, until: Duration) {
+    session.run(&format!("SET statement_timeout = {}", until.as_millis())).await;
+    let counted = session
+        .try_run("SELECT count(*) FROM generate_series(1, 10000) a, generate_series(1, 10000) b, generate_series(1, 10000) c")
+        .await;
+    assert!(counted.is_err(), "it counted to its end");
+    session.run("RESET statement_timeout").await;
 }
 
 /// Batches of 1,000 rows by key, each locked first and then written, each its own transaction.

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
+mod batches;
 mod cases;
 mod cases_mariadb;
 mod cases_sqlite;

@@ -12,6 +12,7 @@
 
 mod accident;
 mod crowd;
+mod fill;
 mod in_the_way;
 mod kill;
 mod phases;

@@ -90,6 +90,22 @@ impl EngineError {
         }
     }
 
+    /// The same failure, told of the one statement that matters of a message of several.
+    #[must_use]
+    pub fn of_statement(self, sql: &str) -> Self {
+        let of = |f: StatementFailure| StatementFailure {
+            // Where it is in the message says nothing of the statement.
+            position: None,
+            sql: sql.to_owned(),
+            ..f
+        };
+        match self {
+            Self::LockTimeout(f) => Self::LockTimeout(of(f)),
+            Self::Statement(f) => Self::Statement(of(f)),
+            other => other,
+        }
+    }
+
     /// Translates an error of the driver met while connecting.
     pub(crate) fn connecting(target: &impl std::fmt::Display, error: &sqlx::Error) -> Self {
         let target = target.to_string();

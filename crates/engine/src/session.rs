@@ -161,6 +161,25 @@ pub trait Session: Send {
         result
     }
 
+    /// Runs statements as one transaction of their own, as [`Self::transact`] does, and returns the rows of
+    /// those that ask.
+    async fn transact_rows(
+        &mut self,
+        budget: LockBudget,
+        statements: &str,
+    ) -> Result<Vec<Row>, EngineError> {
+        self.begin(budget).await?;
+        let result = match self.rows(statements).await {
+            Ok(rows) => self.commit().await.map(|()| rows),
+            Err(error) => Err(error),
+        };
+        if result.is_err() {
+            // After a broken connection there is nothing to roll back: the server does it.
+            let _ = self.rollback().await;
+        }
+        result
+    }
+
     /// Has the server keep the plans of statements, each with the types of its parameters, for as long as
     /// the session lasts. Returns the names under which `EXECUTE` runs them; none where it cannot.
     async fn keep_plans(

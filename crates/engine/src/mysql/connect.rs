@@ -226,6 +226,23 @@ impl Session for MySql {
         result.map(drop)
     }
 
+    async fn transact_rows(
+        &mut self,
+        budget: LockBudget,
+        statements: &str,
+    ) -> Result<Vec<Row>, EngineError> {
+        self.limited = true;
+        let (opening, put_back) = (self.opening(budget), self.no_limits());
+        let result = self.rows(&format!("{opening}; {statements}; COMMIT; {put_back}")).await;
+        if result.is_err() {
+            // After a broken connection there is nothing to roll back: the server does it.
+            let _ = self.rollback().await;
+        } else {
+            self.limited = false;
+        }
+        result
+    }
+
     async fn in_turn(
         &mut self,
         budget: LockBudget,

@@ -131,6 +131,23 @@ impl Postgres {
         parts.join("; ")
     }
 
+    /// Statements that open a transaction within a budget; the last one returns a row.
+    fn opening(&self, budget: LockBudget) -> String {
+        // SET LOCAL: nothing leaks to the next client of a pooled connection.
+        let statement = budget.statement_timeout.map_or(0, |limit| limit.as_millis());
+        // Capture needs each statement to see what is committed when it starts, so a default of
+        // REPEATABLE READ must not reach us.
+        // The server goes on with the statement of a run that was killed, whose migration lock is
+        // free by then: the lock at the end is free only when that transaction has ended. One
+        // message: each of its statements is run on its own, after the one before it.
+        let shared = if self.beside { "_shared" } else { "" };
+        format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {statement}; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL client_min_messages = warning; \
+             SELECT pg_catalog.pg_advisory_xact_lock{shared}({TRANSACTION_KEY}), {LOOKS_FIRST}",
+            budget.lock_timeout.as_millis(),
+        )
+    }
+
     /// Questions of which the server makes one plan, instead of trying five times whether one for the
     /// very text asked about is better.
     fn planned_once(&self, questions: &str) -> String {
@@ -295,21 +312,9 @@ impl Session for Postgres {
         queries: &[&str],
         about: &str,
     ) -> Result<Vec<Row>, EngineError> {
-        // SET LOCAL: nothing leaks to the next client of a pooled connection.
-        let statement = budget.statement_timeout.map_or(0, |limit| limit.as_millis());
-        // Capture needs each statement to see what is committed when it starts, so a default of
-        // REPEATABLE READ must not reach us.
-        // The server goes on with the statement of a run that was killed, whose migration lock is
-        // free by then: the lock at the end is free only when that transaction has ended. One
-        // message: each of its statements is run on its own, after the one before it.
         let mut new = Vec::new();
         let questions = self.questions(queries, about, &mut new);
-        let shared = if self.beside { "_shared" } else { "" };
-        let opening = format!(
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {statement}; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL client_min_messages = warning; \
-             SELECT pg_catalog.pg_advisory_xact_lock{shared}({TRANSACTION_KEY}), {LOOKS_FIRST}; {questions}",
-            budget.lock_timeout.as_millis(),
-        );
+        let opening = format!("{}; {questions}", self.opening(budget));
         match self.answers(&opening, &new).await {
             Ok(mut rows) => {
                 self.in_transaction = true;
@@ -433,6 +438,26 @@ impl Session for Postgres {
         self.execute(&format!("{statements}; COMMIT")).await?;
         self.in_transaction = false;
         Ok(())
+    }
+
+    async fn transact_rows(
+        &mut self,
+        budget: LockBudget,
+        statements: &str,
+    ) -> Result<Vec<Row>, EngineError> {
+        let message = format!("{}; {statements}; COMMIT", self.opening(budget));
+        match self.rows(&message).await {
+            Ok(mut rows) => {
+                // The first row is that of the lock.
+                rows.drain(..rows.len().min(1));
+                Ok(rows)
+            }
+            Err(error) => {
+                // After a broken connection there is nothing to roll back: the server does it.
+                let _ = self.execute("ROLLBACK").await;
+                Err(error)
+            }
+        }
     }
 
     async fn rollback(&mut self) -> Result<(), EngineError> {

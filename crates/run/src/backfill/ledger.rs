@@ -1,11 +1,12 @@
 //! A backfill's line in the journal: where it is, how fast it goes, and what others want of it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use downhaul_engine::{EngineError, Row, Session};
 use downhaul_plan::{Direction, Version};
 use downhaul_syntax::Dialect;
 
+use super::batch::Ahead;
 use super::pace::FIRST;
 use crate::Journal;
 
@@ -26,13 +27,37 @@ pub(crate) struct Place {
     pub(crate) rate: f64,
     /// When it was reached.
     pub(crate) since: Instant,
+    /// Where the next batch ends, if that is known.
+    pub(crate) ahead: Option<Ahead>,
+    /// What it takes to record a place, about.
+    pub(crate) record: Duration,
 }
 
 impl Place {
     /// Before the first batch of what lies behind a key.
     pub(crate) fn behind(cursor: Option<Vec<String>>) -> Self {
         let since = Instant::now();
-        Self { cursor, ended: false, rows: 0, passed: 0, batch: FIRST, rate: 0.0, since }
+        Self {
+            cursor,
+            ended: false,
+            rows: 0,
+            passed: 0,
+            batch: FIRST,
+            rate: 0.0,
+            since,
+            ahead: None,
+            record: Duration::ZERO,
+        }
+    }
+
+    /// Takes the time behind the place before, and what follows from it.
+    pub(crate) fn goes_on_from(&mut self, before: &Self) {
+        self.since = Instant::now();
+        let seconds = (self.since - before.since).as_secs_f64().max(0.000_001);
+        let rate = self.passed.saturating_sub(before.passed) as f64 / seconds;
+        // What the last second or so says.
+        let share = if before.rate > 0.0 { seconds / (seconds + 1.0) } else { 1.0 };
+        self.rate = before.rate * (1.0 - share) + rate * share;
     }
 
     /// The cursor as the journal keeps it.
@@ -160,7 +185,7 @@ impl Ledger {
                 batch: count(row, 2)?.max(1),
                 passed: count(row, 3)?,
                 rate: row.text(4).parse().unwrap_or(0.0),
-                since: Instant::now(),
+                ..Place::behind(None)
             });
         }
         for table in [self.stretches_table(), self.table()] {
@@ -182,12 +207,19 @@ impl Ledger {
 
     /// Statement that records a place.
     pub(crate) fn reach(&self, place: &Place, done: bool) -> String {
+        self.line(place, &place.rows.to_string(), &place.passed.to_string(), done)
+    }
+
+    /// The same where the statement itself says how many rows were changed and gone over.
+    pub(crate) fn reach_by(&self, place: &Place, rows: &str, passed: &str) -> String {
+        self.line(place, rows, passed, false)
+    }
+
+    fn line(&self, place: &Place, rows: &str, passed: &str, done: bool) -> String {
         let cursor = self.opt(place.written().as_deref());
         format!(
-            "UPDATE {} SET place = {cursor}, row_count = {}, passed = {}, batch = {}, rate = {:.3}, throttle = NULL, done = {done}, at = {} WHERE {}",
+            "UPDATE {} SET place = {cursor}, row_count = {rows}, passed = {passed}, batch = {}, rate = {:.3}, throttle = NULL, done = {done}, at = {} WHERE {}",
             self.table(),
-            place.rows,
-            place.passed,
             place.batch,
             place.rate,
             self.journal.now(),

@@ -9,6 +9,7 @@
 //! Where it is asked for, several sessions do so at once, each in a stretch of the table (`split.rs`)
 //! with a place of its own in the journal; the run itself then only directs them (`team.rs`).
 
+mod batch;
 mod control;
 mod ledger;
 mod pace;
@@ -22,7 +23,7 @@ mod walk;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use downhaul_engine::{EngineError, LockBudget, Session};
+use downhaul_engine::{EngineError, Session};
 use downhaul_plan::{Direction, Version};
 use downhaul_syntax::{Change, Dialect, Statement};
 
@@ -33,8 +34,9 @@ use crate::{Event, Observer, RunError, Runner};
 pub use control::{Backfill, Want, backfills, tell};
 pub use throttle::Throttle;
 
+use batch::{Fill, Shape};
 use ledger::{Ledger, Place};
-use pace::{BOUNDS, Pace};
+use pace::{BOUNDS, Pace, Rests};
 pub(crate) use parts::{MARK, parts};
 use stretches::Stretch;
 use throttle::{Finding, Watch};
@@ -44,7 +46,7 @@ use walk::{Walk, Way};
 const PASSES: u32 = 3;
 /// How long a run rests before it looks again.
 const REST: Duration = Duration::from_millis(500);
-/// How often a run that is at work looks what is wanted of it.
+/// How often a run that is at work looks what is wanted of it, and tells how far it is.
 const LOOK: Duration = Duration::from_millis(100);
 /// First pause behind a batch that did not get its locks.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -67,26 +69,6 @@ pub(crate) enum End {
 enum Passed {
     Done,
     Stopped,
-}
-
-/// What is done to which rows: the same for every session that is at work.
-struct Fill {
-    ledger: Ledger,
-    walk: Walk,
-    /// The statement before its condition, what it names as its table, and the condition, empty
-    /// where there is none.
-    head: String,
-    target: String,
-    filter: String,
-    /// The table, for people.
-    table: String,
-    /// Make the transaction of a batch what it has to be beside writers: at its beginning ([`gently`]),
-    /// and before its last statement.
-    anew: Option<String>,
-    last: &'static str,
-    budget: LockBudget,
-    /// For how long a batch that does not get its locks is tried again.
-    retry: Duration,
 }
 
 /// A backfill under way.
@@ -145,6 +127,7 @@ pub(crate) async fn run(
         )));
     }
     let begun = Instant::now();
+    let shape = Shape::of(&mut *runner.session, &walk).await?;
     let fill = Fill {
         ledger,
         walk,
@@ -152,8 +135,7 @@ pub(crate) async fn run(
         target: parts.target.to_owned(),
         filter: parts.filter.to_owned(),
         table: parts.table().to_owned(),
-        anew: gently(&mut *runner.session).await?,
-        last: if dialect == Dialect::Postgres { UNHURRIED } else { "" },
+        shape,
         budget: runner.options.budget,
         retry: runner.options.lock_retry,
     };
@@ -179,128 +161,8 @@ pub(crate) async fn run(
     Ok(End::Done { close: work.fill.ledger.close(&place) })
 }
 
-/// PostgreSQL: nobody waits until a batch has reached the disk, so that its log goes there with that
-/// of the writers, little by little, and not all at once while they wait. What a crash of the server
-/// takes back are the last batches together with the place that they reached; the end of the backfill
-/// is on disk with all before it (PostgreSQL manual §30.4).
-const UNHURRIED: &str = "SET LOCAL synchronous_commit = off; ";
-
-/// What makes the transaction of a batch one that writers do not notice.
-///
-/// MySQL: no writer is caught with it in a deadlock, of which the server would end the writer, who has
-/// done less. It locks no gaps between keys (not where the binary log holds statements, which need
-/// them), and on MariaDB it never waits for a row: the batch is rolled back and tried again.
-async fn gently(session: &mut dyn Session) -> Result<Option<String>, EngineError> {
-    if !session.dialect().is_mysql_family() {
-        return Ok(None);
-    }
-    let free = session
-        .number("SELECT @@global.log_bin = 0 OR @@session.binlog_format <> 'STATEMENT'")
-        .await?;
-    let level = if free == 0 { "REPEATABLE READ" } else { "READ COMMITTED" };
-    let wait = u8::from(session.dialect() == Dialect::Mysql);
-    Ok(Some(format!(
-        "ROLLBACK; SET SESSION innodb_lock_wait_timeout = {wait}; SET TRANSACTION ISOLATION LEVEL {level}; START TRANSACTION"
-    )))
-}
-
 fn unfit() -> EngineError {
     EngineError::Protocol("the statement cannot be run in batches".into())
-}
-
-impl Fill {
-    /// One batch, in a transaction of its own together with the place that it reached. Returns how long
-    /// the server was at work on its rows: on a slow line, or a machine with much else to do, messages take
-    /// longer than the rows of a batch, and smaller batches would not make them shorter.
-    async fn turn(
-        &self,
-        session: &mut dyn Session,
-        place: &mut Place,
-        stretch: Option<&Stretch>,
-    ) -> Result<Duration, EngineError> {
-        let opening = Instant::now();
-        session.begin(self.budget).await?;
-        let message = match self.ledger.dialect {
-            // There are no messages; it waits for other writers.
-            Dialect::Sqlite => Duration::ZERO,
-            _ => opening.elapsed(),
-        };
-        let done = async {
-            if let Some(anew) = &self.anew {
-                session.execute(anew).await?;
-            }
-            let begun = Instant::now();
-            let (reached, record) = self.one(session, place, stretch).await?;
-            // One asks where the batch ends, and one is the batch.
-            let work = begun.elapsed().saturating_sub(message * 2);
-            session.commit_with(&format!("{}{record}", self.last)).await?;
-            Ok((reached, work))
-        }
-        .await;
-        match done {
-            Ok((reached, work)) => {
-                *place = reached;
-                Ok(work)
-            }
-            Err(error) => {
-                if !matches!(error, EngineError::Disconnected(_)) {
-                    session.rollback().await?;
-                }
-                Err(error)
-            }
-        }
-    }
-
-    /// The rows of a batch, and the statement that records how far it went.
-    async fn one(
-        &self,
-        session: &mut dyn Session,
-        place: &Place,
-        stretch: Option<&Stretch>,
-    ) -> Result<(Place, String), EngineError> {
-        let upper = stretch.and_then(|stretch| stretch.upper.as_ref());
-        let (range, next) = self.walk.next(session, place, upper).await?;
-        let filter = match (self.filter.as_str(), range.as_str()) {
-            ("", "") => String::new(),
-            (filter, "") => format!("WHERE {filter}"),
-            ("", range) => format!("WHERE {range}"),
-            (filter, range) => format!("WHERE ({filter}\n) AND {range}"),
-        };
-        let changed = session.execute(&format!("{} {MARK} {filter}", self.head)).await?;
-        let passed = place.passed
-            + match &next {
-                Some(_) => self.walk.passes(place.batch),
-                None => changed,
-            };
-        let seconds = place.since.elapsed().as_secs_f64().max(0.001);
-        let rate = passed.saturating_sub(place.passed) as f64 / seconds;
-        let reached = Place {
-            ended: next.is_none(),
-            cursor: next.or_else(|| place.cursor.clone()),
-            rows: place.rows + changed,
-            passed,
-            batch: place.batch,
-            // What the last few batches say.
-            rate: if place.rate > 0.0 { place.rate * 0.7 + rate * 0.3 } else { rate },
-            since: Instant::now(),
-        };
-        let record = match stretch {
-            Some(stretch) => self.ledger.reach_in(stretch.number, &reached),
-            None => self.ledger.reach(&reached, false),
-        };
-        Ok((reached, record))
-    }
-
-    /// Whether the statement would still find a row.
-    async fn remains(&self, session: &mut dyn Session) -> Result<bool, EngineError> {
-        if self.filter.is_empty() {
-            return Ok(false);
-        }
-        let rows = session
-            .rows(&format!("SELECT 1 FROM {} {MARK} WHERE {} LIMIT 1", self.target, self.filter))
-            .await?;
-        Ok(!rows.is_empty())
-    }
 }
 
 /// Batches that did not get their locks, one behind the other.
@@ -328,6 +190,7 @@ impl Tries {
             return None;
         }
         place.batch = (place.batch / 2).max(BOUNDS.0);
+        place.ahead = None;
         let pause = self.pause;
         self.pause = next_pause(pause, since);
         Some(pause)
@@ -392,7 +255,7 @@ impl Work {
             if !self.goes_round(runner, &mut pass).await? {
                 return Ok(Passed::Done);
             }
-            *place = Place { cursor: None, ended: false, passed: 0, ..place.clone() };
+            *place = Place { cursor: None, ended: false, passed: 0, ahead: None, ..place.clone() };
         }
     }
 
@@ -415,6 +278,8 @@ impl Work {
     ) -> Result<Passed, EngineError> {
         let fill = Arc::clone(&self.fill);
         let mut tries = Tries::none();
+        let mut rests = Rests::default();
+        let mut told: Option<Instant> = None;
         let mut last: Option<(Instant, Pace)> = None;
         loop {
             // Batches are short: not before each of them is asked what is wanted.
@@ -430,6 +295,7 @@ impl Work {
                     last = None;
                     tokio::time::sleep(REST).await;
                     place.since = Instant::now();
+                    place.ahead = None;
                     continue;
                 }
                 Order::Work(pace) => pace,
@@ -439,8 +305,8 @@ impl Work {
             }
             let begun = Instant::now();
             let session = &mut *runner.session;
-            let work = match fill.turn(session, place, None).await {
-                Ok(work) => work,
+            let took = match fill.turn(session, place, None).await {
+                Ok(took) => took,
                 Err(error) => {
                     let Some(pause) = tries.again(&error, begun, place, fill.retry) else {
                         return Err(error);
@@ -452,13 +318,20 @@ impl Work {
                 }
             };
             tries = Tries::none();
-            let total = fill.walk.total.max(place.passed);
-            observer.event(Event::Progress { what: &fill.table, done: place.passed, total });
+            if place.ended || told.is_none_or(|at| at.elapsed() >= LOOK) {
+                told = Some(Instant::now());
+                let total = fill.walk.total.max(place.passed);
+                observer.event(Event::Progress { what: &fill.table, done: place.passed, total });
+            }
             if place.ended {
                 return Ok(Passed::Done);
             }
-            place.batch = pace.adapted(place.batch, work);
-            tokio::time::sleep(pace.rest(work)).await;
+            pace.adapt(place, took);
+            if let Some(rest) = rests.owe(pace.rest(took.work + took.record)) {
+                let since = Instant::now();
+                tokio::time::sleep(rest).await;
+                rests.took(since.elapsed());
+            }
         }
     }
 

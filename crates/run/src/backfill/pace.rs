@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use downhaul_syntax::Dialect;
 
+use super::batch::Took;
+use super::ledger::Place;
+
 /// The size of the first batch, and the bounds that later ones keep to, in rows.
 pub(super) const FIRST: u64 = 1000;
 pub(super) const BOUNDS: (u64, u64) = (20, 50_000);
@@ -20,6 +23,17 @@ const ALONE: Duration = Duration::from_millis(50);
 /// Percent of the time at work beside others, where nobody has said how many. Longer rests made
 /// nobody's wait shorter, but the backfill longer (docs/benchmarks.md).
 const BESIDE: u64 = 95;
+
+/// A batch takes at least so many times as long as to record its place. Beside a transaction that was
+/// open before it, which keeps the server from clearing away the places before (PostgreSQL manual §24.1.2),
+/// that takes longer from batch to batch: then batches grow with it, instead of being little else.
+const RECORDS: u32 = 4;
+
+/// The first guess at what it takes to record a place, and the least that it is taken for.
+const LEAST_RECORD: Duration = Duration::from_micros(20);
+
+/// The shortest rest, in seconds.
+const LEAST_REST: f64 = 0.002;
 
 /// What those at work keep to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,10 +53,20 @@ impl Pace {
         Self { target, percent }
     }
 
-    /// The size of the next batch, given what the last one took.
-    pub(super) fn adapted(self, batch: u64, took: Duration) -> u64 {
-        let ratio = self.target.as_secs_f64() / took.as_secs_f64().max(0.001);
-        ((batch as f64 * ratio.clamp(0.5, 2.0)) as u64).clamp(BOUNDS.0, BOUNDS.1)
+    /// Sets the size of the next batch, given what the last one took.
+    pub(super) fn adapt(self, place: &mut Place, took: Took) {
+        if !took.record.is_zero() {
+            // About the median: a moment in which the server was elsewhere says nothing.
+            let step = if took.record > place.record { 1.05 } else { 0.95 };
+            place.record = place.record.max(LEAST_RECORD).mul_f64(step);
+        }
+        place.batch = self.adapted(took.rows, took.work, place.record);
+    }
+
+    fn adapted(self, rows: u64, took: Duration, record: Duration) -> u64 {
+        let target = self.target.max(record * RECORDS);
+        let ratio = target.as_secs_f64() / took.as_secs_f64().max(0.000_1);
+        ((rows as f64 * ratio.clamp(0.5, 2.0)) as u64).clamp(BOUNDS.0, BOUNDS.1)
     }
 
     /// How long to rest behind a batch, so that only so many percent of the time are spent at work.
@@ -52,9 +76,37 @@ impl Pace {
     }
 }
 
-/// What a batch should take beside others. On MariaDB and MySQL each waits for the disk once.
+/// Rests that are owed. One behind a short batch is shorter than what a timer can tell apart, and each
+/// would be a millisecond longer than it should be: so several are taken together.
+#[derive(Debug, Default)]
+pub(super) struct Rests {
+    /// Seconds; less than none where one was longer than it should have been.
+    owed: f64,
+}
+
+impl Rests {
+    /// Adds the rest behind a batch. Returns what is to be rested now, if anything.
+    pub(super) fn owe(&mut self, rest: Duration) -> Option<Duration> {
+        self.owed += rest.as_secs_f64();
+        (self.owed >= LEAST_REST).then(|| Duration::from_secs_f64(self.owed))
+    }
+
+    /// So long it was rested.
+    pub(super) fn took(&mut self, rested: Duration) {
+        // Whoever was held up much longer has not rested for the batches to come.
+        self.owed = (self.owed - rested.as_secs_f64()).max(-LEAST_REST);
+    }
+}
+
+/// What a batch should take beside others: on PostgreSQL less than a turn at the processor, which is some
+/// milliseconds. With each message the server waits for the next one, and lets those go who have waited.
+/// Elsewhere each batch waits for the disk once.
 fn short(dialect: Dialect) -> Duration {
-    Duration::from_millis(if dialect.is_mysql_family() { 25 } else { 8 })
+    Duration::from_millis(match dialect {
+        Dialect::Postgres => 1,
+        Dialect::Sqlite => 8,
+        Dialect::Mysql | Dialect::MariaDb => 25,
+    })
 }
 
 #[cfg(test)]
@@ -66,11 +118,12 @@ mod tests {
     #[test]
     fn batches_grow_and_shrink_towards_the_target() {
         let pace = Pace::of(None, false, Dialect::Postgres);
-        assert_eq!(pace.adapted(1000, MS(10)), 2000);
-        assert_eq!(pace.adapted(1000, MS(500)), 500);
-        assert_eq!(pace.adapted(1000, MS(9000)), 500);
-        assert_eq!(pace.adapted(20, MS(9000)), BOUNDS.0);
-        assert_eq!(pace.adapted(50_000, MS(1)), BOUNDS.1);
+        let adapted = |rows, took| pace.adapted(rows, took, Duration::ZERO);
+        assert_eq!(adapted(1000, MS(10)), 2000);
+        assert_eq!(adapted(1000, MS(500)), 500);
+        assert_eq!(adapted(1000, MS(9000)), 500);
+        assert_eq!(adapted(20, MS(9000)), BOUNDS.0);
+        assert_eq!(adapted(50_000, MS(1)), BOUNDS.1);
         assert_eq!(pace.rest(MS(50)), MS(0));
     }
 
@@ -85,5 +138,37 @@ mod tests {
             assert_eq!(Pace::of(Some(100), others, Dialect::Postgres), alone);
             assert_eq!(Pace::of(Some(50), others, Dialect::Postgres).rest(MS(10)), MS(10));
         }
+    }
+    #[test]
+    fn batches_are_longer_than_their_places_take_to_record() {
+        let pace = Pace::of(None, true, Dialect::Postgres);
+        let mut place = Place::behind(None);
+        let mut after = |record| {
+            for _ in 0..500 {
+                let work = Duration::from_micros(4) * u32::try_from(place.batch).unwrap();
+                let rows = place.batch;
+                pace.adapt(&mut place, Took { rows, work, record });
+            }
+            place.batch
+        };
+        let few = after(Duration::from_micros(40));
+        assert!((200..=300).contains(&few), "{few} rows of 4 µs are no batch of 1 ms");
+        let many = after(MS(3));
+        assert!((2500..=3500).contains(&many), "{many} rows of 4 µs behind records of 3 ms");
+        // One that was held up is none that takes long.
+        let rows = place.batch;
+        pace.adapt(&mut place, Took { rows, work: MS(12), record: MS(900) });
+        assert!(place.record < MS(4), "{:?}", place.record);
+    }
+
+    #[test]
+    fn short_rests_are_taken_together() {
+        let mut rests = Rests::default();
+        assert_eq!((rests.owe(MS(1)), rests.owe(MS(1))), (None, Some(MS(2))));
+        rests.took(MS(3));
+        assert_eq!(rests.owe(MS(2)), None, "one was too long");
+        assert!(rests.owe(MS(2)).is_some());
+        rests.took(MS(900));
+        assert!(rests.owe(MS(5)).is_some(), "who was held up rests again");
     }
 }

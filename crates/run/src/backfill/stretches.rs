@@ -1,8 +1,6 @@
 //! The parts of a table that several sessions go over at once: each has its line in the journal, and
 //! its place is written there by the session that is at work in it, with each of its batches.
 
-use std::time::Instant;
-
 use downhaul_engine::{EngineError, Session};
 use downhaul_syntax::Dialect;
 
@@ -59,8 +57,7 @@ impl Ledger {
                         rows: count(row, 4)?,
                         passed: count(row, 5)?,
                         batch: count(row, 6)?.max(1),
-                        rate: 0.0,
-                        since: Instant::now(),
+                        ..Place::behind(None)
                     },
                 })
             })
@@ -105,14 +102,13 @@ impl Ledger {
             .map(drop)
     }
 
-    /// Statement that records a place in a stretch.
-    pub(crate) fn reach_in(&self, number: u64, place: &Place) -> String {
+    /// Statement that records a place in a stretch, and says itself how many rows were changed and gone
+    /// over.
+    pub(crate) fn reach_in(&self, number: u64, place: &Place, rows: &str, passed: &str) -> String {
         format!(
-            "UPDATE {} SET place = {}, row_count = {}, passed = {}, batch = {}, done = {} WHERE {} AND number = {number}",
+            "UPDATE {} SET place = {}, row_count = {rows}, passed = {passed}, batch = {}, done = {} WHERE {} AND number = {number}",
             self.stretches_table(),
             self.opt(place.cursor.as_deref().map(written).as_deref()),
-            place.rows,
-            place.passed,
             place.batch,
             place.ended,
             self.key()

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use super::ledger::Place;
+use super::pace::Rests;
 use super::stretches::Stretch;
 use super::{Fill, Order, Passed, Tries, Work};
 use crate::{Event, Observer, Runner};
@@ -80,7 +81,7 @@ pub(super) async fn run(
         }
         for stretch in &mut stretches {
             let (cursor, place) = (stretch.lower.clone(), stretch.place.clone());
-            stretch.place = Place { cursor, ended: false, passed: 0, ..place };
+            stretch.place = Place { cursor, ended: false, passed: 0, ahead: None, ..place };
         }
     };
     for session in sessions {
@@ -266,6 +267,7 @@ impl Team {
     ) -> Result<bool, EngineError> {
         let fill = &self.fill;
         let mut tries = Tries::none();
+        let mut rests = Rests::default();
         loop {
             let Ok(order) = orders.wait_for(|order| *order != Order::Rest).await.map(|o| *o) else {
                 return Ok(false);
@@ -273,8 +275,8 @@ impl Team {
             let Order::Work(pace) = order else { return Ok(false) };
             let begun = Instant::now();
             let mut place = stretch.place.clone();
-            let work = match fill.turn(session, &mut place, Some(stretch)).await {
-                Ok(work) => work,
+            let took = match fill.turn(session, &mut place, Some(stretch)).await {
+                Ok(took) => took,
                 Err(error) => {
                     let Some(pause) = tries.again(&error, begun, &mut place, fill.retry) else {
                         return Err(error);
@@ -294,15 +296,17 @@ impl Team {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .insert(stretch.number, place.clone());
-            place.batch = pace.adapted(place.batch, work);
+            pace.adapt(&mut place, took);
             stretch.place = place;
             if ended {
                 return Ok(true);
             }
+            let Some(rest) = rests.owe(pace.rest(took.work + took.record)) else { continue };
             // Whoever says stop need not wait for the end of a rest.
             let stopped = async { orders.wait_for(|order| *order == Order::Stop).await.is_ok() };
+            let since = Instant::now();
             tokio::select! {
-                () = tokio::time::sleep(pace.rest(work)) => {}
+                () = tokio::time::sleep(rest) => rests.took(since.elapsed()),
                 _ = stopped => return Ok(false),
             }
         }

@@ -1,9 +1,9 @@
 //! The way over a table: by a key, by blocks, or all at once.
 
-use downhaul_engine::{EngineError, Session};
+use downhaul_engine::{EngineError, Row, Session};
 use downhaul_syntax::{Dialect, ObjectName};
 
-use super::ledger::{Place, count};
+use super::ledger::count;
 
 /// How a table is walked.
 #[derive(Clone, Debug)]
@@ -72,11 +72,9 @@ pub(crate) struct Walk {
     pub(crate) way: Way,
     /// Rows, as the server guesses.
     pub(crate) total: u64,
+    /// Rules turn what is done to it into something else, or more (PostgreSQL).
+    pub(crate) has_rules: bool,
 }
-
-/// The condition of a batch, empty for the whole table, and where the next one begins; `None` for
-/// the last one.
-pub(crate) type Batch = (String, Option<Vec<String>>);
 
 impl Walk {
     /// Finds the best way over a table.
@@ -92,7 +90,15 @@ impl Walk {
             Dialect::Sqlite => sqlite(session, name).await?,
         };
         let total = estimate(session, &table, name).await?;
-        Ok(Self { dialect, table, way, total })
+        let has_rules = dialect == Dialect::Postgres
+            && session
+                .number(&format!(
+                    "SELECT count(*) FROM pg_class WHERE oid = CAST({} AS regclass) AND relhasrules",
+                    dialect.literal(&table)
+                ))
+                .await?
+                > 0;
+        Ok(Self { dialect, table, way, total, has_rules })
     }
 
     /// Whether batches would miss rows or fill them twice: each row that is written moves to another
@@ -101,37 +107,75 @@ impl Walk {
         matches!(self.way, Way::Blocks) && filter.is_empty()
     }
 
-    /// The next batch, of those up to an end (`None`: that of the table).
-    pub(crate) async fn next(
+    /// The question for where a batch of so many rows ends that begins behind a cursor, of those up to
+    /// an end (`None`: that of the table); `None` where nothing has to be asked.
+    pub(crate) fn question(
         &self,
-        session: &mut dyn Session,
-        place: &Place,
+        behind: Option<&Vec<String>>,
+        rows: u64,
         upper: Option<&Vec<String>>,
-    ) -> Result<Batch, EngineError> {
+    ) -> Option<String> {
         match &self.way {
-            Way::Whole => Ok((String::new(), None)),
-            Way::Key(key) => self.by_key(session, key, place, upper).await,
-            Way::Blocks => self.by_blocks(session, place, upper).await,
+            Way::Whole => None,
+            Way::Key(key) => Some(self.key_question(key, &self.bounds(key, behind, upper), rows)),
+            Way::Blocks => upper.is_none().then(|| self.blocks_question()),
         }
     }
 
-    async fn by_key(
+    /// Where it ends, by the answer: the key of its last row, or the number of the block behind it;
+    /// `None` where it is the last one.
+    pub(crate) fn answered(
         &self,
-        session: &mut dyn Session,
-        key: &[KeyColumn],
-        place: &Place,
+        behind: Option<&Vec<String>>,
+        rows: u64,
         upper: Option<&Vec<String>>,
-    ) -> Result<Batch, EngineError> {
-        let behind = place.cursor.as_ref().map(|values| self.compared(key, values, Side::Behind));
-        let limit = upper.map(|values| self.compared(key, values, Side::UpTo));
-        let bounds: Vec<String> = [&behind, &limit].into_iter().flatten().cloned().collect();
-        let end = self.key_at(session, key, &bounds, place.batch).await?;
-        let until = match &end {
-            Some(values) => Some(self.compared(key, values, Side::UpTo)),
-            None => limit,
-        };
-        let range: Vec<String> = [behind, until].into_iter().flatten().collect();
-        Ok((range.join(" AND "), end))
+        answer: Option<&Row>,
+    ) -> Result<Option<Vec<String>>, EngineError> {
+        Ok(match &self.way {
+            Way::Whole => None,
+            Way::Key(key) => answer.map(|row| key_of(key, row)),
+            Way::Blocks => {
+                let end = match (block(upper), answer) {
+                    (Some(upper), _) => upper,
+                    (None, Some(row)) => count(row, 0)?,
+                    (None, None) => 0,
+                };
+                let to = block(behind).unwrap_or(0) + blocks_of(rows);
+                (to < end).then(|| vec![to.to_string()])
+            }
+        })
+    }
+
+    /// The condition of a batch between two places; empty for the whole table.
+    pub(crate) fn range(
+        &self,
+        behind: Option<&Vec<String>>,
+        until: Option<&Vec<String>>,
+        upper: Option<&Vec<String>>,
+    ) -> String {
+        match &self.way {
+            Way::Whole => String::new(),
+            Way::Key(key) => self.bounds(key, behind, until.or(upper)).join(" AND "),
+            Way::Blocks => {
+                let from = block(behind).unwrap_or(0);
+                match block(until.or(upper)) {
+                    Some(to) => format!("ctid >= '({from},0)'::tid AND ctid < '({to},0)'::tid"),
+                    None => format!("ctid >= '({from},0)'::tid"),
+                }
+            }
+        }
+    }
+
+    /// The conditions for rows behind one key and up to another.
+    fn bounds(
+        &self,
+        key: &[KeyColumn],
+        behind: Option<&Vec<String>>,
+        until: Option<&Vec<String>>,
+    ) -> Vec<String> {
+        let behind = behind.map(|values| self.compared(key, values, Side::Behind));
+        let until = until.map(|values| self.compared(key, values, Side::UpTo));
+        [behind, until].into_iter().flatten().collect()
     }
 
     /// The key of the nth row within bounds, in the order of keys.
@@ -142,25 +186,29 @@ impl Walk {
         bounds: &[String],
         nth: u64,
     ) -> Result<Option<Vec<String>>, EngineError> {
+        let found = session.row(&self.key_question(key, bounds, nth)).await?;
+        Ok(found.map(|row| key_of(key, &row)))
+    }
+
+    fn key_question(&self, key: &[KeyColumn], bounds: &[String], nth: u64) -> String {
         // By the table's columns and never by what is read of them: `ORDER BY id` beside
-        // `CAST(id AS text)` means the text, whose column PostgreSQL names `id` too.
-        let order: Vec<String> =
-            key.iter().map(|column| format!("{WALKED}.{}", column.name)).collect();
+        // `CAST(id AS text)` means the text, whose column PostgreSQL names `id` too. And only the row
+        // that is wanted is read so: within one query the server would do it to all before it.
+        let names: Vec<&str> = key.iter().map(|column| column.name.as_str()).collect();
+        let order: Vec<String> = names.iter().map(|name| format!("{WALKED}.{name}")).collect();
         let values: Vec<String> = key.iter().map(KeyColumn::read).collect();
         let filter = match bounds {
             [] => String::new(),
             bounds => format!(" WHERE {}", bounds.join(" AND ")),
         };
-        let found = session
-            .rows(&format!(
-                "SELECT {} FROM {} AS {WALKED}{filter} ORDER BY {} LIMIT 1 OFFSET {}",
-                values.join(", "),
-                self.table,
-                order.join(", "),
-                nth.saturating_sub(1)
-            ))
-            .await?;
-        Ok(found.first().map(|found| (0..key.len()).map(|i| found.text(i).to_owned()).collect()))
+        format!(
+            "SELECT {} FROM (SELECT {} FROM {} AS {WALKED}{filter} ORDER BY {} LIMIT 1 OFFSET {}) AS downhaul_found",
+            values.join(", "),
+            names.join(", "),
+            self.table,
+            order.join(", "),
+            nth.saturating_sub(1)
+        )
     }
 
     /// The rows behind a key.
@@ -200,44 +248,24 @@ impl Walk {
         format!("{first} {strict}= {value} AND ({})", alternatives.join(" OR "))
     }
 
-    async fn by_blocks(
-        &self,
-        session: &mut dyn Session,
-        place: &Place,
-        upper: Option<&Vec<String>>,
-    ) -> Result<Batch, EngineError> {
-        // 100 rows a block is a guess that the adapted size makes good.
-        let step = (place.batch / 100).max(1);
-        let from = block(place.cursor.as_ref()).unwrap_or(0);
-        let to = from + step;
-        let range = |to: u64| format!("ctid >= '({from},0)'::tid AND ctid < '({to},0)'::tid");
-        match block(upper) {
-            Some(upper) if to >= upper => return Ok((range(upper), None)),
-            Some(_) => {}
-            None if to >= self.blocks(session).await? => {
-                return Ok((format!("ctid >= '({from},0)'::tid"), None));
-            }
-            None => {}
-        }
-        Ok((range(to), Some(vec![to.to_string()])))
-    }
-
     /// Blocks of the table (PostgreSQL).
     pub(super) async fn blocks(&self, session: &mut dyn Session) -> Result<u64, EngineError> {
-        let blocks = session
-            .number(&format!(
-                "SELECT pg_relation_size(CAST({} AS regclass)) / current_setting('block_size')::bigint",
-                self.dialect.literal(&self.table)
-            ))
-            .await?;
+        let blocks = session.number(&self.blocks_question()).await?;
         Ok(u64::try_from(blocks).unwrap_or(0))
+    }
+
+    fn blocks_question(&self) -> String {
+        format!(
+            "SELECT pg_relation_size(CAST({} AS regclass)) / current_setting('block_size')::bigint",
+            self.dialect.literal(&self.table)
+        )
     }
 
     /// Rows that a batch of this size goes over.
     pub(crate) fn passes(&self, batch: u64) -> u64 {
         match self.way {
             Way::Key(_) => batch,
-            Way::Blocks => (batch / 100).max(1) * 100,
+            Way::Blocks => blocks_of(batch) * 100,
             Way::Whole => self.total,
         }
     }
@@ -247,6 +275,16 @@ impl Walk {
 enum Side {
     Behind,
     UpTo,
+}
+
+/// Blocks of a batch of so many rows: 100 rows a block is a guess that the adapted size makes good.
+fn blocks_of(rows: u64) -> u64 {
+    (rows / 100).max(1)
+}
+
+/// The values of a key that a row brings.
+fn key_of(key: &[KeyColumn], row: &Row) -> Vec<String> {
+    (0..key.len()).map(|at| row.text(at).to_owned()).collect()
 }
 
 /// The number of a block that stands where keys do.
@@ -367,7 +405,7 @@ mod tests {
     use super::*;
 
     fn walk(dialect: Dialect) -> Walk {
-        Walk { dialect, table: "t".into(), way: Way::Whole, total: 0 }
+        Walk { dialect, table: "t".into(), way: Way::Whole, total: 0, has_rules: false }
     }
 
     #[test]
