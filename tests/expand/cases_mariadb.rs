@@ -68,7 +68,7 @@ pub(crate) const MARIADB_CASES: &[Case] = &[
         engine: Engine::MariaDb,
         base: "CREATE TABLE docs (id int PRIMARY KEY, title varchar(80) NOT NULL, changed timestamp DEFAULT current_timestamp() ON UPDATE current_timestamp());",
         rows: "INSERT INTO docs SELECT seq, concat('Title ', seq), '2020-01-02' FROM seq_1_to_{rows}",
-        change: "-- downhaul:forward \"lower(replace(title, ' ', '-'))\"\nALTER TABLE docs ADD COLUMN slug varchar(80) NOT NULL;",
+        change: "-- downhaul:forward \"lower(regexp_replace(title, ' ', '-'))\"\nALTER TABLE docs ADD COLUMN slug varchar(80) NOT NULL;",
         // No change of a title: one between the drop of the triggers and that of the column makes its
         // value look like a release's own (docs/limits.md).
         old: &[
@@ -345,10 +345,13 @@ pub(crate) const MARIADB_CASES: &[Case] = &[
             "UPDATE items SET team = NULL WHERE id = {id}",
             "UPDATE items SET code = 'u{n}' WHERE id = {id}",
             "INSERT IGNORE INTO items (id, team, code) VALUES ({n}, 0, 'nobody')",
+            "INSERT INTO items (id, team, code) SELECT {n}, {id}, 'from a query'",
+            "REPLACE INTO items (id, team, code) SELECT {n}, {id}, 'from a query'",
             "SELECT id, team, code FROM items WHERE code = 'c7'",
         ],
         new: &[
             "INSERT INTO items (id, crew, label) VALUES ({n}, {id}, 'n{n}')",
+            "INSERT INTO items (id, crew, label) SELECT {n}, {id}, 'from a new query'",
             "UPDATE items SET crew = {id} WHERE id = {id}",
             "UPDATE items SET label = 'w{n}' WHERE id = {id}",
             "SELECT id, crew, label FROM items WHERE label = 'c7'",

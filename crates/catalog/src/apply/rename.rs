@@ -245,10 +245,17 @@ impl Applier<'_> {
             column.name = to.clone();
         }
         table.columns.change_where(
-            |c| c.generated.is_some(),
+            |c| {
+                c.generated.is_some()
+                    || c.default.as_ref().is_some_and(|d| d.columns.contains(from))
+            },
             |column| {
                 if let Some(generated) = &mut column.generated {
                     rename_in_expr(&mut generated.expr, dialect, from, to);
+                }
+                // MariaDB's may read other columns, and follows them.
+                if let Some(default) = &mut column.default {
+                    rename_in_expr(default, dialect, from, to);
                 }
             },
         );

@@ -7,13 +7,14 @@
 
 use downhaul_catalog::Column;
 use downhaul_syntax::{
-    Change, ColumnDef, ConstraintKind, Dialect, Ident, ObjectName, ReferentialAction,
+    Change, ConstraintKind, Dialect, Expr, Ident, ObjectName, ReferentialAction,
 };
 
 use super::keys::{Key, named};
-use super::rename_column::beside;
-use super::{INPLACE, INSTANT, add, added, dropped, modify, stated, triggers};
+use super::rename_column::{beside, drop_default, set_default};
+use super::{INPLACE, INSTANT, add, added, default_of, dropped, stated, triggers};
 use crate::Direction;
+use crate::op::conversion::Conv;
 use crate::op::dependents::Dependents;
 use crate::op::pair::Pair;
 use crate::op::piece::{Piece, Side, Slot};
@@ -78,7 +79,13 @@ pub(super) fn phases(
 ) -> Result<(), Refused> {
     let (table, dialect) = (&pair.table, pair.scene.dialect());
     let (from, to) = (&old.name, &pair.new);
-    let second = |name: &Ident, not_null: bool| ColumnDef { ..stated(old, name, not_null) };
+    // It serves one release for a while, and never has to refuse a NULL: the column with the rules does.
+    let second = |name: &Ident| stated(old, name, false);
+    // What the ruled column has as its default as long as there are two.
+    let follows = |other: &Ident| {
+        let default = default_of(&Conv::Same(other.clone()), dialect).filter(|_| old.not_null);
+        default.map(|default| Expr { columns: vec![other.clone()], ..default })
+    };
     let swap = |side: &mut Side, why: &str| {
         let rename = |from: &Ident, to: &Ident| Change::RenameColumn {
             table: table.clone(),
@@ -92,22 +99,23 @@ pub(super) fn phases(
         Ok(())
     };
 
-    beside(pair, second(to, false), "Empty: this touches no row.", sync, keys, made)?;
+    beside(pair, second(to), "Empty: this touches no row.", sync, keys, made)?;
 
     let (mut up, mut down) = (Side::default(), Side::default());
     up.sql(
         "Downhaul runs this in small batches, by key. Run by another client it is one long UPDATE.",
         sync.backfill(),
     );
-    if old.not_null {
+    if let Some(default) = follows(to) {
+        let change = Change::SetDefault { table: table.clone(), column: from.clone(), default };
         add(
             &mut up,
-            "Every row is filled. The table is built anew in the background, while others read and write.",
-            &modify(table, second(to, true)),
-            INPLACE,
+            "INSERT … SELECT asks for a value or a default before a trigger fires: the one column has the other for it, also once they have changed names.",
+            &change,
+            "",
             dialect,
         )?;
-        add(&mut down, "", &modify(table, second(to, false)), INPLACE, dialect)?;
+        add(&mut down, "", &drop_default(table, from), "", dialect)?;
     }
     made.push(Slot::BACKFILL, Piece::made(up, down));
     made.derive(Slot::BACKFILL, &[Direction::Up, Direction::Down]);
@@ -121,21 +129,15 @@ pub(super) fn phases(
         "Fills the old name again with what was written after contract. Nothing to do where contract never ran.",
         sync.backfill_back(),
     );
-    if old.not_null {
-        add(
-            &mut up,
-            "From here on the old name may be empty, as it is when the way back from contract brings it back.",
-            &modify(table, second(from, false)),
-            INPLACE,
-            dialect,
-        )?;
-        add(&mut down, "", &modify(table, second(from, true)), INPLACE, dialect)?;
-    }
     swap(&mut down, "The columns change names in an instant, and the rules follow.")?;
     made.push(Slot::SWITCH, Piece::made(up, down));
     made.derive(Slot::SWITCH, &[Direction::Up, Direction::Down]);
 
     let (mut up, mut down) = (Side::default(), Side::default());
+    let default = follows(from);
+    if default.is_some() {
+        add(&mut up, "", &drop_default(table, to), "", dialect)?;
+    }
     triggers::drop(sync, &mut up, "The old release is gone: nothing has to follow any more.");
     for key in keys {
         Key::drop(&key.names.1, &mut up, pair);
@@ -150,13 +152,17 @@ pub(super) fn phases(
     add(
         &mut down,
         "The old name comes back empty; `down` of the switch fills it. Both follow each other again.",
-        &added(table, second(from, false)),
+        &added(table, second(from)),
         INSTANT,
         dialect,
     )?;
     triggers::create(sync, &mut down, "");
     for key in keys {
         Key::build(&named(&key.old, &key.names.1), "", &mut down, pair)?;
+    }
+    // Last: without it and without the triggers the new release could not leave the column out.
+    if let Some(default) = &default {
+        set_default(&mut down, table, to, default, dialect)?;
     }
     made.push(Slot::CONTRACT, Piece::made(up, down));
     made.derive(Slot::CONTRACT, &[Direction::Up]);
