@@ -18,6 +18,7 @@ mod partitions;
 mod parts;
 mod render;
 mod text;
+pub mod view_columns;
 
 pub use apply::{Problem, ScriptProblem, column_def, constraint_def, index_def};
 pub use between::{Way, changes_between, changes_without_foreign_keys};

@@ -297,6 +297,123 @@ fn phases_come_out_and_lead_where_the_file_does() {
     }
 }
 
+/// What a file drops and makes again, and what it says of one column in several statements. Each with the migrations
+/// that come out, what the first of them holds, and what the contract holds.
+#[test]
+fn what_a_file_says_in_several_statements_is_one_change() {
+    let cases: &[(&str, &[&str], &[&str], &[&str])] = &[
+        (
+            "DROP INDEX users_name; CREATE INDEX users_name ON users (upper(name))",
+            &["x_expand", "x_contract"],
+            &["CREATE INDEX CONCURRENTLY users_name_new ON users (upper(name))"],
+            &["DROP INDEX CONCURRENTLY", "RENAME TO users_name;"],
+        ),
+        (
+            "DROP INDEX users_name, users_born; CREATE UNIQUE INDEX users_name ON users (name)",
+            &["x_contract"],
+            &[],
+            &[
+                "CREATE UNIQUE INDEX CONCURRENTLY users_name_new",
+                "DROP INDEX CONCURRENTLY users_born",
+            ],
+        ),
+        (
+            "DROP VIEW bodies; ALTER TABLE posts ADD COLUMN title text; CREATE VIEW bodies AS SELECT body, title FROM posts",
+            &["x"],
+            &["DROP VIEW bodies;\n", "CREATE VIEW bodies AS SELECT body, title FROM posts"],
+            &[],
+        ),
+        (
+            "DROP TRIGGER IF EXISTS t ON posts CASCADE; DROP FUNCTION IF EXISTS f(); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; \
+             CREATE TRIGGER t BEFORE UPDATE ON posts FOR EACH ROW EXECUTE FUNCTION f()",
+            &["x"],
+            &["DROP TRIGGER IF EXISTS t"],
+            &[],
+        ),
+        (
+            "DROP TABLE IF EXISTS fresh CASCADE; CREATE TABLE fresh (id int PRIMARY KEY); ALTER TABLE users DROP COLUMN note",
+            &["x_expand", "x_contract"],
+            &["DROP TABLE IF EXISTS fresh CASCADE;\n", "CREATE TABLE fresh"],
+            &["DROP COLUMN note"],
+        ),
+        (
+            "DROP INDEX IF EXISTS fresh; CREATE INDEX fresh ON users (note); DROP VIEW IF EXISTS fv; CREATE VIEW fv AS SELECT id FROM users",
+            &["x"],
+            &["DROP INDEX IF EXISTS fresh;", "CREATE INDEX CONCURRENTLY fresh"],
+            &[],
+        ),
+        ("LOCK users; ALTER TABLE users ADD COLUMN age int", &["x"], &["ADD COLUMN age"], &[]),
+        ("ALTER TYPE mood ADD VALUE IF NOT EXISTS 'calm'", &["x"], &["'calm'"], &[]),
+        (
+            "ALTER TABLE users ADD COLUMN ok boolean; UPDATE users SET ok = true; ALTER TABLE users ALTER ok SET NOT NULL; ALTER TABLE users ALTER ok SET DEFAULT false",
+            &["x_expand", "x_backfill", "x_contract", "x_validate"],
+            &["SET DEFAULT false"],
+            &["SET ok = false\nWHERE ok IS NULL"],
+        ),
+        (
+            "ALTER TABLE users ADD COLUMN pal int REFERENCES teams; UPDATE users SET pal = team; ALTER TABLE users ALTER pal SET NOT NULL",
+            &["x_expand", "x_backfill", "x_contract", "x_validate"],
+            &[],
+            &["REFERENCES teams NOT VALID", "pal IS NOT NULL"],
+        ),
+        (
+            "CREATE TABLE copied AS SELECT * FROM generate_series(1, 3) AS id; ALTER TABLE copied ADD PRIMARY KEY (id)",
+            &["x"],
+            &["ADD PRIMARY KEY"],
+            &[],
+        ),
+    ];
+    for (change, files, at_once, later) in cases {
+        let expansion = expanded(change).unwrap_or_else(|refusal| panic!("{change}\n{refusal}"));
+        let names: Vec<&str> = expansion.files.iter().map(|f| f.name.as_str()).collect();
+        assert_eq!(names, *files, "{change}");
+        assert!(expansion.remaining.is_empty(), "{change}\n{:#?}", expansion.remaining);
+        let text = |of: &[&str]| -> String {
+            let files = expansion.files.iter().filter(|f| of.contains(&f.name.as_str()));
+            files.map(|f| f.up.as_str()).collect()
+        };
+        let (first, last) = (text(&["x", "x_expand"]), text(&["x_contract"]));
+        assert!(at_once.iter().all(|part| first.contains(part)), "{change}\n{first}");
+        assert!(later.iter().all(|part| last.contains(part)), "{change}\n{last}");
+    }
+}
+
+#[test]
+fn what_both_releases_name_is_not_taken_from_the_old_one() {
+    for (change, wanted) in [
+        ("DROP TABLE posts CASCADE; CREATE TABLE posts (id bigint PRIMARY KEY)", "exists already"),
+        (
+            "DROP TABLE teams; CREATE TABLE teams (id bigint PRIMARY KEY)",
+            "made anew under its name",
+        ),
+        ("DROP VIEW bodies; CREATE VIEW bodies AS SELECT id FROM posts", "reads bodies.body"),
+        (
+            "DROP VIEW bodies; ALTER TABLE posts RENAME COLUMN body TO text; CREATE VIEW bodies AS SELECT text AS body FROM posts",
+            "through the phases",
+        ),
+    ] {
+        let refusal = expanded(change).map(|e| e.files).unwrap_err().to_string();
+        assert!(refusal.contains(wanted), "{change}\n{refusal}");
+    }
+    // Nor on the other engines is what a file makes dropped at the end.
+    for dialect in [Dialect::Sqlite, Dialect::Mysql, Dialect::MariaDb] {
+        let text = "DROP TABLE IF EXISTS fresh; CREATE TABLE fresh (id integer PRIMARY KEY); DROP TABLE gone";
+        let mut before = Catalog::new(dialect);
+        before.apply_script(
+            &parse_script("CREATE TABLE gone (id integer PRIMARY KEY)", dialect),
+            Origin::Baseline,
+        );
+        let script = parse_script(text, dialect);
+        let expansion = expand(&script, &before, "x", ExpandOptions::default()).unwrap();
+        let files: Vec<(&str, bool)> = expansion
+            .files
+            .iter()
+            .map(|f| (f.name.as_str(), f.up.contains("DROP TABLE IF EXISTS fresh")))
+            .collect();
+        assert_eq!(files, [("x_expand", true), ("x_contract", false)], "{dialect:?}");
+    }
+}
+
 /// What is not guessed: the message says what is missing.
 const REFUSED: &[(&str, &str)] = &[
     ("ALTER TABLE users ALTER COLUMN born TYPE date USING to_date(born, 'YYYY')", "downhaul:back"),

@@ -51,6 +51,14 @@ pub enum DifferenceKind {
     Changed,
 }
 
+impl Difference {
+    /// It is about something that an object has (a default, a comment), not about an object itself.
+    #[must_use]
+    pub fn is_of_property(&self) -> bool {
+        is_property(&self.object)
+    }
+}
+
 /// One line for people, the first catalog being "before" and the second "now".
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,16 +3,16 @@
 
 use std::collections::HashSet;
 
-use downhaul_catalog::{Column, Table};
+use downhaul_catalog::{Column, Table, view_columns};
 use downhaul_syntax::change::InsertConflict;
 use downhaul_syntax::lexer::{self, TokenKind};
 use downhaul_syntax::{
     Change, ConstraintKind, Dialect, Ident, Identity, ObjectName, Query, SqlType,
 };
 
+use super::Scene;
 use super::condition::{self, Given as Value};
 use super::postgres_types::{can_be, quoted};
-use super::{Scene, view_columns};
 
 /// Why the server refuses an `INSERT`; empty where nothing is known against it.
 pub(super) fn refused(change: &Change, scene: &Scene<'_>) -> Option<String> {

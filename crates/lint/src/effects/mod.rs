@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use downhaul_catalog::view_columns;
 use downhaul_syntax::change::OnlineDdl;
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName, Position, Span};
 use serde::{Serialize, Serializer};
@@ -36,7 +37,6 @@ pub(crate) mod sqlite;
 pub(crate) mod table;
 pub(crate) mod type_change;
 pub(crate) mod unique;
-pub(crate) mod view_columns;
 pub(crate) mod view_rows;
 
 /// What surrounds a change whose effects are asked.

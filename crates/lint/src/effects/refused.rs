@@ -1,7 +1,7 @@
 //! What PostgreSQL refuses beyond what the catalog says of missing, existing and dependent
 //! objects: casts, partition keys, inherited columns, defaults. Each case was run on a server.
 
-use downhaul_catalog::{Table, range_ends};
+use downhaul_catalog::{Table, range_ends, view_columns};
 use downhaul_syntax::{
     Change, ColumnDef, ConstraintDef, ConstraintKind, Dialect, Expr, Ident, IndexPart, ObjectName,
     Partitioning, Query, SqlType,
@@ -9,9 +9,7 @@ use downhaul_syntax::{
 
 use super::default_value::{default_fails_check, is_null};
 use super::postgres_types::{WITHOUT_TYPES, assignable, can_be, quoted, type_name};
-use super::{
-    Scene, changing, inserted, refused_mysql, refused_routine, refused_sqlite, view_columns,
-};
+use super::{Scene, changing, inserted, refused_mysql, refused_routine, refused_sqlite};
 
 /// Why the server refuses a change; empty where nothing is known against it.
 pub(crate) fn refused(change: &Change, scene: &Scene<'_>) -> Vec<String> {

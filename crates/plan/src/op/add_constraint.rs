@@ -18,18 +18,19 @@ pub(crate) fn add_constraint(
     scene: &Scene<'_>,
 ) -> Result<Made, Refused> {
     let mut made = Made::default();
+    // Of a table that this file makes from a query not even the columns need to be known.
+    let new_here = scene.now.table(table).is_some_and(|known| known.origin == HERE);
+    if new_here {
+        made.push(Slot::EXPAND, piece(change, text, scene, "")?);
+        return Ok(made);
+    }
     let known = scene.table(table)?;
-    let new_here = known.origin == HERE;
     let ready = match &constraint.kind {
         ConstraintKind::PrimaryKey { using_index, .. }
         | ConstraintKind::Unique { using_index, .. } => using_index.is_some(),
         ConstraintKind::Check { .. } | ConstraintKind::ForeignKey { .. } => constraint.not_valid,
         _ => false,
     };
-    if new_here {
-        made.push(Slot::EXPAND, piece(change, text, scene, "")?);
-        return Ok(made);
-    }
     if ready {
         made.push(
             Slot::CONTRACT,

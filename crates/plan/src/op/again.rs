@@ -1,8 +1,9 @@
 //! Views and policies that a file drops and creates again: PostgreSQL asks for that where they read a column
 //! that changes its type or goes.
 //!
-//! Those that come back as they were are left out: what the phases do with the column takes them along. Those
-//! that come back as something else change at the contract, when only the new release reads them.
+//! Those that come back as they were are left out: what the phases do with the column takes them along. Views
+//! that only show more take the place of the old ones at once ([`super::replace`]). All others change at the
+//! contract, when only the new release reads them.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,7 @@ use downhaul_catalog::{Catalog, DiffOptions, diff};
 use downhaul_syntax::{Change, Dialect, ObjectKind, ObjectName, Script, Statement};
 
 use super::piece::{Piece, Slot};
-use super::{HERE, Made};
+use super::{HERE, Made, replace};
 
 /// What becomes of the statements about them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,14 @@ pub(crate) fn statements(script: &Script, before: &Catalog) -> Vec<Option<Again>
         for one in out.iter_mut().flatten() {
             *one = Again::LeftOut;
         }
+    } else if out
+        .iter()
+        .zip(&script.statements)
+        .filter(|(again, _)| again.is_some())
+        .flat_map(|(_, statement)| statement.changes())
+        .all(|change| replace::at_once(change, script, before))
+    {
+        out.fill(None);
     }
     out
 }

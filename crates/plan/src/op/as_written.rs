@@ -5,7 +5,7 @@ use downhaul_syntax::change::InsertConflict;
 use downhaul_syntax::{Change, ConstraintKind, Dialect};
 
 use super::piece::{Piece, Slot};
-use super::{HERE, Made, Refused, Scene, refused};
+use super::{HERE, Made, Refused, Scene, refused, replace};
 
 /// A statement as it stands, in the phase in which neither release misses anything.
 pub(crate) fn as_written(
@@ -13,7 +13,16 @@ pub(crate) fn as_written(
     text: Option<&str>,
     scene: &Scene<'_>,
 ) -> Result<Made, Refused> {
-    let slot = slot_of(change, scene)?;
+    if let Change::LockTable { .. } = change {
+        let mut made = Made::default();
+        made.note("LOCK is left out: the phases are one after the other, and each takes the locks that it needs");
+        return Ok(made);
+    }
+    // What takes its place is made in the same transaction.
+    let slot = match replace::makes_room(change, scene)? {
+        true => Slot::EXPAND,
+        false => slot_of(change, scene)?,
+    };
     let mut made = Made::default();
     if let (Change::Update { table, .. }, Slot::BACKFILL) = (change, slot) {
         made.note(format!("the UPDATE of {table} runs in the backfill phase; rows that the old release writes afterwards are not seen by it"));
@@ -128,7 +137,7 @@ fn slot_of(change: &Change, scene: &Scene<'_>) -> Result<Slot, Refused> {
                 "write the phases by hand, each with -- downhaul:phase, or ship it alone with a pause",
             );
         }
-        C::Vacuum { .. } | C::Cluster { .. } | C::LockTable { .. } | C::ClientCommand { .. } => {
+        C::Vacuum { .. } | C::Cluster { .. } | C::ClientCommand { .. } => {
             return refused("this is no change of the schema", "run it apart from migrations");
         }
         _ => Slot::EXPAND,

@@ -4,7 +4,7 @@ use downhaul_syntax::{Change, IndexDef, Partitioning};
 
 use super::as_written::piece;
 use super::piece::{Piece, Slot};
-use super::{HERE, Made, Refused, Scene, refused};
+use super::{HERE, Made, Refused, Scene, refused, replace};
 
 /// A new index.
 pub(crate) fn create_index(
@@ -13,6 +13,9 @@ pub(crate) fn create_index(
     text: Option<&str>,
     scene: &Scene<'_>,
 ) -> Result<Made, Refused> {
+    if let Some(made) = replace::index(change, index, scene)? {
+        return Ok(made);
+    }
     let mut made = Made::default();
     let table = scene.now.table(&index.table);
     let Change::CreateIndex { concurrently, if_not_exists, .. } = change else {

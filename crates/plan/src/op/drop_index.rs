@@ -4,7 +4,7 @@ use downhaul_syntax::{Change, Partitioning};
 
 use super::as_written::piece;
 use super::piece::Slot;
-use super::{Made, Refused, Scene};
+use super::{Made, Refused, Scene, replace};
 
 /// An index that goes.
 pub(crate) fn drop_index(
@@ -13,6 +13,13 @@ pub(crate) fn drop_index(
     scene: &Scene<'_>,
 ) -> Result<Made, Refused> {
     let mut made = Made::default();
+    if replace::hands_over(change, scene) {
+        // It goes when its successor takes its name.
+        return Ok(made);
+    }
+    if replace::makes_room(change, scene)? {
+        return super::as_written::as_written(change, text, scene);
+    }
     let Change::DropIndex { name, table, concurrently, if_exists, cascade } = change else {
         return super::as_written::as_written(change, text, scene);
     };

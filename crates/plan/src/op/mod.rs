@@ -30,6 +30,7 @@ mod piece;
 mod rename_column;
 mod rename_table;
 mod rename_tied;
+mod replace;
 mod reshape_columns;
 mod rules;
 mod series;
@@ -41,16 +42,17 @@ mod watch;
 
 use downhaul_catalog::{Catalog, Origin};
 use downhaul_syntax::{
-    Change, ColumnDef, ConstraintKind, Conversion, Dialect, DirectiveKind, Ident, ObjectName,
+    Change, ColumnDef, ConstraintKind, Conversion, Dialect, DirectiveKind, Expr, Ident, ObjectName,
     Parsed, Script, Span, Statement, parse_script,
 };
 
 pub use piece::{PhaseFile, Side};
 pub use series::Expansion;
 
-use crate::Direction;
+use crate::{Direction, Phase};
 use again::Again;
 use piece::{Piece, Slot};
+use replace::Replaced;
 
 /// When the objects of the file itself come into being: behind all that the series made.
 pub(crate) const HERE: Origin = Origin::Series(usize::MAX - 1);
@@ -136,6 +138,10 @@ pub(crate) struct Scene<'a> {
     required: Vec<Ident>,
     /// What later statements of the file say of columns that may change along (MariaDB).
     said: Vec<Said>,
+    /// What the file drops and makes again under the same name.
+    replaced: Vec<Replaced>,
+    /// Defaults that later statements of the file give to columns.
+    defaults: Vec<(ObjectName, Ident, Expr)>,
     /// Writes to what goes are watched.
     watch: bool,
 }
@@ -158,6 +164,8 @@ impl Scene<'_> {
             back: self.back.clone(),
             required: self.required.clone(),
             said: self.said.clone(),
+            replaced: self.replaced.clone(),
+            defaults: self.defaults.clone(),
             watch: self.watch,
         }
     }
@@ -220,8 +228,9 @@ pub fn expand(
     }
     let mut now = before.clone();
     let mut all: Vec<Made> = Vec::new();
-    let mut touched: Vec<(ObjectName, Option<Ident>)> = Vec::new();
+    let mut touched: Vec<Touched> = Vec::new();
     let drafts = feed::drafts(script, before);
+    let replaced = replace::replaced(script, before);
     let mut taken: Vec<(ObjectName, Ident)> = Vec::new();
     let come_back = again::statements(script, before);
     for (index, statement) in script.statements.iter().enumerate() {
@@ -233,10 +242,15 @@ pub fn expand(
         }
         let made = match come_back[index] {
             Some(_) => again::at_contract(statement),
-            None => one_statement((script, index), &drafts[index], &now, options)
+            None => one_statement((script, index), &drafts[index], &replaced, &now, options)
                 .map_err(at(statement.span))?,
         };
         claim(statement, &made, &now, &mut touched).map_err(at(statement.span))?;
+        if come_back[index].is_none() {
+            for change in statement.changes() {
+                replace::view(change, before, &replaced, &touched).map_err(at(statement.span))?;
+            }
+        }
         for (slot, piece) in &made.pieces {
             if *slot == Slot::EXPAND {
                 for sql in piece.up_sql() {
@@ -249,6 +263,27 @@ pub fn expand(
     }
     let whole = script.statements.first().map_or_else(Span::default, |s| s.span);
     series::assemble(script, before, name, all).map_err(at(whole))
+}
+
+/// What an earlier statement of the file takes through the phases.
+struct Touched {
+    table: ObjectName,
+    /// `None`: all of it.
+    column: Option<Ident>,
+    /// Only rules for it come later.
+    binds: bool,
+}
+
+/// Defaults that statements give to columns.
+fn defaults(statements: &[Statement], now: &Catalog) -> Vec<(ObjectName, Ident, Expr)> {
+    let changes = statements.iter().flat_map(|statement| statement.changes());
+    let given = changes.filter_map(|change| match change {
+        Change::SetDefault { table, column, default } => {
+            Some((now.normalize(table), column.clone(), default.clone()))
+        }
+        _ => None,
+    });
+    given.collect()
 }
 
 /// What statements say of columns, by themselves, where another one may take them along.
@@ -272,7 +307,7 @@ fn claim(
     statement: &Statement,
     made: &Made,
     now: &Catalog,
-    touched: &mut Vec<(ObjectName, Option<Ident>)>,
+    touched: &mut Vec<Touched>,
 ) -> Result<(), Refused> {
     let mut mine = Vec::new();
     for change in statement.changes() {
@@ -288,9 +323,24 @@ fn claim(
         // A table that is built anew takes all its columns along.
         mine.iter_mut().for_each(|(_, column)| *column = None);
     }
+    // Rules that bind a column later do not mind one another, nor a default.
+    let all = |is: &dyn Fn(&Change) -> bool| statement.changes().iter().all(is);
+    let rule = all(&|change| {
+        matches!(
+            change,
+            Change::SetDefault { .. } | Change::DropDefault { .. } | Change::SetNotNull { .. }
+        )
+    });
+    let fills = made.pieces.iter().any(|(slot, _)| slot.phase == Phase::Backfill);
+    let binds = all(&|change| {
+        matches!(change, Change::SetNotNull { .. })
+            || matches!(change, Change::AddColumn { .. }) && !fills
+    });
     for (table, column) in &mine {
-        let clash = touched.iter().any(|(other, part)| {
-            other == table && (part.is_none() || column.is_none() || part == column)
+        let clash = touched.iter().any(|held| {
+            held.table == *table
+                && (held.column.is_none() || column.is_none() || held.column == *column)
+                && !(held.binds && rule)
         });
         if clash {
             let what =
@@ -302,7 +352,7 @@ fn claim(
         }
     }
     if made.pieces.iter().any(|(slot, _)| *slot != Slot::EXPAND) {
-        touched.extend(mine);
+        touched.extend(mine.into_iter().map(|(table, column)| Touched { table, column, binds }));
     }
     Ok(())
 }
@@ -355,6 +405,7 @@ fn claims_of<'c>(change: &'c Change, now: &Catalog) -> Vec<(&'c ObjectName, Opti
 fn one_statement(
     (script, index): (&Script, usize),
     draft: &feed::Draft,
+    replaced: &[Replaced],
     now: &Catalog,
     options: ExpandOptions,
 ) -> Result<Made, Refused> {
@@ -375,6 +426,8 @@ fn one_statement(
         back: Vec::new(),
         required: Vec::new(),
         said: said(&script.statements[index + 1..], now),
+        replaced: replaced.to_vec(),
+        defaults: defaults(&script.statements[index + 1..], now),
         watch: options.watch,
     };
     for directive in &script.directives {
@@ -462,7 +515,7 @@ fn pieces_of(statement: &Statement, scene: &Scene<'_>) -> Result<Made, Refused> 
     let plain = |(slot, piece): &(Slot, Piece)| {
         *slot == Slot::EXPAND && matches!(piece, Piece::AsWritten { .. })
     };
-    if made.pieces.iter().all(plain) {
+    if !made.pieces.is_empty() && made.pieces.iter().all(plain) {
         let notes = std::mem::take(&mut made.notes);
         made = Made { notes, ..Made::default() };
         made.push(Slot::EXPAND, Piece::as_written(statement.text.clone()));

@@ -27,7 +27,11 @@ pub(crate) fn set_not_null(
     let q = dialect.quote_if_needed(column);
     let fill = match directive_for(&scene.forward, column, true) {
         Some(directive) => Some(Conv::of_directive(directive, known, dialect)?.plain(dialect)),
-        None => found.default.as_ref().map(|default| default.text.clone()),
+        None => found.default.as_ref().map(|default| default.text.clone()).or_else(|| {
+            let later = scene.defaults.iter();
+            let mut of = later.filter(|(of, name, _)| *of == known.name && name == column);
+            of.next_back().map(|(.., default)| default.text.clone())
+        }),
     };
     let fill = fill.map(|fill| {
         mend::update(&known.name, &[(column.clone(), fill)], &format!("{q} IS NULL"), dialect)

@@ -1,9 +1,9 @@
 //! BC11.
 
+use downhaul_catalog::view_columns;
 use downhaul_syntax::{Change, Ident, ObjectName};
 
 use crate::context::ChangeContext;
-use crate::effects::view_columns;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
 

@@ -1,10 +1,12 @@
 //! Output columns of a simple query.
 
-use downhaul_catalog::View;
 use downhaul_syntax::{Dialect, Ident, Query};
 
+use crate::View;
+
 /// Output columns of a view: the list that was stated, or what its query plainly says.
-pub(crate) fn of_view(view: &View, dialect: Dialect) -> Option<Vec<Ident>> {
+#[must_use]
+pub fn of_view(view: &View, dialect: Dialect) -> Option<Vec<Ident>> {
     if view.columns.is_empty() {
         of_query(&view.query, dialect)
     } else {
@@ -13,11 +15,8 @@ pub(crate) fn of_view(view: &View, dialect: Dialect) -> Option<Vec<Ident>> {
 }
 
 /// Output columns stated for a view, or what the query plainly says.
-pub(crate) fn of_definition(
-    columns: &[Ident],
-    query: &Query,
-    dialect: Dialect,
-) -> Option<Vec<Ident>> {
+#[must_use]
+pub fn of_definition(columns: &[Ident], query: &Query, dialect: Dialect) -> Option<Vec<Ident>> {
     if columns.is_empty() { of_query(query, dialect) } else { Some(columns.to_vec()) }
 }
 
@@ -27,7 +26,9 @@ fn of_query(query: &Query, dialect: Dialect) -> Option<Vec<Ident>> {
     select_list(query)?.iter().map(|item| name(item, dialect)).collect()
 }
 
-pub(super) fn select_list(query: &Query) -> Option<Vec<&str>> {
+/// The items of a select list as written; `None` where the query begins otherwise.
+#[must_use]
+pub fn select_list(query: &Query) -> Option<Vec<&str>> {
     let text = query.text.trim();
     let rest = strip_word(text, "select")?;
     let rest = strip_word(rest, "distinct").unwrap_or(rest);
@@ -39,7 +40,8 @@ pub(super) fn select_list(query: &Query) -> Option<Vec<&str>> {
 
 /// For each output column the column that it plainly is, whatever it is called; `None` where the
 /// list is not plain.
-pub(crate) fn sources(query: &Query, dialect: Dialect) -> Option<Vec<Option<Ident>>> {
+#[must_use]
+pub fn sources(query: &Query, dialect: Dialect) -> Option<Vec<Option<Ident>>> {
     Some(select_list(query)?.iter().map(|item| source(item, dialect)).collect())
 }
 
