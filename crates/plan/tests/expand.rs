@@ -386,14 +386,18 @@ fn what_both_releases_name_is_not_taken_from_the_old_one() {
             "DROP TABLE teams; CREATE TABLE teams (id bigint PRIMARY KEY)",
             "made anew under its name",
         ),
-        ("DROP VIEW bodies; CREATE VIEW bodies AS SELECT id FROM posts", "reads bodies.body"),
-        (
-            "DROP VIEW bodies; ALTER TABLE posts RENAME COLUMN body TO text; CREATE VIEW bodies AS SELECT text AS body FROM posts",
-            "through the phases",
-        ),
     ] {
         let refusal = expanded(change).map(|e| e.files).unwrap_err().to_string();
         assert!(refusal.contains(wanted), "{change}\n{refusal}");
+    }
+    // A view that shows less, or reads what the file changes, waits for the contract.
+    for change in [
+        "DROP VIEW bodies; CREATE VIEW bodies AS SELECT id FROM posts",
+        "DROP VIEW bodies; ALTER TABLE posts RENAME COLUMN body TO text; CREATE VIEW bodies AS SELECT text AS body FROM posts",
+    ] {
+        let files = expanded(change).unwrap().files;
+        let with = files.iter().filter(|f| f.up.contains("CREATE VIEW bodies AS SELECT"));
+        assert_eq!(with.map(|f| f.name.as_str()).collect::<Vec<_>>(), ["x_contract"], "{change}");
     }
     // Nor on the other engines is what a file makes dropped at the end.
     for dialect in [Dialect::Sqlite, Dialect::Mysql, Dialect::MariaDb] {

@@ -180,19 +180,16 @@ pub(crate) fn view(
     match missing(&name, columns, query, before) {
         None => Ok(()),
         Some(missing) => refused(
-            format!("the old release reads {name}.{missing}, which the view that takes its place does not show"),
+            format!(
+                "the old release reads {name}.{missing}, which the view that takes its place does not show"
+            ),
             "give the new view a name of its own, and drop the old one in a migration of the contract phase; or let the new one show the column too",
         ),
     }
 }
 
 /// A column of a view that the one in its place does not show, as far as both say what they show.
-fn missing(
-    name: &ObjectName,
-    columns: &[Ident],
-    query: &Query,
-    before: &Catalog,
-) -> Option<Ident> {
+fn missing(name: &ObjectName, columns: &[Ident], query: &Query, before: &Catalog) -> Option<Ident> {
     let shown = view_columns::of_view(before.view(name)?, before.dialect)?;
     let shows = view_columns::of_definition(columns, query, before.dialect)?;
     shown.into_iter().find(|column| !shows.contains(column))
@@ -212,9 +209,8 @@ pub(crate) fn at_once(change: &Change, script: &Script, before: &Catalog) -> boo
             && column.is_none_or(|c| query.star || query.columns.contains(c))
     };
     let touches = |change: &Change| match change {
-        Change::AlterColumnType { table, column, .. } | Change::DropColumn { table, column, .. } => {
-            reads(table, Some(column))
-        }
+        Change::AlterColumnType { table, column, .. }
+        | Change::DropColumn { table, column, .. } => reads(table, Some(column)),
         Change::RenameColumn { table, from, to } => {
             reads(table, Some(from)) || reads(table, Some(to))
         }
