@@ -301,7 +301,8 @@ fn phases_come_out_and_lead_where_the_file_does() {
 /// that come out, what the first of them holds, and what the contract holds.
 #[test]
 fn what_a_file_says_in_several_statements_is_one_change() {
-    let cases: &[(&str, &[&str], &[&str], &[&str])] = &[
+    type Case<'c> = (&'c str, &'c [&'c str], &'c [&'c str], &'c [&'c str]);
+    let cases: &[Case<'_>] = &[
         (
             "DROP INDEX users_name; CREATE INDEX users_name ON users (upper(name))",
             &["x_expand", "x_contract"],
