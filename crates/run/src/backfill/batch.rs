@@ -62,6 +62,9 @@ pub(super) struct Took {
     pub(super) work: Duration,
     /// How long it took to record the place, which smaller batches would not make shorter either.
     pub(super) record: Duration,
+    /// How long the server was not at work in all that time: the message and its answer were on their way.
+    /// Not where it waits for the disk meanwhile.
+    pub(super) way: Duration,
 }
 
 /// How long the answer to where a batch ends is good for: meanwhile rows may come into being there.
@@ -171,10 +174,12 @@ impl Fill {
             message.push_str("; ");
             message.push_str(question);
         }
+        let sent = Instant::now();
         let rows = session
             .transact_rows(self.budget, &message)
             .await
             .map_err(|error| error.of_statement(&changes))?;
+        let took = sent.elapsed();
         let [changed, worked, recorded, answer @ ..] = rows.as_slice() else {
             return Err(EngineError::Protocol("a batch was answered with too few rows".into()));
         };
@@ -188,7 +193,12 @@ impl Fill {
         let (worked, recorded) = (seconds(worked)?, seconds(recorded)?);
         reached.goes_on_from(place);
         *place = reached;
-        Ok(Took { rows: end.rows, work: worked, record: recorded.saturating_sub(worked) })
+        let way = match self.shape {
+            Shape::Counting { .. } => Duration::ZERO,
+            _ => took.saturating_sub(recorded),
+        };
+        let record = recorded.saturating_sub(worked);
+        Ok(Took { rows: end.rows, work: worked, record, way })
     }
 
     /// The same, a statement at a time.
@@ -229,7 +239,8 @@ impl Fill {
                 reached.passed += changed;
             }
             reached.goes_on_from(place);
-            Ok((reached, Took { rows: end.rows, work, record: Duration::ZERO }))
+            let (record, way) = (Duration::ZERO, Duration::ZERO);
+            Ok((reached, Took { rows: end.rows, work, record, way }))
         }
         .await;
         match done {

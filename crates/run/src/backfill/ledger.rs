@@ -29,8 +29,9 @@ pub(crate) struct Place {
     pub(crate) since: Instant,
     /// Where the next batch ends, if that is known.
     pub(crate) ahead: Option<Ahead>,
-    /// What it takes to record a place, about.
+    /// How long it takes to record a place, and how long a message and its answer are on their way, about.
     pub(crate) record: Duration,
+    pub(crate) way: Duration,
 }
 
 impl Place {
@@ -47,6 +48,7 @@ impl Place {
             since,
             ahead: None,
             record: Duration::ZERO,
+            way: Duration::ZERO,
         }
     }
 

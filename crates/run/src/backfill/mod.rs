@@ -327,7 +327,7 @@ impl Work {
                 return Ok(Passed::Done);
             }
             pace.adapt(place, took);
-            if let Some(rest) = rests.owe(pace.rest(took.work + took.record)) {
+            if let Some(rest) = rests.owe(pace.rest(took)) {
                 let since = Instant::now();
                 tokio::time::sleep(rest).await;
                 rests.took(since.elapsed());

@@ -29,8 +29,13 @@ const BESIDE: u64 = 95;
 /// that takes longer from batch to batch: then batches grow with it, instead of being little else.
 const RECORDS: u32 = 4;
 
-/// The first guess at what it takes to record a place, and the least that it is taken for.
-const LEAST_RECORD: Duration = Duration::from_micros(20);
+/// And at least so many times as long as its message and the answer are on their way, up to a limit: on a slow
+/// line most of the time would go by with nobody at work.
+const WAYS: u32 = 3;
+const LONGEST_FOR_WAY: Duration = Duration::from_millis(8);
+
+/// The first guess at what is measured from batch to batch, and the least that it is taken for.
+const LEAST_KNOWN: Duration = Duration::from_micros(20);
 
 /// The shortest rest, in seconds.
 const LEAST_REST: f64 = 0.002;
@@ -55,25 +60,33 @@ impl Pace {
 
     /// Sets the size of the next batch, given what the last one took.
     pub(super) fn adapt(self, place: &mut Place, took: Took) {
-        if !took.record.is_zero() {
-            // About the median: a moment in which the server was elsewhere says nothing.
-            let step = if took.record > place.record { 1.05 } else { 0.95 };
-            place.record = place.record.max(LEAST_RECORD).mul_f64(step);
-        }
-        place.batch = self.adapted(took.rows, took.work, place.record);
+        place.record = towards(place.record, took.record);
+        place.way = towards(place.way, took.way);
+        let target = self.target.max((place.way * WAYS).min(LONGEST_FOR_WAY));
+        place.batch = adapted(took.rows, took.work, target.max(place.record * RECORDS));
     }
 
-    fn adapted(self, rows: u64, took: Duration, record: Duration) -> u64 {
-        let target = self.target.max(record * RECORDS);
-        let ratio = target.as_secs_f64() / took.as_secs_f64().max(0.000_1);
-        ((rows as f64 * ratio.clamp(0.5, 2.0)) as u64).clamp(BOUNDS.0, BOUNDS.1)
-    }
-
-    /// How long to rest behind a batch, so that only so many percent of the time are spent at work.
-    pub(super) fn rest(self, took: Duration) -> Duration {
+    /// How long to rest behind a batch, so that only so many percent of the time are spent at work. While
+    /// a message and its answer are on their way nobody is at work.
+    pub(super) fn rest(self, took: Took) -> Duration {
         let ratio = (100 - self.percent) as f64 / self.percent as f64;
-        took.mul_f64(ratio).min(Duration::from_secs(60))
+        let rest = (took.work + took.record).mul_f64(ratio);
+        rest.min(Duration::from_secs(60)).saturating_sub(took.way)
     }
+}
+
+/// The size of a batch that takes as long as wanted, by one of so many rows that took so long.
+fn adapted(rows: u64, took: Duration, target: Duration) -> u64 {
+    let ratio = target.as_secs_f64() / took.as_secs_f64().max(0.000_1);
+    ((rows as f64 * ratio.clamp(0.5, 2.0)) as u64).clamp(BOUNDS.0, BOUNDS.1)
+}
+
+/// A median of what is measured, about: a moment in which the server was elsewhere says nothing.
+fn towards(known: Duration, measured: Duration) -> Duration {
+    if measured.is_zero() {
+        return known;
+    }
+    known.max(LEAST_KNOWN).mul_f64(if measured > known { 1.05 } else { 0.95 })
 }
 
 /// Rests that are owed. One behind a short batch is shorter than what a timer can tell apart, and each
@@ -115,16 +128,29 @@ mod tests {
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
+    fn took(rows: u64, work: Duration) -> Took {
+        Took { rows, work, record: Duration::ZERO, way: Duration::ZERO }
+    }
+
+    /// The size of a batch after many whose rows take 4 µs each.
+    fn settled(pace: Pace, place: &mut Place, record: Duration, way: Duration) -> u64 {
+        for _ in 0..500 {
+            let work = Duration::from_micros(4) * u32::try_from(place.batch).unwrap();
+            pace.adapt(place, Took { record, way, ..took(place.batch, work) });
+        }
+        place.batch
+    }
+
     #[test]
     fn batches_grow_and_shrink_towards_the_target() {
         let pace = Pace::of(None, false, Dialect::Postgres);
-        let adapted = |rows, took| pace.adapted(rows, took, Duration::ZERO);
+        let adapted = |rows, took| adapted(rows, took, pace.target);
         assert_eq!(adapted(1000, MS(10)), 2000);
         assert_eq!(adapted(1000, MS(500)), 500);
         assert_eq!(adapted(1000, MS(9000)), 500);
         assert_eq!(adapted(20, MS(9000)), BOUNDS.0);
         assert_eq!(adapted(50_000, MS(1)), BOUNDS.1);
-        assert_eq!(pace.rest(MS(50)), MS(0));
+        assert_eq!(pace.rest(took(1000, MS(50))), MS(0));
     }
 
     #[test]
@@ -132,33 +158,38 @@ mod tests {
         let (alone, beside) =
             (Pace::of(None, false, Dialect::Postgres), Pace::of(None, true, Dialect::Postgres));
         assert!(beside.target < alone.target);
-        assert_eq!(beside.rest(MS(190)), MS(10));
+        assert_eq!(beside.rest(took(1000, MS(190))), MS(10));
         // What somebody asks for holds in both cases.
         for others in [false, true] {
             assert_eq!(Pace::of(Some(100), others, Dialect::Postgres), alone);
-            assert_eq!(Pace::of(Some(50), others, Dialect::Postgres).rest(MS(10)), MS(10));
+            let half = Pace::of(Some(50), others, Dialect::Postgres);
+            assert_eq!(half.rest(took(1000, MS(10))), MS(10));
+            assert_eq!(half.rest(Took { way: MS(4), ..took(1000, MS(10)) }), MS(6));
+            assert_eq!(half.rest(Took { way: MS(40), ..took(1000, MS(10)) }), MS(0));
         }
     }
     #[test]
     fn batches_are_longer_than_their_places_take_to_record() {
         let pace = Pace::of(None, true, Dialect::Postgres);
         let mut place = Place::behind(None);
-        let mut after = |record| {
-            for _ in 0..500 {
-                let work = Duration::from_micros(4) * u32::try_from(place.batch).unwrap();
-                let rows = place.batch;
-                pace.adapt(&mut place, Took { rows, work, record });
-            }
-            place.batch
-        };
-        let few = after(Duration::from_micros(40));
+        let few = settled(pace, &mut place, Duration::from_micros(40), Duration::ZERO);
         assert!((200..=300).contains(&few), "{few} rows of 4 µs are no batch of 1 ms");
-        let many = after(MS(3));
+        let many = settled(pace, &mut place, MS(3), Duration::ZERO);
         assert!((2500..=3500).contains(&many), "{many} rows of 4 µs behind records of 3 ms");
         // One that was held up is none that takes long.
         let rows = place.batch;
-        pace.adapt(&mut place, Took { rows, work: MS(12), record: MS(900) });
+        pace.adapt(&mut place, Took { record: MS(900), ..took(rows, MS(12)) });
         assert!(place.record < MS(4), "{:?}", place.record);
+    }
+
+    #[test]
+    fn batches_are_longer_on_a_slow_line() {
+        let pace = Pace::of(None, true, Dialect::Postgres);
+        let mut place = Place::behind(None);
+        for (way, rows) in [(Duration::from_micros(200), 250), (MS(2), 1500), (MS(80), 2000)] {
+            let found = settled(pace, &mut place, Duration::ZERO, way);
+            assert!((rows * 9 / 10..=rows * 11 / 10).contains(&found), "{way:?}: {found} rows");
+        }
     }
 
     #[test]

@@ -301,7 +301,7 @@ impl Team {
             if ended {
                 return Ok(true);
             }
-            let Some(rest) = rests.owe(pace.rest(took.work + took.record)) else { continue };
+            let Some(rest) = rests.owe(pace.rest(took)) else { continue };
             // Whoever says stop need not wait for the end of a rest.
             let stopped = async { orders.wait_for(|order| *order == Order::Stop).await.is_ok() };
             let since = Instant::now();
