@@ -235,10 +235,10 @@ async fn on_postgres() {
 #[tokio::test]
 async fn on_mariadb() {
     let server = MariaDb::start();
-    crowd(Engine::MariaDb, Place::mariadb(&server).await, 20).await;
+    crowd(Engine::MariaDb, Place::mariadb(&server).await, 120).await;
 }
 
 #[tokio::test]
 async fn on_sqlite() {
-    crowd(Engine::Sqlite, Place::sqlite(), 40).await;
+    crowd(Engine::Sqlite, Place::sqlite(), 120).await;
 }

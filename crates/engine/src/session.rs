@@ -252,6 +252,14 @@ pub trait Session: Send {
         Ok(shapes)
     }
 
+    /// The same, where columns, key and triggers are enough: the rest may be there or not.
+    async fn table_forms(
+        &mut self,
+        names: &[ObjectName],
+    ) -> Result<Vec<Option<TableShape>>, EngineError> {
+        self.table_shapes(names).await
+    }
+
     /// Names of all tables of the user in a schema (SQLite: `main`; MySQL: a database, `""` being
     /// the current one).
     async fn tables_of_schema(&mut self, schema: &str) -> Result<Vec<ObjectName>, EngineError>;

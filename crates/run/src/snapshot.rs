@@ -69,6 +69,12 @@ pub async fn preview(
     Ok(result?)
 }
 
+/// So many tables are tracked, or no longer, by one transaction. SQLite reads its whole schema for each; nobody
+/// else writes meanwhile.
+fn at_once(dialect: Dialect) -> usize {
+    if dialect == Dialect::Sqlite { 200 } else { 1 }
+}
+
 /// Runs one transaction again and again while locks are not to be had.
 macro_rules! in_transaction {
     ($runner:expr, $observer:expr, $session:ident => $work:expr) => {{
@@ -103,7 +109,7 @@ macro_rules! in_transaction {
 }
 
 impl Runner {
-    /// Begins to track tables, each in a transaction of its own.
+    /// Begins to track tables, a few in a transaction.
     pub async fn track(
         &mut self,
         intents: &[Intent],
@@ -112,12 +118,22 @@ impl Runner {
         let operation = self.begin_operation("snapshot track", &[], observer).await?;
         let result = async {
             let mut tracked = Vec::new();
-            let around = Around::read(&mut *self.session).await?;
-            for intent in intents {
+            let mut around = Around::read(&mut *self.session).await?;
+            if self.session.dialect() == Dialect::Sqlite {
+                // Nobody changes a table while it is tracked there.
+                around.read_shapes_of(&mut *self.session, intents).await?;
+            }
+            for intents in intents.chunks(at_once(self.session.dialect())) {
                 if self.stop_asked() {
                     return Err(RunError::Interrupted { completed: tracked.len() });
                 }
-                tracked.push(in_transaction!(self, observer, session => install::track(session, &around, intent).await?)?);
+                let (done, as_of) = in_transaction!(self, observer, session => {
+                    around.refresh(session).await?;
+                    let done = install::track(session, &around, intents).await?;
+                    (done, around.number(session).await?)
+                })?;
+                around.note(&done, as_of);
+                tracked.extend(done);
             }
             Ok(tracked)
         }
@@ -139,8 +155,9 @@ impl Runner {
     ) -> Result<(), RunError> {
         let operation = self.begin_operation("snapshot untrack", &[], observer).await?;
         let result = async {
-            for tracked in tables {
-                in_transaction!(self, observer, session => install::untrack(session, tracked).await?)?;
+            let standing = install::Standing::read(&mut *self.session).await?;
+            for tables in tables.chunks(at_once(self.session.dialect())) {
+                in_transaction!(self, observer, session => install::untrack(session, tables, &standing).await?)?;
             }
             Ok(())
         }

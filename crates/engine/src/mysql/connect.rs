@@ -301,7 +301,14 @@ impl Session for MySql {
         &mut self,
         names: &[ObjectName],
     ) -> Result<Vec<Option<TableShape>>, EngineError> {
-        super::shape::table_shapes(self, names).await
+        super::shape::table_shapes(self, names, super::shape::Asked::All).await
+    }
+
+    async fn table_forms(
+        &mut self,
+        names: &[ObjectName],
+    ) -> Result<Vec<Option<TableShape>>, EngineError> {
+        super::shape::table_shapes(self, names, super::shape::Asked::Form).await
     }
 
     async fn tables_of_schema(&mut self, schema: &str) -> Result<Vec<ObjectName>, EngineError> {

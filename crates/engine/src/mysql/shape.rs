@@ -1,6 +1,6 @@
 //! Live tables of MySQL and MariaDB.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use downhaul_syntax::{Dialect, Ident, ObjectName};
 
@@ -30,31 +30,23 @@ pub(super) async fn table_shape(
     table: &ObjectName,
 ) -> Result<Option<TableShape>, EngineError> {
     let d = Dialect::Mysql;
-    let found = session.rows(&questions(table.schema.as_ref(), &[table]).join("; ")).await?;
+    let mariadb = session.dialect() == Dialect::MariaDb;
+    let asked = questions(table.schema.as_ref(), &[table], Asked::All);
+    let found = session.rows(&asked.join("; ")).await?;
     let found: Vec<&Row> = found.iter().collect();
     let Some(answers) = Answers::of(&found) else { return Ok(None) };
-    let (current, own_schema) = (answers.current.to_owned(), answers.schema.to_owned());
-    let name = answers.name.to_owned();
-    let place =
-        format!("TABLE_SCHEMA = {} AND TABLE_NAME = {}", d.literal(&own_schema), d.literal(&name));
-    let sequences = match answers.counter() {
-        Some(column) => counter_state(session, &place, column).await?,
-        None => Vec::new(),
-    };
-    let referencing = referencing(session, &own_schema, &name).await?;
-    let names = |only_acting: bool| {
-        referencing
-            .iter()
-            .filter(|row| !only_acting || row.flag(2))
-            .map(|row| object(&current, row.text(0), row.text(1)))
-            .collect()
-    };
-    let mut shape = answers.shape(session.dialect() == Dialect::MariaDb);
-    shape.foreign_keys =
-        foreign_keys(session, &answers.rules, &current, &own_schema, &name).await?;
-    shape.acted_on = names(true);
-    shape.referenced_by = names(false);
-    shape.sequences = sequences;
+    let (own_schema, name) = (answers.schema.to_owned(), answers.name.to_owned());
+    let mut shape = answers.shape(mariadb);
+    if !mariadb && let Some(column) = answers.counter() {
+        let place = format!(
+            "TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+            d.literal(&own_schema),
+            d.literal(&name)
+        );
+        shape.sequences = counter_state(session, &place, column).await?;
+    }
+    let references = References::to(session, &own_schema, Some(&name)).await?;
+    references.tell(&answers, &mut shape);
     Ok(Some(shape))
 }
 
@@ -62,44 +54,73 @@ pub(super) async fn table_shape(
 /// there are, once for each question, and opens only these.
 const MANY: usize = 8;
 
-/// Tables that need no more questions than can be asked of many at once; the others one by one.
+/// So many at most, for the sake of memory.
+const MOST: usize = 1000;
+
+/// How much is asked of tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    All,
+    /// Columns, key and triggers.
+    Form,
+}
+
+/// Tables of the current database of MariaDB are looked at together; others one by one.
 pub(super) async fn table_shapes(
     session: &mut MySql,
     names: &[ObjectName],
+    asked: Asked,
 ) -> Result<Vec<Option<TableShape>>, EngineError> {
-    let mariadb = session.dialect() == Dialect::MariaDb;
-    let here: Vec<&ObjectName> = names.iter().filter(|name| name.schema.is_none()).collect();
-    let many = mariadb && here.len() >= MANY;
-    let referenced = if many { all_references(session).await } else { None };
-    let found = match referenced {
-        Some(_) => session.rows(&questions(None, &here).join("; ")).await?,
-        None => Vec::new(),
-    };
-    let mut of: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
-    for row in &found {
-        of.entry(row.text(1)).or_default().push(row);
-    }
     let mut shapes = Vec::with_capacity(names.len());
+    let here: Vec<&ObjectName> = names.iter().filter(|name| name.schema.is_none()).collect();
+    let mut of: BTreeMap<String, TableShape> = BTreeMap::new();
+    if session.dialect() == Dialect::MariaDb && here.len() >= MANY {
+        let mut references = None;
+        for here in here.chunks(MOST) {
+            let found = session.rows(&questions(None, here, asked).join("; ")).await?;
+            let mut by_table: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
+            for row in &found {
+                by_table.entry(row.text(1)).or_default().push(row);
+            }
+            for rows in by_table.values() {
+                let Some(answers) = Answers::of(rows) else { continue };
+                let mut shape = answers.shape(true);
+                if asked == Asked::All {
+                    let references = match &mut references {
+                        Some(references) => references,
+                        none => none.insert(References::to(session, answers.schema, None).await?),
+                    };
+                    references.tell(&answers, &mut shape);
+                }
+                of.insert(answers.name.to_owned(), shape);
+            }
+        }
+    }
     for name in names {
         let known = of.get(name.name.as_str()).filter(|_| name.schema.is_none());
-        let answers = known.and_then(|rows| Answers::of(rows)).filter(|answers| {
-            let own = format!("{}/{}", answers.schema, answers.name).to_lowercase();
-            answers.rules.is_empty()
-                && answers.counter().is_none()
-                && is_plain(answers.schema)
-                && is_plain(answers.name)
-                && referenced.as_ref().is_some_and(|all| !all.contains(&own))
-        });
-        shapes.push(match answers {
-            Some(answers) => Some(answers.shape(mariadb)),
+        shapes.push(match known {
+            Some(shape) => Some(shape.clone()),
+            None if asked == Asked::Form => table_form(session, name).await?,
             None => table_shape(session, name).await?,
         });
     }
     Ok(shapes)
 }
 
+/// Columns, key and triggers of a table.
+async fn table_form(
+    session: &mut MySql,
+    table: &ObjectName,
+) -> Result<Option<TableShape>, EngineError> {
+    let mariadb = session.dialect() == Dialect::MariaDb;
+    let asked = questions(table.schema.as_ref(), &[table], Asked::Form);
+    let found = session.rows(&asked.join("; ")).await?;
+    let found: Vec<&Row> = found.iter().collect();
+    Ok(Answers::of(&found).map(|answers| answers.shape(mariadb)))
+}
+
 /// What is asked of tables of one schema; the first column tells what of, the second of which table.
-fn questions(schema: Option<&Ident>, tables: &[&ObjectName]) -> [String; 5] {
+fn questions(schema: Option<&Ident>, tables: &[&ObjectName], asked: Asked) -> Vec<String> {
     let d = Dialect::Mysql;
     let schema = schema.map_or("DATABASE()".to_owned(), |schema| d.literal(schema.as_str()));
     let names: Vec<String> = tables.iter().map(|table| d.literal(table.name.as_str())).collect();
@@ -109,9 +130,14 @@ fn questions(schema: Option<&Ident>, tables: &[&ObjectName]) -> [String; 5] {
         names => format!("IN ({})", names.join(", ")),
     };
     let place = format!("TABLE_SCHEMA = {schema} AND TABLE_NAME {names}");
-    [
+    // For numbers of rows the server looks into the table.
+    let numbers = match asked {
+        Asked::All => "TABLE_ROWS, CREATE_OPTIONS LIKE '%partitioned%', AUTO_INCREMENT",
+        Asked::Form => "NULL, CREATE_OPTIONS LIKE '%partitioned%', NULL",
+    };
+    let mut all = vec![
         format!(
-            "SELECT 't', TABLE_NAME, TABLE_SCHEMA, DATABASE(), TABLE_ROWS, CREATE_OPTIONS LIKE '%partitioned%' FROM information_schema.TABLES \
+            "SELECT 't', TABLE_NAME, TABLE_SCHEMA, DATABASE(), {numbers} FROM information_schema.TABLES \
              WHERE {place} AND {TABLES}"
         ),
         format!(
@@ -130,7 +156,16 @@ fn questions(schema: Option<&Ident>, tables: &[&ObjectName]) -> [String; 5] {
             "SELECT 'f', TABLE_NAME, CONSTRAINT_NAME, UPDATE_RULE, DELETE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS \
              WHERE CONSTRAINT_SCHEMA = {schema} AND TABLE_NAME {names}"
         ),
-    ]
+        format!(
+            "SELECT 'p', TABLE_NAME, CONSTRAINT_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, COLUMN_NAME, REFERENCED_COLUMN_NAME \
+             FROM information_schema.KEY_COLUMN_USAGE WHERE {place} AND REFERENCED_TABLE_NAME IS NOT NULL \
+             ORDER BY TABLE_NAME, CONSTRAINT_NAME, ORDINAL_POSITION"
+        ),
+    ];
+    if asked == Asked::Form {
+        all.truncate(4);
+    }
+    all
 }
 
 /// What the server answered to [`questions`].
@@ -145,6 +180,10 @@ struct Answers<'a> {
     triggers: Vec<&'a Row>,
     keys: Vec<&'a Row>,
     rules: Vec<&'a Row>,
+    /// Pairs of columns of foreign keys.
+    pairs: Vec<&'a Row>,
+    /// The next number of the counter, where the server tells it with all else.
+    next: Option<i64>,
 }
 
 impl<'a> Answers<'a> {
@@ -163,6 +202,9 @@ impl<'a> Answers<'a> {
             triggers: of("g").collect(),
             keys: of("k").collect(),
             rules: of("f").collect(),
+            pairs: of("p").collect(),
+            // A counter beyond 2⁶³ is at its end anyway.
+            next: found.opt(6).and_then(|next| next.parse().ok()),
         })
     }
 
@@ -188,10 +230,15 @@ impl<'a> Answers<'a> {
             key: key_columns(&self.keys, &columns, &ends),
             key_may_be_null: false,
             columns,
-            foreign_keys: Vec::new(),
+            foreign_keys: foreign_keys(&self.rules, &self.pairs, self.current),
             acted_on: Vec::new(),
             referenced_by: Vec::new(),
-            sequences: Vec::new(),
+            // What MySQL says here may be a day old.
+            sequences: (self.counter().filter(|_| mariadb))
+                .zip(self.next)
+                .map(|(column, next)| counted(column, next))
+                .into_iter()
+                .collect(),
             triggers: self.triggers.iter().map(|row| ident(row.text(2))).collect(),
             divided: self.divided,
             rows: self.rows,
@@ -199,55 +246,118 @@ impl<'a> Answers<'a> {
     }
 }
 
-/// A name that InnoDB's own tables write as it is.
-fn is_plain(name: &str) -> bool {
-    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && !name.is_empty()
+/// Tables with foreign keys to others.
+struct References {
+    /// By the schema and the name of the table referred to: schema, name, whether rows change.
+    by_parent: BTreeMap<(String, String), BTreeMap<(String, String), bool>>,
 }
 
-/// Tables that foreign keys refer to, `schema/name` in small letters; `None` where that is not to be had.
-async fn all_references(session: &mut MySql) -> Option<BTreeSet<String>> {
-    let rows = session
-        .rows("SELECT DISTINCT LOWER(REF_NAME) FROM information_schema.INNODB_SYS_FOREIGN")
-        .await
-        .ok()?;
-    Some(rows.iter().map(|row| row.text(0).to_owned()).collect())
+impl References {
+    /// Those to one table of a schema, or to all.
+    async fn to(
+        session: &mut MySql,
+        schema: &str,
+        name: Option<&str>,
+    ) -> Result<Self, EngineError> {
+        let mut rows = None;
+        if session.dialect() == Dialect::MariaDb {
+            rows = innodb_references(session, schema, name).await;
+        }
+        let rows = match rows {
+            Some(rows) => rows,
+            None => {
+                let d = Dialect::Mysql;
+                let name =
+                    name.map(|name| format!(" AND r.REFERENCED_TABLE_NAME = {}", d.literal(name)));
+                session
+                    .rows(&format!(
+                        "SELECT r.UNIQUE_CONSTRAINT_SCHEMA, r.REFERENCED_TABLE_NAME, r.CONSTRAINT_SCHEMA, r.TABLE_NAME, \
+                           r.UPDATE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR r.DELETE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT') \
+                         FROM information_schema.REFERENTIAL_CONSTRAINTS r WHERE r.UNIQUE_CONSTRAINT_SCHEMA = {}{}",
+                        d.literal(schema),
+                        name.unwrap_or_default()
+                    ))
+                    .await?
+            }
+        };
+        // Put together here: the server groups names that differ in their letters' case alone.
+        let mut by_parent: BTreeMap<_, BTreeMap<_, bool>> = BTreeMap::new();
+        for row in &rows {
+            let text = |at| row.text(at).to_owned();
+            let children = by_parent.entry((text(0), text(1))).or_default();
+            *children.entry((text(2), text(3))).or_default() |= row.flag(4);
+        }
+        Ok(Self { by_parent })
+    }
+
+    /// Writes down what refers to a table, itself left out.
+    fn tell(&self, answers: &Answers<'_>, shape: &mut TableShape) {
+        let own = (answers.schema.to_owned(), answers.name.to_owned());
+        for ((schema, name), acts) in self.by_parent.get(&own).into_iter().flatten() {
+            if (schema, name) == (&own.0, &own.1) {
+                continue;
+            }
+            let child = object(answers.current, schema, name);
+            if *acts {
+                shape.acted_on.push(child.clone());
+            }
+            shape.referenced_by.push(child);
+        }
+    }
 }
 
-/// Tables with foreign keys to this one: schema, name, whether one of them changes rows.
-async fn referencing(
+/// Names are cut off there in the views of InnoDB's own tables.
+const CUT_OFF: usize = 193;
+
+/// [`References`] from InnoDB, which alone has foreign keys: to answer from `REFERENTIAL_CONSTRAINTS`, MariaDB
+/// opens every table of the server. `None` where this is not to be had (it takes the privilege `PROCESS`), or
+/// does not tell names as they are.
+async fn innodb_references(
     session: &mut MySql,
     schema: &str,
-    name: &str,
-) -> Result<Vec<Row>, EngineError> {
+    name: Option<&str>,
+) -> Option<Vec<Row>> {
     let d = Dialect::Mysql;
-    if nothing_references(session, schema, name).await {
-        return Ok(Vec::new());
-    }
-    session
-        .rows(&format!(
-            "SELECT r.CONSTRAINT_SCHEMA, r.TABLE_NAME, MAX(r.UPDATE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR r.DELETE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT')) \
-             FROM information_schema.REFERENTIAL_CONSTRAINTS r WHERE r.UNIQUE_CONSTRAINT_SCHEMA = {} AND r.REFERENCED_TABLE_NAME = {} \
-               AND NOT (r.CONSTRAINT_SCHEMA = {0} AND r.TABLE_NAME = {1}) GROUP BY 1, 2 ORDER BY 1, 2",
+    // There names stand as those of files.
+    let part = |column: &str, part: i32| {
+        format!(
+            "CONVERT(CONVERT(CAST(SUBSTRING_INDEX({column}, '/', {part}) AS BINARY) USING filename) USING utf8mb4)"
+        )
+    };
+    let (parent_schema, parent) = (part("REF_NAME", 1), part("REF_NAME", -1));
+    // This finds more than is meant, whatever the collation; what is meant is taken by name. Letters and digits
+    // stand there as they are.
+    let is_plain = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let cut = |column: &str| format!("CHAR_LENGTH({column}) >= {CUT_OFF}");
+    let which = match name {
+        Some(name) if is_plain(name) && is_plain(schema) => {
+            format!("REF_NAME = {}", d.literal(&format!("{schema}/{name}")))
+        }
+        Some(name) => format!(
+            "{} OR {parent_schema} = {} AND {parent} = {}",
+            cut("REF_NAME"),
             d.literal(schema),
             d.literal(name)
-        ))
-        .await
-}
-
-/// Whether InnoDB, which alone has foreign keys, knows of none to a table. To answer from
-/// `REFERENTIAL_CONSTRAINTS`, MariaDB opens every table of the server. False where this is not to be
-/// had (it takes the privilege `PROCESS`), or where the name is written otherwise in InnoDB's own
-/// tables: then it is looked up in full.
-async fn nothing_references(session: &mut MySql, schema: &str, name: &str) -> bool {
-    if session.dialect() != Dialect::MariaDb || !is_plain(schema) || !is_plain(name) {
-        return false;
-    }
-    session
+        ),
+        None => format!("{} OR {parent_schema} = {}", cut("REF_NAME"), d.literal(schema)),
+    };
+    let cut = format!("{} OR {}", cut("REF_NAME"), cut("FOR_NAME"));
+    let rows = session
         .rows(&format!(
-            "SELECT count(*) FROM information_schema.INNODB_SYS_FOREIGN WHERE LOWER(REF_NAME) = LOWER('{schema}/{name}')"
+            "SELECT {parent_schema}, {parent}, {}, {}, TYPE & 15 <> 0, {cut}, @@lower_case_table_names = 2 \
+             FROM information_schema.INNODB_SYS_FOREIGN WHERE {which}",
+            part("FOR_NAME", 1),
+            part("FOR_NAME", -1),
         ))
         .await
-        .is_ok_and(|rows| rows.first().is_some_and(|row| row.text(0) == "0"))
+        .ok()?;
+    // Where names are kept as they were given and compared in small letters, InnoDB has the small ones.
+    let unclear = |row: &Row| row.flag(5) || row.flag(6);
+    if rows.iter().any(unclear) {
+        return None;
+    }
+    // What a server that crashed left of an ALTER.
+    Some(rows.into_iter().filter(|row| !row.text(3).starts_with('#')).collect())
 }
 
 fn column(row: &Row, mariadb: bool) -> ColumnShape {
@@ -301,14 +411,14 @@ async fn counter_state(
         .and_then(|row| row.opt(0))
         // A counter beyond 2⁶³ is at its end anyway.
         .and_then(|next| next.parse::<i64>().ok())
-        .map(|next| SequenceState {
-            column: Some(column),
-            name: None,
-            last_value: next - 1,
-            is_called: true,
-        })
+        .map(|next| counted(column, next))
         .into_iter()
         .collect())
+}
+
+/// A counter by its next number.
+fn counted(column: Ident, next: i64) -> SequenceState {
+    SequenceState { column: Some(column), name: None, last_value: next - 1, is_called: true }
 }
 
 /// The primary key, else a unique index over whole NOT NULL columns.
@@ -335,34 +445,15 @@ fn key_columns(rows: &[&Row], columns: &[ColumnShape], ends: &[Ident]) -> Vec<Id
     Vec::new()
 }
 
-async fn foreign_keys(
-    session: &mut MySql,
-    rules: &[&Row],
-    current: &str,
-    schema: &str,
-    name: &str,
-) -> Result<Vec<ForeignKeyShape>, EngineError> {
-    let d = Dialect::Mysql;
-    if rules.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = session
-        .rows(&format!(
-            "SELECT CONSTRAINT_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, COLUMN_NAME, REFERENCED_COLUMN_NAME \
-             FROM information_schema.KEY_COLUMN_USAGE WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} \
-               AND REFERENCED_TABLE_NAME IS NOT NULL ORDER BY CONSTRAINT_NAME, ORDINAL_POSITION",
-            d.literal(schema),
-            d.literal(name)
-        ))
-        .await?;
+fn foreign_keys(rules: &[&Row], pairs: &[&Row], current: &str) -> Vec<ForeignKeyShape> {
     let mut keys: Vec<ForeignKeyShape> = Vec::new();
-    for row in &rows {
-        let Some(rule) = rules.iter().find(|rule| rule.text(2) == row.text(0)) else { continue };
-        let own = ident(row.text(0));
+    for row in pairs {
+        let Some(rule) = rules.iter().find(|rule| rule.text(2) == row.text(2)) else { continue };
+        let own = ident(row.text(2));
         if keys.last().is_none_or(|key| key.name.as_ref() != Some(&own)) {
             keys.push(ForeignKeyShape {
                 name: Some(own),
-                table: object(current, row.text(1), row.text(2)),
+                table: object(current, row.text(3), row.text(4)),
                 acts: acts(rule.text(3)) || acts(rule.text(4)),
                 deferrable: false,
                 columns: Vec::new(),
@@ -370,11 +461,11 @@ async fn foreign_keys(
             });
         }
         if let Some(key) = keys.last_mut() {
-            key.columns.push(ident(row.text(3)));
-            key.references.push(ident(row.text(4)));
+            key.columns.push(ident(row.text(5)));
+            key.references.push(ident(row.text(6)));
         }
     }
-    Ok(keys)
+    keys
 }
 
 pub(super) async fn tables_of_schema(

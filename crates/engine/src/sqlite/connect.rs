@@ -46,6 +46,8 @@ pub(crate) async fn connect(
         .read_only(read_only)
         .foreign_keys(true)
         .busy_timeout(PATIENCE)
+        // 64 MiB at most: the schema of thousands of tracked tables is read many times.
+        .pragma("cache_size", "-65536")
         .disable_statement_logging();
     let connection =
         options.connect().await.map_err(|error| EngineError::connecting(target, &error))?;
@@ -197,6 +199,13 @@ impl Session for Sqlite {
 
     async fn table_shape(&mut self, name: &ObjectName) -> Result<Option<TableShape>, EngineError> {
         super::shape::table_shape(self, name).await
+    }
+
+    async fn table_shapes(
+        &mut self,
+        names: &[ObjectName],
+    ) -> Result<Vec<Option<TableShape>>, EngineError> {
+        super::shape::table_shapes(self, names).await
     }
 
     async fn tables_of_schema(&mut self, schema: &str) -> Result<Vec<ObjectName>, EngineError> {

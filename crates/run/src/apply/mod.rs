@@ -3,7 +3,6 @@
 mod back;
 mod dependents;
 mod groups;
-mod locks;
 mod one_commit;
 mod together;
 mod transaction;

@@ -4,7 +4,7 @@
 //! go or change along, through any chain of keys. Such an event tells what is true at that moment, so
 //! one of a change that does not come to pass after all does no harm, and neither does one twice.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use downhaul_engine::Session;
 use downhaul_syntax::{Dialect, Ident};
@@ -68,8 +68,37 @@ pub(super) struct Recording {
     pub(super) body: String,
 }
 
+/// Foreign keys that do something, by their tables.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    all: Vec<Key>,
+    of_child: BTreeMap<String, Vec<usize>>,
+    of_parent: BTreeMap<String, Vec<usize>>,
+}
+
+impl Keys {
+    fn new(all: Vec<Key>) -> Self {
+        let (mut of_child, mut of_parent) = (BTreeMap::new(), BTreeMap::new());
+        for (at, key) in all.iter().enumerate() {
+            of_child.entry(key.child.clone()).or_insert_with(Vec::new).push(at);
+            of_parent.entry(key.parent.clone()).or_insert_with(Vec::new).push(at);
+        }
+        Self { all, of_child, of_parent }
+    }
+
+    /// Those that a table has.
+    fn from(&self, child: &str) -> impl Iterator<Item = &Key> {
+        self.of_child.get(child).into_iter().flatten().map(|at| &self.all[*at])
+    }
+
+    /// Those that refer to a table.
+    fn to(&self, parent: &str) -> impl Iterator<Item = &Key> {
+        self.of_parent.get(parent).into_iter().flatten().map(|at| &self.all[*at])
+    }
+}
+
 /// All foreign keys of this database that do something.
-pub(crate) async fn keys(session: &mut dyn Session) -> Result<Vec<Key>, SnapshotError> {
+pub(crate) async fn keys(session: &mut dyn Session) -> Result<Keys, SnapshotError> {
     let rows = session
         .rows(
             "SELECT k.CONSTRAINT_NAME, k.TABLE_NAME, k.REFERENCED_TABLE_NAME, k.REFERENCED_TABLE_SCHEMA <> DATABASE(), r.DELETE_RULE, r.UPDATE_RULE, \
@@ -99,7 +128,7 @@ pub(crate) async fn keys(session: &mut dyn Session) -> Result<Vec<Key>, Snapshot
             key.columns.push((Ident::stored(D, row.text(6)), Ident::stored(D, row.text(7))));
         }
     }
-    Ok(found)
+    Ok(Keys::new(found))
 }
 
 /// What becomes of a row.
@@ -157,13 +186,13 @@ impl Effect {
 }
 
 /// The triggers by which a tracked table learns what becomes of its rows, or why that cannot be.
-pub(super) fn recordings(tracked: &Tracked, keys: &[Key]) -> Result<Vec<Recording>, String> {
+pub(super) fn recordings(tracked: &Tracked, keys: &Keys) -> Result<Vec<Recording>, String> {
     let table = tracked.name.name.as_str();
     // Tables from which something may come, by any number of keys.
     let mut roots: BTreeSet<&str> = BTreeSet::new();
     let mut pending = vec![table];
     while let Some(child) = pending.pop() {
-        for key in keys.iter().filter(|key| key.child == child) {
+        for key in keys.from(child) {
             if roots.insert(&key.parent) && !key.elsewhere {
                 pending.push(&key.parent);
             }
@@ -171,15 +200,14 @@ pub(super) fn recordings(tracked: &Tracked, keys: &[Key]) -> Result<Vec<Recordin
     }
     let mut found = Vec::new();
     for root in roots {
-        let elsewhere = keys.iter().any(|key| key.parent == root && key.elsewhere);
+        let elsewhere = keys.to(root).any(|key| key.elsewhere);
         for deletes in [true, false] {
             let mut statements = Vec::new();
             let effect = if deletes {
                 Effect::Gone
             } else {
                 let mut columns: Vec<Ident> = keys
-                    .iter()
-                    .filter(|key| key.parent == root)
+                    .to(root)
                     .flat_map(|key| key.columns.iter().map(|(_, other)| other.clone()))
                     .collect();
                 columns.sort();
@@ -219,7 +247,7 @@ pub(super) fn recordings(tracked: &Tracked, keys: &[Key]) -> Result<Vec<Recordin
 /// From a row that goes or changes, over keys, to rows of the tracked table.
 struct Path<'a> {
     tracked: &'a Tracked,
-    keys: &'a [Key],
+    keys: &'a Keys,
     steps: Vec<&'a Key>,
     seen: Vec<(String, String)>,
     /// How often the tracked table was reached.
@@ -274,7 +302,7 @@ impl Path<'_> {
         statements: &mut Vec<String>,
     ) -> Result<(), String> {
         let keys = self.keys;
-        for key in keys.iter().filter(|key| key.parent == table) {
+        for key in keys.to(table) {
             let alias = if self.steps.is_empty() {
                 "OLD".to_owned()
             } else {
@@ -383,11 +411,11 @@ impl Path<'_> {
 
 /// The tables from which something may come to the rows of a table, by any number of keys: their names in
 /// lower case.
-pub(super) fn ancestors(table: &str, keys: &[Key]) -> BTreeSet<String> {
+pub(super) fn ancestors(table: &str, keys: &Keys) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut pending = vec![table];
     while let Some(child) = pending.pop() {
-        for key in keys.iter().filter(|key| key.child == child) {
+        for key in keys.from(child) {
             if found.insert(key.parent.to_lowercase()) {
                 pending.push(&key.parent);
             }
@@ -397,7 +425,7 @@ pub(super) fn ancestors(table: &str, keys: &[Key]) -> BTreeSet<String> {
 }
 
 /// Whether keys lead from a table to another one, or it is that one.
-fn leads_to(keys: &[Key], from: &str, to: &str) -> bool {
+fn leads_to(keys: &Keys, from: &str, to: &str) -> bool {
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     let mut pending = vec![from];
     while let Some(table) = pending.pop() {
@@ -405,9 +433,7 @@ fn leads_to(keys: &[Key], from: &str, to: &str) -> bool {
             return true;
         }
         if seen.insert(table) {
-            pending.extend(
-                keys.iter().filter(|key| key.parent == table).map(|key| key.child.as_str()),
-            );
+            pending.extend(keys.to(table).map(|key| key.child.as_str()));
         }
     }
     false

@@ -34,7 +34,8 @@ pub(crate) async fn drift(
     }
     let stands_on = name_of(around, tracked.id, tracked.dialect);
     let name = stands_on.clone().unwrap_or_else(|| tracked.name.clone());
-    let Some(shape) = lasting_shape(session, &name).await? else { return Ok(Some(Drift::Gone)) };
+    let shape = around.lasting_shape(session, &name).await?;
+    let Some(shape) = shape else { return Ok(Some(Drift::Gone)) };
     if !same_form(&version_of(&shape, (Some(tracked), tracked.id), &[]), tracked.current()) {
         return Ok(Some(Drift::Reshaped));
     }
@@ -124,11 +125,8 @@ async fn fit(
             return Ok(Fit::No);
         }
     }
-    let start = format!("downhaul_track_{}_", tracked.id);
-    let mut standing = around.triggers.values().flatten();
-    let more = standing.any(|one| {
-        one.name.starts_with(&start) && !wanted.iter().any(|(name, ..)| one.name == *name)
-    });
+    let mut standing = around.ours.get(&tracked.id).into_iter().flatten();
+    let more = standing.any(|one| !wanted.iter().any(|(name, ..)| one == name));
     Ok(if more { Fit::TooMany } else { Fit::Exact })
 }
 
@@ -182,7 +180,7 @@ pub(crate) async fn resync(
 ) -> Result<Vec<String>, SnapshotError> {
     let mut notes = pause::resume(session, None, &[]).await?;
     let all = track::all(session).await?;
-    let around = if all.is_empty() { Around::default() } else { Around::read(session).await? };
+    let around = if all.is_empty() { Around::default() } else { Around::of(session, &all).await? };
     for tracked in all {
         notes.extend(resync_one(session, &around, tracked, origin, changes).await?);
     }

@@ -7,10 +7,10 @@ use downhaul_syntax::{Dialect, Ident, ObjectName};
 
 use super::nested::{self, Nesting};
 use super::sqlite::{self, Unique};
-use super::{cascade, history, mysql, write};
+use super::{cascade, history, mysql, triggers, write};
 use crate::stepwise;
 use crate::store::SnapshotError;
-use crate::track::around::{Around, form};
+use crate::track::around::{self, Around};
 use crate::track::intend::Intent;
 use crate::track::{Tracked, TrackedColumn, Version};
 
@@ -18,54 +18,22 @@ pub(super) fn refused(name: &ObjectName, reason: &str) -> SnapshotError {
     SnapshotError::CannotTrack(format!("{name} cannot be tracked: {reason}"))
 }
 
-/// A table as it is; a history needs a key that tells rows apart for good.
-pub(super) async fn lasting_shape(
+/// The form of a table as it is; a history needs a key that tells rows apart for good.
+pub(crate) async fn lasting_shape(
     session: &mut dyn Session,
     name: &ObjectName,
 ) -> Result<Option<TableShape>, EngineError> {
-    Ok(session.table_shape(name).await?.map(TableShape::with_lasting_key))
+    let found = session.table_forms(std::slice::from_ref(name)).await?.into_iter().next().flatten();
+    Ok(found.map(TableShape::with_lasting_key))
 }
 
 /// The number of the tracking of a table: the one whose triggers stand on it; else the one that has its
 /// name, and whose triggers are nowhere.
-pub(crate) async fn tracking_of(
-    session: &mut dyn Session,
-    around: &Around,
-    name: &ObjectName,
-) -> Result<Option<i64>, SnapshotError> {
-    if !super::exists(session).await? {
-        return Ok(None);
-    }
-    let d = session.dialect();
-    let table = name.name.as_str();
-    let stand: Vec<String> =
-        around
-            .stands_on
-            .iter()
-            .filter(|(_, on)| {
-                if d == Dialect::Sqlite { on.eq_ignore_ascii_case(table) } else { *on == table }
-            })
-            .map(|(id, _)| id.to_string())
-            .collect();
-    let rows = session
-        .rows(&format!(
-            "SELECT id FROM downhaul_tracked WHERE table_name = {}{}",
-            d.literal(&d.quote_name(name)),
-            if stand.is_empty() {
-                String::new()
-            } else {
-                format!(" OR id IN ({})", stand.join(", "))
-            }
-        ))
-        .await?;
-    let mut found = None;
-    for row in &rows {
-        let id = row.number(0)?;
-        if stand.contains(&id.to_string()) || !around.stands_on.contains_key(&id) {
-            found = Some(id);
-        }
-    }
-    Ok(found)
+pub(crate) fn tracking_of(d: Dialect, around: &Around, name: &ObjectName) -> Option<i64> {
+    let stand = around.standing_on(d, name.name.as_str());
+    let named = around.named.get(&d.quote_name(name)).into_iter().flatten();
+    let lost = named.filter(|id| !around.stands_on.contains_key(id));
+    stand.iter().chain(lost).max().copied()
 }
 
 /// Rules by which two rows may not be the same; and names of those over expressions.
@@ -110,8 +78,9 @@ pub(super) async fn uniques(
     Ok((uniques, expressions))
 }
 
-/// Whether rows of a table of SQLite have a number beside their key: all do but those of WITHOUT ROWID,
-/// and those whose number is their key, of which there is no index.
+/// Whether rows of a table of SQLite have a number beside their key: all do but those of WITHOUT ROWID, in the
+/// index of whose key there is none, and those whose number is their key, of which there is no index. (Of what
+/// `pragma_table_list` knows it looks at every table.)
 pub(super) async fn numbered(
     session: &mut dyn Session,
     shape: &TableShape,
@@ -119,9 +88,8 @@ pub(super) async fn numbered(
     let table = session.dialect().literal(shape.name.name.as_str());
     let found = session
         .number(&format!(
-            "SELECT count(*) FROM pragma_table_list({table}) AS t WHERE t.schema = 'main' AND NOT t.wr \
-             AND (EXISTS (SELECT 1 FROM pragma_index_list({table}) WHERE origin = 'pk') \
-               OR NOT EXISTS (SELECT 1 FROM pragma_table_info({table}) WHERE pk > 0))"
+            "SELECT NOT EXISTS (SELECT 1 FROM pragma_table_info({table}) WHERE pk > 0) \
+             OR EXISTS (SELECT 1 FROM pragma_index_list({table}) AS i, pragma_index_xinfo(i.name) AS x WHERE i.origin = 'pk' AND x.cid = -1)"
         ))
         .await?;
     Ok(found > 0)
@@ -138,7 +106,7 @@ pub(super) fn nesting(around: &Around, tracked: &Tracked, shape: &TableShape) ->
     if shape.triggers.iter().any(|t| !t.as_str().starts_with("downhaul_track_")) {
         found = Nesting::Others;
     }
-    for key in around.acting.iter().filter(|key| key.parent.eq_ignore_ascii_case(name)) {
+    for key in around.acting.get(&name.to_ascii_lowercase()).into_iter().flatten() {
         if key.child.eq_ignore_ascii_case(name) {
             return Nesting::Itself;
         }
@@ -218,7 +186,7 @@ pub(crate) async fn all_built(
 
 /// A name as MySQL writes it in names of files; none where it has other characters than those of ASCII,
 /// for which the server has a table of its own.
-fn file_name(name: &str) -> Option<String> {
+pub(super) fn file_name(name: &str) -> Option<String> {
     let mut file = String::new();
     for c in name.chars() {
         match c {
@@ -278,7 +246,7 @@ pub(super) fn version_of(
 }
 
 /// Where our triggers stand, whatever the table's name is by now.
-pub(super) fn name_of(around: &Around, id: i64, d: Dialect) -> Option<ObjectName> {
+pub(crate) fn name_of(around: &Around, id: i64, d: Dialect) -> Option<ObjectName> {
     around.stands_on.get(&id).map(|name| ObjectName::bare(Ident::stored(d, name)))
 }
 
@@ -367,6 +335,19 @@ pub(super) async fn install(
         tracked.built = built(session, around, &shape.name).await?;
         return Ok(());
     }
+    for (_, statement) in prepare_sqlite(session, around, tracked, shape).await? {
+        session.execute(&statement).await?;
+    }
+    Ok(())
+}
+
+/// The triggers that a table of SQLite is to have, as [`sqlite::triggers`]; what they write to is made.
+async fn prepare_sqlite(
+    session: &mut dyn Session,
+    around: &Around,
+    tracked: &mut Tracked,
+    shape: &TableShape,
+) -> Result<Vec<(String, String)>, SnapshotError> {
     let (uniques, _) = uniques(session, shape).await?;
     let nesting = nesting(around, tracked, shape);
     let numbered = numbered(session, shape).await?;
@@ -378,11 +359,8 @@ pub(super) async fn install(
         }
     }
     let triggers = sqlite::triggers(tracked, &uniques, nesting, numbered);
-    for (_, statement) in &triggers {
-        session.execute(statement).await?;
-    }
-    tracked.triggers = triggers.into_iter().map(|(name, _)| name).collect();
-    Ok(())
+    tracked.triggers = triggers.iter().map(|(name, _)| name.clone()).collect();
+    Ok(triggers)
 }
 
 /// A table of which nothing is known yet but its form.
@@ -390,39 +368,56 @@ pub(super) fn fresh(shape: &TableShape, id: i64, d: Dialect) -> Tracked {
     Tracked::new(id, shape.name.clone(), d, vec![version_of(shape, (None, id), &[])])
 }
 
-/// Begins to track a table. Within a transaction.
+/// Begins to track tables. Within a transaction; on SQLite `around` is of that.
 pub(crate) async fn track(
     session: &mut dyn Session,
     around: &Around,
-    intent: &Intent,
-) -> Result<Tracked, SnapshotError> {
+    intents: &[Intent],
+) -> Result<Vec<Tracked>, SnapshotError> {
     super::ensure(session).await?;
     let d = session.dialect();
-    let name = &intent.shape.name;
-    let shape = lasting_shape(session, name)
-        .await?
-        .ok_or_else(|| refused(name, "there is no such table"))?;
-    if tracking_of(session, around, &shape.name).await?.is_some() {
-        return Err(refused(name, "it is tracked already"));
-    }
     let mut id = session
         .number(match d {
             Dialect::Sqlite => "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'downhaul_tracked'), 0) + 1",
             _ => "SELECT coalesce(max(id), 0) + 1 FROM downhaul_tracked",
         })
         .await?;
-    // Also past what was left of one that was cut off.
-    while d != Dialect::Sqlite && is_there(session, &history(d, id, 1)).await? {
+    let mut done: Vec<Tracked> = Vec::with_capacity(intents.len());
+    let mut made = Vec::new();
+    for intent in intents {
+        let name = &intent.shape.name;
+        let shape = around.lasting_shape(session, name).await?;
+        let shape = shape.ok_or_else(|| refused(name, "there is no such table"))?;
+        let again = done.iter().any(|tracked| tracked.name == shape.name);
+        if again || tracking_of(d, around, &shape.name).is_some() {
+            return Err(refused(name, "it is tracked already"));
+        }
+        // Also past what was left of one that was cut off.
+        while d != Dialect::Sqlite && is_there(session, &history(d, id, 1)).await? {
+            id += 1;
+        }
+        let mut tracked = fresh(&shape, id, d);
+        for statement in super::create_history(&tracked, 0) {
+            session.execute(&statement).await?;
+        }
+        if d == Dialect::Sqlite {
+            let triggers = prepare_sqlite(session, around, &mut tracked, &shape).await?;
+            tracked.seen = around.form_with(&tracked, &triggers);
+            let on = shape.name.name.as_str();
+            made.extend(triggers.into_iter().map(|(name, sql)| triggers::New {
+                name,
+                on: on.to_owned(),
+                sql,
+            }));
+        } else {
+            install(session, around, &mut tracked, &shape).await?;
+        }
+        write(session, &tracked, true).await?;
+        done.push(tracked);
         id += 1;
     }
-    let mut tracked = fresh(&shape, id, d);
-    for statement in super::create_history(&tracked, 0) {
-        session.execute(&statement).await?;
-    }
-    install(session, around, &mut tracked, &shape).await?;
-    tracked.seen = form(session, around, &tracked).await?;
-    write(session, &tracked, true).await?;
-    Ok(tracked)
+    triggers::make(session, &made).await?;
+    Ok(done)
 }
 
 async fn is_there(session: &mut dyn Session, table: &str) -> Result<bool, SnapshotError> {
@@ -435,20 +430,51 @@ async fn is_there(session: &mut dyn Session, table: &str) -> Result<bool, Snapsh
     Ok(found > 0)
 }
 
-/// Ends the tracking of a table and drops its history.
+/// MariaDB and MySQL: names of the triggers of each tracking, by its number, whatever they stand on. To find them
+/// the server opens every table that has any.
+pub(crate) async fn all_standing(
+    session: &mut dyn Session,
+) -> Result<BTreeMap<i64, Vec<String>>, SnapshotError> {
+    let mut found: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+    if !matches!(session.dialect(), Dialect::MariaDb | Dialect::Mysql) {
+        return Ok(found);
+    }
+    let rows = session
+        .rows(
+            "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() AND TRIGGER_NAME LIKE 'downhaul\\_track\\_%'",
+        )
+        .await?;
+    for row in &rows {
+        if let Some(id) = around::owner(row.text(0)) {
+            found.entry(id).or_default().push(row.text(0).to_owned());
+        }
+    }
+    Ok(found)
+}
+
+/// Ends the tracking of tables and drops their history. Within a transaction. `standing`: as [`all_standing`].
 pub(crate) async fn untrack(
     session: &mut dyn Session,
-    tracked: &Tracked,
+    tables: &[Tracked],
+    standing: &BTreeMap<i64, Vec<String>>,
 ) -> Result<(), SnapshotError> {
     let d = session.dialect();
-    remove_triggers(session, tracked.id).await?;
-    for version in &tracked.versions {
-        let table = history(d, tracked.id, version.number);
-        session.execute(&format!("DROP TABLE IF EXISTS {table}")).await?;
-    }
     if d == Dialect::Sqlite {
-        session.execute(&format!("DROP TABLE IF EXISTS {}", nested::name(tracked.id))).await?;
+        let ids: Vec<i64> = tables.iter().map(|tracked| tracked.id).collect();
+        triggers::remove(session, &ids).await?;
     }
-    session.execute(&format!("DELETE FROM downhaul_tracked WHERE id = {}", tracked.id)).await?;
+    for tracked in tables {
+        for name in standing.get(&tracked.id).into_iter().flatten() {
+            session.execute(&format!("DROP TRIGGER IF EXISTS {name}")).await?;
+        }
+        for version in &tracked.versions {
+            let table = history(d, tracked.id, version.number);
+            session.execute(&format!("DROP TABLE IF EXISTS {table}")).await?;
+        }
+        if d == Dialect::Sqlite {
+            session.execute(&format!("DROP TABLE IF EXISTS {}", nested::name(tracked.id))).await?;
+        }
+        session.execute(&format!("DELETE FROM downhaul_tracked WHERE id = {}", tracked.id)).await?;
+    }
     Ok(())
 }

@@ -29,7 +29,7 @@ async fn facts_of(
     around: &Around,
     shape: &TableShape,
 ) -> Result<Facts, SnapshotError> {
-    let relation = tracking_of(session, around, &shape.name).await?.unwrap_or(-1);
+    let relation = tracking_of(session.dialect(), around, &shape.name).unwrap_or(-1);
     let (rows, bytes) = around.sizes.get(shape.name.name.as_str()).copied().unwrap_or((0, 0));
     Ok(Facts { relation, kind: "r".into(), owned: true, rows, bytes, ..Facts::default() })
 }
@@ -48,26 +48,16 @@ pub(crate) async fn intend(
     if wish == Some(Capture::Statement) {
         return Err(refused(name, "SQLite has no statement triggers: leave out --triggers"));
     }
-    let literal = d.literal(name.name.as_str());
-    let kind = session
-        .row(&format!(
-            "SELECT type, sql LIKE 'CREATE VIRTUAL %' FROM sqlite_schema WHERE type IN ('table', 'view') AND name = {literal} COLLATE NOCASE"
-        ))
-        .await?
-        .ok_or_else(|| refused(name, "there is no such table"))?;
-    if kind.text(0) == "view" {
-        return Err(refused(name, "it is a view: track the tables that it reads"));
-    }
-    if kind.flag(1) {
-        return Err(refused(name, "it is virtual: triggers cannot stand on it"));
+    // Only of tables shapes are read together.
+    if !around.has_shape(d, name) {
+        check_kind(session, name).await?;
     }
     let lower = name.name.as_str().to_ascii_lowercase();
     if lower.starts_with("sqlite_") || lower.starts_with("downhaul_") {
         return Err(refused(name, "it is no table of yours"));
     }
-    let shape = lasting_shape(session, name)
-        .await?
-        .ok_or_else(|| refused(name, "there is no such table"))?;
+    let shape = around.lasting_shape(session, name).await?;
+    let shape = shape.ok_or_else(|| refused(name, "there is no such table"))?;
     let facts = facts_of(session, around, &shape).await?;
     let columns = shape.writable().count();
     if columns == 0 {
@@ -97,6 +87,24 @@ pub(crate) async fn intend(
         reason: "the only ones that SQLite has".into(),
         warnings,
     })
+}
+
+/// Refuses what is no table of SQLite's own.
+async fn check_kind(session: &mut dyn Session, name: &ObjectName) -> Result<(), SnapshotError> {
+    let literal = session.dialect().literal(name.name.as_str());
+    let kind = session
+        .row(&format!(
+            "SELECT type, sql LIKE 'CREATE VIRTUAL %' FROM sqlite_schema WHERE type IN ('table', 'view') AND name = {literal} COLLATE NOCASE"
+        ))
+        .await?
+        .ok_or_else(|| refused(name, "there is no such table"))?;
+    if kind.text(0) == "view" {
+        return Err(refused(name, "it is a view: track the tables that it reads"));
+    }
+    if kind.flag(1) {
+        return Err(refused(name, "it is virtual: triggers cannot stand on it"));
+    }
+    Ok(())
 }
 
 /// As [`intend`], on MariaDB and MySQL.
@@ -147,9 +155,8 @@ async fn intend_mysql(
     if name.name.as_str().to_ascii_lowercase().starts_with("downhaul_") {
         return Err(refused(name, "it is no table of yours"));
     }
-    let shape = lasting_shape(session, name)
-        .await?
-        .ok_or_else(|| refused(name, "there is no such table"))?;
+    let shape = around.lasting_shape(session, name).await?;
+    let shape = shape.ok_or_else(|| refused(name, "there is no such table"))?;
     let facts = facts_of(session, around, &shape).await?;
     let columns = shape.writable().count();
     if columns == 0 || columns > mysql::MOST_COLUMNS {

@@ -22,6 +22,7 @@ pub(crate) mod pause;
 pub mod plan;
 pub mod report;
 pub mod sqlite;
+mod triggers;
 
 use downhaul_engine::Session;
 use downhaul_syntax::Dialect;
@@ -69,6 +70,34 @@ pub(crate) async fn ensure(session: &mut dyn Session) -> Result<(), SnapshotErro
     };
     for statement in tables {
         session.execute(statement).await?;
+    }
+    Ok(())
+}
+
+/// MariaDB and MySQL: what stood in 64 KB in older releases, for some 5,000 tables, gets as much room as it needs.
+pub(crate) async fn make_room(session: &mut dyn Session) -> Result<(), SnapshotError> {
+    if session.dialect() == Dialect::Sqlite {
+        return Ok(());
+    }
+    for (table, columns) in
+        [("downhaul_mark", &["versions", "positions"][..]), ("downhaul_restoration", &["tables"])]
+    {
+        let narrow = session
+            .number(&format!(
+                "SELECT count(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '{table}' \
+                 AND COLUMN_NAME = '{}' AND DATA_TYPE = 'text'",
+                columns[0]
+            ))
+            .await?;
+        if narrow > 0 {
+            let wide: Vec<String> = columns
+                .iter()
+                .map(|column| {
+                    format!("MODIFY `{column}` LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL")
+                })
+                .collect();
+            session.execute(&format!("ALTER TABLE {table} {}", wide.join(", "))).await?;
+        }
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
 //! Marks and restores, as they are written down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use downhaul_engine::{EngineError, Row, Session};
 use downhaul_syntax::Dialect;
 
-use super::history;
+use super::{history, install};
 use crate::mark::{Mark, Origin};
 use crate::sql;
 use crate::store::SnapshotError;
@@ -41,41 +41,122 @@ pub(super) async fn newest(
     session: &mut dyn Session,
     tracked: &Tracked,
 ) -> Result<i64, SnapshotError> {
-    let d = session.dialect();
-    if d != Dialect::Sqlite {
-        // Pruning leaves the newest one there.
-        let mut newest = 0;
-        for version in &tracked.versions {
-            let table = history(d, tracked.id, version.number);
-            let sql = format!("SELECT coalesce(max(downhaul_pos), 0) FROM {table}");
-            newest = newest.max(session.number(&sql).await?);
-        }
-        return Ok(newest);
-    }
-    let table = history(d, tracked.id, tracked.current().number);
-    let name = d.literal(&table);
-    let row = session
-        .row(&format!(
-            "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = {name}), 0), coalesce(max(downhaul_pos), 0) FROM {table}"
-        ))
-        .await?;
-    let Some(row) = row else { return Ok(0) };
-    let (given, there) = (row.number(0)?, row.number(1)?);
-    if there > given {
-        // A statement that fails half way (OR FAIL) keeps its rows, but the highest number given is
-        // not written down then: it would be given again once those rows are pruned.
-        session
-            .execute(&format!("UPDATE sqlite_sequence SET seq = {there} WHERE name = {name}"))
-            .await?;
-    }
-    Ok(given.max(there))
+    let newest = newest_of(session, std::slice::from_ref(tracked)).await?;
+    Ok(newest.into_values().next().unwrap_or(0))
 }
+
+/// Histories that are looked into by one query: while tables are locked, MariaDB goes through all of these with
+/// each statement.
+const AT_ONCE: usize = 100;
+
+/// The same of tables, by their numbers.
+async fn newest_of(
+    session: &mut dyn Session,
+    tables: &[Tracked],
+) -> Result<BTreeMap<i64, i64>, SnapshotError> {
+    let d = session.dialect();
+    let mut histories = Vec::new();
+    for tracked in tables {
+        // On SQLite numbers go on from form to form.
+        let forms = if d == Dialect::Sqlite { tracked.versions.len().saturating_sub(1) } else { 0 };
+        let versions = tracked.versions.iter().skip(forms);
+        histories.extend(versions.map(|v| (tracked.id, history(d, tracked.id, v.number))));
+    }
+    let mut newest = BTreeMap::new();
+    let unused = if histories.len() > AT_ONCE { unused(session).await? } else { BTreeSet::new() };
+    let is_used = |(id, table): &(i64, String)| {
+        if unused.contains(table) {
+            newest.entry(*id).or_insert(0);
+        }
+        !unused.contains(table)
+    };
+    histories.retain(is_used);
+    for histories in histories.chunks(AT_ONCE) {
+        let query = |(id, table): &(i64, String)| {
+            format!("SELECT {id}, coalesce(max(downhaul_pos), 0) FROM {table}")
+        };
+        let queries: Vec<String> = histories.iter().map(query).collect();
+        for row in &session.rows(&queries.join(" UNION ALL ")).await? {
+            // Pruning leaves the newest one there.
+            let known: &mut i64 = newest.entry(row.number(0)?).or_default();
+            *known = row.number(1)?.max(*known);
+        }
+    }
+    if d == Dialect::Sqlite {
+        given_of_sqlite(session, tables, &mut newest).await?;
+    }
+    Ok(newest)
+}
+
+/// MariaDB: histories into which nobody has written anything. None without the privilege `PROCESS`. (Of the others
+/// the counter is no position: a statement may have taken numbers that it did not use, which are given again
+/// after a restart.)
+async fn unused(session: &mut dyn Session) -> Result<BTreeSet<String>, SnapshotError> {
+    if session.dialect() != Dialect::MariaDb {
+        return Ok(BTreeSet::new());
+    }
+    let database = session.row("SELECT DATABASE()").await?;
+    let Some(database) = database.and_then(|row| install::file_name(row.text(0))) else {
+        return Ok(BTreeSet::new());
+    };
+    let start = session.dialect().literal(&format!("{database}/downhaul_log_"));
+    let rows = session
+        .rows(&format!(
+            "SELECT SUBSTRING_INDEX(NAME, '/', -1) FROM information_schema.INNODB_SYS_TABLESTATS WHERE AUTOINC = 1 AND LEFT(NAME, {}) = {start}",
+            database.len() + "/downhaul_log_".len()
+        ))
+        .await;
+    Ok(rows.unwrap_or_default().iter().map(|row| row.text(0).to_owned()).collect())
+}
+
+/// The highest numbers that SQLite has given, where those rows are gone.
+async fn given_of_sqlite(
+    session: &mut dyn Session,
+    tables: &[Tracked],
+    newest: &mut BTreeMap<i64, i64>,
+) -> Result<(), SnapshotError> {
+    let d = Dialect::Sqlite;
+    let mut given = BTreeMap::new();
+    // It has no index.
+    let all = "SELECT name, seq FROM sqlite_sequence WHERE name GLOB 'downhaul_log_*'";
+    for row in &session.rows(all).await? {
+        given.insert(row.text(0).to_owned(), row.number(1)?);
+    }
+    for tracked in tables {
+        let table = history(d, tracked.id, tracked.current().number);
+        let given = given.get(&table).copied();
+        let there = newest.entry(tracked.id).or_default();
+        if *there > given.unwrap_or(0) {
+            // A statement that fails half way (OR FAIL) keeps its rows, but the highest number given is
+            // not written down then: it would be given again once those rows are pruned.
+            let name = d.literal(&table);
+            session
+                .execute(&match given {
+                    Some(_) => {
+                        format!("UPDATE sqlite_sequence SET seq = {there} WHERE name = {name}")
+                    }
+                    None => {
+                        format!("INSERT INTO sqlite_sequence (name, seq) VALUES ({name}, {there})")
+                    }
+                })
+                .await?;
+        }
+        *there = (*there).max(given.unwrap_or(0));
+    }
+    Ok(())
+}
+
+/// The positions of so many tables fit into 64 KB, however large they are.
+const ROOM_IN_64_KB: usize = 2000;
 
 /// Waits until nobody has an open transaction that wrote to a tracked table, and lets nobody write
 /// until [`unlock`]. Ends the transaction that was begun; its time limits hold.
 pub async fn lock(session: &mut dyn Session) -> Result<(), SnapshotError> {
     loop {
         let tables = track::all(session).await?;
+        if tables.len() > ROOM_IN_64_KB {
+            super::make_room(session).await?;
+        }
         lock_these(session, &tables).await?;
         // One that went on, or got another form, while this waited has to be locked too.
         if track::all(session).await? == tables {
@@ -92,9 +173,8 @@ async fn lock_these(session: &mut dyn Session, tables: &[Tracked]) -> Result<(),
         if tracked.is_paused() {
             continue;
         }
-        if tracked.relation != 0 {
-            locks.push(format!("{} READ", tracked.live()));
-        }
+        // Who changes rows of the table writes to its history. With the tables themselves there were twice as many
+        // locks, and to take them the server goes through all that it has with each.
         for version in &tracked.versions {
             locks.push(format!("{} READ", history(d, tracked.id, version.number)));
         }
@@ -133,16 +213,10 @@ pub(super) async fn here_of(
     session: &mut dyn Session,
     tables: &[Tracked],
 ) -> Result<(BTreeMap<i64, i64>, BTreeMap<i64, i64>), SnapshotError> {
-    let (mut versions, mut positions) = (BTreeMap::new(), BTreeMap::new());
-    for tracked in tables {
-        // What happens to a table that pauses is not written down: such a mark knows nothing of it.
-        if tracked.is_paused() {
-            continue;
-        }
-        versions.insert(tracked.id, tracked.current().number);
-        positions.insert(tracked.id, newest(session, tracked).await?);
-    }
-    Ok((versions, positions))
+    // What happens to a table that pauses is not written down: such a mark knows nothing of it.
+    let goes_on: Vec<Tracked> = tables.iter().filter(|t| !t.is_paused()).cloned().collect();
+    let versions = goes_on.iter().map(|t| (t.id, t.current().number)).collect();
+    Ok((versions, newest_of(session, &goes_on).await?))
 }
 
 /// Makes a mark of a moment. `None`: there is one of this name.

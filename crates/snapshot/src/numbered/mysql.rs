@@ -21,9 +21,9 @@ pub const TABLES: [&str; 3] = [
     "CREATE TABLE downhaul_tracked (id BIGINT NOT NULL PRIMARY KEY, table_name TEXT NOT NULL, since_mark BIGINT NOT NULL, \
      since_at VARCHAR(32) NOT NULL, detail LONGTEXT NOT NULL) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
     "CREATE TABLE downhaul_mark (id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, name VARCHAR(255) NOT NULL UNIQUE, origin VARCHAR(20) NOT NULL, \
-     at VARCHAR(32) NOT NULL, versions TEXT NOT NULL, positions TEXT NOT NULL, who TEXT NOT NULL) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+     at VARCHAR(32) NOT NULL, versions LONGTEXT NOT NULL, positions LONGTEXT NOT NULL, who TEXT NOT NULL) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
     "CREATE TABLE downhaul_restoration (id BIGINT NOT NULL PRIMARY KEY, at VARCHAR(32) NOT NULL, who TEXT NOT NULL, target TEXT NOT NULL, \
-     before_mark BIGINT NOT NULL, after_mark BIGINT NOT NULL, tables TEXT NOT NULL, undoes BIGINT, undone_by BIGINT) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+     before_mark BIGINT NOT NULL, after_mark BIGINT NOT NULL, tables LONGTEXT NOT NULL, undoes BIGINT, undone_by BIGINT) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
 ];
 
 /// Statement that makes the history table of the current version.

@@ -1,5 +1,7 @@
 //! What tracking costs and holds, and taking away history that is no longer needed.
 
+use std::collections::BTreeMap;
+
 use downhaul_engine::Session;
 use downhaul_syntax::Dialect;
 
@@ -18,34 +20,37 @@ pub(crate) async fn standing(session: &mut dyn Session) -> Result<Vec<Standing>,
         return Ok(Vec::new());
     }
     let marks = moment::all(session).await?;
-    let around = Around::with_sizes(session).await?;
+    let mut around = Around::with_sizes(session).await?;
+    around.look_at(session, &all).await?;
+    let histories = histories(session, &all).await?;
+    let mut beginnings = BTreeMap::new();
+    let seconds = match d {
+        Dialect::Sqlite => "CAST((julianday('now') - julianday(since_at)) * 86400 AS INTEGER)",
+        _ => {
+            "TIMESTAMPDIFF(SECOND, STR_TO_DATE(LEFT(since_at, 19), '%Y-%m-%dT%H:%i:%s'), UTC_TIMESTAMP())"
+        }
+    };
+    let rows = session
+        .rows(&format!("SELECT id, since_at, {seconds}, since_mark FROM downhaul_tracked"))
+        .await?;
+    for row in rows {
+        beginnings.insert(row.number(0)?, row);
+    }
     let mut found = Vec::new();
     for tracked in all {
+        let Some(row) = beginnings.get(&tracked.id) else { continue };
         let (mut events, mut bytes) = (0, 0);
         for version in &tracked.versions {
-            let table = history(d, tracked.id, version.number);
-            events += session.number(&format!("SELECT count(*) FROM {table}")).await?;
-            bytes += size(session, &table).await?;
+            let known = histories.get(&history(d, tracked.id, version.number));
+            events += known.map_or(0, |(events, _)| *events);
+            bytes += known.map_or(0, |(_, bytes)| *bytes);
         }
-        let row = session
-            .row(&format!(
-                "SELECT since_at, {}, since_mark FROM downhaul_tracked WHERE id = {}",
-                match d {
-                    Dialect::Sqlite =>
-                        "CAST((julianday('now') - julianday(since_at)) * 86400 AS INTEGER)",
-                    _ =>
-                        "TIMESTAMPDIFF(SECOND, STR_TO_DATE(LEFT(since_at, 19), '%Y-%m-%dT%H:%i:%s'), UTC_TIMESTAMP())",
-                },
-                tracked.id
-            ))
-            .await?;
-        let Some(row) = row else { continue };
         let drift = follow::drift(session, &around, &tracked).await?;
-        let since = row.number(2)?;
+        let since = row.number(3)?;
         let oldest = marks.iter().find(|mark| moment::reaches(mark, &tracked, since));
         found.push(Standing {
-            since: row.text(0).to_owned(),
-            seconds: row.number(1)?,
+            since: row.text(1).to_owned(),
+            seconds: row.number(2)?,
             events,
             bytes,
             table_bytes: around.sizes.get(tracked.name.name.as_str()).map_or(0, |(_, b)| *b),
@@ -57,18 +62,52 @@ pub(crate) async fn standing(session: &mut dyn Session) -> Result<Vec<Standing>,
     Ok(found)
 }
 
-async fn size(session: &mut dyn Session, table: &str) -> Result<i64, SnapshotError> {
-    let name = session.dialect().literal(table);
-    if session.dialect() != Dialect::Sqlite {
-        return Ok(session
-            .number(&format!(
-                "SELECT coalesce(sum(DATA_LENGTH + INDEX_LENGTH), 0) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = {name}"
-            ))
-            .await?);
+/// Histories that are counted by one query.
+const AT_ONCE: usize = 100;
+
+/// Events and bytes of every history, by its name.
+async fn histories(
+    session: &mut dyn Session,
+    all: &[Tracked],
+) -> Result<BTreeMap<String, (i64, i64)>, SnapshotError> {
+    let d = session.dialect();
+    let mut found = BTreeMap::new();
+    let names: Vec<String> =
+        all.iter().flat_map(|t| t.versions.iter().map(|v| history(d, t.id, v.number))).collect();
+    for names in names.chunks(AT_ONCE) {
+        let count = |name: &String| format!("SELECT {}, count(*) FROM {name}", d.literal(name));
+        let queries: Vec<String> = names.iter().map(count).collect();
+        for row in &session.rows(&queries.join(" UNION ALL ")).await? {
+            found.insert(row.text(0).to_owned(), (row.number(1)?, 0));
+        }
     }
-    Ok(session
-        .number(&format!("SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE name = {name}"))
-        .await?)
+    if d == Dialect::Sqlite {
+        // An empty one has one page. Of each other one it looks through the schema.
+        let page = session.number("PRAGMA page_size").await?;
+        for (name, (events, bytes)) in &mut found {
+            *bytes = match events {
+                0 => page,
+                _ => {
+                    let name = d.literal(name);
+                    let sum = "SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE name";
+                    session.number(&format!("{sum} = {name}")).await?
+                }
+            };
+        }
+        return Ok(found);
+    }
+    let rows = session
+        .rows(
+            "SELECT TABLE_NAME, DATA_LENGTH + INDEX_LENGTH FROM information_schema.TABLES \
+             WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'downhaul\\_log\\_%'",
+        )
+        .await?;
+    for row in &rows {
+        if let Some((_, bytes)) = found.get_mut(row.text(0)) {
+            *bytes = row.opt(1).map_or(Ok(0), |_| row.number(1))?;
+        }
+    }
+    Ok(found)
 }
 
 /// Deletes at most [`BATCH`] events from before a mark; how many went.

@@ -45,12 +45,14 @@ pub fn create_history(tracked: &Tracked, from: i64) -> Vec<String> {
     let table = history(D, tracked.id, version.number);
     let columns: String =
         version.columns.iter().map(|c| format!(", {}", D.quote(&c.name))).collect();
-    let mut statements = vec![
-        format!(
-            "CREATE TABLE {table} (downhaul_pos INTEGER PRIMARY KEY AUTOINCREMENT, downhaul_op TEXT NOT NULL, downhaul_row INTEGER{columns})"
-        ),
-        format!("INSERT INTO sqlite_sequence (name, seq) VALUES ('{table}', {from})"),
-    ];
+    let mut statements = vec![format!(
+        "CREATE TABLE {table} (downhaul_pos INTEGER PRIMARY KEY AUTOINCREMENT, downhaul_op TEXT NOT NULL, downhaul_row INTEGER{columns})"
+    )];
+    // Whoever writes to such a table looks through all of these: those that nobody writes to have none.
+    if from > 0 {
+        statements
+            .push(format!("INSERT INTO sqlite_sequence (name, seq) VALUES ('{table}', {from})"));
+    }
     if version.key.is_empty() {
         statements.push(format!(
             "CREATE INDEX {table}_probe ON {table} (downhaul_row) WHERE downhaul_op = '{PROBE}'"

@@ -207,7 +207,8 @@ pub async fn tables(
         }
         wanted
     };
-    let around = if wanted.is_empty() { Around::default() } else { Around::read(session).await? };
+    let around =
+        if wanted.is_empty() { Around::default() } else { Around::of(session, &wanted).await? };
     for tracked in wanted {
         let problem = match follow::drift(session, &around, &tracked).await? {
             None => None,

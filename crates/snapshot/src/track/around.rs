@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use downhaul_engine::{Row, Session};
-use downhaul_syntax::Dialect;
+use downhaul_engine::{EngineError, Session, TableShape};
+use downhaul_syntax::{Dialect, ObjectName};
 
 use super::Tracked;
+use super::intend::Intent;
 use crate::numbered;
-use crate::numbered::cascade::{self, Key};
+use crate::numbered::cascade::{self, Keys};
 use crate::store::SnapshotError;
 
 /// A trigger of MariaDB or MySQL.
@@ -27,9 +28,11 @@ pub(crate) struct Standing {
 #[derive(Debug, Default)]
 pub struct Around {
     /// MariaDB and MySQL: foreign keys that do something.
-    pub(crate) keys: Vec<Key>,
+    pub(crate) keys: Keys,
     /// The same: triggers by their table, in the order in which they fire.
     pub(crate) triggers: BTreeMap<String, Vec<Standing>>,
+    /// The same: names of the triggers of each tracking, by its number, whatever they stand on.
+    pub(crate) ours: BTreeMap<i64, Vec<String>>,
     /// The table on which the triggers of a tracking stand, by its number; not on PostgreSQL.
     pub(crate) stands_on: BTreeMap<i64, String>,
     /// MariaDB and MySQL: numbers that InnoDB gave to tables, by the names of their files.
@@ -37,18 +40,33 @@ pub struct Around {
     /// PostgreSQL and SQLite: fingerprints of what the catalog says of tables, by the number of the
     /// tracking or by the name in lower case. As long as one is the same, so is all that [`super::follow::drift`] looks at.
     pub(crate) forms: BTreeMap<String, String>,
-    /// SQLite: foreign keys that do something. To find them it looks into the whole schema, and asks about each
-    /// table that has any.
-    pub(crate) acting: Vec<ActingKey>,
+    /// SQLite: foreign keys that do something, by the table that they refer to, in lower case. To find them it
+    /// looks into the whole schema, and asks about each table that has any.
+    pub(crate) acting: BTreeMap<String, Vec<ActingKey>>,
+    /// SQLite: what the forms are made of, before the keys.
+    texts: BTreeMap<String, DefaultHasher>,
+    /// Numbers of trackings by the name of their table as SQL; not on PostgreSQL.
+    pub(crate) named: BTreeMap<String, Vec<i64>>,
+    /// Numbers of trackings by the table on which their triggers stand, as [`Self::stands_on`]; on SQLite its
+    /// name in lower case.
+    stand: BTreeMap<String, Vec<i64>>,
+    /// Tables whose shapes were read together, by name, on SQLite in lower case.
+    shapes: BTreeMap<String, TableShape>,
+    /// SQLite: the number of the schema of which this is known.
+    as_of: Option<i64>,
     /// Rows and bytes by the table's name, as the server estimates; not on PostgreSQL.
     pub(crate) sizes: BTreeMap<String, (i64, i64)>,
 }
 
 /// The number of a tracking, from the name of the trigger that it has for inserts.
 fn number(trigger: &str) -> Option<i64> {
-    let rest = trigger.strip_prefix("downhaul_track_")?.strip_suffix("_i")?;
+    owner(trigger.strip_suffix("_i")?)
+}
+
+/// The number of a tracking, from the name of any of its triggers.
+pub(crate) fn owner(trigger: &str) -> Option<i64> {
     // Behind it there may be how often they were made.
-    rest.split('_').next()?.parse().ok()
+    trigger.strip_prefix("downhaul_track_")?.split('_').next()?.parse().ok()
 }
 
 impl Around {
@@ -71,8 +89,10 @@ impl Around {
         match session.dialect() {
             Dialect::Postgres => around.forms = forms_of_postgres(session, "true").await?,
             Dialect::Sqlite => {
+                around.as_of = Some(schema_number(session).await?);
                 around.acting = acting_keys(session).await?;
-                around.forms = forms_of_sqlite(session, &around.acting, "").await?;
+                around.texts = texts_of_sqlite(session, "").await?;
+                around.forms = forms_of_sqlite(&around.texts, &around.acting);
                 let rows = session
                     .rows("SELECT name, tbl_name FROM sqlite_schema WHERE type = 'trigger' AND name GLOB 'downhaul_track_*_i'")
                     .await?;
@@ -84,7 +104,142 @@ impl Around {
             }
             _ => around.read_mysql(session).await?,
         }
+        let d = session.dialect();
+        if numbered::is(d) && numbered::exists(session).await? {
+            for row in
+                &session.rows("SELECT table_name, id FROM downhaul_tracked ORDER BY id").await?
+            {
+                around.named.entry(row.text(0).to_owned()).or_default().push(row.number(1)?);
+            }
+        }
+        for (id, table) in &around.stands_on {
+            around.stand.entry(as_key(d, table)).or_default().push(*id);
+        }
         Ok(around)
+    }
+
+    /// The same, and the shapes of tables of which more is to be asked, where they are many.
+    pub(crate) async fn of(
+        session: &mut dyn Session,
+        tables: &[Tracked],
+    ) -> Result<Self, SnapshotError> {
+        let mut around = Self::read(session).await?;
+        around.look_at(session, tables).await?;
+        Ok(around)
+    }
+
+    /// Reads the shapes of tables whose trackings are not known to fit.
+    pub async fn look_at(
+        &mut self,
+        session: &mut dyn Session,
+        tables: &[Tracked],
+    ) -> Result<(), SnapshotError> {
+        let d = session.dialect();
+        let open = tables.iter().filter(|t| t.relation != 0 && !self.is_as_seen(t));
+        let names: Vec<ObjectName> = open
+            .map(|t| {
+                let stands_on = numbered::install::name_of(self, t.id, d);
+                stands_on.unwrap_or_else(|| t.name.clone())
+            })
+            .collect();
+        self.read_shapes(session, &names).await
+    }
+
+    /// Reads shapes of many tables; of few nothing is read.
+    pub async fn read_shapes(
+        &mut self,
+        session: &mut dyn Session,
+        names: &[ObjectName],
+    ) -> Result<(), SnapshotError> {
+        if names.len() < MANY || !numbered::is(session.dialect()) {
+            return Ok(());
+        }
+        for shape in session.table_forms(names).await?.into_iter().flatten() {
+            self.shapes.insert(as_key(session.dialect(), shape.name.name.as_str()), shape);
+        }
+        Ok(())
+    }
+
+    /// A table as it is, its key being one that tells rows apart for good.
+    pub(crate) async fn lasting_shape(
+        &self,
+        session: &mut dyn Session,
+        name: &ObjectName,
+    ) -> Result<Option<TableShape>, EngineError> {
+        let known = self.shapes.get(&as_key(session.dialect(), name.name.as_str()));
+        match known.filter(|shape| shape.name.schema == name.schema) {
+            Some(shape) => Ok(Some(shape.clone().with_lasting_key())),
+            None => numbered::install::lasting_shape(session, name).await,
+        }
+    }
+
+    /// Whether the shape of a table was read with those of others.
+    pub(crate) fn has_shape(&self, d: Dialect, name: &ObjectName) -> bool {
+        name.schema.is_none() && self.shapes.contains_key(&as_key(d, name.name.as_str()))
+    }
+
+    /// Numbers of the trackings whose triggers stand on a table.
+    pub(crate) fn standing_on(&self, d: Dialect, table: &str) -> &[i64] {
+        self.stand.get(&as_key(d, table)).map_or(&[], Vec::as_slice)
+    }
+
+    /// SQLite: reads all again if the schema has changed since. Within a transaction, so that it stays so.
+    pub async fn refresh(&mut self, session: &mut dyn Session) -> Result<(), SnapshotError> {
+        if session.dialect() != Dialect::Sqlite || self.as_of == Some(schema_number(session).await?)
+        {
+            return Ok(());
+        }
+        let shapes = std::mem::take(&mut self.shapes);
+        let names: Vec<ObjectName> = shapes.into_values().map(|shape| shape.name).collect();
+        *self = Self::read(session).await?;
+        self.read_shapes(session, &names).await
+    }
+
+    /// Reads the shapes of tables that are to be tracked.
+    pub async fn read_shapes_of(
+        &mut self,
+        session: &mut dyn Session,
+        intents: &[Intent],
+    ) -> Result<(), SnapshotError> {
+        let names: Vec<ObjectName> = intents.iter().map(|i| i.shape.name.clone()).collect();
+        self.read_shapes(session, &names).await
+    }
+
+    /// SQLite: the number that the schema has now.
+    pub async fn number(&self, session: &mut dyn Session) -> Result<Option<i64>, SnapshotError> {
+        Ok(match session.dialect() {
+            Dialect::Sqlite => Some(schema_number(session).await?),
+            _ => None,
+        })
+    }
+
+    /// Takes note of tables that are tracked from now on. `as_of`: the number that the schema then had.
+    pub fn note(&mut self, tables: &[Tracked], as_of: Option<i64>) {
+        for tracked in tables {
+            let (d, table) = (tracked.dialect, tracked.name.name.as_str());
+            if !numbered::is(d) {
+                continue;
+            }
+            self.named.entry(d.quote_name(&tracked.name)).or_default().push(tracked.id);
+            self.stands_on.insert(tracked.id, table.to_owned());
+            self.stand.entry(as_key(d, table)).or_default().push(tracked.id);
+        }
+        self.as_of = as_of;
+    }
+
+    /// SQLite: the fingerprint of a table on which these triggers were just made.
+    pub(crate) fn form_with(
+        &self,
+        tracked: &Tracked,
+        triggers: &[(String, String)],
+    ) -> Option<String> {
+        let name = tracked.name.name.as_str().to_ascii_lowercase();
+        let mut hasher = self.texts.get(&name)?.clone();
+        for (name, sql) in triggers {
+            (name.as_str(), Some(sql.as_str())).hash(&mut hasher);
+        }
+        let texts = BTreeMap::from([(name, hasher)]);
+        forms_of_sqlite(&texts, &self.acting).into_values().next()
     }
 
     async fn read_mysql(&mut self, session: &mut dyn Session) -> Result<(), SnapshotError> {
@@ -99,6 +254,9 @@ impl Around {
             let (table, name) = (row.text(0).to_owned(), row.text(1).to_owned());
             if let Some(id) = number(&name) {
                 self.stands_on.insert(id, table.clone());
+            }
+            if let Some(id) = owner(&name) {
+                self.ours.entry(id).or_default().push(name.clone());
             }
             self.triggers.entry(table).or_default().push(Standing {
                 name,
@@ -159,16 +317,30 @@ async fn forms_of_postgres(
     Ok(rows.iter().map(|row| (row.text(0).to_owned(), row.text(1).to_owned())).collect())
 }
 
+/// So many tables are looked at together.
+const MANY: usize = 8;
+
+/// The name of a table by which it is found.
+fn as_key(d: Dialect, table: &str) -> String {
+    if d == Dialect::Sqlite { table.to_ascii_lowercase() } else { table.to_owned() }
+}
+
+/// SQLite: a number that changes with every change of the schema.
+async fn schema_number(session: &mut dyn Session) -> Result<i64, EngineError> {
+    session.number("PRAGMA main.schema_version").await
+}
+
 /// A foreign key of SQLite that writes to the table that has it.
 #[derive(Debug)]
 pub(crate) struct ActingKey {
     pub(crate) child: String,
-    pub(crate) parent: String,
     actions: String,
 }
 
 /// Every foreign key of SQLite that does something to its rows when those that they refer to go or change.
-async fn acting_keys(session: &mut dyn Session) -> Result<Vec<ActingKey>, SnapshotError> {
+async fn acting_keys(
+    session: &mut dyn Session,
+) -> Result<BTreeMap<String, Vec<ActingKey>>, SnapshotError> {
     let rows = session
         .rows(
             "SELECT s.name, f.\"table\", f.on_update || ' ' || f.on_delete FROM sqlite_schema AS s, pragma_foreign_key_list(s.name) AS f \
@@ -176,40 +348,49 @@ async fn acting_keys(session: &mut dyn Session) -> Result<Vec<ActingKey>, Snapsh
              AND NOT (f.on_update IN ('NO ACTION', 'RESTRICT') AND f.on_delete IN ('NO ACTION', 'RESTRICT')) ORDER BY s.rowid, f.id",
         )
         .await?;
-    let key = |row: &Row| ActingKey {
-        child: row.text(0).to_owned(),
-        parent: row.text(1).to_owned(),
-        actions: row.text(2).to_owned(),
-    };
-    Ok(rows.iter().map(key).collect())
+    let mut found: BTreeMap<String, Vec<ActingKey>> = BTreeMap::new();
+    for row in &rows {
+        let key = ActingKey { child: row.text(0).to_owned(), actions: row.text(2).to_owned() };
+        found.entry(row.text(1).to_ascii_lowercase()).or_default().push(key);
+    }
+    Ok(found)
 }
 
 /// SQLite: all that is known of a table stands in the texts of the table, its indexes and its triggers,
 /// and in the foreign keys that refer to it.
-async fn forms_of_sqlite(
+async fn texts_of_sqlite(
     session: &mut dyn Session,
-    keys: &[ActingKey],
     which: &str,
-) -> Result<BTreeMap<String, String>, SnapshotError> {
+) -> Result<BTreeMap<String, DefaultHasher>, SnapshotError> {
     let rows = session
         .rows(&format!(
             "SELECT lower(tbl_name), name, sql FROM sqlite_schema WHERE type <> 'view' AND tbl_name NOT LIKE 'downhaul\\_%' ESCAPE '\\'{which} ORDER BY rowid"
         ))
         .await?;
-    let mut hashers: BTreeMap<&str, DefaultHasher> = BTreeMap::new();
+    let mut hashers: BTreeMap<String, DefaultHasher> = BTreeMap::new();
     for row in &rows {
-        let hasher = hashers.entry(row.text(0)).or_default();
+        let hasher = match hashers.get_mut(row.text(0)) {
+            Some(hasher) => hasher,
+            None => hashers.entry(row.text(0).to_owned()).or_default(),
+        };
         (row.text(1), row.opt(2)).hash(hasher);
     }
-    for key in keys {
-        if let Some(hasher) = hashers.get_mut(key.parent.to_ascii_lowercase().as_str()) {
-            (&key.child, &key.actions).hash(hasher);
+    Ok(hashers)
+}
+
+fn forms_of_sqlite(
+    texts: &BTreeMap<String, DefaultHasher>,
+    keys: &BTreeMap<String, Vec<ActingKey>>,
+) -> BTreeMap<String, String> {
+    let form = |(name, hasher): (&String, &DefaultHasher)| {
+        let mut hasher = hasher.clone();
+        for key in keys.get(name).into_iter().flatten() {
+            (&key.child, &key.actions).hash(&mut hasher);
         }
-    }
-    // Whose hashes change with a release of Rust, the next look at the table is a long one.
-    let finished =
-        hashers.into_iter().map(|(name, h)| (name.to_owned(), format!("{:016x}", h.finish())));
-    Ok(finished.collect())
+        // Whose hashes change with a release of Rust, the next look at the table is a long one.
+        (name.clone(), format!("{:016x}", hasher.finish()))
+    };
+    texts.iter().map(form).collect()
 }
 
 /// The fingerprint of one table, which was just seen to fit.
@@ -228,7 +409,7 @@ pub(crate) async fn form(
         Dialect::Sqlite => {
             let name = d.literal(tracked.name.name.as_str());
             let which = format!(" AND tbl_name = {name} COLLATE NOCASE");
-            forms_of_sqlite(session, &around.acting, &which).await?
+            forms_of_sqlite(&texts_of_sqlite(session, &which).await?, &around.acting)
         }
         _ => return Ok(None),
     };

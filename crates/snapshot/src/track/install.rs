@@ -187,11 +187,20 @@ pub(super) async fn hand_over(
 pub async fn track(
     session: &mut dyn Session,
     around: &Around,
-    intent: &Intent,
-) -> Result<Tracked, SnapshotError> {
+    intents: &[Intent],
+) -> Result<Vec<Tracked>, SnapshotError> {
     if numbered::is(session.dialect()) {
-        return numbered::install::track(session, around, intent).await;
+        return numbered::install::track(session, around, intents).await;
     }
+    let mut done = Vec::with_capacity(intents.len());
+    for intent in intents {
+        done.push(track_here(session, intent).await?);
+    }
+    Ok(done)
+}
+
+/// The same of one table of PostgreSQL.
+async fn track_here(session: &mut dyn Session, intent: &Intent) -> Result<Tracked, SnapshotError> {
     super::ensure(session).await?;
     let name = &intent.shape.name;
     // Waits until whoever has written has ended: from here on every writer meets the triggers.
@@ -232,16 +241,39 @@ pub async fn track(
     make(session, &mut tracked).await?;
     hand_over(session, &tracked, &facts).await?;
     session.execute(&record(&tracked, true)?).await?;
-    tracked.seen = form(session, around, &tracked).await?;
+    tracked.seen = form(session, &Around::default(), &tracked).await?;
     session.execute(&record(&tracked, false)?).await?;
     Ok(tracked)
 }
 
-/// Ends the tracking of a table and drops its history.
-pub async fn untrack(session: &mut dyn Session, tracked: &Tracked) -> Result<(), SnapshotError> {
-    if numbered::is(session.dialect()) {
-        return numbered::install::untrack(session, tracked).await;
+/// MariaDB and MySQL: triggers of all trackings, which are looked for once.
+#[derive(Debug, Default)]
+pub struct Standing(BTreeMap<i64, Vec<String>>);
+
+impl Standing {
+    /// Looks for them.
+    pub async fn read(session: &mut dyn Session) -> Result<Self, SnapshotError> {
+        Ok(Self(numbered::install::all_standing(session).await?))
     }
+}
+
+/// Ends the tracking of a table and drops its history.
+pub async fn untrack(
+    session: &mut dyn Session,
+    tables: &[Tracked],
+    standing: &Standing,
+) -> Result<(), SnapshotError> {
+    if numbered::is(session.dialect()) {
+        return numbered::install::untrack(session, tables, &standing.0).await;
+    }
+    for tracked in tables {
+        untrack_here(session, tracked).await?;
+    }
+    Ok(())
+}
+
+/// The same of one table of PostgreSQL.
+async fn untrack_here(session: &mut dyn Session, tracked: &Tracked) -> Result<(), SnapshotError> {
     let mut statements = remove_triggers(session, tracked.id).await?;
     statements.push(drop_functions(tracked.id));
     for version in &tracked.versions {

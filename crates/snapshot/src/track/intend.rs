@@ -136,7 +136,7 @@ pub async fn untracked(
     for name in session.tables_of_schema(schema).await? {
         // The names are as the server has them, so that the number of the tracking is found without a look at
         // the table.
-        if numbered::install::tracking_of(session, around, &name).await?.is_none() {
+        if numbered::install::tracking_of(session.dialect(), around, &name).is_none() {
             found.push(name);
         }
     }

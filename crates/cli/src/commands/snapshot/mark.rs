@@ -64,8 +64,10 @@ pub(super) async fn mark(args: &MarkArgs, ui: &Ui) -> Result<Code, CliError> {
 
 /// Tells of tables whose history has a hole by now, so that nobody counts on this mark for them.
 async fn breaks(session: &mut dyn Session, ui: &Ui) -> Result<(), CliError> {
-    let around = Around::read(session).await.map_err(snapshot)?;
-    for tracked in track::all(session).await.map_err(snapshot)? {
+    let mut around = Around::read(session).await.map_err(snapshot)?;
+    let all = track::all(session).await.map_err(snapshot)?;
+    around.look_at(session, &all).await.map_err(snapshot)?;
+    for tracked in all {
         if let Some(drift) = follow::drift(session, &around, &tracked).await.map_err(snapshot)? {
             ui.remark(format!(
                 "{} not of {}: {}; `downhaul snapshot track` makes its history fit again",

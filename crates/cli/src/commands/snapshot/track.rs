@@ -27,12 +27,13 @@ pub(super) async fn track(args: &TrackArgs, ui: &Ui) -> Result<Code, CliError> {
     let target = crate::commands::target(args.database.database_url.as_deref())?;
     let mut session = open(&args.database).await?;
     let looked = async {
-        let around = Around::with_sizes(&mut *session).await.map_err(snapshot)?;
+        let mut around = Around::with_sizes(&mut *session).await.map_err(snapshot)?;
         let wanted = if args.all {
             intend::untracked(&mut *session, &around).await.map_err(snapshot)?
         } else {
             named(session.dialect(), &args.tables)?
         };
+        around.read_shapes(&mut *session, &wanted).await.map_err(snapshot)?;
         let known = track::all(&mut *session).await.map_err(snapshot)?;
         let known: BTreeMap<i64, &Tracked> = known.iter().map(|t| (t.relation, t)).collect();
         let (mut intents, mut fits, mut mend) = (Vec::new(), Vec::new(), false);
