@@ -173,7 +173,7 @@ pub(crate) const MARIADB_CASES: &[Case] = &[
     Case {
         name: "mariadb_rules_and_defaults",
         engine: Engine::MariaDb,
-        base: "CREATE TABLE teams (id int PRIMARY KEY);\nCREATE TABLE items (id int PRIMARY KEY, team int, code varchar(20) NOT NULL, kind varchar(20) NOT NULL DEFAULT 'plain', n int NOT NULL DEFAULT 0, mood enum('sad', 'ok') DEFAULT 'ok', KEY items_team (team));",
+        base: "CREATE TABLE teams (id int PRIMARY KEY);\nCREATE TABLE items (id int PRIMARY KEY, team int, code varchar(20) NOT NULL, kind varchar(20) NOT NULL DEFAULT 'plain', n int NOT NULL DEFAULT 0, mood enum('sad', 'ok') DEFAULT 'ok');",
         rows: "INSERT INTO teams SELECT seq FROM seq_1_to_{rows}; INSERT INTO items (id, team, code) SELECT seq, seq, concat('c', seq) FROM seq_1_to_{rows}",
         change: "ALTER TABLE items MODIFY COLUMN code varchar(40) NOT NULL;\n\
                  ALTER TABLE items MODIFY COLUMN mood enum('sad', 'ok', 'happy') DEFAULT 'ok';\n\

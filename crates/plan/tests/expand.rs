@@ -815,6 +815,12 @@ const MARIADB: &[(&str, &str)] = &[
     ("ALTER TABLE users RENAME TO members", ""),
     ("RENAME TABLE logs TO lines", "the view last_logs names logs"),
     ("RENAME TABLE users TO teams", "there is a teams already"),
+    ("ALTER TABLE users ADD CONSTRAINT rank FOREIGN KEY (n) REFERENCES teams (id)", ""),
+    ("ALTER TABLE users ADD FOREIGN KEY (n) REFERENCES teams (id)", ""),
+    (
+        "CREATE TABLE fresh (id int PRIMARY KEY, team int); CREATE UNIQUE INDEX u ON fresh (id, team); ALTER TABLE fresh ADD FOREIGN KEY (team) REFERENCES teams (id)",
+        "",
+    ),
 ];
 
 #[test]

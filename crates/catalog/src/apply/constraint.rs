@@ -433,7 +433,8 @@ impl Table {
 
     /// Whether a key or index begins with these columns, in any order among themselves for a
     /// longer key's prefix as MySQL asks: in this order.
-    pub(crate) fn has_prefix_index(&self, columns: &[Ident]) -> bool {
+    #[must_use]
+    pub fn has_prefix_index(&self, columns: &[Ident]) -> bool {
         let starts = |key: &[Ident]| key.len() >= columns.len() && key[..columns.len()] == *columns;
         self.constraints.iter().any(|c| is_key(&c.kind) && starts(c.key_columns()))
             || self.indexes.iter().any(|i| {

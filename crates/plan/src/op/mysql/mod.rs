@@ -24,13 +24,13 @@ mod triggers;
 
 use downhaul_catalog::{Column, column_def, render};
 use downhaul_syntax::{
-    Change, ColumnDef, ConstraintKind, Dialect, Expr, Ident, ObjectName, Span, SqlType, Statement,
-    parse_script,
+    Change, ColumnDef, ConstraintDef, ConstraintKind, Dialect, Expr, Ident, IndexDef, ObjectName,
+    Span, SqlType, Statement, parse_script,
 };
 
 use super::conversion::Conv;
 use super::piece::{Piece, Side, Slot};
-use super::{Made, Refused, Scene, as_written, refused};
+use super::{HERE, Made, Refused, Scene, as_written, names, pair, refused};
 use crate::Direction;
 
 pub(crate) use change_primary_key::{change_primary_key, is_meant as changes_primary_key};
@@ -64,6 +64,15 @@ pub(crate) fn one_change(
         Change::ConvertCharset { table, charset, collation } => {
             convert_charset::convert_charset(table, charset, collation.as_deref(), scene)
         }
+        // A table that this file makes is empty, and nobody writes to it.
+        Change::CreateIndex { index: IndexDef { table, .. }, .. }
+        | Change::AddConstraint { table, .. }
+            if scene.now.table(table).is_some_and(|known| known.origin == HERE) =>
+        {
+            let mut made = Made::default();
+            made.push(Slot::EXPAND, as_written::piece(change, text, scene, "")?);
+            Ok(made)
+        }
         Change::CreateIndex { index, .. } => {
             let slot = if index.unique { Slot::CONTRACT } else { Slot::EXPAND };
             online(
@@ -81,7 +90,11 @@ pub(crate) fn one_change(
             "The old release may be fast only because of it: it goes last.",
             scene,
         ),
-        Change::AddConstraint { constraint, .. } => {
+        Change::AddConstraint { table, constraint, .. } => {
+            let mut made = Made::default();
+            if let ConstraintKind::ForeignKey { columns, .. } = &constraint.kind {
+                made.append(index_for(table, constraint, columns, scene)?);
+            }
             let (clause, why) = match &constraint.kind {
                 ConstraintKind::Unique { .. } => (
                     INPLACE,
@@ -98,7 +111,8 @@ pub(crate) fn one_change(
                     );
                 }
             };
-            online(change, Slot::CONTRACT, clause, why, scene)
+            made.append(online(change, Slot::CONTRACT, clause, why, scene)?);
+            Ok(made)
         }
         Change::AlterColumnType { .. } | Change::SetNotNull { .. } | Change::DropNotNull { .. } => {
             refused(
@@ -108,6 +122,31 @@ pub(crate) fn one_change(
         }
         _ => as_written::as_written(change, text, scene),
     }
+}
+
+/// The index that a foreign key needs, where none serves it: made with the key, while writers wait, it would
+/// stay behind when the key goes.
+fn index_for(
+    table: &ObjectName,
+    constraint: &ConstraintDef,
+    columns: &[Ident],
+    scene: &Scene<'_>,
+) -> Result<Made, Refused> {
+    let known = scene.table(table)?;
+    if known.has_prefix_index(columns) {
+        return Ok(Made::default());
+    }
+    // As the server would call it.
+    let name = constraint.name.as_ref().or(columns.first());
+    let base = name.map_or_else(|| known.name.name.to_string(), ToString::to_string);
+    let name = names::free_part(scene.now, &known.name, &base);
+    let index = IndexDef {
+        unique: false,
+        ..pair::unique_index(&known.name, &name, columns, scene.dialect())
+    };
+    let create = Change::CreateIndex { index, concurrently: false, if_not_exists: false };
+    let why = "The index that the foreign key needs. Writers go on while it is built.";
+    online(&create, Slot::EXPAND, " ALGORITHM=INPLACE LOCK=NONE", why, scene)
 }
 
 /// The end of an `ALTER TABLE` that neither copies nor locks out writers.
