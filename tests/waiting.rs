@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use downhaul::exit_code::Code;
@@ -228,6 +230,63 @@ async fn whom_it_may_not_end_it_does_not() {
     holder.release().await;
     check(&program.run(&args), Code::Clean, &["1 migration applied"]);
     admin.run(&format!("DROP OWNED BY {mover}, {other}")).await;
+}
+
+/// Two tables that are locked together, while writers take them in either order all the time: nobody is ended,
+/// and the migration finds a moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_that_writers_take_in_either_order_are_locked_together() {
+    let database = Postgres::shared().fresh_database().await;
+    let mut session = database.session().await;
+    session
+        .run(
+            "CREATE TABLE a (id int PRIMARY KEY, n int DEFAULT 0, x int); CREATE TABLE b (id int PRIMARY KEY, n int DEFAULT 0, y int); \
+             INSERT INTO a SELECT g, 0, g FROM generate_series(1, 9) g; INSERT INTO b SELECT g, 0, g FROM generate_series(1, 9) g",
+        )
+        .await;
+    let over = Arc::new(AtomicBool::new(false));
+    let writer = |first: &'static str, second: &'static str, id: u32| {
+        let (url, over) = (database.url().to_owned(), over.clone());
+        tokio::spawn(async move {
+            let mut session = Session::connect(&url).await;
+            while !over.load(Ordering::SeqCst) {
+                let sql = format!(
+                    "BEGIN; UPDATE {first} SET n = n + 1 WHERE id = {id}; SELECT pg_sleep(0.01); UPDATE {second} SET n = n + 1 WHERE id = {id}; COMMIT"
+                );
+                session.try_run(&sql).await.map_err(|error| error.to_string())?;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Ok::<_, String>(())
+        })
+    };
+    let writers =
+        [writer("a", "b", 1), writer("b", "a", 2), writer("a", "b", 3), writer("b", "a", 4)];
+    let program = Program::new(PROGRAM).database(database.url());
+    // Kept before they go, so both are locked; and where nothing is kept, by the file itself.
+    let both = "-- downhaul:protect off\nLOCK TABLE a, b IN ACCESS EXCLUSIVE MODE;\n";
+    for (name, up, down) in [
+        (
+            "0001_kept",
+            "ALTER TABLE a DROP COLUMN x;\nALTER TABLE b DROP COLUMN y;\n".to_owned(),
+            format!("{both}ALTER TABLE a ADD COLUMN x int;\nALTER TABLE b ADD COLUMN y int;\n"),
+        ),
+        (
+            "0002_locked",
+            format!("{both}ALTER TABLE a ADD COLUMN z int;\nALTER TABLE b ADD COLUMN z int;\n"),
+            format!("{both}ALTER TABLE a DROP COLUMN z;\nALTER TABLE b DROP COLUMN z;\n"),
+        ),
+    ] {
+        program.migration(name, &up, &down);
+        for _ in 0..3 {
+            program.ok(&["up", "--yes", "--lock-retry", "20"]);
+            program.ok(&["down", "--yes", "--lock-retry", "20"]);
+        }
+        program.ok(&["up", "--yes", "--lock-retry", "20"]);
+    }
+    over.store(true, Ordering::SeqCst);
+    for writer in writers {
+        assert_eq!(writer.await.unwrap(), Ok(()));
+    }
 }
 
 /// A concurrent build waits for old snapshots as long as it takes, says for whom, and leaves no

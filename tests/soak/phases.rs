@@ -18,8 +18,9 @@ const ROWS: u64 = 3000;
 /// How long anything is waited for.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// The first phase, by the number of phases applied before.
+/// The first phases, by the number of phases applied before.
 const EXPAND: usize = 0;
+const BACKFILL: usize = 1;
 
 /// What is changed: a table `users (id, name, n)` with an index on its names.
 struct Kind {
@@ -33,6 +34,8 @@ struct Kind {
     /// Table and column of the old release, and of the new one.
     old: (&'static str, &'static str),
     new: (&'static str, &'static str),
+    /// What the new release writes before a row of its own, in the same transaction.
+    before: &'static str,
 }
 
 const RENAMED_COLUMN: Kind = Kind {
@@ -42,6 +45,7 @@ const RENAMED_COLUMN: Kind = Kind {
     change: "ALTER TABLE users RENAME COLUMN name TO full_name;\n",
     old: ("users", "name"),
     new: ("users", "full_name"),
+    before: "",
 };
 
 const RENAMED_RULED: Kind =
@@ -80,6 +84,18 @@ const COUNTED_KEY_AND_REFERENCES: Kind = Kind {
     ..KEY_AND_REFERENCES
 };
 
+/// A relation that moves into a table of its own: the backfill's way back takes its rows away again.
+const MOVED_RELATION: Kind = Kind {
+    name: "varchar(80)",
+    change: "CREATE TABLE names (id bigint PRIMARY KEY REFERENCES users, full_name varchar(80) NOT NULL);\n\
+             INSERT INTO names (id, full_name) SELECT id, name FROM users WHERE name IS NOT NULL;\n\
+             -- downhaul:back \"(SELECT n.full_name FROM names n WHERE n.id = users.id)\"\n\
+             ALTER TABLE users DROP COLUMN name;\n",
+    new: ("names", "full_name"),
+    before: "INSERT INTO users (id) VALUES ({id}); ",
+    ..RENAMED_COLUMN
+};
+
 const RENAMED_TABLE: Kind = Kind {
     name: "varchar(80) NOT NULL",
     change: "RENAME TABLE users TO members;\n",
@@ -94,6 +110,7 @@ struct Release {
     column: &'static str,
     /// Each of its rows has one in `orders`.
     referred: bool,
+    before: &'static str,
     on: AtomicBool,
     over: AtomicBool,
     busy: AtomicU64,
@@ -112,11 +129,16 @@ struct Row {
 }
 
 impl Release {
-    fn new((table, column): (&'static str, &'static str), referred: bool) -> Arc<Self> {
+    fn new(
+        (table, column): (&'static str, &'static str),
+        referred: bool,
+        before: &'static str,
+    ) -> Arc<Self> {
         Arc::new(Self {
             table,
             column,
             referred,
+            before,
             on: AtomicBool::new(false),
             over: AtomicBool::new(false),
             busy: AtomicU64::new(0),
@@ -156,8 +178,10 @@ impl Release {
                     let value = format!("w{writer} {turn}");
                     let sql = if turn % 3 == 0 {
                         format!(
-                            "INSERT INTO {} (id, {}) VALUES ({id}, '{value}')",
-                            self.table, self.column
+                            "{}INSERT INTO {} (id, {}) VALUES ({id}, '{value}')",
+                            self.before.replace("{id}", &id.to_string()),
+                            self.table,
+                            self.column
                         )
                     } else {
                         format!(
@@ -300,7 +324,8 @@ impl Soak {
         program.write("drafts/change.sql", kind.change);
         let listed = program.ok(&["expand", "drafts/change.sql", "--dialect", dialect]);
         let phases = listed.stdout.lines().filter(|line| line.ends_with(".up.sql")).count();
-        let (old, new) = (Release::new(kind.old, referred), Release::new(kind.new, referred));
+        let old = Release::new(kind.old, referred, "");
+        let new = Release::new(kind.new, referred, kind.before);
         let writers_of_each = if engine == Engine::Sqlite { 1 } else { 2 };
         for writer in 1..=writers_of_each {
             tokio::spawn(old.clone().work(place.url(), writer));
@@ -350,6 +375,10 @@ impl Soak {
 
     /// Who may write while a phase goes up or down.
     async fn releases_for(&self, phase: usize) {
+        if phase == BACKFILL && !self.new.before.is_empty() {
+            // Its rows go with the way back: nobody may read them any more.
+            self.new.off().await;
+        }
         if phase == self.contract() || self.hollow {
             self.old.off().await;
         } else if phase == EXPAND || self.at < self.contract() {
@@ -552,6 +581,11 @@ async fn expand_kill(engine: Engine, kind: &Kind, by_default: u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgres() {
     expand_kill(Engine::Postgres, &RENAMED_COLUMN, 6).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgres_moved() {
+    expand_kill(Engine::Postgres, &MOVED_RELATION, 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -134,10 +134,7 @@ pub async fn keep(
         // The lock that the migration's own statement will take, taken first: the copy and the
         // statement then see the same rows (each statement of READ COMMITTED sees what is
         // committed when it starts).
-        let strength = match mode {
-            KeptMode::Capture => "SHARE ROW EXCLUSIVE",
-            _ => "ACCESS EXCLUSIVE",
-        };
+        let strength = strength(mode);
         let name = sql::table(dialect, &shape.name);
         let small = session
             .row(&format!(
@@ -188,6 +185,20 @@ pub async fn keep(
         }
     };
     Ok(Kept { packed: few, ..described(table, id, mode, key, &columns, rows) })
+}
+
+/// The lock under which a table is kept on PostgreSQL.
+#[must_use]
+pub fn lock_of(table: &Endangered) -> &'static str {
+    let key = surviving_key(&table.shape, &table.loss);
+    strength(mode(&table.shape, &table.loss, &key))
+}
+
+fn strength(mode: KeptMode) -> &'static str {
+    match mode {
+        KeptMode::Capture => "SHARE ROW EXCLUSIVE",
+        _ => "ACCESS EXCLUSIVE",
+    }
 }
 
 /// What is known of a store before the migration runs.

@@ -3,6 +3,7 @@
 mod back;
 mod dependents;
 mod groups;
+mod locks;
 mod one_commit;
 mod together;
 mod transaction;

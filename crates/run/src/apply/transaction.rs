@@ -15,6 +15,7 @@ use downhaul_snapshot::{
 use downhaul_syntax::{Change, Dialect, Statement};
 
 use super::back::{bring_back, substitute};
+use super::locks;
 use super::{Applied, KeptSummary, Stop, Substitute, Work};
 use crate::error::FailedStatement;
 use crate::journal::{Journal, RestorePoint};
@@ -319,6 +320,10 @@ pub(super) async fn within(
     };
     let mut kept: Vec<Kept> = Vec::new();
     let statements: Vec<&Statement> = prepared.statements.iter().collect();
+    if endangered.len() > 1 && session.dialect() == Dialect::Postgres {
+        let members = members.iter().map(|index| &prepared.statements[*index]);
+        locks::all(session, &locks::of_kept(&endangered, members)).await?;
+    }
     let first = if endangered.is_empty() { 0 } else { journal.next_kept(session).await? };
     for (number, table) in (first..).zip(&endangered) {
         observer.event(Event::Keeping { table: &table.shape.name.to_string() });
@@ -361,10 +366,11 @@ pub(super) async fn within(
                 instead
             }
             Substitute::None => {
-                session
-                    .execute(&statement.text)
-                    .await
-                    .map_err(|error| Stop::Statement(*index, error))?;
+                let done = match locks::of_statement(statement, session.dialect()) {
+                    Some(wanted) => locks::all(session, &wanted).await,
+                    None => session.execute(&statement.text).await.map(|_| ()),
+                };
+                done.map_err(|error| Stop::Statement(*index, error))?;
                 vec![statement.shown().to_owned()]
             }
             Substitute::Instead(instead) => {

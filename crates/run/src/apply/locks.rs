@@ -1,0 +1,96 @@
+//! Several tables locked by one transaction on PostgreSQL.
+//!
+//! Writers take tables in orders of their own. Whoever waits for a second table while it holds a first
+//! one meets those who came the other way round, and under steady writing it meets somebody each time. So
+//! it waits for one table only while it holds none of them; the others it gets at once, or it lets go of all, lets
+//! the others pass, and begins with another table.
+
+use std::time::{Duration, Instant};
+
+use downhaul_engine::{EngineError, Session};
+use downhaul_snapshot::keep::{Endangered, lock_of};
+use downhaul_syntax::{Change, Dialect, ObjectName, Statement};
+
+use super::gives_way;
+
+/// What is held already when a table is asked for: no longer than writers hardly notice, and well below
+/// what the server waits before it looks for deadlocks.
+const AT_ONCE: &str = "SET LOCAL lock_timeout = '20ms'";
+
+/// Tries begin anew for so long; then the transaction is rolled back, and tried again as a whole.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Between two tries, times one to five.
+const PAUSE: Duration = Duration::from_millis(7);
+
+/// A table, quoted, and the mode of its lock.
+type Wanted = (String, String);
+
+/// The tables of a statement that locks several in one mode, and does not say how long it waits.
+pub(super) fn of_statement(statement: &Statement, dialect: Dialect) -> Option<Vec<Wanted>> {
+    let [Change::LockTable { tables, mode }] = statement.changes() else { return None };
+    let says_more = statement
+        .text
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .any(|word| word.eq_ignore_ascii_case("nowait") || word.eq_ignore_ascii_case("only"));
+    if dialect != Dialect::Postgres || tables.len() < 2 || says_more {
+        return None;
+    }
+    let wanted = |table: &ObjectName| (dialect.quote_name_if_needed(table), mode.to_uppercase());
+    Some(tables.iter().map(wanted).collect())
+}
+
+/// The locks under which tables are kept: as strong as those that statements take later.
+pub(super) fn of_kept<'s>(
+    endangered: &[Endangered],
+    statements: impl Iterator<Item = &'s Statement> + Clone,
+) -> Vec<Wanted> {
+    let dialect = Dialect::Postgres;
+    let locks_out = |table: &ObjectName| {
+        statements.clone().flat_map(Statement::changes).any(|change| {
+            matches!(change, Change::LockTable { tables, mode }
+                if mode.eq_ignore_ascii_case("access exclusive")
+                    && tables.iter().any(|t| t.name == table.name
+                        && (t.schema.is_none() || t.schema == table.schema)))
+        })
+    };
+    let wanted = |table: &Endangered| {
+        let name = &table.shape.name;
+        let mode = if locks_out(name) { "ACCESS EXCLUSIVE" } else { lock_of(table) };
+        (dialect.quote_name(name), mode.to_owned())
+    };
+    endangered.iter().map(wanted).collect()
+}
+
+/// Takes all of them, in a transaction that is open.
+pub(super) async fn all(session: &mut dyn Session, wanted: &[Wanted]) -> Result<(), EngineError> {
+    let lock = |(table, mode): &Wanted| format!("LOCK TABLE {table} IN {mode} MODE");
+    let row = session.row("SELECT pg_catalog.current_setting('lock_timeout')").await?;
+    let before = row.map(|row| row.text(0).to_owned()).unwrap_or_default();
+    let begun = Instant::now();
+    for turn in 0.. {
+        let mut order: Vec<&Wanted> = wanted.iter().collect();
+        order.rotate_left(turn % wanted.len().max(1));
+        let Some((first, others)) = order.split_first() else { return Ok(()) };
+        session.execute("SAVEPOINT downhaul_locks").await?;
+        // With nothing of this held: as long as the transaction may.
+        session.execute(&lock(first)).await?;
+        let others: Vec<String> = others.iter().map(|one| lock(one)).collect();
+        let got = session.execute(&format!("{AT_ONCE}; {}", others.join("; "))).await;
+        match got {
+            Ok(_) => break,
+            Err(error) if gives_way(&error) && begun.elapsed() < PATIENCE => {
+                session.execute("ROLLBACK TO SAVEPOINT downhaul_locks").await?;
+                session.execute("RELEASE SAVEPOINT downhaul_locks").await?;
+                let turns = u32::try_from(turn % 5).unwrap_or(0) + 1;
+                tokio::time::sleep(PAUSE * turns).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let before = Dialect::Postgres.literal(&before);
+    session
+        .execute(&format!("RELEASE SAVEPOINT downhaul_locks; SET LOCAL lock_timeout = {before}"))
+        .await?;
+    Ok(())
+}
