@@ -44,6 +44,8 @@ pub(crate) struct Table {
     pub(crate) references: Vec<Reference>,
     /// What tells its rows apart where nothing else does: `ctid`, `rowid`.
     pub(crate) place: Option<&'static str>,
+    /// Tables that inherit from it, which an application makes when it likes, are not looked at.
+    pub(crate) alone: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -156,10 +158,11 @@ impl Catalog {
 async fn postgres(session: &mut Session) -> Vec<Table> {
     let tables = session
         .rows(
-            "SELECT c.oid::text, quote_ident(n.nspname) || '.' || quote_ident(c.relname), \
+            "SELECT c.oid::text, quote_ident(n.nspname) || '.' || quote_ident(c.relname), (c.relkind = 'r')::text, \
                     EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisunique AND NOT indisprimary)::text \
                FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
               WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence = 'p' \
+                AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid) \
                 AND n.nspname NOT IN ('information_schema', 'downhaul') AND n.nspname NOT LIKE 'pg\\_%' \
               ORDER BY 2",
         )
@@ -226,8 +229,9 @@ async fn postgres(session: &mut Session) -> Vec<Table> {
             })
             .collect();
         let key = key.into_iter().map(|(_, at)| at).collect();
-        let unique = yes(&row, 2);
-        found.push(Table { quoted: name, columns, key, unique, references, place: Some("ctid") });
+        let (alone, unique) = (yes(&row, 2), yes(&row, 3));
+        let place = Some("ctid");
+        found.push(Table { quoted: name, columns, key, unique, references, place, alone });
     }
     found
 }
@@ -307,6 +311,7 @@ async fn mariadb(session: &mut Session) -> Vec<Table> {
             unique: yes(&row, 1),
             references: gathered(Engine::MySql, &rows),
             place: None,
+            alone: false,
         });
     }
     found
@@ -370,6 +375,7 @@ async fn sqlite(session: &mut Session) -> Vec<Table> {
             unique: yes(&row, 2),
             references: gathered(Engine::Sqlite, &rows),
             place: (!bare).then_some("rowid"),
+            alone: false,
         });
     }
     found

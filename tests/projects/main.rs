@@ -201,8 +201,17 @@ async fn play(
     if !watched && !may_migrate {
         return Ok(());
     }
-    let mut place =
-        Place { program, reader, traffic, rng, marks: 0, migrations: 0, may_migrate, stuck: false };
+    let mut place = Place {
+        program,
+        reader,
+        traffic,
+        rng,
+        marks: 0,
+        migrations: 0,
+        may_migrate,
+        past: Vec::new(),
+        stuck: false,
+    };
     let mut endings: BTreeMap<(Kind, Ending), usize> = BTreeMap::new();
     for round in 0..rounds {
         let ended = if watched { place.round().await } else { place.migrate(false).await };

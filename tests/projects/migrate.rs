@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use downhaul_kit::Rng;
 
 use crate::catalog::{Catalog, Column, Table};
-use crate::picture::{Picture, Row, differences, keyed};
+use crate::picture::{Picture, Row, differences, keyed, without_what_came};
 use crate::project::Engine;
 use crate::round::{Ending, Kind, Place};
 
@@ -336,6 +336,7 @@ impl Place {
         }
         let wrong = |lines: String| format!("down of {told} led elsewhere:\n{lines}\n{outcome}");
         if !writes {
+            let found = without_what_came(&found, &pre, &post);
             if let Some(lines) = differences(&pre, &found) {
                 return Err(wrong(lines));
             }

@@ -69,7 +69,8 @@ pub(crate) async fn rows(
     // What is computed has to agree with the rest by itself.
     let list: Vec<String> = table.pictured().iter().map(|c| catalog.reading(c)).collect();
     let list = if list.is_empty() { "1".to_owned() } else { list.join(", ") };
-    let sql = format!("SELECT {list} FROM {} {which}", table.quoted);
+    let only = if table.alone { "ONLY " } else { "" };
+    let sql = format!("SELECT {list} FROM {only}{} {which}", table.quoted);
     let text = |value: Option<String>| value.unwrap_or_else(|| "NULL".into());
     let found = session.rows(&sql).await.into_iter();
     let mut found: Vec<Row> = found.map(|row| row.into_iter().map(text).collect()).collect();
@@ -178,6 +179,31 @@ pub(crate) fn merged(base: &Keyed, bad: &Keyed, now: &Keyed, policy: Policy) -> 
         }
     }
     (result, conflicts)
+}
+
+/// What a picture holds besides, where an earlier one had it: rows that a migration (or a trigger, when it ran) put
+/// there stay when it is taken back.
+pub(crate) fn without_what_came(found: &Picture, before: &Picture, after: &Picture) -> Picture {
+    let without = |(table, rows): (&String, &Vec<Row>)| {
+        let (none, mut rows) = (Vec::new(), rows.clone());
+        let (old, new) = (before.get(table).unwrap_or(&none), after.get(table).unwrap_or(&none));
+        let mut came = new.clone();
+        for row in old {
+            if let Some(at) = came.iter().position(|other| other == row) {
+                came.remove(at);
+            }
+        }
+        for row in came {
+            let many = |rows: &[Row]| rows.iter().filter(|other| **other == row).count();
+            if many(&rows) > many(old)
+                && let Some(at) = rows.iter().position(|other| *other == row)
+            {
+                rows.remove(at);
+            }
+        }
+        (table.clone(), rows)
+    };
+    found.iter().map(without).collect()
 }
 
 /// Where two pictures differ, table by table; nothing where they do not.

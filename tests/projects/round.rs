@@ -30,6 +30,20 @@ const KINDS: [Kind; 7] = [
     Kind::Migrate,
 ];
 
+/// What a server says where others refer to a row, or have taken a value since.
+const STANDS: [&str; 10] = [
+    "would go or change with them",
+    "would point to nothing",
+    "foreign key",
+    "FOREIGN KEY",
+    "unique",
+    "UNIQUE",
+    "Duplicate",
+    "null value",
+    "NULL",
+    "check constraint",
+];
+
 /// A project that is tracked.
 pub(crate) struct Place {
     pub(crate) program: Program,
@@ -40,6 +54,8 @@ pub(crate) struct Place {
     pub(crate) migrations: usize,
     /// Migrations may run: nothing is half applied.
     pub(crate) may_migrate: bool,
+    /// Marks that can be reached, oldest first, with what was there then.
+    pub(crate) past: Vec<(String, Picture)>,
     /// A migration cannot be taken back: the rounds end.
     pub(crate) stuck: bool,
 }
@@ -89,7 +105,27 @@ impl Place {
         self.marks += 1;
         let name = format!("moment {}", self.marks);
         self.must(&["snapshot", "mark", &name])?;
-        Ok((name, self.see().await))
+        let then = self.see().await;
+        self.past.push((name.clone(), then.clone()));
+        Ok((name, then))
+    }
+
+    /// What lies before one of the marks goes; those behind it can be reached as ever.
+    async fn prune(&mut self) -> Result<(), String> {
+        if self.past.len() < 2 {
+            return Ok(());
+        }
+        self.traffic.settle(&mut self.rng).await;
+        let first = 1 + self.rng.below(self.past.len() - 1);
+        let before = self.see().await;
+        let name = self.past[first].0.clone();
+        self.must(&["snapshot", "prune", "--before", &name, "--yes"])?;
+        let gone: Vec<(String, Picture)> = self.past.drain(..first).collect();
+        let outcome = self.run(&["snapshot", "restore", "--to", &gone[0].0, "--yes"]);
+        if outcome.code == Some(0) {
+            return Err(format!("restored to `{}`, which was pruned: {outcome}", gone[0].0));
+        }
+        differences(&before, &self.see().await).map_or(Ok(()), Err)
     }
 
     pub(crate) async fn write(&mut self) {
@@ -156,7 +192,7 @@ impl Place {
         let table = self.rng.pick(&self.traffic.catalog.tables).clone();
         let said = self.must(&["snapshot", "show", &table.quoted, "--as-of", mark, "--view"])?;
         let view = said.split(" shows ").next().unwrap_or_default().to_owned();
-        let past = Table { quoted: view.clone(), ..table.clone() };
+        let past = Table { quoted: view.clone(), alone: false, ..table.clone() };
         let found = rows(&self.traffic.catalog, &mut self.reader, &past, "").await;
         let _ = self.reader.try_run(&format!("DROP VIEW {view}")).await;
         let wanted = Picture::from([(table.quoted.clone(), then[&table.quoted].clone())]);
@@ -186,7 +222,15 @@ impl Place {
         if foreseeable.is_empty() {
             kind = Kind::Whole;
         }
-        let (a, base) = self.mark().await?;
+        if self.rng.one_in(6) {
+            self.prune().await?;
+        }
+        // To one of long ago, or to this moment.
+        let (a, base) = if kind != Kind::Where && !self.past.is_empty() && self.rng.one_in(4) {
+            self.rng.pick(&self.past).clone()
+        } else {
+            self.mark().await?
+        };
         let chosen = if kind == Kind::Whole {
             None
         } else {
@@ -383,19 +427,7 @@ impl Place {
                 return Ok((kind, Ending::Conflict));
             }
             // What others refer to, or have taken since, stands against a part alone.
-            let stands = [
-                "would go or change with them",
-                "foreign key",
-                "unique",
-                "refer",
-                "null value",
-                "check constraint",
-                "UNIQUE",
-                "Duplicate",
-                "FOREIGN KEY",
-                "NULL",
-            ];
-            if kind != Kind::Whole && stands.iter().any(|text| outcome.stderr.contains(text)) {
+            if kind != Kind::Whole && STANDS.iter().any(|text| outcome.stderr.contains(text)) {
                 if std::env::var_os("DOWNHAUL_REFUSED").is_some() {
                     println!("      {args:?}: {outcome}");
                 }
@@ -409,12 +441,57 @@ impl Place {
         if let Some(lines) = differences(wanted, &found) {
             return Err(format!("{args:?}: restored to something else:\n{lines}"));
         }
-        if now != wanted && !self.rng.one_in(4) {
+        if now != wanted && self.rng.one_in(4) {
+            self.undo_past(now, &found).await?;
+        } else if now != wanted && !self.rng.one_in(4) {
             self.must(&["snapshot", "restore", "--undo", "--yes"])?;
             if let Some(lines) = differences(now, &self.see().await) {
                 return Err(format!("{args:?}: its undo led to something else:\n{lines}"));
             }
         }
         Ok((kind, Ending::Restored))
+    }
+
+    /// A restore is taken back, and what was written since it stays.
+    async fn undo_past(&mut self, before: &Picture, restored: &Picture) -> Result<(), String> {
+        self.traffic.write(&mut self.rng, 8).await;
+        self.traffic.settle(&mut self.rng).await;
+        let now = self.see().await;
+        let policy = *self.rng.pick(&[Policy::Fail, Policy::KeepNew, Policy::RestoreOld]);
+        let args = ["snapshot", "restore", "--undo", "--on-conflict", policy.name(), "--yes"];
+        let outcome = self.run(&args);
+        let found = self.see().await;
+        let (mut conflicts, mut wanted) = (0, Picture::new());
+        for table in self.foreseeable() {
+            let places = table.key_places(self.engine()).expect("only such are foreseen");
+            let [old, wrong, new] =
+                [before, restored, &now].map(|picture| keyed(&picture[&table.quoted], &places));
+            let (rows, met) = merged(&old, &wrong, &new, policy);
+            let mut rows: Vec<_> = rows.into_values().collect();
+            rows.sort();
+            wanted.insert(table.quoted.clone(), rows);
+            conflicts += met;
+        }
+        if outcome.code != Some(0) {
+            if let Some(lines) = differences(&now, &found) {
+                return Err(format!("{args:?}: an undo that failed changed:\n{lines}\n{outcome}"));
+            }
+            let met = outcome.stderr.contains("again since");
+            if met && policy == Policy::Fail
+                || STANDS.iter().any(|text| outcome.stderr.contains(text))
+            {
+                return Ok(());
+            }
+            return Err(format!("{args:?}: {outcome}"));
+        }
+        if policy == Policy::Fail && conflicts > 0 {
+            return Err(format!("{args:?}: went through with {conflicts} conflicts"));
+        }
+        match differences(&wanted, &found) {
+            None => Ok(()),
+            Some(lines) => Err(format!(
+                "{args:?} with later writes led to something else:\n{lines}\n{outcome}"
+            )),
+        }
     }
 }
