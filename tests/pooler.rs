@@ -223,3 +223,40 @@ async fn what_needs_a_session_is_refused() {
     );
     check(&direct.run(&["up", "--yes"]), Code::Clean, &["2 migrations applied"]);
 }
+
+/// Batches of a backfill meet any of the pool's sessions: each row is filled once, also where the run is
+/// killed, and their settings stay with them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_is_filled_in_batches() {
+    let stage = stage("transaction").await;
+    let mut session = stage.database.session().await;
+    session
+        .run("CREATE TABLE filled (id int PRIMARY KEY, v int NOT NULL DEFAULT 0); INSERT INTO filled SELECT generate_series(1, 60000); ANALYZE filled")
+        .await;
+    stage.program.migration(
+        "0001_fill",
+        "-- downhaul:phase backfill\n-- downhaul:protect off\nUPDATE filled SET v = v + 1;\n",
+        "SELECT 1;\n",
+    );
+    let mut child = stage.program.spawn(&["up", "--yes"]);
+    let begun = Instant::now();
+    while session.value("SELECT v FROM filled WHERE id = 1").await.as_deref() == Some("0") {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it never begins");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let outcome = stage.program.ok(&["up", "--yes"]);
+    assert!(outcome.to_string().contains("was cut off in this backfill"), "{outcome}");
+    let odd = session.value("SELECT count(*) FROM filled WHERE v <> 1").await;
+    assert_eq!(odd.as_deref(), Some("0"), "rows that were not filled once");
+    let mut leaks = stage.leaks().await;
+    for _ in 0..4 {
+        let mut client = stage.bouncer.session(&stage.name).await;
+        let value = client.value("SHOW synchronous_commit").await.unwrap();
+        if value != "on" {
+            leaks.push(format!("synchronous_commit = {value}"));
+        }
+    }
+    assert_eq!(leaks, Vec::<String>::new());
+}
