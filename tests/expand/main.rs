@@ -328,6 +328,27 @@ macro_rules! each_case {
     };
 }
 
+/// Whoever checks all migrations in a pipeline checks these too.
+#[test]
+fn lint_finds_no_error_in_what_is_written() {
+    let base = "CREATE TABLE users (id int PRIMARY KEY, name varchar(20), n int);\n";
+    for (dialect, change) in [
+        ("postgres", "ALTER TABLE users RENAME COLUMN name TO nom;"),
+        ("postgres", "ALTER TABLE users RENAME COLUMN id TO nr;"),
+        ("postgres", "ALTER TABLE users ALTER COLUMN n TYPE bigint;"),
+        ("mariadb", "ALTER TABLE users RENAME COLUMN name TO nom;"),
+        ("sqlite", "ALTER TABLE users RENAME COLUMN name TO nom;"),
+    ] {
+        let program = Program::new(PROGRAM);
+        program.migration("0001_base", base, "DROP TABLE users;\n");
+        program.write("drafts/change.sql", change);
+        program.ok(&["expand", "drafts/change.sql", "--dialect", dialect]);
+        let outcome = program.run(&["lint", "migrations", "--dialect", dialect]);
+        let clean = !outcome.stdout.contains("error[") && !outcome.stdout.contains("UN03");
+        assert!(clean && outcome.code == Some(0), "{dialect}: {change}\n{outcome}");
+    }
+}
+
 fn case(name: &str) -> &'static Case {
     CASES.iter().chain(MARIADB_CASES).chain(SQLITE_CASES).find(|case| case.name == name).unwrap()
 }

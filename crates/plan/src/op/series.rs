@@ -228,7 +228,10 @@ fn file(
         allowed.push_str("-- downhaul:allow-file concurrently-in-transaction, statement-after-strong-lock \"each index is built by itself, outside of any transaction\"\n");
     }
     if given_up[0] && slot.phase == Phase::Contract {
-        allowed.push_str("-- downhaul:allow-file drop-loses-data, down-loses-data \"every value is in the other column\"\n");
+        allowed.push_str("-- downhaul:allow-file drop-loses-data, up-not-recoverable \"every value is in the other column\"\n");
+    }
+    if slot == Slot::SWITCH && up.steps.iter().any(|step| step.sql.contains(" RENAME COLUMN ")) {
+        allowed.push_str("-- downhaul:allow-file rename-column \"two columns change names at one instant, and both names are there all the while\"\n");
     }
     let title = format!("-- {name}, {number} of {count}: {}.\n\n", when(slot.phase, slot.part));
     let back = if down.is_empty() {
