@@ -72,7 +72,7 @@ pub async fn preview(
 /// So many tables are tracked, or no longer, by one transaction. SQLite reads its whole schema for each; nobody
 /// else writes meanwhile.
 fn at_once(dialect: Dialect) -> usize {
-    if dialect == Dialect::Sqlite { 200 } else { 1 }
+    if dialect == Dialect::Sqlite { 1000 } else { 1 }
 }
 
 /// Runs one transaction again and again while locks are not to be had.
