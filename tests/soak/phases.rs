@@ -440,6 +440,14 @@ impl Soak {
             applied > phase
         };
         self.tally.back += u32::from(reached_up != up);
+        // How fast the machine is changes with what else it does: kills are to meet all of a phase, and
+        // most of those that find nothing begun, or all done, tell little.
+        let takes = &mut self.takes[phase][usize::from(!up)];
+        if !half && reached_up != up {
+            *takes = takes.mul_f64(1.15).min(LIMIT / 4);
+        } else if !half {
+            *takes = takes.mul_f64(0.9);
+        }
         // A phase that was never begun, or taken back, leaves everything as it was.
         if reached_up == up {
             self.arrived(phase, up).await;
