@@ -35,3 +35,25 @@ on_engines!(
     postgres,
     mariadb
 );
+
+/// A row that others wrote again is all that there is: that is no success either.
+async fn a_conflict_alone_is_refused(url: &str) {
+    let program = Program::new(env!("CARGO_BIN_EXE_downhaul")).database(url);
+    let mut db = Session::connect(url).await;
+    db.run("CREATE TABLE t (id int NOT NULL PRIMARY KEY, word varchar(9)); INSERT INTO t VALUES (1, 'a')")
+        .await;
+    check(&program.run(&["snapshot", "track", "t", "--yes"]), Code::Clean, &[]);
+    check(&program.run(&["snapshot", "mark", "m"]), Code::Clean, &[]);
+    db.run("DELETE FROM t").await;
+    check(&program.run(&["snapshot", "mark", "n"]), Code::Clean, &[]);
+    db.run("INSERT INTO t VALUES (1, 'b')").await;
+    let restore = ["snapshot", "restore", "--to", "m", "--keep-since", "n", "--yes"];
+    check(&program.run(&restore), Code::Findings, &["again since", "--on-conflict"]);
+    let new = [&restore[..], &["--on-conflict", "keep-new"]].concat();
+    check(&program.run(&new), Code::Clean, &[]);
+    assert_eq!(db.value("SELECT word FROM t").await.as_deref(), Some("b"));
+    let old = [&restore[..], &["--on-conflict", "restore-old"]].concat();
+    check(&program.run(&old), Code::Clean, &["1 row"]);
+    assert_eq!(db.value("SELECT word FROM t").await.as_deref(), Some("a"));
+}
+on_engines!(conflict, super::a_conflict_alone_is_refused, sqlite, postgres, mariadb);

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use downhaul_kit::Rng;
 
 use crate::catalog::{Catalog, Column, Table};
-use crate::picture::{Picture, Row, differences, keyed, without_what_came};
+use crate::picture::{Picture, Policy, Row, differences, keyed, merged, without_what_came};
 use crate::project::Engine;
-use crate::round::{Ending, Kind, Place};
+use crate::round::{Ending, Kind, Place, STANDS};
 
 /// What a column of before is called since; `None` where it is gone.
 type Images = BTreeMap<(String, String), Option<String>>;
@@ -301,6 +301,14 @@ impl Place {
                 .await
                 .map_err(|why| format!("after {told}: {why}"))?;
         }
+        if let [(number, Step { change: Change::Other, .. })] = ups.as_slice()
+            && tracked
+            && self.rng.one_in(2)
+        {
+            self.undo_of_one(*number, (&pre, &post, &now))
+                .await
+                .map_err(|why| format!("after {told}: {why}"))?;
+        }
         let steps = ups.len().to_string();
         let mut outcome = self.run(&["down", "--yes", "--use-generated-down", "--steps", &steps]);
         if outcome.code != Some(0) {
@@ -385,6 +393,66 @@ impl Place {
             }
         }
         Ok((Kind::Migrate, Ending::Restored))
+    }
+
+    /// What one migration did to rows is undone by its marks, and what was written since stays.
+    async fn undo_of_one(
+        &mut self,
+        number: usize,
+        (pre, post, now): (&Picture, &Picture, &Picture),
+    ) -> Result<(), String> {
+        let mark = format!("before {:05}_random", 90_000 + number);
+        let policy = *self.rng.pick(&[Policy::Fail, Policy::KeepNew, Policy::RestoreOld]);
+        let args = [
+            "snapshot",
+            "restore",
+            "--to",
+            &mark,
+            "--keep-since",
+            "--on-conflict",
+            policy.name(),
+            "--yes",
+        ];
+        let outcome = self.run(&args);
+        let found = self.see().await;
+        let (mut conflicts, mut wanted) = (0, Picture::new());
+        for table in self.foreseeable() {
+            // A column that came with it stays.
+            if !pre.get(&table.quoted).is_some_and(|rows| {
+                rows.first().is_some_and(|row| row.len() == table.pictured().len())
+            }) {
+                continue;
+            }
+            let places = table.key_places(self.engine()).expect("only such are foreseen");
+            let [old, wrong, new] =
+                [pre, post, now].map(|picture| keyed(&picture[&table.quoted], &places));
+            let (rows, met) = merged(&old, &wrong, &new, policy);
+            let mut rows: Vec<_> = rows.into_values().collect();
+            rows.sort();
+            wanted.insert(table.quoted.clone(), rows);
+            conflicts += met;
+        }
+        if outcome.code != Some(0) {
+            if let Some(lines) = differences(now, &found) {
+                return Err(format!("{args:?} failed and changed:\n{lines}\n{outcome}"));
+            }
+            let met = policy == Policy::Fail && outcome.stderr.contains("again since");
+            let stands = STANDS.iter().any(|text| outcome.stderr.contains(text));
+            return if met || stands { Ok(()) } else { Err(format!("{args:?}: {outcome}")) };
+        }
+        if policy == Policy::Fail && conflicts > 0 {
+            return Err(format!("{args:?}: went through with {conflicts} conflicts"));
+        }
+        if let Some(lines) = differences(&wanted, &found) {
+            return Err(format!("{args:?} led to something else:\n{lines}\n{outcome}"));
+        }
+        if *now != found {
+            self.must(&["snapshot", "restore", "--undo", "--yes"])?;
+            if let Some(lines) = differences(now, &self.see().await) {
+                return Err(format!("{args:?}, and its undo:\n{lines}"));
+            }
+        }
+        Ok(())
     }
 
     /// Back to a mark while the migrations stand: what they left as it was is what it was.

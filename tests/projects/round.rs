@@ -31,7 +31,7 @@ const KINDS: [Kind; 7] = [
 ];
 
 /// What a server says where others refer to a row, or have taken a value since.
-const STANDS: [&str; 10] = [
+pub(crate) const STANDS: [&str; 10] = [
     "would go or change with them",
     "would point to nothing",
     "foreign key",
@@ -71,7 +71,7 @@ pub(crate) enum Ending {
 }
 
 impl Place {
-    fn engine(&self) -> Engine {
+    pub(crate) fn engine(&self) -> Engine {
         self.traffic.catalog.engine
     }
 
@@ -204,7 +204,7 @@ impl Place {
     }
 
     /// Tables of which a restore of a part can be foreseen.
-    fn foreseeable(&self) -> Vec<Table> {
+    pub(crate) fn foreseeable(&self) -> Vec<Table> {
         let engine = self.engine();
         let tables = self.traffic.catalog.tables.iter();
         tables.filter(|t| t.key_places(engine).is_some()).cloned().collect()

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use downhaul_engine::{EngineError, LockBudget, Session};
 use downhaul_snapshot::mark::{self, Mark, Origin};
+use downhaul_snapshot::merge::OnConflict;
 use downhaul_snapshot::restore_to::apply::Context;
 use downhaul_snapshot::restore_to::{self, Done, Plan, Request};
 use downhaul_snapshot::track::intend::Intent;
@@ -191,7 +192,9 @@ impl Runner {
                     return Err(SnapshotError::PlanOutdated);
                 }
             }
-            let done = if plan.is_empty() {
+            // Conflicts are refused also where nothing else is to be done.
+            let refuses = request.on_conflict == OnConflict::Fail && plan.conflicts() > 0;
+            let done = if plan.is_empty() && !refuses {
                 None
             } else {
                 Some(restore_to::apply(session, &plan, &Context { who: &who, undoes }).await?)
