@@ -127,7 +127,7 @@ fn lint(program: &Program, project: &Project) -> BTreeMap<String, BTreeSet<Strin
 }
 
 /// A text for a transaction of ours: without its own, and without what refuses one.
-fn bare(text: &str, dialect: Dialect) -> String {
+pub(crate) fn bare(text: &str, dialect: Dialect) -> String {
     let own = |change: &Change| matches!(change, Change::Transaction { .. });
     let script = parse_script(text, dialect);
     let statements = script.statements.iter().filter(|s| !s.changes().iter().any(own));
@@ -141,7 +141,7 @@ fn without_state(mut photograph: Photograph) -> Photograph {
     photograph
 }
 
-async fn photograph(session: &mut Session) -> Photograph {
+pub(crate) async fn photograph(session: &mut Session) -> Photograph {
     without_state(Photograph::of(session).await)
 }
 
@@ -171,7 +171,7 @@ async fn tried(
     result
 }
 
-fn shorten(lines: &[String]) -> String {
+pub(crate) fn shorten(lines: &[String]) -> String {
     let all = lines.join("; ").replace('\n', " ");
     all.chars().take(300).collect()
 }
