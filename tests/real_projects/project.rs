@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use downhaul_syntax::Dialect;
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Engine {
     Postgres,
@@ -19,14 +17,6 @@ impl Engine {
             Self::Postgres => "PostgreSQL",
             Self::MySql => "MariaDB",
             Self::Sqlite => "SQLite",
-        }
-    }
-
-    pub(crate) fn parsed(self) -> Dialect {
-        match self {
-            Self::Postgres => Dialect::Postgres,
-            Self::MySql => Dialect::MariaDb,
-            Self::Sqlite => Dialect::Sqlite,
         }
     }
 
