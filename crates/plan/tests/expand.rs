@@ -8,7 +8,7 @@ use downhaul_plan::{ExpandOptions, Expansion, Refusal, expand};
 use downhaul_syntax::{Dialect, parse_script};
 
 const SHOP: &str = "
-CREATE TABLE teams (id int PRIMARY KEY);
+CREATE TABLE teams (id int PRIMARY KEY, title text);
 CREATE TYPE mood AS ENUM ('glad', 'sad');
 CREATE TABLE users (
     id serial PRIMARY KEY,
@@ -387,6 +387,10 @@ fn what_both_releases_name_is_not_taken_from_the_old_one() {
             "DROP TABLE teams; CREATE TABLE teams (id bigint PRIMARY KEY)",
             "made anew under its name",
         ),
+        (
+            "DROP VIEW everything; ALTER TABLE teams RENAME COLUMN title TO name; CREATE VIEW everything AS SELECT * FROM teams",
+            "meaning of *",
+        ),
     ] {
         let refusal = expanded(change).map(|e| e.files).unwrap_err().to_string();
         assert!(refusal.contains(wanted), "{change}\n{refusal}");
@@ -397,7 +401,8 @@ fn what_both_releases_name_is_not_taken_from_the_old_one() {
         "DROP VIEW bodies; ALTER TABLE posts RENAME COLUMN body TO text; CREATE VIEW bodies AS SELECT text AS body FROM posts",
     ] {
         let files = expanded(change).unwrap().files;
-        let with = files.iter().filter(|f| f.up.contains("CREATE VIEW bodies AS SELECT"));
+        let with =
+            files.iter().filter(|f| f.up.contains("CREATE VIEW ") && f.up.contains(" AS SELECT "));
         assert_eq!(with.map(|f| f.name.as_str()).collect::<Vec<_>>(), ["x_contract"], "{change}");
     }
     // Nor on the other engines is what a file makes dropped at the end.

@@ -74,8 +74,10 @@ pub(crate) fn statements(script: &Script, before: &Catalog) -> Vec<Option<Again>
             }
         }
     }
+    let mut whole = before.clone();
+    whole.apply_script(script, HERE);
     let as_it_was = |(statement, again): (&Statement, &Option<Again>)| {
-        again.is_none() || !has_options(statement)
+        again.is_none() || !has_options(statement) && !shows_others(statement, before, &whole)
     };
     if diff(before, &after, DiffOptions::default()).is_empty()
         && script.statements.iter().zip(&out).all(as_it_was)
@@ -93,6 +95,15 @@ pub(crate) fn statements(script: &Script, before: &Catalog) -> Vec<Option<Again>
         out.fill(None);
     }
     out
+}
+
+/// Whether a view is created over `*`, and that stands for other columns behind the file.
+fn shows_others(statement: &Statement, before: &Catalog, after: &Catalog) -> bool {
+    let star = |catalog: &Catalog, name: &ObjectName| catalog.view(name).map(|v| v.star.clone());
+    statement.changes().iter().any(|change| {
+        matches!(change, Change::CreateView { name, query, .. }
+            if query.star && star(before, name) != star(after, name))
+    })
 }
 
 /// Whether a view is created with options, which the catalog does not keep.
