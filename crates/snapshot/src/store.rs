@@ -80,7 +80,7 @@ pub enum SnapshotError {
         since: String,
     },
     /// Rows were changed both by what is undone and since.
-    #[error("{rows} rows were changed by what is undone and again since")]
+    #[error("{} changed by what is undone and again since", were(*rows))]
     Conflicts {
         /// How many.
         rows: i64,
@@ -222,4 +222,9 @@ impl Kept {
 #[must_use]
 pub fn store_name(id: i64) -> String {
     format!("kept_{id}")
+}
+
+/// `1 row was`, `2 rows were`.
+fn were(rows: i64) -> String {
+    if rows == 1 { "1 row was".to_owned() } else { format!("{rows} rows were") }
 }
