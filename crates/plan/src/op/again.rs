@@ -5,12 +5,11 @@
 //! that only show more take the place of the old ones at once ([`super::replace`]). All others change at the
 //! contract, when only the new release reads them.
 
-use std::collections::BTreeSet;
-
 use downhaul_catalog::{Catalog, DiffOptions, diff};
 use downhaul_syntax::{Change, Dialect, ObjectKind, ObjectName, Script, Statement};
 
 use super::piece::{Piece, Slot};
+use super::replace::What;
 use super::{HERE, Made, replace};
 
 /// What becomes of the statements about them.
@@ -21,42 +20,34 @@ pub(crate) enum Again {
     AtContract,
 }
 
-/// A view, or a policy of a table.
-type Object = (ObjectName, Option<ObjectName>);
-
 /// For each statement, whether it is about what goes and comes back.
 pub(crate) fn statements(script: &Script, before: &Catalog) -> Vec<Option<Again>> {
     let mut out = vec![None; script.statements.len()];
     if before.dialect != Dialect::Postgres {
         return out;
     }
-    let view = |name: &ObjectName| (before.normalize(name), None);
-    let policy = |name: &downhaul_syntax::Ident, table: &ObjectName| {
-        (ObjectName::bare(name.clone()), Some(before.normalize(table)))
-    };
-    let (mut gone, mut again) = (BTreeSet::new(), BTreeSet::new());
+    let (mut gone, mut again) = (Vec::new(), Vec::new());
     for change in script.statements.iter().flat_map(Statement::changes) {
         match change {
-            Change::DropView { name, materialized: false, .. } if before.view(name).is_some() => {
-                gone.insert(view(name));
+            Change::DropView { name, materialized: false, .. } if before.view(name).is_none() => {}
+            Change::DropView { materialized: false, .. } | Change::DropPolicy { .. } => {
+                gone.extend(replace::dropped(change, before).map(|(what, ..)| what));
             }
-            Change::DropPolicy { name, table, .. } => {
-                gone.insert(policy(name, table));
-            }
-            Change::CreateView { name, materialized: false, temporary: false, .. } => {
-                again.extend(Some(view(name)).filter(|object| gone.contains(object)));
-            }
-            Change::CreatePolicy { name, table, .. } => {
-                again.extend(Some(policy(name, table)).filter(|object| gone.contains(object)));
+            Change::CreateView { materialized: false, temporary: false, .. }
+            | Change::CreatePolicy { .. } => {
+                again.extend(replace::made(change, before).filter(|what| gone.contains(what)));
             }
             _ => {}
         }
     }
+    let view = |name: &ObjectName| What::View(before.normalize(name));
     let about = |change: &Change| -> bool {
-        let objects: Vec<Object> = match change {
-            Change::DropView { name, .. } | Change::CreateView { name, .. } => vec![view(name)],
-            Change::DropPolicy { name, table, .. } | Change::CreatePolicy { name, table, .. } => {
-                vec![policy(name, table)]
+        let objects: Vec<What> = match change {
+            Change::DropView { .. } | Change::DropPolicy { .. } => {
+                replace::dropped(change, before).map(|(what, ..)| what).into_iter().collect()
+            }
+            Change::CreateView { .. } | Change::CreatePolicy { .. } => {
+                replace::made(change, before).into_iter().collect()
             }
             Change::Comment { kind: ObjectKind::View, name, .. } => vec![view(name)],
             Change::Grant { objects, .. } => objects.iter().map(view).collect(),

@@ -6,7 +6,7 @@
 //! contract, so that the change of places can be taken back in an instant.
 
 use downhaul_catalog::{
-    Column, Constraint, Sequence, Table, column_def, constraint_def, inverse_script, render_type,
+    Column, Constraint, Sequence, Table, constraint_def, inverse_script, render_type,
 };
 use downhaul_syntax::{
     Change, ColumnDef, ConstraintDef, ConstraintKind, Expr, Ident, IndexDef, ObjectName, SqlType,
@@ -16,11 +16,11 @@ use downhaul_syntax::{
 use super::as_written::piece;
 use super::conversion::{Conv, directive_for};
 use super::counter::Counter;
-use super::dependents::Dependents;
+use super::dependents::{Dependents, key_of};
 use super::made_anew::MadeAnew;
 use super::names;
 use super::pair::{
-    Pair, Twin, create, drop_constraint, key_columns, rename_constraint, trigger_names,
+    Pair, Twin, bare, create, drop_constraint, key_columns, rename_constraint, trigger_names,
 };
 use super::piece::{Piece, Side, Slot};
 use super::rules::{Rules, lock};
@@ -291,11 +291,10 @@ fn without_referring(
         if let ConstraintKind::ForeignKey { columns, table: target, referred, .. } = &rule.kind
             && *target == table.name
         {
-            let key = if referred.is_empty() { table.primary_key() } else { referred.as_slice() };
             if !columns.contains(column) {
                 continue;
             }
-            if key.contains(column) {
+            if key_of(table, referred).contains(column) {
                 return refused(
                     format!("a foreign key of {} to itself has {column} at both ends", table.name),
                     "drop that foreign key in a migration before this one, and add it again afterwards",
@@ -351,12 +350,7 @@ impl<'a> Place<'a> {
                 "drop them in a migration before this one, change both sides, and add them again",
             );
         }
-        let equal_nulls = |(key, _): &(Constraint, ConstraintDef)| {
-            matches!(key.kind, ConstraintKind::Unique { nulls_not_distinct: true, .. })
-        };
-        if parts.keys.iter().any(equal_nulls)
-            || parts.indexes.iter().any(|(index, _)| index.nulls_not_distinct)
-        {
+        if parts.take_nulls_for_equal() {
             return refused(
                 format!("a key over {}.{} takes NULLs for equal", table.name, old.name),
                 "drop it in a migration before this one, and add it again afterwards",
@@ -372,22 +366,15 @@ impl<'a> Place<'a> {
             .filter(|s| !s.of_identity)
             .find(|s| s.owned_by.as_ref().is_some_and(|(t, c)| *t == table.name && *c == old.name))
             .cloned();
-        let def = ColumnDef {
-            name: new,
+        let new = ColumnDef {
             ty: Some(wanted.ty.clone()),
             collation: wanted.collation.map(str::to_owned).or_else(|| {
                 old.collation
                     .clone()
                     .filter(|_| matches!(wanted.ty.name.as_str(), "text" | "varchar" | "bpchar"))
             }),
-            not_null: false,
-            not_null_name: None,
-            default: None,
-            comment: None,
-            identity: None,
-            ..column_def(old)
+            ..bare(old, &new)
         };
-        let new = def;
         Ok(Self { scene, table, old, new, parked, forward, back, parts, sequence, counter, around })
     }
 
@@ -816,20 +803,11 @@ impl<'a> Place<'a> {
             &pair.drop_column(parked),
             dialect,
         )?;
-        let bare = ColumnDef {
-            name: parked.clone(),
-            not_null: false,
-            not_null_name: None,
-            default: None,
-            comment: None,
-            identity: None,
-            ..column_def(old)
-        };
         down.change(
             "Comes back empty but for what Downhaul kept; `down` of the switch fills the rest.",
             &Change::AddColumn {
                 table: table.clone(),
-                column: bare,
+                column: bare(old, parked),
                 if_not_exists: false,
                 position: None,
             },

@@ -66,6 +66,15 @@ pub(crate) struct Dependents {
 }
 
 impl Dependents {
+    /// Whether a key over the column takes NULLs for equal: to it, all rows of an empty column would be one.
+    pub(crate) fn take_nulls_for_equal(&self) -> bool {
+        let equal = |(key, _): &(Constraint, ConstraintDef)| {
+            matches!(key.kind, ConstraintKind::Unique { nulls_not_distinct: true, .. })
+        };
+        self.keys.iter().any(equal)
+            || self.indexes.iter().any(|(index, _)| index.nulls_not_distinct)
+    }
+
     /// Finds them. `to` is the successor, which must not be there yet.
     pub(crate) fn of(
         scene: &Scene<'_>,
@@ -209,7 +218,7 @@ impl Dependents {
 }
 
 /// The columns that a foreign key refers to.
-fn key_of(table: &downhaul_catalog::Table, referred: &[Ident]) -> Vec<Ident> {
+pub(crate) fn key_of(table: &downhaul_catalog::Table, referred: &[Ident]) -> Vec<Ident> {
     if referred.is_empty() { table.primary_key().to_vec() } else { referred.to_vec() }
 }
 

@@ -11,14 +11,15 @@ use super::piece::Side;
 use super::{Made, Refused, Scene, refused};
 
 /// What goes before a column changes its type and comes back behind it, in one transaction.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct MadeAnew {
     /// Views, those first that others do not read.
     views: Vec<ObjectName>,
-    /// Whether each of `views` has options or another owner, the migrations do not say.
+    /// Statements that drop them and the policies.
     away: Vec<String>,
+    /// Statements that make them again.
     back: Vec<String>,
-    dialect: Option<Dialect>,
+    dialect: Dialect,
 }
 
 impl MadeAnew {
@@ -30,7 +31,7 @@ impl MadeAnew {
         ties: &[Tie],
     ) -> Result<Self, Refused> {
         let dialect = scene.dialect();
-        let mut out = Self { dialect: Some(dialect), ..Self::default() };
+        let mut out = Self { views: Vec::new(), away: Vec::new(), back: Vec::new(), dialect };
         let mut reading = Vec::new();
         let mut policies = Vec::new();
         for tie in ties {
@@ -103,7 +104,7 @@ impl MadeAnew {
 
     /// Before anything changes: fails where a view has options, which no migration was read for.
     pub(crate) fn ask(&self, side: &mut Side) {
-        let Some(dialect) = self.dialect else { return };
+        let dialect = self.dialect;
         let mut why = "Made anew it would lose options (security_barrier, security_invoker, check_option). Fails here, where nothing has changed yet, if there are any; no row is right.";
         for view in &self.views {
             let quoted = dialect.literal(&dialect.quote_name_if_needed(view));

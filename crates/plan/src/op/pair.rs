@@ -1,14 +1,14 @@
 //! An old column and its successor: the parts that both need, under names that do not clash.
 
-use downhaul_catalog::{Column, Table};
+use downhaul_catalog::{Column, Table, column_def};
 use downhaul_syntax::{
-    Change, ConstraintDef, ConstraintKind, Dialect, Ident, IndexDef, IndexPart, ObjectKind,
-    ObjectName,
+    Change, ColumnDef, ConstraintDef, ConstraintKind, Dialect, Ident, IndexDef, IndexPart,
+    ObjectKind, ObjectName,
 };
 
 use super::names;
 use super::piece::Side;
-use super::{Refused, Scene, refused};
+use super::{Made, Refused, Scene, refused};
 
 /// The old column and its successor.
 pub(crate) struct Pair<'a> {
@@ -29,6 +29,16 @@ pub(crate) struct Twin<T> {
 }
 
 impl Pair<'_> {
+    /// Says that triggers of the table fire for what is written here.
+    pub(crate) fn note_triggers(&self, known: &Table, made: &mut Made) {
+        if let Some(names) = trigger_names(known) {
+            made.note(format!(
+                "{} has triggers ({names}): they fire for every row that the backfill writes, and one that reads or sets {} has to know {} too",
+                self.table, self.old.name, self.new
+            ));
+        }
+    }
+
     pub(crate) fn not_null_rule(&self, column: &Ident) -> Vec<(Ident, Ident)> {
         if !self.old.not_null {
             return Vec::new();
@@ -142,6 +152,19 @@ pub(crate) fn unique_index(
         only: false,
         invisible: false,
         options: None,
+    }
+}
+
+/// A column under another name, without anything that binds it or gives it a value.
+pub(crate) fn bare(column: &Column, name: &Ident) -> ColumnDef {
+    ColumnDef {
+        name: name.clone(),
+        not_null: false,
+        not_null_name: None,
+        default: None,
+        comment: None,
+        identity: None,
+        ..column_def(column)
     }
 }
 

@@ -1,11 +1,10 @@
 //! `RENAME COLUMN`: both names at once, kept in step, until nobody uses the old one.
 
-use downhaul_catalog::column_def;
-use downhaul_syntax::{Change, ColumnDef, ConstraintDef, Ident, ObjectName};
+use downhaul_syntax::{Change, ConstraintDef, Ident, ObjectName};
 
 use super::conversion::Conv;
 use super::dependents::Dependents;
-use super::pair::{Pair, Twin, create, drop_constraint, rename_constraint, trigger_names};
+use super::pair::{Pair, Twin, bare, create, drop_constraint, rename_constraint};
 use super::piece::{Piece, Side, Slot};
 use super::rename_tied;
 use super::rules::Rules;
@@ -46,12 +45,7 @@ fn phases(pair: &Pair<'_>) -> Result<Made, Refused> {
         return rename_tied::phases(pair, &parts);
     }
     let mut made = Made::default();
-    if let Some(name) = trigger_names(known) {
-        made.note(format!(
-                "{table} has triggers ({name}): they fire for every row that the backfill writes, and one that reads or sets {} has to know {new} too",
-                old.name
-            ));
-    }
+    pair.note_triggers(known, &mut made);
     if old.default.is_some() && !old.not_null {
         made.note(format!(
                 "{table}.{new} may be NULL and {} has a default: until contract, an INSERT that writes NULL to {new} gets that default",
@@ -102,13 +96,11 @@ fn phases(pair: &Pair<'_>) -> Result<Made, Refused> {
 
     // Expand: the new name comes, and both follow each other.
     let (mut up, mut down) = (Side::default(), Side::default());
-    let bare = ColumnDef { name: new.clone(), not_null: false, default: None, ..column_def(old) };
-    let bare = ColumnDef { not_null_name: None, comment: None, ..bare };
     up.change(
         "Empty and without a default: this touches no row, and holds its lock for an instant.",
         &Change::AddColumn {
             table: table.clone(),
-            column: bare,
+            column: bare(old, new),
             if_not_exists: false,
             position: None,
         },
@@ -216,10 +208,8 @@ fn phases(pair: &Pair<'_>) -> Result<Made, Refused> {
         down.change("", &pair.rename_index(&twin.old, &twin.new), dialect)?;
         why = "";
     }
-    let back = ColumnDef { not_null: false, not_null_name: None, comment: None, ..column_def(old) };
     // With the default in the statement every old row would get it, which is not what it held.
-    let default = back.default.clone();
-    let back = ColumnDef { default: None, ..back };
+    let (back, default) = (bare(old, &old.name), old.default.clone());
     down.change(
             "The old name comes back empty; `down` of the backfill fills it. Both follow each other again.",
             &Change::AddColumn { table: table.clone(), column: back, if_not_exists: false, position: None },

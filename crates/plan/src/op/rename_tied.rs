@@ -5,13 +5,13 @@
 //! one is filled: the first takes the new name with all that stands on it, and the second one serves the
 //! old release under the old name until the contract. Nothing is built but indexes for the second one.
 
-use downhaul_catalog::{Table, column_def, index_def};
-use downhaul_syntax::{Change, ColumnDef, ConstraintKind, Ident, IndexDef, ObjectName};
+use downhaul_catalog::{Table, index_def};
+use downhaul_syntax::{Change, ConstraintKind, Ident, IndexDef, ObjectName};
 
 use super::conversion::Conv;
 use super::dependents::{Dependents, Tie};
 use super::names;
-use super::pair::{Pair, create, key_columns, trigger_names};
+use super::pair::{Pair, bare, create, key_columns};
 use super::piece::{Piece, Side, Slot};
 use super::sync::Sync;
 use super::{Made, Refused};
@@ -19,16 +19,11 @@ use crate::Direction;
 
 /// Whether the column has to take along what stands on it.
 pub(crate) fn is_tied(pair: &Pair<'_>, known: &Table, parts: &Dependents) -> bool {
-    let equal_nulls = |kind: &ConstraintKind| {
-        matches!(kind, ConstraintKind::Unique { nulls_not_distinct: true, .. })
-    };
     pair.old.identity.is_some()
         || known.primary_key().contains(&pair.old.name)
         || !parts.incoming.is_empty()
         || !parts.ties.is_empty()
-        // The column comes empty: to these, all its rows would be one.
-        || parts.keys.iter().any(|(key, _)| equal_nulls(&key.kind))
-        || parts.indexes.iter().any(|(index, _)| index.nulls_not_distinct)
+        || parts.take_nulls_for_equal()
 }
 
 /// What stands on the column, for people.
@@ -97,12 +92,7 @@ pub(crate) fn phases(pair: &Pair<'_>, parts: &Dependents) -> Result<Made, Refuse
     let (now, dialect) = (scene.now, scene.dialect());
     let known = scene.table(table)?;
     let mut made = Made::default();
-    if let Some(name) = trigger_names(known) {
-        made.note(format!(
-            "{table} has triggers ({name}): they fire for every row that the backfill writes, and one that reads or sets {} has to know {new} too",
-            old.name
-        ));
-    }
+    pair.note_triggers(known, &mut made);
     if old.default.is_some() && !old.not_null {
         made.note(format!(
             "{table}.{} may be NULL and has a default: until contract, an INSERT gets that default where it writes NULL to the column of its release that stands beside the other ({new} before the switch, {} behind it)",
@@ -134,12 +124,7 @@ pub(crate) fn phases(pair: &Pair<'_>, parts: &Dependents) -> Result<Made, Refuse
     };
     let add = |column: &Ident| Change::AddColumn {
         table: table.clone(),
-        column: ColumnDef {
-            name: column.clone(),
-            ty: old.ty.clone(),
-            collation: old.collation.clone(),
-            ..bare(column_def(old))
-        },
+        column: bare(old, column),
         if_not_exists: false,
         position: None,
     };
@@ -239,18 +224,6 @@ pub(crate) fn phases(pair: &Pair<'_>, parts: &Dependents) -> Result<Made, Refuse
     made.push(Slot::CONTRACT, Piece::made(up, down));
     made.derive(Slot::CONTRACT, &[Direction::Up]);
     Ok(made)
-}
-
-/// A column without anything that binds it or gives it a value.
-fn bare(column: ColumnDef) -> ColumnDef {
-    ColumnDef {
-        not_null: false,
-        not_null_name: None,
-        default: None,
-        comment: None,
-        identity: None,
-        ..column
-    }
 }
 
 fn capital(text: &str) -> String {

@@ -20,7 +20,7 @@ pub(crate) struct Replaced {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum What {
+pub(crate) enum What {
     Table(ObjectName),
     Index(ObjectName),
     View(ObjectName),
@@ -48,7 +48,7 @@ impl What {
 }
 
 /// What a change takes away, with `IF EXISTS` and with `CASCADE`.
-fn dropped(change: &Change, now: &Catalog) -> Option<(What, bool, bool)> {
+pub(crate) fn dropped(change: &Change, now: &Catalog) -> Option<(What, bool, bool)> {
     let name = |name: &ObjectName| now.normalize(name);
     Some(match change {
         Change::DropTable { name: n, if_exists, cascade } => {
@@ -83,7 +83,7 @@ fn dropped(change: &Change, now: &Catalog) -> Option<(What, bool, bool)> {
 }
 
 /// What a change brings.
-fn made(change: &Change, now: &Catalog) -> Option<What> {
+pub(crate) fn made(change: &Change, now: &Catalog) -> Option<What> {
     Some(match change {
         Change::CreateTable { def, .. } => What::Table(now.normalize(&def.name)),
         Change::CreateIndex { index, .. } if now.dialect == Dialect::Postgres => {
@@ -165,12 +165,9 @@ pub(crate) fn view(
     if !replaced.iter().any(|one| one.what == What::View(name.clone())) {
         return Ok(());
     }
-    let reads = |held: &&Touched| {
-        !held.binds
-            && query.tables.iter().any(|read| before.normalize(read) == held.table)
-            && held.column.as_ref().is_none_or(|c| query.star || query.columns.contains(c))
-    };
-    if let Some(Touched { table, column, .. }) = touched.iter().find(reads) {
+    let meets =
+        |held: &&Touched| !held.binds && reads(query, &held.table, held.column.as_ref(), before);
+    if let Some(Touched { table, column, .. }) = touched.iter().find(meets) {
         let what = column.as_ref().map_or_else(|| table.to_string(), |c| format!("{table}.{c}"));
         return refused(
             format!("{name} is made again over {what}, which this file takes through the phases"),
@@ -186,6 +183,12 @@ pub(crate) fn view(
             "give the new view a name of its own, and drop the old one in a migration of the contract phase; or let the new one show the column too",
         ),
     }
+}
+
+/// Whether a query reads a column of a table, as far as it says; `None`: any of them.
+fn reads(query: &Query, table: &ObjectName, column: Option<&Ident>, before: &Catalog) -> bool {
+    query.tables.iter().any(|read| before.normalize(read) == *table)
+        && column.is_none_or(|c| query.star || query.columns.contains(c))
 }
 
 /// A column of a view that the one in its place does not show, as far as both say what they show.
@@ -204,9 +207,7 @@ pub(crate) fn at_once(change: &Change, script: &Script, before: &Catalog) -> boo
         _ => return true,
     };
     let reads = |table: &ObjectName, column: Option<&Ident>| {
-        let table = before.normalize(table);
-        query.tables.iter().any(|read| before.normalize(read) == table)
-            && column.is_none_or(|c| query.star || query.columns.contains(c))
+        reads(query, &before.normalize(table), column, before)
     };
     let touches = |change: &Change| match change {
         Change::AlterColumnType { table, column, .. }

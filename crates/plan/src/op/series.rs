@@ -1,7 +1,8 @@
 //! Pieces put together to migrations, replayed, and proven to come back.
 
 use downhaul_catalog::{
-    Catalog, DiffOptions, Difference, DifferenceKind, NotInvertedKind, diff, inverse_script, render,
+    Catalog, DiffOptions, Difference, DifferenceKind, NotInvertedKind, Problem, diff,
+    inverse_script, render,
 };
 use downhaul_syntax::{Change, Script, parse_script};
 
@@ -44,8 +45,9 @@ pub(crate) fn assemble(
             for step in &there.steps {
                 let problems = now.apply_script(&parse_script(&step.sql, before.dialect), HERE);
                 if let Some((_, _, problem)) = problems.first() {
-                    let problem = problem.to_string();
-                    let next = if problem.contains("view") && problem.contains("depends on") {
+                    let view = |name: &String| name.contains("view ");
+                    let next = if matches!(problem, Problem::DependsOn { dependents, .. } if dependents.iter().any(view))
+                    {
                         "drop the view before it and create it again behind it, in this file (DROP VIEW …; CREATE VIEW …): all of that happens in one phase"
                     } else {
                         "check the names against the migrations before this file; --schema names what was there before them"
