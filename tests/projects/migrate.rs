@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use downhaul_kit::Rng;
 
 use crate::catalog::{Catalog, Column, Table};
-use crate::picture::{Picture, Policy, Row, differences, keyed, merged, without_what_came};
+use crate::picture::{Picture, Policy, Row, differences, keyed, merged_rows, without_what_came};
 use crate::project::Engine;
 use crate::round::{Ending, Kind, Place, STANDS};
 
@@ -423,12 +423,7 @@ impl Place {
             }) {
                 continue;
             }
-            let places = table.key_places(self.engine()).expect("only such are foreseen");
-            let [old, wrong, new] =
-                [pre, post, now].map(|picture| keyed(&picture[&table.quoted], &places));
-            let (rows, met) = merged(&old, &wrong, &new, policy);
-            let mut rows: Vec<_> = rows.into_values().collect();
-            rows.sort();
+            let (rows, met) = merged_rows(&table, self.engine(), [pre, post, now], policy);
             wanted.insert(table.quoted.clone(), rows);
             conflicts += met;
         }

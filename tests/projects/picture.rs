@@ -137,6 +137,21 @@ impl Policy {
     }
 }
 
+/// The rows of a table, in order, that [`merged`] leaves of three pictures, and how many are in conflict.
+pub(crate) fn merged_rows(
+    table: &Table,
+    engine: Engine,
+    pictures: [&Picture; 3],
+    policy: Policy,
+) -> (Vec<Row>, usize) {
+    let places = table.key_places(engine).expect("only such are taken");
+    let [base, bad, now] = pictures.map(|picture| keyed(&picture[&table.quoted], &places));
+    let (rows, conflicts) = merged(&base, &bad, &now, policy);
+    let mut rows: Vec<Row> = rows.into_values().collect();
+    rows.sort();
+    (rows, conflicts)
+}
+
 /// From `base` to `bad` is undone, what came after `bad` stays. Returns the rows and the number of those
 /// that both sides changed.
 pub(crate) fn merged(base: &Keyed, bad: &Keyed, now: &Keyed, policy: Policy) -> (Keyed, usize) {

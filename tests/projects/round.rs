@@ -5,7 +5,9 @@ use downhaul_kit::{Outcome, Program, Rng, Session};
 use serde_json::Value;
 
 use crate::catalog::Table;
-use crate::picture::{Counts, Keyed, Picture, Policy, differences, keyed, merged, picture, rows};
+use crate::picture::{
+    Counts, Keyed, Picture, Policy, differences, keyed, merged_rows, picture, rows,
+};
 use crate::project::Engine;
 use crate::traffic::Traffic;
 
@@ -344,12 +346,7 @@ impl Place {
         let mut conflicts = 0;
         for table in &tables {
             args.extend(["--table".into(), table.quoted.clone()]);
-            let places = table.key_places(self.engine()).expect("only such are taken");
-            let [base, bad, now] =
-                [base, bad, now].map(|picture| keyed(&picture[&table.quoted], &places));
-            let (rows, met) = merged(&base, &bad, &now, policy);
-            let mut rows: Vec<_> = rows.into_values().collect();
-            rows.sort();
+            let (rows, met) = merged_rows(table, self.engine(), [base, bad, now], policy);
             wanted.insert(table.quoted.clone(), rows);
             conflicts += met;
         }
@@ -463,12 +460,7 @@ impl Place {
         let found = self.see().await;
         let (mut conflicts, mut wanted) = (0, Picture::new());
         for table in self.foreseeable() {
-            let places = table.key_places(self.engine()).expect("only such are foreseen");
-            let [old, wrong, new] =
-                [before, restored, &now].map(|picture| keyed(&picture[&table.quoted], &places));
-            let (rows, met) = merged(&old, &wrong, &new, policy);
-            let mut rows: Vec<_> = rows.into_values().collect();
-            rows.sort();
+            let (rows, met) = merged_rows(&table, self.engine(), [before, restored, &now], policy);
             wanted.insert(table.quoted.clone(), rows);
             conflicts += met;
         }
