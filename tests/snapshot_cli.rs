@@ -168,7 +168,7 @@ async fn what_was_written_since_is_kept() {
     );
     let out =
         program.run(&["snapshot", "restore", "--to", "before 0001_bad", "--keep-since", "--yes"]);
-    check(&out, Code::Findings, &["1 rows were changed", "customers: (2)", "nothing was changed"]);
+    check(&out, Code::Findings, &["1 row was changed", "customers: (2)", "nothing was changed"]);
     let out = program.run(&[
         "snapshot",
         "restore",
