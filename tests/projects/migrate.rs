@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use downhaul_kit::Rng;
+use downhaul_kit::{Outcome, Rng};
 
 use crate::catalog::{Catalog, Column, Table};
 use crate::picture::{Picture, Policy, Row, differences, keyed, merged_rows, without_what_came};
@@ -382,7 +382,11 @@ impl Place {
             if outcome.code != Some(0) {
                 return Err(format!("restore past {told}: {outcome}"));
             }
-            if let Some(lines) = differences(base, &found) {
+            let mut base = base.clone();
+            for table in begun_anew(&before, &retyped, &outcome) {
+                base.insert(table.to_owned(), now[table].clone());
+            }
+            if let Some(lines) = differences(&base, &found) {
                 return Err(format!("restored past {told} to something else:\n{lines}\n{outcome}"));
             }
             if now != found {
@@ -473,10 +477,14 @@ impl Place {
                 Some(lines) => Err(format!("a restore failed and changed:\n{lines}\n{outcome}")),
             };
         }
+        let anew = begun_anew(before, retyped, &outcome);
         for table in &before.tables {
             let Some(there) = after.tables.iter().find(|t| t.quoted == table.quoted) else {
                 continue;
             };
+            if anew.contains(&table.quoted.as_str()) {
+                continue;
+            }
             let mut places = Vec::new();
             for (at, column) in table.pictured().iter().enumerate() {
                 let key = (table.quoted.clone(), column.name.clone());
@@ -512,6 +520,29 @@ impl Place {
         }
         Ok(())
     }
+}
+
+/// Tables whose history is told to begin anew, so that a restore leaves them: on MariaDB and MySQL those without
+/// a key, of which a column got another type.
+fn begun_anew<'c>(
+    before: &'c Catalog,
+    retyped: &BTreeSet<(String, String)>,
+    outcome: &Outcome,
+) -> Vec<&'c str> {
+    let told = |table: &Table| {
+        let name = table.quoted.trim_matches('`');
+        [name, &table.quoted]
+            .iter()
+            .any(|name| outcome.stdout.contains(&format!("the history of {name} begins at")))
+    };
+    before
+        .tables
+        .iter()
+        .filter(|table| before.engine == Engine::MySql && table.key.is_empty())
+        .filter(|table| retyped.iter().any(|(of, _)| *of == table.quoted))
+        .filter(|table| told(table))
+        .map(|table| table.quoted.as_str())
+        .collect()
 }
 
 /// Whether `status` says that a version is applied.
