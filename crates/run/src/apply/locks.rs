@@ -2,8 +2,13 @@
 //!
 //! Writers take tables in orders of their own. Whoever waits for a second table while it holds a first
 //! one meets those who came the other way round, and under steady writing it meets somebody each time. So
-//! it waits for one table only while it holds none of them; the others it gets at once, or it lets go of all, lets
-//! the others pass, and begins with another table.
+//! it looks for a moment in which all of them are free; and in between, since such a moment may never come
+//! by itself, it waits for one of them while it holds none. The others it then gets at once, or it lets go of
+//! all, lets the others pass, and begins anew with another table.
+//!
+//! Looking finds what waiting does not: whoever wants the table that is waited for queues up behind, and
+//! holds others meanwhile. Two tables that four writers hold two thirds of the time, in either order, took
+//! 5.8 s to get by waiting alone.
 
 use std::time::{Duration, Instant};
 
@@ -22,6 +27,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Between two tries, times one to five.
 const PAUSE: Duration = Duration::from_millis(7);
+
+/// How often it looks whether all are free, before each time that it waits for one.
+const LOOKS: u32 = 25;
+
+/// Between two looks.
+const GLANCE: Duration = Duration::from_millis(2);
+
+/// Lets go of what was taken since the savepoint.
+const LET_GO: &str = "ROLLBACK TO SAVEPOINT downhaul_locks";
 
 /// A table, quoted, and the mode of its lock.
 type Wanted = (String, String);
@@ -68,20 +82,22 @@ pub(super) async fn all(session: &mut dyn Session, wanted: &[Wanted]) -> Result<
     let row = session.row("SELECT pg_catalog.current_setting('lock_timeout')").await?;
     let before = row.map(|row| row.text(0).to_owned()).unwrap_or_default();
     let begun = Instant::now();
+    session.execute("SAVEPOINT downhaul_locks").await?;
     for turn in 0.. {
+        if found_free(session, wanted).await? {
+            break;
+        }
         let mut order: Vec<&Wanted> = wanted.iter().collect();
         order.rotate_left(turn % wanted.len().max(1));
-        let Some((first, others)) = order.split_first() else { return Ok(()) };
-        session.execute("SAVEPOINT downhaul_locks").await?;
+        let Some((first, others)) = order.split_first() else { break };
         // With nothing of this held: as long as the transaction may.
-        session.execute(&lock(first)).await?;
+        session.execute(&format!("{LET_GO}; {}", lock(first))).await?;
         let others: Vec<String> = others.iter().map(|one| lock(one)).collect();
         let got = session.execute(&format!("{AT_ONCE}; {}", others.join("; "))).await;
         match got {
             Ok(_) => break,
             Err(error) if gives_way(&error) && begun.elapsed() < PATIENCE => {
-                session.execute("ROLLBACK TO SAVEPOINT downhaul_locks").await?;
-                session.execute("RELEASE SAVEPOINT downhaul_locks").await?;
+                session.execute(LET_GO).await?;
                 let turns = u32::try_from(turn % 5).unwrap_or(0) + 1;
                 tokio::time::sleep(PAUSE * turns).await;
             }
@@ -93,4 +109,22 @@ pub(super) async fn all(session: &mut dyn Session, wanted: &[Wanted]) -> Result<
         .execute(&format!("RELEASE SAVEPOINT downhaul_locks; SET LOCAL lock_timeout = {before}"))
         .await?;
     Ok(())
+}
+
+/// Looks for a moment in which all are free, and takes them then. Nobody is waited for, so nobody queues up
+/// behind; where none came, nothing is held once [`LET_GO`] was said.
+async fn found_free(session: &mut dyn Session, wanted: &[Wanted]) -> Result<bool, EngineError> {
+    let all: Vec<String> = wanted
+        .iter()
+        .map(|(table, mode)| format!("LOCK TABLE {table} IN {mode} MODE NOWAIT"))
+        .collect();
+    let look = format!("{LET_GO}; {}", all.join("; "));
+    for _ in 0..LOOKS {
+        match session.execute(&look).await {
+            Ok(_) => return Ok(true),
+            Err(error) if gives_way(&error) => tokio::time::sleep(GLANCE).await,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
 }
