@@ -331,7 +331,8 @@ impl Place {
         let found = self.see().await;
         if outcome.code != Some(0) {
             // What was written since cannot be what it was before: nothing more is to be had here.
-            if writes && !retyped.is_empty() && outcome.code == Some(5) {
+            let retypes = |(_, step): &(usize, Step)| matches!(step.change, Change::Retyped(_));
+            if writes && ups.iter().any(retypes) && outcome.code == Some(5) {
                 self.stuck = true;
                 return Ok((Kind::Migrate, Ending::Refused));
             }
@@ -531,9 +532,10 @@ fn begun_anew<'c>(
 ) -> Vec<&'c str> {
     let told = |table: &Table| {
         let name = table.quoted.trim_matches('`');
-        [name, &table.quoted]
-            .iter()
-            .any(|name| outcome.stdout.contains(&format!("the history of {name} begins at")))
+        [name, &table.quoted].iter().any(|name| {
+            let line = format!("the history of {name} begins at");
+            outcome.stdout.contains(&line) || outcome.stderr.contains(&line)
+        })
     };
     before
         .tables
