@@ -226,3 +226,80 @@ async fn what_was_written_since_is_kept() {
         &["rows have changed since"],
     );
 }
+
+/// Names of columns are written as in SQL: with commas between them, or quoted, and then with commas in them.
+#[tokio::test]
+async fn columns_are_named_as_in_sql() {
+    let (program, mut db) = shop().await;
+    db.run(
+        r#"CREATE TABLE odd (id int PRIMARY KEY, plain int, "Mixed" int, "a, ""b""" int, extra int);
+           INSERT INTO odd VALUES (1, 1, 1, 1, 1)"#,
+    )
+    .await;
+    check(&program.run(&["snapshot", "track", "odd", "--yes"]), Code::Clean, &["1 table"]);
+    check(&program.run(&["snapshot", "mark", "a"]), Code::Clean, &[]);
+    let change = r#"UPDATE odd SET plain = 2, "Mixed" = 2, "a, ""b""" = 2, extra = 2"#;
+    let restore = |columns: &'static str, out: &'static [&'static str]| {
+        let mut args = vec!["snapshot", "restore", "--to", "a", "--columns", columns];
+        args.extend(out);
+        args
+    };
+    for (columns, expected) in
+        [("PLAIN, extra", ["1", "2", "2", "1"]), (r#""Mixed","a, ""b""""#, ["2", "1", "1", "2"])]
+    {
+        db.run(change).await;
+        check(&program.run(&restore(columns, &["--yes"])), Code::Clean, &["restored"]);
+        let now = db.rows(r#"SELECT plain, "Mixed", "a, ""b""", extra FROM odd"#).await;
+        assert_eq!(now, [expected.map(|n| Some(n.to_owned())).to_vec()], "{columns}");
+        // By way of a plan.
+        db.run(change).await;
+        check(&program.run(&restore(columns, &["--out", "plan.json"])), Code::Clean, &[]);
+        check(&program.run(&["snapshot", "restore", "--plan", "plan.json"]), Code::Clean, &[]);
+        let now = db.rows(r#"SELECT plain, "Mixed", "a, ""b""", extra FROM odd"#).await;
+        assert_eq!(now, [expected.map(|n| Some(n.to_owned())).to_vec()], "{columns}");
+    }
+    check(
+        &program.run(&restore("mixed", &["--yes"])),
+        Code::SnapshotNotSound,
+        &["odd has no column mixed", "it has id, plain, Mixed, a, \"b\", extra"],
+    );
+    check(
+        &program.run(&restore("odd.plain", &["--yes"])),
+        Code::Usage,
+        &["--columns takes names of columns", "--table"],
+    );
+}
+
+/// What the server refuses of a part of a restore is said with what can be done, and nothing is changed.
+#[tokio::test]
+async fn part_of_a_restore_may_be_refused() {
+    let (program, mut db) = shop().await;
+    db.run("CREATE TABLE note (customer int REFERENCES customers)").await;
+    check(&program.run(&["snapshot", "track", "--all", "--yes"]), Code::Clean, &[]);
+    check(&program.run(&["snapshot", "mark", "a"]), Code::Clean, &[]);
+    db.run(
+        "INSERT INTO customers VALUES (20, 'new', 'new@x', 1); INSERT INTO note VALUES (20); \
+         UPDATE customers SET email = 'changed' WHERE id = 4; UPDATE customers SET email = 'c4@x' WHERE id = 5; \
+         INSERT INTO log VALUES (3, 'c')",
+    )
+    .await;
+    let then = rows(&mut db, "customers").await;
+    for (part, expected) in [
+        (["--table", "customers"], ["Key (id)=(20)", "restore both tables together"]),
+        (
+            ["--where", "id = 4"],
+            ["Key (email)=(c4@x)", "a row that does not go back holds this value"],
+        ),
+    ] {
+        let mut args = vec!["snapshot", "restore", "--to", "a", "--yes"];
+        args.extend(part);
+        args.extend(["--table", "customers"].iter().filter(|_| part[0] == "--where"));
+        let outcome = program.run(&args);
+        assert!(outcome.code != Some(0), "{outcome}");
+        for text in expected.into_iter().chain(["nothing was changed"]) {
+            assert!(outcome.stderr.contains(text), "{text} is missing in {outcome}");
+        }
+        assert_eq!(rows(&mut db, "customers").await, then);
+    }
+    check(&program.run(&["snapshot", "restore", "--to", "a", "--yes"]), Code::Clean, &["restored"]);
+}

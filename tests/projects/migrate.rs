@@ -330,9 +330,17 @@ impl Place {
         self.look().await;
         let found = self.see().await;
         if outcome.code != Some(0) {
-            // What was written since cannot be what it was before: nothing more is to be had here.
+            // What was written since cannot be what it was before, or has taken a unique value; or SQLite
+            // alters no table while a trigger names one that is gone: nothing more is to be had here.
             let retypes = |(_, step): &(usize, Step)| matches!(step.change, Change::Retyped(_));
-            if writes && ups.iter().any(retypes) && outcome.code == Some(5) {
+            let taken = |told: &str| {
+                told.contains("is duplicated")
+                    || told.contains("Duplicate entry")
+                    || told.contains("UNIQUE")
+            };
+            let met = ups.iter().any(retypes) || taken(&outcome.stderr);
+            let dangles = outcome.stderr.contains("error in trigger");
+            if (writes && met || dangles) && outcome.code == Some(5) {
                 self.stuck = true;
                 return Ok((Kind::Migrate, Ending::Refused));
             }

@@ -82,6 +82,10 @@ const AFTER_A_BREAK: &str = "run `downhaul status`, then the command again; wher
 /// What to do where the disk of the database is full.
 const MAKE_ROOM: &str = "the disk of the database is full: make room there, then run the same command again; what a migration destroys is kept, and takes about as much room (`downhaul snapshot prune --kept` gives up older copies)";
 
+/// What to do where a part of what a restore brings back refers to what it leaves.
+pub(crate) const BOTH_ENDS: &str =
+    "restore both tables together, or leave these rows out with --where";
+
 impl From<EngineError> for CliError {
     fn from(error: EngineError) -> Self {
         let message = error.to_string();
@@ -187,6 +191,9 @@ impl From<SnapshotError> for CliError {
             SnapshotError::Conflicts { which, .. } => unchanged(Code::Findings)
                 .detail(which.join("\n"))
                 .hint("--on-conflict keep-new keeps what was written since, --on-conflict restore-old brings the old values back"),
+            SnapshotError::PointsToNothing { .. } => {
+                unchanged(Code::SnapshotNotSound).hint(BOTH_ENDS)
+            }
             SnapshotError::PlanOutdated => unchanged(Code::Findings)
                 .hint("look again: downhaul snapshot restore … --out FILE"),
             _ => unchanged(Code::SnapshotNotSound),

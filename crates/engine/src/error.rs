@@ -15,6 +15,31 @@ pub struct StatementFailure {
     pub sql: String,
 }
 
+/// A rule about rows that a statement would have broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// A foreign key.
+    ForeignKey,
+    /// A unique key, or one that excludes others.
+    Unique,
+    /// `NOT NULL`, `CHECK`.
+    Other,
+}
+
+impl StatementFailure {
+    /// The rule for which the server refused the statement (PostgreSQL manual, appendix A, class 23; MariaDB's
+    /// error numbers; SQLite's extended result codes).
+    #[must_use]
+    pub fn breaks(&self) -> Option<Rule> {
+        match self.code.as_deref()? {
+            "23503" | "1216" | "1217" | "1451" | "1452" | "787" => Some(Rule::ForeignKey),
+            "23505" | "23P01" | "1062" | "1586" | "1555" | "2067" | "2579" => Some(Rule::Unique),
+            "23502" | "23514" | "1048" | "4025" | "3819" | "275" | "1299" => Some(Rule::Other),
+            _ => None,
+        }
+    }
+}
+
 /// Any failure of the database or of the way to it.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {

@@ -23,7 +23,7 @@ mod tls;
 
 pub use blocker::{Blocker, TableLock};
 pub use dump::{DumpKind, DumpObject, ObjectId, SchemaDump};
-pub use error::{EngineError, StatementFailure};
+pub use error::{EngineError, Rule, StatementFailure};
 pub use live::{TableSize, catalog_of, live_catalog};
 pub use lock::{LockHolder, MigrationLock, Watcher};
 pub use session::{LockBudget, Row, ServerInfo, Session, WorkDone, connect};

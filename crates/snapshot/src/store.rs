@@ -90,6 +90,16 @@ pub enum SnapshotError {
     /// What was shown is no longer what would be done.
     #[error("rows have changed since this plan was made")]
     PlanOutdated,
+    /// Part of what is to go back refers to what does not.
+    #[error("{} point to nothing, the first being one of {child} that refers to {parent}", would(*rows))]
+    PointsToNothing {
+        /// How many.
+        rows: usize,
+        /// Table of the first.
+        child: String,
+        /// To which it refers.
+        parent: String,
+    },
     /// The way back does not lead back.
     #[error("{0}")]
     CannotRestore(String),
@@ -225,6 +235,10 @@ pub fn store_name(id: i64) -> String {
 }
 
 /// `1 row was`, `2 rows were`.
+fn would(rows: usize) -> String {
+    if rows == 1 { "1 row would".to_owned() } else { format!("{rows} rows would") }
+}
+
 fn were(rows: i64) -> String {
     if rows == 1 { "1 row was".to_owned() } else { format!("{rows} rows were") }
 }

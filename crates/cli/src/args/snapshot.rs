@@ -278,8 +278,8 @@ pub struct RestoreArgs {
     /// Only rows for which this SQL condition holds, then or now
     #[arg(long, value_name = "SQL")]
     pub r#where: Option<String>,
-    /// Only these columns: rows neither come nor go
-    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    /// Only these columns: rows neither come nor go. May be repeated, or several with commas between them
+    #[arg(long, value_name = "COLUMN")]
     pub columns: Vec<String>,
     /// Keep what was written after this mark (without a name: after the mark that follows the one
     /// to return to), column by column

@@ -253,12 +253,8 @@ async fn check_references(
         .collect();
     let Some(first) = new.first() else { return Ok(()) };
     let text = |at: usize| first.get(at).and_then(Option::as_deref).unwrap_or("");
-    Err(SnapshotError::CannotRestore(format!(
-        "{} rows would point to nothing, the first being one of {} that refers to {}: restore both tables together, or leave these rows out with --where",
-        new.len(),
-        text(0),
-        text(2)
-    )))
+    let (rows, child, parent) = (new.len(), text(0).to_owned(), text(2).to_owned());
+    Err(SnapshotError::PointsToNothing { rows, child, parent })
 }
 
 /// Takes the user's triggers away. Returns the statements that make them again, in their order.

@@ -314,7 +314,8 @@ async fn check_actions(
             return Err(failed(
                 table,
                 format!(
-                    "{found} rows of {} refer to rows that would go, and would go or change with them: restore that table too, or leave these rows out with --where",
+                    "{} of {} refer to rows that would go, and would go or change with them: restore that table too, or leave these rows out with --where",
+                    if found == 1 { "1 row".to_owned() } else { format!("{found} rows") },
                     reference.child_name
                 ),
             ));

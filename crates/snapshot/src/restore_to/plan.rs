@@ -453,9 +453,10 @@ pub(crate) fn wanted<'a>(
         columns.iter().find(|name| !past.columns.iter().any(|c| c.name == **name))
     {
         return Err(SnapshotError::CannotRestore(format!(
-            "{} has no column {unknown} both at `{}` and now",
+            "{} has no column {unknown} both at `{}` and now; it has {}",
             past.tracked.label(),
-            request.target.name
+            request.target.name,
+            past.columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ")
         )));
     }
     let all = past.columns.iter().copied();

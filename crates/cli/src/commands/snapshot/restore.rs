@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::Instant;
 
-use downhaul_engine::{Session, Target};
+use downhaul_engine::{EngineError, Rule, Session, Target};
 use downhaul_run::{RunError, Runner};
+use downhaul_snapshot::SnapshotError;
 use downhaul_snapshot::mark::{self as marks, Mark};
 use downhaul_snapshot::merge::OnConflict;
 use downhaul_snapshot::restore_to::{
@@ -12,13 +13,13 @@ use downhaul_snapshot::restore_to::{
 };
 use downhaul_snapshot::track::name::parse_name_in;
 use downhaul_snapshot::whole::{self, Source};
-use downhaul_syntax::{Dialect, Ident};
+use downhaul_syntax::{Dialect, Ident, ObjectName};
 use serde::{Deserialize, Serialize};
 
 use super::{database, json, moment, named, names, open, rows, snapshot};
 use crate::args::StatusFormat;
 use crate::args::snapshot::{Policy, RestoreArgs, Way};
-use crate::error::CliError;
+use crate::error::{BOTH_ENDS, CliError};
 use crate::exit_code::Code;
 use crate::progress::Progress;
 use crate::ui::{Style, Ui, duration, paint};
@@ -39,6 +40,13 @@ struct PlanFile {
     digest: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     preview: Option<serde_json::Value>,
+}
+
+impl PlanFile {
+    /// The columns, which are there as the server stores their names.
+    fn columns(&self, dialect: Dialect) -> Vec<Ident> {
+        self.columns.iter().map(|name| Ident::stored(dialect, name)).collect()
+    }
 }
 
 /// Shows what a restore would change, or makes it.
@@ -160,8 +168,26 @@ pub(super) async fn run(args: &RestoreArgs, ui: &Ui) -> Result<Code, CliError> {
     Ok(Code::Clean)
 }
 
+/// What the server refused of a restore: nothing of it is left, and what can be done.
 fn explain(error: RunError) -> CliError {
-    error.into()
+    let RunError::Snapshot(SnapshotError::Engine(EngineError::Statement(failure))) = &error else {
+        return error.into();
+    };
+    let hint = match failure.breaks() {
+        Some(Rule::ForeignKey) => Some(BOTH_ENDS),
+        Some(Rule::Unique) => Some(
+            "a row that does not go back holds this value: let it go back too (--table, --where and --columns say what does), or leave the other out with --where",
+        ),
+        Some(Rule::Other) => Some(
+            "a rule of now does not hold for rows of then: leave them out with --where, or take the rule away first",
+        ),
+        None => None,
+    };
+    let mut error = CliError::from(error);
+    if let Some(hint) = hint {
+        error = error.state("nothing was changed").hint(hint);
+    }
+    error
 }
 
 async fn ask(
@@ -188,7 +214,7 @@ async fn ask(
             scope: Scope {
                 tables: names(session.dialect(), &plan.tables)?,
                 filter: plan.r#where.clone(),
-                columns: columns(session.dialect(), &plan.columns),
+                columns: plan.columns(session.dialect()),
             },
             wish,
             source: None,
@@ -220,7 +246,7 @@ async fn ask(
     let scope = Scope {
         tables: named(session.dialect(), &args.table)?,
         filter: args.r#where.clone(),
-        columns: columns(session.dialect(), &args.columns),
+        columns: columns(session.dialect(), &args.columns)?,
     };
     Ok((Request { target, until, on_conflict, scope, wish, source: None }, None))
 }
@@ -306,10 +332,10 @@ async fn from_file(
         scope: Scope {
             tables,
             filter: planned.map_or_else(|| args.r#where.clone(), |plan| plan.r#where.clone()),
-            columns: columns(
-                session.dialect(),
-                planned.map_or(&args.columns, |plan| &plan.columns),
-            ),
+            columns: match planned {
+                Some(plan) => plan.columns(session.dialect()),
+                None => columns(session.dialect(), &args.columns)?,
+            },
         },
         wish: Wish::Auto,
         source: Some(source),
@@ -379,8 +405,15 @@ fn policy(policy: Policy) -> OnConflict {
     }
 }
 
-fn columns(dialect: Dialect, names: &[String]) -> Vec<Ident> {
-    names.iter().map(|name| Ident::stored(dialect, name)).collect()
+/// Names of columns as people write them: one by one, or several with commas between them.
+fn columns(dialect: Dialect, lists: &[String]) -> Result<Vec<Ident>, CliError> {
+    let one = |name: ObjectName| match name.schema {
+        None => Ok(name.name),
+        Some(_) => Err(CliError::usage(format!("--columns takes names of columns, not {name}"))
+            .state("nothing was changed")
+            .hint("name the table with --table; a name with a dot in it goes in quotes")),
+    };
+    named(dialect, lists)?.into_iter().map(one).collect()
 }
 
 /// The mark after a mark.

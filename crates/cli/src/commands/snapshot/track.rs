@@ -137,6 +137,9 @@ fn notes(dialect: Dialect) -> &'static [&'static str] {
     }
 }
 
+/// Bytes below which nobody asks how many rows a table has.
+const SMALL: i64 = 128 << 10;
+
 /// What tracking a table will cost, from what was measured (docs/benchmarks.md).
 fn cost(intent: &Intent, ui: &Ui) {
     let facts = &intent.facts;
@@ -144,13 +147,13 @@ fn cost(intent: &Intent, ui: &Ui) {
         Capture::Statement => "statement triggers",
         Capture::Row => "row triggers",
     };
-    ui.line(format!(
-        "  {}: {}, {}; {kind}: {}",
-        intent.shape.name,
-        rows(facts.rows),
-        bytes(facts.bytes),
-        intent.reason
-    ));
+    // How many rows there are is the server's guess, and one of its worst where they are few.
+    let size = if facts.bytes < SMALL {
+        format!("small ({})", bytes(facts.bytes))
+    } else {
+        format!("about {}, {}", rows(facts.rows), bytes(facts.bytes))
+    };
+    ui.line(format!("  {}: {size}; {kind}: {}", intent.shape.name, intent.reason));
     let (bulk, single) = match (intent.dialect, intent.capture) {
         (Dialect::Sqlite, _) => ("3", "2"),
         (Dialect::MariaDb | Dialect::Mysql, _) => ("4", "2"),
