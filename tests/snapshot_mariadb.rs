@@ -260,7 +260,7 @@ mod stories {
             &["tax in 1 row"],
         );
         check(
-            &program.run(&["snapshot", "diff", "m", "--table", "Customers"]),
+            &program.run(&["snapshot", "diff", "m", "now", "Customers"]),
             Code::Clean,
             &["nothing differs"],
         );

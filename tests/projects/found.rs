@@ -57,3 +57,45 @@ async fn a_conflict_alone_is_refused(url: &str) {
     assert_eq!(db.value("SELECT word FROM t").await.as_deref(), Some("a"));
 }
 on_engines!(conflict, super::a_conflict_alone_is_refused, sqlite, postgres, mariadb);
+
+/// A row that was deleted and written again comes back as a whole: the NULLs that it held, too.
+async fn a_row_that_was_written_again_comes_back_whole(url: &str) {
+    let program = Program::new(env!("CARGO_BIN_EXE_downhaul")).database(url);
+    let mut db = Session::connect(url).await;
+    db.run(
+        "CREATE TABLE t (id int NOT NULL PRIMARY KEY, word varchar(9), price int UNIQUE, note varchar(9)); \
+         INSERT INTO t VALUES (1, 'a', NULL, 'n'), (2, 'b', NULL, 'n')",
+    )
+    .await;
+    check(&program.run(&["snapshot", "track", "t", "--yes"]), Code::Clean, &[]);
+    check(&program.run(&["snapshot", "mark", "m"]), Code::Clean, &[]);
+    db.run("DELETE FROM t WHERE id = 1").await;
+    check(&program.run(&["snapshot", "mark", "n"]), Code::Clean, &[]);
+    db.run("INSERT INTO t VALUES (1, 'z', 7, 'n')").await;
+    let restore = [
+        "snapshot",
+        "restore",
+        "--to",
+        "m",
+        "--keep-since",
+        "n",
+        "--on-conflict",
+        "restore-old",
+        "--yes",
+    ];
+    check(
+        &program.run(&restore),
+        Code::Clean,
+        &["word in 1 row", "price in 1 row", "the old values come back"],
+    );
+    let rows = db.rows("SELECT word, price, note FROM t ORDER BY id").await;
+    let row = |word: &str| vec![Some(word.to_owned()), None, Some("n".to_owned())];
+    assert_eq!(rows, [row("a"), row("b")]);
+}
+on_engines!(
+    written_again,
+    super::a_row_that_was_written_again_comes_back_whole,
+    sqlite,
+    postgres,
+    mariadb
+);

@@ -405,6 +405,15 @@ impl Place {
                 }
             }
         }
+        // Histories of tables that had no way to be followed begin anew: older marks are out of their reach.
+        if before.engine == Engine::MySql
+            && before
+                .tables
+                .iter()
+                .any(|t| t.key.is_empty() && retyped.iter().any(|(of, _)| *of == t.quoted))
+        {
+            self.past.clear();
+        }
         Ok((Kind::Migrate, Ending::Restored))
     }
 

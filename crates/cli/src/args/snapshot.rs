@@ -216,6 +216,9 @@ pub struct DiffArgs {
     pub from: String,
     /// Second mark (default: now)
     pub to: Option<String>,
+    /// Only these tables (after both marks; also as --table)
+    #[arg(value_name = "TABLE")]
+    pub tables: Vec<String>,
     /// Only these tables; may be repeated
     #[arg(long, value_name = "TABLE")]
     pub table: Vec<String>,

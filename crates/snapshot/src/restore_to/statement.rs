@@ -158,7 +158,8 @@ impl Query<'_> {
             takes.push((
                 *column,
                 if restore_old {
-                    format!("({base_bad} AND {base_now})")
+                    // A row that was gone comes back as a whole, with its NULLs.
+                    format!("(({base_bad} OR NOT {bad_there}) AND {base_now})")
                 } else {
                     format!("({base_bad} AND NOT ({bad_now}))")
                 },

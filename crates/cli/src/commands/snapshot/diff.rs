@@ -15,7 +15,7 @@ use crate::ui::{Style, Ui, paint};
 pub(super) async fn run(args: &DiffArgs, ui: &Ui) -> Result<Code, CliError> {
     let mut session = open(&args.database).await?;
     let result = async {
-        let tables = named(session.dialect(), &args.table)?;
+        let tables = named(session.dialect(), &[&args.tables[..], &args.table].concat())?;
         let from = marks::named(&mut *session, &args.from).await.map_err(snapshot)?;
         let to = match &args.to {
             Some(name) => match marks::named(&mut *session, name).await {
