@@ -320,6 +320,30 @@ const KINDS: &[Kind] = &[
         flows: &[("SELECT 1", "SELECT count(*) FROM ma_events WHERE name IS NULL", "0")],
     },
     Kind {
+        name: "filled_in_two_ways",
+        base: "CREATE TABLE fw_orders (id int PRIMARY KEY, note text, state text DEFAULT 'new', total float8);\nINSERT INTO fw_orders SELECT g, 'n' || g, CASE WHEN g % 3 > 0 THEN 'old' END, g + 0.126 FROM generate_series(1, 30) g;",
+        change: "ALTER TABLE fw_orders RENAME COLUMN note TO remark;\nALTER TABLE fw_orders ALTER COLUMN state SET NOT NULL;\n-- downhaul:back \"total::float8\"\nALTER TABLE fw_orders ALTER COLUMN total TYPE numeric(9, 2) USING round(total::numeric, 2);\nUPDATE fw_orders SET remark = 'thirty' WHERE remark = 'n30';",
+        phases: &["expand", "backfill", "fill", "switch", "contract", "validate"],
+        old: &[
+            "INSERT INTO fw_orders (id, note) VALUES (901, 'x')",
+            "UPDATE fw_orders SET note = 'y' WHERE id = 1",
+        ],
+        new: &["INSERT INTO fw_orders (id, remark) VALUES (902, 'x')"],
+        flows: &[
+            ("SELECT 1", "SELECT count(*) FROM fw_orders WHERE state = 'new'", "10"),
+            (
+                "SELECT 1",
+                "SELECT note || remark || total FROM fw_orders WHERE id = 30",
+                "thirtythirty30.13",
+            ),
+            (
+                "UPDATE fw_orders SET note = 'y' WHERE id = 1",
+                "SELECT remark FROM fw_orders WHERE id = 1",
+                "y",
+            ),
+        ],
+    },
+    Kind {
         name: "add_unique",
         base: "CREATE TABLE au_notes (id int PRIMARY KEY, body text);\nINSERT INTO au_notes SELECT g, 'b' || g % 20 FROM generate_series(1, 50) g;",
         change: "-- downhaul:forward \"body || '-' || id\"\nALTER TABLE au_notes ADD CONSTRAINT au_once UNIQUE (body);",
@@ -585,7 +609,7 @@ struct File {
 }
 
 const RANKS: [&[&str]; 5] =
-    [&["", "expand"], &["backfill"], &["switch"], &["contract"], &["validate"]];
+    [&["", "expand"], &["backfill", "fill"], &["switch"], &["contract"], &["validate"]];
 
 fn expanded(program: &Program) -> Vec<File> {
     let mut files = Vec::new();

@@ -189,7 +189,7 @@ fn earlier_phases(
         let named = |m: &&SourceMigration| {
             m.name
                 .strip_prefix(stem)
-                .is_some_and(|rest| matches!(rest, "_expand" | "_backfill" | "_switch"))
+                .is_some_and(|rest| matches!(rest, "_expand" | "_backfill" | "_fill" | "_switch"))
         };
         // A name may come again: what led to an earlier contract is over.
         let last = migrations[..at].iter().rposition(|m| m.name == contract.name);

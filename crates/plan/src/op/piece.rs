@@ -8,7 +8,7 @@ use crate::Phase;
 
 /// The migration that a piece belongs to: a phase, and which of its migrations. A phase has a
 /// second one where a lock must not be held while the next step scans the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Slot {
     pub(crate) phase: Phase,
     pub(crate) part: u8,
@@ -17,20 +17,31 @@ pub(crate) struct Slot {
 impl Slot {
     pub(crate) const EXPAND: Self = Self { phase: Phase::Expand, part: 0 };
     pub(crate) const BACKFILL: Self = Self { phase: Phase::Backfill, part: 0 };
+    /// Beside a backfill whose values follow from other columns, so that nothing of them is kept: values of the
+    /// file's own, of which what they overwrite is kept.
+    pub(crate) const FILL: Self = Self { phase: Phase::Backfill, part: 2 };
     /// Behind the commit of the backfill: the filled column takes its place.
     pub(crate) const SWITCH: Self = Self { phase: Phase::Backfill, part: 1 };
     pub(crate) const CONTRACT: Self = Self { phase: Phase::Contract, part: 0 };
     /// Behind the commit of the first contract.
     pub(crate) const CONTRACT_LATER: Self = Self { phase: Phase::Contract, part: 1 };
-    pub(crate) const ALL: [Self; 5] =
-        [Self::EXPAND, Self::BACKFILL, Self::SWITCH, Self::CONTRACT, Self::CONTRACT_LATER];
+    /// In the order in which they run.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::EXPAND,
+        Self::BACKFILL,
+        Self::FILL,
+        Self::SWITCH,
+        Self::CONTRACT,
+        Self::CONTRACT_LATER,
+    ];
 }
 
 impl Slot {
-    /// The end of a migration's name: `expand`, `backfill`, `switch`, `contract`, `validate`.
+    /// The end of a migration's name: `expand`, `backfill`, `fill`, `switch`, `contract`, `validate`.
     pub(crate) fn suffix(self) -> &'static str {
         match (self.phase, self.part) {
             (Phase::Backfill, 1) => "switch",
+            (Phase::Backfill, 2) => "fill",
             (Phase::Contract, 1) => "validate",
             (phase, _) => phase.as_str(),
         }

@@ -27,14 +27,14 @@ pub(crate) fn assemble(
     script: &Script,
     before: &Catalog,
     name: &str,
-    all: Vec<Made>,
+    mut all: Vec<Made>,
 ) -> Result<Expansion, Refused> {
+    keep_apart(&mut all);
     let mut out = Expansion::default();
     let mut now = before.clone();
     let mut built: Vec<(Slot, Side, Side)> = Vec::new();
     let mut plain = true;
     for slot in Slot::ALL {
-        fills_alike(&all, slot)?;
         let (mut up, mut downs) = (Side::default(), Vec::new());
         let met = now.clone();
         let mut any = false;
@@ -199,8 +199,8 @@ fn first_line(sql: &str) -> &str {
 fn when(phase: Phase, part: u8) -> &'static str {
     match (phase, part) {
         (Phase::Expand, _) => "before the release. The running release does not notice",
-        (Phase::Backfill, 0) => "while the running release works, before the next one reads",
-        (Phase::Backfill, _) => "once the rows are filled; each lock is held for an instant",
+        (Phase::Backfill, 1) => "once the rows are filled; each lock is held for an instant",
+        (Phase::Backfill, _) => "while the running release works, before the next one reads",
         (Phase::Contract, 0) => "when the old release is gone everywhere",
         (Phase::Contract, _) => "right behind the contract, in a transaction of its own",
     }
@@ -253,19 +253,20 @@ fn file(
     }
 }
 
-/// A backfill of derived values keeps nothing; one of anything else has to. Both in one file would
-/// lose the one or spoil the other.
-fn fills_alike(all: &[Made], slot: Slot) -> Result<(), Refused> {
-    let here: Vec<bool> = all
-        .iter()
-        .filter(|made| made.pieces.iter().any(|(s, _)| *s == slot))
-        .map(|made| made.derived.contains(&(slot, Direction::Up)))
-        .collect();
-    if slot.phase == Phase::Backfill && here.contains(&true) && here.contains(&false) {
-        return refused(
-            "one statement of the file fills a column that follows from others, and another one writes values of its own",
-            "put the second one into a migration of its own",
-        );
+/// A backfill of derived values keeps nothing; one of anything else has to. Both in one migration would
+/// lose the one or spoil the other, so the second kind gets a migration of its own.
+fn keep_apart(all: &mut [Made]) {
+    let derived = |made: &Made| made.derived.contains(&(Slot::BACKFILL, Direction::Up));
+    let fills = |made: &Made| made.pieces.iter().any(|(slot, _)| *slot == Slot::BACKFILL);
+    if !all.iter().any(|made| fills(made) && derived(made)) {
+        return;
     }
-    Ok(())
+    for made in all.iter_mut().filter(|made| !derived(made)) {
+        let slots = made.pieces.iter_mut().map(|(slot, _)| slot);
+        for slot in slots.chain(made.derived.iter_mut().map(|(slot, _)| slot)) {
+            if *slot == Slot::BACKFILL {
+                *slot = Slot::FILL;
+            }
+        }
+    }
 }

@@ -152,12 +152,15 @@ pub(crate) async fn run(
         return Ok(End::Stopped);
     }
     place.passed = place.passed.max(work.fill.walk.total);
-    observer.event(Event::Note(&format!(
-        "{}: {} rows filled in batches, {:.0} rows a second",
-        work.fill.table,
-        place.rows,
-        place.rows.saturating_sub(rows) as f64 / begun.elapsed().as_secs_f64().max(0.001)
-    )));
+    let table = &work.fill.table;
+    let note = match place.rows {
+        0 => format!("{table}: there was nothing to fill"),
+        filled => format!(
+            "{table}: {filled} rows filled in batches, {:.0} rows a second",
+            filled.saturating_sub(rows) as f64 / begun.elapsed().as_secs_f64().max(0.001)
+        ),
+    };
+    observer.event(Event::Note(&note));
     Ok(End::Done { close: work.fill.ledger.close(&place) })
 }
 

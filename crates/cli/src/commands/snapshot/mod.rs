@@ -69,14 +69,21 @@ fn named(dialect: Dialect, lists: &[String]) -> Result<Vec<ObjectName>, CliError
     names(dialect, &tables)
 }
 
-/// The parts of a list; a comma within quotes belongs to a name.
+/// The parts of a list; a comma within quotes belongs to a name. Quotes stand around a name or a part of it
+/// (`"shop"."orders"`): one in the middle is a character of a name that is not quoted.
 fn listed(list: &str) -> impl Iterator<Item = &str> {
-    let mut quote = None;
+    let (mut quote, mut begins) = (None, true);
     list.split(move |c: char| {
         quote = match quote {
             Some(open) if c == open => None,
-            None if matches!(c, '"' | '`') => Some(c),
+            None if begins && matches!(c, '"' | '`') => Some(c),
             other => other,
+        };
+        // Two quotes within quotes are one: the second opens again what the first has closed.
+        begins = match c {
+            ',' | '.' => true,
+            '"' | '`' => begins,
+            _ => quote.is_some() || begins && c.is_whitespace(),
         };
         c == ',' && quote.is_none()
     })
@@ -151,6 +158,20 @@ fn csv(fields: &[Option<&str>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commas_in_quotes_are_no_ends() {
+        for (list, parts) in [
+            ("a,b", &["a", "b"][..]),
+            (r#""a,b", c"#, &[r#""a,b""#, " c"]),
+            (r#""a ""b, c""","d""#, &[r#""a ""b, c""""#, r#""d""#]),
+            (r#"shop."a,b",c"#, &[r#"shop."a,b""#, "c"]),
+            ("c`d,person", &["c`d", "person"]),
+            ("`c``,d`,person", &["`c``,d`", "person"]),
+        ] {
+            assert_eq!(listed(list).collect::<Vec<_>>(), parts, "{list}");
+        }
+    }
 
     #[test]
     fn sizes_and_fields_read_well() {
