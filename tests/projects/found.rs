@@ -99,3 +99,58 @@ on_engines!(
     postgres,
     mariadb
 );
+
+/// Rows without a key are told apart by all that they hold: of two moments between which a column came, by the
+/// columns that they have in common.
+async fn a_column_that_came_makes_no_other_rows(url: &str) {
+    let program = Program::new(env!("CARGO_BIN_EXE_downhaul")).database(url);
+    let mut db = Session::connect(url).await;
+    db.run("CREATE TABLE t (a int, b varchar(9)); INSERT INTO t VALUES (1, 'x'), (1, 'x'), (2, 'y'), (3, NULL)")
+        .await;
+    check(&program.run(&["snapshot", "track", "t", "--yes"]), Code::Clean, &[]);
+    program.migration(
+        "0001_more",
+        "ALTER TABLE t ADD COLUMN c int DEFAULT 5;",
+        "ALTER TABLE t DROP COLUMN c;",
+    );
+    check(&program.run(&["up", "--yes"]), Code::Clean, &[]);
+    db.run(
+        "UPDATE t SET b = 'z' WHERE a = 2; DELETE FROM t WHERE a = 3; INSERT INTO t VALUES (9, 'n', 9)",
+    )
+    .await;
+    let (before, after) = ("before 0001_more", "after 0001_more");
+    let counts = |said: &str| said.lines().find(|line| line.starts_with("t:")).map(str::to_owned);
+    let differs = |from: &str, to: &str| {
+        let outcome = program.run(&["snapshot", "diff", from, to]);
+        check(&outcome, Code::Clean, &[]);
+        counts(&outcome.stdout)
+    };
+    assert_eq!(differs(before, after), None);
+    assert_eq!(differs(after, "now").as_deref(), Some("t: 2 rows inserted, 2 rows deleted"));
+    assert_eq!(differs(before, "now").as_deref(), Some("t: 2 rows inserted, 2 rows deleted"));
+    // All that was written came since, and stays.
+    let written = db.rows("SELECT a, b, c FROM t ORDER BY a").await;
+    for policy in ["fail", "keep-new", "restore-old"] {
+        let restore = [
+            "snapshot",
+            "restore",
+            "--to",
+            before,
+            "--keep-since",
+            "--on-conflict",
+            policy,
+            "--yes",
+        ];
+        check(&program.run(&restore), Code::Clean, &["nothing differs"]);
+        assert_eq!(db.rows("SELECT a, b, c FROM t ORDER BY a").await, written, "{policy}");
+    }
+    check(&program.run(&["snapshot", "restore", "--to", before, "--yes"]), Code::Clean, &[]);
+    let row = |a: &str, b: Option<&str>| {
+        vec![Some(a.to_owned()), b.map(str::to_owned), Some("5".to_owned())]
+    };
+    assert_eq!(
+        db.rows("SELECT a, b, c FROM t ORDER BY a").await,
+        [row("1", Some("x")), row("1", Some("x")), row("2", Some("y")), row("3", None)]
+    );
+}
+on_engines!(column_came, super::a_column_that_came_makes_no_other_rows, sqlite, postgres, mariadb);

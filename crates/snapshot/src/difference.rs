@@ -126,8 +126,11 @@ async fn table(
     (from, to, quiet): (&Mark, Option<&Mark>, bool),
     page: (u64, u64),
 ) -> Result<TableDifference, SnapshotError> {
-    let past = Past::new(tracked, from);
-    let later = to.map(|mark| (Past::new(tracked, mark), mark));
+    let mut past = Past::new(tracked, from);
+    let later = to.map(|mark| (Past::new(tracked, mark).comparable(&past), mark));
+    if let Some((later, _)) = &later {
+        past = past.comparable(later);
+    }
     let (both, incomparable) = compared(&past, later.as_ref().map(|(later, _)| later));
     let mut found = TableDifference {
         table: tracked.label(),

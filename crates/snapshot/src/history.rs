@@ -82,6 +82,16 @@ impl<'a> Past<'a> {
         Self { tracked, columns, lost, new }
     }
 
+    /// The same in the columns of another moment alone, where the table has no key: its rows are told apart by
+    /// all that they hold, which has to be the same columns at both.
+    #[must_use]
+    pub(crate) fn comparable(mut self, with: &Past<'_>) -> Self {
+        if !self.tracked.has_key() {
+            self.columns.retain(|c| with.columns.iter().any(|other| other.name == c.name));
+        }
+        self
+    }
+
     /// Quoted key columns.
     #[must_use]
     pub fn key(&self) -> Vec<String> {

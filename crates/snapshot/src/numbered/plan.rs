@@ -248,7 +248,7 @@ async fn table(
     let known_until = match &request.until {
         None => None,
         Some(mark) => {
-            let later = Past::new(&tracked, mark);
+            let later = Past::new(&tracked, mark).comparable(&past);
             let until = past_of(request, &later, mark, true);
             read_past(session, &temporary(d, "until", id), &later, &until).await?;
             Some(later.columns.iter().map(|c| c.name.clone()).collect())

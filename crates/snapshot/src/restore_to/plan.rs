@@ -585,7 +585,7 @@ async fn table(
     let known_until = match &request.until {
         // Where nothing was written since, whatever is there now is to be undone.
         Some(mark) if events.since > 0 => {
-            let later = Past::new(&tracked, mark);
+            let later = Past::new(&tracked, mark).comparable(&past);
             make(session, &later, &until, &read(&later, mark), "").await?;
             Some(later.columns.iter().map(|c| c.name.clone()).collect())
         }
