@@ -23,6 +23,7 @@ use super::pair::{
     Pair, Twin, bare, create, drop_constraint, key_columns, rename_constraint, trigger_names,
 };
 use super::piece::{Piece, Side, Slot};
+use super::reverse;
 use super::rules::{Rules, lock};
 use super::sync::{Sync, Update};
 use super::{Made, Refused, Scene, refused};
@@ -103,15 +104,11 @@ pub(crate) fn alter_column_type(
             None => {
                 return refused(
                     format!(
-                        "nothing says how a {} of {table}.{column} becomes a {} again",
+                        "nothing says how {table}.{column} gets from {} back to {}",
                         render_type(wanted.ty, dialect),
                         render_type(ty, dialect)
                     ),
-                    format!(
-                        "add -- downhaul:back \"EXPRESSION\" above the statement, for example -- downhaul:back \"{}::{}\"",
-                        dialect.quote_if_needed(column),
-                        render_type(ty, dialect)
-                    ),
+                    reverse::say_how(&forward, column, &render_type(ty, dialect), dialect),
                 );
             }
         },

@@ -32,6 +32,7 @@ mod rename_table;
 mod rename_tied;
 mod replace;
 mod reshape_columns;
+mod reverse;
 mod rules;
 mod series;
 mod set_not_null;

@@ -8,7 +8,7 @@ use super::is_key_column;
 use crate::op::as_written::piece;
 use crate::op::conversion::{Conv, directive_for};
 use crate::op::piece::{Piece, Side, Slot};
-use crate::op::{HERE, Made, Refused, Scene, mend, refused};
+use crate::op::{HERE, Made, Refused, Scene, mend, refused, reverse};
 
 /// One change that builds the table anew, and back.
 pub(crate) fn anew(
@@ -158,14 +158,11 @@ pub(crate) fn retype(
     let back = directive_for(&scene.back, column, true)
         .map(|directive| Conv::of_directive(directive, known, dialect))
         .transpose()?;
-    if forward.is_some() && back.is_none() {
+    if let (Some(forward), None) = (&forward, &back) {
+        let old = found.ty.as_ref().map(|ty| render_type(ty, dialect)).unwrap_or_default();
         return refused(
             format!("nothing says how {table}.{column} becomes what it was again"),
-            format!(
-                "add -- downhaul:back \"EXPRESSION\" above the statement, for example -- downhaul:back \"CAST({} AS {})\"",
-                dialect.quote_if_needed(column),
-                found.ty.as_ref().map(|ty| render_type(ty, dialect)).unwrap_or_default()
-            ),
+            reverse::say_how(forward, column, &old, dialect),
         );
     }
     let after = with(scene.now, std::slice::from_ref(change));
