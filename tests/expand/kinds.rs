@@ -138,6 +138,32 @@ const KINDS: &[Kind] = &[
         )],
     },
     Kind {
+        name: "add_serial_column",
+        base: "CREATE TABLE \"as T\" (name text PRIMARY KEY);\nINSERT INTO \"as T\" SELECT 'n' || g FROM generate_series(1, 50) g;",
+        change: "ALTER TABLE \"as T\" ADD COLUMN \"No\" bigserial;\nALTER TABLE \"as T\" ADD COLUMN other serial UNIQUE;",
+        phases: THREE,
+        old: &[
+            "INSERT INTO \"as T\" VALUES ('x')",
+            "UPDATE \"as T\" SET name = 'y' WHERE name = 'n1'",
+        ],
+        new: &[
+            "INSERT INTO \"as T\" (name) VALUES ('x') RETURNING \"No\"",
+            "INSERT INTO \"as T\" (name, other) VALUES ('z', 9000)",
+        ],
+        flows: &[
+            (
+                "SELECT 1",
+                "SELECT count(DISTINCT \"No\") + count(DISTINCT other) FROM \"as T\"",
+                "100",
+            ),
+            (
+                "INSERT INTO \"as T\" VALUES ('x')",
+                "SELECT \"No\" > 50 AND other > 50 FROM \"as T\" WHERE name = 'x'",
+                "t",
+            ),
+        ],
+    },
+    Kind {
         name: "add_column_with_check",
         base: "CREATE TABLE ah_t (id int PRIMARY KEY);\nINSERT INTO ah_t VALUES (1);",
         change: "ALTER TABLE ah_t ADD COLUMN age int DEFAULT 18 CONSTRAINT ah_grown CHECK (age >= 18);",

@@ -1,9 +1,10 @@
 //! `ADD COLUMN`: at once where it touches no row, else empty first and filled afterwards.
 
 use downhaul_catalog::render_type;
-use downhaul_syntax::{Change, ColumnDef, Expr, ObjectName};
+use downhaul_syntax::{Change, ColumnDef, Dialect, Expr, ObjectName};
 
 use super::add_fed_column::add_fed_column;
+use super::add_serial_column::add_serial_column;
 use super::as_written::piece;
 use super::conversion::Conv;
 use super::feed::Holds;
@@ -31,6 +32,9 @@ const VOLATILE: &[&str] = &[
     "nextval",
 ];
 
+/// Types that bring a sequence (PostgreSQL manual, section 8.1.4).
+const SERIAL: &[&str] = &["smallserial", "serial", "bigserial", "serial2", "serial4", "serial8"];
+
 /// A new column.
 pub(crate) fn add_column(
     change: &Change,
@@ -53,7 +57,12 @@ pub(crate) fn add_column(
             "add a plain column with -- downhaul:forward \"EXPRESSION\" above the statement: it is filled in the background",
         );
     }
-    if column.identity.is_some() || type_name.to_lowercase().ends_with("serial") {
+    let serial = dialect == Dialect::Postgres
+        && column.ty.as_ref().is_some_and(|ty| SERIAL.contains(&ty.name.to_lowercase().as_str()));
+    if serial && column.constraints.is_empty() {
+        return add_serial_column(known, column, scene);
+    }
+    if column.identity.is_some() || (!serial && type_name.to_lowercase().ends_with("serial")) {
         return refused(
             format!(
                 "{table}.{} gets a number for every row while the table is locked",

@@ -8,6 +8,7 @@
 mod add_column;
 mod add_constraint;
 mod add_fed_column;
+mod add_serial_column;
 mod again;
 mod alter_column_type;
 mod as_written;

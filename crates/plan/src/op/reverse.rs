@@ -60,9 +60,7 @@ fn rounded(text: &str) -> Option<&str> {
     }
     match inner.split_once(',') {
         None => Some(inner.trim()),
-        Some((first, places)) if begins => {
-            places.trim().parse::<u32>().ok().map(|_| first.trim())
-        }
+        Some((first, places)) if begins => places.trim().parse::<u32>().ok().map(|_| first.trim()),
         Some(_) => None,
     }
 }
