@@ -1,5 +1,5 @@
 //! The promise: on MariaDB and MySQL too, tracked tables come back to any mark, in the way a person
-//! asks for. `scripts/mysql-snapshots` runs the same stories on MySQL.
+//! asks for. `scripts/mysql-tests` runs the same stories on MySQL.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
@@ -576,7 +576,7 @@ async fn what_foreign_keys_do_on_mariadb() {
 /// `ON DELETE CASCADE` ends in `ON DELETE SET NULL`, and refuses both beside each other where one leads back
 /// to its own table; InnoDB's does not.
 #[tokio::test]
-#[ignore = "wants MySQL: scripts/mysql-snapshots"]
+#[ignore = "wants MySQL: scripts/mysql-tests"]
 async fn what_foreign_keys_do_on_mysql() {
     let server = MySql::start(&["innodb-native-foreign-keys=ON"]);
     stories::what_foreign_keys_do_is_history_too(server.fresh_database().await).await;
@@ -656,7 +656,7 @@ async fn tables_with_system_versioning() {
 /// What a server wants for triggers is said before anything is made; one that asks every table for a key
 /// gets one.
 #[tokio::test]
-#[ignore = "wants MySQL: scripts/mysql-snapshots"]
+#[ignore = "wants MySQL: scripts/mysql-tests"]
 async fn mysql_with_a_binary_log() {
     let server = MySql::start(&["log-bin=binlog", "sql-require-primary-key=ON"]);
     let database = server.fresh_database().await;

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use downhaul::exit_code::Code;
 use downhaul_kit::fault::{self, Fault};
-use downhaul_kit::{LockHolder, MariaDb, Postgres, PostgresOptions, Program, Proxy, Session};
+use downhaul_kit::{
+    LockHolder, MariaDb, MySql, Postgres, PostgresOptions, Program, Proxy, Session,
+};
 
 use crate::stage::{DOWN, PROGRAM, Stage, UP, expect};
 
@@ -110,6 +112,22 @@ async fn killed_at_many_instants_on_mariadb() {
     let stage = Stage::mariadb().await;
     stage.program.write("downhaul.toml", "[protect]\npolicy = \"tombstone\"\n");
     killed_at_many_instants(stage).await;
+}
+
+#[tokio::test]
+#[ignore = "wants MySQL: scripts/mysql-tests"]
+async fn killed_at_many_instants_on_mysql() {
+    let stage = Stage::mysql().await;
+    stage.program.write("downhaul.toml", "[protect]\npolicy = \"tombstone\"\n");
+    killed_at_many_instants(stage).await;
+}
+
+#[tokio::test]
+#[ignore = "wants MySQL: scripts/mysql-tests"]
+async fn the_mysql_server_is_killed() {
+    let server = MySql::start(&[]);
+    let stage = Stage::mysql_on(&server).await;
+    killed_and_started_again(server, (MySql::kill9, MySql::restart), stage, 6).await;
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! MariaDB: a statement took effect, and the journal could not be told. It must not run again, and nothing
+//! MariaDB and MySQL: a statement took effect, and the journal could not be told. It must not run again, and nothing
 //! may say that it never ran.
 
 use std::process::Child;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use downhaul::exit_code::Code;
 use downhaul_kit::fault::{Fault, kill9};
 use downhaul_kit::{
-    DatabaseHandle, LockHolder, MariaDb, Photograph, Program, Proxy, Session, check,
+    DatabaseHandle, LockHolder, MariaDb, MySql, Photograph, Program, Proxy, Session, check,
 };
 
 use crate::stage::PROGRAM;
@@ -26,6 +26,57 @@ async fn until_at(session: &mut Session, text: &str) {
     }
     panic!("nobody is ever at {text}");
 }
+
+/// Which server: MariaDB, or MySQL, by hand (`scripts/mysql-tests`).
+#[derive(Clone, Copy)]
+enum Server {
+    MariaDb(&'static MariaDb),
+    MySql(&'static MySql),
+}
+
+impl Server {
+    async fn fresh_database(self) -> DatabaseHandle {
+        match self {
+            Self::MariaDb(server) => server.fresh_database().await,
+            Self::MySql(server) => server.fresh_database().await,
+        }
+    }
+
+    fn port(self) -> u16 {
+        match self {
+            Self::MariaDb(server) => server.port(),
+            Self::MySql(server) => server.port(),
+        }
+    }
+}
+
+/// The stories on both servers.
+macro_rules! on_both {
+    ($($story:ident),+ $(,)?) => {$(
+        mod $story {
+            use super::{MariaDb, MySql, Server};
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn mariadb() {
+                super::$story(Server::MariaDb(MariaDb::shared())).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            #[ignore = "wants MySQL: scripts/mysql-tests"]
+            async fn mysql() {
+                super::$story(Server::MySql(MySql::shared())).await;
+            }
+        }
+    )+};
+}
+
+on_both!(
+    a_locked_journal_does_not_make_a_statement_run_again,
+    an_unwritten_journal_is_no_statement_that_never_ran,
+    a_migration_whose_end_cannot_be_written_is_half_applied,
+    what_begins_at_the_second_try_is_known_to_have_begun,
+    an_answer_is_lost,
+);
 
 struct Stage {
     program: Program,
@@ -66,8 +117,8 @@ const MIGRATION: (&str, &str) = ("downhaul_migration", "DELETE FROM downhaul\\_m
 const DOWN: &str = "DELETE FROM t WHERE id = 7;\n";
 
 impl Stage {
-    async fn new(case: &Case) -> Self {
-        let database = MariaDb::shared().fresh_database().await;
+    async fn new(case: &Case, server: Server) -> Self {
+        let database = server.fresh_database().await;
         let mut db = Session::connect(database.url()).await;
         db.run("CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t VALUES (1, 10)").await;
         let program = Program::new(PROGRAM).database(database.url());
@@ -111,10 +162,9 @@ impl Stage {
 
 /// Somebody reads the journal for longer than a lock may be waited for (a dump does): the run waits for it,
 /// and does not run the statement again.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_locked_journal_does_not_make_a_statement_run_again() {
+async fn a_locked_journal_does_not_make_a_statement_run_again(server: Server) {
     for case in &CASES {
-        let mut stage = Stage::new(case).await;
+        let mut stage = Stage::new(case, server).await;
         let args = ["up", "--yes", "--lock-timeout", "3000", "--lock-retry", "60"];
         let (child, mut locker) = stage.effect_without_a_word(case, STEP, &args).await;
         tokio::time::sleep(Duration::from_millis(3500)).await;
@@ -126,11 +176,10 @@ async fn a_locked_journal_does_not_make_a_statement_run_again() {
 
 /// It stays locked until the time for it is over, or the journal's statement is ended, or its session: the
 /// next run finds that the statement took effect.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_unwritten_journal_is_no_statement_that_never_ran() {
+async fn an_unwritten_journal_is_no_statement_that_never_ran(server: Server) {
     for case in &CASES {
         for end in ["", "QUERY", "CONNECTION"] {
-            let mut stage = Stage::new(case).await;
+            let mut stage = Stage::new(case, server).await;
             let retry = if end.is_empty() { "1" } else { "60" };
             let args = ["up", "--yes", "--lock-timeout", "3000", "--lock-retry", retry];
             let (child, mut locker) = stage.effect_without_a_word(case, STEP, &args).await;
@@ -158,10 +207,9 @@ async fn an_unwritten_journal_is_no_statement_that_never_ran() {
 
 /// The last word of a migration waits for as long as it may; and where that is not enough, the migration is
 /// half applied, and the message says so.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_migration_whose_end_cannot_be_written_is_half_applied() {
+async fn a_migration_whose_end_cannot_be_written_is_half_applied(server: Server) {
     for case in &CASES {
-        let mut stage = Stage::new(case).await;
+        let mut stage = Stage::new(case, server).await;
         let args = ["up", "--yes", "--lock-timeout", "2000", "--lock-retry", "60"];
         let (child, mut locker) = stage.effect_without_a_word(case, MIGRATION, &args).await;
         tokio::time::sleep(Duration::from_millis(2500)).await;
@@ -169,7 +217,7 @@ async fn a_migration_whose_end_cannot_be_written_is_half_applied() {
         check(&stage.program.wait(child), Code::Clean, &["1 migration applied"]);
         stage.ends_well(case).await;
 
-        let mut stage = Stage::new(case).await;
+        let mut stage = Stage::new(case, server).await;
         let args = ["up", "--yes", "--lock-timeout", "2000", "--lock-retry", "1"];
         let (child, mut locker) = stage.effect_without_a_word(case, MIGRATION, &args).await;
         let outcome = stage.program.wait(child);
@@ -184,13 +232,12 @@ async fn a_migration_whose_end_cannot_be_written_is_half_applied() {
 }
 
 /// That a migration begins is written down before its rows are, also where that took two tries.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_begins_at_the_second_try_is_known_to_have_begun() {
+async fn what_begins_at_the_second_try_is_known_to_have_begun(server: Server) {
     let case = Case {
         up: "INSERT INTO t (id) VALUES (7); ALTER TABLE t ADD COLUMN b int, ADD KEY (b);\n",
         ..CASES[0]
     };
-    let mut stage = Stage::new(&case).await;
+    let mut stage = Stage::new(&case, server).await;
     let reader = LockHolder::reader(stage.database.url(), "t").await;
     let mut locker = Session::connect(stage.database.url()).await;
     locker.run("LOCK TABLES downhaul_migration READ").await;
@@ -229,9 +276,8 @@ fn cuts() -> u64 {
 
 /// The server has done what it was sent, its answer is lost, and the connection with it: the next run goes
 /// on, and ends as if nothing had been.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_answer_is_lost_on_mariadb() {
-    let server = MariaDb::shared();
+#[allow(clippy::print_stdout, reason = "a long run says what it was")]
+async fn an_answer_is_lost(server: Server) {
     let database = server.fresh_database().await;
     let mut db = Session::connect(database.url()).await;
     db.run(

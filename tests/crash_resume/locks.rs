@@ -39,6 +39,12 @@ async fn several_at_once_on_mariadb() {
     several_at_once(Stage::mariadb().await).await;
 }
 
+#[tokio::test]
+#[ignore = "wants MySQL: scripts/mysql-tests"]
+async fn several_at_once_on_mysql() {
+    several_at_once(Stage::mysql().await).await;
+}
+
 /// One run is held up; the next one leaves with a clear message instead of running beside it.
 async fn a_second_run_leaves(stage: Stage) {
     let (after, ..) = stage.rehearse().await;
@@ -87,6 +93,12 @@ async fn a_second_run_leaves_on_sqlite() {
 #[tokio::test]
 async fn a_second_run_leaves_on_mariadb() {
     a_second_run_leaves(Stage::mariadb().await).await;
+}
+
+#[tokio::test]
+#[ignore = "wants MySQL: scripts/mysql-tests"]
+async fn a_second_run_leaves_on_mysql() {
+    a_second_run_leaves(Stage::mysql().await).await;
 }
 
 #[tokio::test]

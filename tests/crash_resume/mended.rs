@@ -2,7 +2,7 @@
 //! recorded, the file is mended, and `up` goes on; `down` brings everything back.
 
 use downhaul::exit_code::Code;
-use downhaul_kit::{MariaDb, Photograph, Program};
+use downhaul_kit::{DatabaseHandle, MariaDb, MySql, Photograph, Program};
 
 use crate::stage::{PROGRAM, expect};
 
@@ -46,7 +46,16 @@ ALTER TABLE staff ADD COLUMN name varchar(10);
 
 #[tokio::test]
 async fn a_mended_migration_goes_on_and_comes_back_on_mariadb() {
-    let database = MariaDb::shared().fresh_database().await;
+    a_mended_migration_goes_on_and_comes_back(MariaDb::shared().fresh_database().await).await;
+}
+
+#[tokio::test]
+#[ignore = "wants MySQL: scripts/mysql-tests"]
+async fn a_mended_migration_goes_on_and_comes_back_on_mysql() {
+    a_mended_migration_goes_on_and_comes_back(MySql::shared().fresh_database().await).await;
+}
+
+async fn a_mended_migration_goes_on_and_comes_back(database: DatabaseHandle) {
     let mut session = database.session().await;
     session.run(SCHEMA).await;
     let mut before = Photograph::of(&mut session).await;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use downhaul::exit_code::Code;
 use downhaul_kit::{
-    DatabaseHandle, MariaDb, Outcome, Photograph, Postgres, Program, Session, SqliteFile,
+    DatabaseHandle, MariaDb, MySql, Outcome, Photograph, Postgres, Program, Session, SqliteFile,
 };
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
@@ -73,6 +73,16 @@ impl Stage {
     }
 
     pub(crate) async fn mariadb_on(server: &MariaDb) -> Self {
+        let database = server.fresh_database().await;
+        let program = Program::new(PROGRAM).database(database.url());
+        Self::set(program, Place::Server(database), "mysql").await
+    }
+
+    pub(crate) async fn mysql() -> Self {
+        Self::mysql_on(MySql::shared()).await
+    }
+
+    pub(crate) async fn mysql_on(server: &MySql) -> Self {
         let database = server.fresh_database().await;
         let program = Program::new(PROGRAM).database(database.url());
         Self::set(program, Place::Server(database), "mysql").await

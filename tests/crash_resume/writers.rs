@@ -60,7 +60,16 @@ async fn write(url: String, writer: u64, stop: Arc<AtomicBool>) -> Written {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nothing_written_beside_a_migration_is_lost_on_mariadb() {
-    let stage = Stage::mariadb().await;
+    nothing_written_beside_a_migration_is_lost(Stage::mariadb().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "wants MySQL: scripts/mysql-tests"]
+async fn nothing_written_beside_a_migration_is_lost_on_mysql() {
+    nothing_written_beside_a_migration_is_lost(Stage::mysql().await).await;
+}
+
+async fn nothing_written_beside_a_migration_is_lost(stage: Stage) {
     for round in 0..3_u64 {
         let stop = Arc::new(AtomicBool::new(false));
         let writers: Vec<_> = (0..3)

@@ -5,6 +5,7 @@
 pub(crate) enum Engine {
     Postgres,
     MariaDb,
+    MySql,
     Sqlite,
 }
 

@@ -15,8 +15,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 const FILL: &str = "-- downhaul:phase backfill\n-- downhaul:protect off\nUPDATE users SET b = a WHERE b IS NULL;\n";
 
-/// MariaDB ends a recursion after 1000 rounds.
-pub(crate) const MANY: &str = "SET SESSION max_recursive_iterations = 100000";
+/// MariaDB and MySQL end a recursion after 1000 rounds.
+pub(crate) const MANY: &str = "SET SESSION /*M! max_recursive_iterations = 100000 */ /*!80003 cte_max_recursion_depth = 100000 */";
 
 /// The backfills that the program tells.
 pub(crate) fn told(program: &Program, args: &[&str]) -> Vec<Value> {
@@ -364,7 +364,7 @@ async fn every_kind_of_key_is_walked() {
                 ),
                 "mariadb" => (
                     "binary(16)",
-                    "unhex(md5(i))",
+                    "unhex(left(sha2(i, 256), 32))",
                     "date_add('2001-01-01', interval i day)",
                     key.to_owned(),
                 ),

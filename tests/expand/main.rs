@@ -7,6 +7,7 @@
 mod batches;
 mod cases;
 mod cases_mariadb;
+mod cases_mysql;
 mod cases_sqlite;
 mod control;
 mod from_table;
@@ -21,8 +22,11 @@ use std::time::{Duration, Instant};
 
 use cases::{CASES, Case, Engine};
 use cases_mariadb::MARIADB_CASES;
+use cases_mysql::mysql_case;
 use cases_sqlite::SQLITE_CASES;
-use downhaul_kit::{DatabaseHandle, MariaDb, Photograph, Postgres, Program, Session, SqliteFile};
+use downhaul_kit::{
+    DatabaseHandle, MariaDb, MySql, Photograph, Postgres, Program, Session, SqliteFile,
+};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
 
@@ -147,6 +151,7 @@ impl Stand {
                 ("postgres", Place::Server(Postgres::shared().fresh_database().await))
             }
             Engine::MariaDb => ("mariadb", Place::Server(MariaDb::shared().fresh_database().await)),
+            Engine::MySql => ("mysql", Place::Server(MySql::shared().fresh_database().await)),
             Engine::Sqlite => ("sqlite", Place::File(SqliteFile::new())),
         };
         let url = match &database {
@@ -328,6 +333,37 @@ macro_rules! each_case {
     };
 }
 
+macro_rules! each_case_on_mysql {
+    ($($name:ident),* $(,)?) => {
+        /// The cases of MariaDB on MySQL.
+        mod on_mysql {
+            $(mod $name {
+                use crate::mysql_case;
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                #[ignore = "wants MySQL: scripts/mysql-tests"]
+                async fn comes_back() {
+                    crate::every_phase_comes_back(mysql_case(stringify!($name))).await;
+                }
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                #[ignore = "wants MySQL: scripts/mysql-tests"]
+                async fn both_releases_work() {
+                    crate::both_releases_work(mysql_case(stringify!($name))).await;
+                }
+            })*
+
+            #[test]
+            fn every_case_of_mariadb_has_its_tests() {
+                let tested = [$(stringify!($name)),*];
+                for case in super::MARIADB_CASES {
+                    assert!(tested.contains(&case.name), "{} has no test", case.name);
+                }
+            }
+        }
+    };
+}
+
 /// Whoever checks all migrations in a pipeline checks these too.
 #[test]
 fn lint_finds_no_error_in_what_is_written() {
@@ -414,4 +450,28 @@ each_case!(
     sqlite_set_not_null,
     sqlite_rules,
     sqlite_retype,
+);
+
+each_case_on_mysql!(
+    mariadb_merge_columns,
+    mariadb_int_to_bigint,
+    mariadb_rules_and_defaults,
+    mariadb_drop_table,
+    mariadb_rename_column,
+    mariadb_split_column,
+    mariadb_computed_column,
+    mariadb_drop_fed_column,
+    mariadb_set_not_null,
+    mariadb_indexes,
+    mariadb_rename_table,
+    mariadb_retype,
+    mariadb_primary_key,
+    mariadb_key_to_bigint,
+    mariadb_rename_ruled,
+    mariadb_convert_charset,
+    mariadb_counter_to_bigint,
+    mariadb_key_and_references,
+    mariadb_counted_key_and_references,
+    mariadb_from_other_table,
+    mariadb_priced_from_other_table,
 );

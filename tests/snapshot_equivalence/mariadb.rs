@@ -57,6 +57,8 @@ struct Table {
     unique: bool,
     /// Number of the table that `p` refers to.
     parent: Option<usize>,
+    /// That is itself.
+    refers_home: bool,
     /// A generated column reads the first one.
     reads_first: bool,
     /// A migration dropped it.
@@ -333,7 +335,9 @@ impl World {
                 .collect();
             let parent = (!fit.is_empty() && rng.one_in(2)).then(|| *rng.pick(&fit));
             let (unique, reads_first) = (rng.one_in(2), rng.one_in(4));
-            let table = Table { name, key, columns, unique, parent, reads_first, gone: false };
+            let refers_home = parent == Some(number);
+            let table =
+                Table { name, key, columns, unique, parent, refers_home, reads_first, gone: false };
             let mut parts = Vec::new();
             match key {
                 Key::Int => parts.push("k0 int PRIMARY KEY".to_owned()),
@@ -451,6 +455,7 @@ fn insert(rng: &mut Rng, table: &Table, verb: &str) -> String {
 
 async fn write(url: &str, tables: &[Table], rng: &mut Rng, transactions: usize) {
     let mut session = Session::connect(url).await;
+    let mariadb = session.value("SELECT version()").await.unwrap().contains("MariaDB");
     session.run("SET SESSION lock_wait_timeout = 60, innodb_lock_wait_timeout = 5").await;
     for _ in 0..transactions {
         let isolation = *rng.pick(&[
@@ -465,7 +470,15 @@ async fn write(url: &str, tables: &[Table], rng: &mut Rng, transactions: usize) 
         for number in 0..1 + rng.below(5) {
             // A deadlock has ended the transaction, and with it its savepoints.
             let _ = session.try_run(&format!("SAVEPOINT s{number}")).await;
-            let failed = session.try_run(&statement(rng, tables)).await.is_err();
+            let mut sql = statement(rng, tables);
+            // MySQL keeps a new row whose own REPLACE takes away the row that it refers to (docs/limits.md).
+            let replaces = |table: &Table| {
+                table.refers_home && sql.starts_with(&format!("REPLACE INTO {} ", table.quoted()))
+            };
+            if !mariadb && tables.iter().any(replaces) {
+                sql = sql.replacen("REPLACE", "INSERT", 1);
+            }
+            let failed = session.try_run(&sql).await.is_err();
             if rng.one_in(if failed { 2 } else { 6 }) {
                 let _ = session.try_run(&format!("ROLLBACK TO s{number}")).await;
             }
@@ -699,7 +712,7 @@ async fn every_table_of_mariadb_is_what_it_was() {
 }
 
 #[tokio::test]
-#[ignore = "wants MySQL: scripts/mysql-snapshots"]
+#[ignore = "wants MySQL: scripts/mysql-tests"]
 async fn each_table_of_mysql_is_what_it_was() {
     rounds(20, async || MySql::shared().fresh_database().await).await;
 }

@@ -1,5 +1,5 @@
 //! The promise: on MariaDB and MySQL too, where each statement of a migration commits by itself, tracked
-//! tables come back to any mark from before, within and after migrations of theirs. `scripts/mysql-snapshots`
+//! tables come back to any mark from before, within and after migrations of theirs. `scripts/mysql-tests`
 //! runs the same stories on MySQL.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use downhaul_kit::fault::{self, Fault};
 use downhaul_kit::{
-    Disk, MariaDb, MariaDbOptions, Outcome, Postgres, PostgresOptions, Program, Proxy, Rng, Session,
+    Disk, MariaDb, MariaDbOptions, MySql, Outcome, Postgres, PostgresOptions, Program, Proxy, Rng,
+    Session,
 };
 
 use crate::in_the_way::{InTheWay, end_one_of_the_run};
@@ -18,6 +19,7 @@ use crate::stage::{Engine, Place, expect, program};
 pub(crate) enum Server {
     Postgres(Postgres),
     MariaDb(MariaDb),
+    MySql(MySql),
     None,
 }
 
@@ -26,6 +28,7 @@ impl Server {
         match self {
             Self::Postgres(server) => server.kill9(),
             Self::MariaDb(server) => server.kill9(),
+            Self::MySql(server) => server.kill9(),
             Self::None => {}
         }
     }
@@ -34,6 +37,7 @@ impl Server {
         match self {
             Self::Postgres(server) => server.restart(),
             Self::MariaDb(server) => server.restart(),
+            Self::MySql(server) => server.restart(),
             Self::None => {}
         }
     }
@@ -44,12 +48,13 @@ impl Server {
         let begun = Instant::now();
         let pause = match self {
             Self::Postgres(_) => "SELECT pg_sleep(0.3)",
-            Self::MariaDb(_) | Self::None => "DO SLEEP(0.3)",
+            Self::MariaDb(_) | Self::MySql(_) | Self::None => "DO SLEEP(0.3)",
         };
         loop {
             let ended = match self {
                 Self::Postgres(server) => server.has_ended(),
                 Self::MariaDb(server) => server.has_ended(),
+                Self::MySql(server) => server.has_ended(),
                 Self::None => false,
             };
             if ended {
@@ -74,6 +79,7 @@ impl Server {
         match self {
             Self::Postgres(server) => Some(server.port()),
             Self::MariaDb(server) => Some(server.port()),
+            Self::MySql(server) => Some(server.port()),
             Self::None => None,
         }
     }
@@ -186,6 +192,11 @@ impl Accidents {
                 let place = Place::mariadb(&server).await;
                 (Server::MariaDb(server), place)
             }
+            Engine::MySql => {
+                let server = MySql::start(&[]);
+                let place = Place::mysql(&server).await;
+                (Server::MySql(server), place)
+            }
             Engine::Sqlite => (Server::None, Place::sqlite()),
         };
         let proxy = server.port().map(|port| {
@@ -241,7 +252,7 @@ impl Accidents {
 
     /// The same; on MariaDB others may end a session of the run, or what it does, too.
     pub(crate) fn draw_of_more(&mut self) -> Accident {
-        if self.engine != Engine::MariaDb || self.disk.is_some() {
+        if !self.engine.is_mariadb_like() || self.disk.is_some() {
             return self.draw();
         }
         match self.rng.below(16) {
@@ -260,7 +271,7 @@ impl Accidents {
         effort: Effort,
         when: &str,
     ) {
-        let crowded = self.engine == Engine::MariaDb && self.disk.is_none() && self.rng.one_in(3);
+        let crowded = self.engine.is_mariadb_like() && self.disk.is_none() && self.rng.one_in(3);
         if !crowded {
             return self.happen(accident, target, args, effort, when).await;
         }

@@ -163,7 +163,7 @@ async fn crowd(engine: Engine, place: Place, by_default: u64) {
         "ALTER TABLE more DROP COLUMN note;\n",
     );
     // On MariaDB the history cannot follow what takes columns away.
-    if engine != Engine::MariaDb {
+    if !engine.is_mariadb_like() {
         program.migration(
             "0003_tracked",
             &(0..20)
@@ -177,6 +177,7 @@ async fn crowd(engine: Engine, place: Place, by_default: u64) {
     let dialect = match engine {
         Engine::Postgres => "postgres",
         Engine::MariaDb => "mariadb",
+        Engine::MySql => "mysql",
         Engine::Sqlite => "sqlite",
     };
     let mut clock = Clock { program, tables, counts, took: Vec::new() };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use downhaul_kit::{MariaDb, Postgres, Program, Rng, Session};
+use downhaul_kit::{MariaDb, MySql, Postgres, Program, Rng, Session};
 
 use crate::accident::Server;
 use crate::stage::{Engine, Place, number, program};
@@ -23,7 +23,7 @@ fn keys(engine: Engine) -> &'static [(&'static str, &'static str)] {
             ("id int, part text, PRIMARY KEY (id, part)", "i % 7, 'it''s ' || i"),
             ("id uuid PRIMARY KEY", "md5(i::text)::uuid"),
         ],
-        Engine::MariaDb => &[
+        Engine::MariaDb | Engine::MySql => &[
             ("id bigint PRIMARY KEY", "i - 2000"),
             ("id int, part varchar(20), PRIMARY KEY (id, part)", "i % 7, concat('it''s ', i)"),
         ],
@@ -71,7 +71,7 @@ fn sessions(engine: Engine) -> Option<&'static str> {
         Engine::Postgres => Some(
             "SELECT 'SELECT pg_terminate_backend(' || pid || ')' FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND (query LIKE '%downhaul%') ORDER BY backend_start DESC LIMIT 1",
         ),
-        Engine::MariaDb => Some(
+        Engine::MariaDb | Engine::MySql => Some(
             "SELECT CONCAT('KILL ', ID) FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <> CONNECTION_ID() ORDER BY ID DESC LIMIT 1",
         ),
         Engine::Sqlite => None,
@@ -86,8 +86,11 @@ async fn stage(url: &str, engine: Engine, columns: &str, key: &str) -> Program {
         "SELECT 1;\n",
     );
     let mut session = Session::connect(url).await;
-    if engine == Engine::MariaDb {
-        session.run("SET SESSION max_recursive_iterations = 100000").await;
+    if engine.is_mariadb_like() {
+        // MariaDB's name of it, and MySQL's.
+        session
+            .run("SET SESSION /*M! max_recursive_iterations = 100000 */ /*!80003 cte_max_recursion_depth = 100000 */")
+            .await;
     }
     let names = if columns.contains("part") { "id, part" } else { "id" };
     session
@@ -100,7 +103,7 @@ async fn stage(url: &str, engine: Engine, columns: &str, key: &str) -> Program {
             "INSERT INTO filled ({names}, n) WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < {ROWS}) SELECT {key}, i FROM c"
         ))
         .await;
-    let analyze = if engine == Engine::MariaDb { "ANALYZE TABLE filled" } else { "ANALYZE" };
+    let analyze = if engine.is_mariadb_like() { "ANALYZE TABLE filled" } else { "ANALYZE" };
     session.run(analyze).await;
     session.close().await;
     program
@@ -222,6 +225,14 @@ async fn on_mariadb() {
     let server = MariaDb::start();
     let place = Place::mariadb(&server).await;
     fill(Engine::MariaDb, Server::MariaDb(server), place).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "wants MySQL: scripts/mysql-tests"]
+async fn on_mysql() {
+    let server = MySql::start(&[]);
+    let place = Place::mysql(&server).await;
+    fill(Engine::MySql, Server::MySql(server), place).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -101,7 +101,7 @@ impl Soak {
                    + (SELECT count(*) FROM pg_index WHERE NOT indisvalid) \
                    + (SELECT count(*) FROM downhaul.operation WHERE state = 'running')"
             }
-            Engine::MariaDb => {
+            Engine::MariaDb | Engine::MySql => {
                 "SELECT (SELECT count(*) FROM information_schema.tables WHERE table_schema = database() \
                      AND (table_name LIKE 'downhaul\\_hold%' OR table_name LIKE 'downhaul\\_trigger%')) \
                    + (SELECT count(*) FROM downhaul_operation WHERE state = 'running')"
@@ -112,7 +112,7 @@ impl Soak {
             }
         };
         let mut session = downhaul_kit::Session::connect(&self.stage.place.url()).await;
-        if self.stage.engine == Engine::MariaDb && self.version == BASE {
+        if self.stage.engine.is_mariadb_like() && self.version == BASE {
             // InnoDB remembers columns that were dropped instantly until the table is built anew;
             // after hundreds of them a row is too large for it.
             session.run("ALTER TABLE people FORCE; ALTER TABLE notes FORCE").await;
@@ -191,4 +191,16 @@ async fn disk_on_mariadb() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_room_on_mariadb() {
     kill(Engine::MariaDb, Series::Brim, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "wants MySQL: scripts/mysql-tests"]
+async fn on_mysql() {
+    kill(Engine::MySql, Series::Destructive, 12).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "wants MySQL: scripts/mysql-tests"]
+async fn small_on_mysql() {
+    kill(Engine::MySql, Series::Small, 8).await;
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use downhaul_kit::fault;
-use downhaul_kit::{MariaDb, Postgres, Program, Rng, Session, error_code};
+use downhaul_kit::{MariaDb, MySql, Postgres, Program, Rng, Session, error_code};
 
 use crate::accident::Server;
 use crate::stage::{Engine, Place, expect, number, program};
@@ -300,6 +300,11 @@ impl Soak {
                 let server = MariaDb::start();
                 let place = Place::mariadb(&server).await;
                 (Server::MariaDb(server), place, "mariadb")
+            }
+            Engine::MySql => {
+                let server = MySql::start(&[]);
+                let place = Place::mysql(&server).await;
+                (Server::MySql(server), place, "mysql")
             }
             Engine::Sqlite => (Server::None, Place::sqlite(), "sqlite"),
         };
@@ -635,4 +640,40 @@ async fn on_mariadb_referred() {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_mariadb_counted() {
     expand_kill(Engine::MariaDb, &COUNTED_KEY_AND_REFERENCES, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "wants MySQL: scripts/mysql-tests"]
+async fn on_mysql() {
+    expand_kill(Engine::MySql, &RENAMED_COLUMN, 6).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "wants MySQL: scripts/mysql-tests"]
+async fn on_mysql_retyped() {
+    expand_kill(Engine::MySql, &RETYPED, 6).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "wants MySQL: scripts/mysql-tests"]
+async fn on_mysql_by_expression() {
+    expand_kill(Engine::MySql, &RETYPED_BY_EXPRESSION, 6).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "wants MySQL: scripts/mysql-tests"]
+async fn on_mysql_table() {
+    expand_kill(Engine::MySql, &RENAMED_TABLE, 6).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "wants MySQL: scripts/mysql-tests"]
+async fn on_mysql_referred() {
+    expand_kill(Engine::MySql, &KEY_AND_REFERENCES, 6).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "wants MySQL: scripts/mysql-tests"]
+async fn on_mysql_counted() {
+    expand_kill(Engine::MySql, &COUNTED_KEY_AND_REFERENCES, 6).await;
 }

@@ -13,7 +13,7 @@ const MIGRATIONS: usize = 4;
 fn write_series(program: &Program, engine: Engine) {
     let serial = match engine {
         Engine::Postgres => "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
-        Engine::MariaDb => "bigint AUTO_INCREMENT PRIMARY KEY",
+        Engine::MariaDb | Engine::MySql => "bigint AUTO_INCREMENT PRIMARY KEY",
         Engine::Sqlite => "integer PRIMARY KEY",
     };
     program.migration(

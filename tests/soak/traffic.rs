@@ -121,7 +121,7 @@ fn plain_client(engine: Engine, url: &str, script: &str, folder: &Program) -> Co
     folder.write("all.sql", script);
     let file = folder.dir().join("all.sql");
     let mut command = match engine {
-        Engine::MariaDb => {
+        Engine::MariaDb | Engine::MySql => {
             let rest = url.split_once("@127.0.0.1:").map_or("", |(_, rest)| rest);
             let (port, database) = rest.split_once('/').unwrap();
             let mut command = Command::new("mariadb");

@@ -26,7 +26,7 @@ WHERE o.id > 20000
 ORDER BY o.id;
 
 INSERT INTO sessions (token, customer_id, expires_at)
-SELECT MD5(CONCAT('new session ', n)), n * 40, '2026-03-01 00:00:00'
+SELECT LEFT(SHA2(CONCAT('new session ', n), 256), 32), n * 40, '2026-03-01 00:00:00'
 FROM (SELECT id AS n FROM products WHERE id <= 100) AS series;
 
 -- Customers marry and move, one writes her address in a new way, orders leave the house.

@@ -74,7 +74,7 @@ ORDER BY o.id;
 
 INSERT INTO sessions (token, customer_id, expires_at)
 SELECT
-    MD5(CONCAT('session ', n)),
+    LEFT(SHA2(CONCAT('session ', n), 256), 32),
     1 + n * 13 % 5000,
     '2026-01-01 00:00:00' + INTERVAL n * 11 MINUTE
 FROM (SELECT n FROM numbers WHERE n <= 8000) AS series;

@@ -86,6 +86,14 @@ macro_rules! on_engines {
             $story(database.url()).await;
         }
     };
+    (@mysql $story:path) => {
+        #[tokio::test]
+        #[ignore = "wants MySQL: scripts/mysql-tests"]
+        async fn mysql() {
+            let database = $crate::MySql::shared().fresh_database().await;
+            $story(database.url()).await;
+        }
+    };
     ($name:ident, $story:path, $($engine:ident),+) => {
         mod $name {
             $($crate::on_engines!(@$engine $story);)+
@@ -94,7 +102,7 @@ macro_rules! on_engines {
 }
 
 /// Makes, for each `async fn(database: DatabaseHandle)` of the module `stories`, a module of two tests: on
-/// MariaDB, and on MySQL, which `scripts/mysql-snapshots` asks for.
+/// MariaDB, and on MySQL, which `scripts/mysql-tests` asks for.
 #[macro_export]
 macro_rules! on_mariadb_and_mysql {
     ($($story:ident),+) => {$(
@@ -106,7 +114,7 @@ macro_rules! on_mariadb_and_mysql {
             }
 
             #[tokio::test]
-            #[ignore = "wants MySQL: scripts/mysql-snapshots"]
+            #[ignore = "wants MySQL: scripts/mysql-tests"]
             async fn mysql() {
                 super::stories::$story($crate::MySql::shared().fresh_database().await).await;
             }

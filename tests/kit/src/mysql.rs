@@ -17,7 +17,7 @@ fn root() -> PathBuf {
     let root = named.unwrap_or_else(|| cache.join("root"));
     assert!(
         root.join("usr/sbin/mysqld").is_file(),
-        "MySQL is not there: no `{}/usr/sbin/mysqld`\n  next: `scripts/mysql-snapshots` fetches it and runs \
+        "MySQL is not there: no `{}/usr/sbin/mysqld`\n  next: `scripts/mysql-tests` fetches it and runs \
          these tests, or set DOWNHAUL_MYSQL_ROOT to a folder into which its packages were unpacked",
         root.display()
     );
@@ -27,6 +27,8 @@ fn root() -> PathBuf {
 /// A private MySQL server on `127.0.0.1`, stopped when dropped.
 #[derive(Debug)]
 pub struct MySql {
+    root: PathBuf,
+    settings: Vec<String>,
     port: u16,
     process: Option<ServerProcess>,
     // Last: it is removed after the server has stopped.
@@ -63,23 +65,66 @@ impl MySql {
         let mut install = server_command(&folder, &root);
         install.args(["--initialize-insecure", "--innodb-redo-log-capacity=16M"]);
         folder.run(&mut install);
-        let mut tries = 0;
-        loop {
-            let port = process::free_port();
-            match Self::try_start(&folder, &root, port, settings) {
-                Ok(process) => return Self { port, process: Some(process), folder },
-                Err(why) if why.contains("Address already in use") && tries < 10 => tries += 1,
+        let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let mut server = Self { root, settings, port: 0, process: None, folder };
+        server.start_process();
+        server
+    }
+
+    fn start_process(&mut self) {
+        for _ in 0..10 {
+            if self.port == 0 {
+                self.port = process::free_port();
+            }
+            match self.try_start() {
+                Ok(process) => {
+                    self.process = Some(process);
+                    return;
+                }
+                Err(why) if why.contains("Address already in use") => self.port = 0,
+                // A killed server's lock on its files goes a moment after its process.
+                Err(why) if why.contains("Unable to lock") => {
+                    std::thread::sleep(Duration::from_millis(300));
+                }
                 Err(why) => panic!("MySQL did not start:\n--- server log ---\n{why}"),
             }
         }
+        panic!(
+            "MySQL did not start in ten attempts\n--- server log ---\n{}",
+            self.folder.log_tail()
+        );
     }
 
-    fn try_start(
-        folder: &ServerFolder,
-        root: &Path,
-        port: u16,
-        settings: &[&str],
-    ) -> Result<ServerProcess, String> {
+    /// SIGKILL, as a crash.
+    pub fn kill9(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.stop("KILL", Duration::from_secs(5));
+        }
+    }
+
+    /// Starts again on the same files and port.
+    ///
+    /// # Panics
+    /// When it does not start; the message holds the server's log.
+    pub fn restart(&mut self) {
+        self.kill9();
+        self.start_process();
+    }
+
+    /// TCP port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.as_mut().is_none_or(|process| process.ended().is_some())
+    }
+
+    /// The error is what the server logged in this attempt.
+    fn try_start(&self) -> Result<ServerProcess, String> {
+        let Self { root, settings, port, folder, .. } = self;
         let path = folder.path().display();
         let log_before = folder.log().len();
         let mut command = server_command(folder, root);

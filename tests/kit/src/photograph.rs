@@ -162,6 +162,17 @@ async fn mysql(session: &mut Session) -> Photograph {
     let tables = "table_schema = database() AND table_name NOT LIKE 'downhaul\\_%'";
     // Columns that were set aside are as much Downhaul's own.
     let columns = format!("{tables} AND column_name NOT LIKE 'downhaul\\_tomb\\_%'");
+    // MariaDB tells the table of a CHECK in one view, MySQL in another.
+    let checks = match session.value("SELECT version()").await {
+        Some(version) if version.contains("MariaDB") => {
+            "information_schema.check_constraints WHERE constraint_schema = database()"
+        }
+        _ => {
+            "information_schema.check_constraints JOIN information_schema.table_constraints \
+               USING (constraint_schema, constraint_name) \
+             WHERE constraint_schema = database() AND constraint_type = 'CHECK'"
+        }
+    };
     let mut found = BTreeMap::new();
     for query in [
         format!(
@@ -180,9 +191,10 @@ async fn mysql(session: &mut Session) -> Photograph {
           AND r.table_name = k.table_name \
          WHERE k.table_schema = database() AND k.table_name NOT LIKE 'downhaul\\_%' ORDER BY 2, 3, k.ordinal_position"
             .to_owned(),
-        "SELECT 'checks', table_name, constraint_name, check_clause FROM information_schema.check_constraints \
-         WHERE constraint_schema = database() AND table_name NOT LIKE 'downhaul\\_%' ORDER BY 2, 3"
-            .to_owned(),
+        format!(
+            "SELECT 'checks', table_name, constraint_name, check_clause FROM {checks} \
+               AND table_name NOT LIKE 'downhaul\\_%' ORDER BY 2, 3"
+        ),
         format!(
             "SELECT 'views', table_name, view_definition FROM information_schema.views WHERE {tables} ORDER BY 2"
         ),

@@ -290,7 +290,7 @@ fn defaults(statements: &[Statement], now: &Catalog) -> Vec<(ObjectName, Ident, 
 
 /// What statements say of columns, by themselves, where another one may take them along.
 fn said(statements: &[Statement], now: &Catalog) -> Vec<Said> {
-    if now.dialect != Dialect::MariaDb {
+    if !matches!(now.dialect, Dialect::MariaDb | Dialect::Mysql) {
         return Vec::new();
     }
     statements.iter().flat_map(|statement| mysql::said(statement.changes())).collect()

@@ -2,7 +2,8 @@
 
 use downhaul_catalog::{Catalog, Column, Constraint, Table, column_def, constraint_def};
 use downhaul_syntax::{
-    ColumnDef, ConstraintDef, ConstraintKind, Ident, ObjectName, ReferentialAction, SqlType,
+    ColumnDef, ConstraintDef, ConstraintKind, Dialect, Ident, ObjectName, ReferentialAction,
+    SqlType,
 };
 
 use super::ends;
@@ -216,6 +217,9 @@ impl<'a> Group<'a> {
         for (table, members) in tables {
             parts.push(part(table, members, &places, scene, &mut made)?);
         }
+        if scene.dialect() == Dialect::Mysql {
+            parts = referred_first(parts)?;
+        }
         let counted = match copied {
             Some((table, old, new, lock)) => Some(StandIn::of(table, old, new, lock, scene)?),
             None => None,
@@ -312,6 +316,33 @@ impl<'a> Group<'a> {
         };
         Ok(Reference { table: part.table.name.clone(), name, first, twin, renewed, writes })
     }
+}
+
+/// MySQL: each table behind those that its columns refer to. Where a table changes places behind one that
+/// refers to it, the server loses sight of that foreign key: it lists and enforces it, and cannot drop it
+/// (9.7.4, error 1091).
+fn referred_first(mut left: Vec<Part<'_>>) -> Result<Vec<Part<'_>>, Refused> {
+    let mut sorted: Vec<Part<'_>> = Vec::new();
+    while !left.is_empty() {
+        let waits = |part: &Part<'_>| {
+            part.table.constraints.iter().any(|constraint| match &constraint.kind {
+                ConstraintKind::ForeignKey { table, columns, .. } => {
+                    *table != part.table.name
+                        && part.members.iter().any(|m| columns.contains(&m.old.name))
+                        && left.iter().any(|other| other.table.name == *table)
+                }
+                _ => false,
+            })
+        };
+        let Some(at) = left.iter().position(|part| !waits(part)) else {
+            return refused(
+                format!("foreign keys tie {} to itself through other tables", left[0].table.name),
+                "on MySQL: drop one of them in a migration before this one, and add it again afterwards",
+            );
+        };
+        sorted.push(left.remove(at));
+    }
+    Ok(sorted)
 }
 
 fn why_all(asked: &Asked<'_>) -> String {

@@ -15,9 +15,9 @@ mod phases;
 mod stand_in;
 
 use downhaul_catalog::Column;
-use downhaul_syntax::{Change, ColumnDef, ConstraintKind, Dialect, Ident, ObjectName};
+use downhaul_syntax::{Change, ColumnDef, ConstraintKind, Ident, ObjectName};
 
-use crate::op::{Made, Refused, Said, Scene, refused};
+use crate::op::{Made, Refused, Said, Scene};
 use group::{Asked, Group};
 
 /// Whether a foreign key names the column, on either side.
@@ -37,15 +37,6 @@ pub(super) fn retype_keys(
     copy: Option<&'static str>,
     scene: &Scene<'_>,
 ) -> Result<Made, Refused> {
-    if scene.dialect() == Dialect::Mysql {
-        return refused(
-            format!(
-                "foreign keys tie {table}.{} to other columns, and all of them have to be of one type; on MySQL the way by second columns is not tried",
-                old.name
-            ),
-            "drop the foreign keys in a migration before this one, change both sides, and add them again; or build new tables beside these",
-        );
-    }
     let known = scene.table(table)?;
     let asked = Asked { table: &known.name, old, new, copy };
     Group::of(&asked, scene)?.phases()

@@ -79,7 +79,8 @@ impl Group<'_> {
             part.state(Beside::Old, Nulls::Refused, "", scene, &mut down)?;
         }
         self.tie(Beside::Old, &mut down)?;
-        for part in self.parts.iter().rev() {
+        // MySQL wants the order of the way up; MariaDB takes any.
+        for part in &self.parts {
             part.swap(Beside::Old, scene, &mut down)?;
         }
         self.untie(&mut down)?;
@@ -176,10 +177,11 @@ impl Group<'_> {
                         side.sql(
                             why,
                             format!(
-                                "ALTER TABLE {} RENAME INDEX {} TO {}{INSTANT}",
+                                "ALTER TABLE {} RENAME INDEX {} TO {}{}",
                                 dialect.quote_name_if_needed(table),
                                 dialect.quote_if_needed(from),
-                                dialect.quote_if_needed(to)
+                                dialect.quote_if_needed(to),
+                                renamed_index(dialect)
                             ),
                         );
                         why = "";
@@ -211,6 +213,11 @@ impl Group<'_> {
         }
         Ok(())
     }
+}
+
+/// How an index gets another name: MySQL calls it INPLACE, and touches no row either.
+fn renamed_index(dialect: Dialect) -> &'static str {
+    if dialect == Dialect::Mysql { INPLACE } else { INSTANT }
 }
 
 /// Adds foreign keys that hold already.
@@ -493,6 +500,8 @@ impl Part<'_> {
                     end(side, &anew);
                     end(side, INPLACE);
                 }
+                // MySQL calls it INPLACE where a foreign key names the column; it touches no row either.
+                _ if dialect == Dialect::Mysql => end(side, INPLACE),
                 _ => end(side, INSTANT),
             }
         }
