@@ -409,6 +409,21 @@ pub(crate) const CASES: &[Case] = &[
             "lines_pkey PRIMARY KEY (tenant, id)",
         )],
     },
+    // What a drop takes is kept, and the schema before it looked at: the index is there by then.
+    Case {
+        name: "unique_beside_drop",
+        engine: Engine::Postgres,
+        base: "CREATE TABLE users (id int PRIMARY KEY, email text, fax text);",
+        rows: "INSERT INTO users SELECT g, 'm' || g, 'f' || g FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE users ADD CONSTRAINT mail_once UNIQUE (email);\nALTER TABLE users DROP COLUMN fax;",
+        old: &[
+            "INSERT INTO users VALUES ({n}, 'old{n}', 'f')",
+            "UPDATE users SET fax = 'x{n}' WHERE id = {id}",
+        ],
+        new: &["INSERT INTO users (id, email) VALUES ({n}, 'new{n}')"],
+        disagree: "",
+        after: &[("SELECT count(*) FROM pg_index WHERE indrelid = 'users'::regclass", "2")],
+    },
     Case {
         name: "text_to_enum",
         engine: Engine::Postgres,

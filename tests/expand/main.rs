@@ -8,12 +8,14 @@ mod batches;
 mod cases;
 mod cases_mariadb;
 mod cases_mysql;
+mod cases_partitioned;
 mod cases_sqlite;
 mod control;
 mod from_table;
 mod gates;
 mod kinds;
 mod parallel;
+mod partitions;
 mod prove;
 
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use std::time::{Duration, Instant};
 use cases::{CASES, Case, Engine};
 use cases_mariadb::MARIADB_CASES;
 use cases_mysql::mysql_case;
+use cases_partitioned::PARTITIONED_CASES;
 use cases_sqlite::SQLITE_CASES;
 use downhaul_kit::{
     DatabaseHandle, MariaDb, MySql, Photograph, Postgres, Program, Session, SqliteFile,
@@ -326,7 +329,7 @@ macro_rules! each_case {
         #[test]
         fn every_case_has_its_tests() {
             let tested = [$(stringify!($name)),*];
-            for case in CASES.iter().chain(MARIADB_CASES).chain(SQLITE_CASES) {
+            for case in CASES.iter().chain(PARTITIONED_CASES).chain(MARIADB_CASES).chain(SQLITE_CASES) {
                 assert!(tested.contains(&case.name), "{} has no test", case.name);
             }
         }
@@ -386,7 +389,13 @@ fn lint_finds_no_error_in_what_is_written() {
 }
 
 fn case(name: &str) -> &'static Case {
-    CASES.iter().chain(MARIADB_CASES).chain(SQLITE_CASES).find(|case| case.name == name).unwrap()
+    CASES
+        .iter()
+        .chain(PARTITIONED_CASES)
+        .chain(MARIADB_CASES)
+        .chain(SQLITE_CASES)
+        .find(|case| case.name == name)
+        .unwrap()
 }
 
 each_case!(
@@ -405,6 +414,7 @@ each_case!(
     set_not_null,
     constraints,
     primary_key,
+    unique_beside_drop,
     text_to_enum,
     rename_enum_column,
     collation,
@@ -420,6 +430,12 @@ each_case!(
     priced_from_other_table,
     move_column,
     relation_into_a_table,
+    partitioned_rename,
+    partitioned_rename_key,
+    partitioned_rules,
+    partitioned_retype,
+    partitioned_key_to_bigint,
+    partitioned_split,
     mariadb_merge_columns,
     mariadb_int_to_bigint,
     mariadb_rules_and_defaults,

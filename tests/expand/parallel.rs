@@ -111,6 +111,12 @@ async fn each_row_is_filled_once_on_postgres() {
     let outcome = program.ok(&ARGS);
     assert!(outcome.to_string().contains("3 sessions over"), "{outcome}");
     assert_eq!(counts(&mut session).await, format!("1: {ROWS}"));
+    // Without one by the blocks of all partitions at once.
+    session.run("ALTER TABLE filled DROP CONSTRAINT filled_pkey").await;
+    program.migration("0003_fill", &FILL.replace(';', " WHERE v = 1;"), "SELECT 1;\n");
+    let outcome = program.ok(&ARGS);
+    assert!(outcome.to_string().contains("3 sessions over"), "{outcome}");
+    assert_eq!(counts(&mut session).await, format!("2: {ROWS}"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

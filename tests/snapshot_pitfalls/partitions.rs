@@ -109,3 +109,27 @@ async fn partitions_that_go_by_hand_are_told() {
         );
     }
 }
+
+/// The first row of each partition has the same `ctid`.
+#[tokio::test]
+async fn rows_without_a_key_come_back_in_their_own_partition() {
+    let mut stage = Stage::new(
+        "CREATE TABLE bag (d int, v text, w text) PARTITION BY LIST (d); \
+         CREATE TABLE bag1 PARTITION OF bag FOR VALUES IN (1); CREATE TABLE bag2 PARTITION OF bag FOR VALUES IN (2); \
+         INSERT INTO bag SELECT 1 + g % 2, 'v' || g, 'w' || g FROM generate_series(1, 40) g",
+    )
+    .await;
+    let before = stage.photograph(&["bag"]).await;
+    stage.program.migration(
+        "0001_column",
+        "ALTER TABLE bag DROP COLUMN w;",
+        "ALTER TABLE bag ADD COLUMN w text;",
+    );
+    stage.program.ok(&["up", "--yes"]);
+    stage.program.ok(&["down", "--yes", "--all"]);
+    assert_eq!(stage.photograph(&["bag"]).await, before);
+    stage.program.migration("0002_rows", "UPDATE bag SET v = 'x' WHERE d = 1;", "SELECT 1;");
+    stage.program.ok(&["up", "--yes"]);
+    stage.program.ok(&["down", "--yes", "--all"]);
+    assert_eq!(stage.photograph(&["bag"]).await, before);
+}

@@ -25,6 +25,12 @@ CREATE INDEX users_name ON users (lower(name));
 CREATE INDEX users_born ON users (born) WHERE born IS NOT NULL;
 CREATE TABLE posts (id int PRIMARY KEY, author int REFERENCES users, body text);
 CREATE TABLE seen (at date, what text, who int) PARTITION BY RANGE (at);
+CREATE TABLE log (id int, day int, kind text, team int REFERENCES teams, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM (0) TO (10) PARTITION BY RANGE (day);
+CREATE TABLE log_1a PARTITION OF log_1 DEFAULT;
+CREATE TABLE log_rest PARTITION OF log DEFAULT;
+CREATE INDEX log_kind ON log (kind);
+CREATE TABLE reads (id int PRIMARY KEY, log int, day int, FOREIGN KEY (log, day) REFERENCES log);
 CREATE TABLE \"Grüße\" (id int PRIMARY KEY, \"select\" text NOT NULL);
 CREATE VIEW bodies AS SELECT body FROM posts;
 CREATE TABLE books (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, part_of int REFERENCES books, shelf int, row int, title varchar(20), price int, isbn text UNIQUE NULLS NOT DISTINCT, stock int, worth int GENERATED ALWAYS AS (price * stock) STORED, CHECK (price > 0));
@@ -247,6 +253,46 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ),
     ("CREATE INDEX posts_body ON posts (body)", &["x"], &["CREATE INDEX CONCURRENTLY"]),
     (
+        "CREATE INDEX log_team ON log (team)",
+        &["x"],
+        &[
+            "CREATE INDEX CONCURRENTLY log_1a_team_idx ON log_1a (team);\nCREATE INDEX log_1_team_idx ON log_1 (team);\nCREATE INDEX CONCURRENTLY log_rest_team_idx ON log_rest (team);\n",
+            "\nCREATE INDEX log_team ON log (team);",
+            "\nDROP INDEX log_team;",
+        ],
+    ),
+    (
+        "DROP INDEX log_kind",
+        &["x_contract"],
+        &["CREATE INDEX CONCURRENTLY log_1a_kind_idx ON log_1a (kind);"],
+    ),
+    (
+        "ALTER TABLE log RENAME COLUMN kind TO sort",
+        &["x_expand", "x_backfill", "x_switch", "x_contract"],
+        &[
+            "RENAME COLUMN kind_spare TO sort",
+            "UPDATE log SET sort = kind\nWHERE sort IS NULL AND (kind IS NOT NULL)",
+        ],
+    ),
+    (
+        "ALTER TABLE log ALTER COLUMN team TYPE bigint",
+        &["x_expand", "x_backfill", "x_switch", "x_contract"],
+        &[
+            "LOCK TABLE log, teams IN SHARE ROW EXCLUSIVE MODE;",
+            "ALTER TABLE log_1a VALIDATE CONSTRAINT log_team_fkey_new;",
+            "ALTER TABLE log ADD CONSTRAINT log_team_fkey_new FOREIGN KEY (team_new) REFERENCES teams;",
+        ],
+    ),
+    (
+        "ALTER TABLE log ADD CONSTRAINT kind_once UNIQUE (kind, day)",
+        &["x_contract"],
+        &[
+            "ALTER TABLE log_1a ADD CONSTRAINT log_1a_kind_day_key UNIQUE USING INDEX log_1a_kind_day_key;\nALTER TABLE log_1 ADD CONSTRAINT log_1_kind_day_key UNIQUE (kind, day);",
+            "ALTER TABLE log ADD CONSTRAINT kind_once UNIQUE (kind, day);",
+        ],
+    ),
+    ("ALTER TABLE log DROP COLUMN kind", &["x_contract"], &["CREATE INDEX CONCURRENTLY"]),
+    (
         "DROP INDEX users_name",
         &["x_contract"],
         &["DROP INDEX CONCURRENTLY", "CREATE INDEX CONCURRENTLY"],
@@ -453,6 +499,10 @@ const REFUSED: &[(&str, &str)] = &[
         "no migration creates the table nowhere",
     ),
     ("ALTER TABLE seen RENAME COLUMN at TO day", "partition"),
+    ("ALTER TABLE log RENAME COLUMN day TO at", "log is partitioned by day"),
+    ("ALTER TABLE log_rest RENAME COLUMN kind TO sort", "change the partitioned table itself"),
+    ("ALTER TABLE log ALTER COLUMN id TYPE bigint", "foreign keys refer to log.id"),
+    ("CREATE INDEX seen_who ON seen (who)", "no migration makes a partition of it"),
     ("ALTER TABLE books ALTER COLUMN stock TYPE bigint", "the generated column books.worth"),
     ("ALTER TABLE books ALTER COLUMN shelf TYPE bigint", "materialized view shelves"),
     ("ALTER TABLE books ALTER COLUMN isbn TYPE int", "takes NULLs for equal"),

@@ -409,16 +409,20 @@ pub(crate) async fn settle_keyless(
     }
     // `D`: rows before that are no rows after; `L`: rows after that were none before, which the
     // migration made of them; `U`: rows that only lost columns.
-    let row_id = if dialect == Dialect::Postgres { "ctid" } else { "rowid" };
+    let (place, named) =
+        (|row: &str| sql::row_place(dialect, row), |row: &str| sql::row_place_names(dialect, row));
     let with_id = |source: &str, columns: &[(Ident, String)]| {
         let content = content(dialect, "r", columns);
         format!(
-            "(SELECT r.{row_id} AS id, {content} AS content, row_number() OVER (PARTITION BY {content}) AS copy FROM {source} r)"
+            "(SELECT {}, {content} AS content, row_number() OVER (PARTITION BY {content}) AS copy FROM {source} r)",
+            sql::row_place_named(dialect, "r.")
         )
     };
     session
         .execute(&format!(
-            "UPDATE {store} SET downhaul_op = 'U' WHERE {row_id} IN (SELECT k.id FROM {} k JOIN {present} p ON p.content = k.content AND p.copy = k.copy)",
+            "UPDATE {store} SET downhaul_op = 'U' WHERE ({}) IN (SELECT {} FROM {} k JOIN {present} p ON p.content = k.content AND p.copy = k.copy)",
+            place(""),
+            named("k."),
             with_id(&store, &before)
         ))
         .await?;
@@ -429,10 +433,12 @@ pub(crate) async fn settle_keyless(
             now.iter().map(|(name, _)| format!(", r.{}", dialect.quote(name))).collect();
         session
             .execute(&format!(
-                "INSERT INTO {store} (downhaul_op{}) SELECT 'L'{} FROM {live} r WHERE r.{row_id} IN \
-                   (SELECT p.id FROM {} p LEFT JOIN {past} k ON k.content = p.content AND k.copy = p.copy WHERE k.content IS NULL)",
+                "INSERT INTO {store} (downhaul_op{}) SELECT 'L'{} FROM {live} r WHERE ({}) IN \
+                   (SELECT {} FROM {} p LEFT JOIN {past} k ON k.content = p.content AND k.copy = p.copy WHERE k.content IS NULL)",
                 names.concat(),
                 values.concat(),
+                place("r."),
+                named("p."),
                 // The `past` of the join reads rows marked `D` and `U` only: `L` is written by this
                 // very statement.
                 with_id(&live, &now)

@@ -120,6 +120,36 @@ pub fn row_id(dialect: Dialect) -> &'static str {
     }
 }
 
+/// What tells apart the rows of a table or its partitions, which all begin with the same `ctid`
+/// (PostgreSQL): as a list to select from a row, and as one to compare with.
+#[must_use]
+pub fn row_place(dialect: Dialect, row: &str) -> String {
+    match dialect {
+        Dialect::Postgres => format!("{row}tableoid, {row}ctid"),
+        _ => format!("{row}{}", row_id(dialect)),
+    }
+}
+
+/// The same, selected under names of their own: `of_table`, `id`.
+#[must_use]
+pub fn row_place_named(dialect: Dialect, row: &str) -> String {
+    match dialect {
+        Dialect::Postgres => {
+            format!("{row}tableoid AS downhaul_of_table, {row}ctid AS downhaul_id")
+        }
+        _ => format!("{row}{} AS downhaul_id", row_id(dialect)),
+    }
+}
+
+/// Those names.
+#[must_use]
+pub fn row_place_names(dialect: Dialect, row: &str) -> String {
+    match dialect {
+        Dialect::Postgres => format!("{row}downhaul_of_table, {row}downhaul_id"),
+        _ => format!("{row}downhaul_id"),
+    }
+}
+
 /// `UPDATE live AS p SET … FROM source ON join`.
 #[must_use]
 pub fn update_from(

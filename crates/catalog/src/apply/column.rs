@@ -112,7 +112,7 @@ impl Applier<'_> {
             self.refuse_sqlite_addition(&name, def);
         }
         let column = self.column_of(&name, def);
-        for child in self.children(&name) {
+        for child in self.descendants(&name) {
             self.push_column(&child, Column { comment: None, ..column.clone() });
         }
         self.place_column(&name, column, position);
@@ -202,7 +202,7 @@ impl Applier<'_> {
     ) -> Option<ObjectName> {
         let name = self.altered_column(table, column)?;
         let mut all = vec![name.clone()];
-        all.extend(self.children(&name));
+        all.extend(self.descendants(&name));
         for table in &all {
             if let Some(column) = self.table(table).and_then(|t| t.column_mut(column)) {
                 change(column);

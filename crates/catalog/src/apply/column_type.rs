@@ -49,7 +49,7 @@ impl Applier<'_> {
             ));
         }
         let mut names = vec![name.clone()];
-        names.extend(self.children(&name));
+        names.extend(self.descendants(&name));
         for name in &names {
             if let Some(column) = self.table(name).and_then(|t| t.column_mut(column)) {
                 column.ty = Some(ty.clone());

@@ -117,7 +117,7 @@ impl Applier<'_> {
             let there = self.catalog.tables.get(&child).is_some_and(|t| {
                 constraint.name.as_ref().is_some_and(|n| t.constraint(n).is_some())
             });
-            if there {
+            if there || self.takes_over_key(table, &child, constraint) {
                 continue;
             }
             let mut def = super::copy::constraint_def(constraint);
@@ -126,6 +126,24 @@ impl Applier<'_> {
             }
             self.define_constraint(&child, &def, false);
         }
+    }
+
+    /// Whether a partition has such a key, which belongs to no other key of the parent: the server takes it
+    /// over (`DefineIndex`).
+    fn takes_over_key(
+        &self,
+        parent: &ObjectName,
+        child: &ObjectName,
+        constraint: &Constraint,
+    ) -> bool {
+        let count = |table: &ObjectName| {
+            self.catalog
+                .tables
+                .get(table)
+                .map_or(0, |t| t.constraints.iter().filter(|c| c.kind == constraint.kind).count())
+        };
+        // The parent has the new one already.
+        is_key(&constraint.kind) && self.is_postgres() && count(child) >= count(parent)
     }
 
     /// `USING INDEX`: takes the index out of the table's list and its columns into the
@@ -290,7 +308,7 @@ impl Applier<'_> {
     ) {
         let Some(name) = self.altered_table(table) else { return };
         let mut all = vec![name.clone()];
-        all.extend(self.children(&name));
+        all.extend(self.descendants(&name));
         let mut found = false;
         for table in &all {
             if let Some(c) = self.table(table).and_then(|t| t.constraints.named_mut(wanted)) {
@@ -319,10 +337,17 @@ impl Applier<'_> {
             let index = ObjectName { schema: name.schema.clone(), name: to.clone() };
             self.catalog.lookup.index_owner.insert(index, name.clone());
         }
-        self.alter_named_constraint(&name, from, |c| {
-            c.name = Some(to.clone());
-            c.name_generated = false;
-        });
+        // Only a CHECK is one with those of the children (`rename_constraint_internal`).
+        let mut all = vec![name.clone()];
+        if matches!(kind, ConstraintKind::Check { no_inherit: false, .. }) {
+            all.extend(self.descendants(&name));
+        }
+        for table in &all {
+            if let Some(c) = self.table(table).and_then(|t| t.constraints.named_mut(from)) {
+                c.name = Some(to.clone());
+                c.name_generated = false;
+            }
+        }
     }
 
     pub(super) fn alter_constraint(&mut self, table: &ObjectName, name: &Ident, text: &str) {

@@ -42,7 +42,7 @@ impl Applier<'_> {
         } else {
             self.refuse_mysql_drop(&name, column, &dependents);
         }
-        for child in self.children(&name) {
+        for child in self.descendants(&name) {
             // A child keeps a column that it has by another parent or by itself; only what it
             // inherited alone goes, and that is all that is modelled.
             self.remove_column(&child, column);

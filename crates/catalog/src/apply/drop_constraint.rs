@@ -50,7 +50,7 @@ impl Applier<'_> {
         }
         let mut all = vec![name.clone()];
         if self.is_postgres() && !is_key(&constraint.kind) {
-            all.extend(self.children(&name));
+            all.extend(self.descendants(&name));
         }
         for table in &all {
             if let Some(t) = self.table(table) {
@@ -70,7 +70,7 @@ impl Applier<'_> {
         if self.catalog.tables.get(table).is_none_or(|t| t.partitioning.is_none()) {
             return;
         }
-        for child in self.children(table) {
+        for child in self.descendants(table) {
             let found = self.catalog.tables.get(&child).and_then(|t| {
                 t.constraints
                     .iter()

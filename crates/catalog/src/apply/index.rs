@@ -2,12 +2,13 @@
 
 use downhaul_syntax::change::ReindexTarget;
 use downhaul_syntax::{
-    ConstraintDef, ConstraintKind, Ident, IndexDef, ObjectName, Partitioning, Span,
+    ConstraintDef, ConstraintKind, Expr, Ident, IndexDef, IndexPart, ObjectName, Partitioning, Span,
 };
 
 use super::copy::is_key;
 use super::dependents::Dependent;
 use super::{Applier, names};
+use crate::text::same_text;
 use crate::{Constraint, Index, Problem};
 
 /// Columns that every table of PostgreSQL has.
@@ -94,7 +95,7 @@ impl Applier<'_> {
                     .tables
                     .get(&child)
                     .is_some_and(|t| matches!(t.partitioning, Some(Partitioning::Of { .. })));
-                if partition {
+                if partition && !self.takes_over_index(&table, &child, def) {
                     let mut def = def.clone();
                     def.name = None;
                     def.table = child;
@@ -102,6 +103,30 @@ impl Applier<'_> {
                 }
             }
         }
+    }
+
+    /// Whether a partition has such an index, which belongs to no other index of the parent: the server takes
+    /// it over (`DefineIndex`).
+    fn takes_over_index(&self, parent: &ObjectName, child: &ObjectName, def: &IndexDef) -> bool {
+        let like = |index: &&Index| {
+            let same = |a: &[IndexPart], b: &[IndexPart]| {
+                a.len() == b.len()
+                    && a.iter().zip(b).all(|(a, b)| same_text(&a.text, &b.text, self.dialect()))
+            };
+            let predicate = |e: &Option<Expr>| e.as_ref().map(|e| e.text.clone());
+            !index.invalid
+                && index.unique == def.unique
+                && same(&index.parts, &def.parts)
+                && predicate(&index.predicate) == predicate(&def.predicate)
+                && index.include == def.include
+                && index.nulls_not_distinct == def.nulls_not_distinct
+                && index.method == def.method.clone().filter(|m| m != "btree")
+        };
+        let count = |table: &ObjectName| {
+            self.catalog.tables.get(table).map_or(0, |t| t.indexes.iter().filter(like).count())
+        };
+        // The parent has the new one already.
+        count(child) >= count(parent)
     }
 
     fn invent_index_name(&self, table: &ObjectName, def: &IndexDef) -> ObjectName {

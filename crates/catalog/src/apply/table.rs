@@ -328,6 +328,18 @@ impl Applier<'_> {
         self.catalog.lookup.tied(Tie::Child, name).filter(is_child).cloned().collect()
     }
 
+    /// The same, with the children of those.
+    pub(super) fn descendants(&self, name: &ObjectName) -> Vec<ObjectName> {
+        let mut all = self.children(name);
+        let mut at = 0;
+        while at < all.len() {
+            let below = self.children(&all[at]);
+            all.extend(below);
+            at += 1;
+        }
+        all
+    }
+
     pub(super) fn inherit(&mut self, table: &ObjectName, parent: &ObjectName, remove: bool) {
         let Some(parent) = self.altered_table(parent) else { return };
         let Some(name) = self.altered_table(table) else { return };

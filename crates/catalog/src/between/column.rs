@@ -1,5 +1,6 @@
 //! Columns.
 
+use super::table::parent_of;
 use super::{Builder, Step};
 use crate::apply::{
     column_def, constraint_def, default_storage, has_assignment_cast, owned_sequence_text,
@@ -12,6 +13,25 @@ use downhaul_syntax::change::ColumnPosition;
 use downhaul_syntax::{
     Change, ColumnDef, ConstraintKind, Ident, Identity, ObjectKind, ObjectName, SqlType,
 };
+
+/// A column of a partition once its parent's has changed from one to the other: what changed alike came
+/// with it.
+fn changed_with(old: &Column, new: &Column, parent_old: &Column, parent_new: &Column) -> Column {
+    let mut met = old.clone();
+    if (&old.ty, &old.collation) == (&parent_old.ty, &parent_old.collation)
+        && (&new.ty, &new.collation) == (&parent_new.ty, &parent_new.collation)
+    {
+        met.ty.clone_from(&new.ty);
+        met.collation.clone_from(&new.collation);
+    }
+    if old.not_null == parent_old.not_null && new.not_null == parent_new.not_null {
+        met.not_null = new.not_null;
+    }
+    if old.default == parent_old.default && new.default == parent_new.default {
+        met.default.clone_from(&new.default);
+    }
+    met
+}
 
 impl Builder<'_> {
     /// A column's definition; where its default draws from a sequence of its own under the usual
@@ -70,7 +90,15 @@ impl Builder<'_> {
     pub(super) fn columns(&mut self, from: &Table, to: &Table) {
         let name = &to.name;
         let (gone, come) = from.columns.unshared(&to.columns);
+        // The columns of a partition come, change and go with its parent's.
+        let parents = parent_of(self.from, name).zip(parent_of(self.to, name));
+        let parent = |column: &Ident| {
+            parents.map_or((None, None), |(from, to)| (from.column(column), to.column(column)))
+        };
         for column in gone {
+            if matches!(parent(&column.name), (Some(_), None)) {
+                continue;
+            }
             if to.column(&column.name).is_none() && !to.columns_unknown {
                 if self.is_sqlite() && self.sqlite_keeps(from, &column.name) {
                     continue;
@@ -88,7 +116,13 @@ impl Builder<'_> {
         }
         for column in come {
             match (from.column(&column.name), to.columns.position(&column.name)) {
-                (Some(old), _) => self.column_change(to, old, column),
+                (Some(old), _) => match parent(&column.name) {
+                    (Some(f), Some(t)) => {
+                        self.column_change(to, &changed_with(old, column, f, t), column)
+                    }
+                    _ => self.column_change(to, old, column),
+                },
+                (None, Some(_)) if matches!(parent(&column.name), (None, Some(_))) => {}
                 (None, Some(at)) => self.add_column(from, to, at),
                 (None, None) => {}
             }

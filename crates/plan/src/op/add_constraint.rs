@@ -1,6 +1,6 @@
 //! `ADD CONSTRAINT`: first for new rows, then proven for the old ones without blocking anybody.
 
-use downhaul_syntax::{Change, ConstraintDef, ConstraintKind, Ident, ObjectName, Partitioning};
+use downhaul_syntax::{Change, ConstraintDef, ConstraintKind, Ident, ObjectName};
 
 use super::as_written::piece;
 use super::names;
@@ -45,15 +45,6 @@ pub(crate) fn add_constraint(
     }
     match &constraint.kind {
         ConstraintKind::Check { .. } | ConstraintKind::ForeignKey { .. } => {
-            let partitioned = matches!(known.partitioning, Some(Partitioning::By(_)));
-            if partitioned && matches!(constraint.kind, ConstraintKind::ForeignKey { .. }) {
-                return refused(
-                    format!(
-                        "{table} is partitioned: PostgreSQL before 18 takes no NOT VALID foreign key there"
-                    ),
-                    "add the foreign key to each partition NOT VALID, validate, then add it to the parent",
-                );
-            }
             validated(known, constraint, scene, &mut made)?;
         }
         ConstraintKind::Unique { columns, nulls_not_distinct: false, .. } => {
@@ -151,15 +142,6 @@ fn key(
     made: &mut Made,
 ) -> Result<(), Refused> {
     let dialect = scene.dialect();
-    if matches!(table.partitioning, Some(Partitioning::By(_))) {
-        return refused(
-            format!(
-                "{} is partitioned: its indexes cannot be built CONCURRENTLY at once",
-                table.name
-            ),
-            "build each partition's index CONCURRENTLY, and ATTACH them to one made ON ONLY the parent",
-        );
-    }
     if primary && !table.primary_key().is_empty() {
         return refused(
             format!("{} has a primary key", table.name),

@@ -22,6 +22,7 @@ use super::names;
 use super::pair::{
     Pair, Twin, bare, create, drop_constraint, key_columns, rename_constraint, trigger_names,
 };
+use super::partitioned::{is_divided, late};
 use super::piece::{Piece, Side, Slot};
 use super::reverse;
 use super::rules::{Rules, lock};
@@ -347,6 +348,15 @@ impl<'a> Place<'a> {
                 "drop them in a migration before this one, change both sides, and add them again",
             );
         }
+        if !parts.incoming.is_empty() && is_divided(now, &table.name) {
+            return refused(
+                format!(
+                    "foreign keys refer to {}.{}, and {} is partitioned",
+                    table.name, old.name, table.name
+                ),
+                "a key of a partitioned table takes over no index that foreign keys hold on to: drop them in a migration before this one, and add them again behind it",
+            );
+        }
         if parts.take_nulls_for_equal() {
             return refused(
                 format!("a key over {}.{} takes NULLs for equal", table.name, old.name),
@@ -575,6 +585,9 @@ impl<'a> Place<'a> {
 
         // Switch: the places change.
         let (mut up, mut down) = (Side::default(), Side::default());
+        if is_divided(now, table) && !old.not_null {
+            late(table, &[(new.name.clone(), self.value(&self.forward, column))], dialect, &mut up);
+        }
         let mut why = "Proves the references, while others read and write.";
         for i in &incoming {
             up.change(

@@ -1,10 +1,10 @@
 //! `CREATE INDEX`: built while writers go on.
 
-use downhaul_syntax::{Change, IndexDef, Partitioning};
+use downhaul_syntax::{Change, IndexDef};
 
 use super::as_written::piece;
 use super::piece::{Piece, Slot};
-use super::{HERE, Made, Refused, Scene, refused, replace};
+use super::{HERE, Made, Refused, Scene, replace};
 
 /// A new index.
 pub(crate) fn create_index(
@@ -28,15 +28,6 @@ pub(crate) fn create_index(
         let slot = if existed { slot } else { Slot::EXPAND };
         made.push(slot, piece(change, text, scene, "")?);
         return Ok(made);
-    }
-    if table.is_some_and(|t| matches!(t.partitioning, Some(Partitioning::By(_)))) {
-        return refused(
-            format!(
-                "{} is partitioned: its indexes cannot be built CONCURRENTLY at once",
-                index.table
-            ),
-            "CREATE INDEX … ON ONLY the parent, build each partition's CONCURRENTLY, and ATTACH them",
-        );
     }
     let change = Change::CreateIndex {
         index: index.clone(),

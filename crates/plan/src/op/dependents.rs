@@ -137,7 +137,7 @@ impl Dependents {
             return refused(format!("{name} is not known"), "give the schema with --schema FILE");
         };
         if known.partitioning != renamed.partitioning
-            || matches!(&known.partitioning, Some(Partitioning::By(key)) if pairs.iter().any(|(from, _)| mentions(key, from)))
+            || pairs.iter().any(|(from, _)| divides(before, &name, from))
         {
             return refused(
                 format!("{name} is partitioned by {}", named()),
@@ -205,14 +205,6 @@ impl Dependents {
                 out.incoming.push((other.clone(), old.clone(), def));
             }
         }
-        if matches!(known.partitioning, Some(Partitioning::By(_)))
-            && !(out.indexes.is_empty() && out.keys.is_empty() && out.rules.is_empty())
-        {
-            return refused(
-                format!("{} is indexed or constrained, and {name} is partitioned", named()),
-                "PostgreSQL builds no index CONCURRENTLY on a partitioned table: drop these first, and build them partition by partition afterwards",
-            );
-        }
         Ok(out)
     }
 }
@@ -239,7 +231,27 @@ fn is_inherited(catalog: &Catalog, name: &ObjectName) -> bool {
             .any(|other| catalog.table(other).is_some_and(|t| t.inherits.contains(name)))
 }
 
-/// Whether the key of a partitioned table may name a column; rather too often than too seldom.
-fn mentions(key: &str, column: &Ident) -> bool {
-    key.to_lowercase().contains(&column.as_str().to_lowercase())
+/// Whether the key of a partitioned table, or of one of its partitions, may name a column; rather too often
+/// than too seldom.
+fn divides(now: &Catalog, name: &ObjectName, column: &Ident) -> bool {
+    let Some(table) = now.table(name) else { return false };
+    let by = match &table.partitioning {
+        Some(Partitioning::By(key)) => Some(key),
+        _ => table.options.get("partition by"),
+    };
+    let wanted = column.as_str().to_lowercase();
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let mentions = |key: &str| {
+        let key = key.to_lowercase();
+        match wanted.chars().all(word) {
+            true => key.split(|c| !word(c)).any(|found| found == wanted),
+            false => key.contains(&wanted),
+        }
+    };
+    by.is_some_and(|key| mentions(key))
+        || now.perhaps_children(name).any(|child| {
+            matches!(now.table(child).and_then(|t| t.partitioning.as_ref()),
+                Some(Partitioning::Of { parent, .. }) if parent == name)
+                && divides(now, child, column)
+        })
 }

@@ -27,6 +27,7 @@ mod move_column;
 mod mysql;
 mod names;
 mod pair;
+mod partitioned;
 mod piece;
 mod rename_column;
 mod rename_table;
@@ -53,6 +54,7 @@ pub use series::Expansion;
 
 use crate::{Direction, Phase};
 use again::Again;
+use partitioned::Partitioned;
 use piece::{Piece, Slot};
 use replace::Replaced;
 
@@ -253,9 +255,10 @@ pub fn expand(
                 replace::view(change, before, &replaced, &touched).map_err(at(statement.span))?;
             }
         }
+        let parts = Partitioned::new(before, [&made]);
         for (slot, piece) in &made.pieces {
             if *slot == Slot::EXPAND {
-                for sql in piece.up_sql() {
+                for sql in parts.up(piece, &now) {
                     now.apply_script(&parse_script(&sql, before.dialect), HERE);
                 }
             }
@@ -496,9 +499,10 @@ fn pieces_of(statement: &Statement, scene: &Scene<'_>) -> Result<Made, Refused> 
     for at in now.statement_order(&changes) {
         let scene = scene.over(&met);
         let one = one_change(&changes[at], None, &scene)?;
+        let parts = Partitioned::new(now, [&one]);
         for (slot, piece) in &one.pieces {
             if *slot == Slot::EXPAND {
-                for sql in piece.up_sql() {
+                for sql in parts.up(piece, &met) {
                     met.apply_script(&parse_script(&sql, now.dialect), HERE);
                 }
             }

@@ -5,6 +5,7 @@ use downhaul_syntax::{Change, ConstraintDef, Ident, ObjectName};
 use super::conversion::Conv;
 use super::dependents::Dependents;
 use super::pair::{Pair, Twin, bare, create, drop_constraint, rename_constraint};
+use super::partitioned::{is_divided, late};
 use super::piece::{Piece, Side, Slot};
 use super::rename_tied;
 use super::rules::Rules;
@@ -178,6 +179,9 @@ fn phases(pair: &Pair<'_>) -> Result<Made, Refused> {
 
     // Contract: the old name goes.
     let (mut up, mut down) = (Side::default(), Side::default());
+    if is_divided(now, table) && !old.not_null {
+        late(table, &[(new.clone(), dialect.quote_if_needed(&old.name))], dialect, &mut up);
+    }
     old_rules.lock_first(table, dialect, &mut up);
     sync.drop(&mut up, "The old release is gone: nothing has to follow any more.");
     up.change("The values are all in the new column.", &pair.drop_column(&old.name), dialect)?;

@@ -12,6 +12,7 @@ use super::conversion::Conv;
 use super::dependents::{Dependents, Tie};
 use super::names;
 use super::pair::{Pair, bare, create, key_columns};
+use super::partitioned::{is_divided, late};
 use super::piece::{Piece, Side, Slot};
 use super::sync::Sync;
 use super::{Made, Refused};
@@ -24,6 +25,9 @@ pub(crate) fn is_tied(pair: &Pair<'_>, known: &Table, parts: &Dependents) -> boo
         || !parts.incoming.is_empty()
         || !parts.ties.is_empty()
         || parts.take_nulls_for_equal()
+        // Its constraints would have to be built partition by partition, where the first column takes them along.
+        || is_divided(pair.scene.now, &known.name)
+            && !(parts.keys.is_empty() && parts.rules.is_empty() && parts.indexes.is_empty())
 }
 
 /// What stands on the column, for people.
@@ -44,8 +48,11 @@ fn standing(pair: &Pair<'_>, known: &Table, parts: &Dependents) -> String {
         Tie::Generated(column) => format!("the generated column {column}"),
         Tie::Exclusion(_) => "the exclusion constraint".to_owned(),
     }));
-    if all.is_empty() {
+    if all.is_empty() && parts.take_nulls_for_equal() {
         all.push("the key that takes NULLs for equal".to_owned());
+    }
+    if all.is_empty() {
+        all.push("what stands on a column of a partitioned table".to_owned());
     }
     all.join(", ")
 }
@@ -206,6 +213,9 @@ pub(crate) fn phases(pair: &Pair<'_>, parts: &Dependents) -> Result<Made, Refuse
 
     // Contract: the old name goes.
     let (mut up, mut down) = (Side::default(), Side::default());
+    if is_divided(now, table) && !old.not_null {
+        late(table, &[(new.clone(), dialect.quote_if_needed(&old.name))], dialect, &mut up);
+    }
     behind.drop(&mut up, "The old release is gone: nothing has to follow any more.");
     up.change(
         "The values are all in the column with the new name. Indexes of the second column go with it.",

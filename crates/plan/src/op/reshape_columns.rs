@@ -6,6 +6,7 @@ use downhaul_syntax::{Change, ColumnDef, Ident, ObjectName, SqlType};
 
 use super::conversion::{Conv, directive_for};
 use super::names;
+use super::partitioned::{is_divided, late};
 use super::piece::{Piece, Side, Slot};
 use super::rules::Rules;
 use super::sync::Sync;
@@ -251,6 +252,12 @@ pub(crate) fn reshape_columns(changes: &[Change], scene: &Scene<'_>) -> Result<M
     made.derive(Slot::BACKFILL, &[Direction::Up, Direction::Down]);
 
     let (mut up, mut down) = (Side::default(), Side::default());
+    if is_divided(scene.now, &known.name) {
+        let plain = sync.forward.iter().map(|conv| conv.plain(dialect));
+        let columns: Vec<(Ident, String)> =
+            sync.second.iter().map(|(c, _)| c.clone()).zip(plain).collect();
+        late(&known.name, &columns, dialect, &mut up);
+    }
     sync.drop(&mut up, "The old release is gone: nothing has to follow any more.");
     sync.create(&mut down, "Both sides follow each other again.");
     made.push(Slot::CONTRACT, Piece::made(up, down));

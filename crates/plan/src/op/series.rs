@@ -2,10 +2,11 @@
 
 use downhaul_catalog::{
     Catalog, DiffOptions, Difference, DifferenceKind, NotInvertedKind, Problem, diff,
-    inverse_script, render,
+    inverse_script,
 };
 use downhaul_syntax::{Change, Script, parse_script};
 
+use super::partitioned::{Partitioned, concurrently, is_divided, names_a_part};
 use super::piece::{PhaseFile, Piece, Side, Slot, Step};
 use super::{HERE, Made, Refused, refused};
 use crate::{Direction, Phase};
@@ -34,6 +35,7 @@ pub(crate) fn assemble(
     let mut now = before.clone();
     let mut built: Vec<(Slot, Side, Side)> = Vec::new();
     let mut plain = true;
+    let partitioned = Partitioned::new(before, &all);
     for slot in Slot::ALL {
         let (mut up, mut downs) = (Side::default(), Vec::new());
         let met = now.clone();
@@ -42,6 +44,7 @@ pub(crate) fn assemble(
             any = true;
             plain &= slot == Slot::EXPAND && matches!(piece.1, Piece::AsWritten { .. });
             let (there, back) = both_ways(&piece.1, &now, &mut out.notes);
+            let there = partitioned.side(&there, &now, None)?;
             for step in &there.steps {
                 let problems = now.apply_script(&parse_script(&step.sql, before.dialect), HERE);
                 if let Some((_, _, problem)) = problems.first() {
@@ -72,7 +75,7 @@ pub(crate) fn assemble(
         for back in downs.into_iter().rev() {
             down.append(back);
         }
-        let down = indexes_last(down, &now);
+        let down = partitioned.side(&indexes_last(down, &now), &now, Some(&met))?;
         prove(&met, &now, &down, slot)?;
         built.push((slot, up, down));
     }
@@ -101,7 +104,8 @@ pub(crate) fn assemble(
             "what the file drops and makes again, or changes twice, cannot be told apart here: put one of the two into a migration of its own",
         );
     }
-    out.remaining = remaining.into_iter().map(|difference| difference.to_string()).collect();
+    let told = remaining.iter().filter(|difference| !names_a_part(difference, &now));
+    out.remaining = told.map(ToString::to_string).collect();
     let count = built.len();
     for (at, (slot, up, down)) in built.into_iter().enumerate() {
         out.files.push(file(name, (at + 1, count), slot, plain, (&up, &down), given_up[at]));
@@ -139,15 +143,11 @@ fn indexes_last(down: Side, now: &Catalog) -> Side {
         let script = parse_script(&step.sql, now.dialect);
         let moved = match script.statements.first().map(|s| s.changes()) {
             Some([Change::CreateIndex { index, concurrently: false, if_not_exists }])
-                if now.table(&index.table).is_some_and(|t| t.partitioning.is_none())
-                    && now.dialect == downhaul_syntax::Dialect::Postgres =>
+                if now.dialect == downhaul_syntax::Dialect::Postgres
+                    && (now.table(&index.table).is_some_and(|t| t.partitioning.is_none())
+                        || is_divided(now, &index.table)) =>
             {
-                let change = Change::CreateIndex {
-                    index: index.clone(),
-                    concurrently: true,
-                    if_not_exists: *if_not_exists,
-                };
-                render(&change, now.dialect).ok()
+                concurrently(index, *if_not_exists, now.dialect)
             }
             _ => None,
         };

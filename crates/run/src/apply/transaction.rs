@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use downhaul_engine::{EngineError, Row, SchemaDump, Session};
+use downhaul_engine::{DumpKind, EngineError, Row, SchemaDump, Session};
 use downhaul_plan::Direction;
 use downhaul_snapshot::keep::{self, Endangered};
 use downhaul_snapshot::restore::{self, Held};
@@ -12,7 +12,7 @@ use downhaul_snapshot::tombstone::{self, Choice};
 use downhaul_snapshot::{
     Kept, KeptMode, Losses, SnapshotError, empty, hidden, packed, seeded, settle,
 };
-use downhaul_syntax::{Change, Dialect, Statement};
+use downhaul_syntax::{Change, Dialect, ObjectName, Statement};
 
 use super::back::{bring_back, substitute};
 use super::locks;
@@ -20,6 +20,7 @@ use super::{Applied, KeptSummary, Stop, Substitute, Work};
 use crate::error::FailedStatement;
 use crate::journal::{Journal, RestorePoint};
 use crate::patience::{Cause, Lookout, Patience};
+use crate::prepare::Prepared;
 use crate::tracking::Tracking;
 use crate::{Event, Observer, RunError, Runner};
 
@@ -229,6 +230,37 @@ async fn attempt(
     Ok(ran.applied)
 }
 
+/// Indexes that earlier statements of the migration have built, outside of any transaction. One that a
+/// constraint or the index of a partitioned table has taken over since goes with that: the way back has not
+/// forgotten it.
+async fn built_before(
+    session: &mut dyn Session,
+    prepared: &Prepared,
+    members: &[usize],
+) -> Result<BTreeSet<String>, EngineError> {
+    let mut built = BTreeSet::new();
+    if session.dialect() != Dialect::Postgres {
+        return Ok(built);
+    }
+    let end = members.first().copied().unwrap_or(prepared.statements.len());
+    for change in prepared.statements[..end].iter().flat_map(Statement::changes) {
+        let Change::CreateIndex { index, concurrently: true, .. } = change else { continue };
+        let Some(name) = &index.name else { continue };
+        let schema = name.schema.clone().or_else(|| index.table.schema.clone());
+        let name = ObjectName { schema, name: name.name.clone() };
+        let found = session
+            .rows(&format!(
+                "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c \
+                 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                 WHERE c.oid = pg_catalog.to_regclass({})",
+                Dialect::Postgres.literal(&Dialect::Postgres.quote_name(&name))
+            ))
+            .await?;
+        built.extend(found.first().map(|row| row.text(0).to_owned()));
+    }
+    Ok(built)
+}
+
 /// What statements did whose transaction is still open.
 pub(super) struct Ran {
     pub(super) applied: Applied,
@@ -284,6 +316,8 @@ pub(super) async fn within(
     let before = if look { Some(session.dump().await?) } else { None };
     let before = before.filter(|dump| must || dump.objects.len() <= LARGE_SCHEMA);
     let watch = before.is_some();
+    let built =
+        if up && watch { built_before(session, prepared, members).await? } else { BTreeSet::new() };
     let violations =
         if foreign_keys_off { foreign_key_violations(session).await? } else { BTreeSet::new() };
 
@@ -446,10 +480,11 @@ pub(super) async fn within(
     }
     let mut records = Vec::new();
     if !settled.is_empty() || up && watch {
-        let (before, after) = match (&before, &after) {
+        let (mut before, after) = match (&before, &after) {
             (Some(before), Some(after)) => before.only_differences(after),
             _ => (SchemaDump::default(), SchemaDump::default()),
         };
+        before.objects.retain(|o| o.id.kind != DumpKind::Index || !built.contains(&o.id.name));
         if !settled.is_empty() || !before.objects.is_empty() || !after.objects.is_empty() {
             records.extend(journal.add_restore_point(
                 work.version,

@@ -255,9 +255,11 @@ impl Walk {
     }
 
     fn blocks_question(&self) -> String {
+        // A range of blocks of a partitioned table is that range of each of its partitions.
+        let table = self.dialect.literal(&self.table);
         format!(
-            "SELECT pg_relation_size(CAST({} AS regclass)) / current_setting('block_size')::bigint",
-            self.dialect.literal(&self.table)
+            "SELECT coalesce(max(pg_relation_size(t.relid)), pg_relation_size(CAST({table} AS regclass))) / current_setting('block_size')::bigint \
+             FROM pg_partition_tree(CAST({table} AS regclass)) t WHERE t.isleaf"
         )
     }
 
@@ -318,13 +320,14 @@ async fn postgres(session: &mut dyn Session, table: &str) -> Result<Way, EngineE
             .collect();
         return Ok(Way::Key(key));
     }
-    let rows = session
-        .rows(&format!("SELECT relkind FROM pg_class WHERE oid = CAST({name} AS regclass)"))
+    // A foreign table or a view may have no blocks.
+    let without = session
+        .number(&format!(
+            "SELECT count(*) FROM (SELECT CAST({name} AS regclass) AS relid UNION SELECT relid FROM pg_partition_tree(CAST({name} AS regclass))) t \
+             JOIN pg_class c ON c.oid = t.relid WHERE c.relkind NOT IN ('r', 'p')"
+        ))
         .await?;
-    Ok(match rows.first().map(|row| row.text(0)) {
-        Some("r") => Way::Blocks,
-        _ => Way::Whole,
-    })
+    Ok(if without == 0 { Way::Blocks } else { Way::Whole })
 }
 
 async fn mysql(session: &mut dyn Session, name: &ObjectName) -> Result<Way, EngineError> {

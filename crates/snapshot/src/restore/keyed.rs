@@ -9,7 +9,7 @@ use crate::store::{Kept, SnapshotError};
 use crate::{references, sql};
 
 /// The table (`p`) holds another value than the store (`k`).
-fn unlike(dialect: Dialect, column: &crate::KeptColumn, now: &TableShape) -> String {
+pub(super) fn unlike(dialect: Dialect, column: &crate::KeptColumn, now: &TableShape) -> String {
     let ty = now.column(&column.name).map_or("", |c| c.ty.as_str());
     sql::differs(
         dialect,

@@ -1,9 +1,10 @@
 //! Rows without a key: matched by all that they hold, or put back all together.
 
-use downhaul_engine::{Session, TableShape};
+use downhaul_engine::{Session, TableShape, exact};
 use downhaul_syntax::Ident;
 
 use super::held::Held;
+use super::keyed::unlike;
 use super::{Restored, insert_head, live_value, number, row_columns, targets};
 use crate::settle::content;
 use crate::sql;
@@ -29,7 +30,7 @@ pub(super) async fn fill_by_content(
     let dialect = session.dialect();
     let store = sql::own(dialect, &kept.store());
     let live = sql::table(dialect, &now.name);
-    let row_id = sql::row_id(dialect);
+    let (place, found) = (sql::row_place(dialect, "p."), sql::row_place_names(dialect, "q."));
     let columns = shared(kept, now, true);
     let content = content(dialect, "r", &columns);
     let lost = targets(kept, now, kept.lost_columns())?;
@@ -39,7 +40,8 @@ pub(super) async fn fill_by_content(
         )
     };
     let present = format!(
-        "(SELECT r.{row_id} AS downhaul_id, {content} AS downhaul_content, row_number() OVER (PARTITION BY {content}) AS downhaul_copy FROM {live} r)"
+        "(SELECT {}, {content} AS downhaul_content, row_number() OVER (PARTITION BY {content}) AS downhaul_copy FROM {live} r)",
+        sql::row_place_named(dialect, "r.")
     );
     let past = numbered(&format!("(SELECT * FROM {store} WHERE downhaul_op = 'U')"), "");
     let sets: Vec<String> = lost
@@ -53,21 +55,27 @@ pub(super) async fn fill_by_content(
     let source = format!(
         "{present} q JOIN {past} k ON k.downhaul_content = q.downhaul_content AND k.downhaul_copy = q.downhaul_copy"
     );
+    // What is there as it was is left alone: a trigger may have filled what was empty, and a rule may ask for that.
+    let unlike: Vec<String> = lost.iter().map(|column| unlike(dialect, column, now)).collect();
+    let unlike = exact::balanced(&unlike, " OR ");
     let update = if dialect.is_mysql_family() {
         format!(
-            "UPDATE {live} AS p JOIN ({source}) ON p.{row_id} = q.downhaul_id SET {}",
+            "UPDATE {live} AS p JOIN ({source}) ON ({place}) = ({found}) SET {} WHERE {unlike}",
             sets.join(", ")
         )
     } else {
         format!(
-            "UPDATE {live} AS p SET {} FROM {source} WHERE p.{row_id} = q.downhaul_id",
+            "UPDATE {live} AS p SET {} FROM {source} WHERE ({place}) = ({found}) AND ({unlike})",
             sets.join(", ")
         )
     };
     restored.updated = session.execute(&update).await?;
     let wanted =
         number(session, format!("SELECT count(*) FROM {store} WHERE downhaul_op = 'U'")).await?;
-    restored.orphans += wanted.saturating_sub(restored.updated);
+    if restored.updated < wanted {
+        let found = number(session, format!("SELECT count(*) FROM {source}")).await?;
+        restored.orphans += wanted.saturating_sub(found);
+    }
     Ok(())
 }
 
@@ -122,7 +130,6 @@ async fn take_away_left(
         return Ok(true);
     }
     let live = sql::table(dialect, &now.name);
-    let row_id = sql::row_id(dialect);
     let content = content(dialect, "r", &shared(kept, now, true));
     let numbered = |source: &str, id: &str| {
         format!(
@@ -131,7 +138,7 @@ async fn take_away_left(
     };
     let found = format!(
         "{} p JOIN {} k ON k.content = p.content AND k.copy = p.copy",
-        numbered(&live, &format!("r.{row_id} AS id, ")),
+        numbered(&live, &format!("{}, ", sql::row_place_named(dialect, "r."))),
         numbered(&left, "")
     );
     if number(session, format!("SELECT count(*) FROM {found}")).await? < wanted {
@@ -139,7 +146,10 @@ async fn take_away_left(
     }
     session
         .execute(&format!(
-            "DELETE FROM {live} WHERE {row_id} IN (SELECT found.id FROM (SELECT p.id FROM {found}) found)"
+            "DELETE FROM {live} WHERE ({}) IN (SELECT {} FROM (SELECT {} FROM {found}) found)",
+            sql::row_place(dialect, ""),
+            sql::row_place_names(dialect, "found."),
+            sql::row_place_names(dialect, "p."),
         ))
         .await?;
     Ok(true)
