@@ -252,6 +252,13 @@ fn what_cannot_come_back_is_said() {
 
 #[test]
 fn the_other_dialects() {
+    // The index of the foreign key went when another one could serve: without it the other cannot go.
+    let tied = "CREATE TABLE p (id int PRIMARY KEY); \
+                CREATE TABLE c (id int PRIMARY KEY, p int, n int, FOREIGN KEY (p) REFERENCES p (id));";
+    assert_eq!(
+        down(Dialect::MariaDb, tied, "ALTER TABLE c ADD KEY both (p, n)"),
+        ["CREATE INDEX p ON c (p)", "DROP INDEX `both` ON c"]
+    );
     let shop = "CREATE TABLE t (a int NOT NULL AUTO_INCREMENT PRIMARY KEY, b varchar(20) NOT NULL DEFAULT 'x' \
                 COMMENT 'y', c int, UNIQUE KEY u (b), KEY k (c)) ENGINE=InnoDB;";
     assert_eq!(

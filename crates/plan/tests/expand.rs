@@ -966,3 +966,26 @@ fn tables_that_refer_to_each_other_have_no_order_on_mysql() {
         }
     }
 }
+
+#[test]
+fn what_a_statement_of_mariadb_leaves_to_the_server() {
+    let ups = |change: &str| {
+        let expansion = expanded_in(Dialect::MariaDb, change).expect("carried");
+        assert_eq!(expansion.remaining, [""; 0], "{change}");
+        expansion.files.iter().map(|f| format!("{}\n{}", f.up, f.down)).collect::<String>()
+    };
+    // A name for an index, which the way back needs.
+    let unnamed = ups("ALTER TABLE logs ADD INDEX (line), DROP COLUMN page");
+    for part in ["CREATE INDEX line ON logs (line)", "DROP INDEX line ON logs"] {
+        assert!(unnamed.contains(part), "{part}\n{unnamed}");
+    }
+    // What stands for a value that is missing.
+    let filled = ups("ALTER TABLE logs MODIFY line varchar(20) NOT NULL DEFAULT 'none'");
+    assert!(filled.contains("UPDATE logs SET line = 'none'\nWHERE line IS NULL"), "{filled}");
+    // The index of a foreign key, which goes when another one can serve.
+    let served = ups("CREATE INDEX both_ways ON items (list, id)");
+    assert!(
+        served.contains("CREATE INDEX of_list ON items (list);\nDROP INDEX both_ways ON items;"),
+        "{served}"
+    );
+}

@@ -4,8 +4,8 @@ use super::table::parent_of;
 use super::{Builder, Step};
 use crate::apply::index_def;
 use crate::diff::same_index;
-use crate::{Index, Parts, Table};
-use downhaul_syntax::{Change, ObjectKind, ObjectName};
+use crate::{Catalog, Constraint, Index, Parts, Table};
+use downhaul_syntax::{Change, ConstraintKind, ObjectKind, ObjectName};
 
 impl Builder<'_> {
     pub(super) fn indexes(&mut self, table: &ObjectName, from: &Parts<Index>, to: &Parts<Index>) {
@@ -51,6 +51,12 @@ impl Builder<'_> {
                 );
             }
         }
+        let serving = only_to.iter().filter(|i| i.implied && self.serves_what_stays(table, i));
+        for new in serving.copied().collect::<Vec<_>>() {
+            let index = index_def(new, table);
+            let create = Change::CreateIndex { index, concurrently: false, if_not_exists: false };
+            self.push(Step::ServeForeignKeys, create);
+        }
         for new in only_to.into_iter().filter(|i| !i.implied) {
             let twin = from.named(&new.name.name).filter(|i| i.name == new.name);
             let inherited = of_parent(parent_to, new) && !of_parent(parent_from, new);
@@ -76,6 +82,22 @@ impl Builder<'_> {
                 );
             }
         }
+    }
+}
+
+impl Builder<'_> {
+    /// Whether a foreign key stands on both sides for which the server made this index on the one: it vanished
+    /// when another index could serve in its place (MySQL manual §15.1.20.5), and nothing brings it back.
+    fn serves_what_stays(&self, table: &ObjectName, index: &Index) -> bool {
+        let columns: Vec<_> = index.parts.iter().map_while(|p| p.column.as_ref()).collect();
+        let served = |catalog: &Catalog, wanted: Option<&Constraint>| {
+            let found = catalog.tables.get(table)?.constraints.iter().find(|c| {
+                matches!(&c.kind, ConstraintKind::ForeignKey { columns: of, .. } if of.iter().eq(columns.iter().copied()))
+                    && wanted.is_none_or(|wanted| c.name == wanted.name && c.kind == wanted.kind)
+            })?;
+            Some(found.clone())
+        };
+        served(self.to, None).is_some_and(|key| served(self.from, Some(&key)).is_some())
     }
 }
 

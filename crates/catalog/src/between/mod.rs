@@ -58,6 +58,8 @@ enum Step {
     DropTriggers,
     DropViews,
     DropForeignKeys,
+    /// MySQL: indexes without which others cannot go.
+    ServeForeignKeys,
     DropIndexes,
     DropConstraints,
     CreateSchemas,

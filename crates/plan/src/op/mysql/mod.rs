@@ -76,7 +76,7 @@ pub(crate) fn one_change(
         Change::CreateIndex { index, .. } => {
             let slot = if index.unique { Slot::CONTRACT } else { Slot::EXPAND };
             online(
-                change,
+                &named_index(change, index, scene),
                 slot,
                 " ALGORITHM=INPLACE LOCK=NONE",
                 "Writers go on while it is built.",
@@ -122,6 +122,20 @@ pub(crate) fn one_change(
         }
         _ => as_written::as_written(change, text, scene),
     }
+}
+
+/// An index without a name gets the one that the server would give it: its way back names it.
+fn named_index(change: &Change, index: &IndexDef, scene: &Scene<'_>) -> Change {
+    let mut change = change.clone();
+    if index.name.is_none() {
+        let mut after = scene.now.clone();
+        after.apply(&change, HERE);
+        let newest = after.table(&index.table).and_then(|t| t.indexes.last());
+        if let Change::CreateIndex { index, .. } = &mut change {
+            index.name = newest.map(|newest| newest.name.clone());
+        }
+    }
+    change
 }
 
 /// The index that a foreign key needs, where none serves it: made with the key, while writers wait, it would

@@ -51,9 +51,12 @@ pub(crate) fn modify_column(
     };
     let (mut up, mut down) = (Side::default(), Side::default());
     if slot == Slot::CONTRACT {
-        match directive_for(&scene.forward, from, true) {
-            Some(directive) => {
-                let conv = Conv::of_directive(directive, known, dialect)?.plain(dialect);
+        let said = match directive_for(&scene.forward, from, true) {
+            Some(directive) => Some(Conv::of_directive(directive, known, dialect)?.plain(dialect)),
+            None => column.default.as_ref().map(|default| default.text.clone()),
+        };
+        match said {
+            Some(conv) => {
                 let mut side = Side::default();
                 side.sql("Rows without a value get one, in small batches.", fill(conv.clone()));
                 made.push(Slot::BACKFILL, Piece::made(side, Side::default()));
