@@ -231,7 +231,7 @@ const MOVED: &str = "ALTER TABLE profiles ADD COLUMN email text;\n\
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_moved_column_comes_back_with_what_was_written_since() {
     let database = Postgres::shared().fresh_database().await;
-    let program = Program::new(PROGRAM).database(database.url());
+    let program = std::sync::Arc::new(Program::new(PROGRAM).database(database.url()));
     let base = "CREATE TABLE users (id int PRIMARY KEY, email text);\n\
         CREATE TABLE profiles (id int PRIMARY KEY, user_id int NOT NULL UNIQUE REFERENCES users);\n\
         INSERT INTO users VALUES (1, 'one'), (2, 'two'), (3, 'three'), (4, 'alone');\n\
@@ -264,4 +264,46 @@ async fn a_moved_column_comes_back_with_what_was_written_since() {
     assert_eq!(session.value(users).await.as_deref(), Some("- since since alone both six"));
     program.ok(&["up", "--yes"]);
     assert_eq!(session.value(profiles).await.as_deref(), Some("- since since both six"));
+}
+
+/// The way back of a relation that moved: batch by batch, while the old release writes, and without a row that
+/// the new release has written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_copied_goes_in_batches_and_what_was_written_stays() {
+    let database = Postgres::shared().fresh_database().await;
+    let program = std::sync::Arc::new(Program::new(PROGRAM).database(database.url()));
+    let base = "CREATE TABLE users (id int PRIMARY KEY, provider text, n int DEFAULT 0);";
+    program.migration("0001_base", base, "SELECT 1;\n");
+    program.ok(&["up", "--yes"]);
+    let mut session = database.session().await;
+    session.run("INSERT INTO users SELECT g, 'p' || g FROM generate_series(1, 20000) g").await;
+    program.write(
+        "drafts/links.sql",
+        "CREATE TABLE links (account int PRIMARY KEY, provider text NOT NULL);\nINSERT INTO links SELECT id, provider FROM users;",
+    );
+    let args = ["expand", "drafts/links.sql", "--dialect", "postgres", "--dry-run"];
+    let shown = program.ok(&args).stdout;
+    // One that batches are made of, and which the triggers of the way back hear of.
+    let batches = "\nUPDATE users SET provider = provider\nWHERE EXISTS (SELECT 1 FROM links AS copied WHERE ";
+    assert!(shown.contains(batches) && !shown.contains("\nDELETE FROM links"), "{shown}");
+    program.ok(&args[..4]);
+    program.ok(&["up", "--yes", "--steps", "2"]);
+    session.run("UPDATE links SET provider = 'mine' WHERE account % 100 = 0").await;
+    session.run("INSERT INTO links VALUES (-1, 'own')").await;
+    let other = program.clone();
+    let running =
+        tokio::task::spawn_blocking(move || other.run(&["down", "--yes", "--steps", "1"]));
+    // The old release goes on meanwhile.
+    let mut n = 0;
+    while !running.is_finished() {
+        n += 1;
+        let (one, two) = (1 + n % 99, 20_000 + n);
+        session.run(&format!("UPDATE users SET provider = 'late {n}' WHERE id = {one}; INSERT INTO users VALUES ({two}, 'new')")).await;
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    let outcome = running.await.unwrap();
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    let left =
+        "SELECT count(*) || ' ' || count(*) FILTER (WHERE provider IN ('mine', 'own')) FROM links";
+    assert_eq!(session.value(left).await.as_deref(), Some("201 201"));
 }

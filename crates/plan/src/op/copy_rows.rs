@@ -228,6 +228,10 @@ impl Relation<'_> {
             self.belongs("", "OLD")
         );
         out.push_str(&format!(
+            "    IF TG_NARGS = 1 AND TG_ARGV[0] = 'away' THEN\n        -- The way back: what was copied goes; what the new release wrote says something else.\n        DELETE FROM {table} AS copied WHERE {};\n        RETURN NULL;\n    END IF;\n",
+            self.same("OLD")
+        ));
+        out.push_str(&format!(
             "    IF TG_OP = 'UPDATE' AND TG_NARGS = 0 THEN\n        IF NOT ({}) THEN\n            RETURN NULL;\n        END IF;\n        IF {} THEN\n            UPDATE {table} SET {} WHERE {};\n        END IF;\n    END IF;\n",
             self.changed(watched.into_iter()),
             self.changed(keys()),
@@ -286,17 +290,16 @@ impl Relation<'_> {
             self.q(touched),
             filter.unwrap_or_default(),
             self.dialect.quote_name_if_needed(&self.target.name),
-            self.same()
+            self.same(&row)
         )
     }
 
     /// A row of the new table, `copied`, is what a row of the source makes it.
-    fn same(&self) -> String {
-        let row = self.q(&self.source.name.name);
-        let mut there = vec![self.belongs("copied.", &row)];
+    fn same(&self, row: &str) -> String {
+        let mut there = vec![self.belongs("copied.", row)];
         for copied in self.followed() {
             let ty = self.target.column(&copied.to).and_then(|found| found.ty.as_ref());
-            let value = self.over(copied.from, &row);
+            let value = self.over(copied.from, row);
             let value = match ty {
                 Some(ty) => format!("CAST({value} AS {})", render_type(ty, self.dialect)),
                 None => value,
@@ -307,13 +310,15 @@ impl Relation<'_> {
         there.join(" AND ")
     }
 
-    /// Takes back what was copied, and nothing that says something else.
-    fn take_back(&self) -> String {
+    /// The `UPDATE` that has the trigger take back what was copied, and nothing that says something else.
+    fn take_back(&self, touched: &Ident) -> String {
+        let source = self.dialect.quote_name_if_needed(&self.source.name);
+        let row = self.q(&self.source.name.name);
         format!(
-            "DELETE FROM {} AS copied\nUSING {}\nWHERE {}",
+            "UPDATE {source} SET {0} = {0}\nWHERE EXISTS (SELECT 1 FROM {1} AS copied WHERE {2})",
+            self.q(touched),
             self.dialect.quote_name_if_needed(&self.target.name),
-            self.dialect.quote_name_if_needed(&self.source.name),
-            self.same()
+            self.same(&row)
         )
     }
 
@@ -398,11 +403,24 @@ impl Relation<'_> {
             ),
         );
         // With the way back of the expand phase the table goes: nothing must write to it by then.
-        drop(&mut down, "");
         down.sql(
-            "What was copied goes, since nothing follows any more; what the new release wrote itself stays.",
-            self.take_back(),
+            "From here on a row that is written takes its copy away, where that is one still; what the new release wrote itself stays.",
+            format!("DROP TRIGGER {} ON {source}", self.q(&trigger)),
         );
+        down.sql(
+            "",
+            format!(
+                "CREATE TRIGGER {} AFTER UPDATE ON {source} FOR EACH ROW EXECUTE FUNCTION {function}('away')",
+                end("away")
+            ),
+        );
+        down.sql(
+            "The rows that nobody writes. Downhaul runs this in small batches, by key.",
+            self.take_back(&touched),
+        );
+        down.sql("", format!("DROP TRIGGER {} ON {source}", end("gone")));
+        down.sql("", format!("DROP TRIGGER {} ON {source}", end("away")));
+        down.sql("", format!("DROP FUNCTION {function}()"));
         up.sql(
             "Rows that nobody has written since: written as they are, they are copied.",
             format!(
