@@ -982,6 +982,23 @@ fn what_a_statement_of_mariadb_leaves_to_the_server() {
     // What stands for a value that is missing.
     let filled = ups("ALTER TABLE logs MODIFY line varchar(20) NOT NULL DEFAULT 'none'");
     assert!(filled.contains("UPDATE logs SET line = 'none'\nWHERE line IS NULL"), "{filled}");
+    // An index that is dropped and made again under its name is built beside the old one.
+    let again = {
+        let mut catalog = Catalog::new(Dialect::MariaDb);
+        let base = "CREATE TABLE t (a int PRIMARY KEY, b int, c int, KEY b (b));";
+        catalog.apply_script(&parse_script(base, Dialect::MariaDb), Origin::Baseline);
+        let change = "ALTER TABLE t DROP INDEX b, ADD INDEX b (b, c)";
+        let change = parse_script(change, Dialect::MariaDb);
+        let expansion = expand(&change, &catalog, "x", ExpandOptions::default()).expect("carried");
+        assert_eq!(expansion.remaining, [""; 0]);
+        expansion.files.iter().map(|f| f.up.clone()).collect::<String>()
+    };
+    for part in [
+        "CREATE INDEX b_new ON t (b, c) ALGORITHM=INPLACE LOCK=NONE;",
+        "DROP INDEX b ON t;\nALTER TABLE t RENAME INDEX b_new TO b, ALGORITHM=INPLACE, LOCK=NONE;",
+    ] {
+        assert!(again.contains(part), "{part}\n{again}");
+    }
     // The index of a foreign key, which goes when another one can serve.
     let served = ups("CREATE INDEX both_ways ON items (list, id)");
     assert!(

@@ -5,7 +5,7 @@
 //! beside the one that it replaces, and takes its name at the contract.
 
 use downhaul_catalog::{Catalog, view_columns};
-use downhaul_syntax::{Change, Dialect, Ident, IndexDef, ObjectName, Query, Script};
+use downhaul_syntax::{Change, Ident, IndexDef, ObjectName, Query, Script};
 
 use super::as_written::piece;
 use super::piece::{Piece, Side, Slot};
@@ -23,6 +23,8 @@ pub(crate) struct Replaced {
 pub(crate) enum What {
     Table(ObjectName),
     Index(ObjectName),
+    /// With its table, where names are the table's (MariaDB, MySQL).
+    Key(ObjectName, Ident),
     View(ObjectName),
     Type(ObjectName),
     Sequence(ObjectName),
@@ -39,6 +41,9 @@ impl What {
         match self {
             Self::Table(name) => Some(now.table(name).is_some()),
             Self::Index(name) => Some(now.index_owner(name).is_some()),
+            Self::Key(table, name) => {
+                Some(now.table(table).is_some_and(|t| t.indexes.named(name).is_some()))
+            }
             Self::View(name) => Some(now.view(name).is_some()),
             Self::Type(name) => Some(now.types.get(name).is_some()),
             Self::Sequence(name) => Some(now.sequences.get(name).is_some()),
@@ -54,10 +59,13 @@ pub(crate) fn dropped(change: &Change, now: &Catalog) -> Option<(What, bool, boo
         Change::DropTable { name: n, if_exists, cascade } => {
             (What::Table(name(n)), *if_exists, *cascade)
         }
-        Change::DropIndex { name: n, if_exists, cascade, .. }
-            if now.dialect == Dialect::Postgres =>
-        {
-            (What::Index(name(n)), *if_exists, *cascade)
+        Change::DropIndex { name: n, table, if_exists, cascade, .. } => {
+            let what = match (now.dialect.is_mysql_family(), table) {
+                (false, _) => What::Index(name(n)),
+                (true, Some(table)) => What::Key(name(table), n.name.clone()),
+                (true, None) => return None,
+            };
+            (what, *if_exists, *cascade)
         }
         Change::DropView { name: n, if_exists, cascade, .. } => {
             (What::View(name(n)), *if_exists, *cascade)
@@ -86,9 +94,13 @@ pub(crate) fn dropped(change: &Change, now: &Catalog) -> Option<(What, bool, boo
 pub(crate) fn made(change: &Change, now: &Catalog) -> Option<What> {
     Some(match change {
         Change::CreateTable { def, .. } => What::Table(now.normalize(&def.name)),
-        Change::CreateIndex { index, .. } if now.dialect == Dialect::Postgres => {
-            let schema = now.normalize(&index.table).schema;
-            What::Index(ObjectName { schema, name: index.name.clone()?.name })
+        Change::CreateIndex { index, .. } => {
+            let (table, name) = (now.normalize(&index.table), index.name.clone()?.name);
+            if now.dialect.is_mysql_family() {
+                What::Key(table, name)
+            } else {
+                What::Index(ObjectName { schema: table.schema, name })
+            }
         }
         Change::CreateView { name, .. } => What::View(now.normalize(name)),
         Change::CreateType { name, .. } => What::Type(now.normalize(name)),
@@ -221,6 +233,39 @@ pub(crate) fn at_once(change: &Change, script: &Script, before: &Catalog) -> boo
     };
     missing(&before.normalize(name), columns, query, before).is_none()
         && !script.statements.iter().flat_map(|statement| statement.changes()).any(touches)
+}
+
+/// A key that takes the name of another one (MariaDB, MySQL), without the clauses that say how: what builds it
+/// beside the other, what drops that, and what gives it the name, with the way back of that.
+pub(crate) fn key(index: &IndexDef, change: &Change, scene: &Scene<'_>) -> Option<[Change; 4]> {
+    let what @ What::Key(..) = made(change, scene.now)? else { return None };
+    let Replaced { what: What::Key(table, name), was_there: true } = of(&what, scene)? else {
+        return None;
+    };
+    let beside = names::free_part(scene.now, table, &format!("{name}_new"));
+    let rename = |from: &Ident, to: &Ident| Change::RenameIndex {
+        table: Some(table.clone()),
+        from: ObjectName::bare(from.clone()),
+        to: to.clone(),
+    };
+    let build = Change::CreateIndex {
+        index: IndexDef { name: Some(ObjectName::bare(beside.clone())), ..index.clone() },
+        concurrently: false,
+        if_not_exists: false,
+    };
+    let drop = Change::DropIndex {
+        name: ObjectName::bare(name.clone()),
+        table: Some(table.clone()),
+        concurrently: false,
+        if_exists: false,
+        cascade: false,
+    };
+    Some([build, drop, rename(&beside, name), rename(name, &beside)])
+}
+
+/// Whether an index takes the name of another one.
+pub(crate) fn takes_over(change: &Change, scene: &Scene<'_>) -> bool {
+    made(change, scene.now).is_some_and(|what| of(&what, scene).is_some_and(|one| one.was_there))
 }
 
 /// An index that takes the name of another one.

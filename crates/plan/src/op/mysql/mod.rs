@@ -30,7 +30,7 @@ use downhaul_syntax::{
 
 use super::conversion::Conv;
 use super::piece::{Piece, Side, Slot};
-use super::{HERE, Made, Refused, Scene, as_written, names, pair, refused};
+use super::{HERE, Made, Refused, Scene, as_written, names, pair, refused, replace};
 use crate::Direction;
 
 pub(crate) use change_primary_key::{change_primary_key, is_meant as changes_primary_key};
@@ -75,6 +75,20 @@ pub(crate) fn one_change(
         }
         Change::CreateIndex { index, .. } => {
             let slot = if index.unique { Slot::CONTRACT } else { Slot::EXPAND };
+            if let Some([build, drop, rename, back]) = replace::key(index, change, scene) {
+                let (why, clause) = (
+                    "Beside the index whose name it takes at the contract.",
+                    " ALGORITHM=INPLACE LOCK=NONE",
+                );
+                let mut made = online(&build, slot, clause, why, scene)?;
+                let why = "Its successor stands, and takes its name.";
+                made.append(online(&drop, Slot::CONTRACT, "", why, scene)?);
+                let (mut up, mut down) = (Side::default(), Side::default());
+                add(&mut up, "", &rename, INPLACE, dialect)?;
+                add(&mut down, "", &back, INPLACE, dialect)?;
+                made.push(Slot::CONTRACT, Piece::made(up, down));
+                return Ok(made);
+            }
             online(
                 &named_index(change, index, scene),
                 slot,
@@ -83,6 +97,8 @@ pub(crate) fn one_change(
                 scene,
             )
         }
+        // It goes when its successor takes its name.
+        Change::DropIndex { .. } if replace::hands_over(change, scene) => Ok(Made::default()),
         Change::DropIndex { .. } => online(
             change,
             Slot::CONTRACT,

@@ -16,7 +16,7 @@ mod triggers;
 use downhaul_syntax::{Change, ConstraintKind, Ident, ObjectName, Statement};
 
 use super::piece::Slot;
-use super::{HERE, Made, Refused, Scene, as_written, refused};
+use super::{HERE, Made, Refused, Scene, as_written, refused, replace};
 
 pub(crate) use reshape_columns::reshape_columns;
 
@@ -73,6 +73,12 @@ fn one_change(change: &Change, text: &str, scene: &Scene<'_>) -> Result<Made, Re
         C::CreateIndex { index, .. } => {
             let existed = scene.now.table(&index.table).is_some_and(|t| t.origin != HERE);
             let slot = if index.unique && existed { Slot::CONTRACT } else { Slot::EXPAND };
+            if slot == Slot::CONTRACT && replace::takes_over(change, scene) {
+                return refused(
+                    "a unique index takes the name of another one, which the old release may be fast only because of",
+                    "give it a name of its own, and drop the other one: both go through the phases then",
+                );
+            }
             let mut made = Made::default();
             let why = if slot == Slot::CONTRACT {
                 "Unique: the old release must not write duplicates any more."
@@ -84,6 +90,11 @@ fn one_change(change: &Change, text: &str, scene: &Scene<'_>) -> Result<Made, Re
         }
         C::DropIndex { .. } => {
             let mut made = Made::default();
+            if replace::makes_room(change, scene)? {
+                let why = "Another one takes its name in this transaction.";
+                made.push(Slot::EXPAND, as_written::piece(change, Some(text), scene, why)?);
+                return Ok(made);
+            }
             let why = "The old release may be fast only because of it: it goes last.";
             made.push(Slot::CONTRACT, as_written::piece(change, Some(text), scene, why)?);
             Ok(made)
