@@ -29,7 +29,7 @@ use downhaul_snapshot::restore_to::{Request, Scope, Wish};
 use downhaul_snapshot::track::{Around, Capture, intend, name};
 
 use crate::world::World;
-use crate::writer::write;
+use crate::writer::{change_all, change_some, write};
 
 /// Rows of every table, as sorted texts.
 type Export = BTreeMap<String, Vec<String>>;
@@ -206,7 +206,12 @@ async fn play(seed: u64, url: &str) -> Result<(), String> {
         }
         session.close().await;
     }
-    Ok(())
+    // The first statement after a mark changes every row.
+    let (mark, export) = mark_and_export(&target, &world, "n").await;
+    change_all(url, &world, &mut w0[0]).await;
+    tokio::join!(change_some(url, &world, &mut w1[0], 3), change_some(url, &world, &mut w2[0], 3));
+    restore(&target, &Request { wish: Wish::Rewrite, ..reset(mark) }).await?;
+    compare("restored from all rows", &export, &export_plain(&mut db, &world).await)
 }
 
 /// The rows of a table as of a mark, by a query.

@@ -17,6 +17,32 @@ fn place(rng: &mut Rng) -> (String, String) {
     )
 }
 
+/// Changes rows.
+fn change(rng: &mut Rng, table: &Table, condition: &str) -> String {
+    let mut sets = Vec::new();
+    for (column, ty) in &table.columns {
+        if rng.one_in(2) {
+            sets.push(format!("\"{column}\" = {}", ty.value(rng)));
+        }
+    }
+    if table.unique && rng.one_in(3) {
+        sets.push(format!("u = {}", rng.between(0, 40)));
+    }
+    if table.place && rng.one_in(3) {
+        let (mood, place) = place(rng);
+        sets.push(format!("m = {mood}, w = {place}"));
+    }
+    for (column, _) in &table.links {
+        if rng.one_in(3) {
+            sets.push(format!("{column} = {}", key(rng)));
+        }
+    }
+    if sets.is_empty() {
+        sets.push(format!("\"{0}\" = \"{0}\"", table.columns[0].0));
+    }
+    format!("UPDATE {} SET {} WHERE {condition}", table.quoted(), sets.join(", "))
+}
+
 /// One statement. What the schema forbids fails, as it does for others.
 fn statement(rng: &mut Rng, world: &World) -> String {
     let table = rng.pick(&world.tables);
@@ -29,30 +55,7 @@ fn statement(rng: &mut Rng, world: &World) -> String {
     };
     match rng.below(12) {
         0..4 => insert(rng, table),
-        4..7 => {
-            let mut sets = Vec::new();
-            for (column, ty) in &table.columns {
-                if rng.one_in(2) {
-                    sets.push(format!("\"{column}\" = {}", ty.value(rng)));
-                }
-            }
-            if table.unique && rng.one_in(3) {
-                sets.push(format!("u = {}", rng.between(0, 40)));
-            }
-            if table.place && rng.one_in(3) {
-                let (mood, place) = place(rng);
-                sets.push(format!("m = {mood}, w = {place}"));
-            }
-            for (column, _) in &table.links {
-                if rng.one_in(3) {
-                    sets.push(format!("{column} = {}", key(rng)));
-                }
-            }
-            if sets.is_empty() {
-                sets.push(format!("\"{0}\" = \"{0}\"", table.columns[0].0));
-            }
-            format!("UPDATE {name} SET {} WHERE {condition}", sets.join(", "))
-        }
+        4..7 => change(rng, table, &condition),
         7..9 => format!("DELETE FROM {name} WHERE {condition}"),
         9 if table.place && table.keys > 0 && rng.one_in(2) => {
             // What a sorting by hand does.
@@ -108,6 +111,41 @@ fn insert(rng: &mut Rng, table: &Table) -> String {
         values.push(ty.value(rng));
     }
     format!("INSERT INTO {} ({}) VALUES ({})", table.quoted(), names.join(", "), values.join(", "))
+}
+
+/// Changes every row of each table once or twice, then some of them; now and then something else happens as well.
+pub(crate) async fn change_all(url: &str, world: &World, rng: &mut Rng) {
+    let mut session = Session::connect(url).await;
+    let times = 1 + rng.below(2);
+    for table in world.tables.iter().chain(&world.tables).take(world.tables.len() * times) {
+        // What a rule of the schema forbids happens to none of them.
+        let _ = session.try_run(&change(rng, table, "true")).await;
+    }
+    session.close().await;
+    if rng.one_in(4) {
+        write(url, world, rng, 1).await;
+    }
+}
+
+/// Runs transactions that change rows, and do nothing else.
+pub(crate) async fn change_some(url: &str, world: &World, rng: &mut Rng, transactions: usize) {
+    let mut session = Session::connect(url).await;
+    session.run("SET lock_timeout = '3s'; SET deadlock_timeout = '20ms'").await;
+    for _ in 0..transactions {
+        session.run("BEGIN").await;
+        for number in 0..1 + rng.below(3) {
+            let table = rng.pick(&world.tables);
+            let some = ["true", "ctid < '(0,5)'", "ctid > '(0,3)'"];
+            let condition = *rng.pick(&some);
+            let sql = change(rng, table, condition);
+            session.run(&format!("SAVEPOINT s{number}")).await;
+            if session.try_run(&sql).await.is_err() || rng.one_in(6) {
+                session.run(&format!("ROLLBACK TO s{number}")).await;
+            }
+        }
+        let _ = session.try_run(if rng.one_in(5) { "ROLLBACK" } else { "COMMIT" }).await;
+    }
+    session.close().await;
 }
 
 /// Runs so many transactions.

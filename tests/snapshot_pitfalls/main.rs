@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
+mod first_statement;
 mod partitions;
 mod stage;
 mod strategies;

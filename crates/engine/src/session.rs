@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use downhaul_syntax::{Dialect, ObjectName};
 
-use crate::{Blocker, EngineError, SchemaDump, TableLock, TableShape, TableSize, Target};
+use crate::{
+    Blocker, EngineError, RowDigest, SchemaDump, TableLock, TableShape, TableSize, Target,
+};
 
 /// What the server said of itself.
 #[derive(Clone, Debug)]
@@ -318,8 +320,22 @@ pub trait Session: Send {
     async fn digest(&mut self, table: &str, columns: &[String]) -> Result<String, EngineError>;
 
     /// PostgreSQL: sends what `out`, a `COPY … TO STDOUT`, returns into `into`, a `COPY … FROM STDIN`.
-    /// All of it stands in memory in between. Returns the rows that were written.
-    async fn pass_rows(&mut self, _out: &str, _into: &str) -> Result<u64, EngineError> {
+    /// All of it stands in memory in between, and goes into `digest`. Returns the rows that were written.
+    async fn pass_rows(
+        &mut self,
+        _out: &str,
+        _into: &str,
+        _digest: &mut RowDigest,
+    ) -> Result<u64, EngineError> {
+        Err(EngineError::Protocol("this server has no COPY".into()))
+    }
+
+    /// PostgreSQL: what `out`, a `COPY … TO STDOUT`, returns goes into `digest`, and nowhere else.
+    async fn digest_rows(
+        &mut self,
+        _out: &str,
+        _digest: &mut RowDigest,
+    ) -> Result<(), EngineError> {
         Err(EngineError::Protocol("this server has no COPY".into()))
     }
 

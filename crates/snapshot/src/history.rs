@@ -36,6 +36,11 @@ pub struct Images {
     pub touched: String,
 }
 
+/// A condition on rows of a history: they stand between these places.
+fn between((first, last): (&str, &str)) -> String {
+    format!("ctid >= '{first}' AND ctid <= '{last}'")
+}
+
 /// The column of an older form that became a column of the newest one.
 pub(crate) fn ancestor<'a>(
     version: &'a Version,
@@ -154,14 +159,18 @@ impl<'a> Past<'a> {
     }
 
     /// How much happened after a mark: events, the first and the last position, events after `later`, the first
-    /// and the last place in the history. Nothing is read of a row but what stands at its beginning.
+    /// place in the history, and one behind which there is none. Nothing is read of a row but what stands at its
+    /// beginning.
     #[must_use]
     pub fn extent_after(&self, mark: &Mark, later: Option<&Mark>) -> String {
         let later = later.map_or_else(|| "false".to_owned(), |later| later.after("downhaul_xid"));
+        // The largest of all places would be copied for each row.
         format!(
             "SELECT count(*), coalesce(min(downhaul_pos), 0), coalesce(max(downhaul_pos), 0), count(*) FILTER (WHERE {later}), \
-               min(downhaul_place)::text, max(downhaul_place)::text FROM ({}) e",
-            self.events_with(mark, ", h.ctid AS downhaul_place")
+               min(downhaul_place)::text, (SELECT pg_catalog.format('(%s,0)', pg_catalog.pg_relation_size({newest}) / pg_catalog.current_setting('block_size')::bigint)) \
+             FROM ({events}) e",
+            newest = D.literal(&track::history(self.tracked.id, self.tracked.current().number)),
+            events = self.events_with(mark, ", h.ctid AS downhaul_place")
         )
     }
 
@@ -194,6 +203,31 @@ impl<'a> Past<'a> {
         )
     }
 
+    /// All events after a mark are in the history of the newest form.
+    #[must_use]
+    pub fn in_newest(&self, mark: &Mark) -> bool {
+        // Whoever wrote in an older form had ended when the newest one came, so before the mark.
+        mark.versions.get(&self.tracked.id) == Some(&self.tracked.current().number)
+    }
+
+    /// Of the events after a mark, which are all [`Self::in_newest`] and stand between two places: whether a key
+    /// came into being, whether anything happened but that rows changed, how many are at the position `first`,
+    /// and the first and the last place of these.
+    #[must_use]
+    pub fn kinds_after(&self, mark: &Mark, first: i64, places: (&str, &str)) -> String {
+        format!(
+            "SELECT coalesce(bool_or(downhaul_op IN ({births})) FILTER (WHERE downhaul_op <> '{updated}'), false), count(*) FILTER (WHERE downhaul_op <> '{updated}') > 0, \
+               count(*) FILTER (WHERE {at_first}), min(ctid) FILTER (WHERE {at_first})::text, max(ctid) FILTER (WHERE {at_first})::text \
+             FROM {table} WHERE {after} AND {between}",
+            births = track::BIRTHS,
+            updated = track::Event::Updated.letter(),
+            at_first = format_args!("downhaul_pos = {first}"),
+            table = track::history(self.tracked.id, self.tracked.current().number),
+            after = mark.after("downhaul_xid"),
+            between = between(places),
+        )
+    }
+
     /// Where the images of the statement at a position after a mark stand, if they are in the history of
     /// the newest form, and each value in a column of its own. `None` too where a column came since.
     /// `places`: the first one and the last one.
@@ -202,12 +236,10 @@ impl<'a> Past<'a> {
         &self,
         mark: &Mark,
         position: i64,
-        (first, last): (&str, &str),
+        places: (&str, &str),
     ) -> Option<Images> {
         let newest = self.tracked.current();
-        // Whoever wrote in an older form had ended when the newest one came, so before the mark.
-        let of_newest = mark.versions.get(&self.tracked.id) == Some(&newest.number);
-        if !of_newest || self.is_composite() || !self.new.is_empty() {
+        if !self.in_newest(mark) || self.is_composite() || !self.new.is_empty() {
             return None;
         }
         let (mut values, mut named) = (Vec::new(), String::new());
@@ -223,13 +255,14 @@ impl<'a> Past<'a> {
         let table = track::history(self.tracked.id, newest.number);
         // Not what is written down of the restore itself, nor what others left before.
         let only = format!(
-            "downhaul_pos = {position} AND {} AND downhaul_op = '{}' AND ctid >= '{first}' AND ctid <= '{last}'",
+            "downhaul_pos = {position} AND {} AND downhaul_op = '{}' AND {}",
             mark.after("downhaul_xid"),
-            track::Event::Updated.letter()
+            track::Event::Updated.letter(),
+            between(places)
         );
         Some(Images {
             touched: format!("SELECT {named}true AS downhaul_was FROM {table} WHERE {only}"),
-            blocks: (block(first)?, block(last)?),
+            blocks: (block(places.0)?, block(places.1)?),
             table,
             values,
             only,

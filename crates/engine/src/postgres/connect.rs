@@ -10,6 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _, ValueRef};
 
 use super::blockers;
+use crate::row_digest::{RowDigest, Unframed};
 use crate::session::{LockBudget, Row, ServerInfo, Session, WorkDone};
 use crate::{Blocker, EngineError, SchemaDump, TableLock, TableShape, TableSize, Target};
 
@@ -604,7 +605,23 @@ impl Session for Postgres {
         Ok(answers.get(1).map(|row| row.text(0).to_owned()).unwrap_or_default())
     }
 
-    async fn pass_rows(&mut self, out: &str, into: &str) -> Result<u64, EngineError> {
+    async fn digest_rows(&mut self, out: &str, digest: &mut RowDigest) -> Result<(), EngineError> {
+        let failed = |error| EngineError::running(out, error);
+        let mut rows = Unframed::new(digest);
+        let mut parts = self.connection.copy_out_raw(out).await.map_err(failed)?;
+        while let Some(part) = parts.try_next().await.map_err(failed)? {
+            rows.add(&part);
+        }
+        rows.end();
+        Ok(())
+    }
+
+    async fn pass_rows(
+        &mut self,
+        out: &str,
+        into: &str,
+        digest: &mut RowDigest,
+    ) -> Result<u64, EngineError> {
         let mut rows = Vec::new();
         {
             let failed = |error| EngineError::running(out, error);
@@ -613,6 +630,9 @@ impl Session for Postgres {
                 rows.extend_from_slice(&part);
             }
         }
+        let mut all = Unframed::new(digest);
+        all.add(&rows);
+        all.end();
         let failed = |error| EngineError::running(into, error);
         let mut copy = self.connection.copy_in_raw(into).await.map_err(failed)?;
         // The server keeps a message in memory as a whole: small ones all stand in the same place.

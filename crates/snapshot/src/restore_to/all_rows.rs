@@ -1,11 +1,16 @@
-//! One statement changed every row of a table, and that is all that happened since the mark: then what the
-//! table becomes is what that statement left in the history, and nobody needs a copy of it unless the rows are
-//! written one by one.
+//! The first statement after the mark changed every row of a table, and since then rows were only changed:
+//! then what the table becomes is what that statement left in the history, whatever came behind it, and
+//! nobody needs a copy of it unless the rows are written one by one.
+//!
+//! Why that is exact. No key came, went or became another one, so the keys are those of the mark. Each event
+//! draws its position while it holds the row, so that no event on a row has a position before that of the
+//! first statement, which changes no row twice: what it left of a key is the first image of it. And it left
+//! one of each key that is there, which is counted by joining both.
 
 use downhaul_engine::Session;
 use downhaul_syntax::{Dialect, Ident};
 
-use super::plan::{self, Events, Request, TablePlan, set_bulk};
+use super::plan::{self, Events, Kinds, Request, TablePlan, set_bulk};
 use super::rewrite;
 use super::statement;
 use super::strategy::Wish;
@@ -14,16 +19,26 @@ use crate::store::SnapshotError;
 
 const D: Dialect = Dialect::Postgres;
 
+/// All rows as they were.
+#[derive(Clone, Debug)]
+pub(super) struct AllRows {
+    pub(super) images: Images,
+    /// Rows of the table, now and then.
+    pub(super) rows: i64,
+    /// The images stand (nearly) in the order of the key.
+    pub(super) in_order: bool,
+    /// The table can be written anew from them.
+    pub(super) in_place: bool,
+}
+
 /// The rows of a plan before they are written down.
 #[derive(Clone, Debug)]
 pub(super) struct Unwritten {
     pub(super) query: String,
     /// Columns over which the table of the plan gets statistics.
     pub(super) columns: String,
-    /// Rows of the table, now and then.
-    pub(super) all: i64,
     /// Where the rows stand that the table becomes.
-    pub(super) images: Images,
+    pub(super) all: AllRows,
 }
 
 impl Unwritten {
@@ -38,39 +53,58 @@ impl Unwritten {
 }
 
 /// The images of all rows of the table, where they stand in the history; then what differs is counted.
+/// `kinds`: of the events, where they are of several statements.
 pub(super) async fn find(
     session: &mut dyn Session,
     found: &mut TablePlan,
     request: &Request,
     past: &Past<'_>,
-    events: &Events,
+    (events, kinds): (&Events, Option<&Kinds>),
     unique: &[Ident],
-) -> Result<Option<Images>, SnapshotError> {
-    let all_comes_back = request.scope.columns.is_empty()
-        && request.scope.filter.is_none()
-        && events.since == 0
-        && request.wish != Wish::Rows;
-    let Some(position) = events.once.filter(|_| all_comes_back) else { return Ok(None) };
-    let places = (events.places.0.as_str(), events.places.1.as_str());
-    let Some(images) = past.images_in_place(&request.target, position, places) else {
-        return Ok(None);
-    };
-    if rewrite::obstacle(session, found, past).await?.is_some() {
+) -> Result<Option<AllRows>, SnapshotError> {
+    if request.scope.filter.is_some() || events.since != 0 {
         return Ok(None);
     }
+    let all_comes_back = request.scope.columns.is_empty() && request.wish != Wish::Rows;
+    let (rows, (first, last)) = match kinds {
+        // What one statement changed differs, as a rule: where it is written down anyway, it is counted then.
+        None if events.once().is_none() || !all_comes_back => return Ok(None),
+        None => (events.all, &events.places),
+        // Where statements nest, the one that began first ends last.
+        Some(kinds) if !kinds.changes_only || past.tracked.versions.iter().any(|v| v.nested) => {
+            return Ok(None);
+        }
+        Some(kinds) => (kinds.of_first, &kinds.places),
+    };
+    let position = events.positions.0;
+    let Some(images) = past.images_in_place(&request.target, position, (first, last)) else {
+        return Ok(None);
+    };
+    let in_place = all_comes_back && rewrite::obstacle(session, found, past).await?.is_none();
+    if kinds.is_none() && !in_place {
+        return Ok(None);
+    }
+    if kinds.is_some()
+        && rows.saturating_mul(10) < known_rows(session, found).await?.saturating_mul(9)
+    {
+        return Ok(None);
+    }
+    let in_order = rewrite::in_order(session, found, &images).await?;
+    let by_merge = in_order && merges(session, found).await?;
     set_bulk(session, true).await?;
-    // Of a few kinds of rows, which the server cannot know, nobody sorts a million.
-    session
-        .execute("SET LOCAL max_parallel_workers_per_gather TO 0; SET LOCAL enable_sort TO off")
-        .await?;
+    session.execute("SET LOCAL max_parallel_workers_per_gather TO 0").await?;
+    session.execute(if by_merge { MERGE } else { HASH }).await?;
     let row = session.row(&tally(found, past, &images, unique)).await?;
     session
-        .execute("SET LOCAL max_parallel_workers_per_gather TO DEFAULT; SET LOCAL enable_sort TO DEFAULT")
+        .execute(
+            "SET LOCAL max_parallel_workers_per_gather TO DEFAULT; SET LOCAL enable_sort TO DEFAULT; \
+             SET LOCAL enable_hashjoin TO DEFAULT; SET LOCAL enable_indexscan TO DEFAULT",
+        )
         .await?;
     set_bulk(session, false).await?;
     // Each event is the change of a row that is still there, and there are no other rows.
     let Some(row) = row else { return Ok(None) };
-    if row.number(0)? != events.all || row.number(1)? != 0 {
+    if row.number(0)? != rows || row.number(1)? != 0 {
         return Ok(None);
     }
     found.updates = row.number(2)?;
@@ -81,7 +115,49 @@ pub(super) async fn find(
             found.changed.push((column.name.to_string(), rows));
         }
     }
-    Ok(Some(images))
+    Ok(Some(AllRows { images, rows, in_order, in_place }))
+}
+
+/// Of a few kinds of rows, which the server cannot know, nobody sorts a million.
+const HASH: &str = "SET LOCAL enable_sort TO off";
+
+/// What has its order already is sorted by looking at it once, and then read from one end to the other,
+/// instead of from all over the memory. It may take as much of that as a table of hashes would. By an
+/// index the rows would be found one by one.
+const MERGE: &str = "SET LOCAL enable_hashjoin TO off; SET LOCAL enable_indexscan TO off; \
+     SELECT pg_catalog.set_config('work_mem', least(m.setting::float8 * h.setting::float8, m.max_val::float8)::bigint || 'kB', true) \
+     FROM pg_catalog.pg_settings m, pg_catalog.pg_settings h WHERE m.name = 'work_mem' AND h.name = 'hash_mem_multiplier'";
+
+/// Types of which many values are compared in no time.
+const QUICK: &[&str] = &[
+    "smallint",
+    "integer",
+    "bigint",
+    "uuid",
+    "date",
+    "timestamp without time zone",
+    "timestamp with time zone",
+];
+
+/// The rows of the table stand (nearly) in the order of a key that is quick to compare.
+async fn merges(session: &mut dyn Session, found: &TablePlan) -> Result<bool, SnapshotError> {
+    let version = found.tracked.current();
+    let quick = |key| version.column(key).is_some_and(|c| QUICK.contains(&c.ty.as_str()));
+    if !version.key.iter().all(quick) {
+        return Ok(false);
+    }
+    let Some(first) = version.key.first() else { return Ok(false) };
+    rewrite::sample_in_order(session, found, &D.quote(first), &found.tracked.live(), "true").await
+}
+
+/// Rows of the table, as its statistics say; 0 or less where there are none: so nobody joins two tables to find that
+/// a statement changed a part of one.
+async fn known_rows(session: &mut dyn Session, found: &TablePlan) -> Result<i64, SnapshotError> {
+    let sql = format!(
+        "SELECT coalesce((SELECT reltuples::bigint FROM pg_catalog.pg_class WHERE oid = {}), 0)",
+        found.tracked.relation
+    );
+    Ok(session.number(&sql).await?)
 }
 
 /// Rows that have an image, others, those that differ from it, those whose unique values do, and how many
@@ -97,26 +173,30 @@ fn tally(found: &TablePlan, past: &Past<'_>, images: &Images, unique: &[Ident]) 
         .collect();
     let masks = statement::masks(columns.len());
     let bits = statement::bits(&tests);
-    let named: String =
-        bits.iter().zip(&masks).map(|(bits, mask)| format!(", {bits} AS {mask}")).collect();
-    let live = found.tracked.live();
     let one = &past.key()[0];
+    // Of which row there is no other the first number is none that tests make.
+    let mut named = Vec::new();
+    for (at, (bits, mask)) in bits.iter().zip(&masks).enumerate() {
+        let alone = if at == 0 { -1 } else { 0 };
+        named.push(format!(
+            "CASE WHEN w.downhaul_was AND l.{one} IS NOT NULL THEN {bits} ELSE {alone}::bigint END AS {mask}"
+        ));
+    }
+    let is_both = format!("{} >= 0", masks[0]);
+    let live = found.tracked.live();
     // A full join needs an `=` that sorts or hashes, which one of the user's own may not do.
-    let key = &found.tracked.current().key;
-    let whole = !columns.iter().any(|column| key.contains(&column.name) && column.user_type);
+    let version = found.tracked.current();
+    let whole = !version.columns.iter().any(|c| version.key.contains(&c.name) && c.user_type);
     let (kind, others) = if whole {
-        ("FULL", "coalesce(sum(n) FILTER (WHERE NOT downhaul_both), 0)".to_owned())
+        ("FULL", format!("coalesce(sum(n) FILTER (WHERE NOT {is_both}), 0)"))
     } else {
         (
             "LEFT",
-            format!(
-                "(SELECT count(*) FROM {live}) - coalesce(sum(n) FILTER (WHERE downhaul_both), 0)"
-            ),
+            format!("(SELECT count(*) FROM {live}) - coalesce(sum(n) FILTER (WHERE {is_both}), 0)"),
         )
     };
     let changed: Vec<String> = masks.iter().map(|mask| format!("{mask} <> 0")).collect();
-    let both =
-        |test: &str| format!("coalesce(sum(n) FILTER (WHERE downhaul_both AND ({test})), 0)");
+    let both = |test: &str| format!("coalesce(sum(n) FILTER (WHERE {is_both} AND ({test})), 0)");
     let mut counts = vec![
         both("true"),
         others,
@@ -124,12 +204,13 @@ fn tally(found: &TablePlan, past: &Past<'_>, images: &Images, unique: &[Ident]) 
         both(&statement::moves(columns.iter().map(|column| &column.name), unique)),
     ];
     counts.extend((0..columns.len()).map(|at| both(&statement::changes(at))));
+    let masks = masks.join(", ");
+    // The server takes for few what it cannot know, and makes room for few: hence `OFFSET`.
     format!(
-        "SELECT {} FROM (SELECT w.downhaul_was IS NOT NULL AND l.{one} IS NOT NULL AS downhaul_both{named}, count(*) AS n \
-         FROM ({}) w {kind} JOIN {live} l ON {} GROUP BY downhaul_both, {}) g",
+        "SELECT {} FROM (SELECT {masks}, count(*) AS n FROM (SELECT {} FROM ({}) w {kind} JOIN {live} l ON {} OFFSET 0) i GROUP BY {masks}) g",
         counts.join(", "),
+        named.join(", "),
         images.touched,
         past.join("l", "w"),
-        masks.join(", "),
     )
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use downhaul_engine::Session;
 use downhaul_syntax::{Dialect, Ident, ObjectName};
 
-use super::all_rows::{self, Unwritten};
+use super::all_rows::{self, AllRows, Unwritten};
 use super::readers::{self, Onlooker};
 use super::rewrite;
 use super::statement::{self, Query};
@@ -466,8 +466,8 @@ pub(crate) fn wanted<'a>(
 /// How much a history knows of what happened after the mark to which one returns.
 pub(super) struct Events {
     pub(super) all: i64,
-    /// The position of the one statement of which all are.
-    pub(super) once: Option<i64>,
+    /// The first position and the last one.
+    pub(super) positions: (i64, i64),
     /// After the mark up to which work is undone.
     pub(super) since: i64,
     /// The first and the last place in the history.
@@ -482,15 +482,55 @@ impl Events {
     ) -> Result<Self, SnapshotError> {
         let query = past.extent_after(&request.target, request.until.as_ref());
         let Some(row) = session.row(&query).await? else {
-            return Ok(Self { all: 0, once: None, since: 0, places: Default::default() });
+            return Ok(Self { all: 0, positions: (0, 0), since: 0, places: Default::default() });
         };
-        let (all, first, last) = (row.number(0)?, row.number(1)?, row.number(2)?);
         Ok(Self {
-            all,
-            once: Some(first).filter(|first| all > 0 && *first == last),
+            all: row.number(0)?,
+            positions: (row.number(1)?, row.number(2)?),
             since: row.number(3)?,
             places: (row.text(4).to_owned(), row.text(5).to_owned()),
         })
+    }
+
+    /// The position of the one statement of which all are.
+    pub(super) fn once(&self) -> Option<i64> {
+        let (first, last) = self.positions;
+        Some(first).filter(|first| self.all > 0 && *first == last)
+    }
+}
+
+/// Of what kinds the events of several statements are.
+pub(super) struct Kinds {
+    /// A key came into being.
+    births: bool,
+    /// Rows changed, and kept their keys; none came and none went.
+    pub(super) changes_only: bool,
+    /// How many are of the first statement.
+    pub(super) of_first: i64,
+    /// Where these stand.
+    pub(super) places: (String, String),
+}
+
+impl Kinds {
+    /// `None`: not all of them are in the newest form's history.
+    async fn read(
+        session: &mut dyn Session,
+        past: &Past<'_>,
+        request: &Request,
+        events: &Events,
+    ) -> Result<Option<Self>, SnapshotError> {
+        if events.all == 0 || !past.in_newest(&request.target) {
+            return Ok(None);
+        }
+        let places = (events.places.0.as_str(), events.places.1.as_str());
+        let query = past.kinds_after(&request.target, events.positions.0, places);
+        let Some(row) = session.row(&query).await? else { return Ok(None) };
+        Ok(Some(Self {
+            births: row.flag(0),
+            changes_only: !row.flag(1),
+            of_first: row.number(2)?,
+            places: (row.text(3).to_owned(), row.text(4).to_owned()),
+        }))
     }
 }
 
@@ -499,7 +539,11 @@ async fn has_births(
     session: &mut dyn Session,
     past: &Past<'_>,
     request: &Request,
+    kinds: Option<&Kinds>,
 ) -> Result<bool, SnapshotError> {
+    if let Some(kinds) = kinds {
+        return Ok(kinds.births);
+    }
     let row = session.row(&past.births_after(&request.target)).await?;
     Ok(row.is_some_and(|row| row.flag(0)))
 }
@@ -570,14 +614,22 @@ async fn table(
     found.fixed = fixed_columns(session, &tracked).await?;
     found.rows = rows;
     let unique = unique_columns(session, &tracked).await?;
-    let images = match in_bulk {
-        true => all_rows::find(session, &mut found, request, &past, &events, &unique).await?,
+    let once = events.once().is_some();
+    let kinds = match in_bulk && !once {
+        true => Kinds::read(session, &past, request, &events).await?,
         false => None,
     };
-    let was = if let Some(images) = &images {
+    let of_all = match in_bulk {
+        true => {
+            all_rows::find(session, &mut found, request, &past, (&events, kinds.as_ref()), &unique)
+                .await?
+        }
+        false => None,
+    };
+    let was = if let Some(AllRows { images, .. }) = &of_all {
         format!("({})", images.touched)
-    } else if in_bulk && !has_births(session, &past, request).await? {
-        format!("({})", past.images(&request.target, events.once.is_some()))
+    } else if in_bulk && !has_births(session, &past, request, kinds.as_ref()).await? {
+        format!("({})", past.images(&request.target, once))
     } else {
         make(session, &past, &was, &read(&past, &request.target), "").await?;
         was
@@ -610,11 +662,17 @@ async fn table(
     } else {
         format!("(downhaul_action, {})", past.key().join(", "))
     };
-    if let Some(images) = images {
-        found.unwritten = Some(Unwritten { query: body, columns, all: events.all, images });
-    } else {
-        write(session, &past, &body, &columns, in_bulk).await?;
-        count(session, &mut found, &past, &name).await?;
+    match of_all {
+        // Nothing has to be written down where nothing differs, or all of it is written anew.
+        Some(all) if all.in_place || found.is_empty() => {
+            found.unwritten = Some(Unwritten { query: body, columns, all });
+        }
+        of_all => {
+            write(session, &past, &body, &columns, in_bulk).await?;
+            if of_all.is_none() {
+                count(session, &mut found, &past, &name).await?;
+            }
+        }
     }
     let share = strategy::by_share(&found, request.wish);
     let obstacle = match share {

@@ -2,9 +2,10 @@
 //! grants, policies, views, triggers, statistics. Its history gets the events that changing its rows
 //! one by one would have left.
 
-use downhaul_engine::{EngineError, Session};
+use downhaul_engine::{EngineError, RowDigest, Session};
 use downhaul_syntax::Dialect;
 
+use super::all_rows::AllRows;
 use super::apply::failed;
 use super::plan::{TablePlan, set_bulk};
 use super::statement;
@@ -74,6 +75,8 @@ pub(super) async fn obstacle(
 struct Around {
     before: Vec<String>,
     after: Vec<String>,
+    /// An index is built anew, by which the server learns how many rows there are.
+    counts: bool,
 }
 
 /// Our triggers are off, since the history is written at once; indexes that nothing depends on are
@@ -81,7 +84,7 @@ struct Around {
 async fn around(session: &mut dyn Session, table: &TablePlan) -> Result<Around, SnapshotError> {
     let relation = table.tracked.relation;
     let name = D.quote_name(&table.tracked.name);
-    let mut found = Around { before: Vec::new(), after: Vec::new() };
+    let mut found = Around { before: Vec::new(), after: Vec::new(), counts: false };
     let indexes = session
         .rows(&format!(
             "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.pg_get_indexdef(i.indexrelid), \
@@ -102,6 +105,7 @@ async fn around(session: &mut dyn Session, table: &TablePlan) -> Result<Around, 
              ORDER BY i.indexrelid"
         ))
         .await?;
+    found.counts = !indexes.is_empty();
     for index in &indexes {
         found.after.push(index.text(1).to_owned());
         if let Some(kind) = index.opt(3) {
@@ -164,12 +168,12 @@ async fn serves(session: &mut dyn Session, table: &TablePlan) -> Result<bool, Sn
     Ok(row.is_some_and(|row| row.flag(0) && row.flag(1)))
 }
 
-/// So many rows of a history tell whether they have an order.
+/// So many rows tell whether they have an order.
 const SAMPLE: i64 = 10_000;
 
 /// What a statement left in the history has (nearly) the order of the key, from wherever it began: some
 /// pages of it are looked at. Not by statistics, since those of a history are not ours to make.
-async fn in_order(
+pub(super) async fn in_order(
     session: &mut dyn Session,
     table: &TablePlan,
     images: &Images,
@@ -180,12 +184,22 @@ async fn in_order(
     let Some((_, value)) = values.find(|(column, _)| column.name == *first) else {
         return Ok(false);
     };
+    sample_in_order(session, table, value, &images.table, &images.only).await
+}
+
+/// A value of the rows `only` of a table, the live one or its history, rises (nearly) from row to row.
+pub(super) async fn sample_in_order(
+    session: &mut dyn Session,
+    table: &TablePlan,
+    value: &str,
+    from: &str,
+    only: &str,
+) -> Result<bool, SnapshotError> {
     let share = (SAMPLE.saturating_mul(100) / table.rows.max(SAMPLE)).max(1);
-    let Images { table: history, only, .. } = images;
     let row = session
         .row(&format!(
             "SELECT count(*) > 0 AND count(*) FILTER (WHERE back) * 200 < count(*) FROM (SELECT {value} < lag({value}) OVER (ORDER BY ctid) AS back \
-             FROM {history} TABLESAMPLE SYSTEM ({share}) REPEATABLE (0) WHERE {only}) s"
+             FROM {from} TABLESAMPLE SYSTEM ({share}) REPEATABLE (0) WHERE {only}) s"
         ))
         .await?;
     Ok(row.is_some_and(|row| row.flag(0)))
@@ -195,18 +209,17 @@ async fn in_order(
 async fn sorted(
     session: &mut dyn Session,
     table: &TablePlan,
-    images: &Images,
+    AllRows { images, rows, in_order, .. }: &AllRows,
     names: &[String],
-    rows: i64,
 ) -> Result<Source, SnapshotError> {
     let Images { table: history, values, only, blocks, .. } = images;
-    if in_order(session, table, images).await? {
+    if *in_order {
         return Ok(Source {
             from: history.clone(),
             values: values.clone(),
             only: only.clone(),
             blocks: Some(*blocks),
-            rows,
+            rows: *rows,
         });
     }
     let values: Vec<String> =
@@ -284,7 +297,7 @@ pub(super) async fn rewrite(
     let names: Vec<String> = version.columns.iter().map(|c| D.quote(&c.name)).collect();
     // Of a plan that was only counted an image of each row is there, also of one that does not differ.
     let (before, staying) = match &table.unwritten {
-        Some(rows) => (rows.all, 0),
+        Some(plan) => (plan.all.rows, 0),
         None => {
             let rows = session.number(&format!("SELECT count(*) FROM {live}")).await?;
             (rows, rows - table.updates - table.deletes)
@@ -292,7 +305,7 @@ pub(super) async fn rewrite(
     };
     set_bulk(session, true).await?;
     let source = match &table.unwritten {
-        Some(rows) => sorted(session, table, &rows.images, &names, before).await?,
+        Some(plan) => sorted(session, table, &plan.all, &names).await?,
         None if staying == 0 && serves(session, table).await? => Source {
             from: plan,
             values: names.clone(),
@@ -312,18 +325,44 @@ pub(super) async fn rewrite(
         session.execute(statement).await?;
     }
     session.execute(&format!("TRUNCATE {live}")).await?;
-    fill(session, table, &source, &names).await?;
-    verify(session, table, &source, &names).await?;
+    let filled = fill(session, table, &source, &names).await?;
+    if !reads_as(session, table, &names, &source, filled).await? {
+        verify(session, table, &source, &names).await?;
+    }
     set_bulk(session, false).await?;
     let mut after = around.after;
-    let key: Vec<String> = version.key.iter().map(|k| D.quote(k)).collect();
-    // How many rows there are; what is known of their values still holds.
-    after.push(format!("ANALYZE {} ({})", D.quote_name(&tracked.name), key.join(", ")));
+    let size = session
+        .number(&format!("SELECT pg_catalog.pg_relation_size({})", tracked.relation))
+        .await?;
+    if size <= ALONE {
+        let workers = |value| format!("SET LOCAL max_parallel_maintenance_workers TO {value}");
+        after.insert(0, workers("0"));
+        after.push(workers("DEFAULT"));
+    }
+    if !around.counts {
+        let key: Vec<String> = version.key.iter().map(|k| D.quote(k)).collect();
+        // How many rows there are; what is known of their values still holds.
+        after.push(format!("ANALYZE {} ({})", D.quote_name(&tracked.name), key.join(", ")));
+    }
     Ok(after)
 }
 
+/// Up to this size (bytes) of a table one process builds its indexes: of 190 MB, another one spares a twelfth of a
+/// second and costs a tenth of one.
+const ALONE: i64 = 256 << 20;
+
 /// So much of a table (bytes) stands in memory at once.
 const AT_ONCE: i64 = 8 << 20;
+
+/// What was written into a table.
+struct Filled {
+    rows: u64,
+    format: &'static str,
+    /// With nothing in it yet.
+    start: RowDigest,
+    /// With the rows in it.
+    digest: RowDigest,
+}
 
 /// Writes rows into the table, which this transaction has emptied, in their order. They
 /// are frozen (PostgreSQL manual, COPY), which no INSERT can do, and no COPY reads a table: they pass
@@ -333,24 +372,44 @@ async fn fill(
     table: &TablePlan,
     source: &Source,
     names: &[String],
-) -> Result<(), SnapshotError> {
+) -> Result<Filled, SnapshotError> {
     let (name, list) = (D.quote_name(&table.tracked.name), names.join(", "));
     let values = source.values.join(", ");
     let format = format_of(session, table.tracked.relation).await?;
     let starts = pieces(session, source, names).await?;
+    let start = RowDigest::default();
+    let mut filled = Filled { rows: 0, format, digest: start.clone(), start };
     for (at, start) in starts.iter().enumerate() {
         let end = starts.get(at + 1).map_or(String::new(), |end| format!(" AND ctid < '{end}'"));
-        session
+        filled.rows += session
             .pass_rows(
                 &format!(
                     "COPY (SELECT {values} FROM {} WHERE {} AND ctid >= '{start}'{end}) TO STDOUT (FORMAT {format})",
                     source.from, source.only
                 ),
                 &format!("COPY {name} ({list}) FROM STDIN (FORMAT {format}, FREEZE)"),
+                &mut filled.digest,
             )
             .await?;
     }
-    Ok(())
+    Ok(filled)
+}
+
+/// The table, read from one end to the other, is byte for byte what was written into it. Its rows stand in
+/// the order in which they came; should a server have put them otherwise, they are compared one by one.
+async fn reads_as(
+    session: &mut dyn Session,
+    table: &TablePlan,
+    names: &[String],
+    source: &Source,
+    filled: Filled,
+) -> Result<bool, SnapshotError> {
+    let Filled { rows, format, start: mut found, digest } = filled;
+    let (name, list) = (D.quote_name(&table.tracked.name), names.join(", "));
+    session
+        .digest_rows(&format!("COPY {name} ({list}) TO STDOUT (FORMAT {format})"), &mut found)
+        .await?;
+    Ok(i64::try_from(rows) == Ok(source.rows) && found.value() == digest.value())
 }
 
 /// `binary` where each type of a table has a form for that which is sure to be exact, else `text`.
