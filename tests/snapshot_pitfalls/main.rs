@@ -477,7 +477,7 @@ async fn p12_p27_a_restore_that_cannot_be_whole_changes_nothing() {
     check(
         &stage.program.run(&["snapshot", "restore", "--to", "m", "--yes"]),
         Code::SnapshotNotSound,
-        &["1 rows of public.c refer to rows that would go"],
+        &["1 row of public.c refer to rows that would go"],
     );
     assert_eq!(stage.photograph(&["p", "c"]).await, ["(1)", "(2)", "(1,2)"]);
     // A rule that swallows writes is found out.
