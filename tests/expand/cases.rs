@@ -409,6 +409,29 @@ pub(crate) const CASES: &[Case] = &[
             "lines_pkey PRIMARY KEY (tenant, id)",
         )],
     },
+    Case {
+        name: "primary_key_of_a_column_with_nulls",
+        engine: Engine::Postgres,
+        base: "CREATE TABLE lines (tenant int, id int PRIMARY KEY, note text);",
+        rows: "INSERT INTO lines SELECT CASE WHEN g % 4 > 0 THEN g % 7 END, g, 'n' FROM generate_series(1, {rows}) g",
+        change: "-- downhaul:forward tenant \"0\"\nALTER TABLE lines DROP CONSTRAINT lines_pkey, ADD PRIMARY KEY (tenant, id);",
+        old: &[
+            "INSERT INTO lines (id, note) VALUES ({n}, 'old')",
+            "INSERT INTO lines VALUES (0, {id}, 'up {n}') ON CONFLICT (id) DO UPDATE SET note = EXCLUDED.note",
+        ],
+        new: &[
+            "INSERT INTO lines VALUES (2, {n}, 'new')",
+            "INSERT INTO lines SELECT coalesce(tenant, 9), {n}, 'up {n}' FROM lines WHERE id = {id} ON CONFLICT (tenant, id) DO UPDATE SET note = EXCLUDED.note",
+        ],
+        disagree: "",
+        after: &[
+            ("SELECT count(*) FROM lines WHERE tenant IS NULL", "0"),
+            (
+                "SELECT string_agg(conname || ' ' || pg_get_constraintdef(oid), '; ') FROM pg_constraint WHERE conrelid = 'lines'::regclass",
+                "lines_pkey PRIMARY KEY (tenant, id)",
+            ),
+        ],
+    },
     // What a drop takes is kept, and the schema before it looked at: the index is there by then.
     Case {
         name: "unique_beside_drop",

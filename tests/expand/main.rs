@@ -414,6 +414,7 @@ each_case!(
     set_not_null,
     constraints,
     primary_key,
+    primary_key_of_a_column_with_nulls,
     unique_beside_drop,
     text_to_enum,
     rename_enum_column,

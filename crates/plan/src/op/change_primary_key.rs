@@ -1,11 +1,15 @@
 //! `DROP CONSTRAINT …, ADD PRIMARY KEY (…)`: another primary key takes the place of the old one in an
 //! instant, when nobody counts on the old one any more.
 
+use downhaul_catalog::Table;
 use downhaul_syntax::{Change, ConstraintDef, ConstraintKind, Ident, ObjectName, Partitioning};
 
+use super::conversion::{Conv, directive_for};
+use super::mend;
 use super::names;
 use super::pair::{create, drop_constraint, unique_index};
 use super::piece::{Piece, Side, Slot};
+use super::rules::Rules;
 use super::{Made, Refused, Scene, refused};
 
 /// Whether the statement drops the primary key of a table and adds another one.
@@ -41,12 +45,10 @@ pub(crate) fn change_primary_key(changes: &[Change], scene: &Scene<'_>) -> Resul
             "build a new table beside the old one",
         );
     }
-    if let Some(column) =
-        columns.iter().find(|c| known.column(c).is_none_or(|column| !column.not_null))
-    {
+    if let Some(column) = columns.iter().find(|c| known.column(c).is_none()) {
         return refused(
-            format!("{table}.{column} may be NULL, and a primary key holds none"),
-            "make it NOT NULL in a migration before this one: `expand` takes SET NOT NULL through the phases",
+            format!("{table} has no column {column}"),
+            "check the name; the migrations before this file decide what is there",
         );
     }
     for other in scene.now.perhaps_referencing(table) {
@@ -102,6 +104,29 @@ pub(crate) fn change_primary_key(changes: &[Change], scene: &Scene<'_>) -> Resul
         down.sql("", format!("DROP INDEX CONCURRENTLY {}", dialect.quote_name_if_needed(&index)));
         made.push(Slot::EXPAND, Piece::made(up, down));
     }
+    let not_null = Rules {
+        not_null: columns
+            .iter()
+            .filter(|c| known.column(c).is_some_and(|column| !column.not_null))
+            .map(|c| {
+                let base = format!("{}_{c}_not_null", table.name);
+                (c.clone(), names::free_part(scene.now, table, &base))
+            })
+            .collect(),
+        constraints: Vec::new(),
+    };
+    let slot = if not_null.not_null.is_empty() { Slot::CONTRACT } else { Slot::CONTRACT_LATER };
+    if slot == Slot::CONTRACT_LATER {
+        made.push(Slot::CONTRACT, bound(known, &not_null, scene)?);
+        let single = not_null.not_null.len() == 1;
+        for (column, _) in &not_null.not_null {
+            if directive_for(&scene.forward, column, single).is_none() {
+                made.note(format!(
+                    "rows in which {table}.{column} is NULL are not filled, and make the last step fail: say how with -- downhaul:forward \"EXPRESSION\" above the statement"
+                ));
+            }
+        }
+    }
     let (mut up, mut down) = (Side::default(), Side::default());
     if !wider {
         build(
@@ -111,6 +136,7 @@ pub(crate) fn change_primary_key(changes: &[Change], scene: &Scene<'_>) -> Resul
             columns,
         )?;
     }
+    not_null.promote(table, dialect, &mut up)?;
     swap(
         &mut up,
         "The index is there: the key changes in an instant. The old release is gone, which may say ON CONFLICT with the old one.",
@@ -123,8 +149,38 @@ pub(crate) fn change_primary_key(changes: &[Change], scene: &Scene<'_>) -> Resul
         build(&mut down, "The new release still needs it.", &coming, columns)?;
     }
     swap(&mut down, "", &name, old, &going)?;
-    made.push(Slot::CONTRACT, Piece::made(up, down));
+    not_null.demote(table, dialect, &mut down, "")?;
+    made.push(slot, Piece::made(up, down));
     let list: Vec<String> = before.iter().map(ToString::to_string).collect();
     made.note(format!("down: the rows of {table} have to differ in ({})", list.join(", ")));
     Ok(made)
+}
+
+/// Columns that may be NULL hold none from here on: those of a primary key must not, and a CHECK that is proven
+/// spares the scan under a strong lock.
+fn bound(known: &Table, not_null: &Rules, scene: &Scene<'_>) -> Result<Piece, Refused> {
+    let dialect = scene.dialect();
+    let table = &known.name;
+    let (mut up, mut down) = (Side::default(), Side::default());
+    for (column, _) in &not_null.not_null {
+        if let Some(directive) = directive_for(&scene.forward, column, not_null.not_null.len() == 1)
+        {
+            let q = dialect.quote_if_needed(column);
+            let fill = Conv::of_directive(directive, known, dialect)?.plain(dialect);
+            up.sql(
+                "A primary key holds no NULL.",
+                mend::update(table, &[(column.clone(), fill)], &format!("{q} IS NULL"), dialect),
+            );
+        }
+    }
+    not_null.add(
+        table,
+        dialect,
+        &mut up,
+        "Binds what is written from here on: the old release, which may write NULL, must be gone. NOT VALID: no row is read under the lock.",
+    )?;
+    for (_, check) in &not_null.not_null {
+        down.change("", &drop_constraint(table, check), dialect)?;
+    }
+    Ok(Piece::made(up, down))
 }
