@@ -6,6 +6,7 @@
 
 mod batches;
 mod cases;
+mod cases_keys;
 mod cases_mariadb;
 mod cases_mysql;
 mod cases_partitioned;
@@ -23,6 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cases::{CASES, Case, Engine};
+use cases_keys::KEY_CASES;
 use cases_mariadb::MARIADB_CASES;
 use cases_mysql::mysql_case;
 use cases_partitioned::PARTITIONED_CASES;
@@ -329,7 +331,7 @@ macro_rules! each_case {
         #[test]
         fn every_case_has_its_tests() {
             let tested = [$(stringify!($name)),*];
-            for case in CASES.iter().chain(PARTITIONED_CASES).chain(MARIADB_CASES).chain(SQLITE_CASES) {
+            for case in all_cases() {
                 assert!(tested.contains(&case.name), "{} has no test", case.name);
             }
         }
@@ -388,14 +390,13 @@ fn lint_finds_no_error_in_what_is_written() {
     }
 }
 
+fn all_cases() -> impl Iterator<Item = &'static Case> {
+    let postgres = CASES.iter().chain(KEY_CASES).chain(PARTITIONED_CASES);
+    postgres.chain(MARIADB_CASES).chain(SQLITE_CASES)
+}
+
 fn case(name: &str) -> &'static Case {
-    CASES
-        .iter()
-        .chain(PARTITIONED_CASES)
-        .chain(MARIADB_CASES)
-        .chain(SQLITE_CASES)
-        .find(|case| case.name == name)
-        .unwrap()
+    all_cases().find(|case| case.name == name).unwrap()
 }
 
 each_case!(
@@ -422,6 +423,9 @@ each_case!(
     reference_to_bigint,
     identity_to_bigint,
     key_of_two_to_bigint,
+    keys_and_references,
+    composite_keys_and_references,
+    keys_to_text,
     retype_read_columns,
     views_dropped_and_created,
     merge_columns,

@@ -9,6 +9,8 @@ use downhaul_syntax::{Dialect, parse_script};
 
 const SHOP: &str = "
 CREATE TABLE teams (id int PRIMARY KEY, title text);
+CREATE TABLE grades (id int PRIMARY KEY);
+CREATE TABLE marks (id int PRIMARY KEY, grade int REFERENCES grades);
 CREATE TYPE mood AS ENUM ('glad', 'sad');
 CREATE TABLE users (
     id serial PRIMARY KEY,
@@ -142,8 +144,31 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "ALTER TABLE users ALTER COLUMN id TYPE bigint; ALTER TABLE posts ALTER COLUMN author TYPE bigint",
-        &[],
-        &["posts.author is changed by an earlier statement"],
+        &["x_expand", "x_backfill", "x_switch", "x_contract"],
+        &[
+            "LOCK TABLE posts, users IN ACCESS EXCLUSIVE MODE",
+            "FOREIGN KEY (author_new) REFERENCES users (id_new) NOT VALID",
+        ],
+    ),
+    (
+        "-- downhaul:back \"substr(id, 2)::int\"\nALTER TABLE grades ALTER COLUMN id TYPE text USING ('t' || grades.id);\n-- downhaul:back \"substr(grade, 2)::int\"\nALTER TABLE marks ALTER COLUMN grade TYPE text USING ('t'||\"grade\")",
+        &["x_expand", "x_backfill", "x_switch", "x_contract"],
+        &[
+            "FOREIGN KEY (grade_new) REFERENCES grades (id_new)",
+            "DROP CONSTRAINT marks_grade_fkey;",
+        ],
+    ),
+    (
+        "ALTER TABLE marks DROP CONSTRAINT marks_grade_fkey; ALTER TABLE grades ALTER COLUMN id TYPE text; ALTER TABLE marks ALTER COLUMN grade TYPE varchar(9); ALTER TABLE marks ADD FOREIGN KEY (grade) REFERENCES grades (id)",
+        &["x_expand", "x_backfill", "x_switch", "x_contract"],
+        &["marks_grade_fkey_new FOREIGN KEY (grade_new) REFERENCES grades (id_new)"],
+    ),
+    (
+        "ALTER TABLE users ALTER COLUMN note TYPE bigint USING note::bigint, ADD COLUMN age int",
+        &["x_expand", "x_backfill", "x_switch", "x_contract"],
+        &[
+            "-- downhaul:forward note_new \"(note::bigint)\"\nALTER TABLE users DROP COLUMN note_new",
+        ],
     ),
     (
         "ALTER TABLE users ALTER COLUMN team TYPE bigint",
@@ -512,8 +537,24 @@ const REFUSED: &[(&str, &str)] = &[
         "only an integer counts",
     ),
     (
-        "ALTER TABLE books ALTER COLUMN id TYPE bigint, ALTER COLUMN part_of TYPE bigint",
-        "books.part_of refers to books",
+        "ALTER TABLE grades ALTER COLUMN id TYPE text",
+        "marks.grade refers to grades.id, and does not change with it",
+    ),
+    (
+        "ALTER TABLE marks ALTER COLUMN grade TYPE text",
+        "marks.grade refers to grades.id, which does not change with it",
+    ),
+    (
+        "ALTER TABLE grades ALTER COLUMN id TYPE text; ALTER TABLE marks ALTER COLUMN grade TYPE bigint",
+        "marks.grade refers to grades.id, and gets another type",
+    ),
+    (
+        "-- downhaul:back \"id::int\"\nALTER TABLE grades ALTER COLUMN id TYPE text USING 't' || id; ALTER TABLE marks ALTER COLUMN grade TYPE text",
+        "converted by different expressions",
+    ),
+    (
+        "-- downhaul:back \"1\"\nALTER TABLE grades ALTER COLUMN id TYPE uuid USING gen_random_uuid();\n-- downhaul:back \"1\"\nALTER TABLE marks ALTER COLUMN grade TYPE uuid USING gen_random_uuid()",
+        "converted by different expressions",
     ),
     ("ALTER TABLE shops ALTER COLUMN id TYPE bigint", "the view of_all reads shops.id by *"),
     ("ALTER TABLE posts DROP COLUMN body", "drop the view before it"),

@@ -226,6 +226,7 @@ pub(crate) fn described(
                 after: Some(c.name.clone()),
                 after_ty: c.ty.clone(),
                 left_as: None,
+                follows: table.loss.follows.contains_key(&c.name),
             })
             .collect(),
         rows,

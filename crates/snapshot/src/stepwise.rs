@@ -99,6 +99,7 @@ pub fn describe(table: &Endangered, names: &Names, kind: GroupKind, id: i64) -> 
                 after: Some(c.name.clone()),
                 after_ty: c.ty.clone(),
                 left_as: None,
+                follows: loss.follows.contains_key(&c.name),
             })
         })
         .collect();

@@ -124,6 +124,9 @@ pub struct KeptColumn {
     /// Column of the store that holds the value that the migration left, where some row's value
     /// was changed.
     pub left_as: Option<Ident>,
+    /// It followed from others of its row: NULL stands for that, and nothing goes back then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follows: bool,
 }
 
 impl KeptColumn {

@@ -16,7 +16,7 @@ use crate::Direction;
 
 /// Functions that give another value for every row (`pg_proc.provolatile = 'v'`); with one of them
 /// as default the server rewrites the table.
-const VOLATILE: &[&str] = &[
+pub(crate) const VOLATILE: &[&str] = &[
     "clock_timestamp",
     "timeofday",
     "random",

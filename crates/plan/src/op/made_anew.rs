@@ -10,6 +10,14 @@ use super::dependents::Tie;
 use super::piece::Side;
 use super::{Made, Refused, Scene, refused};
 
+/// Columns of a table that change their type, and what reads them.
+pub(crate) struct Read<'a> {
+    pub(crate) table: &'a Table,
+    /// Their names, for people.
+    pub(crate) columns: String,
+    pub(crate) ties: &'a [Tie],
+}
+
 /// What goes before a column changes its type and comes back behind it, in one transaction.
 #[derive(Clone, Debug)]
 pub(crate) struct MadeAnew {
@@ -23,30 +31,41 @@ pub(crate) struct MadeAnew {
 }
 
 impl MadeAnew {
-    /// What reads the columns of a table, by their ties.
+    /// What reads a column of a table, by its ties.
     pub(crate) fn of(
         scene: &Scene<'_>,
         table: &Table,
         column: &Ident,
         ties: &[Tie],
     ) -> Result<Self, Refused> {
+        Self::of_all(scene, &[Read { table, columns: column.to_string(), ties }])
+    }
+
+    /// What reads columns of several tables.
+    pub(crate) fn of_all(scene: &Scene<'_>, all: &[Read<'_>]) -> Result<Self, Refused> {
         let dialect = scene.dialect();
         let mut out = Self { views: Vec::new(), away: Vec::new(), back: Vec::new(), dialect };
         let mut reading = Vec::new();
         let mut policies = Vec::new();
-        for tie in ties {
-            match tie {
-                Tie::View(view) => reading.push(view.clone()),
-                Tie::Policy { name, .. } => policies.push(name.clone()),
-                Tie::Generated(_) | Tie::Exclusion(_) => {
-                    return tie.refuse(&table.name, column.as_str());
+        for read in all {
+            let mut here = Vec::new();
+            for tie in read.ties {
+                match tie {
+                    Tie::View(view) => here.push(view.clone()),
+                    Tie::Policy { name, .. } => {
+                        policies.push((read.table.name.clone(), name.clone()));
+                    }
+                    Tie::Generated(_) | Tie::Exclusion(_) => {
+                        return tie.refuse(&read.table.name, &read.columns);
+                    }
                 }
             }
+            for view in closure(scene, &here) {
+                check(view, read)?;
+            }
+            reading.extend(here);
         }
         let views = closure(scene, &reading);
-        for view in &views {
-            check(view, table, column)?;
-        }
         out.views = views.iter().map(|view| view.name.clone()).collect();
         let drops = out.views.iter().map(|name| Change::DropView {
             name: name.clone(),
@@ -54,9 +73,9 @@ impl MadeAnew {
             if_exists: false,
             cascade: false,
         });
-        let policies = policies.iter().map(|name| Change::DropPolicy {
+        let policies = policies.iter().map(|(table, name)| Change::DropPolicy {
             name: name.clone(),
-            table: table.name.clone(),
+            table: table.clone(),
             if_exists: false,
         });
         for change in drops.chain(policies) {
@@ -74,7 +93,7 @@ impl MadeAnew {
         };
         if let Some(item) = inverse.not_inverted.iter().find(|item| lost(&item.kind)) {
             return refused(
-                format!("what reads {}.{column} cannot be made anew: {}", table.name, item.reason),
+                format!("what reads {} cannot be made anew: {}", of_all(all), item.reason),
                 "drop it in a migration before this one, and create it again in one behind it",
             );
         }
@@ -146,9 +165,16 @@ impl MadeAnew {
     }
 }
 
+/// The columns, for people.
+fn of_all(all: &[Read<'_>]) -> String {
+    let named: Vec<String> =
+        all.iter().map(|read| format!("{}.{}", read.table.name, read.columns)).collect();
+    named.join(" and ")
+}
+
 /// Refuses a view that is not told by its text.
-fn check(view: &View, table: &Table, column: &Ident) -> Result<(), Refused> {
-    let name = &view.name;
+fn check(view: &View, read: &Read<'_>) -> Result<(), Refused> {
+    let (name, table, column) = (&view.name, read.table, &read.columns);
     if view.materialized {
         return refused(
             format!("the materialized view {name} reads {}.{column}", table.name),

@@ -34,6 +34,7 @@ mod rename_table;
 mod rename_tied;
 mod replace;
 mod reshape_columns;
+mod retype;
 mod reverse;
 mod rules;
 mod series;
@@ -57,6 +58,7 @@ use again::Again;
 use partitioned::Partitioned;
 use piece::{Piece, Slot};
 use replace::Replaced;
+use retype::together::{self, Rest};
 
 /// When the objects of the file itself come into being: behind all that the series made.
 pub(crate) const HERE: Origin = Origin::Series(usize::MAX - 1);
@@ -95,6 +97,11 @@ pub(crate) struct Made {
     /// Migrations, with their direction, that write or drop only what follows from other columns:
     /// there is nothing to keep, and an old value put back would undo what followed since.
     derived: Vec<(Slot, Direction)>,
+    /// Migrations, with their direction, of which a part writes or drops what follows from nothing.
+    kept: Vec<(Slot, Direction)>,
+    /// Columns that follow from others of their row, and how: where one migration drops them besides what
+    /// has to be kept, of these only what differs is.
+    follow: Vec<(ObjectName, Ident, String)>,
     /// Expressions of directives that are in it, in other words.
     read: Vec<String>,
     /// Columns of other tables that go through the phases along with it.
@@ -119,7 +126,31 @@ impl Made {
         self.derived.extend(directions.iter().map(|d| (slot, *d)));
     }
 
+    /// Says that the second side of these columns follows from the first.
+    fn follow(&mut self, sync: &sync::Sync) {
+        for ((column, _), conv) in sync.second.iter().zip(&sync.forward) {
+            self.follow.push((sync.table.clone(), column.clone(), conv.plain(sync.dialect)));
+        }
+    }
+
+    /// Whether all that a migration writes or drops here follows from others.
+    fn follows_in(&self, slot: Slot, direction: Direction) -> bool {
+        // Elsewhere than where columns go that follow, nothing would tell the two apart.
+        let kept = !self.follow.is_empty() && self.kept.contains(&(slot, direction));
+        self.derived.contains(&(slot, direction)) && !kept
+    }
+
     fn append(&mut self, other: Self) {
+        let mut kept = other.kept.clone();
+        let back = (Slot::EXPAND, Direction::Down);
+        for made in [&*self, &other] {
+            let here = made.pieces.iter().any(|(slot, _)| *slot == back.0);
+            if here && !made.derived.contains(&back) {
+                kept.push(back);
+            }
+        }
+        self.kept.extend(kept);
+        self.follow.extend(other.follow);
         self.derived.extend(other.derived);
         self.read.extend(other.read);
         self.claims.extend(other.claims);
@@ -146,6 +177,8 @@ pub(crate) struct Scene<'a> {
     replaced: Vec<Replaced>,
     /// Defaults that later statements of the file give to columns.
     defaults: Vec<(ObjectName, Ident, Expr)>,
+    /// Where other changes of the same statement are carried by themselves.
+    part: Option<Rest>,
     /// Writes to what goes are watched.
     watch: bool,
 }
@@ -170,6 +203,7 @@ impl Scene<'_> {
             said: self.said.clone(),
             replaced: self.replaced.clone(),
             defaults: self.defaults.clone(),
+            part: self.part.clone(),
             watch: self.watch,
         }
     }
@@ -237,6 +271,7 @@ pub fn expand(
     let replaced = replace::replaced(script, before);
     let mut taken: Vec<(ObjectName, Ident)> = Vec::new();
     let come_back = again::statements(script, before);
+    let retyped = together::Draft::of(script, before);
     for (index, statement) in script.statements.iter().enumerate() {
         if drafts[index].taken
             || is_said(statement, &now, &taken)
@@ -244,30 +279,55 @@ pub fn expand(
         {
             continue;
         }
+        for group in retyped.begin_at(index) {
+            let scene = |of: usize| scene_of((script, of), &drafts[of], &replaced, &now, options);
+            let made = together::columns(script, group, scene)
+                .and_then(|columns| retype::retype(&columns, &scene(index)))
+                .map_err(at(statement.span))?;
+            let changes: Vec<Change> =
+                group.iter().map(|(s, c)| script.statements[*s].changes()[*c].clone()).collect();
+            claim(&changes, &[], &made, &now, &mut touched).map_err(at(statement.span))?;
+            expand_phase(&made, before, &mut now);
+            all.push(made);
+        }
+        let part = retyped.rest(script, index, before);
+        if part.as_ref().is_some_and(|rest| rest.changes.is_empty()) {
+            continue;
+        }
+        let changes = part.as_ref().map_or(statement.changes(), |rest| &rest.changes);
         let made = match come_back[index] {
             Some(_) => again::at_contract(statement),
-            None => one_statement((script, index), &drafts[index], &replaced, &now, options)
-                .map_err(at(statement.span))?,
+            None => {
+                let mut scene = scene_of((script, index), &drafts[index], &replaced, &now, options);
+                scene.part.clone_from(&part);
+                one_statement(statement, changes, &scene).map_err(at(statement.span))?
+            }
         };
-        claim(statement, &made, &now, &mut touched).map_err(at(statement.span))?;
+        let mine = part.as_ref().map_or(&[][..], |rest| &rest.retyped);
+        claim(changes, mine, &made, &now, &mut touched).map_err(at(statement.span))?;
         if come_back[index].is_none() {
-            for change in statement.changes() {
+            for change in changes {
                 replace::view(change, before, &replaced, &touched).map_err(at(statement.span))?;
             }
         }
-        let parts = Partitioned::new(before, [&made]);
-        for (slot, piece) in &made.pieces {
-            if *slot == Slot::EXPAND {
-                for sql in parts.up(piece, &now) {
-                    now.apply_script(&parse_script(&sql, before.dialect), HERE);
-                }
-            }
-        }
+        expand_phase(&made, before, &mut now);
         taken.extend(made.said.iter().cloned());
         all.push(made);
     }
     let whole = script.statements.first().map_or_else(Span::default, |s| s.span);
     series::assemble(script, before, name, all).map_err(at(whole))
+}
+
+/// The schema that the expand phase of a statement leaves.
+fn expand_phase(made: &Made, before: &Catalog, now: &mut Catalog) {
+    let parts = Partitioned::new(before, [made]);
+    for (slot, piece) in &made.pieces {
+        if *slot == Slot::EXPAND {
+            for sql in parts.up(piece, now) {
+                now.apply_script(&parse_script(&sql, before.dialect), HERE);
+            }
+        }
+    }
 }
 
 /// What an earlier statement of the file takes through the phases.
@@ -307,15 +367,16 @@ fn is_said(statement: &Statement, now: &Catalog, taken: &[(ObjectName, Ident)]) 
 }
 
 /// Refuses a second change of something that an earlier statement takes through the phases: the
-/// two would meet half done.
+/// two would meet half done. `own` are columns of which another part of the same statement speaks.
 fn claim(
-    statement: &Statement,
+    changes: &[Change],
+    own: &[(ObjectName, Ident)],
     made: &Made,
     now: &Catalog,
     touched: &mut Vec<Touched>,
 ) -> Result<(), Refused> {
     let mut mine = Vec::new();
-    for change in statement.changes() {
+    for change in changes {
         mine.extend(
             claims_of(change, now).into_iter().map(|(t, c)| (now.normalize(t), c.cloned())),
         );
@@ -329,7 +390,7 @@ fn claim(
         mine.iter_mut().for_each(|(_, column)| *column = None);
     }
     // Rules that bind a column later do not mind one another, nor a default.
-    let all = |is: &dyn Fn(&Change) -> bool| statement.changes().iter().all(is);
+    let all = |is: &dyn Fn(&Change) -> bool| changes.iter().all(is);
     let rule = all(&|change| {
         matches!(
             change,
@@ -341,7 +402,12 @@ fn claim(
         matches!(change, Change::SetNotNull { .. })
             || matches!(change, Change::AddColumn { .. }) && !fills
     });
+    let own_column =
+        |table: &ObjectName, column: &Ident| own.iter().any(|(t, c)| t == table && c == column);
     for (table, column) in &mine {
+        if column.as_ref().is_some_and(|column| own_column(table, column)) {
+            continue;
+        }
         let clash = touched.iter().any(|held| {
             held.table == *table
                 && (held.column.is_none() || column.is_none() || held.column == *column)
@@ -406,24 +472,15 @@ fn claims_of<'c>(change: &'c Change, now: &Catalog) -> Vec<(&'c ObjectName, Opti
     }
 }
 
-/// The pieces of one statement, and of what others of the file say of it.
-fn one_statement(
+/// What a statement meets, and what others of the file say of it.
+fn scene_of<'a>(
     (script, index): (&Script, usize),
     draft: &feed::Draft,
     replaced: &[Replaced],
-    now: &Catalog,
+    now: &'a Catalog,
     options: ExpandOptions,
-) -> Result<Made, Refused> {
+) -> Scene<'a> {
     let statement = &script.statements[index];
-    if let Parsed::Unparsed(error) = &statement.parsed {
-        return refused(
-            format!("the statement is not understood: {}", error.message),
-            "put it into a migration of its own",
-        );
-    }
-    if statement.copy_data.is_some() {
-        return refused("COPY with its rows in the file", "write them as INSERT");
-    }
     let from = index.checked_sub(1).map_or(0, |i| script.statements[i].span.end);
     let mut scene = Scene {
         now,
@@ -433,6 +490,7 @@ fn one_statement(
         said: said(&script.statements[index + 1..], now),
         replaced: replaced.to_vec(),
         defaults: defaults(&script.statements[index + 1..], now),
+        part: None,
         watch: options.watch,
     };
     for directive in &script.directives {
@@ -446,14 +504,35 @@ fn one_statement(
     }
     scene.forward.extend(draft.forward.iter().cloned());
     scene.required.clone_from(&draft.required);
-    let mut made = pieces_of(statement, &scene)?;
+    scene
+}
+
+/// The pieces of changes of one statement.
+fn one_statement(
+    statement: &Statement,
+    changes: &[Change],
+    scene: &Scene<'_>,
+) -> Result<Made, Refused> {
+    let now = scene.now;
+    if let Parsed::Unparsed(error) = &statement.parsed {
+        return refused(
+            format!("the statement is not understood: {}", error.message),
+            "put it into a migration of its own",
+        );
+    }
+    if statement.copy_data.is_some() {
+        return refused("COPY with its rows in the file", "write them as INSERT");
+    }
+    let mut made = pieces_of(statement, changes, scene)?;
     if now.dialect.is_mysql_family() {
-        mysql::keep_stamps(&mut made, &scene);
+        mysql::keep_stamps(&mut made, scene);
     }
     if scene.watch {
-        watch::add(statement.changes(), &scene, &mut made);
+        watch::add(changes, scene, &mut made);
     }
-    for conversion in scene.forward.iter().chain(&scene.back) {
+    // Of a statement of which this is a part, another one may have them.
+    let mine = scene.part.is_none();
+    for conversion in scene.forward.iter().chain(&scene.back).filter(|_| mine) {
         let used = |piece: &Piece| piece.text().contains(conversion.expr.trim());
         if !made.read.contains(&conversion.expr)
             && !made.pieces.iter().any(|(_, piece)| used(piece))
@@ -465,8 +544,13 @@ fn one_statement(
 }
 
 /// The pieces of one statement, its directives read.
-fn pieces_of(statement: &Statement, scene: &Scene<'_>) -> Result<Made, Refused> {
-    let (now, changes) = (scene.now, statement.changes());
+fn pieces_of(
+    statement: &Statement,
+    changes: &[Change],
+    scene: &Scene<'_>,
+) -> Result<Made, Refused> {
+    let now = scene.now;
+    let retyped = scene.part.as_ref().map_or(&[][..], |part| &part.retyped);
     if reshape_columns::is_meant(changes, scene) {
         return match scene.dialect() {
             Dialect::Mysql | Dialect::MariaDb => mysql::reshape_columns(changes, scene),
@@ -486,16 +570,16 @@ fn pieces_of(statement: &Statement, scene: &Scene<'_>) -> Result<Made, Refused> 
     if scene.dialect().is_mysql_family() && mysql::asks_for_copy(changes, scene) {
         return mysql::copy_table(changes, scene);
     }
-    if let [only] = changes {
-        return one_change(only, Some(&statement.text), scene);
+    if let [only] = changes
+        && retyped.is_empty()
+    {
+        let text = Some(statement.text.as_str()).filter(|_| scene.part.is_none());
+        return one_change(only, text, scene);
     }
     // Several actions of one ALTER TABLE: as they stand where all are safe, else one by one.
     let mut made = Made::default();
     let mut met = now.clone();
-    let (changes, late) = defaults_last(changes, now);
-    if scene.dialect() == Dialect::Postgres {
-        one_end_at_a_time(&changes, now)?;
-    }
+    let (changes, late) = defaults_last(changes, retyped, now);
     for at in now.statement_order(&changes) {
         let scene = scene.over(&met);
         let one = one_change(&changes[at], None, &scene)?;
@@ -509,7 +593,7 @@ fn pieces_of(statement: &Statement, scene: &Scene<'_>) -> Result<Made, Refused> 
         }
         made.append(one);
     }
-    let retyped = made.pieces.iter().any(|(slot, _)| *slot == Slot::SWITCH);
+    let retyped = !retyped.is_empty() || made.pieces.iter().any(|(slot, _)| *slot == Slot::SWITCH);
     for change in &late {
         let (slot, why) = if retyped {
             (Slot::CONTRACT, "Until here the default of the old type holds, for both releases.")
@@ -521,7 +605,7 @@ fn pieces_of(statement: &Statement, scene: &Scene<'_>) -> Result<Made, Refused> 
     let plain = |(slot, piece): &(Slot, Piece)| {
         *slot == Slot::EXPAND && matches!(piece, Piece::AsWritten { .. })
     };
-    if !made.pieces.is_empty() && made.pieces.iter().all(plain) {
+    if scene.part.is_none() && !made.pieces.is_empty() && made.pieces.iter().all(plain) {
         let notes = std::mem::take(&mut made.notes);
         made = Made { notes, ..Made::default() };
         made.push(Slot::EXPAND, Piece::as_written(statement.text.clone()));
@@ -529,37 +613,13 @@ fn pieces_of(statement: &Statement, scene: &Scene<'_>) -> Result<Made, Refused> 
     Ok(made)
 }
 
-/// Refuses another type for a column and for one that refers to it: each changes places by itself.
-fn one_end_at_a_time(changes: &[Change], now: &Catalog) -> Result<(), Refused> {
-    let retyped: Vec<(ObjectName, &Ident)> = changes
-        .iter()
-        .filter_map(|change| match change {
-            Change::AlterColumnType { table, column, .. } => Some((now.normalize(table), column)),
-            _ => None,
-        })
-        .collect();
-    for (table, column) in &retyped {
-        let rules = now.table(table).into_iter().flat_map(|t| &t.constraints);
-        for rule in rules {
-            if let ConstraintKind::ForeignKey { columns, table: target, .. } = &rule.kind
-                && columns.contains(column)
-                && retyped.iter().any(|(other, key)| other == target && key != column)
-            {
-                return refused(
-                    format!("{table}.{column} refers to {target}, whose key changes its type too"),
-                    format!(
-                        "change the key here, and {column} in a migration behind this one: a foreign key may have an integer type at one end and a wider one at the other"
-                    ),
-                );
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Actions of one statement without those on defaults that others overtake: a default that is dropped
 /// and set anew is set; one that is set for a column of another type comes last, given apart.
-fn defaults_last(changes: &[Change], now: &Catalog) -> (Vec<Change>, Vec<Change>) {
+fn defaults_last(
+    changes: &[Change],
+    retyped: &[(ObjectName, Ident)],
+    now: &Catalog,
+) -> (Vec<Change>, Vec<Change>) {
     let of = |change: &Change| match change {
         Change::SetDefault { table, column, .. } | Change::DropDefault { table, column } => {
             Some((now.normalize(table), column.clone()))
@@ -571,10 +631,11 @@ fn defaults_last(changes: &[Change], now: &Catalog) -> (Vec<Change>, Vec<Change>
         changes[at + 1..].iter().any(|c| is_set(c) && of(c).as_ref() == Some(key))
     };
     let retyped = |key: &(ObjectName, Ident)| {
-        changes.iter().any(|c| {
-            matches!(c, Change::AlterColumnType { table, column, .. }
-                if now.normalize(table) == key.0 && *column == key.1)
-        })
+        retyped.contains(key)
+            || changes.iter().any(|c| {
+                matches!(c, Change::AlterColumnType { table, column, .. }
+                    if now.normalize(table) == key.0 && *column == key.1)
+            })
     };
     let (mut first, mut late) = (Vec::new(), Vec::new());
     for (at, change) in changes.iter().enumerate() {
@@ -599,14 +660,7 @@ fn one_change(change: &Change, text: Option<&str>, scene: &Scene<'_>) -> Result<
         Change::RenameTable { from, to } if scene.now.table(from).is_some() => {
             rename_table::rename_table(from, to, scene)
         }
-        Change::AlterColumnType { table, column, ty, collation, using } => {
-            let wanted = alter_column_type::Wanted {
-                ty,
-                collation: collation.as_deref(),
-                using: using.as_ref(),
-            };
-            alter_column_type::alter_column_type(change, table, column, &wanted, text, scene)
-        }
+        Change::AlterColumnType { .. } => alter_column_type::alter_column_type(change, text, scene),
         Change::SetNotNull { table, column } => set_not_null::set_not_null(table, column, scene),
         Change::DropNotNull { table, column } => {
             set_not_null::drop_not_null(change, table, column, text, scene)

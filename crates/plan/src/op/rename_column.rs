@@ -138,6 +138,7 @@ fn phases(pair: &Pair<'_>) -> Result<Made, Refused> {
     down.change("Its indexes and constraints go with it.", &pair.drop_column(new), dialect)?;
     made.push(Slot::EXPAND, Piece::made(up, down));
     made.derive(Slot::EXPAND, &[Direction::Down]);
+    made.follow(&sync);
 
     // Backfill: the rows that nobody has written since.
     let (mut up, mut down) = (Side::default(), Side::default());

@@ -160,6 +160,7 @@ pub(crate) fn phases(pair: &Pair<'_>, parts: &Dependents) -> Result<Made, Refuse
     down.change("Its indexes go with it.", &pair.drop_column(new), dialect)?;
     made.push(Slot::EXPAND, Piece::made(up, down));
     made.derive(Slot::EXPAND, &[Direction::Down]);
+    made.follow(&there);
 
     // Backfill: the rows that nobody has written since.
     let mut up = Side::default();

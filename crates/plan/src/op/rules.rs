@@ -19,7 +19,8 @@ use super::piece::Side;
 pub(crate) struct Rules {
     /// Columns that must not be NULL, with the CHECK that says so for the time being.
     pub(crate) not_null: Vec<(Ident, Ident)>,
-    /// CHECKs and foreign keys, under the names that they have now, all of them validated.
+    /// CHECKs and foreign keys, under the names that they have now; those that bind new rows only go on
+    /// to bind no others.
     pub(crate) constraints: Vec<ConstraintDef>,
 }
 
@@ -121,6 +122,7 @@ impl Rules {
         let names = self
             .constraints
             .iter()
+            .filter(|c| !c.not_valid)
             .filter_map(|c| c.name.as_ref())
             .chain(self.not_null.iter().map(|(_, check)| check));
         for name in names {

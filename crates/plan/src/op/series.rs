@@ -4,11 +4,11 @@ use downhaul_catalog::{
     Catalog, DiffOptions, Difference, DifferenceKind, NotInvertedKind, Problem, diff,
     inverse_script,
 };
-use downhaul_syntax::{Change, Script, parse_script};
+use downhaul_syntax::{Change, Ident, ObjectName, Script, parse_script};
 
 use super::partitioned::{Partitioned, concurrently, is_divided, names_a_part};
 use super::piece::{PhaseFile, Piece, Side, Slot, Step};
-use super::{HERE, Made, Refused, refused};
+use super::{HERE, Made, Refused, refused, stale};
 use crate::{Direction, Phase};
 
 /// A file rewritten.
@@ -81,12 +81,17 @@ pub(crate) fn assemble(
     }
     let derived = |slot: Slot, direction: Direction| {
         let mut here = all.iter().filter(|made| made.pieces.iter().any(|(s, _)| *s == slot));
-        here.all(|made| made.derived.contains(&(slot, direction)))
+        here.all(|made| made.follows_in(slot, direction))
     };
     let given_up: Vec<[bool; 2]> = built
         .iter()
         .map(|(slot, ..)| [derived(*slot, Direction::Up), derived(*slot, Direction::Down)])
         .collect();
+    for ((_, _, down), given_up) in built.iter_mut().zip(&given_up) {
+        if !given_up[1] {
+            mark(down, all.iter().flat_map(|made| &made.follow), before);
+        }
+    }
     let mut meant = before.clone();
     meant.apply_script(script, HERE);
     for made in all {
@@ -111,6 +116,31 @@ pub(crate) fn assemble(
         out.files.push(file(name, (at + 1, count), slot, plain, (&up, &down), given_up[at]));
     }
     Ok(out)
+}
+
+/// Says of columns that follow from others, above the statements that drop them, how they do.
+fn mark<'m>(
+    down: &mut Side,
+    follow: impl Iterator<Item = &'m (ObjectName, Ident, String)> + Clone,
+    before: &Catalog,
+) {
+    for step in &mut down.steps {
+        let script = parse_script(&step.sql, before.dialect);
+        let Some([Change::DropColumn { table, column, .. }]) =
+            script.statements.first().map(|s| s.changes())
+        else {
+            continue;
+        };
+        let is = |(of, name, _): &&(ObjectName, Ident, String)| {
+            *of == before.normalize(table) && name == column
+        };
+        if let Some((_, _, expr)) = follow.clone().find(is)
+            && !step.sql.starts_with("-- ")
+        {
+            let gone = Side { steps: vec![step.clone()] };
+            step.sql.clone_from(&stale::as_computed(column, expr, gone).steps[0].sql);
+        }
+    }
 }
 
 /// A piece as the statements of both directions.

@@ -11,11 +11,21 @@ use crate::{references, sql};
 /// The table (`p`) holds another value than the store (`k`).
 pub(super) fn unlike(dialect: Dialect, column: &crate::KeptColumn, now: &TableShape) -> String {
     let ty = now.column(&column.name).map_or("", |c| c.ty.as_str());
-    sql::differs(
+    let test = sql::differs(
         dialect,
         &sql::exact(dialect, &live_value(dialect, "k", column, now), ty),
         &sql::exact(dialect, &format!("p.{}", dialect.quote(&column.name)), ty),
-    )
+    );
+    match holds_own(dialect, column) {
+        Some(own) => format!("({own} AND {test})"),
+        None => test,
+    }
+}
+
+/// Of a column that followed from others: the store holds a value that did not. Where it holds none, nothing
+/// goes back: what the column holds by now follows already, or will.
+fn holds_own(dialect: Dialect, column: &crate::KeptColumn) -> Option<String> {
+    column.follows.then(|| format!("k.{} IS NOT NULL", dialect.quote(&column.name)))
 }
 
 pub(super) async fn insert_by_key(
@@ -76,9 +86,12 @@ pub(super) async fn update_by_key(
     for column in lost.iter().chain(&changed) {
         let name = dialect.quote(&column.name);
         let target = if dialect.is_mysql_family() { format!("p.{name}") } else { name.clone() };
-        let value = live_value(dialect, "k", column, now);
+        let mut value = live_value(dialect, "k", column, now);
         let guard = references::guard(session, kept, &column.name, &back, now).await?;
         let test = unlike(dialect, column, now);
+        if let Some(own) = holds_own(dialect, column) {
+            value = format!("CASE WHEN {own} THEN {value} ELSE p.{name} END");
+        }
         match &column.left_as {
             Some(left) if !column.is_lost() => {
                 let flag = format!("h.{}", dialect.quote(left));
