@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
 use downhaul::exit_code::Code;
-use downhaul_kit::{DatabaseHandle, MariaDb, MySql, Program, Session, check, on_mariadb_and_mysql};
+use downhaul_kit::{
+    DatabaseHandle, MariaDb, MariaDbOptions, MySql, Program, Session, check, on_mariadb_and_mysql,
+};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
 
@@ -691,4 +693,44 @@ async fn mysql_with_a_binary_log() {
     program.ok(&["snapshot", "restore", "--to", "m", "--where", "id > 0", "--yes"]);
     let rows = "SELECT GROUP_CONCAT(CONCAT_WS(',', id, a) ORDER BY id SEPARATOR ';') FROM t";
     assert_eq!(db.value(rows).await.as_deref(), Some("1,1;2,2"));
+}
+
+/// Rows that the server has written so far, into tables of its own as well.
+async fn written(session: &mut Session) -> u64 {
+    let rows = session
+        .rows("SELECT SUM(VARIABLE_VALUE) FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME IN ('HANDLER_WRITE', 'HANDLER_TMP_WRITE')")
+        .await;
+    rows[0][0].as_ref().unwrap().parse::<f64>().unwrap() as u64
+}
+
+/// A row that goes back is written once into the plan and once into the history; not into a copy of what the
+/// table was, nor by the server for a sort or an update.
+#[tokio::test]
+async fn each_row_is_written_down_once() {
+    const ROWS: u64 = 5000;
+    let server = MariaDbOptions::default().start();
+    let database = server.fresh_database().await;
+    let program = Program::new(PROGRAM).database(database.url());
+    let mut session = Session::connect(database.url()).await;
+    session
+        .run(&format!(
+            "CREATE TABLE t (id int PRIMARY KEY, grp int, v varchar(20), KEY (grp)); INSERT INTO t SELECT seq, seq, 'v' FROM seq_1_to_{ROWS}"
+        ))
+        .await;
+    program.ok(&["snapshot", "track", "t", "--yes"]);
+    program.ok(&["snapshot", "mark", "m"]);
+    session.run("UPDATE t SET v = 'w'").await;
+    for (args, most) in [
+        (vec!["snapshot", "restore", "--to", "m"], ROWS * 3 / 2),
+        (vec!["snapshot", "restore", "--to", "m", "--yes"], ROWS * 5 / 2),
+        (vec!["snapshot", "restore", "--undo"], ROWS * 3 / 2),
+        (vec!["snapshot", "restore", "--undo", "--yes"], ROWS * 5 / 2),
+    ] {
+        let before = written(&mut session).await;
+        program.ok(&args);
+        let rows = written(&mut session).await - before;
+        assert!((ROWS..most).contains(&rows), "{args:?}: {rows} rows");
+    }
+    let other = session.value("SELECT count(*) FROM t WHERE v <> 'w'").await;
+    assert_eq!(other.as_deref(), Some("0"));
 }

@@ -139,3 +139,50 @@ async fn names_that_innodb_cuts_off() {
     assert_eq!(session.value(&counts).await.as_deref(), Some("2,2,1,1"));
     session.close().await;
 }
+
+/// A mark of many tables waits for whoever writes to one, also for the first time; histories to which nobody ever
+/// wrote are left alone.
+#[tokio::test]
+async fn a_mark_locks_what_was_written_to() {
+    let server = MariaDbOptions::default().start();
+    let database = server.fresh_database().await;
+    let program = Program::new(PROGRAM).database(database.url());
+    let mut session = Session::connect(database.url()).await;
+    let tables: Vec<String> = (0..130)
+        .map(|n| format!("CREATE TABLE t{n} (id int PRIMARY KEY, v int); INSERT INTO t{n} VALUES (1, 0), (2, 0)"))
+        .collect();
+    session.run(&tables.join("; ")).await;
+    program.ok(&["snapshot", "track", "--all", "--yes"]);
+    let history =
+        "SELECT CONCAT('downhaul_log_', id, '_1') FROM downhaul_tracked WHERE table_name = '`t77`'";
+    let history = session.value(history).await.unwrap();
+
+    let mut other = Session::connect(database.url()).await;
+    other.run(&format!("LOCK TABLES {history} WRITE")).await;
+    check(&program.run(&["snapshot", "mark", "beside"]), Code::Clean, &["made"]);
+    other.run("UNLOCK TABLES").await;
+
+    // Its first row is not committed, and it may have written to others before.
+    session.run("BEGIN; UPDATE t77 SET v = 1 WHERE id = 1").await;
+    let child = program.spawn(&["snapshot", "mark", "between"]);
+    let waits =
+        "SELECT count(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table%'";
+    let mut waiting = false;
+    for _ in 0..3000 {
+        waiting = other.value(waits).await.as_deref() == Some("1");
+        if waiting {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(waiting, "the mark waits for nobody");
+    session.run("UPDATE t3 SET v = 1; COMMIT").await;
+    check(&program.wait(child), Code::Clean, &["made"]);
+    session.run("UPDATE t77 SET v = 2; UPDATE t4 SET v = 2; DELETE FROM t3 WHERE id = 2").await;
+
+    let content = "SELECT CONCAT((SELECT GROUP_CONCAT(v) FROM t77), ' ', (SELECT GROUP_CONCAT(v) FROM t3), ' ', (SELECT GROUP_CONCAT(v) FROM t4))";
+    for (to, expect) in [("between", "1,0 1,1 0,0"), ("beside", "0,0 0,0 0,0")] {
+        program.ok(&["snapshot", "restore", "--to", to, "--yes"]);
+        assert_eq!(session.value(content).await.as_deref(), Some(expect), "{to}");
+    }
+}

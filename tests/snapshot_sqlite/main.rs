@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
+mod in_bulk;
 mod whole;
 
 use downhaul::exit_code::Code;

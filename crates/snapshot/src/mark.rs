@@ -170,10 +170,12 @@ pub async fn alone(
     session.begin(budget).await?;
     let locks = session.dialect() != Dialect::Sqlite;
     let made = async {
-        if locks {
-            numbered::moment::lock(session).await?;
+        if !locks {
+            return make(session, name, origin, Own::After, who).await;
         }
-        make(session, name, origin, Own::After, who).await
+        let held = numbered::moment::lock(session).await?;
+        let (versions, positions) = numbered::moment::here_held(session, &held).await?;
+        numbered::moment::make(session, name, origin, (&versions, &positions), who).await
     }
     .await;
     if made.is_err() {

@@ -337,7 +337,7 @@ pub(crate) fn then(past: &Past<'_>, until: bool) -> String {
         .iter()
         .map(|c| {
             let name = D.quote(&c.name);
-            sqlite::differs(&format!("f.{name}"), &format!("l.{name}"))
+            sqlite::differs("", &format!("f.{name}"), &format!("l.{name}"))
         })
         .collect();
     format!(

@@ -5,13 +5,13 @@
 //! the end. The user's triggers are taken away and put back; ours stay, so that a restore is history
 //! like anything else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use downhaul_engine::Session;
 use downhaul_syntax::{Dialect, Ident, ObjectName};
 
 use super::plan::{drop_temporary, make_plain, temporary};
-use super::{differs, install, moment};
+use super::{differs, history, install, moment};
 use crate::history::Past;
 use crate::mark::{self, Mark, Origin, Own};
 use crate::merge::OnConflict;
@@ -20,8 +20,15 @@ use crate::restore_to::plan::{Plan, TablePlan};
 use crate::restore_to::record;
 use crate::stepwise;
 use crate::store::SnapshotError;
-use crate::track::{self, Around, Tracked, TrackedColumn};
+use crate::track::{self, Around, Event, Tracked, TrackedColumn};
 use crate::whole;
+
+/// To look up one row costs as much as to read so many in their order, or fewer.
+const READ_ALL: i64 = 4;
+
+/// SQLite: where so many rows change, our triggers stand aside and what they would write is written at once.
+/// (To make a trigger it reads the whole schema.)
+const AT_ONCE: i64 = 1000;
 
 /// Applies; the caller commits. Nothing is left of it if it fails.
 pub(crate) async fn apply(
@@ -44,20 +51,33 @@ pub(crate) async fn apply(
         Dialect::Sqlite => None,
         _ => Some(stepwise::own_modes(session).await?),
     };
-    let triggers = quiet(session, &tables).await?;
+    let aside: BTreeSet<i64> = tables
+        .iter()
+        .filter(|t| !from_file && stands_aside(t))
+        .map(|table| table.tracked.id)
+        .collect();
+    let triggers = quiet(session, &tables, &aside).await?;
     let mut verified = 0;
     for table in &tables {
         let past = Past::new(&table.tracked, &plan.request.target);
+        if aside.contains(&table.tracked.id) {
+            write_history(session, table, &past).await?;
+        }
         change(session, table, &past).await?;
         verified += verify(session, table, &past).await?;
     }
     for trigger in &triggers {
-        session.execute(trigger).await?;
+        session.execute(&trigger.sql).await?;
     }
-    if !triggers.is_empty() {
-        // They were made anew, and ours must be the newest.
+    // Where ours stayed the user's are newer now, and ours must be the newest.
+    let stayed = |t: &&&TablePlan| {
+        let id = t.tracked.id;
+        !aside.contains(&id) && triggers.iter().any(|away| away.table == id)
+    };
+    let older: Vec<&&TablePlan> = tables.iter().filter(stayed).collect();
+    if !older.is_empty() {
         let around = Around::read(session).await?;
-        for table in &tables {
+        for table in older {
             let Some(shape) = session.table_shape(&table.tracked.name).await? else { continue };
             let mut tracked = table.tracked.clone();
             if from_file {
@@ -158,14 +178,18 @@ async fn references(
 /// Locks every row of the tables of a restore, and the gaps between them: whoever wrote to them has
 /// ended then, and nobody writes until the transaction ends. (LOCK TABLES wants each alias of each
 /// table named, and none twice.)
+/// Returns how many rows each has.
 pub(super) async fn lock(
     session: &mut dyn Session,
     tables: &[Tracked],
-) -> Result<(), SnapshotError> {
+) -> Result<BTreeMap<i64, i64>, SnapshotError> {
+    let mut rows = BTreeMap::new();
     for tracked in tables {
-        session.rows(&format!("SELECT count(*) FROM {} FOR UPDATE", tracked.live())).await?;
+        // By another index each row would be looked up to be locked, at five times the cost.
+        let count = format!("SELECT count(*) FROM {} USE INDEX () FOR UPDATE", tracked.live());
+        rows.insert(tracked.id, session.number(&count).await?);
     }
-    Ok(())
+    Ok(rows)
 }
 
 /// A mark beside a restore. Where others may be writing to other tables it holds those of the
@@ -257,11 +281,62 @@ async fn check_references(
     Err(SnapshotError::PointsToNothing { rows, child, parent })
 }
 
-/// Takes the user's triggers away. Returns the statements that make them again, in their order.
+/// Whether our triggers of a table stand aside: what they would write of so many rows is written by one statement.
+fn stands_aside(table: &TablePlan) -> bool {
+    table.tracked.dialect == Dialect::Sqlite
+        && table.tracked.has_key()
+        && table.changes() >= AT_ONCE
+}
+
+/// SQLite: writes into the history what a plan is about to do to a table with a key, as the triggers of the table
+/// would. Nobody else writes before the transaction ends.
+async fn write_history(
+    session: &mut dyn Session,
+    table: &TablePlan,
+    past: &Past<'_>,
+) -> Result<(), SnapshotError> {
+    let (d, id) = (table.tracked.dialect, table.tracked.id);
+    let current = table.tracked.current();
+    let log = history(d, id, current.number);
+    let plan = temporary(d, "plan", id);
+    let all: Vec<String> = current.columns.iter().map(|c| d.quote(&c.name)).collect();
+    let values: Vec<String> = all.iter().map(|column| format!("l.{column}")).collect();
+    session
+        .execute(&format!(
+            "INSERT INTO {log} (downhaul_op, {}) SELECT CASE p.downhaul_action WHEN 'U' THEN '{}' ELSE '{}' END, {} \
+             FROM {plan} AS p CROSS JOIN {} AS l ON {} WHERE p.downhaul_action IN ('U', 'D')",
+            all.join(", "),
+            Event::Updated.letter(),
+            Event::Deleted.letter(),
+            values.join(", "),
+            table.tracked.live(),
+            past.match_live("l", "p"),
+        ))
+        .await?;
+    let keys = past.keys().join(", ");
+    session
+        .execute(&format!(
+            "INSERT INTO {log} (downhaul_op, {keys}) SELECT '{}', {keys} FROM {plan} WHERE downhaul_action = 'I'",
+            Event::Born.letter()
+        ))
+        .await?;
+    Ok(())
+}
+
+/// A trigger that was taken away.
+struct Away {
+    /// The tracking of its table.
+    table: i64,
+    sql: String,
+}
+
+/// Takes triggers away: the user's, and ours of the tables of which they stand aside. Returns the statements that
+/// make them again, in their order.
 async fn quiet(
     session: &mut dyn Session,
     tables: &[&TablePlan],
-) -> Result<Vec<String>, SnapshotError> {
+    aside: &BTreeSet<i64>,
+) -> Result<Vec<Away>, SnapshotError> {
     let d = session.dialect();
     let names: Vec<String> =
         tables.iter().map(|t| d.literal(t.tracked.name.name.as_str())).collect();
@@ -292,15 +367,19 @@ async fn quiet(
     }
     let rows = session
         .rows(&format!(
-            "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name COLLATE NOCASE IN ({}) \
-             AND name NOT GLOB 'downhaul_*' ORDER BY rowid",
+            "SELECT name, sql, tbl_name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name COLLATE NOCASE IN ({}) ORDER BY rowid",
             names.join(", ")
         ))
         .await?;
     let mut back = Vec::with_capacity(rows.len());
     for row in &rows {
+        let of = |t: &&&TablePlan| t.tracked.name.name.as_str().eq_ignore_ascii_case(row.text(2));
+        let Some(table) = tables.iter().find(of).map(|t| t.tracked.id) else { continue };
+        if row.text(0).starts_with("downhaul_") && !aside.contains(&table) {
+            continue;
+        }
         session.execute(&format!("DROP TRIGGER {}", d.quote_str(row.text(0)))).await?;
-        back.push(row.text(1).to_owned());
+        back.push(Away { table, sql: row.text(1).to_owned() });
     }
     Ok(back)
 }
@@ -378,6 +457,11 @@ async fn change(
                         "UPDATE {live} AS l SET {sets} FROM {plan} AS p WHERE {join} AND {which}"
                     )
                 }
+                // A row of the first table is changed as it is met; those of another one are written down before.
+                // So where many change, that one is the table itself, all of whose rows are read then.
+                _ if table.updates > table.rows / READ_ALL => format!(
+                    "UPDATE {live} AS l STRAIGHT_JOIN {plan} AS p ON {join} SET {sets} WHERE {which}"
+                ),
                 _ => format!(
                     "UPDATE {live} AS l JOIN {plan} AS p ON {join} SET {sets} WHERE {which}"
                 ),

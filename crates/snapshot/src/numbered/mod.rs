@@ -10,6 +10,7 @@
 
 pub mod apply;
 pub(crate) mod cascade;
+mod changed;
 pub mod difference;
 pub mod follow;
 pub mod install;
@@ -22,6 +23,7 @@ pub(crate) mod pause;
 pub mod plan;
 pub mod report;
 pub mod sqlite;
+mod straight;
 mod triggers;
 
 use downhaul_engine::Session;
@@ -155,7 +157,7 @@ fn create_history(tracked: &Tracked, from: i64) -> Vec<String> {
 /// A test that two values differ in any way: by type, or in a byte.
 fn differs(dialect: Dialect, column: &TrackedColumn, left: &str, right: &str) -> String {
     match dialect {
-        Dialect::Sqlite => sqlite::differs(left, right),
+        Dialect::Sqlite => sqlite::differs(&column.ty, left, right),
         _ => mysql::differs(column, left, right),
     }
 }

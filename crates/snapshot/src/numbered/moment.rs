@@ -41,7 +41,7 @@ pub(super) async fn newest(
     session: &mut dyn Session,
     tracked: &Tracked,
 ) -> Result<i64, SnapshotError> {
-    let newest = newest_of(session, std::slice::from_ref(tracked)).await?;
+    let newest = newest_of(session, std::slice::from_ref(tracked), None).await?;
     Ok(newest.into_values().next().unwrap_or(0))
 }
 
@@ -49,10 +49,11 @@ pub(super) async fn newest(
 /// each statement.
 const AT_ONCE: usize = 100;
 
-/// The same of tables, by their numbers.
+/// The same of tables, by their numbers. `held`: what [`lock`] left without a lock.
 async fn newest_of(
     session: &mut dyn Session,
     tables: &[Tracked],
+    held: Option<&Unwritten>,
 ) -> Result<BTreeMap<i64, i64>, SnapshotError> {
     let d = session.dialect();
     let mut histories = Vec::new();
@@ -63,7 +64,11 @@ async fn newest_of(
         histories.extend(versions.map(|v| (tracked.id, history(d, tracked.id, v.number))));
     }
     let mut newest = BTreeMap::new();
-    let unused = if histories.len() > AT_ONCE { unused(session).await? } else { BTreeSet::new() };
+    let unused = match held {
+        Some(Unwritten(names)) => names.clone(),
+        None if histories.len() > AT_ONCE => unused(session).await?,
+        None => BTreeSet::new(),
+    };
     let is_used = |(id, table): &(i64, String)| {
         if unused.contains(table) {
             newest.entry(*id).or_insert(0);
@@ -149,24 +154,44 @@ async fn given_of_sqlite(
 /// The positions of so many tables fit into 64 KB, however large they are.
 const ROOM_IN_64_KB: usize = 2000;
 
+/// Up to so many histories are locked without asking who of them was ever written to.
+const FEW: usize = 100;
+
+/// Histories into which nobody had written anything when all the others were locked.
+#[derive(Debug, Default)]
+pub struct Unwritten(BTreeSet<String>);
+
 /// Waits until nobody has an open transaction that wrote to a tracked table, and lets nobody write
 /// until [`unlock`]. Ends the transaction that was begun; its time limits hold.
-pub async fn lock(session: &mut dyn Session) -> Result<(), SnapshotError> {
+///
+/// To take a lock the server goes through all that it has, so of many histories those are left out that
+/// nobody ever wrote to: such a one has given no number, which it does before a row is written, whether or not
+/// that is committed, and takes none back. That is asked again once the others are locked. Who writes to one of
+/// them after that has committed nothing by then, and has written to none of the others: all of it comes after
+/// the mark.
+pub async fn lock(session: &mut dyn Session) -> Result<Unwritten, SnapshotError> {
     loop {
         let tables = track::all(session).await?;
         if tables.len() > ROOM_IN_64_KB {
             super::make_room(session).await?;
         }
-        lock_these(session, &tables).await?;
+        let histories: usize = tables.iter().map(|tracked| tracked.versions.len()).sum();
+        let unwritten = if histories > FEW { unused(session).await? } else { BTreeSet::new() };
+        lock_these(session, &tables, &unwritten).await?;
         // One that went on, or got another form, while this waited has to be locked too.
-        if track::all(session).await? == tables {
-            return Ok(());
+        let same = track::all(session).await? == tables;
+        if same && (unwritten.is_empty() || unused(session).await?.is_superset(&unwritten)) {
+            return Ok(Unwritten(unwritten));
         }
         unlock(session).await?;
     }
 }
 
-async fn lock_these(session: &mut dyn Session, tables: &[Tracked]) -> Result<(), SnapshotError> {
+async fn lock_these(
+    session: &mut dyn Session,
+    tables: &[Tracked],
+    unwritten: &BTreeSet<String>,
+) -> Result<(), SnapshotError> {
     let d = session.dialect();
     let mut locks = Vec::new();
     for tracked in tables {
@@ -176,7 +201,10 @@ async fn lock_these(session: &mut dyn Session, tables: &[Tracked]) -> Result<(),
         // Who changes rows of the table writes to its history. With the tables themselves there were twice as many
         // locks, and to take them the server goes through all that it has with each.
         for version in &tracked.versions {
-            locks.push(format!("{} READ", history(d, tracked.id, version.number)));
+            let history = history(d, tracked.id, version.number);
+            if !unwritten.contains(&history) {
+                locks.push(format!("{history} READ"));
+            }
         }
     }
     for own in ["tracked", "mark"] {
@@ -208,15 +236,32 @@ pub async fn here(
     here_of(session, &tables).await
 }
 
+/// The same while [`lock`] holds.
+pub async fn here_held(
+    session: &mut dyn Session,
+    held: &Unwritten,
+) -> Result<(BTreeMap<i64, i64>, BTreeMap<i64, i64>), SnapshotError> {
+    let tables = track::all(session).await?;
+    of(session, &tables, Some(held)).await
+}
+
 /// The same of some tables.
 pub(super) async fn here_of(
     session: &mut dyn Session,
     tables: &[Tracked],
 ) -> Result<(BTreeMap<i64, i64>, BTreeMap<i64, i64>), SnapshotError> {
+    of(session, tables, None).await
+}
+
+async fn of(
+    session: &mut dyn Session,
+    tables: &[Tracked],
+    held: Option<&Unwritten>,
+) -> Result<(BTreeMap<i64, i64>, BTreeMap<i64, i64>), SnapshotError> {
     // What happens to a table that pauses is not written down: such a mark knows nothing of it.
     let goes_on: Vec<Tracked> = tables.iter().filter(|t| !t.is_paused()).cloned().collect();
     let versions = goes_on.iter().map(|t| (t.id, t.current().number)).collect();
-    Ok((versions, newest_of(session, &goes_on).await?))
+    Ok((versions, newest_of(session, &goes_on, held).await?))
 }
 
 /// Makes a mark of a moment. `None`: there is one of this name.

@@ -1,10 +1,13 @@
 //! What has to change so that tables are again what they were.
 
+use std::collections::BTreeMap;
+
 use downhaul_engine::Session;
 use downhaul_syntax::{Dialect, Ident};
 
+use super::changed::{bits, changes, masks};
 use super::difference::summed;
-use super::{concat, differs, install, mysql, sqlite, text};
+use super::{concat, differs, install, mysql, sqlite, straight, text};
 use crate::history::{Past, ancestor};
 use crate::mark::Mark;
 use crate::merge::OnConflict;
@@ -127,8 +130,9 @@ pub(crate) async fn plan(
         forced: Vec::new(),
         earlier: Vec::new(),
     };
+    let mut rows = BTreeMap::new();
     if lock && session.dialect() != Dialect::Sqlite {
-        super::apply::lock(session, &found).await?;
+        rows = super::apply::lock(session, &found).await?;
     }
     let touched = if request.source.is_some() || request.scope.filter.is_some() {
         found.iter().map(|tracked| tracked.id).collect()
@@ -141,6 +145,9 @@ pub(crate) async fn plan(
         } else {
             TablePlan::quiet(request, &tracked)?
         });
+    }
+    for table in &mut plan.tables {
+        table.rows = rows.get(&table.tracked.id).copied().unwrap_or(0);
     }
     Ok(plan)
 }
@@ -243,6 +250,13 @@ async fn table(
     let only_columns = !scope.columns.is_empty();
     let wanted = wanted(request, &past)?;
     judge_condition(session, request, &past).await?;
+    let unique = unique_columns(session, &tracked).await?;
+    if straight::fits(session, request, &past).await? {
+        straight::make(session, &past, request, &wanted, &unique).await?;
+        let mut found = TablePlan::new(&tracked, &wanted, &past);
+        count(session, &mut found, &past).await?;
+        return Ok(found);
+    }
     let was = past_of(request, &past, &request.target, false);
     read_past(session, &temporary(d, "was", id), &past, &was).await?;
     let known_until = match &request.until {
@@ -254,7 +268,6 @@ async fn table(
             Some(later.columns.iter().map(|c| c.name.clone()).collect())
         }
     };
-    let unique = unique_columns(session, &tracked).await?;
     let query = Query {
         past: &past,
         id,
@@ -273,9 +286,9 @@ async fn table(
     Ok(found)
 }
 
-/// `sum` of a test, 0 over no rows.
-fn times(test: &str) -> String {
-    format!("coalesce(sum(CASE WHEN {test} THEN 1 ELSE 0 END), 0)")
+/// `sum` over rows of a test, 0 over none; `n`: how many each stands for.
+fn times(test: &str, n: &str) -> String {
+    format!("coalesce(sum(CASE WHEN {test} THEN {n} ELSE 0 END), 0)")
 }
 
 async fn count(
@@ -286,19 +299,32 @@ async fn count(
     let d = found.tracked.dialect;
     let name = temporary(d, "plan", found.tracked.id);
     let counts = if found.tracked.has_key() {
+        let mut tests: Vec<String> = [
+            "downhaul_action = 'I'",
+            "downhaul_action = 'U'",
+            "downhaul_action = 'D'",
+            "downhaul_conflict <> 0",
+            "downhaul_action = 'U' AND downhaul_moves <> 0",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        let columns = 0..found.columns.len();
+        tests.extend(columns.map(|at| format!("downhaul_action = 'U' AND {}", changes(at))));
+        let tests: Vec<String> = tests.iter().map(|test| times(test, "n")).collect();
+        // Rows of one kind are tested once: a million rows are of few kinds.
+        let kinds = format!(
+            "downhaul_action, downhaul_conflict, downhaul_moves, {}",
+            masks(found.columns.len()).join(", ")
+        );
         format!(
-            "SELECT {}, {}, {}, {}, {} FROM {name}",
-            times("downhaul_action = 'I'"),
-            times("downhaul_action = 'U'"),
-            times("downhaul_action = 'D'"),
-            times("downhaul_conflict"),
-            times("downhaul_action = 'U' AND downhaul_moves")
+            "SELECT {} FROM (SELECT {kinds}, count(*) AS n FROM {name} GROUP BY {kinds}) AS g",
+            tests.join(", ")
         )
     } else {
         format!(
             "SELECT coalesce(sum(CASE WHEN downhaul_net > 0 THEN downhaul_net ELSE 0 END), 0), 0, \
                coalesce(sum(CASE WHEN downhaul_net < 0 THEN -downhaul_net ELSE 0 END), 0), {}, 0 FROM {name}",
-            times("downhaul_conflict")
+            times("downhaul_conflict", "1")
         )
     };
     if let Some(row) = session.row(&counts).await? {
@@ -307,17 +333,9 @@ async fn count(
         found.deletes = row.number(2)?;
         found.conflicts = row.number(3)?;
         found.moves = row.number(4)?;
-    }
-    if found.tracked.has_key() && found.updates > 0 {
-        let tests: Vec<String> = (0..found.columns.len())
-            .map(|at| times(&format!("instr(downhaul_changed, ',{at},') > 0")))
-            .collect();
-        let row = session
-            .row(&format!("SELECT {} FROM {name} WHERE downhaul_action = 'U'", tests.join(", ")))
-            .await?;
-        if let Some(row) = row {
+        if found.tracked.has_key() {
             for (at, column) in found.columns.iter().enumerate() {
-                let rows = row.number(at)?;
+                let rows = row.number(at + 5)?;
                 if rows > 0 {
                     found.changed.push((column.name.to_string(), rows));
                 }
@@ -362,7 +380,7 @@ struct Query<'a> {
     unique: &'a [Ident],
 }
 
-fn any(tests: Vec<String>) -> String {
+pub(super) fn any(tests: Vec<String>) -> String {
     if tests.is_empty() { "0".to_owned() } else { format!("({})", tests.join(" OR ")) }
 }
 
@@ -414,8 +432,8 @@ impl Query<'_> {
         cases
     }
 
-    /// What has to change, of a table with a key: as of PostgreSQL, but `downhaul_changed` is a
-    /// text `,0,2,` of the numbers of changed columns.
+    /// What has to change, of a table with a key: as of PostgreSQL, with the columns
+    /// that change as [`bits`].
     fn keyed(&self) -> String {
         let key = self.past.keys();
         let one = &key[0];
@@ -503,13 +521,12 @@ impl Query<'_> {
                 }
             })
             .collect();
-        let mut changed = vec!["','".to_owned()];
-        changed.extend(
-            takes
-                .iter()
-                .enumerate()
-                .map(|(at, (_, take))| format!("CASE WHEN {take} THEN '{at},' ELSE '' END")),
-        );
+        let tests: Vec<String> = takes.iter().map(|(_, take)| take.clone()).collect();
+        let changed: Vec<String> = bits(&tests)
+            .iter()
+            .zip(masks(tests.len()))
+            .map(|(bits, mask)| format!("{bits} AS {mask}"))
+            .collect();
         let moves = any(takes
             .iter()
             .filter(|(c, _)| self.unique.contains(&c.name))
@@ -542,10 +559,10 @@ impl Query<'_> {
         });
         format!(
             "SELECT * FROM (SELECT {keys}, CASE{action} END AS downhaul_action, CASE{conflict} ELSE 0 END AS downhaul_conflict, \
-               {base_there} AND {now_there} AND {moves} AS downhaul_moves, {changed} AS downhaul_changed{targets} \
+               {base_there} AND {now_there} AND {moves} AS downhaul_moves, {changed}{targets} \
              FROM {was} AS w LEFT JOIN {live} AS l ON {join}{middle} WHERE 1{filter}) AS p WHERE downhaul_action IS NOT NULL",
             keys = keys.join(", "),
-            changed = concat(self.past.d(), &changed),
+            changed = changed.join(", "),
             live = self.live(),
             join = self.past.match_live("l", "w"),
         )
@@ -603,4 +620,16 @@ impl Query<'_> {
             live = self.live(),
         )
     }
+}
+
+/// Takes out of a plan what is in it without anything to do: rows that are as they were.
+pub(crate) async fn only_what_changes(
+    session: &mut dyn Session,
+    table: &TablePlan,
+) -> Result<(), SnapshotError> {
+    if table.tracked.has_key() {
+        let name = temporary(table.tracked.dialect, "plan", table.tracked.id);
+        session.execute(&format!("DELETE FROM {name} WHERE downhaul_action IS NULL")).await?;
+    }
+    Ok(())
 }

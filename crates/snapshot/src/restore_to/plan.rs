@@ -829,6 +829,9 @@ pub async fn fingerprint(session: &mut dyn Session, plan: &mut Plan) -> Result<(
         if let Some(rows) = table.unwritten.take() {
             rows.write(session, &past).await?;
         }
+        if crate::numbered::is(d) {
+            crate::numbered::plan::only_what_changes(session, table).await?;
+        }
         let mut columns: Vec<String> = if table.tracked.has_key() {
             vec!["downhaul_action".into(), "downhaul_conflict".into()]
         } else {
