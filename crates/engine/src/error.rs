@@ -188,8 +188,8 @@ impl EngineError {
                     let number = mysql.number();
                     failure.code = Some(number.to_string());
                     return match number {
-                        // Lock wait timeout; deadlock, or certification failed on a cluster.
-                        1205 | 1213 => Self::LockTimeout(failure),
+                        // Lock wait timeout; deadlock, or certification failed on a cluster; MySQL's NOWAIT.
+                        1205 | 1213 | 3572 => Self::LockTimeout(failure),
                         // --read-only, super_read_only, a read-only transaction or InnoDB.
                         1290 if failure.message.contains("read-only") => {
                             Self::ReadOnly(failure.message)

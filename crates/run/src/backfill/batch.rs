@@ -108,9 +108,10 @@ impl Shape {
 
 /// What makes the transaction of a batch one that writers do not notice.
 ///
-/// MySQL: no writer is caught with it in a deadlock, of which the server would end the writer, who has
+/// No writer is caught with it in a deadlock, of which the server would end the writer, who has
 /// done less. It locks no gaps between keys (not where the binary log holds statements, which need
-/// them), and on MariaDB it never waits for a row: the batch is rolled back and tried again.
+/// them), and it never waits for a row: the batch is rolled back and tried again. On MariaDB a setting says so;
+/// MySQL waits for a second at least, so its rows are locked before they are written ([`Fill::holds`]).
 async fn gently(session: &mut dyn Session) -> Result<String, EngineError> {
     let free = session
         .number("SELECT @@global.log_bin = 0 OR @@session.binlog_format <> 'STATEMENT'")
@@ -158,9 +159,10 @@ impl Fill {
             Some(_) => self.walk.question(reached.cursor.as_ref(), place.batch, upper),
             None => None,
         };
+        let holds = self.holds(place.cursor.as_ref(), end.until.as_ref(), upper);
         let mut message = match &self.shape {
             Shape::Counting { gently } => format!(
-                "{gently}; SET @downhaul_begun = SYSDATE(6); {changes}\n; \
+                "{gently}; SET @downhaul_begun = SYSDATE(6); {holds}{changes}\n; \
                  SET @downhaul_filled = ROW_COUNT(), @downhaul_took = TIMESTAMPDIFF(MICROSECOND, @downhaul_begun, SYSDATE(6)) * 0.000001; {record}; \
                  SELECT @downhaul_filled; SELECT @downhaul_took; SELECT @downhaul_took"
             ),
@@ -275,14 +277,40 @@ impl Fill {
         until: Option<&Vec<String>>,
         upper: Option<&Vec<String>>,
     ) -> String {
+        format!("{} {MARK} {}", self.head, self.condition(behind, until, upper))
+    }
+
+    /// MySQL: locks the rows of a batch, without waiting for any, before the `UPDATE`.
+    fn holds(
+        &self,
+        behind: Option<&Vec<String>>,
+        until: Option<&Vec<String>>,
+        upper: Option<&Vec<String>>,
+    ) -> String {
+        if self.ledger.dialect != Dialect::Mysql {
+            return String::new();
+        }
+        format!(
+            "SELECT count(*) INTO @downhaul_held FROM {} {MARK} {} FOR UPDATE NOWAIT; ",
+            self.target,
+            self.condition(behind, until, upper)
+        )
+    }
+
+    /// `WHERE …`: which rows are those of a batch.
+    fn condition(
+        &self,
+        behind: Option<&Vec<String>>,
+        until: Option<&Vec<String>>,
+        upper: Option<&Vec<String>>,
+    ) -> String {
         let range = self.walk.range(behind, until, upper);
-        let filter = match (self.filter.as_str(), range.as_str()) {
+        match (self.filter.as_str(), range.as_str()) {
             ("", "") => String::new(),
             (filter, "") => format!("WHERE {filter}"),
             ("", range) => format!("WHERE {range}"),
             (filter, range) => format!("WHERE ({filter}\n) AND {range}"),
-        };
-        format!("{} {MARK} {filter}", self.head)
+        }
     }
 
     /// The place behind a batch, without the rows that it changed, which are not known yet.

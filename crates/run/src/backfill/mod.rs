@@ -131,7 +131,10 @@ pub(crate) async fn run(
     let fill = Fill {
         ledger,
         walk,
-        head: parts.head.to_owned(),
+        head: match runner.session.dialect() {
+            Dialect::Mysql => parts::unwaiting(parts.head),
+            _ => parts.head.to_owned(),
+        },
         target: parts.target.to_owned(),
         filter: parts.filter.to_owned(),
         table: parts.table().to_owned(),

@@ -1,6 +1,6 @@
 //! An `UPDATE` cut into the parts that batches are made of.
 
-use downhaul_syntax::lexer::{TokenKind, lex};
+use downhaul_syntax::lexer::{Token, TokenKind, lex};
 use downhaul_syntax::{Change, Dialect, Statement};
 
 /// The parts of an `UPDATE` that can be cut into batches.
@@ -74,6 +74,25 @@ impl Parts<'_> {
     }
 }
 
+/// MySQL: a statement whose locking reads do not wait. `LOCK IN SHARE MODE` has no such form, `FOR SHARE` has.
+pub(super) fn unwaiting(head: &str) -> String {
+    const WORDS: [&str; 4] = ["LOCK", "IN", "SHARE", "MODE"];
+    let lexed = lex(head, Dialect::Mysql);
+    let tokens: Vec<_> = lexed.tokens.iter().filter(|token| !token.kind.is_trivia()).collect();
+    let (mut out, mut from) = (String::new(), 0);
+    for found in tokens.windows(WORDS.len()) {
+        let is = |(token, word): (&&Token, &str)| {
+            token.kind == TokenKind::Word && token.span.text(head).eq_ignore_ascii_case(word)
+        };
+        if found.iter().zip(WORDS).all(is) {
+            out.push_str(&head[from..found[0].span.start]);
+            out.push_str("FOR SHARE NOWAIT");
+            from = found[WORDS.len() - 1].span.end;
+        }
+    }
+    out + &head[from..]
+}
+
 /// Stands in the statements of a backfill, so that who counts statements can tell them from a
 /// release's.
 pub(crate) const MARK: &str = "/* downhaul backfill */";
@@ -88,6 +107,24 @@ mod tests {
         let script = parse_script(sql, dialect);
         let parts = parts(&script.statements[0], dialect)?;
         Some((parts.head.trim().into(), parts.target.into(), parts.filter.into()))
+    }
+
+    #[test]
+    fn locking_reads_of_mysql_do_not_wait() {
+        for (head, wanted) in [
+            (
+                "UPDATE t SET a = (SELECT b FROM s LOCK IN  SHARE /* x */ MODE)",
+                "UPDATE t SET a = (SELECT b FROM s FOR SHARE NOWAIT)",
+            ),
+            ("UPDATE t SET a = 'LOCK IN SHARE MODE'", "UPDATE t SET a = 'LOCK IN SHARE MODE'"),
+            (
+                "UPDATE t SET a = (SELECT b FROM s lock in share mode), c = (SELECT d FROM s LOCK IN SHARE MODE)",
+                "UPDATE t SET a = (SELECT b FROM s FOR SHARE NOWAIT), c = (SELECT d FROM s FOR SHARE NOWAIT)",
+            ),
+            ("UPDATE t SET a = 1", "UPDATE t SET a = 1"),
+        ] {
+            assert_eq!(unwaiting(head), wanted);
+        }
     }
 
     fn cut(sql: &str) -> Option<(String, String, String)> {
