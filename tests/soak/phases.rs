@@ -77,6 +77,13 @@ const KEY_AND_REFERENCES: Kind = Kind {
     ..RENAMED_COLUMN
 };
 
+/// The same on PostgreSQL, which asks the file to name both ends.
+const BOTH_ENDS: Kind = Kind {
+    key: "serial",
+    change: "ALTER TABLE users ALTER COLUMN id TYPE bigint;\nALTER TABLE orders ALTER COLUMN user_id TYPE bigint;\n",
+    ..KEY_AND_REFERENCES
+};
+
 /// The same where the key counts.
 const COUNTED_KEY_AND_REFERENCES: Kind = Kind {
     key: "int AUTO_INCREMENT",
@@ -600,6 +607,11 @@ async fn on_postgres() {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgres_moved() {
     expand_kill(Engine::Postgres, &MOVED_RELATION, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgres_referred() {
+    expand_kill(Engine::Postgres, &BOTH_ENDS, 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
