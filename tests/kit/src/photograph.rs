@@ -198,7 +198,7 @@ async fn mysql(session: &mut Session) -> Photograph {
         format!(
             "SELECT 'views', table_name, view_definition FROM information_schema.views WHERE {tables} ORDER BY 2"
         ),
-        "SELECT 'triggers', event_object_table, trigger_name, action_timing, event_manipulation, action_statement \
+        "SELECT 'triggers', event_object_table, trigger_name, action_timing, event_manipulation, trim(TRAILING ';' FROM action_statement) \
          FROM information_schema.triggers WHERE trigger_schema = database() \
            AND event_object_table NOT LIKE 'downhaul\\_%' ORDER BY 2, 3"
             .to_owned(),
