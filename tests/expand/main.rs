@@ -399,7 +399,38 @@ fn case(name: &str) -> &'static Case {
     all_cases().find(|case| case.name == name).unwrap()
 }
 
-each_case!(
+/// Calls a macro with the names of MariaDB's cases, behind others.
+macro_rules! with_cases_of_mariadb {
+    ($then:ident, $($other:ident),* $(,)?) => {
+        $then!(
+            $($other,)*
+            mariadb_merge_columns,
+            mariadb_int_to_bigint,
+            mariadb_rules_and_defaults,
+            mariadb_drop_table,
+            mariadb_rename_column,
+            mariadb_split_column,
+            mariadb_computed_column,
+            mariadb_drop_fed_column,
+            mariadb_set_not_null,
+            mariadb_indexes,
+            mariadb_rename_table,
+            mariadb_retype,
+            mariadb_primary_key,
+            mariadb_key_to_bigint,
+            mariadb_rename_ruled,
+            mariadb_convert_charset,
+            mariadb_counter_to_bigint,
+            mariadb_key_and_references,
+            mariadb_counted_key_and_references,
+            mariadb_from_other_table,
+            mariadb_priced_from_other_table,
+        );
+    };
+}
+
+with_cases_of_mariadb!(
+    each_case,
     rename_column,
     rename_odd_column,
     rename_foreign_key,
@@ -441,27 +472,6 @@ each_case!(
     partitioned_retype,
     partitioned_key_to_bigint,
     partitioned_split,
-    mariadb_merge_columns,
-    mariadb_int_to_bigint,
-    mariadb_rules_and_defaults,
-    mariadb_drop_table,
-    mariadb_rename_column,
-    mariadb_split_column,
-    mariadb_computed_column,
-    mariadb_drop_fed_column,
-    mariadb_set_not_null,
-    mariadb_indexes,
-    mariadb_rename_table,
-    mariadb_retype,
-    mariadb_primary_key,
-    mariadb_key_to_bigint,
-    mariadb_rename_ruled,
-    mariadb_convert_charset,
-    mariadb_counter_to_bigint,
-    mariadb_key_and_references,
-    mariadb_counted_key_and_references,
-    mariadb_from_other_table,
-    mariadb_priced_from_other_table,
     sqlite_rename_column,
     sqlite_rename_unique_column,
     sqlite_split_column,
@@ -473,26 +483,4 @@ each_case!(
     sqlite_retype,
 );
 
-each_case_on_mysql!(
-    mariadb_merge_columns,
-    mariadb_int_to_bigint,
-    mariadb_rules_and_defaults,
-    mariadb_drop_table,
-    mariadb_rename_column,
-    mariadb_split_column,
-    mariadb_computed_column,
-    mariadb_drop_fed_column,
-    mariadb_set_not_null,
-    mariadb_indexes,
-    mariadb_rename_table,
-    mariadb_retype,
-    mariadb_primary_key,
-    mariadb_key_to_bigint,
-    mariadb_rename_ruled,
-    mariadb_convert_charset,
-    mariadb_counter_to_bigint,
-    mariadb_key_and_references,
-    mariadb_counted_key_and_references,
-    mariadb_from_other_table,
-    mariadb_priced_from_other_table,
-);
+with_cases_of_mariadb!(each_case_on_mysql,);

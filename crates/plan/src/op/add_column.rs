@@ -1,6 +1,6 @@
 //! `ADD COLUMN`: at once where it touches no row, else empty first and filled afterwards.
 
-use downhaul_catalog::render_type;
+use downhaul_catalog::{render_type, serial_base};
 use downhaul_syntax::{Change, ColumnDef, Dialect, Expr, ObjectName};
 
 use super::add_fed_column::add_fed_column;
@@ -32,9 +32,6 @@ pub(crate) const VOLATILE: &[&str] = &[
     "nextval",
 ];
 
-/// Types that bring a sequence (PostgreSQL manual, section 8.1.4).
-const SERIAL: &[&str] = &["smallserial", "serial", "bigserial", "serial2", "serial4", "serial8"];
-
 /// A new column.
 pub(crate) fn add_column(
     change: &Change,
@@ -58,18 +55,12 @@ pub(crate) fn add_column(
         );
     }
     let serial = dialect == Dialect::Postgres
-        && column.ty.as_ref().is_some_and(|ty| SERIAL.contains(&ty.name.to_lowercase().as_str()));
+        && column.ty.as_ref().is_some_and(|ty| serial_base(&ty.name).is_some());
     if serial && column.constraints.is_empty() {
         return add_serial_column(known, column, scene);
     }
     if column.identity.is_some() || (!serial && type_name.to_lowercase().ends_with("serial")) {
-        return refused(
-            format!(
-                "{table}.{} gets a number for every row while the table is locked",
-                column.name
-            ),
-            "CREATE SEQUENCE, then ADD COLUMN … DEFAULT nextval('…'): that is filled in the background",
-        );
+        return numbered_at_once(table, column);
     }
     if !column.constraints.is_empty() {
         let bare = ColumnDef { constraints: Vec::new(), ..column.clone() };
@@ -122,6 +113,14 @@ pub(crate) fn add_column(
         forward => filled(known, column, forward, scene, &mut made)?,
     }
     Ok(made)
+}
+
+/// Refuses a column whose numbers would be given while nobody else can read the table.
+pub(crate) fn numbered_at_once(table: &ObjectName, column: &ColumnDef) -> Result<Made, Refused> {
+    refused(
+        format!("{table}.{} gets a number for every row while the table is locked", column.name),
+        "CREATE SEQUENCE, then ADD COLUMN … DEFAULT nextval('…'): that is filled in the background",
+    )
 }
 
 /// The column comes empty, and is filled behind the writers.
