@@ -10,6 +10,7 @@ mod cases_keys;
 mod cases_mariadb;
 mod cases_mysql;
 mod cases_partitioned;
+mod cases_rekeyed;
 mod cases_sqlite;
 mod control;
 mod from_table;
@@ -28,6 +29,7 @@ use cases_keys::KEY_CASES;
 use cases_mariadb::MARIADB_CASES;
 use cases_mysql::mysql_case;
 use cases_partitioned::PARTITIONED_CASES;
+use cases_rekeyed::REKEYED_CASES;
 use cases_sqlite::SQLITE_CASES;
 use downhaul_kit::{
     DatabaseHandle, MariaDb, MySql, Photograph, Postgres, Program, Session, SqliteFile,
@@ -391,7 +393,7 @@ fn lint_finds_no_error_in_what_is_written() {
 }
 
 fn all_cases() -> impl Iterator<Item = &'static Case> {
-    let postgres = CASES.iter().chain(KEY_CASES).chain(PARTITIONED_CASES);
+    let postgres = CASES.iter().chain(KEY_CASES).chain(PARTITIONED_CASES).chain(REKEYED_CASES);
     postgres.chain(MARIADB_CASES).chain(SQLITE_CASES)
 }
 
@@ -447,6 +449,8 @@ with_cases_of_mariadb!(
     constraints,
     primary_key,
     primary_key_of_a_column_with_nulls,
+    another_key_and_its_column_goes,
+    a_column_leaves_the_key,
     unique_beside_drop,
     text_to_enum,
     rename_enum_column,

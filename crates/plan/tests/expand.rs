@@ -502,7 +502,7 @@ const REFUSED: &[(&str, &str)] = &[
         "ALTER TABLE users ALTER COLUMN born TYPE timestamptz USING born::timestamptz",
         "downhaul:back",
     ),
-    ("ALTER TABLE users ADD COLUMN age int NOT NULL", "downhaul:forward"),
+    ("ALTER TABLE users ADD COLUMN age int NOT NULL", "-- downhaul:forward age \"EXPRESSION\""),
     (
         "-- downhaul:forward \"(SELECT count(*) FROM posts WHERE posts.author = users.id)\"\nALTER TABLE users ADD COLUMN written int",
         "does not look up one row",

@@ -11,7 +11,7 @@ use super::feed::Holds;
 use super::piece::{Piece, Side, Slot};
 use super::rules::Rules;
 use super::sync::Sync;
-use super::{HERE, Made, Refused, Scene, add_constraint, refused, stale};
+use super::{HERE, Made, Refused, Scene, add_constraint, refused, stale, unfilled};
 use crate::Direction;
 
 /// Functions that give another value for every row (`pg_proc.provolatile = 'v'`); with one of them
@@ -102,13 +102,7 @@ pub(crate) fn add_column(
             made.push(Slot::EXPAND, piece(change, text, scene, "")?);
         }
         None if !volatile => {
-            return refused(
-                format!(
-                    "{table}.{} is NOT NULL, and nothing says what rows of the old release hold",
-                    column.name
-                ),
-                "give it a DEFAULT, or say how it is computed with -- downhaul:forward \"EXPRESSION\" above the statement",
-            );
+            return unfilled::refuse(known, &[column], scene);
         }
         forward => filled(known, column, forward, scene, &mut made)?,
     }
