@@ -451,6 +451,7 @@ with_cases_of_mariadb!(
     primary_key_of_a_column_with_nulls,
     another_key_and_its_column_goes,
     a_column_leaves_the_key,
+    identity_added,
     unique_beside_drop,
     text_to_enum,
     rename_enum_column,

@@ -4,6 +4,7 @@ use downhaul_catalog::{render_type, serial_base};
 use downhaul_syntax::{Change, ColumnDef, Dialect, Expr, ObjectName};
 
 use super::add_fed_column::add_fed_column;
+use super::add_identity_column::add_identity_column;
 use super::add_serial_column::add_serial_column;
 use super::as_written::piece;
 use super::conversion::Conv;
@@ -59,7 +60,10 @@ pub(crate) fn add_column(
     if serial && column.constraints.is_empty() {
         return add_serial_column(known, column, scene);
     }
-    if column.identity.is_some() || (!serial && type_name.to_lowercase().ends_with("serial")) {
+    if column.identity.is_some() && column.constraints.is_empty() {
+        return add_identity_column(known, column, scene);
+    }
+    if !serial && type_name.to_lowercase().ends_with("serial") {
         return numbered_at_once(table, column);
     }
     if !column.constraints.is_empty() {

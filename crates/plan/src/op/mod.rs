@@ -8,6 +8,7 @@
 mod add_column;
 mod add_constraint;
 mod add_fed_column;
+mod add_identity_column;
 mod add_serial_column;
 mod again;
 mod alter_column_type;
@@ -578,6 +579,9 @@ fn pieces_of(
         };
     }
     unfilled::check(changes, scene)?;
+    if scene.dialect() == Dialect::Postgres {
+        add_identity_column::check(statement, changes, scene)?;
+    }
     if scene.dialect() == Dialect::Sqlite {
         return sqlite::statement(statement, scene);
     }
