@@ -118,9 +118,7 @@ impl DumpDifference<'_> {
 }
 
 impl SchemaDump {
-    /// All objects by their identity.
-    #[must_use]
-    pub fn by_id(&self) -> BTreeMap<&ObjectId, &DumpObject> {
+    fn by_id(&self) -> BTreeMap<&ObjectId, &DumpObject> {
         self.objects.iter().map(|object| (&object.id, object)).collect()
     }
 

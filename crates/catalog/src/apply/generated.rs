@@ -139,8 +139,7 @@ impl Applier<'_> {
 }
 
 /// The integer type behind a `serial` type of PostgreSQL.
-#[must_use]
-pub fn serial_base(name: &str) -> Option<&'static str> {
+pub(crate) fn serial_base(name: &str) -> Option<&'static str> {
     Some(match name {
         "smallserial" | "serial2" => "smallint",
         "serial" | "serial4" => "integer",

@@ -5,9 +5,9 @@
 use downhaul_catalog::Table;
 use downhaul_syntax::{Change, ColumnDef};
 
-use super::add_column::{add_column, numbered_at_once};
+use super::add_column::add_column;
 use super::piece::{Piece, Side, Slot};
-use super::{HERE, Made, Refused, Scene};
+use super::{HERE, Made, Refused, Scene, refused};
 
 /// The column of a `serial` type, without constraints of its own.
 pub(crate) fn add_serial_column(
@@ -31,7 +31,13 @@ pub(crate) fn add_serial_column(
             && !s.of_identity
     });
     let (Some(meant), Some(sequence)) = (meant, sequence) else {
-        return numbered_at_once(table, column);
+        return refused(
+            format!(
+                "{table}.{} gets a number for every row while the table is locked",
+                column.name
+            ),
+            "CREATE SEQUENCE, then ADD COLUMN … DEFAULT nextval('…'): that is filled in the background",
+        );
     };
     let counted = ColumnDef {
         ty: meant.ty.clone(),

@@ -1,14 +1,119 @@
-//! Which operation of the facts a change is.
+//! Which algorithm of MySQL and MariaDB a change needs, and what that means for a table.
+//!
+//! `facts/mysql.tsv` holds it for each operation: for MariaDB 10.11 measured (ask for `INSTANT`,
+//! `NOCOPY`, `INPLACE`, `COPY` with `LOCK=NONE` in turn and see which is refused), for MySQL by
+//! version from the manual (8.0 §15.12.1, "Online DDL Operations"), and for 9.7 measured by
+//! `scripts/mysql-matrix`.
 
-use downhaul_catalog::Column;
-use downhaul_syntax::change::ColumnPosition;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use downhaul_catalog::{Column, Table};
+use downhaul_syntax::change::{ColumnPosition, RowFilter};
 use downhaul_syntax::{
     Change, ColumnDef, ConstraintDef, ConstraintKind, Dialect, Ident, ObjectName, SqlType,
 };
 
-use super::super::Scene;
-use super::super::collation::{Coding, Recoding, conversion, is_text, recoding};
-use super::super::type_change::{Fit, labels_fit};
+use super::collation::{Coding, Recoding, conversion, is_text, recoding};
+use super::type_change::{Fit, labels_fit};
+use super::{Blocks, Effects, LockEffect, Scene};
+use crate::ServerVersion;
+
+const MYSQL: &str = include_str!("../../facts/mysql.tsv");
+
+/// How the server carries out an `ALTER`, the cheapest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Algorithm {
+    /// Only metadata.
+    Instant,
+    /// Without writing the clustered index anew (MariaDB).
+    Nocopy,
+    /// Inside the engine.
+    Inplace,
+    /// Row by row into a new table; writes wait.
+    Copy,
+}
+
+impl Algorithm {
+    /// As `ALGORITHM=` names it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Instant => "INSTANT",
+            Self::Nocopy => "NOCOPY",
+            Self::Inplace => "INPLACE",
+            Self::Copy => "COPY",
+        }
+    }
+}
+
+/// What an operation costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Online {
+    pub(crate) algorithm: Algorithm,
+    /// Every row is written anew.
+    pub(crate) rebuilds: bool,
+    /// An index is built over all rows.
+    pub(crate) builds: bool,
+    /// Writes wait for as long as it lasts.
+    pub(crate) blocks_writes: bool,
+    /// A short lock that keeps readers out too.
+    pub(crate) exclusive: bool,
+}
+
+struct Row {
+    mysql: &'static str,
+    mariadb: &'static str,
+}
+
+static ROWS: LazyLock<HashMap<&'static str, Row>> = LazyLock::new(|| {
+    rows().map(|[operation, _, mysql, mariadb]| (operation, Row { mysql, mariadb })).collect()
+});
+
+/// All operations in order: name, statement that shows it, what it needs on MySQL and on MariaDB.
+pub(crate) fn rows() -> impl Iterator<Item = [&'static str; 4]> {
+    MYSQL.lines().skip(1).filter_map(|line| {
+        let mut cells = line.split('\t');
+        Some([cells.next()?, cells.next()?, cells.next()?, cells.next()?])
+    })
+}
+
+/// What an operation costs on a server.
+pub(crate) fn online(operation: &str, dialect: Dialect, version: ServerVersion) -> Online {
+    let cell = match ROWS.get(operation) {
+        Some(row) if dialect == Dialect::MariaDb => row.mariadb,
+        Some(row) => row.mysql,
+        None => "copy",
+    };
+    let chosen = cell
+        .split(',')
+        .map(str::trim)
+        .find_map(|alternative| match alternative.split_once(' ') {
+            Some((since, word)) => {
+                since.parse::<ServerVersion>().ok().filter(|v| version >= *v).map(|_| word)
+            }
+            None => Some(alternative),
+        })
+        .unwrap_or("copy");
+    read(chosen)
+}
+
+fn read(word: &str) -> Online {
+    let algorithm = match word.split('-').next() {
+        Some("instant") => Algorithm::Instant,
+        Some("nocopy") => Algorithm::Nocopy,
+        Some("inplace") => Algorithm::Inplace,
+        _ => Algorithm::Copy,
+    };
+    let copy = algorithm == Algorithm::Copy;
+    let says = |flag: &str| word.split('-').any(|w| w == flag);
+    Online {
+        algorithm,
+        rebuilds: copy || says("rebuild"),
+        builds: copy || says("rebuild") || says("index"),
+        blocks_writes: copy || says("shared"),
+        exclusive: says("exclusive"),
+    }
+}
 
 /// The operation that a change is, and its table; `None` where no table is altered.
 pub(crate) fn operation<'c>(
@@ -154,7 +259,7 @@ pub(crate) fn operation<'c>(
 }
 
 /// It builds an index beside the primary key.
-pub(super) fn builds_secondary(change: &Change) -> bool {
+fn builds_secondary(change: &Change) -> bool {
     match change {
         Change::CreateIndex { .. } => true,
         Change::AddConstraint { constraint, .. } => {
@@ -462,4 +567,300 @@ fn table_options(
         }
     }
     worst
+}
+
+/// Adds the locks, rebuilds and index builds of a change.
+pub(super) fn physical(change: &Change, scene: &Scene<'_>, out: &mut Effects) {
+    let state = &scene.state;
+    match change {
+        Change::Truncate { tables, .. } => {
+            for table in tables {
+                add(
+                    online("truncate", state.dialect(), state.options.version()),
+                    table,
+                    scene,
+                    out,
+                );
+            }
+            return;
+        }
+        Change::OptimizeTable { tables } => {
+            for table in tables {
+                add(
+                    online("optimize", state.dialect(), state.options.version()),
+                    table,
+                    scene,
+                    out,
+                );
+            }
+            return;
+        }
+        Change::Update { table, rows: RowFilter::All, .. }
+        | Change::Delete { table, rows: RowFilter::All, .. }
+            if state.in_use(table) =>
+        {
+            let table = state.catalog.normalize(table);
+            out.locks.push(LockEffect {
+                table: table.clone(),
+                mode: "row locks on all rows",
+                blocks: Blocks::Writes,
+            });
+            out.scans.push(table);
+            return;
+        }
+        Change::LockTable { tables, mode } => {
+            for table in tables.iter().filter(|t| state.in_use(t)) {
+                let read = mode.to_lowercase().contains("read");
+                out.locks.push(LockEffect {
+                    table: state.catalog.normalize(table),
+                    mode: if read { "READ" } else { "WRITE" },
+                    blocks: if read { Blocks::Writes } else { Blocks::Reads },
+                });
+            }
+            return;
+        }
+        Change::CreateTable { def, .. } => {
+            for query in def.as_query.iter() {
+                for table in query.tables.iter().filter(|t| state.in_use(t)) {
+                    out.scans.push(state.catalog.normalize(table));
+                }
+            }
+            return;
+        }
+        _ => {}
+    }
+    if let Some((operation, table)) = operation(change, scene) {
+        add(costs(change, operation, table, scene).1, table, scene, out);
+    }
+}
+
+/// What a change costs on the table that it meets, and as which operation: the engine, virtual
+/// columns, a fulltext index and the row format stand in the way of cheaper ones (measured on
+/// MariaDB 10.11; MySQL manual §15.12.1).
+pub(crate) fn costs(
+    change: &Change,
+    operation: &'static str,
+    table: &ObjectName,
+    scene: &Scene<'_>,
+) -> (&'static str, Online) {
+    let (dialect, version) = (scene.state.dialect(), scene.state.options.version());
+    if is_copied(operation, table, scene)
+        || moves_virtual(change, table, scene)
+        || checks_json(change, table, scene)
+    {
+        return ("change-type", online("change-type", dialect, version));
+    }
+    let mut costs = online(operation, dialect, version);
+    let Some(known) = scene.state.table(table) else { return (operation, costs) };
+    let instant = costs.algorithm == Algorithm::Instant
+        && matches!(operation, "add-column-last" | "add-column-position" | "drop-column");
+    // Where no row changes its form at once, none changes its order (measured on MariaDB 10.11).
+    let moves = dialect == Dialect::MariaDb
+        && matches!(operation, "reorder-column" | "drop-indexed-column");
+    let fulltext = known.indexes.iter().any(|i| matches!(i.method.as_deref(), Some("fulltext")));
+    let compressed = known
+        .options
+        .get("row_format")
+        .is_some_and(|format| format.eq_ignore_ascii_case("compressed"));
+    let indexed = indexed_virtual(known);
+    // MySQL adds and drops columns at once only where nothing else of the statement needs more.
+    let beside = dialect == Dialect::Mysql
+        && scene.siblings.iter().any(|sibling| {
+            self::operation(sibling, scene)
+                .is_some_and(|(o, _)| online(o, dialect, version).algorithm > Algorithm::Instant)
+        });
+    if instant && (fulltext || compressed || indexed || beside) || moves && (fulltext || compressed)
+    {
+        costs = Online {
+            algorithm: Algorithm::Inplace,
+            rebuilds: true,
+            builds: true,
+            blocks_writes: false,
+            exclusive: false,
+        };
+    }
+    // A rebuild cannot follow what is written meanwhile, nor can the build of an index over a column
+    // that is not there yet.
+    costs.blocks_writes |= costs.rebuilds && (fulltext || indexed)
+        || dialect == Dialect::MariaDb && indexes_new_virtual(change, scene.siblings);
+    (operation, costs)
+}
+
+/// It builds an index over a virtual column that comes with the same statement (measured on MariaDB
+/// 10.11).
+fn indexes_new_virtual(change: &Change, siblings: &[Change]) -> bool {
+    let columns: Vec<&Ident> = match change {
+        Change::CreateIndex { index, .. } => {
+            index.parts.iter().filter_map(|p| p.column.as_ref()).collect()
+        }
+        Change::AddConstraint { constraint, .. } => match &constraint.kind {
+            ConstraintKind::Unique { columns, .. } => columns.iter().collect(),
+            _ => return false,
+        },
+        _ => return false,
+    };
+    siblings.iter().any(|sibling| match sibling {
+        Change::AddColumn { column, .. } => {
+            columns.contains(&&column.name) && column.generated.as_ref().is_some_and(|g| !g.stored)
+        }
+        _ => false,
+    })
+}
+
+/// An index holds a virtual column.
+fn indexed_virtual(table: &Table) -> bool {
+    let is_virtual = |name: &Ident| {
+        let column = table.column(name);
+        column.and_then(|c| c.generated.as_ref()).is_some_and(|g| !g.stored)
+    };
+    let parts = table.indexes.iter().flat_map(|i| &i.parts);
+    parts.filter_map(|p| p.column.as_ref()).any(is_virtual)
+        || table.constraints.iter().any(|c| {
+            matches!(&c.kind, ConstraintKind::Unique { columns, .. } if columns.iter().any(is_virtual))
+        })
+}
+
+/// A virtual column comes to stand elsewhere: MariaDB then copies the table (measured).
+fn moves_virtual(change: &Change, table: &ObjectName, scene: &Scene<'_>) -> bool {
+    let Some(known) = scene.state.table(table) else { return false };
+    if scene.state.dialect() != Dialect::MariaDb {
+        return false;
+    }
+    let is_virtual = |c: &Column| c.generated.as_ref().is_some_and(|g| !g.stored);
+    let place = |name: &Ident| known.columns.iter().position(|c| c.name == *name);
+    // Index of the first column that stands behind what is put there.
+    let behind = |position: &ColumnPosition| match position {
+        ColumnPosition::First => Some(0),
+        ColumnPosition::After(other) => place(other).map(|at| at + 1),
+    };
+    match change {
+        Change::AddColumn { position: Some(position), .. } => {
+            behind(position).is_some_and(|at| known.columns.iter().skip(at).any(is_virtual))
+        }
+        Change::ModifyColumn { from, position: Some(position), .. } => {
+            let (Some(from), Some(to)) = (place(from), behind(position)) else { return false };
+            let (first, behind) = if from < to { (from + 1, to) } else { (to, from) };
+            known.columns.iter().take(behind).skip(first).any(is_virtual)
+        }
+        Change::DropColumn { column, .. } if indexed_virtual(known) => {
+            place(column).is_some_and(|at| known.columns.iter().skip(at + 1).any(is_virtual))
+        }
+        _ => false,
+    }
+}
+
+/// MySQL copies for any `MODIFY` of a table with a CHECK that calls `json_valid` (measured on 9.7; a
+/// CHECK without a function is in nobody's way).
+fn checks_json(change: &Change, table: &ObjectName, scene: &Scene<'_>) -> bool {
+    scene.state.dialect() == Dialect::Mysql
+        && matches!(change, Change::ModifyColumn { .. })
+        && scene.state.table(table).is_some_and(|t| {
+            t.constraints.iter().any(|c| {
+                matches!(&c.kind, ConstraintKind::Check { expr, .. }
+                    if expr.functions.iter().any(|f| f == "json_valid"))
+            })
+        })
+}
+
+/// An engine other than InnoDB copies what is more than metadata (measured on MyISAM).
+fn is_copied(operation: &str, table: &ObjectName, scene: &Scene<'_>) -> bool {
+    let engine = scene.state.table(table).and_then(|t| t.options.get("engine"));
+    let other = engine.is_some_and(|e| !e.eq_ignore_ascii_case("innodb"));
+    let touches_rows = [
+        "add-column",
+        "drop-column",
+        "drop-indexed-column",
+        "add-index",
+        "add-unique",
+        "add-fulltext",
+        "add-spatial",
+        "drop-index",
+        "set-not-null",
+        "drop-not-null",
+        "reorder-column",
+        "add-primary-key",
+        "drop-primary-key",
+        "change-primary-key",
+        "widen-varchar",
+        "same-engine",
+        "change-engine",
+        "force",
+    ];
+    other && touches_rows.iter().any(|o| operation.starts_with(o))
+}
+
+fn add(online: Online, table: &ObjectName, scene: &Scene<'_>, out: &mut Effects) {
+    if !scene.state.in_use(table) {
+        return;
+    }
+    let asked = scene.online.and_then(|o| o.algorithm.as_deref()).unwrap_or_default();
+    let lock = scene.online.and_then(|o| o.lock.as_deref()).unwrap_or_default();
+    let mut online = online;
+    // A more expensive way may be asked for; a cheaper one than possible is refused.
+    if asked == "copy" && online.algorithm != Algorithm::Copy {
+        online = read("copy");
+    }
+    let table = scene.state.catalog.normalize(table);
+    let (mode, blocks) = if lock == "exclusive" || online.exclusive {
+        ("EXCLUSIVE", Blocks::Reads)
+    } else if lock == "shared" || online.blocks_writes {
+        if online.algorithm == Algorithm::Copy {
+            ("ALGORITHM=COPY, LOCK=SHARED", Blocks::Writes)
+        } else {
+            ("ALGORITHM=INPLACE, LOCK=SHARED", Blocks::Writes)
+        }
+    } else {
+        match online.algorithm {
+            Algorithm::Instant => ("ALGORITHM=INSTANT", Blocks::Ddl),
+            Algorithm::Nocopy => ("ALGORITHM=NOCOPY, LOCK=NONE", Blocks::Ddl),
+            Algorithm::Inplace => ("ALGORITHM=INPLACE, LOCK=NONE", Blocks::Ddl),
+            Algorithm::Copy => ("ALGORITHM=COPY, LOCK=SHARED", Blocks::Writes),
+        }
+    };
+    out.locks.push(LockEffect { table: table.clone(), mode, blocks });
+    if online.rebuilds {
+        out.rewrites.push(table.clone());
+        out.scans.push(table.clone());
+    }
+    // The primary key lies in the rows themselves.
+    let secondary = scene.state.table(&table).is_none_or(|t| {
+        t.assumed
+            || !t.indexes.is_empty()
+            || t.constraints.iter().any(|c| {
+                matches!(c.kind, ConstraintKind::Unique { .. } | ConstraintKind::ForeignKey { .. })
+            })
+            || scene.siblings.iter().any(builds_secondary)
+    });
+    if online.builds && secondary {
+        out.builds_indexes.push(table.clone());
+        if !online.rebuilds {
+            out.scans.push(table);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_choose_the_algorithm() {
+        let at = |operation: &str, dialect: Dialect, version: &str| {
+            online(operation, dialect, version.parse().unwrap()).algorithm
+        };
+        assert_eq!(at("drop-column", Dialect::Mysql, "8.0.28"), Algorithm::Inplace);
+        assert_eq!(at("drop-column", Dialect::Mysql, "8.0.29"), Algorithm::Instant);
+        assert_eq!(at("drop-column", Dialect::MariaDb, "10.11"), Algorithm::Instant);
+        assert_eq!(at("change-type", Dialect::Mysql, "9.0"), Algorithm::Copy);
+        let fulltext = online("add-fulltext", Dialect::Mysql, "8.0.36".parse().unwrap());
+        assert!(fulltext.blocks_writes && fulltext.builds && !fulltext.rebuilds);
+    }
+
+    #[test]
+    fn every_row_reads() {
+        for line in MYSQL.lines().skip(1) {
+            assert_eq!(line.split('\t').count(), 4, "{line}");
+        }
+        assert_eq!(rows().count(), MYSQL.lines().count() - 1);
+    }
 }
