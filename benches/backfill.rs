@@ -5,7 +5,9 @@
 //! a fixed rate: by one `UPDATE` of the whole table (the limit), by `downhaul up --phase backfill` as it
 //! finds right itself and at full speed, and in batches of 1,000 rows one behind the other (the default of
 //! other tools). Each begins with a fresh copy of the same database. The expand phase's trigger stands in
-//! all of them. A session that only counts shows what the traffic notices of any other work on this machine.
+//! all of them. A session that only counts shows what the traffic notices of any other work on this machine, and
+//! one that only writes log, 60 % as much in a second as the one `UPDATE`, what it notices of what has to reach the
+//! disk whoever fills the column.
 //!
 //! A server that is new has to make a file for every 16 MB of its log, and whoever commits waits meanwhile;
 //! one that has been at work uses those again that it has. The bench measures the latter, unless
@@ -16,7 +18,7 @@
 //!
 //! `DOWNHAUL_BENCH_ROWS=n` (1,000,000, in steps of 100,000), `DOWNHAUL_BENCH_RATE=n` transactions a
 //! second (100), `DOWNHAUL_BENCH_CALM=n` seconds of traffic alone (20), `DOWNHAUL_BENCH_SPEED=n` (`auto`) for
-//! `downhaul backfill speed n`, `DOWNHAUL_BENCH_ONLY=words` for some of the rows (`alone`, `counts`, `update`, `auto`,
+//! `downhaul backfill speed n`, `DOWNHAUL_BENCH_ONLY=words` for some of the rows (`alone`, `counts`, `update`, `logs`, `auto`,
 //! `full`, `thousands`, `parallel`), `DOWNHAUL_BENCH_ROUNDS=n` for all of them so many times, since a machine changes,
 //! `DOWNHAUL_PROGRAM=path` measures another build. Latencies are those that
 //! `pgbench --log` writes, the wait for a late start included.
@@ -52,6 +54,7 @@ enum Way {
     Nothing,
     Counting,
     Whole,
+    Logging,
     Downhaul,
     FullSpeed,
     Thousands,
@@ -64,6 +67,7 @@ impl Way {
             Self::Nothing => "traffic alone",
             Self::Counting => "a session that only counts",
             Self::Whole => "one UPDATE",
+            Self::Logging => "a session that only writes log",
             Self::Downhaul => "downhaul",
             Self::FullSpeed => "downhaul, speed 100",
             Self::Thousands => "batches of 1,000",
@@ -77,6 +81,7 @@ impl Way {
             Self::Nothing => "alone",
             Self::Counting => "counts",
             Self::Whole => "update",
+            Self::Logging => "logs",
             Self::Downhaul => "auto",
             Self::FullSpeed => "full",
             Self::Thousands => "thousands",
@@ -86,7 +91,7 @@ impl Way {
 
     /// Fills nothing, but lasts as long as it is told to.
     fn only_lasts(self) -> bool {
-        matches!(self, Self::Nothing | Self::Counting)
+        matches!(self, Self::Nothing | Self::Counting | Self::Logging)
     }
 }
 
@@ -94,6 +99,8 @@ struct Measured {
     way: Way,
     seconds: f64,
     rows: u64,
+    /// Bytes of the server's log.
+    log: u64,
     /// Milliseconds, in order.
     latencies: Vec<f64>,
 }
@@ -156,6 +163,7 @@ async fn run() {
         Way::Nothing,
         Way::Counting,
         Way::Whole,
+        Way::Logging,
         Way::Downhaul,
         Way::FullSpeed,
         Way::Thousands,
@@ -166,11 +174,18 @@ async fn run() {
             if !wanted.is_empty() && !wanted.contains(&way.word()) {
                 continue;
             }
-            let one = measure(&server, &template, &name, &fill, way, rows).await;
+            // Bytes of log a second.
+            let share = all
+                .iter()
+                .find(|one: &&Measured| one.way == Way::Whole)
+                .map_or(0.0, |one| 0.6 * one.log as f64 / one.seconds);
+            assert!(way != Way::Logging || share > 0.0, "`logs` goes by what `update` writes");
+            let one = measure(&server, &template, &name, &fill, way, rows, share as u64).await;
             eprintln!(
-                "{}: {:.1} s, p50 {:.1}, p95 {:.1}, p99 {:.1} ms",
+                "{}: {:.1} s, {:.0} MB of log, p50 {:.1}, p95 {:.1}, p99 {:.1} ms",
                 way.name(),
                 one.seconds,
+                one.log as f64 / 1e6,
                 one.percentile(0.5),
                 one.percentile(0.95),
                 one.percentile(0.99)
@@ -270,6 +285,7 @@ async fn measure(
     fill: &str,
     way: Way,
     rows: u64,
+    log_rate: u64,
 ) -> Measured {
     let copy = format!("bench_{}", way as u8);
     let mut admin = Session::connect(&server.url()).await;
@@ -294,11 +310,14 @@ async fn measure(
     }
     std::thread::sleep(Duration::from_secs(3));
     let calm = Duration::from_secs(number("DOWNHAUL_BENCH_CALM", 20));
+    let log = "SELECT pg_current_wal_insert_lsn() - '0/0'";
+    let log_before = whole_number(&mut session, log).await;
     let skipped = Instant::now();
     match way {
         Way::Nothing => std::thread::sleep(calm),
         Way::Counting => count(&mut session, calm).await,
         Way::Whole => session.run(fill).await,
+        Way::Logging => write_log(&mut session, calm, log_rate).await,
         Way::Downhaul | Way::FullSpeed | Way::Parallel => {
             let program = Program::new(program()).database(&url);
             program.migrations_from(&template.dir().join("migrations"));
@@ -317,6 +336,7 @@ async fn measure(
         Way::Thousands => thousands(&mut session).await,
     }
     let seconds = skipped.elapsed().as_secs_f64();
+    let log = whole_number(&mut session, log).await - log_before;
     let _ = traffic.kill();
     let _ = traffic.wait();
     let left = "SELECT count(*) FROM pgbench_accounts WHERE balance IS DISTINCT FROM abalance";
@@ -325,7 +345,11 @@ async fn measure(
     session.close().await;
     admin.run(&format!("DROP DATABASE {copy} WITH (FORCE)")).await;
     admin.close().await;
-    Measured { way, seconds, rows, latencies: latencies(&logs) }
+    Measured { way, seconds, rows, log, latencies: latencies(&logs) }
+}
+
+async fn whole_number(session: &mut Session, query: &str) -> u64 {
+    session.value(query).await.and_then(|n| n.parse().ok()).expect("a whole number")
 }
 
 fn traffic(server: &Postgres, url: &str, logs: &Path) -> Child {
@@ -342,6 +366,28 @@ async fn count(session: &mut Session, until: Duration) {
         .await;
     assert!(counted.is_err(), "it counted to its end");
     session.run("RESET statement_timeout").await;
+}
+
+/// Writes log at a rate, in bytes a second, in transactions of 64 kB that do not wait for the disk; reads and
+/// changes no row.
+async fn write_log(session: &mut Session, until: Duration, rate: u64) {
+    session.run("SET synchronous_commit = off").await;
+    session
+        .run(&format!(
+            "DO $$ DECLARE began timestamptz := clock_timestamp(); piece text := repeat('x', 8000); written bigint := 0; gone float; \
+             BEGIN \
+               LOOP \
+                 gone := extract(epoch FROM clock_timestamp() - began); \
+                 EXIT WHEN gone > {}; \
+                 IF written < gone * {rate} THEN \
+                   PERFORM pg_logical_emit_message(true, 'bench', piece) FROM generate_series(1, 8); \
+                   written := written + 64000; COMMIT; \
+                 ELSE PERFORM pg_sleep(0.0005); END IF; \
+               END LOOP; \
+             END $$",
+            until.as_secs()
+        ))
+        .await;
 }
 
 /// Batches of 1,000 rows by key, each locked first and then written, each its own transaction.

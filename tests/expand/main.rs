@@ -10,6 +10,7 @@ mod cases_keys;
 mod cases_mariadb;
 mod cases_mysql;
 mod cases_partitioned;
+mod cases_rekeyed;
 mod cases_sqlite;
 mod control;
 mod from_table;
@@ -28,6 +29,7 @@ use cases_keys::KEY_CASES;
 use cases_mariadb::MARIADB_CASES;
 use cases_mysql::mysql_case;
 use cases_partitioned::PARTITIONED_CASES;
+use cases_rekeyed::REKEYED_CASES;
 use cases_sqlite::SQLITE_CASES;
 use downhaul_kit::{
     DatabaseHandle, MariaDb, MySql, Photograph, Postgres, Program, Session, SqliteFile,
@@ -391,7 +393,7 @@ fn lint_finds_no_error_in_what_is_written() {
 }
 
 fn all_cases() -> impl Iterator<Item = &'static Case> {
-    let postgres = CASES.iter().chain(KEY_CASES).chain(PARTITIONED_CASES);
+    let postgres = CASES.iter().chain(KEY_CASES).chain(PARTITIONED_CASES).chain(REKEYED_CASES);
     postgres.chain(MARIADB_CASES).chain(SQLITE_CASES)
 }
 
@@ -399,7 +401,38 @@ fn case(name: &str) -> &'static Case {
     all_cases().find(|case| case.name == name).unwrap()
 }
 
-each_case!(
+/// Calls a macro with the names of MariaDB's cases, behind others.
+macro_rules! with_cases_of_mariadb {
+    ($then:ident, $($other:ident),* $(,)?) => {
+        $then!(
+            $($other,)*
+            mariadb_merge_columns,
+            mariadb_int_to_bigint,
+            mariadb_rules_and_defaults,
+            mariadb_drop_table,
+            mariadb_rename_column,
+            mariadb_split_column,
+            mariadb_computed_column,
+            mariadb_drop_fed_column,
+            mariadb_set_not_null,
+            mariadb_indexes,
+            mariadb_rename_table,
+            mariadb_retype,
+            mariadb_primary_key,
+            mariadb_key_to_bigint,
+            mariadb_rename_ruled,
+            mariadb_convert_charset,
+            mariadb_counter_to_bigint,
+            mariadb_key_and_references,
+            mariadb_counted_key_and_references,
+            mariadb_from_other_table,
+            mariadb_priced_from_other_table,
+        );
+    };
+}
+
+with_cases_of_mariadb!(
+    each_case,
     rename_column,
     rename_odd_column,
     rename_foreign_key,
@@ -416,6 +449,9 @@ each_case!(
     constraints,
     primary_key,
     primary_key_of_a_column_with_nulls,
+    another_key_and_its_column_goes,
+    a_column_leaves_the_key,
+    identity_added,
     unique_beside_drop,
     text_to_enum,
     rename_enum_column,
@@ -441,27 +477,6 @@ each_case!(
     partitioned_retype,
     partitioned_key_to_bigint,
     partitioned_split,
-    mariadb_merge_columns,
-    mariadb_int_to_bigint,
-    mariadb_rules_and_defaults,
-    mariadb_drop_table,
-    mariadb_rename_column,
-    mariadb_split_column,
-    mariadb_computed_column,
-    mariadb_drop_fed_column,
-    mariadb_set_not_null,
-    mariadb_indexes,
-    mariadb_rename_table,
-    mariadb_retype,
-    mariadb_primary_key,
-    mariadb_key_to_bigint,
-    mariadb_rename_ruled,
-    mariadb_convert_charset,
-    mariadb_counter_to_bigint,
-    mariadb_key_and_references,
-    mariadb_counted_key_and_references,
-    mariadb_from_other_table,
-    mariadb_priced_from_other_table,
     sqlite_rename_column,
     sqlite_rename_unique_column,
     sqlite_split_column,
@@ -473,26 +488,4 @@ each_case!(
     sqlite_retype,
 );
 
-each_case_on_mysql!(
-    mariadb_merge_columns,
-    mariadb_int_to_bigint,
-    mariadb_rules_and_defaults,
-    mariadb_drop_table,
-    mariadb_rename_column,
-    mariadb_split_column,
-    mariadb_computed_column,
-    mariadb_drop_fed_column,
-    mariadb_set_not_null,
-    mariadb_indexes,
-    mariadb_rename_table,
-    mariadb_retype,
-    mariadb_primary_key,
-    mariadb_key_to_bigint,
-    mariadb_rename_ruled,
-    mariadb_convert_charset,
-    mariadb_counter_to_bigint,
-    mariadb_key_and_references,
-    mariadb_counted_key_and_references,
-    mariadb_from_other_table,
-    mariadb_priced_from_other_table,
-);
+with_cases_of_mariadb!(each_case_on_mysql,);

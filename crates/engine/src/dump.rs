@@ -118,7 +118,9 @@ impl DumpDifference<'_> {
 }
 
 impl SchemaDump {
-    fn by_id(&self) -> BTreeMap<&ObjectId, &DumpObject> {
+    /// All objects by their identity.
+    #[must_use]
+    pub fn by_id(&self) -> BTreeMap<&ObjectId, &DumpObject> {
         self.objects.iter().map(|object| (&object.id, object)).collect()
     }
 

@@ -187,6 +187,17 @@ pub async fn keep(
     Ok(Kept { packed: few, ..described(table, id, mode, key, &columns, rows) })
 }
 
+/// Reads where sequences stand once more, under the locks that the tables are kept under: others have drawn
+/// numbers until then, and rows with these are kept.
+pub async fn counters(session: &mut dyn Session, kept: &mut [Kept]) -> Result<(), SnapshotError> {
+    for kept in kept.iter_mut().filter(|kept| !kept.sequences.is_empty()) {
+        if let Some(now) = session.table_shape(&kept.table).await? {
+            kept.sequences = now.sequences;
+        }
+    }
+    Ok(())
+}
+
 /// The lock under which a table is kept on PostgreSQL.
 #[must_use]
 pub fn lock_of(table: &Endangered) -> &'static str {

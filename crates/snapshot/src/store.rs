@@ -91,10 +91,10 @@ pub enum SnapshotError {
     #[error("rows have changed since this plan was made")]
     PlanOutdated,
     /// Part of what is to go back refers to what does not.
-    #[error("{} point to nothing, the first being one of {child} that refers to {parent}", would(*rows))]
+    #[error("{} would point to nothing, the first being one of {child} that refers to {parent}", counted(*rows))]
     PointsToNothing {
         /// How many.
-        rows: usize,
+        rows: i64,
         /// Table of the first.
         child: String,
         /// To which it refers.
@@ -238,10 +238,11 @@ pub fn store_name(id: i64) -> String {
 }
 
 /// `1 row was`, `2 rows were`.
-fn would(rows: usize) -> String {
-    if rows == 1 { "1 row would".to_owned() } else { format!("{rows} rows would") }
+fn were(rows: i64) -> String {
+    format!("{} {}", counted(rows), if rows == 1 { "was" } else { "were" })
 }
 
-fn were(rows: i64) -> String {
-    if rows == 1 { "1 row was".to_owned() } else { format!("{rows} rows were") }
+/// `1 row`, `2 rows`.
+pub(crate) fn counted(rows: i64) -> String {
+    if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") }
 }

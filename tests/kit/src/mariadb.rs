@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::certificates::ServerCertificate;
 use crate::fault::Disk;
-use crate::process::{self, ServerFolder, ServerProcess};
+use crate::process::{self, Attempt, ServerFolder, ServerProcess};
 use crate::session::{DatabaseHandle, Session};
 
 /// How to start a server.
@@ -179,30 +179,21 @@ impl MariaDb {
     }
 
     fn start_process(&mut self) {
-        for _ in 0..10 {
-            if self.port == 0 {
-                self.port = process::free_port();
-            }
-            match self.try_start() {
-                Ok(process) => {
-                    self.process = Some(process);
-                    return;
-                }
-                Err(why) if why.contains("Address already in use") => self.port = 0,
-                // A killed server's lock on its files goes a moment after its process.
-                Err(why) if why.contains("Unable to lock") => {
-                    std::thread::sleep(Duration::from_millis(300));
-                }
-                Err(why) => panic!(
-                    "`{}` did not start:\n--- server log ---\n{why}",
-                    self.programs.server.display()
-                ),
-            }
+        let started = process::started(self.port, |port| {
+            self.port = port;
+            self.try_start().map_err(Attempt::logged)
+        });
+        match started {
+            Ok(process) => self.process = Some(process),
+            Err(Some(why)) => panic!(
+                "`{}` did not start:\n--- server log ---\n{why}",
+                self.programs.server.display()
+            ),
+            Err(None) => panic!(
+                "MariaDB did not start in ten attempts\n--- server log ---\n{}",
+                self.folder.log_tail()
+            ),
         }
-        panic!(
-            "MariaDB did not start in ten attempts\n--- server log ---\n{}",
-            self.folder.log_tail()
-        );
     }
 
     /// The error is what the server logged in this attempt.

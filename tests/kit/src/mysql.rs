@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::process::{self, ServerFolder, ServerProcess};
+use crate::process::{self, Attempt, ServerFolder, ServerProcess};
 use crate::session::{DatabaseHandle, Session};
 
 /// Where packages of MySQL were unpacked: a tree with `usr/sbin/mysqld` and the libraries that it wants.
@@ -72,27 +72,18 @@ impl MySql {
     }
 
     fn start_process(&mut self) {
-        for _ in 0..10 {
-            if self.port == 0 {
-                self.port = process::free_port();
-            }
-            match self.try_start() {
-                Ok(process) => {
-                    self.process = Some(process);
-                    return;
-                }
-                Err(why) if why.contains("Address already in use") => self.port = 0,
-                // A killed server's lock on its files goes a moment after its process.
-                Err(why) if why.contains("Unable to lock") => {
-                    std::thread::sleep(Duration::from_millis(300));
-                }
-                Err(why) => panic!("MySQL did not start:\n--- server log ---\n{why}"),
-            }
+        let started = process::started(self.port, |port| {
+            self.port = port;
+            self.try_start().map_err(Attempt::logged)
+        });
+        match started {
+            Ok(process) => self.process = Some(process),
+            Err(Some(why)) => panic!("MySQL did not start:\n--- server log ---\n{why}"),
+            Err(None) => panic!(
+                "MySQL did not start in ten attempts\n--- server log ---\n{}",
+                self.folder.log_tail()
+            ),
         }
-        panic!(
-            "MySQL did not start in ten attempts\n--- server log ---\n{}",
-            self.folder.log_tail()
-        );
     }
 
     /// SIGKILL, as a crash.

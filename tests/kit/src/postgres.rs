@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::certificates::ServerCertificate;
 use crate::fault::Disk;
-use crate::process::{self, ServerFolder, ServerProcess};
+use crate::process::{self, Attempt, ServerFolder, ServerProcess};
 use crate::session::{DatabaseHandle, Session};
 
 /// What a commit must survive.
@@ -244,30 +244,22 @@ impl Postgres {
 
     /// Starts the process on a free port, again with another one when somebody was faster.
     fn start_process(&mut self) {
-        for _ in 0..10 {
-            // After a restart clients expect the port that they know.
-            if self.port == 0 {
-                self.port = process::free_port();
-            }
-            match self.try_start() {
-                Ok(process) => {
-                    self.process = Some(process);
-                    return;
-                }
-                Err(Attempt::PortTaken) => self.port = 0,
-                // Backends of a killed server need a moment to notice.
-                Err(Attempt::StillInUse) => std::thread::sleep(Duration::from_millis(300)),
-                Err(Attempt::Failed(why)) => panic!(
-                    "PostgreSQL from `{}` did not start: {why}\n--- server log ---\n{}",
-                    self.bin.display(),
-                    self.folder.log_tail()
-                ),
-            }
+        let started = process::started(self.port, |port| {
+            self.port = port;
+            self.try_start()
+        });
+        match started {
+            Ok(process) => self.process = Some(process),
+            Err(Some(why)) => panic!(
+                "PostgreSQL from `{}` did not start: {why}\n--- server log ---\n{}",
+                self.bin.display(),
+                self.folder.log_tail()
+            ),
+            Err(None) => panic!(
+                "PostgreSQL did not start in ten attempts\n--- server log ---\n{}",
+                self.folder.log_tail()
+            ),
         }
-        panic!(
-            "PostgreSQL did not start in ten attempts\n--- server log ---\n{}",
-            self.folder.log_tail()
-        );
     }
 
     fn try_start(&self) -> Result<ServerProcess, Attempt> {
@@ -453,12 +445,6 @@ impl Postgres {
             self.folder.log_path(),
         )
     }
-}
-
-enum Attempt {
-    PortTaken,
-    StillInUse,
-    Failed(String),
 }
 
 impl Drop for Postgres {

@@ -36,6 +36,48 @@ sleep 0.1
 rm -rf -- "$1"
 "#;
 
+/// Why a server did not start.
+pub(crate) enum Attempt {
+    /// Somebody else was faster.
+    PortTaken,
+    /// What a killed server leaves goes a moment after its process.
+    StillInUse,
+    Failed(String),
+}
+
+impl Attempt {
+    /// Of MariaDB and MySQL: what the server logged in this attempt says why.
+    pub(crate) fn logged(why: String) -> Self {
+        if why.contains("Address already in use") {
+            Self::PortTaken
+        } else if why.contains("Unable to lock") {
+            Self::StillInUse
+        } else {
+            Self::Failed(why)
+        }
+    }
+}
+
+/// Starts a server on `port`, which clients may know already, or where that is 0 or taken on a free one. `attempt`
+/// gets the port. The error is why it failed; `None` where it did not start in ten attempts.
+pub(crate) fn started(
+    mut port: u16,
+    mut attempt: impl FnMut(u16) -> Result<ServerProcess, Attempt>,
+) -> Result<ServerProcess, Option<String>> {
+    for _ in 0..10 {
+        if port == 0 {
+            port = free_port();
+        }
+        match attempt(port) {
+            Ok(process) => return Ok(process),
+            Err(Attempt::PortTaken) => port = 0,
+            Err(Attempt::StillInUse) => std::thread::sleep(Duration::from_millis(300)),
+            Err(Attempt::Failed(why)) => return Err(Some(why)),
+        }
+    }
+    Err(None)
+}
+
 /// An account to run servers under. Servers refuse to run as root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Account {

@@ -173,7 +173,7 @@ impl Applier<'_> {
                 s.owned_by.as_ref().is_some_and(|(t, c)| t == table && c == column) && meant(s)
             });
             if owned {
-                self.catalog.sequences.remove(sequence);
+                self.forget_sequence(sequence);
             }
         }
     }

@@ -139,7 +139,8 @@ impl Applier<'_> {
 }
 
 /// The integer type behind a `serial` type of PostgreSQL.
-pub(crate) fn serial_base(name: &str) -> Option<&'static str> {
+#[must_use]
+pub fn serial_base(name: &str) -> Option<&'static str> {
     Some(match name {
         "smallserial" | "serial2" => "smallint",
         "serial" | "serial4" => "integer",

@@ -29,6 +29,7 @@ mod view;
 pub(crate) use column_type::{default_storage, has_assignment_cast, plain_type};
 pub(crate) use copy::is_key;
 pub use copy::{column_def, constraint_def, index_def};
+pub use generated::serial_base;
 pub(crate) use generated::{owned_sequence_text, serial_name};
 pub(crate) use sequence::{restoring_options, sequence_options_differ};
 

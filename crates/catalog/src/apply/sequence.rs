@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use downhaul_syntax::{Ident, ObjectName};
+use downhaul_syntax::{Ident, ObjectKind, ObjectName};
 
 use super::Applier;
 use super::dependents::Dependent;
@@ -105,7 +105,7 @@ impl Applier<'_> {
                 dependents.iter().map(ToString::to_string).collect(),
             );
         }
-        self.catalog.sequences.remove(&name);
+        self.forget_sequence(&name);
     }
 
     /// Defaults that call `nextval` on a sequence: first of all its owner's.
@@ -144,6 +144,15 @@ impl Applier<'_> {
         out
     }
 
+    /// A sequence is gone, with what is said of it.
+    pub(super) fn forget_sequence(&mut self, name: &ObjectName) {
+        self.catalog.sequences.remove(name);
+        let kind = ObjectKind::Sequence;
+        self.catalog.comments.remove(&(kind, None, name.clone()));
+        self.catalog.owners.remove(&(kind, name.clone()));
+        self.catalog.grants.retain(|(k, n, ..)| !(*k == kind && n == name));
+    }
+
     /// Gives a sequence another name; defaults follow, as they hold its identity.
     pub(super) fn move_sequence(&mut self, from: &ObjectName, to: &ObjectName) {
         let Some(mut sequence) = self.catalog.sequences.remove(from) else { return };
@@ -162,6 +171,15 @@ impl Applier<'_> {
             let owned = self.catalog.lookup.owned.or_default(table);
             owned.remove(from);
             owned.insert(to.clone(), ());
+        }
+        let kind = ObjectKind::Sequence;
+        let granted =
+            |(k, n, ..): &(ObjectKind, ObjectName, String, String)| *k == kind && n == from;
+        let moved: Vec<_> =
+            self.catalog.grants.iter().filter(|grant| granted(grant)).cloned().collect();
+        for grant in moved {
+            self.catalog.grants.remove(&grant);
+            self.catalog.grants.insert((kind, to.clone(), grant.2, grant.3));
         }
         sequence.name = to.clone();
         self.catalog.sequences.insert(to.clone(), sequence);

@@ -251,7 +251,7 @@ impl Applier<'_> {
                 .get(owned)
                 .is_some_and(|s| s.owned_by.as_ref().is_some_and(|(t, _)| t == name));
             if still {
-                self.catalog.sequences.remove(owned);
+                self.forget_sequence(owned);
             }
         }
         if !self.is_mysql() {

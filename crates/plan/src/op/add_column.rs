@@ -1,9 +1,10 @@
 //! `ADD COLUMN`: at once where it touches no row, else empty first and filled afterwards.
 
-use downhaul_catalog::render_type;
+use downhaul_catalog::{render_type, serial_base};
 use downhaul_syntax::{Change, ColumnDef, Dialect, Expr, ObjectName};
 
 use super::add_fed_column::add_fed_column;
+use super::add_identity_column::add_identity_column;
 use super::add_serial_column::add_serial_column;
 use super::as_written::piece;
 use super::conversion::Conv;
@@ -11,7 +12,7 @@ use super::feed::Holds;
 use super::piece::{Piece, Side, Slot};
 use super::rules::Rules;
 use super::sync::Sync;
-use super::{HERE, Made, Refused, Scene, add_constraint, refused, stale};
+use super::{HERE, Made, Refused, Scene, add_constraint, refused, stale, unfilled};
 use crate::Direction;
 
 /// Functions that give another value for every row (`pg_proc.provolatile = 'v'`); with one of them
@@ -31,9 +32,6 @@ pub(crate) const VOLATILE: &[&str] = &[
     "uuid_generate_v7",
     "nextval",
 ];
-
-/// Types that bring a sequence (PostgreSQL manual, section 8.1.4).
-const SERIAL: &[&str] = &["smallserial", "serial", "bigserial", "serial2", "serial4", "serial8"];
 
 /// A new column.
 pub(crate) fn add_column(
@@ -58,18 +56,15 @@ pub(crate) fn add_column(
         );
     }
     let serial = dialect == Dialect::Postgres
-        && column.ty.as_ref().is_some_and(|ty| SERIAL.contains(&ty.name.to_lowercase().as_str()));
+        && column.ty.as_ref().is_some_and(|ty| serial_base(&ty.name).is_some());
     if serial && column.constraints.is_empty() {
         return add_serial_column(known, column, scene);
     }
-    if column.identity.is_some() || (!serial && type_name.to_lowercase().ends_with("serial")) {
-        return refused(
-            format!(
-                "{table}.{} gets a number for every row while the table is locked",
-                column.name
-            ),
-            "CREATE SEQUENCE, then ADD COLUMN … DEFAULT nextval('…'): that is filled in the background",
-        );
+    if column.identity.is_some() && column.constraints.is_empty() {
+        return add_identity_column(known, column, scene);
+    }
+    if !serial && type_name.to_lowercase().ends_with("serial") {
+        return numbered_at_once(table, column);
     }
     if !column.constraints.is_empty() {
         let bare = ColumnDef { constraints: Vec::new(), ..column.clone() };
@@ -111,17 +106,19 @@ pub(crate) fn add_column(
             made.push(Slot::EXPAND, piece(change, text, scene, "")?);
         }
         None if !volatile => {
-            return refused(
-                format!(
-                    "{table}.{} is NOT NULL, and nothing says what rows of the old release hold",
-                    column.name
-                ),
-                "give it a DEFAULT, or say how it is computed with -- downhaul:forward \"EXPRESSION\" above the statement",
-            );
+            return unfilled::refuse(known, &[column], scene);
         }
         forward => filled(known, column, forward, scene, &mut made)?,
     }
     Ok(made)
+}
+
+/// Refuses a column whose numbers would be given while nobody else can read the table.
+pub(crate) fn numbered_at_once(table: &ObjectName, column: &ColumnDef) -> Result<Made, Refused> {
+    refused(
+        format!("{table}.{} gets a number for every row while the table is locked", column.name),
+        "CREATE SEQUENCE, then ADD COLUMN … DEFAULT nextval('…'): that is filled in the background",
+    )
 }
 
 /// The column comes empty, and is filled behind the writers.

@@ -5,9 +5,9 @@
 use downhaul_catalog::Table;
 use downhaul_syntax::{Change, ColumnDef};
 
-use super::add_column::add_column;
+use super::add_column::{add_column, numbered_at_once};
 use super::piece::{Piece, Side, Slot};
-use super::{HERE, Made, Refused, Scene, refused};
+use super::{HERE, Made, Refused, Scene};
 
 /// The column of a `serial` type, without constraints of its own.
 pub(crate) fn add_serial_column(
@@ -31,13 +31,7 @@ pub(crate) fn add_serial_column(
             && !s.of_identity
     });
     let (Some(meant), Some(sequence)) = (meant, sequence) else {
-        return refused(
-            format!(
-                "{table}.{} gets a number for every row while the table is locked",
-                column.name
-            ),
-            "CREATE SEQUENCE, then ADD COLUMN … DEFAULT nextval('…'): that is filled in the background",
-        );
+        return numbered_at_once(table, column);
     };
     let counted = ColumnDef {
         ty: meant.ty.clone(),

@@ -12,16 +12,22 @@ use super::piece::{Piece, Side, Slot};
 use super::rules::Rules;
 use super::{Made, Refused, Scene, refused};
 
-/// Whether the statement drops the primary key of a table and adds another one.
-pub(crate) fn is_meant(changes: &[Change], scene: &Scene<'_>) -> bool {
+/// Where the statement first drops the primary key of a table and adds another one: these two, and what it does
+/// beside.
+pub(crate) fn split<'c>(
+    changes: &'c [Change],
+    scene: &Scene<'_>,
+) -> Option<(&'c [Change], &'c [Change])> {
+    let (key, rest) = changes.split_at_checked(2)?;
     let [Change::DropConstraint { table, name, .. }, Change::AddConstraint { constraint, .. }] =
-        changes
+        key
     else {
-        return false;
+        return None;
     };
     let old = scene.now.table(table).and_then(|known| known.constraint(name));
-    old.is_some_and(|old| matches!(old.kind, ConstraintKind::PrimaryKey { .. }))
-        && matches!(constraint.kind, ConstraintKind::PrimaryKey { using_index: None, .. })
+    let is_meant = old.is_some_and(|old| matches!(old.kind, ConstraintKind::PrimaryKey { .. }))
+        && matches!(constraint.kind, ConstraintKind::PrimaryKey { using_index: None, .. });
+    is_meant.then_some((key, rest))
 }
 
 /// Another primary key.

@@ -11,7 +11,7 @@ use super::pair::drop_constraint;
 use super::piece::{Piece, Side, Slot};
 use super::rules::not_null_check;
 use super::sync::Sync;
-use super::{Made, Refused, Scene, names};
+use super::{Made, Refused, Scene, names, refused};
 
 /// A column that goes.
 pub(crate) fn drop_column(
@@ -45,9 +45,25 @@ pub(crate) fn drop_column(
     let back = directive_for(&scene.back, column, true)
         .map(|directive| Conv::of_directive(directive, known, dialect))
         .transpose()?;
-    if needs_value && !in_key {
+    // Until another key stands at the contract, the server wants a value in each row.
+    let rekeyed = scene.rekeyed.iter().find(|(of, _)| in_key && *of == known.name);
+    let slot = rekeyed.map_or(Slot::CONTRACT, |(_, slot)| *slot);
+    let rekeyed = rekeyed.is_some();
+    if needs_value && rekeyed && back.is_none() {
+        return refused(
+            format!(
+                "until the contract {table}.{column} is part of the primary key and has no default, and the new release does not write it"
+            ),
+            format!(
+                "say what its rows get meanwhile (a value of type {}), on the line above the statement:\n  -- downhaul:back {} \"EXPRESSION\"",
+                found.ty.as_ref().map(|ty| render_type(ty, dialect)).unwrap_or_default(),
+                column.as_str()
+            ),
+        );
+    }
+    if needs_value && (!in_key || rekeyed) {
         match &back {
-            Some(back) => fed(known, found, back, scene, &mut made)?,
+            Some(back) => fed(known, found, back, (scene, slot), &mut made)?,
             None => {
                 let (mut up, mut down) = (Side::default(), Side::default());
                 up.change(
@@ -69,7 +85,7 @@ pub(crate) fn drop_column(
         }
     }
     let why = "Neither release uses it. Downhaul keeps its values, and `down` brings them back.";
-    made.push(Slot::CONTRACT, piece(change, text, scene, why)?);
+    made.push(slot, piece(change, text, scene, why)?);
     Ok(made)
 }
 
@@ -78,7 +94,7 @@ fn fed(
     known: &downhaul_catalog::Table,
     found: &downhaul_catalog::Column,
     back: &Conv,
-    scene: &Scene<'_>,
+    (scene, slot): (&Scene<'_>, Slot),
     made: &mut Made,
 ) -> Result<(), Refused> {
     let dialect = scene.dialect();
@@ -130,6 +146,6 @@ fn fed(
     down.change("", &Change::SetNotNull { table: table.clone(), column: column.clone() }, dialect)?;
     down.change("", &drop_constraint(table, &check), dialect)?;
     sync.fill_only(&mut down, "");
-    made.push(Slot::CONTRACT, Piece::made(up, down));
+    made.push(slot, Piece::made(up, down));
     Ok(())
 }

@@ -8,6 +8,7 @@
 mod add_column;
 mod add_constraint;
 mod add_fed_column;
+mod add_identity_column;
 mod add_serial_column;
 mod again;
 mod alter_column_type;
@@ -29,6 +30,7 @@ mod names;
 mod pair;
 mod partitioned;
 mod piece;
+mod rekeyed;
 mod rename_column;
 mod rename_table;
 mod rename_tied;
@@ -42,6 +44,7 @@ mod set_not_null;
 mod sqlite;
 mod stale;
 mod sync;
+mod unfilled;
 mod watch;
 
 use downhaul_catalog::{Catalog, Origin};
@@ -177,6 +180,8 @@ pub(crate) struct Scene<'a> {
     replaced: Vec<Replaced>,
     /// Defaults that later statements of the file give to columns.
     defaults: Vec<(ObjectName, Ident, Expr)>,
+    /// Tables that get another primary key in this file, and when the old one goes.
+    rekeyed: Vec<(ObjectName, Slot)>,
     /// Where other changes of the same statement are carried by themselves.
     part: Option<Rest>,
     /// Writes to what goes are watched.
@@ -203,6 +208,7 @@ impl Scene<'_> {
             said: self.said.clone(),
             replaced: self.replaced.clone(),
             defaults: self.defaults.clone(),
+            rekeyed: self.rekeyed.clone(),
             part: self.part.clone(),
             watch: self.watch,
         }
@@ -272,6 +278,11 @@ pub fn expand(
     let mut taken: Vec<(ObjectName, Ident)> = Vec::new();
     let come_back = again::statements(script, before);
     let retyped = together::Draft::of(script, before);
+    let mut reworded = rekeyed::statements(script, before);
+    let cut = |at: usize| retyped.rest(script, at, before).is_some();
+    if reworded.iter().enumerate().any(|(at, one)| one.is_some() && cut(at)) {
+        reworded.fill(None);
+    }
     for (index, statement) in script.statements.iter().enumerate() {
         if drafts[index].taken
             || is_said(statement, &now, &taken)
@@ -290,7 +301,10 @@ pub fn expand(
             expand_phase(&made, before, &mut now);
             all.push(made);
         }
-        let part = retyped.rest(script, index, before);
+        let part = match &reworded[index] {
+            Some(one) => Some(Rest { changes: one.changes.clone(), retyped: Vec::new() }),
+            None => retyped.rest(script, index, before),
+        };
         if part.as_ref().is_some_and(|rest| rest.changes.is_empty()) {
             continue;
         }
@@ -300,6 +314,11 @@ pub fn expand(
             None => {
                 let mut scene = scene_of((script, index), &drafts[index], &replaced, &now, options);
                 scene.part.clone_from(&part);
+                for other in reworded[index].iter().flat_map(|one| &one.heard) {
+                    let said =
+                        scene_of((script, *other), &drafts[*other], &replaced, &now, options);
+                    scene.forward.extend(said.forward);
+                }
                 one_statement(statement, changes, &scene).map_err(at(statement.span))?
             }
         };
@@ -490,6 +509,7 @@ fn scene_of<'a>(
         said: said(&script.statements[index + 1..], now),
         replaced: replaced.to_vec(),
         defaults: defaults(&script.statements[index + 1..], now),
+        rekeyed: rekeyed::tables(script, now),
         part: None,
         watch: options.watch,
     };
@@ -558,11 +578,21 @@ fn pieces_of(
             Dialect::Postgres => reshape_columns::reshape_columns(changes, scene),
         };
     }
+    unfilled::check(changes, scene)?;
+    if scene.dialect() == Dialect::Postgres {
+        add_identity_column::check(statement, changes, scene)?;
+    }
     if scene.dialect() == Dialect::Sqlite {
         return sqlite::statement(statement, scene);
     }
-    if scene.dialect() == Dialect::Postgres && change_primary_key::is_meant(changes, scene) {
-        return change_primary_key::change_primary_key(changes, scene);
+    if scene.dialect() == Dialect::Postgres
+        && let Some((key, rest)) = change_primary_key::split(changes, scene)
+    {
+        let mut made = change_primary_key::change_primary_key(key, scene)?;
+        if !rest.is_empty() {
+            made.append(pieces_of(statement, rest, scene)?);
+        }
+        return Ok(made);
     }
     if scene.dialect().is_mysql_family() && mysql::changes_primary_key(changes) {
         return mysql::change_primary_key(changes, scene);

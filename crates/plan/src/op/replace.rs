@@ -146,6 +146,11 @@ fn of<'s>(what: &What, scene: &'s Scene<'_>) -> Option<&'s Replaced> {
     scene.replaced.iter().find(|one| one.what == *what)
 }
 
+/// Whether the file replaces what was there before it.
+fn was_there(what: &What, scene: &Scene<'_>) -> bool {
+    of(what, scene).is_some_and(|one| one.was_there)
+}
+
 /// Whether a change takes away what the file makes again, so that both belong together.
 pub(crate) fn makes_room(change: &Change, scene: &Scene<'_>) -> Result<bool, Refused> {
     let Some((what, ..)) = dropped(change, scene.now) else { return Ok(false) };
@@ -160,8 +165,7 @@ pub(crate) fn makes_room(change: &Change, scene: &Scene<'_>) -> Result<bool, Ref
 
 /// Whether an index goes when its successor takes its name.
 pub(crate) fn hands_over(change: &Change, scene: &Scene<'_>) -> bool {
-    dropped(change, scene.now)
-        .is_some_and(|(what, ..)| of(&what, scene).is_some_and(|one| one.was_there))
+    dropped(change, scene.now).is_some_and(|(what, ..)| was_there(&what, scene))
 }
 
 /// A view that takes the place of one that the old release reads: until its end too, so that it shows what
@@ -238,10 +242,8 @@ pub(crate) fn at_once(change: &Change, script: &Script, before: &Catalog) -> boo
 /// A key that takes the name of another one (MariaDB, MySQL), without the clauses that say how: what builds it
 /// beside the other, what drops that, and what gives it the name, with the way back of that.
 pub(crate) fn key(index: &IndexDef, change: &Change, scene: &Scene<'_>) -> Option<[Change; 4]> {
-    let what @ What::Key(..) = made(change, scene.now)? else { return None };
-    let Replaced { what: What::Key(table, name), was_there: true } = of(&what, scene)? else {
-        return None;
-    };
+    let what = made(change, scene.now).filter(|what| was_there(what, scene))?;
+    let What::Key(table, name) = &what else { return None };
     let beside = names::free_part(scene.now, table, &format!("{name}_new"));
     let rename = |from: &Ident, to: &Ident| Change::RenameIndex {
         table: Some(table.clone()),
@@ -265,7 +267,7 @@ pub(crate) fn key(index: &IndexDef, change: &Change, scene: &Scene<'_>) -> Optio
 
 /// Whether an index takes the name of another one.
 pub(crate) fn takes_over(change: &Change, scene: &Scene<'_>) -> bool {
-    made(change, scene.now).is_some_and(|what| of(&what, scene).is_some_and(|one| one.was_there))
+    made(change, scene.now).is_some_and(|what| was_there(&what, scene))
 }
 
 /// An index that takes the name of another one.

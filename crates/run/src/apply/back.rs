@@ -11,7 +11,7 @@ use downhaul_snapshot::{seeded, tombstone};
 use downhaul_syntax::{Change, Dialect, Ident, Parsed, Statement, parse_script};
 
 use super::{Applied, Stop, Substitute, dependents};
-use crate::journal::RestorePoint;
+use crate::journal::{RestorePoint, schemas_of};
 use crate::tracking::Tracking;
 use crate::{Event, Observer};
 
@@ -27,10 +27,10 @@ pub(super) async fn bring_back(
     observer: &mut dyn Observer,
 ) -> Result<Vec<i64>, Stop> {
     let mut remaining = Vec::new();
-    let (Some(newest), Some(oldest)) = (points.first(), points.last()) else {
+    if points.is_empty() {
         return Ok(remaining);
-    };
-    let schemas = (oldest.before.clone(), newest.after.clone());
+    }
+    let schemas = schemas_of(points);
     let schemas = (&schemas.0, &schemas.1);
     let strict = Strict::of(points);
     // Only the way down promises the old schema; the way up brings the new one by itself.

@@ -376,6 +376,9 @@ pub(super) async fn within(
             }
         });
     }
+    if session.dialect() == Dialect::Postgres {
+        keep::counters(session, &mut kept).await?;
+    }
     let takes_others =
         session.dialect() == Dialect::Postgres && tombstone::takes_other_objects(&statements);
     let tombstones =

@@ -11,9 +11,10 @@ mod steps;
 
 pub(crate) use planned::{Planned, STATE, fail_if};
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use downhaul_engine::{EngineError, SchemaDump, Session};
+use downhaul_engine::{DumpObject, EngineError, ObjectId, SchemaDump, Session};
 use downhaul_plan::{Checksum, Direction, Phase, Version};
 use downhaul_snapshot::{Kept, sql};
 use downhaul_syntax::Dialect;
@@ -156,6 +157,36 @@ pub struct RestorePoint {
     pub pruned: Vec<(String, String)>,
     /// Its data has gone back already, in a way back that was cut off afterwards (MySQL).
     pub returned: bool,
+}
+
+/// The schema before and after a migration, as far as it changed, from its restore points, the last one first.
+/// Each may hold what its own part of the migration changed: of an object, what it was before the first of these
+/// and after the last.
+#[must_use]
+pub(crate) fn schemas_of(points: &[RestorePoint]) -> (SchemaDump, SchemaDump) {
+    if let [only] = points {
+        return (only.before.clone(), only.after.clone());
+    }
+    let mut found: BTreeMap<&ObjectId, usize> = BTreeMap::new();
+    // Those of the last part come first: what was dropped earlier may need what was dropped later.
+    let mut all: Vec<[Option<&DumpObject>; 2]> = Vec::new();
+    for point in points {
+        let (before, after) = (point.before.by_id(), point.after.by_id());
+        let only_after = point.after.objects.iter().filter(|o| !before.contains_key(&o.id));
+        for object in point.before.objects.iter().chain(only_after) {
+            let was = before.get(&object.id).copied();
+            match found.get(&object.id) {
+                Some(at) => all[*at][0] = was,
+                None => {
+                    found.insert(&object.id, all.len());
+                    all.push([was, after.get(&object.id).copied()]);
+                }
+            }
+        }
+    }
+    let side =
+        |of: usize| SchemaDump { objects: all.iter().filter_map(|o| o[of].cloned()).collect() };
+    (side(0), side(1))
 }
 
 /// SQL of the journal for one dialect.

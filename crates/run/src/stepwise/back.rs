@@ -10,20 +10,22 @@ use super::Run;
 use super::record::{put_triggers_aside, restore_triggers};
 use crate::Event;
 use crate::apply::{Stop, Strict, run_completions};
+use crate::journal::schemas_of;
 use crate::patience::{Cause, Lookout, Patience};
 
 impl Run<'_> {
     /// After the last statement. May run again after a crash at any point.
     pub(super) async fn bring_back(&mut self) -> Result<(), Stop> {
         let work = self.work;
-        let (Some(newest), Some(oldest)) = (work.points.first(), work.points.last()) else {
+        if work.points.is_empty() {
             return Ok(());
-        };
+        }
         self.write_rest().await?;
         let strict = Strict::of(&work.points);
         // Only the way down promises the old schema; the way up brings the new one by itself.
         let complete = work.prepared.direction == Direction::Down;
-        let schemas = (&oldest.before, &newest.after);
+        let schemas = schemas_of(&work.points);
+        let schemas = (&schemas.0, &schemas.1);
         if complete {
             self.return_columns().await?;
             run_completions(

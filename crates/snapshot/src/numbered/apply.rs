@@ -277,7 +277,8 @@ async fn check_references(
         .collect();
     let Some(first) = new.first() else { return Ok(()) };
     let text = |at: usize| first.get(at).and_then(Option::as_deref).unwrap_or("");
-    let (rows, child, parent) = (new.len(), text(0).to_owned(), text(2).to_owned());
+    let rows = i64::try_from(new.len()).unwrap_or(i64::MAX);
+    let (child, parent) = (text(0).to_owned(), text(2).to_owned());
     Err(SnapshotError::PointsToNothing { rows, child, parent })
 }
 

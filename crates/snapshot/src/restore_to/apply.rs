@@ -20,7 +20,7 @@ use crate::history::Past;
 use crate::mark::{self, Mark, Origin, Own};
 use crate::merge::OnConflict;
 use crate::sql;
-use crate::store::SnapshotError;
+use crate::store::{SnapshotError, counted};
 
 const D: Dialect = Dialect::Postgres;
 
@@ -315,7 +315,7 @@ async fn check_actions(
                 table,
                 format!(
                     "{} of {} refer to rows that would go, and would go or change with them: restore that table too, or leave these rows out with --where",
-                    if found == 1 { "1 row".to_owned() } else { format!("{found} rows") },
+                    counted(found),
                     reference.child_name
                 ),
             ));

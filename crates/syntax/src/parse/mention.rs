@@ -475,6 +475,8 @@ impl Walk<'_> {
             "ARRAY" | "ROW" if called || cursor.kind_at(1) == Some(TokenKind::LeftBracket) => {
                 cursor.bump();
             }
+            // A column, unless it is `AT TIME ZONE`.
+            "AT" if !cursor.is_at(1, "TIME") && !cursor.is_at(1, "LOCAL") => return false,
             _ if is_reserved(&upper) => cursor.bump(),
             _ => return false,
         }

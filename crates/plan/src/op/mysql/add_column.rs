@@ -10,7 +10,7 @@ use crate::op::as_written::piece;
 use crate::op::feed::Holds;
 use crate::op::piece::{Piece, Side, Slot};
 use crate::op::sync::Sync;
-use crate::op::{HERE, Made, Refused, Scene, refused, stale};
+use crate::op::{HERE, Made, Refused, Scene, refused, stale, unfilled};
 
 /// A new column.
 pub(crate) fn add_column(
@@ -50,13 +50,7 @@ pub(crate) fn add_column(
     };
     let Some(conv) = forward else {
         if column.not_null && column.default.is_none() {
-            return refused(
-                format!(
-                    "{table}.{} is NOT NULL, and nothing says what rows of the old release hold",
-                    column.name
-                ),
-                "give it a DEFAULT, or say how it is computed with -- downhaul:forward \"EXPRESSION\" above the statement",
-            );
+            return unfilled::refuse(known, &[column], scene);
         }
         let constant = column.default.as_ref().is_none_or(|default| default.functions.is_empty());
         if !constant {

@@ -1,0 +1,182 @@
+//! What a refusal says to write is written, and goes through.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
+use downhaul_catalog::{Catalog, Origin};
+use downhaul_plan::{ExpandOptions, Expansion, Refusal, expand};
+use downhaul_syntax::{Dialect, parse_script};
+
+fn expanded(dialect: Dialect, base: &str, change: &str) -> Result<Expansion, Refusal> {
+    let mut catalog = Catalog::new(dialect);
+    let problems = catalog.apply_script(&parse_script(base, dialect), Origin::Baseline);
+    assert!(problems.is_empty(), "{problems:?}");
+    expand(&parse_script(change, dialect), &catalog, "x", ExpandOptions::default())
+}
+
+fn files(expansion: &Expansion) -> Vec<&str> {
+    expansion.files.iter().map(|file| file.name.as_str()).collect()
+}
+
+/// The ready lines of a refusal, one text for each of its proposals.
+fn proposals(refusal: &Refusal) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    for line in refusal.next.lines() {
+        match (line.strip_prefix("  "), out.last_mut()) {
+            (Some(line), Some(last)) => {
+                last.push_str(line);
+                last.push('\n');
+            }
+            _ => out.push(String::new()),
+        }
+    }
+    out.retain(|text| !text.is_empty());
+    out
+}
+
+#[test]
+fn a_column_without_a_value_comes_with_the_lines_that_give_it_one() {
+    const BASE: &str = "CREATE TABLE users (id int PRIMARY KEY, name varchar(20));";
+    const MOOD: &str = "CREATE TYPE mood AS ENUM ('it''s', 'sad'); CREATE DOMAIN word AS text;";
+    for (dialect, base, change, defaults) in [
+        (
+            Dialect::Postgres,
+            "",
+            "ALTER TABLE users ADD COLUMN hash BYTEA NOT NULL, ADD COLUMN n numeric(9,2) NOT NULL, ADD COLUMN at timestamptz NOT NULL, ADD \"Is on\" bool NOT NULL, ADD COLUMN tags text[] NOT NULL, ADD COLUMN doc jsonb NOT NULL",
+            Some(
+                "ALTER TABLE users ADD COLUMN hash bytea NOT NULL DEFAULT '', ADD COLUMN n numeric(9,2) NOT NULL DEFAULT 0, ADD COLUMN at timestamptz NOT NULL DEFAULT now(), ADD COLUMN \"Is on\" boolean NOT NULL DEFAULT FALSE, ADD COLUMN tags text[] NOT NULL DEFAULT '{}', ADD COLUMN doc jsonb NOT NULL DEFAULT '{}';\n",
+            ),
+        ),
+        (
+            Dialect::Postgres,
+            MOOD,
+            "ALTER TABLE users ADD COLUMN feels mood NOT NULL",
+            Some("ALTER TABLE users ADD COLUMN feels mood NOT NULL DEFAULT 'it''s';\n"),
+        ),
+        // A type of which nothing is known, and a rule that asks for another value in each row.
+        (Dialect::Postgres, MOOD, "ALTER TABLE users ADD COLUMN w word NOT NULL", None),
+        (Dialect::Postgres, "", "ALTER TABLE users ADD COLUMN mail text NOT NULL UNIQUE", None),
+        (
+            Dialect::MariaDb,
+            "",
+            "ALTER TABLE users ADD COLUMN n int NOT NULL, ADD COLUMN t text NOT NULL",
+            Some(
+                "ALTER TABLE users ADD COLUMN n int NOT NULL DEFAULT 0, ADD COLUMN t text NOT NULL DEFAULT '';\n",
+            ),
+        ),
+        (
+            Dialect::Sqlite,
+            "",
+            "ALTER TABLE users ADD COLUMN n INTEGER NOT NULL",
+            Some("ALTER TABLE users ADD COLUMN n INTEGER NOT NULL DEFAULT 0;\n"),
+        ),
+    ] {
+        let base = format!("{BASE}{base}");
+        let refusal = expanded(dialect, &base, change).map(|e| e.files).unwrap_err();
+        assert!(refusal.what.contains("nothing says what rows"), "{refusal}");
+        let said = proposals(&refusal);
+        let given = said.iter().find(|text| text.contains("DEFAULT"));
+        assert_eq!(given.map(String::as_str), defaults, "{refusal}");
+        if let Some(text) = given {
+            let carried = expanded(dialect, &base, text).unwrap_or_else(|e| panic!("{text}\n{e}"));
+            assert_eq!(files(&carried), ["x"], "{text}");
+        }
+        let above = said.iter().find(|text| text.starts_with("-- downhaul:forward")).unwrap();
+        let computed = format!("{}{change}", above.replace("EXPRESSION", "CAST(name AS char)"));
+        expanded(dialect, &base, &computed).unwrap_or_else(|e| panic!("{computed}\n{e}"));
+        let empty = said.last().unwrap();
+        let carried = expanded(dialect, &base, empty).unwrap_or_else(|e| panic!("{empty}\n{e}"));
+        assert!(!empty.contains("NOT NULL") && files(&carried)[0].starts_with('x'), "{empty}");
+    }
+}
+
+const KEYED: &str = "
+CREATE TABLE items (id bigserial PRIMARY KEY, block int NOT NULL, nr int NOT NULL, kind text, link text NOT NULL CONSTRAINT items_link_key UNIQUE);
+CREATE TABLE proofs (batch int, kind text NOT NULL, PRIMARY KEY (batch, kind));
+CREATE INDEX items_block ON items (block);
+";
+
+/// Another primary key, said in several statements or by the column that takes the old one along.
+#[test]
+fn a_primary_key_that_goes_and_comes_in_several_statements_is_one_change() {
+    for (change, wanted) in [
+        (
+            "ALTER TABLE items DROP CONSTRAINT items_pkey; ALTER TABLE items ADD PRIMARY KEY (block, nr)",
+            &["x_contract"][..],
+        ),
+        (
+            "ALTER TABLE items DROP CONSTRAINT IF EXISTS items_pkey; ALTER TABLE items ADD CONSTRAINT items_pkey PRIMARY KEY (nr, id)",
+            &["x_expand", "x_contract"],
+        ),
+        (
+            "ALTER TABLE items DROP CONSTRAINT items_pkey; ALTER TABLE items DROP COLUMN id; ALTER TABLE items ADD PRIMARY KEY (block, nr); DROP INDEX items_block",
+            &["x_contract"],
+        ),
+        (
+            "ALTER TABLE items DROP COLUMN id, ADD PRIMARY KEY (link), DROP CONSTRAINT items_link_key",
+            &["x_contract"],
+        ),
+        (
+            "ALTER TABLE items DROP COLUMN id; ALTER TABLE items ADD PRIMARY KEY (link)",
+            &["x_contract"],
+        ),
+        (
+            "ALTER TABLE items DROP CONSTRAINT items_pkey; UPDATE items SET kind = 'a' WHERE kind IS NULL; ALTER TABLE items ALTER COLUMN kind SET NOT NULL; ALTER TABLE items ALTER COLUMN nr SET NOT NULL; ALTER TABLE items ADD PRIMARY KEY (id, kind)",
+            &["x_expand", "x_backfill", "x_contract", "x_validate"],
+        ),
+        (
+            "ALTER TABLE items DROP CONSTRAINT items_pkey; ALTER TABLE items ADD PRIMARY KEY (kind); ALTER TABLE items DROP COLUMN id",
+            &["x_contract", "x_validate"],
+        ),
+        (
+            "ALTER TABLE items DROP CONSTRAINT items_pkey;\n-- downhaul:forward \"'a'\"\nALTER TABLE items ALTER COLUMN kind SET NOT NULL;\nALTER TABLE items ADD PRIMARY KEY (id, kind)",
+            &["x_expand", "x_contract", "x_validate"],
+        ),
+    ] {
+        let carried = expanded(Dialect::Postgres, KEYED, change)
+            .unwrap_or_else(|refusal| panic!("{change}\n{refusal}"));
+        assert_eq!(files(&carried), wanted, "{change}");
+        assert!(carried.remaining.is_empty(), "{change}\n{:#?}", carried.remaining);
+        if change.contains("downhaul:forward") {
+            assert!(carried.files[1].up.contains("SET kind = ('a')"), "{}", carried.files[1].up);
+        }
+    }
+    // A column of the key that has no default: what the new release inserts without it has none.
+    let drop = "ALTER TABLE proofs DROP CONSTRAINT proofs_pkey; ALTER TABLE proofs ADD PRIMARY KEY (batch); ALTER TABLE proofs DROP COLUMN kind";
+    let refusal = expanded(Dialect::Postgres, KEYED, drop).map(|e| e.files).unwrap_err();
+    assert!(refusal.next.contains("-- downhaul:back kind"), "{refusal}");
+    let said = drop.replace(
+        "ALTER TABLE proofs DROP COL",
+        "\n-- downhaul:back kind \"'sgx'\"\nALTER TABLE proofs DROP COL",
+    );
+    let carried = expanded(Dialect::Postgres, KEYED, &said).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(files(&carried), ["x_expand", "x_contract"]);
+    assert!(carried.files[0].up.contains("CREATE TRIGGER"), "{}", carried.files[0].up);
+}
+
+/// An identity that is added is filled as a `serial` column is, and becomes the identity in an instant.
+#[test]
+fn an_identity_is_filled_in_the_background() {
+    const BASE: &str = "CREATE TABLE notes (body text); GRANT SELECT, INSERT ON notes TO writer; GRANT SELECT ON notes TO reader;";
+    for (change, wanted) in [
+        (
+            "ALTER TABLE notes ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY",
+            &["x_expand", "x_backfill", "x_switch"][..],
+        ),
+        (
+            "ALTER TABLE notes ADD COLUMN nr int GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, ADD COLUMN at timestamptz DEFAULT now()",
+            &["x_expand", "x_backfill", "x_switch", "x_contract"],
+        ),
+    ] {
+        let carried =
+            expanded(Dialect::Postgres, BASE, change).unwrap_or_else(|e| panic!("{change}\n{e}"));
+        assert_eq!(files(&carried), wanted, "{change}");
+        assert!(carried.remaining.is_empty(), "{change}\n{:#?}", carried.remaining);
+        assert!(carried.files[0].up.contains("GRANT USAGE ON SEQUENCE"), "{}", carried.files[0].up);
+        assert!(!carried.files[0].up.contains("reader"), "{}", carried.files[0].up);
+        assert!(carried.files[2].up.contains(" AS IDENTITY"), "{}", carried.files[2].up);
+    }
+    let options =
+        "ALTER TABLE notes ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY (START WITH 100)";
+    let refusal = expanded(Dialect::Postgres, BASE, options).map(|e| e.files).unwrap_err();
+    assert!(refusal.what.contains("options"), "{refusal}");
+}

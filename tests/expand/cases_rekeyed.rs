@@ -1,0 +1,103 @@
+//! Another primary key, said in several statements (PostgreSQL).
+
+use crate::cases::{Case, Engine};
+
+pub(crate) const REKEYED_CASES: &[Case] = &[
+    // The column of the old key goes, between the statements that speak of the key.
+    Case {
+        name: "another_key_and_its_column_goes",
+        engine: Engine::Postgres,
+        base: "CREATE TABLE events (id bigserial PRIMARY KEY, block int NOT NULL, nr int NOT NULL, note text);\n\
+               CREATE TABLE likes (id serial PRIMARY KEY, person int NOT NULL, post int NOT NULL, note text, CONSTRAINT likes_once UNIQUE (post, person));",
+        rows: "INSERT INTO events (block, nr) SELECT g % 7, g FROM generate_series(1, {rows}) g; INSERT INTO likes (person, post) SELECT g, g % 7 FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE events DROP CONSTRAINT events_pkey;\nALTER TABLE events DROP COLUMN id;\nALTER TABLE events ADD PRIMARY KEY (block, nr);\n\
+                 ALTER TABLE likes DROP COLUMN id, ADD PRIMARY KEY (person, post), DROP CONSTRAINT likes_once;",
+        old: &[
+            "INSERT INTO events (block, nr, note) VALUES (1, {n}, 'old')",
+            "UPDATE events SET note = 'o{n}' WHERE id = {id}",
+            "INSERT INTO events (id, block, nr) VALUES ({id}, 9, {n}) ON CONFLICT (id) DO UPDATE SET note = 'c'",
+            "INSERT INTO likes (person, post) VALUES ({n}, 1)",
+            "INSERT INTO likes (person, post) VALUES ({id}, 1) ON CONFLICT (post, person) DO UPDATE SET note = 'c'",
+            "SELECT e.id, l.id FROM events e JOIN likes l ON l.person = e.nr WHERE e.id = {id}",
+        ],
+        new: &[
+            "INSERT INTO events (block, nr, note) VALUES (2, {n}, 'new')",
+            "UPDATE events SET note = 'n{n}' WHERE nr = {id}",
+            "DELETE FROM events WHERE block = 2 AND nr = {n} - 3",
+            "INSERT INTO likes (person, post) VALUES ({n}, 2)",
+            "INSERT INTO likes (person, post) SELECT {id}, 2 WHERE NOT EXISTS (SELECT FROM likes WHERE person = {id} AND post = 2)",
+        ],
+        disagree: "",
+        after: &[
+            (
+                "SELECT string_agg(conname || ' ' || pg_get_constraintdef(oid), '; ' ORDER BY conname) FROM pg_constraint WHERE contype IN ('p', 'u') AND conrelid IN ('events'::regclass, 'likes'::regclass)",
+                "events_pkey PRIMARY KEY (block, nr); likes_pkey PRIMARY KEY (person, post)",
+            ),
+            (
+                "SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'events'::regclass AND attnum > 0 AND NOT attisdropped",
+                "block nr note",
+            ),
+        ],
+    },
+    // A column of the key without a default goes: the old release writes it, the new one does not.
+    Case {
+        name: "a_column_leaves_the_key",
+        engine: Engine::Postgres,
+        base: "CREATE TABLE proofs (batch int, kind text NOT NULL, note text, PRIMARY KEY (batch, kind));",
+        rows: "INSERT INTO proofs SELECT g, 'sgx', 'n' FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE proofs DROP CONSTRAINT proofs_pkey;\nALTER TABLE proofs ADD PRIMARY KEY (batch);\n-- downhaul:back kind \"'sgx'\"\nALTER TABLE proofs DROP COLUMN kind;",
+        old: &[
+            "INSERT INTO proofs (batch, kind, note) VALUES ({n}, 'tdx', 'old')",
+            "UPDATE proofs SET note = 'o{n}' WHERE batch = {id} AND kind = 'sgx'",
+            "INSERT INTO proofs (batch, kind, note) VALUES ({id}, 'sgx', 'up') ON CONFLICT (batch, kind) DO UPDATE SET note = EXCLUDED.note",
+            "DELETE FROM proofs WHERE batch = {n} - 4 AND kind = 'tdx'",
+        ],
+        new: &[
+            "INSERT INTO proofs (batch, note) VALUES ({n}, 'new')",
+            "UPDATE proofs SET note = 'n{n}' WHERE batch = {id}",
+            "DELETE FROM proofs WHERE batch = {n} - 2",
+        ],
+        disagree: "SELECT batch FROM proofs WHERE kind IS NULL",
+        after: &[
+            (
+                "SELECT string_agg(conname || ' ' || pg_get_constraintdef(oid), '; ' ORDER BY conname) FROM pg_constraint WHERE contype IN ('p', 'u') AND conrelid = 'proofs'::regclass",
+                "proofs_pkey PRIMARY KEY (batch)",
+            ),
+            ("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal", "0"),
+        ],
+    },
+    // Identities of both kinds, one of them as the key of a table that had none.
+    Case {
+        name: "identity_added",
+        engine: Engine::Postgres,
+        base: "CREATE TABLE notes (nr int NOT NULL, body text); CREATE INDEX notes_nr ON notes (nr);\n\
+               CREATE TABLE people (id int PRIMARY KEY, name text);",
+        rows: "INSERT INTO notes SELECT g, 'n' FROM generate_series(1, {rows}) g; INSERT INTO people SELECT g, 'p' FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE notes ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;\n\
+                 ALTER TABLE people ADD COLUMN badge int GENERATED BY DEFAULT AS IDENTITY;",
+        old: &[
+            "INSERT INTO notes (nr, body) VALUES ({n}, 'old')",
+            "UPDATE notes SET body = 'o{n}' WHERE nr = {id}",
+            "DELETE FROM notes WHERE nr = {n} - 4",
+            "INSERT INTO people (id, name) VALUES ({n}, 'old')",
+            "UPDATE people SET name = 'o{n}' WHERE id = {id}",
+        ],
+        new: &[
+            "INSERT INTO notes (nr, body) VALUES ({n}, 'new')",
+            "UPDATE notes SET body = 'n{n}' WHERE id = {id}",
+            "INSERT INTO people (id, name) VALUES ({n}, 'new')",
+            "INSERT INTO people (id, badge) VALUES ({n}, 1000000000 + {n})",
+            "SELECT n.id, p.badge FROM notes n JOIN people p ON p.id = n.nr WHERE p.id = {id}",
+        ],
+        disagree: "SELECT 'notes', id FROM notes GROUP BY id HAVING id IS NULL OR count(*) > 1 UNION ALL SELECT 'people', badge FROM people GROUP BY badge HAVING badge IS NULL OR count(*) > 1",
+        after: &[
+            (
+                "SELECT string_agg(attrelid::regclass || ' ' || attidentity::text || ' ' || pg_get_serial_sequence(attrelid::regclass::text, attname::text), ', ' ORDER BY attname) FROM pg_attribute WHERE attrelid IN ('notes'::regclass, 'people'::regclass) AND attidentity <> ''",
+                "people d public.people_badge_seq, notes a public.notes_id_seq",
+            ),
+            ("SELECT count(*) FROM pg_sequences WHERE schemaname = 'public'", "2"),
+            ("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal", "0"),
+            ("SELECT last_value >= (SELECT max(id) FROM notes) FROM notes_id_seq", "t"),
+        ],
+    },
+];
