@@ -210,7 +210,14 @@ async fn what_was_written_since_is_kept() {
         Code::Clean,
         &["customers: 1 row changed", "--plan plan.json"],
     );
+    // What was written to its rows since was not looked at; another column of theirs does not go back.
     db.run("UPDATE customers SET credit = 98 WHERE id = 4").await;
+    check(
+        &program.run(&["snapshot", "restore", "--plan", "plan.json"]),
+        Code::Findings,
+        &["rows have changed since"],
+    );
+    db.run("UPDATE customers SET credit = 99, name = 'x' WHERE id = 4").await;
     check(
         &program.run(&["snapshot", "restore", "--plan", "plan.json"]),
         Code::Clean,
@@ -224,6 +231,133 @@ async fn what_was_written_since_is_kept() {
         &program.run(&["snapshot", "restore", "--plan", "plan.json"]),
         Code::Findings,
         &["rows have changed since"],
+    );
+}
+
+/// Rows that came since the mark would go, and rows that changed would change: whatever is written to them, a plan that
+/// was looked at before is no more what somebody looked at.
+#[tokio::test]
+async fn a_plan_holds_for_the_rows_that_were_looked_at() {
+    let (program, mut db) = shop().await;
+    program.ok(&["snapshot", "track", "--all", "--yes"]);
+    program.ok(&["snapshot", "mark", "a"]);
+    db.run("UPDATE customers SET credit = 0 WHERE id < 4; INSERT INTO customers VALUES (50, 'new', NULL, 1)").await;
+    let plan = ["snapshot", "restore", "--to", "a", "--out", "plan.json"];
+    let doing = ["snapshot", "restore", "--plan", "plan.json"];
+    for change in [
+        "UPDATE customers SET credit = 7.77 WHERE id = 2",
+        "UPDATE customers SET name = 'paid' WHERE id = 50",
+    ] {
+        check(&program.run(&plan), Code::Clean, &["3 rows changed, 1 row taken out"]);
+        db.run(change).await;
+        let before = rows(&mut db, "customers").await;
+        check(&program.run(&doing), Code::Findings, &["rows have changed since"]);
+        assert_eq!(rows(&mut db, "customers").await, before, "{change}");
+    }
+    check(&program.run(&plan), Code::Clean, &[]);
+    // Nobody asks for rows that stay as they are.
+    db.run("UPDATE customers SET name = name WHERE id = 9").await;
+    check(&program.run(&doing), Code::Clean, &["restored"]);
+}
+
+/// A table that was dropped by hand, and is there again out of a backup: its name means the one that is there.
+#[tokio::test]
+async fn a_table_that_is_made_again_is_another_one() {
+    let (program, mut db) = shop().await;
+    program.ok(&["snapshot", "track", "--all", "--yes"]);
+    program.ok(&["snapshot", "mark", "a"]);
+    db.run("UPDATE log SET at = 5; CREATE TABLE \"Saved\" AS TABLE log; DROP TABLE log").await;
+    let untrack = "`downhaul snapshot untrack log` forgets it";
+    check(&program.run(&["snapshot", "status"]), Code::Drift, &["the table is gone", untrack]);
+    let marked = program.run(&["snapshot", "mark", "b"]);
+    check(&marked, Code::Clean, &["not of log: the table is gone"]);
+    assert!(!marked.stderr.contains("fit again"), "{}", marked.stderr);
+    check(
+        &program.run(&["snapshot", "restore", "--to", "a", "--yes"]),
+        Code::Clean,
+        &[
+            "nothing differs in the tables that can go back",
+            "left out: log is gone",
+            "is tracked anew",
+        ],
+    );
+    db.run("CREATE TABLE log (at int, what text); INSERT INTO log SELECT * FROM \"Saved\"").await;
+    check(
+        &program.run(&["snapshot", "track", "log", "\"Saved\"", "--yes"]),
+        Code::Clean,
+        &["2 tables tracked"],
+    );
+    program.ok(&["snapshot", "mark", "c"]);
+    let then = rows(&mut db, "log").await;
+    db.run("DELETE FROM log WHERE what IS NULL").await;
+    check(
+        &program.run(&["snapshot", "diff", "c", "now", "--table", "log"]),
+        Code::Clean,
+        &["1 row deleted"],
+    );
+    check(&program.run(&["snapshot", "show", "log", "--as-of", "c"]), Code::Clean, &["NULL"]);
+    check(
+        &program.run(&["snapshot", "show", "Saved", "--as-of", "c"]),
+        Code::Findings,
+        &["one is named '\"Saved\"'"],
+    );
+    check(
+        &program.run(&["snapshot", "restore", "--to", "c", "--table", "log", "--yes"]),
+        Code::Clean,
+        &["restored"],
+    );
+    assert_eq!(rows(&mut db, "log").await, then);
+    check(
+        &program.run(&["snapshot", "restore", "--to", "c"]),
+        Code::Clean,
+        &["left out: log is gone", "not the table that has its name now"],
+    );
+    // The one that is gone is forgotten; the other goes on.
+    check(
+        &program.run(&["snapshot", "untrack", "log", "--yes"]),
+        Code::Clean,
+        &["log (the table is gone): its history"],
+    );
+    db.run("DELETE FROM log").await;
+    check(
+        &program.run(&["snapshot", "restore", "--to", "c", "--yes"]),
+        Code::Clean,
+        &["log: 3 rows put back"],
+    );
+    check(&program.run(&["snapshot", "status"]), Code::Clean, &["log"]);
+}
+
+/// What tracking will cost is told of what rows hold, not of the room that dead ones left behind.
+#[tokio::test]
+async fn the_cost_of_tracking_is_that_of_rows() {
+    let (program, mut db) = shop().await;
+    db.run(
+        "CREATE TABLE stock (id int PRIMARY KEY, n int NOT NULL) WITH (autovacuum_enabled = off); \
+         INSERT INTO stock SELECT g, 0 FROM generate_series(1, 100) g",
+    )
+    .await;
+    for _ in 0..100 {
+        db.run("UPDATE stock SET n = n + 1").await;
+    }
+    db.run("ANALYZE stock").await;
+    let told = program.run(&["snapshot", "track", "stock"]);
+    check(
+        &told,
+        Code::Findings,
+        &["history grows by about 56 B for each changed or deleted row\n"],
+    );
+}
+
+#[tokio::test]
+async fn a_time_that_is_still_to_come_is_told() {
+    let (program, _db) = shop().await;
+    program.ok(&["snapshot", "track", "log", "--yes"]);
+    program.ok(&["snapshot", "mark", "a"]);
+    let told = |time: &'static str| program.run(&["snapshot", "restore", "--to-time", time]);
+    check(
+        &told("9000-01-01 12:00"),
+        Code::Clean,
+        &["is `a`", "still to come: without a zone times are UTC"],
     );
 }
 

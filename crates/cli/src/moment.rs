@@ -57,6 +57,11 @@ pub fn utc(text: &str) -> Result<String, String> {
     Ok(iso(moment))
 }
 
+/// Whether a moment as [`utc`] takes it lies in the future.
+pub fn is_to_come(text: &str) -> bool {
+    utc(text).is_ok_and(|moment| moment > iso(Timestamp::now()))
+}
+
 /// A moment as the journal writes it: `2026-01-02T03:04:05.678Z`.
 #[must_use]
 pub fn iso(moment: Timestamp) -> String {

@@ -179,7 +179,7 @@ pub struct Moment {
     /// Mark
     #[arg(long, value_name = "MARK")]
     pub as_of: Option<String>,
-    /// The newest mark at or before this time: `2026-05-01 14:05`, read by the server
+    /// The newest mark at or before this time: `2026-05-01 14:05` (UTC)
     #[arg(long, value_name = "TIME")]
     pub at_time: Option<String>,
 }
@@ -269,7 +269,8 @@ pub struct RestoreArgs {
     /// Mark to return to
     #[arg(long, value_name = "MARK", required_unless_present_any = ["to_time", "undo", "plan"])]
     pub to: Option<String>,
-    /// Return to the newest mark at or before this time
+    /// Return to the newest mark at or before this time: `2026-05-01 14:05` (UTC), or
+    /// `2026-05-01T16:05+02:00`
     #[arg(long, value_name = "TIME", conflicts_with_all = ["to", "undo"])]
     pub to_time: Option<String>,
     /// Undo the last restore; what was written since is kept

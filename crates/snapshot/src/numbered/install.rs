@@ -154,6 +154,17 @@ pub(super) async fn built(
     })
 }
 
+/// The same of the partitions of a table, each of which InnoDB has as a table of its own; none without the right to
+/// see them.
+pub(super) fn parts(around: &Around, name: &ObjectName) -> Vec<i64> {
+    let Some(file) = file_name(name.name.as_str()) else { return Vec::new() };
+    // `log#P#p26`, `log#P#p26#SP#p26sp0`; MySQL writes them small. In names of tables a `#` is written otherwise.
+    let start = format!("{file}#");
+    let named =
+        around.built.range(start.clone()..).take_while(|(name, _)| name.starts_with(&start));
+    named.map(|(_, number)| *number).collect()
+}
+
 /// The same of all tables of this database, by the names of their files; none without the right to see
 /// them.
 pub(crate) async fn all_built(
@@ -333,6 +344,7 @@ pub(super) async fn install(
         tracked.triggers.extend(recordings.into_iter().map(|recording| recording.name));
         // Triggers do not build a table anew.
         tracked.built = built(session, around, &shape.name).await?;
+        tracked.leaves = parts(around, &shape.name);
         return Ok(());
     }
     for (_, statement) in prepare_sqlite(session, around, tracked, shape).await? {

@@ -3,7 +3,7 @@
 use downhaul_engine::{Session, TableShape};
 use downhaul_syntax::{Dialect, ObjectName};
 
-use super::install::{built, fresh, lasting_shape, refused, tracking_of, uniques};
+use super::install::{built, fresh, lasting_shape, parts, refused, tracking_of, uniques};
 use super::{cascade, mysql, sqlite};
 use crate::store::SnapshotError;
 use crate::track::Capture;
@@ -183,7 +183,9 @@ async fn intend_mysql(
     if shape.key.is_empty() {
         warnings.push("it has no key without NULLs: rows are told apart by their whole content, and both what a row was and what it became are kept".to_owned());
     }
-    if built(session, around, &shape.name).await?.is_none() {
+    let is_seen = !parts(around, &shape.name).is_empty()
+        || built(session, around, &shape.name).await?.is_some();
+    if !is_seen {
         warnings.push("without the PROCESS privilege nobody can see that it was emptied by TRUNCATE, which fires no trigger: use DELETE".to_owned());
     }
     let own: Vec<String> = shape.triggers.iter().map(ToString::to_string).collect();

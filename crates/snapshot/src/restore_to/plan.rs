@@ -188,17 +188,17 @@ pub async fn tables(
         session.execute("SET LOCAL row_security = off; SET LOCAL jit = off").await?;
     }
     let all = track::all(session).await?;
+    let everything = all.clone();
     let (mut found, mut unreachable) = (Vec::new(), Vec::new());
     let wanted: Vec<Tracked> = if names.is_empty() {
         all
     } else {
         let mut wanted = Vec::new();
         for name in names {
-            let shape = session.table_shape(name).await?;
-            let full = shape.map_or_else(|| name.clone(), |shape| shape.name);
-            let tracked = all.iter().find(|t| t.name == full).ok_or_else(|| {
+            let tracked = track::find(session, &all, name).await?.ok_or_else(|| {
                 SnapshotError::CannotTrack(format!(
-                    "{name} is not tracked, so nothing is known of its past (`downhaul snapshot status` lists what is)"
+                    "{name} is not tracked, so nothing is known of its past (`downhaul snapshot status` lists what is{})",
+                    otherwise_written(&all, name)
                 ))
             })?;
             if !wanted.contains(tracked) {
@@ -217,8 +217,14 @@ pub async fn tables(
                 tracked.label()
             )),
             Some(follow::Drift::Gone) => Some(format!(
-                "{} is gone, and no migration dropped it: its rows went with it, the history holds only those that had changed",
-                tracked.label()
+                "{0} is gone, and no migration dropped it: its rows went with it, the history holds only those that had changed{1} \
+                 (`downhaul snapshot untrack {0}` forgets it)",
+                tracked.label(),
+                if is_there_again(&everything, &tracked) {
+                    "; this is not the table that has its name now"
+                } else {
+                    "; a table that is made again under its name is tracked anew"
+                }
             )),
             Some(follow::Drift::Partitions) => Some(format!(
                 "partitions of {} went by hand, with their rows: `downhaul snapshot track {}` begins its history anew",
@@ -227,6 +233,11 @@ pub async fn tables(
             )),
             Some(follow::Drift::Paused) => Some(format!(
                 "a migration that changes {} is under way, or was cut off: `downhaul up` (or `down`) finishes it",
+                tracked.label()
+            )),
+            Some(follow::Drift::Emptied) => Some(format!(
+                "{0} was emptied or built anew by hand (TRUNCATE, ALTER, OPTIMIZE), which fires no trigger: of rows that went so \
+                 the history has nothing, and `downhaul snapshot track {0}` begins it anew",
                 tracked.label()
             )),
             Some(_) => Some(format!(
@@ -259,6 +270,21 @@ pub async fn tables(
         }
     }
     Ok((found, unreachable))
+}
+
+/// Another one is tracked under the name of a table that is gone.
+fn is_there_again(all: &[Tracked], gone: &Tracked) -> bool {
+    all.iter().any(|other| other.id > gone.id && other.name == gone.name)
+}
+
+/// A tracked table whose name is this one but for capitals: the shell takes quotes away, so that `"Audit Log"`
+/// comes without them.
+fn otherwise_written(all: &[Tracked], name: &ObjectName) -> String {
+    let folded = |name: &ObjectName| name.name.as_str().to_lowercase();
+    match all.iter().find(|t| folded(&t.name) == folded(name)) {
+        Some(tracked) => format!("; one is named '{}'", tracked.label()),
+        None => String::new(),
+    }
 }
 
 /// Locks the tables and works out what has to change. Within a transaction, which holds the plan.
@@ -820,6 +846,28 @@ async fn count(
     Ok(())
 }
 
+/// Fingerprint of the rows of now that a plan would change or take away, in the columns that would go back: what
+/// somebody writes to them after the plan was looked at is not what was looked at.
+async fn as_they_are(
+    session: &mut dyn Session,
+    table: &TablePlan,
+    past: &Past<'_>,
+    request: &Request,
+    plan: &str,
+) -> Result<String, SnapshotError> {
+    let d = session.dialect();
+    let all = if request.scope.columns.is_empty() { &past.new[..] } else { &[] };
+    let columns: Vec<String> = if past.is_composite() {
+        vec!["l::text".into()]
+    } else {
+        let names = table.columns.iter().chain(all.iter().copied()).map(|c| &c.name);
+        names.map(|name| format!("l.{}", d.quote(name))).collect()
+    };
+    let same: Vec<String> = past.key().iter().map(|key| format!("l.{key} = p.{key}")).collect();
+    let rows = format!("{plan} p JOIN {} l ON {}", table.tracked.live(), same.join(" AND "));
+    Ok(session.digest(&rows, &columns).await?)
+}
+
 /// Fills in the fingerprints of a plan: only where it is compared with another one.
 pub async fn fingerprint(session: &mut dyn Session, plan: &mut Plan) -> Result<(), SnapshotError> {
     let d = session.dialect();
@@ -844,6 +892,10 @@ pub async fn fingerprint(session: &mut dyn Session, plan: &mut Plan) -> Result<(
         }
         let name = sql::temporary(d, &format!("plan_{}", table.tracked.id));
         table.digest = session.digest(&name, &columns).await?;
+        if table.tracked.has_key() {
+            let now = as_they_are(session, table, &past, &plan.request, &name).await?;
+            table.digest = format!("{}/{now}", table.digest);
+        }
     }
     Ok(())
 }

@@ -49,6 +49,42 @@ pub struct Facts {
     pub commits: i64,
     /// Seconds since statistics began, where that is known.
     pub seconds: i64,
+    /// PostgreSQL: bytes of the values of a row on average, those out of line left out, where the table was looked
+    /// through (`ANALYZE`).
+    pub width: Option<i64>,
+    /// PostgreSQL: bytes of values out of line.
+    pub out_of_line: i64,
+}
+
+/// Of a rate from a shorter time nothing follows for a day.
+const SHORTEST: i64 = 3600;
+
+impl Facts {
+    /// Bytes that the history grows by for each row that is changed or deleted: what such a row takes, and a header.
+    #[must_use]
+    pub fn bytes_of_an_event(&self) -> i64 {
+        const HEADER: i64 = 24;
+        // Of a page that a few rows share nothing is known of one of them.
+        const SMALL: i64 = 128 << 10;
+        if self.rows <= 0 || self.width.is_none() && self.bytes < SMALL {
+            return 100;
+        }
+        let of_table = self.bytes / self.rows;
+        // The table also has room that dead rows left behind.
+        let of_values =
+            self.width.map_or(of_table, |width| HEADER + width + self.out_of_line / self.rows);
+        of_table.min(of_values) + HEADER
+    }
+
+    /// Bytes that the history will grow by in a day, where the server has counted long enough.
+    #[must_use]
+    pub fn bytes_a_day(&self) -> Option<i64> {
+        if self.seconds < SHORTEST || self.overwrites == 0 {
+            return None;
+        }
+        let events = self.overwrites as f64 * 86_400.0 / self.seconds as f64;
+        Some((events * self.bytes_of_an_event() as f64) as i64)
+    }
 }
 
 /// Chooses, and says why.

@@ -76,7 +76,10 @@ pub(super) async fn facts_here(
                pg_catalog.pg_stat_get_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_tuples_updated(c.oid) + pg_catalog.pg_stat_get_tuples_deleted(c.oid), \
                pg_catalog.pg_stat_get_tuples_updated(c.oid) + pg_catalog.pg_stat_get_tuples_deleted(c.oid), \
                pg_catalog.pg_stat_get_db_xact_commit(b.oid), \
-               extract(epoch FROM pg_catalog.now() - coalesce(pg_catalog.pg_stat_get_db_stat_reset_time(b.oid), pg_catalog.pg_postmaster_start_time()))::bigint \
+               extract(epoch FROM pg_catalog.now() - coalesce(pg_catalog.pg_stat_get_db_stat_reset_time(b.oid), pg_catalog.pg_postmaster_start_time()))::bigint, \
+               (SELECT sum(w.avg_width * (1 - w.null_frac))::bigint FROM pg_catalog.pg_stats w JOIN pg_catalog.pg_namespace n ON n.nspname = w.schemaname \
+                WHERE n.oid = c.relnamespace AND w.tablename = c.relname AND w.inherited = (c.relkind = 'p')), \
+               coalesce((SELECT sum(pg_catalog.pg_table_size(x.reltoastrelid)) FROM pg_catalog.pg_class x WHERE x.oid = ANY ({tree}) AND x.reltoastrelid <> 0), 0)::bigint \
              FROM pg_catalog.pg_database b, pg_catalog.pg_class c WHERE b.datname = current_database() AND c.oid = pg_catalog.to_regclass({literal})",
             refers = sql::refers_to("k", "c.oid"),
             tree = sql::tree("c.oid"),
@@ -103,6 +106,8 @@ pub(super) async fn facts_here(
         overwrites: row.number(16)?,
         commits: row.number(17)?,
         seconds: row.number(18)?,
+        width: row.opt(19).and_then(|width| width.parse().ok()),
+        out_of_line: row.number(20)?,
     })
 }
 

@@ -197,7 +197,8 @@ pub struct Tracked {
     /// The name that it had before a migration renamed it, perhaps to make room for another.
     #[serde(default)]
     pub former: Option<ObjectName>,
-    /// Numbers of its partitions that hold rows; empty where it has none, or nobody noted them.
+    /// Numbers of its partitions that hold rows; empty where it has none, or nobody noted them. On MariaDB and MySQL
+    /// each gets another one when it is emptied at once.
     #[serde(default)]
     pub leaves: Vec<i64>,
     /// Number that the server gives a table anew when it is emptied at once, where it tells.
@@ -370,6 +371,30 @@ pub async fn all(session: &mut dyn Session) -> Result<Vec<Tracked>, SnapshotErro
         return Ok(Vec::new());
     }
     those(session, "true").await
+}
+
+/// The tracked table that is meant by a name as people write it: the one that is there, where another one that
+/// is gone had the same name.
+pub async fn find<'a>(
+    session: &mut dyn Session,
+    all: &'a [Tracked],
+    name: &ObjectName,
+) -> Result<Option<&'a Tracked>, SnapshotError> {
+    let shape = session.table_shape(name).await?;
+    let full = shape.map_or_else(|| name.clone(), |shape| shape.name);
+    let d = session.dialect();
+    if d == Dialect::Postgres {
+        let relation = session
+            .number(&format!(
+                "SELECT coalesce(pg_catalog.to_regclass({})::oid::bigint, 0)",
+                d.literal(&d.quote_name(&full))
+            ))
+            .await?;
+        if let Some(there) = all.iter().find(|t| relation != 0 && t.relation == relation) {
+            return Ok(Some(there));
+        }
+    }
+    Ok(all.iter().rfind(|t| t.name == full))
 }
 
 /// PostgreSQL: tracked tables for which a condition on their entry `t` holds.

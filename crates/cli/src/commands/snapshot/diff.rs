@@ -95,7 +95,10 @@ fn pretty(found: &Difference, args: &DiffArgs, ui: &Ui) {
         }
     }
     if differing.is_empty() {
-        ui.line("nothing differs");
+        ui.line(match found.unreachable.is_empty() {
+            true => "nothing differs",
+            false => "nothing differs in the tables that can be compared",
+        });
     }
     for reason in &found.unreachable {
         ui.remark(format!("{} {reason}", paint(Style::Warn, "left out:")));

@@ -70,10 +70,14 @@ async fn breaks(session: &mut dyn Session, ui: &Ui) -> Result<(), CliError> {
     for tracked in all {
         if let Some(drift) = follow::drift(session, &around, &tracked).await.map_err(snapshot)? {
             ui.remark(format!(
-                "{} not of {}: {}; `downhaul snapshot track` makes its history fit again",
+                "{} not of {}: {}{}",
                 paint(Style::Warn, "note:"),
                 tracked.label(),
-                super::track::drift_word(drift)
+                super::track::drift_word(drift),
+                match drift {
+                    follow::Drift::Gone => "",
+                    _ => "; `downhaul snapshot track` makes its history fit again",
+                }
             ));
         }
     }

@@ -20,7 +20,7 @@ use downhaul_syntax::{Dialect, ObjectName};
 use crate::args::snapshot::{Database, SnapshotArgs, SnapshotCommand};
 use crate::error::CliError;
 use crate::exit_code::Code;
-use crate::ui::Ui;
+use crate::ui::{Style, Ui, paint};
 
 /// Runs a command of `snapshot`.
 pub async fn run(args: &SnapshotArgs, ui: &Ui) -> Result<Code, CliError> {
@@ -108,6 +108,12 @@ async fn moment(
                 "the newest mark at or before {time} is `{}`, made at {}",
                 mark.name, mark.at
             ));
+            if crate::moment::is_to_come(time) {
+                ui.remark(format!(
+                    "{} that time is still to come: without a zone times are UTC (with one: 2026-01-02T03:04+02:00)",
+                    paint(Style::Warn, "note:")
+                ));
+            }
             Ok(mark)
         }
         (None, None) => Err(CliError::usage("no mark is named")),

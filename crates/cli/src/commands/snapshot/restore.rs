@@ -477,7 +477,10 @@ fn pretty(plan: &Plan, ui: &Ui) {
     }
     let same = plan.tables.iter().filter(|t| t.is_empty() && t.conflicts == 0).count();
     if plan.is_empty() && plan.conflicts() == 0 {
-        ui.line("  nothing differs");
+        ui.line(match plan.unreachable.is_empty() {
+            true => "  nothing differs",
+            false => "  nothing differs in the tables that can go back",
+        });
     } else if same > 0 {
         ui.line(paint(
             Style::Dim,

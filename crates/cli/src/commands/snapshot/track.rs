@@ -160,13 +160,10 @@ fn cost(intent: &Intent, ui: &Ui) {
         (_, Capture::Statement) => ("1.3", "1.5"),
         (_, Capture::Row) => ("2.1", "1.3"),
     };
-    // A tuple header, and what we add to each row.
-    let each = if facts.rows > 0 { facts.bytes / facts.rows + 24 } else { 100 };
-    let growth = if facts.seconds > 0 && facts.overwrites > 0 {
-        let a_day = facts.overwrites as f64 * each as f64 * 86_400.0 / facts.seconds as f64;
-        format!(", about {} a day at the present rate", bytes(a_day as i64))
-    } else {
-        String::new()
+    let each = facts.bytes_of_an_event();
+    let growth = match facts.bytes_a_day() {
+        Some(a_day) => format!(", about {} a day at the present rate", bytes(a_day)),
+        None => String::new(),
     };
     ui.line(paint(
         Style::Dim,
@@ -210,8 +207,9 @@ pub(super) async fn untrack(args: &UntrackArgs, ui: &Ui) -> Result<Code, CliErro
     }
     for standing in &found {
         ui.line(format!(
-            "  {}: its history since {} ({}) goes, and with it every way back to a mark",
+            "  {}{}: its history since {} ({}) goes, and with it every way back to a mark",
             standing.tracked.label(),
+            if standing.drift == Some(Drift::Gone) { " (the table is gone)" } else { "" },
             standing.since,
             bytes(standing.bytes)
         ));
@@ -310,7 +308,10 @@ fn pretty(standing: &Standing, ui: &Ui) {
         let next = if drift == Drift::Gone && tracked.was_written_down() {
             "a migration dropped it: its history goes on when it is there again".to_owned()
         } else if drift == Drift::Gone {
-            "no migration dropped it, so its rows went with it".to_owned()
+            format!(
+                "no migration dropped it, so its rows went with it; `downhaul snapshot untrack {}` forgets it",
+                tracked.label()
+            )
         } else {
             format!("`downhaul snapshot track {}` makes its history fit again", tracked.label())
         };
