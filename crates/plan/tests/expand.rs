@@ -42,6 +42,7 @@ GRANT SELECT ON cheap TO reader;
 CREATE TABLE shops (id int PRIMARY KEY, label varchar(20));
 CREATE VIEW of_all AS SELECT * FROM shops;
 CREATE MATERIALIZED VIEW shelves AS SELECT shelf, count(id) AS n FROM books GROUP BY shelf;
+CREATE TABLE visits (id int PRIMARY KEY, at timestamp NOT NULL, range int CHECK (range > 0), day date, filter text);
 CREATE POLICY shown ON books FOR SELECT TO reader USING (row IS NOT NULL);
 ";
 
@@ -58,6 +59,52 @@ fn expanded(change: &str) -> Result<Expansion, Refusal> {
 
 /// A change, the migrations that come out, and what their text has to hold.
 const CASES: &[(&str, &[&str], &[&str])] = &[
+    // Names of columns that are words of operators elsewhere.
+    (
+        "alter table visits rename column at to seen_at; alter table visits rename column range to reach;",
+        &["x_expand", "x_backfill", "x_contract"],
+        &["CHECK (at IS NOT NULL)", "CHECK (reach > 0)"],
+    ),
+    // As people write it: one value from others of the row, before the old column goes.
+    (
+        "alter table visits add column filter_1 text, add column far boolean;\nupdate visits v set filter_1 = split_part(v.filter, ',', 1), far = range > 5 where v.filter_1 is null;\nalter table visits drop column filter;",
+        &["x_expand", "x_backfill", "x_contract"],
+        &["NEW.filter IS DISTINCT FROM OLD.filter", "AND (split_part(filter, ',', 1)) IS NOT NULL"],
+    ),
+    (
+        "alter table visits add column kind text; update visits set kind = 'near' where range < 5; update visits set kind = 'far, ' || filter\nwhere range > 9 and day is not null; alter table visits alter kind set not null",
+        &["x_expand", "x_backfill", "x_contract"],
+        &[
+            "(CASE WHEN (range > 9) AND (day is not null) THEN 'far, ' || filter WHEN range < 5 THEN 'near' END)",
+        ],
+    ),
+    // A view over what is filled later waits for the contract: the running release would see all rows in it.
+    (
+        "alter table posts add column shown boolean; update posts set shown = body <> ''; drop view bodies; create view bodies as select body from posts where shown",
+        &["x_expand", "x_backfill", "x_contract"],
+        &["DROP FUNCTION posts_shown_sync();\ndrop view bodies;"],
+    ),
+    // These stay what they were: another time another value, other columns too, one that changes in the file.
+    (
+        "alter table visits add column k timestamp; update visits set k = at + (now() - at)",
+        &["x_expand", "x_backfill"],
+        &["update visits set k = at + (now() - at)"],
+    ),
+    (
+        "alter table visits add column k text; update visits set k = filter, day = null",
+        &["x_expand", "x_backfill"],
+        &["update visits set k = filter, day = null"],
+    ),
+    (
+        "alter table visits add column k text; update visits set k = filter where range > 5; update visits set k = 'rest' || range where k is null",
+        &["x_expand", "x_backfill"],
+        &["update visits set k = filter where range > 5", "where k is null"],
+    ),
+    (
+        "alter table visits add column k text default 'x'; update visits set k = filter",
+        &["x_expand", "x_backfill"],
+        &["update visits set k = filter"],
+    ),
     (
         "ALTER TABLE users RENAME COLUMN name TO full_name",
         &["x_expand", "x_backfill", "x_contract"],

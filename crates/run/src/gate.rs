@@ -271,15 +271,23 @@ impl Scene<'_> {
             };
             for statement in &parse_script(&text, dialect).statements {
                 let Some(parts) = backfill::parts(statement, dialect) else { continue };
-                let Some(count) = parts.left() else { continue };
-                let (left, see) = match session.number(&count).await {
+                let Some(counts) = parts.left(dialect) else { continue };
+                let (mut found, mut see) = (Ok(0), String::new());
+                for count in counts {
+                    found = session.number(&count).await;
+                    see = count;
+                    if matches!(found, Ok(_) | Err(EngineError::Disconnected(_))) {
+                        break;
+                    }
+                }
+                let left = match found {
                     Ok(0) => {
                         asked += 1;
                         continue;
                     }
-                    Ok(left) => (format!("{left} rows of {} are not filled", parts.table()), count),
+                    Ok(left) => format!("{left} rows of {} are not filled", parts.table()),
                     Err(error @ EngineError::Disconnected(_)) => return Err(error),
-                    Err(error) => (format!("{} cannot be counted: {error}", parts.table()), count),
+                    Err(error) => format!("{} cannot be counted: {error}", parts.table()),
                 };
                 return Ok(self.gate(name, GateState::Closed, left, see));
             }

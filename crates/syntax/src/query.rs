@@ -212,6 +212,93 @@ pub struct Expr {
     pub span: Span,
 }
 
+/// Functions over several rows.
+const AGGREGATES: &[&str] = &[
+    "count",
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "string_agg",
+    "array_agg",
+    "json_agg",
+    "jsonb_agg",
+    "json_object_agg",
+    "jsonb_object_agg",
+    "bool_and",
+    "bool_or",
+    "every",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "any_value",
+    "group_concat",
+    "json_arrayagg",
+    "json_objectagg",
+    "std",
+    "stddev",
+    "variance",
+    "stddev_pop",
+    "stddev_samp",
+    "var_pop",
+    "var_samp",
+    "mode",
+    "percentile_cont",
+    "percentile_disc",
+    "xmlagg",
+    "range_agg",
+];
+
+impl Expr {
+    /// Gathers the columns of an expression over one row; `false` where it holds a subquery, an aggregate
+    /// or a parameter.
+    pub fn row_columns<'e>(&'e self, out: &mut Vec<&'e Path>) -> bool {
+        let mut all = |list: &mut dyn Iterator<Item = &'e Self>| {
+            for expr in list {
+                if !expr.row_columns(out) {
+                    return false;
+                }
+            }
+            true
+        };
+        match &self.kind {
+            ExprKind::Column(path) => {
+                out.push(path);
+                true
+            }
+            ExprKind::Literal(..) | ExprKind::Keyword(_) => true,
+            ExprKind::Call { name, args, more, windowed, .. } => {
+                let lower = name.name().as_str().to_lowercase();
+                !windowed
+                    && !AGGREGATES.contains(&lower.as_str())
+                    && all(&mut args.iter().chain(more))
+            }
+            ExprKind::Cast(inner, _) | ExprKind::Unary(_, inner) | ExprKind::Field(inner, _) => {
+                inner.row_columns(out)
+            }
+            ExprKind::Binary(_, left, right) | ExprKind::AnyOf(left, right) => {
+                all(&mut [left.as_ref(), right.as_ref()].into_iter())
+            }
+            ExprKind::Among(first, rest) | ExprKind::Index(first, rest) => {
+                all(&mut std::iter::once(first.as_ref()).chain(rest))
+            }
+            ExprKind::Array(list) | ExprKind::Row(list) => all(&mut list.iter()),
+            ExprKind::Case(operand, arms, rest) => {
+                let arms = arms.iter().flat_map(|(when, then)| [when, then]);
+                all(&mut operand.as_deref().into_iter().chain(arms).chain(rest.as_deref()))
+            }
+            ExprKind::QuotedColumn(_)
+            | ExprKind::Param(_)
+            | ExprKind::AmongRows(..)
+            | ExprKind::Subquery(_)
+            | ExprKind::Exists(_)
+            | ExprKind::ArrayOf(_)
+            | ExprKind::Default
+            | ExprKind::Star => false,
+        }
+    }
+}
+
 /// What an expression is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExprKind {

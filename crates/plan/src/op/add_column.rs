@@ -88,14 +88,14 @@ pub(crate) fn add_column(
         }
         return Ok(made);
     }
-    let forward = match Holds::said_of(column, known, scene, &mut made)? {
+    let (forward, column) = match Holds::said_of(column, known, scene, &mut made)? {
         Holds::Fed(fed) => {
             let (feed, column) = *fed;
             add_fed_column(known, &column, &feed, scene, &mut made)?;
             return Ok(made);
         }
-        Holds::Computed(conv) => Some(conv),
-        Holds::Unsaid => None,
+        Holds::Computed(conv, column) => (Some(conv), column),
+        Holds::Unsaid => (None, Box::new(column.clone())),
     };
     let volatile = column
         .default
@@ -106,9 +106,9 @@ pub(crate) fn add_column(
             made.push(Slot::EXPAND, piece(change, text, scene, "")?);
         }
         None if !volatile => {
-            return unfilled::refuse(known, &[column], scene);
+            return unfilled::refuse(known, &[&column], scene);
         }
-        forward => filled(known, column, forward, scene, &mut made)?,
+        forward => filled(known, &column, forward, scene, &mut made)?,
     }
     Ok(made)
 }
@@ -197,9 +197,10 @@ fn filled(
     up.sql(
         "Downhaul runs this in small batches, by key. Run by another client it is one long UPDATE.",
         format!(
-            "UPDATE {} SET {q} = {}\nWHERE {q} IS NULL",
+            "UPDATE {} SET {q} = {}\nWHERE {}",
             dialect.quote_name_if_needed(table),
             conv.plain(dialect),
+            conv.unfilled(&column.name, column.not_null, dialect),
             q = dialect.quote_if_needed(&column.name)
         ),
     );

@@ -83,6 +83,16 @@ impl Conv {
         }
     }
 
+    /// The condition of the rows that it fills: of a column that may stay empty, not those for which it is
+    /// nothing itself, or they would be left over for good.
+    pub(crate) fn unfilled(&self, column: &Ident, required: bool, dialect: Dialect) -> String {
+        let empty = format!("{} IS NULL", dialect.quote_if_needed(column));
+        if required || self.columns().is_empty() {
+            return empty;
+        }
+        format!("{empty}\n  AND {} IS NOT NULL", self.plain(dialect))
+    }
+
     /// As SQL where columns are found elsewhere. The text of an expression is never edited: it runs
     /// over a row of one that gives the columns their names.
     pub(crate) fn over(&self, source: Source<'_>, table: &ObjectName, dialect: Dialect) -> String {

@@ -11,7 +11,7 @@ use downhaul_syntax::query::{Expr, ExprKind, Item, Path, QueryStatement, SetBody
 use downhaul_syntax::{Change, ConstraintKind, Dialect, Ident, ObjectName, parse_query};
 
 use super::conversion::differ;
-use super::feed::{bare, columns, named};
+use super::feed::{bare, named};
 use super::names;
 use super::piece::{Piece, Side, Slot};
 use super::{HERE, Made, Scene};
@@ -99,7 +99,7 @@ fn select_start(text: &str) -> Option<usize> {
 /// The columns that an expression reads; `None` where it reads something else.
 fn reads(expr: &Expr, source: &Table, alias: &Ident) -> Option<Vec<Ident>> {
     let mut paths: Vec<&Path> = Vec::new();
-    if !columns(expr, &mut paths) {
+    if !expr.row_columns(&mut paths) {
         return None;
     }
     let mut out = Vec::new();
@@ -155,7 +155,7 @@ impl Relation<'_> {
     /// An expression with every column read from a row: `NEW`, `OLD`, or the table.
     fn over(&self, expr: &Expr, row: &str) -> String {
         let mut paths: Vec<&Path> = Vec::new();
-        columns(expr, &mut paths);
+        expr.row_columns(&mut paths);
         paths.sort_by_key(|path| path.span.start);
         let (mut out, mut at) = (String::new(), expr.span.start);
         for path in paths {
@@ -209,7 +209,7 @@ impl Relation<'_> {
         let read = self.read();
         let mut filtered: Vec<&Path> = Vec::new();
         if let Some(filter) = self.filter {
-            columns(filter, &mut filtered);
+            filter.row_columns(&mut filtered);
         }
         let keys = || self.key.iter().map(|(_, from)| from);
         let mut watched: Vec<&Ident> = keys().chain(&read).collect();

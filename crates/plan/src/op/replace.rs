@@ -233,6 +233,8 @@ pub(crate) fn at_once(change: &Change, script: &Script, before: &Catalog) -> boo
         }
         Change::RenameTable { from, to } => reads(from, None) || reads(to, None),
         Change::DropTable { name, .. } => reads(name, None),
+        // Until it is filled, the running release would see rows that are none, or miss some.
+        Change::Update { table, columns, .. } => columns.iter().any(|c| reads(table, Some(c))),
         _ => false,
     };
     missing(&before.normalize(name), columns, query, before).is_none()

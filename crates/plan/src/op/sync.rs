@@ -100,6 +100,27 @@ impl Sync {
         all.join(" OR ")
     }
 
+    /// Whether a change of the first side leaves the second as it is, as a condition: a release wrote it in the
+    /// same statement, or, where it follows from several columns, they still say the same. What a release wrote
+    /// itself must not go because another of these columns (`updated_at`) is written with every row.
+    pub(crate) fn stays(&self) -> String {
+        let written = self.changed(&self.second);
+        if !self.back.is_empty() || self.first.len() < 2 {
+            return written;
+        }
+        let moved: Vec<String> = self
+            .second
+            .iter()
+            .zip(&self.forward)
+            .map(|((_, ty), conv)| {
+                let old = |c: &Ident| format!("OLD.{}", self.q(c));
+                let was = conv.over(&old, &self.table, self.dialect);
+                differ(&self.in_trigger(conv), &was, ty.as_ref(), self.dialect)
+            })
+            .collect();
+        format!("{written} OR NOT ({} OR {})", self.all_null(&self.second), moved.join(" OR "))
+    }
+
     /// Some column of a side is not what the other side says.
     pub(crate) fn off(&self, side: &[(Ident, Option<SqlType>)], convs: &[Conv]) -> String {
         let all: Vec<String> = side
@@ -146,7 +167,7 @@ impl Sync {
         out.push_str("        END IF;\n");
         out.push_str(&format!("    ELSIF {} THEN\n", self.changed(first)));
         out.push_str("        -- Whoever changes both sides at once knows what it does.\n");
-        out.push_str(&format!("        IF NOT ({}) THEN\n", self.changed(second)));
+        out.push_str(&format!("        IF NOT ({}) THEN\n", self.stays()));
         out.push_str(&fill_deep);
         out.push_str("        END IF;\n");
         if !self.back.is_empty() {

@@ -1,7 +1,8 @@
 //! An `UPDATE` cut into the parts that batches are made of.
 
 use downhaul_syntax::lexer::{Token, TokenKind, lex};
-use downhaul_syntax::{Change, Dialect, Statement};
+use downhaul_syntax::query::{Expr, ExprKind, Path, QueryStatement, Update};
+use downhaul_syntax::{Change, Dialect, Statement, parse_query};
 
 /// The parts of an `UPDATE` that can be cut into batches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,12 +67,57 @@ impl Parts<'_> {
         self.target.split_whitespace().next().unwrap_or(self.target)
     }
 
-    /// Query for the number of rows that the statement would still change; `None` without a
-    /// condition: then every row is one that it changes.
-    pub(crate) fn left(&self) -> Option<String> {
-        (!self.filter.is_empty())
-            .then(|| format!("SELECT count(*) FROM {} {MARK} WHERE {}", self.target, self.filter))
+    /// Queries for the number of rows that the statement would still change: the second where the
+    /// server knows no equality for the first. `None` where its condition does not tell them from those
+    /// that are done, since it asks for nothing that the statement writes.
+    pub(crate) fn left(&self, dialect: Dialect) -> Option<Vec<String>> {
+        if self.filter.is_empty() {
+            return None;
+        }
+        let count =
+            |filter: &str| format!("SELECT count(*) FROM {} {MARK} WHERE {filter}", self.target);
+        let text = format!("{}WHERE {}", self.head, self.filter);
+        let Ok(QueryStatement::Update(update)) = parse_query(&text, dialect) else {
+            return Some(vec![count(self.filter)]);
+        };
+        if !asks_for_what_it_writes(&update) {
+            return None;
+        }
+        // A row of which all values are what they would become is done, whatever the condition says.
+        let differ: Option<Vec<String>> = update
+            .assignments
+            .iter()
+            .map(|a| differs(&a.columns, &a.value, &text, dialect))
+            .collect();
+        let exact = differ.map(|all| format!("({})\n  AND ({})", self.filter, all.join(" OR ")));
+        Some(exact.iter().map(String::as_str).chain([self.filter]).map(count).collect())
     }
+}
+
+/// Whether the condition reads a column that the statement writes, as far as it can be read.
+fn asks_for_what_it_writes(update: &Update) -> bool {
+    let Some(filter) = &update.filter else { return false };
+    let mut read = Vec::new();
+    if !filter.row_columns(&mut read) {
+        return true;
+    }
+    let written = update.assignments.iter().flat_map(|a| &a.columns);
+    written.into_iter().any(|column| read.iter().any(|path| path.name() == column.name()))
+}
+
+/// `column <> value`, NULLs too; `None` where the value is looked up elsewhere, or is another one
+/// each time.
+fn differs(columns: &[Path], value: &Expr, text: &str, dialect: Dialect) -> Option<String> {
+    let [column] = columns else { return None };
+    if !value.row_columns(&mut Vec::new()) || matches!(value.kind, ExprKind::Default) {
+        return None;
+    }
+    let (column, value) = (column.span.text(text), value.span.text(text));
+    Some(match dialect {
+        Dialect::Mysql | Dialect::MariaDb => format!("NOT ({column} <=> ({value}))"),
+        Dialect::Sqlite => format!("{column} IS NOT ({value})"),
+        Dialect::Postgres => format!("{column} IS DISTINCT FROM ({value})"),
+    })
 }
 
 /// MySQL: a statement whose locking reads do not wait. `LOCK IN SHARE MODE` has no such form, `FOR SHARE` has.

@@ -471,12 +471,11 @@ impl Walk<'_> {
                 cursor.bump();
                 return true;
             }
+            _ if is_column_here(cursor, &upper, self.operand) => return false,
             "INTERVAL" if !called => cursor.bump(),
             "ARRAY" | "ROW" if called || cursor.kind_at(1) == Some(TokenKind::LeftBracket) => {
                 cursor.bump();
             }
-            // A column, unless it is `AT TIME ZONE`.
-            "AT" if !cursor.is_at(1, "TIME") && !cursor.is_at(1, "LOCAL") => return false,
             _ if is_reserved(&upper) => cursor.bump(),
             _ => return false,
         }
@@ -555,6 +554,24 @@ fn is_cte(cursor: &Cursor<'_>) -> bool {
     }
     ahead.eat("AS")
         && (ahead.is_kind(TokenKind::LeftParen) || ahead.is_any(&["NOT", "MATERIALIZED"]))
+}
+
+/// Whether a word that belongs to an operator or a clause elsewhere is the name of a column here: PostgreSQL
+/// and SQLite take these without quotes (`CHECK (at IS NOT NULL)`).
+fn is_column_here(cursor: &Cursor<'_>, upper: &str, after_operand: bool) -> bool {
+    let next = |word: &str| cursor.is_at(1, word);
+    match upper {
+        "AT" => !next("TIME") && !next("LOCAL"),
+        "RANGE" | "FILTER" | "PARTITION" | "MATCHED" => {
+            let ends = matches!(
+                cursor.kind_at(1),
+                None | Some(TokenKind::Operator | TokenKind::RightParen | TokenKind::Comma)
+            );
+            let goes_on = ["IS", "IN", "NOT", "AND", "OR", "FROM"].into_iter().any(next);
+            !after_operand && (ends || goes_on)
+        }
+        _ => false,
+    }
 }
 
 /// Words that are never a column where an expression stands. Kept short: a word that is only

@@ -1,5 +1,5 @@
-//! What a file says in several statements: a column is added, filled from another table by an `UPDATE`,
-//! and made `NOT NULL` behind it. Together they are one change.
+//! What a file says in several statements: a column is added, filled from another table or from its own
+//! row by an `UPDATE`, and made `NOT NULL` behind it. Together they are one change.
 
 use downhaul_catalog::{Catalog, Table};
 use downhaul_syntax::query::{Assignment, Expr, ExprKind, QueryStatement, Source, Update};
@@ -7,6 +7,7 @@ use downhaul_syntax::{
     Change, ColumnDef, Conversion, Dialect, Ident, ObjectName, Script, parse_query,
 };
 
+use super::own_row::OwnRow;
 use super::{Feed, read};
 use crate::op::HERE;
 
@@ -24,17 +25,25 @@ pub(crate) struct Draft {
 /// Reads them, one for each statement.
 pub(crate) fn drafts(script: &Script, before: &Catalog) -> Vec<Draft> {
     let mut drafts = vec![Draft::default(); script.statements.len()];
+    // There a table is one change: what follows would be a second one.
     if before.dialect == Dialect::Sqlite {
         return drafts;
     }
+    let mut own = OwnRow::of(script, before);
+    // What binds columns behind all that fills them: each with its statement.
+    let mut binds: Vec<(usize, ObjectName, Ident)> = Vec::new();
     // Columns that the file adds to tables that were there: the statement of each.
-    let mut added: Vec<(usize, ObjectName, ColumnDef, bool)> = Vec::new();
+    let mut added: Vec<Added> = Vec::new();
     let mut now = before.clone();
     for (at, statement) in script.statements.iter().enumerate() {
         match statement.changes() {
             [Change::Update { table, .. }] => {
                 let fed = now.normalize(table);
-                if let Some(found) = filled(&statement.text, &fed, &added, &now) {
+                let found = filled(&statement.text, &fed, &added, &now);
+                if found.is_none() {
+                    own.read(at, &statement.text, &fed, &added);
+                }
+                if let Some(found) = found {
                     for (index, conversion) in found {
                         let (adds, _, _, is_fed) = &mut added[index];
                         *is_fed = true;
@@ -44,21 +53,18 @@ pub(crate) fn drafts(script: &Script, before: &Catalog) -> Vec<Draft> {
                 }
             }
             [Change::SetNotNull { table, column }] => {
-                if let Some((adds, ..)) = fed_column(&added, &now.normalize(table), column) {
-                    drafts[*adds].required.push(column.clone());
-                    drafts[at].taken = true;
-                }
+                binds.push((at, now.normalize(table), column.clone()));
             }
             [Change::ModifyColumn { table, from, column, .. }] => {
-                let same = |def: &ColumnDef| {
-                    def.ty == column.ty && def.name == column.name && *from == column.name
+                let table = now.normalize(table);
+                let same = |(_, of, def, _): &Added| {
+                    *of == table
+                        && def.ty == column.ty
+                        && def.name == column.name
+                        && *from == column.name
                 };
-                if let Some((adds, _, def, _)) = fed_column(&added, &now.normalize(table), from)
-                    && column.not_null
-                    && same(def)
-                {
-                    drafts[*adds].required.push(column.name.clone());
-                    drafts[at].taken = true;
+                if column.not_null && added.iter().any(same) {
+                    binds.push((at, table, column.name.clone()));
                 }
             }
             changes => {
@@ -77,10 +83,25 @@ pub(crate) fn drafts(script: &Script, before: &Catalog) -> Vec<Draft> {
             now.apply(change, HERE);
         }
     }
+    for (at, index, conversion) in own.conversions(&added) {
+        let (adds, _, _, is_fed) = &mut added[index];
+        *is_fed = true;
+        drafts[*adds].forward.push(conversion);
+        for at in at {
+            drafts[at].taken = true;
+        }
+    }
+    for (at, table, column) in binds {
+        if let Some((adds, ..)) = fed_column(&added, &table, &column) {
+            drafts[*adds].required.push(column);
+            drafts[at].taken = true;
+        }
+    }
     drafts
 }
 
-type Added = (usize, ObjectName, ColumnDef, bool);
+/// A column that the file adds to a table that was there: the statement, and whether an `UPDATE` fills it.
+pub(super) type Added = (usize, ObjectName, ColumnDef, bool);
 
 fn fed_column<'a>(added: &'a [Added], table: &ObjectName, column: &Ident) -> Option<&'a Added> {
     added.iter().find(|(_, of, def, fed)| *fed && of == table && def.name == *column)
@@ -179,7 +200,7 @@ fn flat<'a>(source: &'a Source, tables: &mut Vec<Named<'a>>, on: &mut Vec<&'a Ex
 }
 
 /// `column IS NULL`.
-fn is_empty_test(text: &str, expr: &Expr, column: &Ident) -> bool {
+pub(super) fn is_empty_test(text: &str, expr: &Expr, column: &Ident) -> bool {
     let ExprKind::Unary(op, inner) = &expr.kind else { return false };
     let negated = text[inner.span.end..expr.span.end].to_uppercase().contains("NOT");
     matches!(&inner.kind, ExprKind::Column(path) if op == "IS NULL" && path.name() == column)

@@ -5,6 +5,7 @@
 //! waits, and finds what the first has left.
 
 mod draft;
+mod own_row;
 mod postgres;
 mod read;
 
@@ -16,7 +17,7 @@ use super::{Made, Refused, Scene, refused};
 
 pub(crate) use draft::{Draft, drafts};
 pub(crate) use postgres::Triggers;
-pub(crate) use read::{bare, columns, named};
+pub(crate) use read::{bare, named};
 
 /// A column, and the row of another table that it follows from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +46,8 @@ pub(crate) struct Feed {
 /// What a new column holds, as the file says above its statement.
 pub(crate) enum Holds {
     Unsaid,
-    /// What an expression makes of the same row.
-    Computed(Conv),
+    /// What an expression makes of the same row, and the column as it is to be in the end.
+    Computed(Conv, Box<ColumnDef>),
     /// What a row of another table holds, and the column as it is to be in the end.
     Fed(Box<(Feed, ColumnDef)>),
 }
@@ -63,12 +64,13 @@ impl Holds {
         };
         let not_null = column.not_null || scene.required.contains(&column.name);
         let fed = (&column.name, column.ty.as_ref(), not_null);
+        let column = ColumnDef { not_null, ..column.clone() };
         if let Some(feed) = Feed::of_text(&directive.expr, known, fed, scene.now)? {
             made.read.push(directive.expr.clone());
-            let column = ColumnDef { not_null, ..column.clone() };
             return Ok(Self::Fed(Box::new((feed, column))));
         }
-        Ok(Self::Computed(Conv::of_directive(directive, known, scene.dialect())?))
+        let conv = Conv::of_directive(directive, known, scene.dialect())?;
+        Ok(Self::Computed(conv, Box::new(column)))
     }
 }
 

@@ -30,43 +30,6 @@ impl Lookup {
     }
 }
 
-/// Functions over several rows: no row of theirs can be locked.
-const AGGREGATES: &[&str] = &[
-    "count",
-    "sum",
-    "avg",
-    "min",
-    "max",
-    "string_agg",
-    "array_agg",
-    "json_agg",
-    "jsonb_agg",
-    "json_object_agg",
-    "jsonb_object_agg",
-    "bool_and",
-    "bool_or",
-    "every",
-    "bit_and",
-    "bit_or",
-    "bit_xor",
-    "any_value",
-    "group_concat",
-    "json_arrayagg",
-    "json_objectagg",
-    "std",
-    "stddev",
-    "variance",
-    "stddev_pop",
-    "stddev_samp",
-    "var_pop",
-    "var_samp",
-    "mode",
-    "percentile_cont",
-    "percentile_disc",
-    "xmlagg",
-    "range_agg",
-];
-
 /// Reads a scalar subquery over one other table; `None` where the text is none.
 pub(super) fn lookup(text: &str, fed: &Table, now: &Catalog) -> Result<Option<Lookup>, Refused> {
     lookup_as(text, fed, None, now)
@@ -300,7 +263,7 @@ impl Scope<'_> {
     /// The text of an expression with every column written with its table.
     fn qualified(&self, expr: &Expr, found: &mut Found) -> Result<String, Refused> {
         let mut paths = Vec::new();
-        if !columns(expr, &mut paths) {
+        if !expr.row_columns(&mut paths) {
             return no_lookup(self.text);
         }
         paths.sort_by_key(|path| path.span.start);
@@ -324,50 +287,5 @@ impl Scope<'_> {
         }
         out.push_str(&self.text[at..expr.span.end]);
         Ok(out)
-    }
-}
-
-/// Gathers the columns of an expression; `false` where it holds a subquery, an aggregate or a parameter.
-pub(crate) fn columns<'e>(expr: &'e Expr, out: &mut Vec<&'e Path>) -> bool {
-    let mut all = |list: &mut dyn Iterator<Item = &'e Expr>| {
-        for expr in list {
-            if !columns(expr, out) {
-                return false;
-            }
-        }
-        true
-    };
-    match &expr.kind {
-        ExprKind::Column(path) => {
-            out.push(path);
-            true
-        }
-        ExprKind::Literal(..) | ExprKind::Keyword(_) => true,
-        ExprKind::Call { name, args, more, windowed, .. } => {
-            let lower = name.name().as_str().to_lowercase();
-            !windowed && !AGGREGATES.contains(&lower.as_str()) && all(&mut args.iter().chain(more))
-        }
-        ExprKind::Cast(inner, _) | ExprKind::Unary(_, inner) | ExprKind::Field(inner, _) => {
-            columns(inner, out)
-        }
-        ExprKind::Binary(_, left, right) | ExprKind::AnyOf(left, right) => {
-            all(&mut [left.as_ref(), right.as_ref()].into_iter())
-        }
-        ExprKind::Among(first, rest) | ExprKind::Index(first, rest) => {
-            all(&mut std::iter::once(first.as_ref()).chain(rest))
-        }
-        ExprKind::Array(list) | ExprKind::Row(list) => all(&mut list.iter()),
-        ExprKind::Case(operand, arms, rest) => {
-            let arms = arms.iter().flat_map(|(when, then)| [when, then]);
-            all(&mut operand.as_deref().into_iter().chain(arms).chain(rest.as_deref()))
-        }
-        ExprKind::QuotedColumn(_)
-        | ExprKind::Param(_)
-        | ExprKind::AmongRows(..)
-        | ExprKind::Subquery(_)
-        | ExprKind::Exists(_)
-        | ExprKind::ArrayOf(_)
-        | ExprKind::Default
-        | ExprKind::Star => false,
     }
 }

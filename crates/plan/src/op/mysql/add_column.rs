@@ -39,18 +39,18 @@ pub(crate) fn add_column(
             "add a plain column with -- downhaul:forward \"EXPRESSION\" above the statement, and its rules in a statement of their own",
         );
     }
-    let forward = match Holds::said_of(column, known, scene, &mut made)? {
+    let (forward, column) = match Holds::said_of(column, known, scene, &mut made)? {
         Holds::Fed(fed) => {
             let (feed, column) = *fed;
             add_fed_column(known, &column, &feed, scene, &mut made)?;
             return Ok(made);
         }
-        Holds::Computed(conv) => Some(conv),
-        Holds::Unsaid => None,
+        Holds::Computed(conv, column) => (Some(conv), column),
+        Holds::Unsaid => (None, Box::new(column.clone())),
     };
     let Some(conv) = forward else {
         if column.not_null && column.default.is_none() {
-            return unfilled::refuse(known, &[column], scene);
+            return unfilled::refuse(known, &[&column], scene);
         }
         let constant = column.default.as_ref().is_none_or(|default| default.functions.is_empty());
         if !constant {
@@ -64,7 +64,7 @@ pub(crate) fn add_column(
         };
         let change = Change::AddColumn {
             table: known.name.clone(),
-            column: column.clone(),
+            column: *column,
             if_not_exists: *if_not_exists,
             position: position.clone(),
         };
@@ -87,7 +87,8 @@ pub(crate) fn add_column(
     };
     let needed = column.not_null && column.default.is_none();
     let follows = if needed { default_of(&conv, dialect) } else { None };
-    let bare = ColumnDef { not_null: false, not_null_name: None, default: None, ..column.clone() };
+    let bare =
+        ColumnDef { not_null: false, not_null_name: None, default: None, ..(*column).clone() };
     let (mut up, mut down) = (Side::default(), Side::default());
     add(&mut up, "Empty: this touches no row.", &added(table, bare.clone()), INSTANT, dialect)?;
     if let Some(default) = &column.default {
@@ -108,9 +109,10 @@ pub(crate) fn add_column(
     up.sql(
         "Downhaul runs this in small batches, by key. Run by another client it is one long UPDATE.",
         format!(
-            "UPDATE {} SET {q} = {}\nWHERE {q} IS NULL",
+            "UPDATE {} SET {q} = {}\nWHERE {}",
             dialect.quote_name_if_needed(table),
-            conv.plain(dialect)
+            conv.plain(dialect),
+            conv.unfilled(&column.name, column.not_null, dialect)
         ),
     );
     if column.not_null {

@@ -49,7 +49,7 @@ pub(super) fn create(sync: &Sync, side: &mut Side, why: &str) {
     let mut update = format!(
         "    IF {} THEN\n        -- Whoever changes both sides at once knows what it does.\n        IF NOT ({}) THEN\n{}        END IF;\n",
         sync.changed(&sync.first),
-        sync.changed(&sync.second),
+        sync.stays(),
         assign(sync, true)
     );
     if !sync.back.is_empty() {

@@ -99,9 +99,10 @@ pub(crate) fn add_column(
     up.sql(
         "Downhaul runs this in small batches, by key. Run by another client it is one long UPDATE.",
         format!(
-            "UPDATE {} SET {q} = {}\nWHERE {q} IS NULL",
+            "UPDATE {} SET {q} = {}\nWHERE {}",
             dialect.quote_name_if_needed(table),
-            conv.plain(dialect)
+            conv.plain(dialect),
+            conv.unfilled(&column.name, column.not_null, dialect)
         ),
     );
     made.push(Slot::BACKFILL, Piece::made(up, Side::default()));

@@ -126,8 +126,7 @@ impl<'a> Triggers<'a> {
                 "Written by a release that knows the new side only.",
             ));
         }
-        let mut old_writes =
-            format!("({}) AND NOT ({})", sync.changed(first), sync.changed(second));
+        let mut old_writes = format!("({}) AND NOT ({})", sync.changed(first), sync.stays());
         if two_way {
             old_writes
                 .push_str(&format!("\n    AND ({off}) AND ({})", sync.off(first, &sync.back)));

@@ -1,0 +1,107 @@
+//! Files as people write them: a column is added, filled by an `UPDATE` of its own row, and the old one
+//! dropped. What the old release writes between the phases follows, and no gate stays closed behind it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
+use downhaul_kit::{MariaDb, Postgres, Program, Session};
+
+use crate::PROGRAM;
+
+const BASE: &str = "CREATE TABLE people (id int PRIMARY KEY, name varchar(80), kind varchar(20) NOT NULL, touched int);";
+
+const SPLIT: &str = "
+-- two columns instead of one
+alter table people add column first_name varchar(80), add column level int;
+update people p set first_name = upper(p.name);
+update people set level = 1 where kind = 'guest';
+update people set level = 2
+where kind = 'member'
+  and touched > 5;
+alter table people drop column name;
+";
+
+async fn begun(url: &str, dialect: &str, file: &str) -> (Program, Session) {
+    let program = Program::new(PROGRAM).database(url);
+    program.migration("0001_base", BASE, "DROP TABLE people;\n");
+    program.ok(&["up", "--yes"]);
+    let mut session = Session::connect(url).await;
+    session
+        .run("INSERT INTO people VALUES (1, 'ada', 'guest', 1), (2, NULL, 'member', 9), (3, 'linus', 'member', 1), (4, 'grace', 'other', NULL)")
+        .await;
+    program.write("drafts/split.sql", file);
+    program.ok(&["expand", "drafts/split.sql", "--dialect", dialect]);
+    (program, session)
+}
+
+/// One row, as text.
+async fn row(session: &mut Session, id: u32) -> String {
+    let sql = format!(
+        "SELECT concat(coalesce(first_name, '-'), ' ', coalesce(level, 0)) FROM people WHERE id = {id}"
+    );
+    session.value(&sql).await.unwrap()
+}
+
+async fn split(url: &str, dialect: &str) {
+    let (program, mut session) = begun(url, dialect, SPLIT).await;
+    program.ok(&["up", "--yes", "--phase", "expand"]);
+    session.run("INSERT INTO people (id, name, kind) VALUES (5, 'edsger', 'guest')").await;
+    program.ok(&["up", "--yes", "--phase", "backfill"]);
+    session.run("INSERT INTO people (id, name, kind) VALUES (6, 'barbara', 'guest')").await;
+    session.run("UPDATE people SET name = 'ada l', kind = 'other' WHERE id = 1").await;
+    for (id, wanted) in [
+        (1, "ADA L 0"),
+        (2, "- 2"),
+        (3, "LINUS 0"),
+        (4, "GRACE 0"),
+        (5, "EDSGER 1"),
+        (6, "BARBARA 1"),
+    ] {
+        assert_eq!(row(&mut session, id).await, wanted, "{dialect} {id}");
+    }
+    // The new release writes the column itself, and what comes along with every row does not undo it.
+    session.run("UPDATE people SET level = 7, touched = 1 WHERE id = 3").await;
+    session.run("UPDATE people SET touched = 2 WHERE id = 3").await;
+    assert_eq!(row(&mut session, 3).await, "LINUS 7", "{dialect}");
+    session.run("UPDATE people SET touched = 6 WHERE id = 3").await;
+    assert_eq!(row(&mut session, 3).await, "LINUS 2", "{dialect}");
+
+    program.ok(&["up", "--yes", "--phase", "contract"]);
+    session.run("UPDATE people SET first_name = 'Ada' WHERE id = 1").await;
+    program.ok(&["down", "--yes", "--steps", "1"]);
+    let name = "SELECT name FROM people WHERE id = 3";
+    assert_eq!(session.value(name).await.as_deref(), Some("linus"), "{dialect}");
+    assert_eq!(row(&mut session, 1).await, "Ada 0", "{dialect}: written since");
+    program.ok(&["down", "--yes", "--to", "0001"]);
+    program.ok(&["up", "--yes"]);
+    assert_eq!(row(&mut session, 6).await, "BARBARA 1", "{dialect}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_column_that_an_update_fills_follows_on_postgres() {
+    let database = Postgres::shared().fresh_database().await;
+    split(database.url(), "postgres").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_column_that_an_update_fills_follows_on_mariadb() {
+    let database = MariaDb::shared().fresh_database().await;
+    split(database.url(), "mariadb").await;
+}
+
+/// An `UPDATE` that asks for nothing that it writes, or leaves rows as they are, is over when it has run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_update_that_stays_one_leaves_no_gate_closed() {
+    let postgres = Postgres::shared().fresh_database().await;
+    let maria = MariaDb::shared().fresh_database().await;
+    for (url, dialect) in [(postgres.url(), "postgres"), (maria.url(), "mariadb")] {
+        let file = "alter table people add column old boolean not null default false;
+            update people set old = true where kind = 'guest';
+            update people set kind = lower(kind), touched = coalesce(touched, 0) where kind like '%e%';
+            alter table people drop column name;";
+        let (program, mut session) = begun(url, dialect, file).await;
+        program.ok(&["up", "--yes", "--phase", "backfill"]);
+        program.ok(&["up", "--yes", "--phase", "contract"]);
+        let old = "SELECT count(*) FROM people WHERE old";
+        assert_eq!(session.value(old).await.as_deref(), Some("1"), "{dialect}");
+    }
+}
