@@ -1,7 +1,10 @@
 //! How the value of one column follows from others.
 
 use downhaul_catalog::{Table, render_type};
-use downhaul_syntax::{Change, Conversion, Dialect, Ident, ObjectName, SqlType, parse_script};
+use downhaul_syntax::query::{Item, QueryStatement, SetBody};
+use downhaul_syntax::{
+    Change, Conversion, Dialect, Ident, ObjectName, SqlType, parse_query, parse_script,
+};
 
 use super::{Refused, refused};
 
@@ -46,6 +49,12 @@ impl Conv {
                 "write one expression, without subqueries on tables and without a semicolon",
             );
         };
+        if let Some(unknown) = unknown_column(text, table, dialect) {
+            return refused(
+                format!("`{text}` reads {unknown}, which is no column of {}", table.name),
+                "check the name: an expression reads the columns as they are called where it stands; a column that only changes its type keeps its name",
+            );
+        }
         let columns: Vec<Ident> =
             query.columns.iter().filter(|c| table.column(c).is_some()).cloned().collect();
         // A lone name is that column.
@@ -113,6 +122,29 @@ impl Conv {
             }
         }
     }
+}
+
+/// A name in an expression that is no column of the table, nor the table itself. The server would find it in
+/// the trigger only, when a release writes.
+fn unknown_column(text: &str, table: &Table, dialect: Dialect) -> Option<Ident> {
+    // Columns of every table of a server.
+    const SYSTEM: [&str; 7] = ["ctid", "tableoid", "xmin", "xmax", "oid", "rowid", "_rowid_"];
+    let query = format!("SELECT ({text})");
+    let Ok(QueryStatement::Select(select)) = parse_query(&query, dialect) else { return None };
+    let SetBody::Core(core) = &select.body else { return None };
+    let [Item::Expr(expr, _)] = core.items.as_slice() else { return None };
+    let mut paths = Vec::new();
+    if table.columns_unknown || !expr.row_columns(&mut paths) {
+        return None;
+    }
+    let unknown = paths.into_iter().find(|path| {
+        let name = path.name();
+        path.parts.len() == 1
+            && table.column(name).is_none()
+            && *name != table.name.name
+            && !SYSTEM.contains(&name.as_str().to_lowercase().as_str())
+    });
+    unknown.map(|path| path.name().clone())
 }
 
 /// The directive for a column: the one that names it, or the only one that names none.

@@ -606,6 +606,13 @@ fn pieces_of(
         let text = Some(statement.text.as_str()).filter(|_| scene.part.is_none());
         return one_change(only, text, scene);
     }
+    // A sequence that is set by a query is one statement, which cannot be written in parts.
+    let query = |c: &Change| matches!(c, Change::SetSequenceValue { .. } | Change::Select { .. });
+    if let Some(set) = changes.iter().find(|c| matches!(c, Change::SetSequenceValue { .. }))
+        && changes.iter().all(query)
+    {
+        return as_written::as_written(set, Some(&statement.text), scene);
+    }
     // Several actions of one ALTER TABLE: as they stand where all are safe, else one by one.
     let mut made = Made::default();
     let mut met = now.clone();
