@@ -100,4 +100,28 @@ pub(crate) const REKEYED_CASES: &[Case] = &[
             ("SELECT last_value >= (SELECT max(id) FROM notes) FROM notes_id_seq", "t"),
         ],
     },
+    // A key over a column that the same file adds.
+    Case {
+        name: "another_key_over_a_new_column",
+        engine: Engine::Postgres,
+        base: "CREATE TABLE nonces (nonce text PRIMARY KEY, nr int, note text);",
+        rows: "INSERT INTO nonces SELECT 'k' || g, g, 'n' FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE nonces DROP CONSTRAINT nonces_pkey;\n-- downhaul:forward state \"'s' || nonce\"\nALTER TABLE nonces ADD COLUMN state text NOT NULL;\nALTER TABLE nonces ADD PRIMARY KEY (state);",
+        old: &[
+            "INSERT INTO nonces (nonce, nr, note) VALUES ('o{n}', {n}, 'old')",
+            "UPDATE nonces SET note = 'o{n}' WHERE nonce = 'k{id}'",
+            "INSERT INTO nonces (nonce) VALUES ('k{id}') ON CONFLICT (nonce) DO UPDATE SET note = 'up'",
+            "DELETE FROM nonces WHERE nr = {n} - 4",
+        ],
+        new: &[
+            "INSERT INTO nonces (nonce, nr, state) VALUES ('n{n}', {n}, 'own{n}')",
+            "UPDATE nonces SET note = 'n{n}' WHERE state = 'sk{id}'",
+            "DELETE FROM nonces WHERE nr = {n} - 3 AND state LIKE 'own%'",
+        ],
+        disagree: "SELECT nonce FROM nonces WHERE state IS NULL OR state NOT LIKE 'own%' AND state <> 's' || nonce",
+        after: &[(
+            "SELECT string_agg(conname || ' ' || pg_get_constraintdef(oid), '; ' ORDER BY conname) FROM pg_constraint WHERE contype IN ('p', 'u', 'c') AND conrelid = 'nonces'::regclass",
+            "nonces_pkey PRIMARY KEY (state)",
+        )],
+    },
 ];

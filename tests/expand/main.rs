@@ -453,6 +453,7 @@ with_cases_of_mariadb!(
     another_key_and_its_column_goes,
     a_column_leaves_the_key,
     identity_added,
+    another_key_over_a_new_column,
     unique_beside_drop,
     text_to_enum,
     rename_enum_column,

@@ -180,3 +180,64 @@ fn an_identity_is_filled_in_the_background() {
     let refusal = expanded(Dialect::Postgres, BASE, options).map(|e| e.files).unwrap_err();
     assert!(refusal.what.contains("options"), "{refusal}");
 }
+
+const NONCES: &str = "
+CREATE TABLE nonces (nonce varchar(40) NOT NULL PRIMARY KEY, kind varchar(20), old_one int);
+CREATE INDEX nonces_kind ON nonces (kind);
+";
+
+/// A table that is dropped and made anew under its name: the difference is said in statements, which go through.
+#[test]
+fn a_table_made_anew_by_hand_comes_with_what_changes() {
+    const NEW: &str =
+        "(nonce varchar(40) NOT NULL PRIMARY KEY, kind varchar(20) NOT NULL DEFAULT 'x', n int)";
+    let by_name = format!("DROP TABLE nonces; CREATE TABLE nonces {NEW}");
+    let beside = format!(
+        "CREATE TABLE fresh {NEW}; INSERT INTO fresh (nonce) SELECT nonce FROM nonces; DROP TABLE nonces; ALTER TABLE fresh RENAME TO nonces"
+    );
+    for dialect in [Dialect::Postgres, Dialect::MariaDb, Dialect::Sqlite] {
+        for change in [&by_name, &beside] {
+            let refusal = expanded(dialect, NONCES, change).map(|e| e.files).unwrap_err();
+            assert!(refusal.what.contains("anew"), "{refusal}");
+            let said = proposals(&refusal);
+            let said = said.first().unwrap_or_else(|| panic!("{dialect:?} {refusal}"));
+            for part in ["old_one", "ADD COLUMN n ", "NOT NULL", "DROP INDEX"] {
+                assert!(said.contains(part), "{part}\n{refusal}");
+            }
+            let parts: Vec<&str> = match dialect {
+                // Each in a file of its own, it says.
+                Dialect::Sqlite => said.lines().collect(),
+                _ => vec![said.as_str()],
+            };
+            let mut base = NONCES.to_owned();
+            for part in parts {
+                let carried = expanded(dialect, &base, part)
+                    .unwrap_or_else(|e| panic!("{dialect:?} {part}\n{e}"));
+                assert!(carried.remaining.is_empty(), "{part}\n{:#?}", carried.remaining);
+                for file in &carried.files {
+                    base.push_str(&file.up);
+                }
+            }
+        }
+        // Where rows may go.
+        let refusal = expanded(dialect, NONCES, &by_name).map(|e| e.files).unwrap_err();
+        assert!(refusal.next.contains("CREATE TABLE nonces2 "), "{refusal}");
+        let said = format!("CREATE TABLE nonces2 {NEW}; DROP TABLE nonces");
+        let carried = expanded(dialect, NONCES, &said).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(files(&carried), ["x_expand", "x_contract"]);
+    }
+    // Another key, over a column that is new.
+    let keyed = "DROP TABLE nonces; CREATE TABLE nonces (nonce varchar(40) NOT NULL, kind varchar(20), state text NOT NULL PRIMARY KEY)";
+    let refusal = expanded(Dialect::Postgres, NONCES, keyed).map(|e| e.files).unwrap_err();
+    let said = proposals(&refusal).remove(0);
+    let refusal = expanded(Dialect::Postgres, NONCES, &said).map(|e| e.files).unwrap_err();
+    assert!(refusal.what.contains("nonces.state is NOT NULL"), "{refusal}");
+    let said = said.replace(
+        "ALTER TABLE nonces ADD COLUMN",
+        "-- downhaul:forward state \"nonce\"\nALTER TABLE nonces ADD COLUMN",
+    );
+    let carried =
+        expanded(Dialect::Postgres, NONCES, &said).unwrap_or_else(|e| panic!("{said}\n{e}"));
+    assert_eq!(files(&carried), ["x_expand", "x_backfill", "x_contract"]);
+    assert!(carried.remaining.is_empty(), "{:#?}", carried.remaining);
+}

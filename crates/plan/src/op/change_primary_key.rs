@@ -10,7 +10,7 @@ use super::names;
 use super::pair::{create, drop_constraint, unique_index};
 use super::piece::{Piece, Side, Slot};
 use super::rules::Rules;
-use super::{Made, Refused, Scene, refused};
+use super::{HERE, Made, Refused, Scene, refused};
 
 /// Where the statement first drops the primary key of a table and adds another one: these two, and what it does
 /// beside.
@@ -113,7 +113,9 @@ pub(crate) fn change_primary_key(changes: &[Change], scene: &Scene<'_>) -> Resul
     let not_null = Rules {
         not_null: columns
             .iter()
-            .filter(|c| known.column(c).is_some_and(|column| !column.not_null))
+            .filter(|c| {
+                known.column(c).is_some_and(|column| !column.not_null && !is_bound(known, c))
+            })
             .map(|c| {
                 let base = format!("{}_{c}_not_null", table.name);
                 (c.clone(), names::free_part(scene.now, table, &base))
@@ -160,6 +162,17 @@ pub(crate) fn change_primary_key(changes: &[Change], scene: &Scene<'_>) -> Resul
     let list: Vec<String> = before.iter().map(ToString::to_string).collect();
     made.note(format!("down: the rows of {table} have to differ in ({})", list.join(", ")));
     Ok(made)
+}
+
+/// Whether the file itself adds the column and binds it: it is filled and `NOT NULL` before the contract.
+fn is_bound(known: &Table, column: &Ident) -> bool {
+    let added = known.column(column).is_some_and(|column| column.origin == HERE);
+    let binds = |check: &str| check.to_lowercase().ends_with("is not null");
+    added
+        && known.constraints.iter().any(|constraint| {
+            matches!(&constraint.kind, ConstraintKind::Check { expr, .. }
+                if expr.columns == [column.clone()] && binds(&expr.text))
+        })
 }
 
 /// Columns that may be NULL hold none from here on: those of a primary key must not, and a CHECK that is proven

@@ -12,6 +12,7 @@ mod add_identity_column;
 mod add_serial_column;
 mod again;
 mod alter_column_type;
+mod anew_by_hand;
 mod as_written;
 mod change_primary_key;
 mod conversion;
@@ -182,6 +183,8 @@ pub(crate) struct Scene<'a> {
     defaults: Vec<(ObjectName, Ident, Expr)>,
     /// Tables that get another primary key in this file, and when the old one goes.
     rekeyed: Vec<(ObjectName, Slot)>,
+    /// Tables that the file makes anew by hand, with the lines that say what changes.
+    by_hand: Vec<(ObjectName, Option<String>)>,
     /// Where other changes of the same statement are carried by themselves.
     part: Option<Rest>,
     /// Writes to what goes are watched.
@@ -209,6 +212,7 @@ impl Scene<'_> {
             replaced: self.replaced.clone(),
             defaults: self.defaults.clone(),
             rekeyed: self.rekeyed.clone(),
+            by_hand: self.by_hand.clone(),
             part: self.part.clone(),
             watch: self.watch,
         }
@@ -276,6 +280,7 @@ pub fn expand(
     let drafts = feed::drafts(script, before);
     let replaced = replace::replaced(script, before);
     let mut taken: Vec<(ObjectName, Ident)> = Vec::new();
+    let by_hand = anew_by_hand::tables(script, before);
     let come_back = again::statements(script, before);
     let retyped = together::Draft::of(script, before);
     let mut reworded = rekeyed::statements(script, before);
@@ -291,7 +296,9 @@ pub fn expand(
             continue;
         }
         for group in retyped.begin_at(index) {
-            let scene = |of: usize| scene_of((script, of), &drafts[of], &replaced, &now, options);
+            let scene = |of: usize| {
+                scene_of((script, of), &drafts[of], (&replaced, &by_hand), &now, options)
+            };
             let made = together::columns(script, group, scene)
                 .and_then(|columns| retype::retype(&columns, &scene(index)))
                 .map_err(at(statement.span))?;
@@ -312,11 +319,17 @@ pub fn expand(
         let made = match come_back[index] {
             Some(_) => again::at_contract(statement),
             None => {
-                let mut scene = scene_of((script, index), &drafts[index], &replaced, &now, options);
+                let mut scene =
+                    scene_of((script, index), &drafts[index], (&replaced, &by_hand), &now, options);
                 scene.part.clone_from(&part);
                 for other in reworded[index].iter().flat_map(|one| &one.heard) {
-                    let said =
-                        scene_of((script, *other), &drafts[*other], &replaced, &now, options);
+                    let said = scene_of(
+                        (script, *other),
+                        &drafts[*other],
+                        (&replaced, &by_hand),
+                        &now,
+                        options,
+                    );
                     scene.forward.extend(said.forward);
                 }
                 one_statement(statement, changes, &scene).map_err(at(statement.span))?
@@ -495,7 +508,7 @@ fn claims_of<'c>(change: &'c Change, now: &Catalog) -> Vec<(&'c ObjectName, Opti
 fn scene_of<'a>(
     (script, index): (&Script, usize),
     draft: &feed::Draft,
-    replaced: &[Replaced],
+    (replaced, by_hand): (&[Replaced], &[(ObjectName, Option<String>)]),
     now: &'a Catalog,
     options: ExpandOptions,
 ) -> Scene<'a> {
@@ -508,6 +521,7 @@ fn scene_of<'a>(
         required: Vec::new(),
         said: said(&script.statements[index + 1..], now),
         replaced: replaced.to_vec(),
+        by_hand: by_hand.to_vec(),
         defaults: defaults(&script.statements[index + 1..], now),
         rekeyed: rekeyed::tables(script, now),
         part: None,
@@ -693,6 +707,9 @@ fn one_change(change: &Change, text: Option<&str>, scene: &Scene<'_>) -> Result<
     match change {
         Change::RenameColumn { table, from, to } => {
             rename_column::rename_column(table, from, to, scene)
+        }
+        Change::RenameTable { from, to } if anew_by_hand::is_made(from, to, scene) => {
+            anew_by_hand::refuse(&scene.now.normalize(to), scene)
         }
         Change::RenameTable { from, to } if scene.now.table(from).is_some() => {
             rename_table::rename_table(from, to, scene)

@@ -103,15 +103,26 @@ fn reword(
         return;
     }
     // Before the columns that the new key names are there, nothing can be built over them.
-    if columns.iter().any(|c| known.column(c).is_none()) {
-        return;
-    }
+    let is_new = |c: &&Ident| known.column(c).is_none();
+    let brings = |column: &Ident| {
+        let mut earlier = script.statements[..adds].iter().flat_map(|s| s.changes());
+        earlier.any(|change| matches!(change, Change::AddColumn { table, column: new, .. } if is_it(table) && new.name == *column))
+    };
+    let place = match columns.iter().any(|c| is_new(&c)) {
+        false => goes,
+        true if columns.iter().filter(is_new).all(brings)
+            && !script.statements.iter().any(|s| s.changes().iter().any(takes_along)) =>
+        {
+            adds
+        }
+        true => return,
+    };
     let implied = |change: &Change| matches!(change, Change::SetNotNull { table, column } if is_it(table) && columns.contains(column));
     let is_key = |change: &Change| matches!(change, Change::AddConstraint { table, constraint: one, .. } if is_it(table) && one == constraint);
     let mut heard = Vec::new();
     for (at, statement) in script.statements.iter().enumerate() {
         let said = |change: &Change| drops(change) || is_key(change) || implied(change);
-        if !statement.changes().iter().any(said) && at != goes {
+        if !statement.changes().iter().any(said) && at != place {
             continue;
         }
         heard.push(at);
@@ -135,9 +146,9 @@ fn reword(
             if_not_exists: false,
         },
     ];
-    if let Some(Reworded { changes, heard: of }) = &mut out[goes] {
+    if let Some(Reworded { changes, heard: of }) = &mut out[place] {
         changes.splice(0..0, pair);
-        heard.retain(|at| *at != goes);
+        heard.retain(|at| *at != place);
         of.extend(heard);
     }
 }

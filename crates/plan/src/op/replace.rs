@@ -155,10 +155,9 @@ fn was_there(what: &What, scene: &Scene<'_>) -> bool {
 pub(crate) fn makes_room(change: &Change, scene: &Scene<'_>) -> Result<bool, Refused> {
     let Some((what, ..)) = dropped(change, scene.now) else { return Ok(false) };
     match (of(&what, scene), &what) {
-        (Some(Replaced { was_there: true, .. }), What::Table(name)) => refused(
-            format!("{name} is dropped and made anew under its name, which both releases use"),
-            "change it with ALTER TABLE, or give the new table a name of its own and drop the old one in a migration of the contract phase",
-        ),
+        (Some(Replaced { was_there: true, .. }), What::Table(name)) => {
+            super::anew_by_hand::refuse(name, scene)
+        }
         (found, _) => Ok(found.is_some()),
     }
 }

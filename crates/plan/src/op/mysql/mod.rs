@@ -30,7 +30,7 @@ use downhaul_syntax::{
 
 use super::conversion::Conv;
 use super::piece::{Piece, Side, Slot};
-use super::{HERE, Made, Refused, Scene, as_written, names, pair, refused, replace};
+use super::{HERE, Made, Refused, Scene, anew_by_hand, as_written, names, pair, refused, replace};
 use crate::Direction;
 
 pub(crate) use change_primary_key::{change_primary_key, is_meant as changes_primary_key};
@@ -57,6 +57,9 @@ pub(crate) fn one_change(
         }
         Change::ModifyColumn { table, from, column, .. } => {
             modify_column::modify_column(change, table, from, column, scene)
+        }
+        Change::RenameTable { from, to } if anew_by_hand::is_made(from, to, scene) => {
+            anew_by_hand::refuse(&scene.now.normalize(to), scene)
         }
         Change::RenameTable { from, to } if scene.now.table(from).is_some() => {
             rename_table::rename_table(from, to, scene)

@@ -106,10 +106,18 @@ fn one_change(change: &Change, text: &str, scene: &Scene<'_>) -> Result<Made, Re
 /// Two names at once are not to be had; a table built anew by hand is a change said in other words.
 fn renamed_table(from: &ObjectName, to: &ObjectName, scene: &Scene<'_>) -> Result<Made, Refused> {
     if scene.now.table(from).is_some_and(|t| t.origin == HERE) {
-        return refused(
-            format!("the file builds {to} anew by hand"),
-            "say what changes instead, one ALTER TABLE each (ALTER COLUMN … TYPE, SET NOT NULL, ADD CONSTRAINT …), also where SQLite does not know the statement: `expand` builds the table anew",
-        );
+        return match scene.by_hand.iter().find(|(of, _)| *of == scene.now.normalize(to)) {
+            Some((_, Some(lines))) => refused(
+                format!("the file builds {to} anew by hand"),
+                format!(
+                    "say what changes instead, each in a file of its own, also where SQLite does not know the statement (`expand` builds the table anew, and brings its rows along):\n{lines}"
+                ),
+            ),
+            _ => refused(
+                format!("the file builds {to} anew by hand"),
+                "say what changes instead, one ALTER TABLE each (ALTER COLUMN … TYPE, SET NOT NULL, ADD CONSTRAINT …), also where SQLite does not know the statement: `expand` builds the table anew",
+            ),
+        };
     }
     refused(
         format!(
