@@ -753,6 +753,68 @@ async fn mysql_with_a_binary_log() {
     assert_eq!(db.value(rows).await.as_deref(), Some("1,1;2,2"));
 }
 
+/// An account that may only read and write a table is not told that nothing is tracked.
+#[tokio::test]
+async fn an_account_without_rights_on_the_history() {
+    let server = MariaDbOptions::default().start();
+    let database = server.fresh_database().await;
+    let (program, mut db) = shop(&database).await;
+    db.run(&format!(
+        "CREATE USER app@'127.0.0.1'; GRANT SELECT, INSERT, UPDATE, DELETE ON {}.Customers TO app@'127.0.0.1'",
+        database.name()
+    ))
+    .await;
+    program.ok(&["snapshot", "track", "Customers", "--yes"]);
+    program.ok(&["snapshot", "mark", "m"]);
+    let app = Program::new(PROGRAM).database(server.url_as("app", "", database.name()));
+    for args in
+        [&["snapshot", "status"][..], &["snapshot", "mark", "x"], &["snapshot", "diff", "m"]]
+    {
+        check(&app.run(args), Code::Findings, &["may not read downhaul_tracked"]);
+    }
+    // What it writes is written down all the same.
+    let mut session = Session::connect(&server.url_as("app", "", database.name())).await;
+    session.run("UPDATE Customers SET credit = 0 WHERE id = 3").await;
+    check(&program.run(&["snapshot", "diff", "m"]), Code::Clean, &["Customers: 1 row updated"]);
+}
+
+/// Where the server quotes names as standard SQL does, its definitions are read all the same: a run ends, and
+/// says so.
+#[tokio::test]
+async fn a_server_that_quotes_as_standard_sql_does() {
+    for mode in ["ANSI", "ANSI_QUOTES,NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES"] {
+        let server = MariaDbOptions::default().setting(format!("sql-mode={mode}")).start();
+        let database = server.fresh_database().await;
+        let (program, mut db) = shop(&database).await;
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        file(
+            "1_a.up.sql",
+            "CREATE TABLE a (id int PRIMARY KEY, b varchar(9) DEFAULT 'it''s'); INSERT INTO a VALUES (1, 'x');",
+        );
+        file("1_a.down.sql", "DROP TABLE a;");
+        file("2_b.up.sql", "ALTER TABLE a DROP COLUMN b;");
+        file("2_b.down.sql", "ALTER TABLE a ADD COLUMN b varchar(9) DEFAULT 'it''s';");
+        let path = dir.path().to_str().unwrap().to_owned();
+        let up = program.run(&["up", "--dir", &path, "--yes"]);
+        check(&up, Code::Clean, &["2 migrations applied"]);
+        let down = program.run(&["down", "--dir", &path, "--to", "1", "--yes"]);
+        check(&down, Code::Clean, &["restored a: b in 1 row"]);
+        program.ok(&["snapshot", "track", "Customers", "a", "--yes"]);
+        program.ok(&["snapshot", "mark", "m"]);
+        let then = rows(&mut db, "Customers").await;
+        db.run("UPDATE Customers SET name = 'x' WHERE id < 4; DELETE FROM a").await;
+        check(
+            &program.run(&["snapshot", "restore", "--to", "m", "--yes"]),
+            Code::Clean,
+            &["3 rows changed", "a: 1 row put back"],
+        );
+        assert_eq!(rows(&mut db, "Customers").await, then, "{mode}");
+        let states = "SELECT GROUP_CONCAT(DISTINCT state) FROM downhaul_operation";
+        assert_eq!(db.value(states).await.as_deref(), Some("done"), "{mode}");
+    }
+}
+
 /// Rows that the server has written so far, into tables of its own as well.
 async fn written(session: &mut Session) -> u64 {
     let rows = session

@@ -51,7 +51,22 @@ async fn names(session: &mut MySql, sql: &str) -> Result<Vec<String>, EngineErro
     Ok(session.rows(sql).await?.iter().map(|row| row.text(0).to_owned()).collect())
 }
 
+/// The schema of the database. Where the session quotes names as standard SQL does (`ANSI_QUOTES`, which `ANSI` and
+/// `ORACLE` hold too), the server writes its definitions so; they are read as it writes them otherwise.
 pub(super) async fn dump(session: &mut MySql) -> Result<SchemaDump, EngineError> {
+    let mode = session.rows("SELECT @@SESSION.sql_mode").await?;
+    let mode = mode.first().map(|row| row.text(0).to_owned()).unwrap_or_default();
+    if !mode.split(',').any(|one| one == "ANSI_QUOTES") {
+        return as_written(session).await;
+    }
+    session.execute("SET SESSION sql_mode = ''").await?;
+    let found = as_written(session).await;
+    let back = format!("SET SESSION sql_mode = {}", Dialect::MariaDb.literal(&mode));
+    session.execute(&back).await?;
+    found
+}
+
+async fn as_written(session: &mut MySql) -> Result<SchemaDump, EngineError> {
     let of_type = |ty: &str| {
         format!(
             "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND {ty} \

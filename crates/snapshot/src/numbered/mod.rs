@@ -26,7 +26,7 @@ pub mod sqlite;
 mod straight;
 mod triggers;
 
-use downhaul_engine::Session;
+use downhaul_engine::{EngineError, Session};
 use downhaul_syntax::Dialect;
 
 use crate::sql;
@@ -58,6 +58,19 @@ pub(crate) async fn exists(session: &mut dyn Session) -> Result<bool, SnapshotEr
             }
         })
         .await?;
+    if found == 0 && session.dialect() != Dialect::Sqlite {
+        // Of a table on which an account has no right the server does not even tell that it is there.
+        let probe = session.rows("SELECT 1 FROM downhaul_tracked LIMIT 0").await;
+        if let Err(EngineError::Statement(failure)) = probe
+            && failure.message.contains("command denied")
+        {
+            return Err(SnapshotError::CannotTrack(
+                "this account may not read downhaul_tracked, so nobody can tell whether tables are tracked: \
+                 connect as one with rights on the whole database"
+                    .to_owned(),
+            ));
+        }
+    }
     Ok(found > 0)
 }
 
