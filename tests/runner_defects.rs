@@ -118,7 +118,11 @@ async fn a_failed_concurrent_index_leaves_no_ruin() {
             Code::PartlyApplied,
             &["could not create unique index"],
         );
-        check(&program.run(&["status"]), Code::Clean, &["half applied"]);
+        check(
+            &program.run(&["status"]),
+            Code::Clean,
+            &["half applied", "0 applied, 1 half done, 0 pending"],
+        );
         let ruins = "SELECT count(*) FROM pg_index WHERE NOT indisvalid";
         session.run("DELETE FROM t WHERE id = 2").await;
         check(&program.run(&["up", "--yes"]), Code::Clean, &["↑ 1_index"]);

@@ -100,11 +100,11 @@ fn pretty(status: &Status, database: &str, ui: &Ui) {
             operation.started_at
         ));
     }
-    let pending = status.rows.iter().filter(|row| is_pending(row.state)).count();
-    let applied = status.rows.len()
-        - status.count(StatusState::Pending)
-        - status.count(StatusState::OutOfOrder);
-    ui.line(format!("{applied} applied, {pending} pending"));
+    let half = status.count(StatusState::Applying) + status.count(StatusState::Reverting);
+    let pending = status.rows.iter().filter(|row| is_pending(row.state)).count() - half;
+    let applied = status.rows.len() - pending - half;
+    let half = if half > 0 { format!("{half} half done, ") } else { String::new() };
+    ui.line(format!("{applied} applied, {half}{pending} pending"));
 }
 
 fn json(status: &Status) -> Result<String, CliError> {
