@@ -400,3 +400,37 @@ async fn every_kind_of_key_is_walked() {
         }
     }
 }
+
+/// Rows that somebody holds: `backfill status` says that it waits for them, and for whom.
+async fn held(url: &str) {
+    let program = Program::new(PROGRAM).database(url);
+    let mut session = Session::connect(url).await;
+    program.migration(
+        "0001_base",
+        "CREATE TABLE users (id int PRIMARY KEY, a int, b int);\nINSERT INTO users VALUES (1, 1, NULL), (2, 2, NULL);",
+        "SELECT 1;\n",
+    );
+    program.ok(&["up", "--yes"]);
+    program.migration("0002_fill", FILL, "SELECT 1;\n");
+    session.run("BEGIN").await;
+    session.run("UPDATE users SET a = 3 WHERE id = 2").await;
+    let child = program.spawn(&["up", "--yes", "--lock-timeout", "200"]);
+    let waits = until(&program, "seen to wait", |b| reason(b).contains("a lock is held by")).await;
+    assert_eq!(waits["rows_changed"], 0, "{waits}");
+    session.run("COMMIT").await;
+    let outcome = child.wait_with_output().unwrap();
+    assert!(outcome.status.success(), "{outcome:?}");
+    assert_eq!(session.value("SELECT sum(b) FROM users").await.as_deref(), Some("4"));
+    let told = told(&program, &["--all"]);
+    assert_eq!(reason(&told[0]), "", "nothing is waited for any more: {told:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_says_for_whom_it_waits_on_postgres() {
+    held(Postgres::shared().fresh_database().await.url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_says_for_whom_it_waits_on_mariadb() {
+    held(MariaDb::shared().fresh_database().await.url()).await;
+}

@@ -319,6 +319,15 @@ impl Work {
                     };
                     let blockers = session.oldest_transactions().await.unwrap_or_default();
                     observer.event(Event::Waiting { blockers: &blockers, pause, queued: true });
+                    // Who looks from another session sees no rows go by, and asks why. SQLite's one lock is
+                    // the one that is waited for; and a line that cannot be written ends nothing.
+                    if fill.ledger.dialect != Dialect::Sqlite {
+                        let why = match blockers.first() {
+                            Some(one) => format!("a lock is held by another session: {one}"),
+                            None => "a lock is held by another session".to_owned(),
+                        };
+                        let _ = fill.ledger.rests(session, &why).await;
+                    }
                     tokio::time::sleep(pause).await;
                     continue;
                 }
