@@ -42,7 +42,7 @@ GRANT SELECT ON cheap TO reader;
 CREATE TABLE shops (id int PRIMARY KEY, label varchar(20));
 CREATE VIEW of_all AS SELECT * FROM shops;
 CREATE MATERIALIZED VIEW shelves AS SELECT shelf, count(id) AS n FROM books GROUP BY shelf;
-CREATE TABLE visits (id int PRIMARY KEY, at timestamp NOT NULL, range int CHECK (range > 0), day date, filter text);
+CREATE TABLE visits (id int PRIMARY KEY, at timestamp NOT NULL, range int CHECK (range > 0), day date, filter text, ext char(36));
 CREATE POLICY shown ON books FOR SELECT TO reader USING (row IS NOT NULL);
 ";
 
@@ -64,6 +64,11 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
         "alter table visits rename column at to seen_at; alter table visits rename column range to reach;",
         &["x_expand", "x_backfill", "x_contract"],
         &["CHECK (at IS NOT NULL)", "CHECK (reach > 0)"],
+    ),
+    (
+        "ALTER TABLE visits ALTER COLUMN ext TYPE uuid USING ext::uuid",
+        &["x_expand", "x_backfill", "x_switch", "x_contract"],
+        &["AS char(36)"],
     ),
     // As people write it: one value from others of the row, before the old column goes.
     (
