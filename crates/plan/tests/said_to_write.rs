@@ -241,3 +241,20 @@ fn a_table_made_anew_by_hand_comes_with_what_changes() {
     assert_eq!(files(&carried), ["x_expand", "x_backfill", "x_contract"]);
     assert!(carried.remaining.is_empty(), "{:#?}", carried.remaining);
 }
+
+/// All that a file lacks is asked for at once, so that the second try goes through.
+#[test]
+fn columns_without_a_value_in_several_statements_are_asked_for_together() {
+    const BASE: &str = "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY);";
+    for dialect in [Dialect::Postgres, Dialect::MariaDb, Dialect::Sqlite] {
+        let change = "ALTER TABLE a ADD COLUMN n int NOT NULL; ALTER TABLE b ADD COLUMN m int DEFAULT 1; ALTER TABLE b ADD COLUMN o int NOT NULL; ALTER TABLE a ADD COLUMN p int NOT NULL";
+        let refusal = expanded(dialect, BASE, change).map(|e| e.files).unwrap_err();
+        assert!(refusal.what.starts_with("a.n, b.o, a.p are NOT NULL"), "{refusal}");
+        let said = proposals(&refusal);
+        assert_eq!(said.len(), 3, "{refusal}");
+        for text in [&said[0], &said[2]] {
+            let carried = expanded(dialect, BASE, text).unwrap_or_else(|e| panic!("{text}\n{e}"));
+            assert_eq!(files(&carried), ["x"], "{dialect:?} {text}");
+        }
+    }
+}

@@ -332,6 +332,13 @@ pub fn expand(
                     );
                     scene.forward.extend(said.forward);
                 }
+                let behind = index + 1..script.statements.len();
+                let later = behind.filter(|at| !drafts[*at].taken).map(|at| {
+                    let of = (script, at);
+                    let scene = scene_of(of, &drafts[at], (&replaced, &by_hand), &now, options);
+                    (script.statements[at].changes(), scene)
+                });
+                unfilled::check((changes, &scene), later).map_err(at(statement.span))?;
                 one_statement(statement, changes, &scene).map_err(at(statement.span))?
             }
         };
@@ -592,7 +599,6 @@ fn pieces_of(
             Dialect::Postgres => reshape_columns::reshape_columns(changes, scene),
         };
     }
-    unfilled::check(changes, scene)?;
     if scene.dialect() == Dialect::Postgres {
         add_identity_column::check(statement, changes, scene)?;
     }

@@ -1,5 +1,7 @@
 //! New columns that must not be NULL, where nothing says what rows of the old release hold: the message has
-//! the lines to write, all columns of the statement in them.
+//! the lines to write, all such columns of the file in them.
+
+use std::collections::BTreeSet;
 
 use downhaul_catalog::Table;
 use downhaul_syntax::{
@@ -8,10 +10,16 @@ use downhaul_syntax::{
 
 use super::conversion::directive_for;
 use super::piece::Side;
-use super::{HERE, Refused, Scene, refused};
+use super::{HERE, Refused, Scene, refused, reshape_columns};
 
-/// Refuses a statement that adds such columns.
-pub(crate) fn check(changes: &[Change], scene: &Scene<'_>) -> Result<(), Refused> {
+/// Columns of one statement, with their table.
+type Group<'a> = (&'a Table, Vec<&'a ColumnDef>);
+
+/// Such columns that a statement adds.
+fn missing<'a>(changes: &'a [Change], scene: &Scene<'a>) -> Option<Group<'a>> {
+    if reshape_columns::is_meant(changes, scene) {
+        return None;
+    }
     let mut of: Option<&Table> = None;
     let mut columns = Vec::new();
     for change in changes {
@@ -23,10 +31,18 @@ pub(crate) fn check(changes: &[Change], scene: &Scene<'_>) -> Result<(), Refused
             columns.push(column);
         }
     }
-    match of {
-        Some(table) => refuse(table, &columns, scene),
-        None => Ok(()),
-    }
+    of.map(|table| (table, columns))
+}
+
+/// Refuses a statement that adds such columns; `later` are those behind it, which would be refused next.
+pub(crate) fn check<'a>(
+    (changes, scene): (&'a [Change], &Scene<'a>),
+    later: impl Iterator<Item = (&'a [Change], Scene<'a>)>,
+) -> Result<(), Refused> {
+    let Some(first) = missing(changes, scene) else { return Ok(()) };
+    let mut groups = vec![first];
+    groups.extend(later.filter_map(|(changes, scene)| missing(changes, &scene)));
+    refuse_all(&groups, scene)
 }
 
 /// Whether nothing says what the column holds.
@@ -51,49 +67,63 @@ fn user_type<'s>(column: &ColumnDef, scene: &'s Scene<'_>) -> Option<&'s TypeDef
     scene.now.types.get(&name).map(|ty| &ty.def)
 }
 
-/// Says what to write.
+/// Says what to write for columns of one table.
 pub(crate) fn refuse<T>(
     table: &Table,
     columns: &[&ColumnDef],
     scene: &Scene<'_>,
 ) -> Result<T, Refused> {
+    refuse_all(&[(table, columns.to_vec())], scene)
+}
+
+/// Says what to write.
+fn refuse_all<T>(groups: &[Group<'_>], scene: &Scene<'_>) -> Result<T, Refused> {
     let dialect = scene.dialect();
-    let name = &table.name;
-    let names: Vec<String> = columns.iter().map(|c| c.name.to_string()).collect();
+    let count: usize = groups.iter().map(|(_, columns)| columns.len()).sum();
+    let named = |(table, columns): &Group<'_>| {
+        let names: Vec<String> = columns.iter().map(|c| c.name.to_string()).collect();
+        format!("{}.{}", table.name, names.join(", "))
+    };
     let what = format!(
-        "{name}.{} {} NOT NULL, and nothing says what rows of the old release hold",
-        names.join(", "),
-        if columns.len() == 1 { "is" } else { "are" }
+        "{} {} NOT NULL, and nothing says what rows of the old release hold",
+        groups.iter().map(named).collect::<Vec<_>>().join(", "),
+        if count == 1 { "is" } else { "are" }
     );
+    // One line each, or none where a column has no such statement.
+    let said = |of: &dyn Fn(&ColumnDef) -> Option<ColumnDef>| -> Option<String> {
+        let lines = groups.iter().map(|(table, columns)| {
+            let columns: Option<Vec<ColumnDef>> = columns.iter().map(|c| of(c)).collect();
+            statements(&table.name, &columns?, dialect)
+        });
+        Some(lines.collect::<Option<Vec<_>>>()?.join("\n"))
+    };
     let mut next = Vec::new();
-    let filled: Option<Vec<ColumnDef>> = columns
-        .iter()
-        .map(|column| {
-            let default = value(column, scene)?;
-            Some(ColumnDef { default: Some(default), ..(*column).clone() })
-        })
-        .collect();
-    if let Some(lines) = filled.and_then(|columns| statements(name, &columns, dialect)) {
+    let filled = |column: &ColumnDef| {
+        let default = Some(value(column, scene)?);
+        Some(ColumnDef { default, ..column.clone() })
+    };
+    if let Some(lines) = said(&filled) {
         next.push(format!("where one value fits all of them, give it a DEFAULT:\n{lines}"));
     }
-    let above: Vec<String> = columns
+    let above: Vec<String> = groups
         .iter()
+        .flat_map(|(_, columns)| columns)
         .map(|c| format!("  -- downhaul:forward {} \"EXPRESSION\"", c.name.as_str()))
         .collect();
+    let tables: BTreeSet<String> = groups.iter().map(|(t, _)| t.name.to_string()).collect();
     next.push(format!(
-        "where it follows from other columns of {name}, say how on the line above the statement:\n{}",
+        "where it follows from other columns of {}, say how on the line above the statement:\n{}",
+        tables.into_iter().collect::<Vec<_>>().join(", "),
         above.join("\n")
     ));
-    let empty: Vec<ColumnDef> = columns
-        .iter()
-        .map(|column| ColumnDef { not_null: false, not_null_name: None, ..(*column).clone() })
-        .collect();
     let key = |c: &ColumnDef| {
         c.constraints.iter().any(|c| matches!(c.kind, ConstraintKind::PrimaryKey { .. }))
     };
-    if !columns.iter().any(|column| key(column))
-        && let Some(lines) = statements(name, &empty, dialect)
-    {
+    let empty = |column: &ColumnDef| {
+        let bare = ColumnDef { not_null: false, not_null_name: None, ..column.clone() };
+        (!key(column)).then_some(bare)
+    };
+    if let Some(lines) = said(&empty) {
         next.push(format!(
             "where only the new release knows it, let it be NULL, and SET NOT NULL in a migration behind this one, when every row has it:\n{lines}"
         ));
