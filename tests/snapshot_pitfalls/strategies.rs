@@ -452,3 +452,52 @@ async fn all_rows_of_one_statement_come_back_from_where_the_history_has_them() {
         assert_ne!(stage.db.value(&made("plan")).await.as_deref(), Some("0"), "{but}");
     }
 }
+
+#[tokio::test]
+async fn what_is_done_at_once_is_compared_only_where_rows_may_be_equal() {
+    let mut stage = Stage::new(
+        "CREATE TABLE t (id int PRIMARY KEY, v int, w text); INSERT INTO t SELECT g, g, 'w' || g FROM generate_series(1, 12000) g; ANALYZE",
+    )
+    .await;
+    stage.track("statement");
+    let restore = |stage: &Stage, to: &[&str]| {
+        let out = stage.program.ok(&[&["snapshot", "restore", "--format", "json"], to].concat());
+        let found: serde_json::Value = serde_json::from_str(&out.stdout).unwrap();
+        let table = &found["tables"][0];
+        let told = (table["counts"].as_str().unwrap(), table["updates"].as_i64().unwrap());
+        let columns = table["columns"].as_array().unwrap().len();
+        (told.0.to_owned(), told.1, columns)
+    };
+    for (mark, work, told) in [
+        ("all", "UPDATE t SET v = v + 1, w = w || 'x'", ("at most", 12_000, 0)),
+        ("a half", "UPDATE t SET v = v + id % 2", ("exact", 6_000, 1)),
+        ("but one", "UPDATE t SET v = v + 1 WHERE id <> 77", ("exact", 11_999, 1)),
+        ("two", "UPDATE t SET v = v + 1; UPDATE t SET w = w || 'y'", ("exact", 12_000, 2)),
+    ] {
+        let told = (told.0.to_owned(), told.1, told.2);
+        let then = stage.photograph(&["t"]).await;
+        stage.mark(mark);
+        stage.db.run(work).await;
+        let later = stage.photograph(&["t"]).await;
+        let (exact, rows, _) = restore(&stage, &["--to", mark]);
+        assert_eq!((exact.as_str(), rows), ("exact", told.1), "a preview of {mark}");
+        assert_eq!(restore(&stage, &["--to", mark, "--yes"]), told, "{mark}");
+        assert_eq!(stage.photograph(&["t"]).await, then, "{mark}");
+        restore(&stage, &["--undo", "--yes"]);
+        assert_eq!(stage.photograph(&["t"]).await, later, "{mark}");
+    }
+    // Who turns out to be in the way has the rows compared after all.
+    let then = stage.photograph(&["t"]).await;
+    stage.mark("read");
+    stage.db.run("UPDATE t SET v = v - 5").await;
+    let later = stage.photograph(&["t"]).await;
+    let mut reading = stage.another().await;
+    reading.run("BEGIN; DECLARE c CURSOR FOR SELECT v FROM t ORDER BY id; FETCH c").await;
+    let args = ["snapshot", "restore", "--to", "read", "--yes", "--lock-timeout", "200"];
+    let done = stage.program.run(&args);
+    check(&done, Code::Clean, &["row by row, since", "12,000 rows compared afterwards"]);
+    assert_eq!(stage.photograph(&["t"]).await, then);
+    reading.run("COMMIT").await;
+    stage.program.ok(&["snapshot", "restore", "--undo", "--yes"]);
+    assert_eq!(stage.photograph(&["t"]).await, later);
+}

@@ -34,6 +34,18 @@ pub struct Images {
     pub blocks: (i64, i64),
     /// A query as [`Past::touched`].
     pub touched: String,
+    /// The beginning of that query, up to where it reads from.
+    listed: String,
+}
+
+impl Images {
+    /// The same of a few of them, from all over the history: so many thousandths of a per cent of its pages.
+    pub(crate) fn sample(&self, share: i64) -> String {
+        format!(
+            "{} FROM {} TABLESAMPLE SYSTEM ({share} * 0.001) REPEATABLE (0) WHERE {}",
+            self.listed, self.table, self.only
+        )
+    }
 }
 
 /// A condition on rows of a history: they stand between these places.
@@ -159,16 +171,18 @@ impl<'a> Past<'a> {
     }
 
     /// How much happened after a mark: events, the first and the last position, events after `later`, the first
-    /// place in the history, and one behind which there is none. Nothing is read of a row but what stands at its
-    /// beginning.
+    /// place in the history, one behind which there is none, and whether rows only changed. Little is read of a row
+    /// but what stands at its beginning.
     #[must_use]
     pub fn extent_after(&self, mark: &Mark, later: Option<&Mark>) -> String {
         let later = later.map_or_else(|| "false".to_owned(), |later| later.after("downhaul_xid"));
         // The largest of all places would be copied for each row.
         format!(
             "SELECT count(*), coalesce(min(downhaul_pos), 0), coalesce(max(downhaul_pos), 0), count(*) FILTER (WHERE {later}), \
-               min(downhaul_place)::text, (SELECT pg_catalog.format('(%s,0)', pg_catalog.pg_relation_size({newest}) / pg_catalog.current_setting('block_size')::bigint)) \
+               min(downhaul_place)::text, (SELECT pg_catalog.format('(%s,0)', pg_catalog.pg_relation_size({newest}) / pg_catalog.current_setting('block_size')::bigint)), \
+               count(*) FILTER (WHERE downhaul_op <> '{updated}') = 0 \
              FROM ({events}) e",
+            updated = track::Event::Updated.letter(),
             newest = D.literal(&track::history(self.tracked.id, self.tracked.current().number)),
             events = self.events_with(mark, ", h.ctid AS downhaul_place")
         )
@@ -260,8 +274,10 @@ impl<'a> Past<'a> {
             track::Event::Updated.letter(),
             between(places)
         );
+        let listed = format!("SELECT {named}true AS downhaul_was");
         Some(Images {
-            touched: format!("SELECT {named}true AS downhaul_was FROM {table} WHERE {only}"),
+            touched: format!("{listed} FROM {table} WHERE {only}"),
+            listed,
             blocks: (block(places.0)?, block(places.1)?),
             table,
             values,

@@ -5,17 +5,19 @@
 //! Why that is exact. No key came, went or became another one, so the keys are those of the mark. Each event
 //! draws its position while it holds the row, so that no event on a row has a position before that of the
 //! first statement, which changes no row twice: what it left of a key is the first image of it. And it left
-//! one of each key that is there, which is counted by joining both.
+//! one of each key that is there, which is counted by joining both; where the plan is applied at once, by counting
+//! both ([`all_differ`]).
 
 use downhaul_engine::Session;
 use downhaul_syntax::{Dialect, Ident};
 
-use super::plan::{self, Events, Kinds, Request, TablePlan, set_bulk};
+use super::plan::{self, Counts, Events, Kinds, Request, TablePlan, set_bulk};
 use super::rewrite;
 use super::statement;
 use super::strategy::Wish;
 use crate::history::{Images, Past};
 use crate::store::SnapshotError;
+use crate::track::TrackedColumn;
 
 const D: Dialect = Dialect::Postgres;
 
@@ -52,14 +54,23 @@ impl Unwritten {
     }
 }
 
-/// The images of all rows of the table, where they stand in the history; then what differs is counted.
-/// `kinds`: of the events, where they are of several statements.
+/// What is known of the events after the mark.
+pub(super) struct Known<'a> {
+    pub(super) events: &'a Events,
+    /// Where they are of several statements.
+    pub(super) kinds: Option<&'a Kinds>,
+    /// Nobody decides by the plan any more.
+    pub(super) to_apply: bool,
+}
+
+/// The images of all rows of the table, where they stand in the history; then what differs is counted, unless
+/// the plan is applied at once and has them all written anyway.
 pub(super) async fn find(
     session: &mut dyn Session,
     found: &mut TablePlan,
     request: &Request,
     past: &Past<'_>,
-    (events, kinds): (&Events, Option<&Kinds>),
+    Known { events, kinds, to_apply }: Known<'_>,
     unique: &[Ident],
 ) -> Result<Option<AllRows>, SnapshotError> {
     if request.scope.filter.is_some() || events.since != 0 {
@@ -90,6 +101,16 @@ pub(super) async fn find(
         return Ok(None);
     }
     let in_order = rewrite::in_order(session, found, &images).await?;
+    let nested = past.tracked.versions.iter().any(|v| v.nested);
+    if kinds.is_none()
+        && to_apply
+        && events.changes_only
+        && !nested
+        && all_differ(session, found, &images, rows, past).await?
+    {
+        (found.updates, found.counts) = (rows, Counts::AtMost);
+        return Ok(Some(AllRows { images, rows, in_order, in_place }));
+    }
     let by_merge = in_order && merges(session, found).await?;
     set_bulk(session, true).await?;
     session.execute("SET LOCAL max_parallel_workers_per_gather TO 0").await?;
@@ -116,6 +137,41 @@ pub(super) async fn find(
         }
     }
     Ok(Some(AllRows { images, rows, in_order, in_place }))
+}
+
+/// So many images tell whether a statement changed what it touched.
+const SAMPLE: i64 = 300;
+
+/// The table has as many rows as one statement left images, and some of these, from all over the history, all
+/// differ from their rows. One statement leaves one image of a row, so that where rows only changed and kept
+/// their keys, as many images as rows are one of each.
+async fn all_differ(
+    session: &mut dyn Session,
+    found: &TablePlan,
+    images: &Images,
+    rows: i64,
+    past: &Past<'_>,
+) -> Result<bool, SnapshotError> {
+    let tests = tests(found);
+    if tests.is_empty() {
+        return Ok(false);
+    }
+    let (one, live) = (&past.key()[0], found.tracked.live());
+    // In parts of a thousandth of a per cent.
+    let share = (SAMPLE.saturating_mul(100_000) / rows.max(SAMPLE)).max(1);
+    let row = session
+        .row(&format!(
+            "SELECT count(*), count(*) FILTER (WHERE l.{one} IS NOT NULL AND ({})) FROM ({}) w LEFT JOIN {live} l ON {}",
+            tests.join(" OR "),
+            images.sample(share),
+            past.join("l", "w"),
+        ))
+        .await?;
+    let Some(row) = row else { return Ok(false) };
+    if row.number(0)? == 0 || row.number(1)? != row.number(0)? {
+        return Ok(false);
+    }
+    Ok(session.number(&format!("SELECT count(*) FROM {live}")).await? == rows)
 }
 
 /// Of a few kinds of rows, which the server cannot know, nobody sorts a million.
@@ -160,17 +216,19 @@ async fn known_rows(session: &mut dyn Session, found: &TablePlan) -> Result<i64,
     Ok(session.number(&sql).await?)
 }
 
+/// For each column, whether an image `w` and its row `l` differ in it.
+fn tests(found: &TablePlan) -> Vec<String> {
+    let differs = |column: &TrackedColumn| {
+        let name = D.quote(&column.name);
+        statement::differs(column, &format!("w.{name}"), &format!("l.{name}"))
+    };
+    found.columns.iter().map(differs).collect()
+}
+
 /// Rows that have an image, others, those that differ from it, those whose unique values do, and how many
 /// differ in each column. Rows of one kind are counted once: a million rows are of few kinds.
 fn tally(found: &TablePlan, past: &Past<'_>, images: &Images, unique: &[Ident]) -> String {
-    let columns = &found.columns;
-    let tests: Vec<String> = columns
-        .iter()
-        .map(|column| {
-            let name = D.quote(&column.name);
-            statement::differs(column, &format!("w.{name}"), &format!("l.{name}"))
-        })
-        .collect();
+    let (columns, tests) = (&found.columns, tests(found));
     let masks = statement::masks(columns.len());
     let bits = statement::bits(&tests);
     let one = &past.key()[0];

@@ -7,13 +7,14 @@
 //! where no order suits them; user triggers are off; ours stay on, so that a restore is history like
 //! anything else.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use downhaul_engine::{EngineError, Session};
 use downhaul_syntax::{Dialect, Ident};
 
 use super::aside::{self, Aside};
-use super::plan::{Plan, TablePlan, force_row_security, set_bulk};
+use super::plan::{self, Counts, Plan, TablePlan, force_row_security, set_bulk};
 use super::references::{self, Reference};
 use super::{Strategy, readers, record, rewrite, statement};
 use crate::history::Past;
@@ -81,11 +82,11 @@ pub async fn apply(
         }
         tables.append(&mut rewritten);
     }
-    for table in &tables {
-        if let Some(rows) = &table.unwritten {
-            rows.write(session, &Past::new(&table.tracked, &plan.request.target)).await?;
-        }
+    let mut written = Vec::with_capacity(tables.len());
+    for table in tables {
+        written.push(write_down(session, table, plan).await?);
     }
+    let tables: Vec<&TablePlan> = written.iter().map(|table| &**table).collect();
     let all: Vec<&TablePlan> = tables.iter().chain(&rewritten).copied().collect();
     let mut back = Back { check: Vec::new(), on: Vec::new() };
     let groups = references::circles(&tables, &references);
@@ -161,6 +162,23 @@ pub async fn apply(
     };
     record::write(session, id, plan, (&before, &after), context).await?;
     Ok(Done { id, before, after, verified: applied.values().sum(), sequences, notes })
+}
+
+/// Writes the rows of a plan down, where they were only counted, and counts them, where they were not.
+async fn write_down<'a>(
+    session: &mut dyn Session,
+    table: &'a TablePlan,
+    plan: &Plan,
+) -> Result<Cow<'a, TablePlan>, SnapshotError> {
+    let Some(rows) = &table.unwritten else { return Ok(Cow::Borrowed(table)) };
+    let past = Past::new(&table.tracked, &plan.request.target);
+    rows.write(session, &past).await?;
+    if table.counts == Counts::Exact {
+        return Ok(Cow::Borrowed(table));
+    }
+    let mut counted = table.clone();
+    plan::count(session, &mut counted, &past).await?;
+    Ok(Cow::Owned(counted))
 }
 
 pub(crate) fn conflicts(plan: &Plan) -> SnapshotError {

@@ -17,6 +17,6 @@ mod statement;
 pub mod strategy;
 
 pub use apply::{Done, apply};
-pub use plan::{Plan, Request, Scope, TablePlan, plan};
+pub use plan::{Counts, Plan, Request, Scope, TablePlan, plan};
 pub use record::{Restoration, restorations};
 pub use strategy::{Strategy, Wish};

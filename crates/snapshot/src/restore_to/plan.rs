@@ -49,6 +49,17 @@ pub struct Request {
     pub source: Option<Source>,
 }
 
+/// How a plan knows how many rows differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Counts {
+    /// Each of them was compared.
+    #[default]
+    Exact,
+    /// All rows are written as they were, and of those that were looked at each differed: others may be what they
+    /// were already.
+    AtMost,
+}
+
 /// What changes in one table.
 #[derive(Clone, Debug)]
 pub struct TablePlan {
@@ -66,8 +77,10 @@ pub struct TablePlan {
     pub conflicts: i64,
     /// Rows whose unique values change.
     pub moves: i64,
-    /// Changed columns with the number of rows.
+    /// Changed columns with the number of rows; none where the counts are not exact.
     pub changed: Vec<(String, i64)>,
+    /// How the counts are known.
+    pub counts: Counts,
     /// Keys of some rows in conflict.
     pub examples: Vec<String>,
     /// Columns of then that are gone, so that their values stay in the history.
@@ -100,6 +113,7 @@ impl TablePlan {
             conflicts: 0,
             moves: 0,
             changed: Vec::new(),
+            counts: Counts::Exact,
             examples: Vec::new(),
             lost: past.lost.clone(),
             fixed: Vec::new(),
@@ -287,7 +301,8 @@ fn otherwise_written(all: &[Tracked], name: &ObjectName) -> String {
     }
 }
 
-/// Locks the tables and works out what has to change. Within a transaction, which holds the plan.
+/// Locks the tables, if it is to be applied, and works out what has to change. Within a transaction, which
+/// holds the plan.
 pub async fn plan(
     session: &mut dyn Session,
     request: &Request,
@@ -310,7 +325,7 @@ pub async fn plan(
     let mut plan =
         Plan { request: request.clone(), tables: Vec::new(), unreachable, forced, earlier };
     for tracked in busy {
-        plan.tables.push(table(session, request, tracked).await?);
+        plan.tables.push(table(session, request, tracked, lock).await?);
     }
     for tracked in &quiet {
         plan.tables.push(TablePlan::quiet(request, tracked)?);
@@ -498,6 +513,8 @@ pub(super) struct Events {
     pub(super) since: i64,
     /// The first and the last place in the history.
     pub(super) places: (String, String),
+    /// Rows changed, and kept their keys; none came and none went.
+    pub(super) changes_only: bool,
 }
 
 impl Events {
@@ -508,13 +525,20 @@ impl Events {
     ) -> Result<Self, SnapshotError> {
         let query = past.extent_after(&request.target, request.until.as_ref());
         let Some(row) = session.row(&query).await? else {
-            return Ok(Self { all: 0, positions: (0, 0), since: 0, places: Default::default() });
+            return Ok(Self {
+                all: 0,
+                positions: (0, 0),
+                since: 0,
+                places: Default::default(),
+                changes_only: true,
+            });
         };
         Ok(Self {
             all: row.number(0)?,
             positions: (row.number(1)?, row.number(2)?),
             since: row.number(3)?,
             places: (row.text(4).to_owned(), row.text(5).to_owned()),
+            changes_only: row.flag(6),
         })
     }
 
@@ -615,6 +639,7 @@ async fn table(
     session: &mut dyn Session,
     request: &Request,
     tracked: Tracked,
+    to_apply: bool,
 ) -> Result<TablePlan, SnapshotError> {
     let id = tracked.id;
     let past = Past::new(&tracked, &request.target);
@@ -647,8 +672,8 @@ async fn table(
     };
     let of_all = match in_bulk {
         true => {
-            all_rows::find(session, &mut found, request, &past, (&events, kinds.as_ref()), &unique)
-                .await?
+            let known = all_rows::Known { events: &events, kinds: kinds.as_ref(), to_apply };
+            all_rows::find(session, &mut found, request, &past, known, &unique).await?
         }
         false => None,
     };
@@ -681,7 +706,6 @@ async fn table(
         filter: scope.filter.as_deref(),
         unique: &unique,
     };
-    let name = statement::name(id);
     let body = if key.is_empty() { query.keyless() } else { query.keyed() };
     let columns = if key.is_empty() {
         String::new()
@@ -696,7 +720,7 @@ async fn table(
         of_all => {
             write(session, &past, &body, &columns, in_bulk).await?;
             if of_all.is_none() {
-                count(session, &mut found, &past, &name).await?;
+                count(session, &mut found, &past).await?;
             }
         }
     }
@@ -789,12 +813,15 @@ fn bare(name: &str) -> &str {
     name.strip_prefix("pg_temp.").unwrap_or(name)
 }
 
-async fn count(
+/// Counts what a written plan changes.
+pub(super) async fn count(
     session: &mut dyn Session,
     found: &mut TablePlan,
     past: &Past<'_>,
-    name: &str,
 ) -> Result<(), SnapshotError> {
+    let name = statement::name(found.tracked.id);
+    found.counts = Counts::Exact;
+    found.changed.clear();
     let counts = if found.tracked.has_key() {
         // Rows of one kind are counted once: a million rows are of few kinds.
         let kinds = statement::kinds(found.columns.len());
@@ -876,6 +903,9 @@ pub async fn fingerprint(session: &mut dyn Session, plan: &mut Plan) -> Result<(
         let past = Past::new(&tracked, &plan.request.target);
         if let Some(rows) = table.unwritten.take() {
             rows.write(session, &past).await?;
+            if table.counts == Counts::AtMost {
+                count(session, table, &past).await?;
+            }
         }
         if crate::numbered::is(d) {
             crate::numbered::plan::only_what_changes(session, table).await?;

@@ -319,7 +319,12 @@ pub(super) async fn rewrite(
     if source.rows != wanted {
         return Err(failed(table, format!("{} rows were found instead of {wanted}", source.rows)));
     }
-    record(session, table, staying > 0 || table.deletes > 0).await?;
+    let goes = if staying > 0 || table.deletes > 0 {
+        Goes::Some(table.updates + table.deletes)
+    } else {
+        Goes::All(before)
+    };
+    record(session, table, goes).await?;
     let around = around(session, table).await?;
     for statement in &around.before {
         session.execute(statement).await?;
@@ -504,11 +509,20 @@ async fn verify(
     ))
 }
 
+/// How many rows change or go.
+#[derive(Clone, Copy)]
+enum Goes {
+    /// So many, which are all that there are.
+    All(i64),
+    /// So many, which the plan names.
+    Some(i64),
+}
+
 /// Writes down what the rows are before they go: what the triggers would have written.
 async fn record(
     session: &mut dyn Session,
     table: &TablePlan,
-    some: bool,
+    goes: Goes,
 ) -> Result<(), SnapshotError> {
     let tracked = &table.tracked;
     let (id, live, plan) = (tracked.id, tracked.live(), statement::name(tracked.id));
@@ -523,24 +537,29 @@ async fn record(
     let own = "downhaul_pos, downhaul_xid, downhaul_op";
     let updated = Event::Updated.letter();
     if table.updates + table.deletes > 0 {
-        let (op, from) = if some {
-            let join = sql::keys_match(D, "p", &version.key, "l", &version.key);
-            (
-                format!(
-                    "CASE p.downhaul_action WHEN 'D' THEN '{}' ELSE '{updated}' END::\"char\"",
-                    Event::Deleted.letter()
-                ),
-                format!("{live} l JOIN {plan} p ON {join} AND p.downhaul_action IN ('U', 'D')"),
-            )
-        } else {
-            (format!("'{updated}'"), format!("{live} l"))
+        let (op, from, wanted) = match goes {
+            Goes::All(rows) => (format!("'{updated}'"), format!("{live} l"), rows),
+            Goes::Some(rows) => {
+                let join = sql::keys_match(D, "p", &version.key, "l", &version.key);
+                (
+                    format!(
+                        "CASE p.downhaul_action WHEN 'D' THEN '{}' ELSE '{updated}' END::\"char\"",
+                        Event::Deleted.letter()
+                    ),
+                    format!("{live} l JOIN {plan} p ON {join} AND p.downhaul_action IN ('U', 'D')"),
+                    rows,
+                )
+            }
         };
         let stamp = stamp(session, id).await?;
-        session
+        let kept = session
             .execute(&format!(
                 "INSERT INTO {log} ({own}{names}) SELECT {stamp}, {op}{values} FROM {from}"
             ))
             .await?;
+        if i64::try_from(kept) != Ok(wanted) {
+            return Err(failed(table, format!("{kept} rows were kept instead of {wanted}")));
+        }
     }
     if table.inserts > 0 {
         let keyed = |row: &str| -> String {

@@ -9,7 +9,7 @@ use downhaul_snapshot::SnapshotError;
 use downhaul_snapshot::mark::{self as marks, Mark};
 use downhaul_snapshot::merge::OnConflict;
 use downhaul_snapshot::restore_to::{
-    self, Plan, Request, Scope, Strategy, TablePlan, Wish, strategy,
+    self, Counts, Plan, Request, Scope, Strategy, TablePlan, Wish, strategy,
 };
 use downhaul_snapshot::track::name::parse_name_in;
 use downhaul_snapshot::whole::{self, Source};
@@ -528,6 +528,11 @@ fn one(table: &TablePlan, request: &Request, ui: &Ui) {
         parts.push("nothing".into());
     }
     ui.line(format!("  {}: {}", paint(Style::Bold, table.tracked.label()), parts.join(", ")));
+    if table.counts == Counts::AtMost {
+        ui.line(
+            "      all that one statement touched; which of them it left alone was not counted",
+        );
+    }
     if !table.changed.is_empty() {
         let list: Vec<String> =
             table.changed.iter().map(|(name, n)| format!("{name} in {}", rows(*n))).collect();
@@ -571,6 +576,7 @@ fn as_json(plan: &Plan) -> serde_json::Value {
             serde_json::json!({
                 "table": t.tracked.name.to_string(),
                 "updates": t.updates,
+                "counts": match t.counts { Counts::Exact => "exact", Counts::AtMost => "at most" },
                 "inserts": t.inserts,
                 "deletes": t.deletes,
                 "conflicts": t.conflicts,
