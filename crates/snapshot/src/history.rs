@@ -224,24 +224,6 @@ impl<'a> Past<'a> {
         mark.versions.get(&self.tracked.id) == Some(&self.tracked.current().number)
     }
 
-    /// Of the events after a mark, which are all [`Self::in_newest`] and stand between two places: whether a key
-    /// came into being, whether anything happened but that rows changed, how many are at the position `first`,
-    /// and the first and the last place of these.
-    #[must_use]
-    pub fn kinds_after(&self, mark: &Mark, first: i64, places: (&str, &str)) -> String {
-        format!(
-            "SELECT coalesce(bool_or(downhaul_op IN ({births})) FILTER (WHERE downhaul_op <> '{updated}'), false), count(*) FILTER (WHERE downhaul_op <> '{updated}') > 0, \
-               count(*) FILTER (WHERE {at_first}), min(ctid) FILTER (WHERE {at_first})::text, max(ctid) FILTER (WHERE {at_first})::text \
-             FROM {table} WHERE {after} AND {between}",
-            births = track::BIRTHS,
-            updated = track::Event::Updated.letter(),
-            at_first = format_args!("downhaul_pos = {first}"),
-            table = track::history(self.tracked.id, self.tracked.current().number),
-            after = mark.after("downhaul_xid"),
-            between = between(places),
-        )
-    }
-
     /// Where the images of the statement at a position after a mark stand, if they are in the history of
     /// the newest form, and each value in a column of its own. `None` too where a column came since.
     /// `places`: the first one and the last one.

@@ -11,7 +11,7 @@
 use downhaul_engine::Session;
 use downhaul_syntax::{Dialect, Ident};
 
-use super::plan::{self, Counts, Events, Kinds, Request, TablePlan, set_bulk};
+use super::plan::{self, Counts, Events, Request, TablePlan, set_bulk};
 use super::rewrite;
 use super::statement;
 use super::strategy::Wish;
@@ -57,8 +57,6 @@ impl Unwritten {
 /// What is known of the events after the mark.
 pub(super) struct Known<'a> {
     pub(super) events: &'a Events,
-    /// Where they are of several statements.
-    pub(super) kinds: Option<&'a Kinds>,
     /// Nobody decides by the plan any more.
     pub(super) to_apply: bool,
 }
@@ -70,46 +68,41 @@ pub(super) async fn find(
     found: &mut TablePlan,
     request: &Request,
     past: &Past<'_>,
-    Known { events, kinds, to_apply }: Known<'_>,
+    Known { events, to_apply }: Known<'_>,
     unique: &[Ident],
 ) -> Result<Option<AllRows>, SnapshotError> {
     if request.scope.filter.is_some() || events.since != 0 {
         return Ok(None);
     }
     let all_comes_back = request.scope.columns.is_empty() && request.wish != Wish::Rows;
-    let (rows, (first, last)) = match kinds {
+    let once = events.once().is_some();
+    // Where statements nest, the one that began first ends last.
+    let nested = past.tracked.versions.iter().any(|v| v.nested);
+    if match once {
         // What one statement changed differs, as a rule: where it is written down anyway, it is counted then.
-        None if events.once().is_none() || !all_comes_back => return Ok(None),
-        None => (events.all, &events.places),
-        // Where statements nest, the one that began first ends last.
-        Some(kinds) if !kinds.changes_only || past.tracked.versions.iter().any(|v| v.nested) => {
-            return Ok(None);
-        }
-        Some(kinds) => (kinds.of_first, &kinds.places),
-    };
-    let position = events.positions.0;
-    let Some(images) = past.images_in_place(&request.target, position, (first, last)) else {
+        true => !all_comes_back,
+        false => events.all == 0 || !events.changes_only || nested,
+    } {
+        return Ok(None);
+    }
+    let (first, last) = &events.places;
+    let Some(images) = past.images_in_place(&request.target, events.positions.0, (first, last))
+    else {
         return Ok(None);
     };
     let in_place = all_comes_back && rewrite::obstacle(session, found, past).await?.is_none();
-    if kinds.is_none() && !in_place {
-        return Ok(None);
-    }
-    if kinds.is_some()
-        && rows.saturating_mul(10) < known_rows(session, found).await?.saturating_mul(9)
-    {
+    if once && !in_place || !once && !left_by_most(session, found, &images).await? {
         return Ok(None);
     }
     let in_order = rewrite::in_order(session, found, &images).await?;
-    let nested = past.tracked.versions.iter().any(|v| v.nested);
-    if kinds.is_none()
+    if once
         && to_apply
         && events.changes_only
         && !nested
-        && all_differ(session, found, &images, rows, past).await?
+        && all_differ(session, found, &images, events.all, past).await?
     {
-        (found.updates, found.counts) = (rows, Counts::AtMost);
-        return Ok(Some(AllRows { images, rows, in_order, in_place }));
+        (found.updates, found.counts) = (events.all, Counts::AtMost);
+        return Ok(Some(AllRows { images, rows: events.all, in_order, in_place }));
     }
     let by_merge = in_order && merges(session, found).await?;
     set_bulk(session, true).await?;
@@ -125,7 +118,8 @@ pub(super) async fn find(
     set_bulk(session, false).await?;
     // Each event is the change of a row that is still there, and there are no other rows.
     let Some(row) = row else { return Ok(None) };
-    if row.number(0)? != rows || row.number(1)? != 0 {
+    let rows = row.number(0)?;
+    if once && rows != events.all || row.number(1)? != 0 {
         return Ok(None);
     }
     found.updates = row.number(2)?;
@@ -206,14 +200,25 @@ async fn merges(session: &mut dyn Session, found: &TablePlan) -> Result<bool, Sn
     rewrite::sample_in_order(session, found, &D.quote(first), &found.tracked.live(), "true").await
 }
 
-/// Rows of the table, as its statistics say; 0 or less where there are none: so nobody joins two tables to find that
-/// a statement changed a part of one.
-async fn known_rows(session: &mut dyn Session, found: &TablePlan) -> Result<i64, SnapshotError> {
+/// Of about as many rows as the table has, by its statistics, the first statement left an image, as some pages of
+/// the history tell: so nobody joins two tables to find that it changed a part of one.
+async fn left_by_most(
+    session: &mut dyn Session,
+    found: &TablePlan,
+    images: &Images,
+) -> Result<bool, SnapshotError> {
     let sql = format!(
         "SELECT coalesce((SELECT reltuples::bigint FROM pg_catalog.pg_class WHERE oid = {}), 0)",
         found.tracked.relation
     );
-    Ok(session.number(&sql).await?)
+    let known = session.number(&sql).await?;
+    let share = rewrite::sample_share(found);
+    let sql = format!(
+        "SELECT count(*) FROM {} TABLESAMPLE SYSTEM ({share}) REPEATABLE (0) WHERE {}",
+        images.table, images.only
+    );
+    let about = session.number(&sql).await?.saturating_mul(100) / share;
+    Ok(about > 0 && about.saturating_mul(4) >= known.saturating_mul(3))
 }
 
 /// For each column, whether an image `w` and its row `l` differ in it.
@@ -225,7 +230,7 @@ fn tests(found: &TablePlan) -> Vec<String> {
     found.columns.iter().map(differs).collect()
 }
 
-/// Rows that have an image, others, those that differ from it, those whose unique values do, and how many
+/// Rows that have an image, rows and images of which there is no other, those that differ from it, those whose unique values do, and how many
 /// differ in each column. Rows of one kind are counted once: a million rows are of few kinds.
 fn tally(found: &TablePlan, past: &Past<'_>, images: &Images, unique: &[Ident]) -> String {
     let (columns, tests) = (&found.columns, tests(found));
@@ -250,7 +255,9 @@ fn tally(found: &TablePlan, past: &Past<'_>, images: &Images, unique: &[Ident]) 
     } else {
         (
             "LEFT",
-            format!("(SELECT count(*) FROM {live}) - coalesce(sum(n) FILTER (WHERE {is_both}), 0)"),
+            format!(
+                "(SELECT count(*) FROM {live}) - coalesce(sum(n) FILTER (WHERE {is_both}), 0) + coalesce(sum(n) FILTER (WHERE NOT {is_both}), 0)"
+            ),
         )
     };
     let changed: Vec<String> = masks.iter().map(|mask| format!("{mask} <> 0")).collect();

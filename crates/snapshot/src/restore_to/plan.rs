@@ -504,7 +504,7 @@ pub(crate) fn wanted<'a>(
     Ok(all.filter(|c| columns.is_empty() || columns.contains(&c.name)).collect())
 }
 
-/// How much a history knows of what happened after the mark to which one returns.
+/// What a history knows of what happened after the mark to which one returns.
 pub(super) struct Events {
     pub(super) all: i64,
     /// The first position and the last one.
@@ -549,50 +549,15 @@ impl Events {
     }
 }
 
-/// Of what kinds the events of several statements are.
-pub(super) struct Kinds {
-    /// A key came into being.
-    births: bool,
-    /// Rows changed, and kept their keys; none came and none went.
-    pub(super) changes_only: bool,
-    /// How many are of the first statement.
-    pub(super) of_first: i64,
-    /// Where these stand.
-    pub(super) places: (String, String),
-}
-
-impl Kinds {
-    /// `None`: not all of them are in the newest form's history.
-    async fn read(
-        session: &mut dyn Session,
-        past: &Past<'_>,
-        request: &Request,
-        events: &Events,
-    ) -> Result<Option<Self>, SnapshotError> {
-        if events.all == 0 || !past.in_newest(&request.target) {
-            return Ok(None);
-        }
-        let places = (events.places.0.as_str(), events.places.1.as_str());
-        let query = past.kinds_after(&request.target, events.positions.0, places);
-        let Some(row) = session.row(&query).await? else { return Ok(None) };
-        Ok(Some(Self {
-            births: row.flag(0),
-            changes_only: !row.flag(1),
-            of_first: row.number(2)?,
-            places: (row.text(3).to_owned(), row.text(4).to_owned()),
-        }))
-    }
-}
-
 /// A key came into being after the mark to which one returns.
 async fn has_births(
     session: &mut dyn Session,
     past: &Past<'_>,
     request: &Request,
-    kinds: Option<&Kinds>,
+    events: &Events,
 ) -> Result<bool, SnapshotError> {
-    if let Some(kinds) = kinds {
-        return Ok(kinds.births);
+    if events.changes_only {
+        return Ok(false);
     }
     let row = session.row(&past.births_after(&request.target)).await?;
     Ok(row.is_some_and(|row| row.flag(0)))
@@ -666,20 +631,16 @@ async fn table(
     found.rows = rows;
     let unique = unique_columns(session, &tracked).await?;
     let once = events.once().is_some();
-    let kinds = match in_bulk && !once {
-        true => Kinds::read(session, &past, request, &events).await?,
-        false => None,
-    };
     let of_all = match in_bulk {
         true => {
-            let known = all_rows::Known { events: &events, kinds: kinds.as_ref(), to_apply };
+            let known = all_rows::Known { events: &events, to_apply };
             all_rows::find(session, &mut found, request, &past, known, &unique).await?
         }
         false => None,
     };
     let was = if let Some(AllRows { images, .. }) = &of_all {
         format!("({})", images.touched)
-    } else if in_bulk && !has_births(session, &past, request, kinds.as_ref()).await? {
+    } else if in_bulk && !has_births(session, &past, request, &events).await? {
         format!("({})", past.images(&request.target, once))
     } else {
         make(session, &past, &was, &read(&past, &request.target), "").await?;

@@ -187,6 +187,11 @@ pub(super) async fn in_order(
     sample_in_order(session, table, value, &images.table, &images.only).await
 }
 
+/// So many per cent of a table, or of its history, make that sample.
+pub(super) fn sample_share(table: &TablePlan) -> i64 {
+    (SAMPLE.saturating_mul(100) / table.rows.max(SAMPLE)).max(1)
+}
+
 /// A value of the rows `only` of a table, the live one or its history, rises (nearly) from row to row.
 pub(super) async fn sample_in_order(
     session: &mut dyn Session,
@@ -195,7 +200,7 @@ pub(super) async fn sample_in_order(
     from: &str,
     only: &str,
 ) -> Result<bool, SnapshotError> {
-    let share = (SAMPLE.saturating_mul(100) / table.rows.max(SAMPLE)).max(1);
+    let share = sample_share(table);
     let row = session
         .row(&format!(
             "SELECT count(*) > 0 AND count(*) FILTER (WHERE back) * 200 < count(*) FROM (SELECT {value} < lag({value}) OVER (ORDER BY ctid) AS back \
