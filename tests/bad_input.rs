@@ -102,6 +102,18 @@ const FILES: &[Case] = &[
         steps: &[(UP, Code::Clean), (DOWN, Code::Clean), (&["status"], Code::Clean)],
     },
     Case {
+        what: "a directive that is written wrong, on which the phase hangs",
+        make: |p| {
+            p.migration("0001_customers", CUSTOMERS, "DROP TABLE customers;\n");
+            p.migration(
+                "0002_slim",
+                "-- slimmer\n  -- downhaul:phase contrct\nALTER TABLE customers DROP COLUMN email;\n",
+                "ALTER TABLE customers ADD COLUMN email text;\n",
+            );
+        },
+        steps: &[(UP, Code::Usage)],
+    },
+    Case {
         what: "an unreadable file",
         make: |p| {
             p.migration("0001_customers", CUSTOMERS, "DROP TABLE customers;\n");

@@ -23,6 +23,9 @@ pub(crate) const SQLITE_CASES: &[Case] = &[
                CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL CHECK (name <> ''), tag TEXT COLLATE NOCASE UNIQUE, team INTEGER REFERENCES teams (id) ON DELETE CASCADE, n INTEGER DEFAULT 0);\n\
                CREATE TABLE posts (id INTEGER PRIMARY KEY, author INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE);\n\
                CREATE INDEX users_name ON users (lower(name));\n\
+               CREATE TABLE logins (id INTEGER PRIMARY KEY, who INTEGER, name TEXT);\n\
+               CREATE TRIGGER posted AFTER INSERT ON posts BEGIN UPDATE users SET name = 'p' || name WHERE id = NEW.author; END;\n\
+               CREATE TRIGGER seen AFTER UPDATE OF name ON users WHEN NEW.name <> '' BEGIN INSERT INTO logins (who, name) VALUES (NEW.id, NEW.name); END;\n\
                CREATE VIEW names AS SELECT id, name FROM users;",
         rows: seq!("users (id, name, tag)", "i, 'name ' || i, 'tag ' || i"),
         change: "ALTER TABLE users RENAME COLUMN name TO full_name;",
@@ -38,6 +41,7 @@ pub(crate) const SQLITE_CASES: &[Case] = &[
         ],
         new: &[
             "INSERT INTO users (id, full_name, tag) VALUES ({n}, 'new {n}', 'n{n}')",
+            "INSERT INTO posts (author) VALUES ({id})",
             "UPDATE users SET full_name = 'w{n}' WHERE id = {id}",
             "UPDATE users SET full_name = lower(full_name) WHERE id = {id}",
             "UPDATE users SET n = n + 1 WHERE id = {id}",
@@ -48,7 +52,11 @@ pub(crate) const SQLITE_CASES: &[Case] = &[
         after: &[
             ("SELECT count(*) FROM users WHERE full_name IS NULL", "0"),
             ("SELECT count(*) FROM pragma_foreign_key_check", "0"),
-            ("SELECT count(*) FROM sqlite_schema WHERE type = 'trigger'", "0"),
+            ("SELECT group_concat(name) FROM sqlite_schema WHERE type = 'trigger'", "posted,seen"),
+            (
+                "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND sql LIKE '%full_name%'",
+                "2",
+            ),
         ],
     },
     Case {

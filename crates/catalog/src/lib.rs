@@ -20,7 +20,9 @@ mod render;
 mod text;
 pub mod view_columns;
 
-pub use apply::{Problem, ScriptProblem, column_def, constraint_def, index_def, serial_base};
+pub use apply::{
+    Problem, ScriptProblem, TriggerMention, column_def, constraint_def, index_def, serial_base,
+};
 pub use between::{Way, changes_between, changes_without_foreign_keys};
 pub use diff::{DiffOptions, Difference, DifferenceKind, diff};
 pub use inverse::{

@@ -761,6 +761,16 @@ const SQLITE: &[(&str, &[&str], &[&str])] = &[
         &["x_expand", "x_backfill", "x_contract"],
         &["CHECK (title IS NOT NULL OR a IS NOT NULL OR b IS NOT NULL)"],
     ),
+    (
+        "CREATE TRIGGER seen AFTER INSERT ON posts BEGIN UPDATE users SET age = age + 1 WHERE id = NEW.author; END; ALTER TABLE users DROP COLUMN age",
+        &[],
+        &["the trigger seen on posts names users.age"],
+    ),
+    (
+        "-- downhaul:forward age = \"0\"\n-- downhaul:foward \"1\"\nALTER TABLE users ALTER COLUMN age SET NOT NULL",
+        &[],
+        &["did you mean `downhaul:forward`?"],
+    ),
     ("ALTER TABLE users RENAME TO people", &[], &["two names"]),
     (
         "CREATE TABLE n (id INTEGER PRIMARY KEY); INSERT INTO n SELECT id FROM teams; DROP TABLE teams; ALTER TABLE n RENAME TO teams",

@@ -13,7 +13,8 @@ use downhaul_snapshot::tombstone::{self, Choice, Policy};
 use downhaul_snapshot::{Losses, TableLoss, losses};
 use downhaul_syntax::change::{ReindexTarget, TransactionControl};
 use downhaul_syntax::{
-    Change, Dialect, DirectiveKind, Ident, LineIndex, ObjectName, Parsed, Statement, parse_script,
+    Change, Dialect, DirectiveKind, Ident, LineIndex, ObjectName, Parsed, Statement, misread,
+    parse_script,
 };
 
 use crate::error::FailedStatement;
@@ -122,6 +123,17 @@ impl Prepared {
         let refuse = |offset: usize, message: String| refuse_at(expanded.in_file(offset), message);
         if let Some(error) = script.errors.first() {
             return Err(refuse(error.span.start, error.message.clone()));
+        }
+        // What is kept, when, and in which transaction depends on them. Allowances only concern `lint`, and a way
+        // back is not held up.
+        if direction == Direction::Up
+            && let Some((text, span)) = script.directives.iter().find_map(|d| match &d.kind {
+                DirectiveKind::Unknown(text) if !text.starts_with("allow") => Some((text, d.span)),
+                _ => None,
+            })
+        {
+            let (what, next) = misread(text);
+            return Err(refuse(span.start, format!("{what}: {next}")));
         }
         let mut notes = Vec::new();
         let mut foreign_keys_off = false;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Dialect, Span};
+use crate::{Dialect, Span, nearest};
 
 /// A directive found in a comment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +115,40 @@ pub fn parse_directive(comment: &str, span: Span) -> Option<Directive> {
     Some(Directive { kind, span })
 }
 
+/// Every directive as it is written.
+const FORMS: [&str; 9] = [
+    "allow RULE[, RULE…] \"reason\"",
+    "allow-file RULE[, RULE…] \"reason\"",
+    "no-transaction",
+    "phase expand|backfill|contract",
+    "protect auto|copy|tombstone|off [TABLE…]",
+    "dialect postgres|mysql|mariadb|sqlite",
+    "forward [COLUMN] \"EXPRESSION\"",
+    "back [COLUMN] \"EXPRESSION\"",
+    "squashed VERSION HASH [NAME]",
+];
+
+/// What is wrong with the text behind `downhaul:` of a [`DirectiveKind::Unknown`], and what to write instead.
+#[must_use]
+pub fn misread(text: &str) -> (String, String) {
+    let verb = text.split_whitespace().next().unwrap_or_default();
+    let verb_of = |form: &&'static str| form.split(' ').next().unwrap_or_default();
+    if let Some(form) = FORMS.iter().find(|form| verb_of(form) == verb) {
+        return (
+            format!("`downhaul:{text}` is not how this directive is written"),
+            format!("write `-- downhaul:{form}`"),
+        );
+    }
+    let next = match nearest(verb, FORMS.iter().map(&verb_of)) {
+        Some(verb) => format!("did you mean `downhaul:{verb}`?"),
+        None => {
+            let verbs: Vec<&str> = FORMS.iter().map(verb_of).collect();
+            format!("known are {}", verbs.join(", "))
+        }
+    };
+    (format!("`downhaul:{text}` is no directive that Downhaul knows"), next)
+}
+
 /// `VERSION HASH [NAME]`.
 fn squashed(text: &str) -> Option<DirectiveKind> {
     let mut words = text.split_whitespace();
@@ -155,6 +189,26 @@ fn allow_arguments(text: &str) -> Option<(Vec<String>, Option<String>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_misread_directive_says_how_it_is_written() {
+        for (text, next) in [
+            ("phase contrct", "write `-- downhaul:phase expand|backfill|contract`"),
+            ("forward a = b", "write `-- downhaul:forward [COLUMN] \"EXPRESSION\"`"),
+            ("fase contract", "did you mean `downhaul:phase`?"),
+            ("no-transactions", "did you mean `downhaul:no-transaction`?"),
+        ] {
+            assert_eq!(misread(text).1, next, "{text}");
+        }
+        assert!(misread("whatever").1.starts_with("known are allow, "));
+        for form in FORMS {
+            let filled = form.replace("RULE[, RULE…]", "drop-column").replace("[TABLE…]", "");
+            let filled = filled.replace("[COLUMN]", "").replace("HASH [NAME]", "0a");
+            let first = filled.split('|').next().unwrap_or(&filled);
+            let directive = parse_directive(&format!("-- downhaul:{first}"), Span::default());
+            assert!(!matches!(directive.unwrap().kind, DirectiveKind::Unknown(_)), "{first}");
+        }
+    }
 
     fn check(comment: &str, expect: Option<DirectiveKind>) {
         let got = parse_directive(comment, Span::default()).map(|d| d.kind);

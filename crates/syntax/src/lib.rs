@@ -12,6 +12,7 @@ pub mod dialect;
 pub mod directive;
 pub mod ident;
 pub mod lexer;
+pub mod nearest;
 pub mod object;
 pub mod parse;
 pub mod postgres_types;
@@ -22,8 +23,9 @@ pub mod split;
 
 pub use change::Change;
 pub use dialect::Dialect;
-pub use directive::{Conversion, Directive, DirectiveKind};
+pub use directive::{Conversion, Directive, DirectiveKind, misread};
 pub use ident::{Ident, ObjectName};
+pub use nearest::nearest;
 pub use object::*;
 pub use parse::{Parsed, Script, Statement, parse_query, parse_script};
 pub use postgres_types::{is_built_in_type, is_plain_type};

@@ -223,6 +223,10 @@ impl Applier<'_> {
             }
         }
         self.rename_in_own_table(&name, from, to);
+        // MySQL keeps the text of a trigger as it was written.
+        if !self.is_mysql() {
+            self.follow_in_triggers(&name, from, to);
+        }
         for by in self.catalog.lookup.mentioning(&name) {
             self.follow_column(&by, &name, from, to);
         }
@@ -285,19 +289,6 @@ impl Applier<'_> {
         for policy in table.policies.values_mut() {
             if mentions_ident(policy, dialect, from) {
                 *policy = rename_ident(policy, dialect, from, to);
-            }
-        }
-        // MySQL keeps the text of a trigger as it was written.
-        if !dialect.is_mysql_family() {
-            for trigger in &mut table.triggers {
-                if trigger.columns.contains(from) {
-                    trigger.text = rename_ident(&trigger.text, dialect, from, to);
-                    for column in &mut trigger.columns {
-                        if column == from {
-                            *column = to.clone();
-                        }
-                    }
-                }
             }
         }
         if let Some(Partitioning::By(text)) = &mut table.partitioning

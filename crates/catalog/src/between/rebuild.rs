@@ -4,9 +4,10 @@
 //! (<https://www.sqlite.org/lang_altertable.html>, "Making Other Kinds Of Table Schema Changes").
 
 use downhaul_syntax::change::InsertConflict;
-use downhaul_syntax::{Change, ConstraintKind, Ident, ObjectName, Query, Span};
+use downhaul_syntax::{Change, ConstraintKind, Ident, ObjectName, Query, Span, TriggerDef};
 
 use super::{Builder, Step, in_order_of_reading};
+use crate::diff::same_trigger;
 use crate::text::{mentions_ident, same_text};
 use crate::{DiffOptions, Origin, Parts, Table, View, diff};
 
@@ -72,18 +73,9 @@ impl Builder<'_> {
             ));
             return;
         }
-        let elsewhere = self.from.tables.values().any(|t| {
-            t.name != *name
-                && t.triggers.iter().any(|g| mentions_ident(&g.text, self.dialect(), &name.name))
-        });
-        if elsewhere {
-            self.blocked(format!(
-                "SQLite has to build {name} anew, and a trigger of another table names it"
-            ));
-            return;
-        }
         let aside = ObjectName { schema: name.schema.clone(), name: self.free_beside(name) };
         self.views_around(name);
+        self.triggers_around(name);
 
         let mut bare = Table { indexes: Parts::new(), triggers: Vec::new(), ..to.clone() };
         bare.name = aside.clone();
@@ -130,7 +122,10 @@ impl Builder<'_> {
             Change::DropTable { name: name.clone(), if_exists: false, cascade: false },
         );
         self.push(Step::AlterColumns, Change::RenameTable { from: aside, to: name.clone() });
-        // The old ones went with the old table.
+        // The old ones went with the old table; those that another table took along come once.
+        self.steps.entry(Step::CreateTriggers).or_default().retain(|change| {
+            !matches!(change, Change::CreateTrigger { def, .. } if to.triggers.iter().any(|t| t.name == def.name))
+        });
         self.indexes(name, &Parts::new(), &to.indexes);
         self.triggers(name, &[], &to.triggers);
     }
@@ -153,6 +148,69 @@ impl Builder<'_> {
             number += 1;
         }
         found
+    }
+
+    /// Triggers of other tables and views that name a table go before it is dropped, and come back behind: SQLite
+    /// refuses a rename while a trigger names a table that is not there. All of such a table do, in their order,
+    /// which is the one in which they fire.
+    fn triggers_around(&mut self, name: &ObjectName) {
+        let dialect = self.dialect();
+        let tables = self.from.tables.values().map(|t| (&t.name, &t.triggers));
+        let views = self.from.views.values().map(|v| (&v.name, &v.triggers));
+        let around: Vec<(&ObjectName, &[TriggerDef], &[TriggerDef])> = tables
+            .chain(views)
+            .filter(|(other, triggers)| {
+                *other != name
+                    && triggers.iter().any(|t| mentions_ident(&t.text, dialect, &name.name))
+            })
+            .filter_map(|(other, triggers)| {
+                let table = self.to.tables.get(other).map(|t| &t.triggers);
+                let stay = table.or_else(|| self.to.views.get(other).map(|v| &v.triggers))?;
+                Some((other, triggers.as_slice(), stay.as_slice()))
+            })
+            .collect();
+        for (other, triggers, stay) in around {
+            for trigger in triggers {
+                // One that differs is dropped and made again anyway, as are those of a view around which that was done.
+                let twin = stay.iter().find(|t| t.name == trigger.name);
+                let Some(twin) = twin.filter(|t| same_trigger(t, trigger, dialect)) else {
+                    continue;
+                };
+                if self.comes_back(&trigger.name) {
+                    continue;
+                }
+                self.push(
+                    Step::DropTriggers,
+                    Change::DropTrigger {
+                        name: trigger.name.clone(),
+                        table: Some(other.clone()),
+                        if_exists: false,
+                        cascade: false,
+                    },
+                );
+                if twin.event.is_empty() {
+                    self.blocked(format!(
+                        "the text of trigger {} on {other} is not known",
+                        twin.name
+                    ));
+                    continue;
+                }
+                let def = twin.clone();
+                self.push(
+                    Step::CreateTriggers,
+                    Change::CreateTrigger { def, or_replace: false, if_not_exists: false },
+                );
+            }
+        }
+    }
+
+    /// Whether a trigger is created behind another table that is built anew.
+    fn comes_back(&self, name: &Ident) -> bool {
+        self.steps
+            .get(&Step::CreateTriggers)
+            .into_iter()
+            .flatten()
+            .any(|change| matches!(change, Change::CreateTrigger { def, .. } if def.name == *name))
     }
 
     /// Views that read a table go before it is dropped, and come back behind: SQLite refuses a

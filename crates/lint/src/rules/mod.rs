@@ -12,6 +12,8 @@ mod transactions;
 
 use std::sync::LazyLock;
 
+use downhaul_syntax::nearest;
+
 use crate::Rule;
 
 pub(crate) use not_understood::{unknown_directive, unresolved_query};
@@ -50,29 +52,7 @@ pub fn find_rule(code_or_name: &str) -> Option<&'static Rule> {
 /// The name of the rule that was most likely meant, where one is close enough.
 #[must_use]
 pub fn suggest_rule(written: &str) -> Option<&'static str> {
-    let written = written.trim().to_lowercase();
-    all_rules()
-        .iter()
-        .flat_map(|r| [r.name, r.code])
-        .map(|candidate| (distance(&written, &candidate.to_lowercase()), candidate))
-        .filter(|(d, candidate)| *d <= candidate.len().div_ceil(3))
-        .min_by_key(|(d, _)| *d)
-        .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein distance over bytes.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut before = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let cost = if x == y { before } else { 1 + before.min(row[j]).min(row[j + 1]) };
-            before = row[j + 1];
-            row[j + 1] = cost;
-        }
-    }
-    row[b.len()]
+    nearest(written, all_rules().iter().flat_map(|r| [r.name, r.code]))
 }
 
 #[cfg(test)]

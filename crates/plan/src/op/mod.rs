@@ -51,7 +51,7 @@ mod watch;
 use downhaul_catalog::{Catalog, Origin};
 use downhaul_syntax::{
     Change, ColumnDef, ConstraintKind, Conversion, Dialect, DirectiveKind, Expr, Ident, ObjectName,
-    Parsed, Script, Span, Statement, parse_script,
+    Parsed, Script, Span, Statement, misread, parse_script,
 };
 
 pub use piece::{PhaseFile, Side};
@@ -273,6 +273,12 @@ pub fn expand(
             what: error.message.clone(),
             next: "mend the file".into(),
         });
+    }
+    for directive in &script.directives {
+        if let DirectiveKind::Unknown(text) = &directive.kind {
+            let (what, next) = misread(text);
+            return Err(Refusal { span: directive.span, what, next });
+        }
     }
     let mut now = before.clone();
     let mut all: Vec<Made> = Vec::new();

@@ -1,6 +1,8 @@
 //! UN03.
 
-use crate::finding::Draft;
+use downhaul_syntax::misread;
+
+use crate::finding::{Draft, Severity};
 use crate::rules::suggest_rule;
 
 use crate::rule::declare_rule;
@@ -13,7 +15,8 @@ declare_rule! {
     ///
     /// ## Why is this bad
     ///
-    /// A misspelt directive does nothing, and nobody notices. An allowance that is no longer needed
+    /// A misspelt directive does not do what it was written for: with `downhaul:phase contrct` a column would go before
+    /// the release. `downhaul up` and `expand` refuse such a file, and it is an error. An allowance that is no longer needed
     /// hides the next finding of that rule.
     ///
     /// ## What to do
@@ -54,8 +57,10 @@ declare_rule! {
 
 /// A directive that is none.
 pub(crate) fn unknown(text: &str) -> Draft {
-    Draft::new(format!("`downhaul:{text}` is no directive that Downhaul knows"))
-        .help("known are allow, allow-file, no-transaction, phase, protect")
+    let (what, next) = misread(text);
+    let draft = Draft::new(what).help(next);
+    // `up` refuses all but allowances.
+    if text.starts_with("allow") { draft } else { draft.severity(Severity::Error) }
 }
 
 /// An allowance that names no rule.

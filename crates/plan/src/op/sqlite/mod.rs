@@ -143,6 +143,16 @@ fn unread(
             );
         }
     }
+    if let Some(found) = scene.now.triggers_naming(&table.name, column).iter().find(|m| m.certain) {
+        let trigger = found.trigger;
+        return refused(
+            format!(
+                "the trigger {} on {} names {}.{column}",
+                trigger.name, trigger.table, table.name
+            ),
+            "drop the trigger in a migration before this one, and create it in one behind it, without the column",
+        );
+    }
     Ok(())
 }
 
