@@ -1,6 +1,6 @@
 //! BC01.
 
-use downhaul_syntax::{Change, Ident};
+use downhaul_syntax::{Change, Dialect, Ident, ObjectName, TriggerDef};
 
 use crate::Severity;
 use crate::context::ChangeContext;
@@ -12,7 +12,8 @@ declare_rule! {
     /// ## What it does
     ///
     /// Reports `DROP COLUMN` of a column that existed before this deployment, and a table that is made
-    /// anew by hand (as SQLite needs it) without the column.
+    /// anew by hand (as SQLite needs it) without the column. On SQLite, MariaDB and MySQL also, in any phase, a trigger
+    /// that goes on naming the column: the server lets it go, and each write that fires the trigger fails from then on.
     ///
     /// ## Why is this bad
     ///
@@ -57,6 +58,9 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         return made_anew_without(cx, &remade);
     }
     let Change::DropColumn { table, column, .. } = cx.change else { return None };
+    if let Some(draft) = left_in_trigger(cx, table, column) {
+        return Some(draft);
+    }
     if cx.is_contract() || !cx.column_in_use(table, column) {
         return None;
     }
@@ -71,6 +75,36 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
             "release code that no longer names the column, then drop it in a later migration \
              marked `-- downhaul:phase contract`",
         ),
+    )
+}
+
+/// A trigger goes on naming a column that is not there any more (measured: SQLite 3.51, MariaDB 10.11; PostgreSQL
+/// refuses the statement). Not where the migration takes that trigger away or makes it anew.
+pub(super) fn left_in_trigger(
+    cx: &ChangeContext<'_>,
+    table: &ObjectName,
+    column: &Ident,
+) -> Option<Draft> {
+    let catalog = &cx.scene.state.catalog;
+    if catalog.dialect == Dialect::Postgres {
+        return None;
+    }
+    let goes = |trigger: &TriggerDef| {
+        cx.later().any(|item| match item.change {
+            Change::DropTrigger { name, .. } => *name == trigger.name,
+            Change::CreateTrigger { def, .. } => def.name == trigger.name,
+            Change::DropTable { name, .. } => catalog.normalize(name) == trigger.table,
+            _ => false,
+        })
+    };
+    let naming = catalog.triggers_naming(table, column);
+    let found = naming.iter().find(|found| found.certain && !goes(found.trigger))?.trigger;
+    Some(
+        Draft::new(format!(
+            "the trigger `{}` on `{}` goes on naming `{table}.{column}`: each write that fires it fails from here on",
+            found.name, found.table
+        ))
+        .help("DROP TRIGGER before it, in the same migration, and CREATE it anew behind it without the column"),
     )
 }
 
@@ -106,7 +140,30 @@ fn made_anew_without(cx: &ChangeContext<'_>, remade: &Remade<'_>) -> Option<Draf
 
 #[cfg(test)]
 mod tests {
+    use super::super::rename_column;
     use crate::examples::cases;
+
+    #[test]
+    fn triggers_that_go_on_naming_the_column() {
+        let history = "-- history\nCREATE TABLE u (id integer PRIMARY KEY, nick text, name text);\n\
+            CREATE TABLE p (id integer PRIMARY KEY, title text);\n\
+            CREATE TRIGGER t AFTER INSERT ON p FOR EACH ROW BEGIN UPDATE u SET nick = NEW.title; END;\n\
+            CREATE TRIGGER o AFTER INSERT ON p FOR EACH ROW BEGIN UPDATE p SET title = upper(title); END;\n\
+            -- up\n-- downhaul:phase contract\n";
+        for (rule, up, expect) in [
+            (&super::RULE, "ALTER TABLE u DROP COLUMN nick;", true),
+            (&super::RULE, "ALTER TABLE u DROP COLUMN name;", false),
+            (&super::RULE, "DROP TRIGGER t;\nALTER TABLE u DROP COLUMN nick;", false),
+            (&super::RULE, "ALTER TABLE u DROP COLUMN nick;\nDROP TRIGGER t;", false),
+            (&rename_column::RULE, "ALTER TABLE u RENAME COLUMN nick TO alias;", true),
+        ] {
+            for dialect in ["sqlite", "mariadb", "mysql"] {
+                // SQLite's triggers follow a column that is renamed.
+                let expect = expect && !(dialect == "sqlite" && up.contains("RENAME"));
+                cases(rule, &[(dialect, &format!("{history}{up}"), expect)]);
+            }
+        }
+    }
 
     #[test]
     fn tables_that_are_made_anew_by_hand() {

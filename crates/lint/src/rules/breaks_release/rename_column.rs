@@ -2,6 +2,7 @@
 
 use downhaul_syntax::{Change, Ident, ObjectName};
 
+use super::drop_column::left_in_trigger;
 use crate::context::ChangeContext;
 use crate::finding::Draft;
 use crate::rule::declare_rule;
@@ -9,7 +10,8 @@ use crate::rule::declare_rule;
 declare_rule! {
     /// ## What it does
     ///
-    /// Reports a column that gets another name: `RENAME COLUMN`, MySQL `CHANGE old new`.
+    /// Reports a column that gets another name: `RENAME COLUMN`, MySQL `CHANGE old new`. On MariaDB and MySQL also, in any
+    /// phase, a trigger that goes on calling it by the old one (those of the other servers follow).
     ///
     /// ## Why is this bad
     ///
@@ -53,6 +55,12 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
         Change::ModifyColumn { table, from, column, .. } => (table, from, &column.name),
         _ => return None,
     };
+    if from != to
+        && cx.scene.state.catalog.dialect.is_mysql_family()
+        && let Some(draft) = left_in_trigger(cx, table, from)
+    {
+        return Some(draft);
+    }
     if from == to || cx.is_contract() || !cx.column_in_use(table, from) {
         return None;
     }
