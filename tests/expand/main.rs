@@ -7,6 +7,7 @@
 mod as_people_write;
 mod batches;
 mod cases;
+mod cases_composed;
 mod cases_keys;
 mod cases_mariadb;
 mod cases_mysql;
@@ -26,6 +27,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cases::{CASES, Case, Engine};
+use cases_composed::COMPOSED_CASES;
 use cases_keys::KEY_CASES;
 use cases_mariadb::MARIADB_CASES;
 use cases_mysql::mysql_case;
@@ -394,7 +396,8 @@ fn lint_finds_no_error_in_what_is_written() {
 }
 
 fn all_cases() -> impl Iterator<Item = &'static Case> {
-    let postgres = CASES.iter().chain(KEY_CASES).chain(PARTITIONED_CASES).chain(REKEYED_CASES);
+    let postgres = CASES.iter().chain(COMPOSED_CASES).chain(KEY_CASES);
+    let postgres = postgres.chain(PARTITIONED_CASES).chain(REKEYED_CASES);
     postgres.chain(MARIADB_CASES).chain(SQLITE_CASES)
 }
 
@@ -440,6 +443,8 @@ with_cases_of_mariadb!(
     rename_key,
     rename_read_columns,
     rename_table,
+    rename_and_retype,
+    retype_twice,
     text_to_number,
     key_to_bigint,
     split_column,

@@ -564,6 +564,145 @@ fn what_both_releases_name_is_not_taken_from_the_old_one() {
     }
 }
 
+/// A change, the migrations that come out, and what they hold and do not hold.
+type Told =
+    (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
+
+/// Statements about one column.
+const TOGETHER: &[Told] = &[
+    // The last name counts.
+    (
+        "ALTER TABLE users RENAME COLUMN note TO remark; ALTER TABLE users RENAME COLUMN remark TO saying",
+        &["x_expand", "x_backfill", "x_contract"],
+        &["ADD COLUMN saying text"],
+        &["remark"],
+    ),
+    // The name and the type: one second column.
+    (
+        "ALTER TABLE users RENAME COLUMN team TO crew; ALTER TABLE users ALTER COLUMN crew TYPE bigint; ALTER TABLE users ALTER COLUMN crew SET NOT NULL",
+        &["x_expand", "x_backfill", "x_contract", "x_validate"],
+        &[
+            "ADD COLUMN crew bigint",
+            "SET crew = CAST(team AS bigint)",
+            "SET team = CAST(crew AS integer)",
+            "ALTER COLUMN crew SET NOT NULL",
+            "FOREIGN KEY (crew) REFERENCES teams",
+        ],
+        &["crew_new", "_spare"],
+    ),
+    (
+        "-- downhaul:back \"born::text || ' AD'\"\nALTER TABLE users ALTER born TYPE date USING to_date(born, 'YYYY'); ALTER TABLE users RENAME born TO birthday",
+        &["x_expand", "x_backfill", "x_contract"],
+        &["ADD COLUMN birthday date", "(to_date(born, 'YYYY'))", "(birthday::text || ' AD')"],
+        &["downhaul:protect off\n-- x, 3"],
+    ),
+    (
+        "ALTER TABLE users RENAME born TO birthday; -- downhaul:back \"birthday::text || ' AD'\"\nALTER TABLE users ALTER birthday TYPE date USING to_date(birthday, 'YYYY')",
+        &["x_expand", "x_backfill", "x_contract"],
+        &["ADD COLUMN birthday date", "(to_date(born, 'YYYY'))", "(birthday::text || ' AD')"],
+        &[],
+    ),
+    // A type that leaves the rows alone comes first, and the name by itself.
+    (
+        "ALTER TABLE users RENAME COLUMN email TO mail; ALTER TABLE users ALTER COLUMN mail TYPE text; ALTER TABLE users ALTER COLUMN mail SET DEFAULT '-'",
+        &["x_expand", "x_backfill", "x_contract"],
+        &[
+            "ALTER COLUMN email TYPE text",
+            "ALTER COLUMN email SET DEFAULT '-'",
+            "ADD COLUMN mail text",
+        ],
+        &["CAST"],
+    ),
+    // The conversions one inside the other.
+    (
+        "-- downhaul:back \"substr(born, 2)\"\nALTER TABLE users ALTER born TYPE int USING born::int; ALTER TABLE users ALTER born TYPE text USING 'n' || born",
+        &["x_expand", "x_backfill", "x_switch", "x_contract"],
+        &["('n' || (born::int))"],
+        &["ADD COLUMN born_new integer"],
+    ),
+    (
+        "ALTER TABLE posts ALTER author TYPE bigint; ALTER TABLE posts ALTER author TYPE numeric(20)",
+        &[],
+        &["types numeric(20) and integer do not match"],
+        &[],
+    ),
+    (
+        "ALTER TABLE users ALTER note TYPE varchar(9); ALTER TABLE users ALTER note TYPE text",
+        &["x_expand", "x_backfill", "x_switch", "x_contract"],
+        &["CAST(CAST(note AS varchar(9)) AS text)"],
+        &[],
+    ),
+    // Rules and defaults of a column that changes.
+    (
+        "ALTER TABLE users ALTER team SET DEFAULT 1; ALTER TABLE users ALTER team TYPE bigint; ALTER TABLE users ALTER team DROP DEFAULT",
+        &["x_expand", "x_backfill", "x_switch", "x_contract"],
+        &["DROP DEFAULT"],
+        &["SET DEFAULT"],
+    ),
+    (
+        "ALTER TABLE users RENAME COLUMN name TO a; ALTER TABLE users ALTER COLUMN a SET NOT NULL; ALTER TABLE users ALTER a DROP DEFAULT",
+        &["x_expand", "x_backfill", "x_contract"],
+        &["ALTER COLUMN a DROP DEFAULT"],
+        &[],
+    ),
+    (
+        "ALTER TABLE users RENAME COLUMN note TO a; ALTER TABLE users ALTER COLUMN a DROP NOT NULL",
+        &["x_expand", "x_backfill", "x_contract"],
+        &["ALTER COLUMN note DROP NOT NULL"],
+        &["a IS NOT NULL"],
+    ),
+    (
+        "ALTER TABLE users ADD COLUMN mail text; UPDATE users SET mail = email; ALTER TABLE users ALTER mail SET NOT NULL, DROP COLUMN email",
+        &["x_expand", "x_backfill", "x_contract", "x_validate"],
+        &["SET mail = email"],
+        &[],
+    ),
+    (
+        "ALTER TABLE users ADD COLUMN mail text; UPDATE users SET mail = lower(email); ALTER TABLE users ALTER mail SET NOT NULL, DROP COLUMN born; ALTER TABLE users ALTER mail SET NOT NULL, DROP COLUMN email",
+        &["x_expand", "x_backfill", "x_contract", "x_validate"],
+        &["DROP COLUMN born", "DROP COLUMN email"],
+        &[],
+    ),
+    // What only others refer to is no part of it.
+    (
+        "ALTER TABLE teams ALTER title TYPE varchar(9); ALTER TABLE users ALTER team SET NOT NULL",
+        &["x_expand", "x_backfill", "x_switch", "x_contract", "x_validate"],
+        &[],
+        &[],
+    ),
+    // What the rule writes is kept, beside a backfill that keeps nothing.
+    (
+        "ALTER TABLE users ADD COLUMN age int DEFAULT 1; ALTER TABLE users ALTER age SET NOT NULL, ALTER age TYPE bigint",
+        &["x_expand", "x_backfill", "x_fill", "x_switch", "x_contract", "x_validate"],
+        &["-- downhaul:phase backfill\n-- x, 3 of 6"],
+        &[],
+    ),
+];
+
+#[test]
+fn statements_about_one_column_are_one_change() {
+    for (change, names, holds, lacks) in TOGETHER {
+        let (text, remaining) = match expanded(change) {
+            Ok(expansion) => {
+                let found: Vec<&str> = expansion.files.iter().map(|f| f.name.as_str()).collect();
+                assert_eq!(found, *names, "{change}");
+                let text = |f: &downhaul_plan::PhaseFile| format!("{}{}", f.up, f.down);
+                (expansion.files.iter().map(text).collect(), expansion.remaining)
+            }
+            Err(refusal) if names.is_empty() => (refusal.to_string(), Vec::new()),
+            Err(refusal) => panic!("{change}\n{refusal}"),
+        };
+        let text: String = text;
+        assert!(remaining.is_empty(), "{change}\n{remaining:#?}");
+        for part in *holds {
+            assert!(text.contains(part), "{change}\n{part}\n{text}");
+        }
+        for part in *lacks {
+            assert!(!text.contains(part), "{change}\n{part}\n{text}");
+        }
+    }
+}
+
 /// What is not guessed: the message says what is missing.
 const REFUSED: &[(&str, &str)] = &[
     // Found when a release writes, if not here.
@@ -636,8 +775,39 @@ const REFUSED: &[(&str, &str)] = &[
     ("ALTER TABLE users RENAME COLUMN nothing TO b", "no column"),
     ("ALTER TABLE users RENAME COLUMN name TO email", "already"),
     (
-        "ALTER TABLE users RENAME COLUMN name TO a; ALTER TABLE users ALTER COLUMN a SET NOT NULL",
+        "ALTER TABLE users RENAME COLUMN note TO a; ALTER TABLE users DROP COLUMN a",
         "earlier statement",
+    ),
+    // The old release has the name until the contract.
+    (
+        "ALTER TABLE users RENAME COLUMN note TO remark; ALTER TABLE users ADD COLUMN note varchar(80)",
+        "into a second one, whose expand phase comes behind the contract of this one",
+    ),
+    (
+        "ALTER TABLE users ADD COLUMN born2 date; UPDATE users SET born2 = born::date; ALTER TABLE users DROP COLUMN born; ALTER TABLE users RENAME born2 TO born",
+        "users.born goes only at the contract",
+    ),
+    (
+        "ALTER TABLE users RENAME TO people; ALTER TABLE people ADD COLUMN age int",
+        "change users first, in a file of its own",
+    ),
+    // Rows are written in between, over the type that is there then.
+    (
+        "ALTER TABLE users RENAME COLUMN team TO crew; UPDATE users SET crew = 1; ALTER TABLE users ALTER COLUMN crew TYPE bigint",
+        "earlier statement",
+    ),
+    // Two expressions one inside the other: how it comes back is not known.
+    (
+        "ALTER TABLE users ALTER COLUMN born TYPE int USING length(born); ALTER TABLE users ALTER COLUMN born TYPE text USING 'n' || born",
+        "downhaul:back",
+    ),
+    (
+        "ALTER TABLE users RENAME COLUMN id TO nr; ALTER TABLE users ALTER COLUMN nr TYPE bigint",
+        "write two files: ALTER TABLE users ALTER COLUMN id TYPE",
+    ),
+    (
+        "ALTER TABLE users RENAME COLUMN team TO crew; ALTER TABLE users ALTER COLUMN crew TYPE text",
+        "refers to another table",
     ),
     ("DO $$ BEGIN EXECUTE format('DROP TABLE %I', 'x'); END $$", "when it runs"),
     ("ALTER TYPE mood RENAME VALUE 'sad' TO 'down'", "new enum type"),

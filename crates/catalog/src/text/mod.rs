@@ -12,7 +12,8 @@ pub(crate) use tokens::{Kind, Token, tokens, unquoted};
 use downhaul_syntax::{Dialect, Expr, Ident, Query};
 
 /// Replaces an identifier wherever it stands as a column or table, not as a function's name.
-pub(crate) fn rename_ident(text: &str, dialect: Dialect, from: &Ident, to: &Ident) -> String {
+#[must_use]
+pub fn rename_ident(text: &str, dialect: Dialect, from: &Ident, to: &Ident) -> String {
     let all = tokens(text, dialect);
     let mut out = String::with_capacity(text.len());
     for (i, token) in all.iter().enumerate() {
@@ -51,7 +52,8 @@ pub(crate) fn rename_called(
 }
 
 /// Whether a text mentions an identifier, other than as a function's name.
-pub(crate) fn mentions_ident(text: &str, dialect: Dialect, ident: &Ident) -> bool {
+#[must_use]
+pub fn mentions_ident(text: &str, dialect: Dialect, ident: &Ident) -> bool {
     let all = tokens(text, dialect);
     all.iter().enumerate().any(|(i, token)| {
         token.ident(dialect).is_some_and(|found| found == *ident)

@@ -185,6 +185,15 @@ fn is_free(old: &SqlType, new: &SqlType) -> bool {
     }
 }
 
+/// Whether an expression, in lower case, is a cast of a column, or a cast of such a cast.
+fn is_cast(text: &str, column: &str) -> bool {
+    let inner = text.trim().strip_prefix("cast(").and_then(|rest| rest.strip_suffix(')'));
+    match inner.and_then(|inner| inner.rsplit_once(" as ")) {
+        Some((value, _)) => value.trim() == column || is_cast(value, column),
+        None => false,
+    }
+}
+
 /// How a value of the new type becomes one of the old, where a cast says so beyond doubt.
 fn derived_back(
     old: &SqlType,
@@ -198,8 +207,7 @@ fn derived_back(
         let plain = ["(", "+", "-", "*", "/", "||", "case", "coalesce", " at "];
         let body = text.split("::").next().unwrap_or_default();
         let casts = text.split("::").count() == 2 && !plain.iter().any(|p| body.contains(p));
-        let cast_call = text.starts_with("cast(") && text.matches('(').count() == 1;
-        if !casts && !cast_call {
+        if !casts && !is_cast(&text, &scene.dialect().quote_if_needed(column).to_lowercase()) {
             return None;
         }
     }

@@ -1,6 +1,6 @@
 //! How the value of one column follows from others.
 
-use downhaul_catalog::{Table, render_type};
+use downhaul_catalog::{Table, rename_ident, render_type};
 use downhaul_syntax::query::{Item, QueryStatement, SetBody};
 use downhaul_syntax::{
     Change, Conversion, Dialect, Ident, ObjectName, SqlType, parse_query, parse_script,
@@ -81,6 +81,19 @@ impl Conv {
             (c, ty)
         };
         self.columns().into_iter().map(typed).collect()
+    }
+
+    /// The same of the value of another column.
+    pub(crate) fn of_another(&self, from: &Ident, to: &Ident, dialect: Dialect) -> Self {
+        let moved = |column: &Ident| if column == from { to.clone() } else { column.clone() };
+        match self {
+            Self::Same(column) => Self::Same(moved(column)),
+            Self::Cast(column, ty) => Self::Cast(moved(column), ty.clone()),
+            Self::Expr { text, columns } => Self::Expr {
+                text: rename_ident(text, dialect, from, to),
+                columns: columns.iter().map(moved).collect(),
+            },
+        }
     }
 
     /// As SQL inside a query of the table, where its columns have their names.

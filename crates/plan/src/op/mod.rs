@@ -15,6 +15,8 @@ mod alter_column_type;
 mod anew_by_hand;
 mod as_written;
 mod change_primary_key;
+mod claims;
+mod compose;
 mod conversion;
 mod copy_rows;
 mod counter;
@@ -50,15 +52,17 @@ mod watch;
 
 use downhaul_catalog::{Catalog, Origin};
 use downhaul_syntax::{
-    Change, ColumnDef, ConstraintKind, Conversion, Dialect, DirectiveKind, Expr, Ident, ObjectName,
-    Parsed, Script, Span, Statement, misread, parse_script,
+    Change, ColumnDef, Conversion, Dialect, DirectiveKind, Expr, Ident, ObjectName, Parsed, Script,
+    Span, Statement, misread, parse_script,
 };
 
 pub use piece::{PhaseFile, Side};
 pub use series::Expansion;
 
-use crate::{Direction, Phase};
+use crate::Direction;
 use again::Again;
+use claims::{Touched, claim, is_taken};
+use compose::compose;
 use partitioned::Partitioned;
 use piece::{Piece, Slot};
 use replace::Replaced;
@@ -280,6 +284,9 @@ pub fn expand(
             return Err(Refusal { span: directive.span, what, next });
         }
     }
+    let written = script;
+    let composed = compose(script, before);
+    let script = &composed.script;
     let mut now = before.clone();
     let mut all: Vec<Made> = Vec::new();
     let mut touched: Vec<Touched> = Vec::new();
@@ -296,6 +303,7 @@ pub fn expand(
     }
     for (index, statement) in script.statements.iter().enumerate() {
         if drafts[index].taken
+            || composed.emptied[index]
             || is_said(statement, &now, &taken)
             || come_back[index] == Some(Again::LeftOut)
         {
@@ -303,7 +311,7 @@ pub fn expand(
         }
         for group in retyped.begin_at(index) {
             let scene = |of: usize| {
-                scene_of((script, of), &drafts[of], (&replaced, &by_hand), &now, options)
+                scene_of((&composed, of), &drafts[of], (&replaced, &by_hand), &now, options)
             };
             let made = together::columns(script, group, scene)
                 .and_then(|columns| retype::retype(&columns, &scene(index)))
@@ -322,15 +330,21 @@ pub fn expand(
             continue;
         }
         let changes = part.as_ref().map_or(statement.changes(), |rest| &rest.changes);
+        is_taken(changes, script, index, &now, &touched).map_err(at(statement.span))?;
         let made = match come_back[index] {
             Some(_) => again::at_contract(statement),
             None => {
-                let mut scene =
-                    scene_of((script, index), &drafts[index], (&replaced, &by_hand), &now, options);
+                let mut scene = scene_of(
+                    (&composed, index),
+                    &drafts[index],
+                    (&replaced, &by_hand),
+                    &now,
+                    options,
+                );
                 scene.part.clone_from(&part);
                 for other in reworded[index].iter().flat_map(|one| &one.heard) {
                     let said = scene_of(
-                        (script, *other),
+                        (&composed, *other),
                         &drafts[*other],
                         (&replaced, &by_hand),
                         &now,
@@ -340,7 +354,7 @@ pub fn expand(
                 }
                 let behind = index + 1..script.statements.len();
                 let later = behind.filter(|at| !drafts[*at].taken).map(|at| {
-                    let of = (script, at);
+                    let of = (&composed, at);
                     let scene = scene_of(of, &drafts[at], (&replaced, &by_hand), &now, options);
                     (script.statements[at].changes(), scene)
                 });
@@ -360,7 +374,7 @@ pub fn expand(
         all.push(made);
     }
     let whole = script.statements.first().map_or_else(Span::default, |s| s.span);
-    series::assemble(script, before, name, all).map_err(at(whole))
+    series::assemble(written, before, name, all).map_err(at(whole))
 }
 
 /// The schema that the expand phase of a statement leaves.
@@ -373,15 +387,6 @@ fn expand_phase(made: &Made, before: &Catalog, now: &mut Catalog) {
             }
         }
     }
-}
-
-/// What an earlier statement of the file takes through the phases.
-struct Touched {
-    table: ObjectName,
-    /// `None`: all of it.
-    column: Option<Ident>,
-    /// Only rules for it come later.
-    binds: bool,
 }
 
 /// Defaults that statements give to columns.
@@ -411,147 +416,30 @@ fn is_said(statement: &Statement, now: &Catalog, taken: &[(ObjectName, Ident)]) 
     !said.is_empty() && said.iter().all(is_taken)
 }
 
-/// Refuses a second change of something that an earlier statement takes through the phases: the
-/// two would meet half done. `own` are columns of which another part of the same statement speaks.
-fn claim(
-    changes: &[Change],
-    own: &[(ObjectName, Ident)],
-    made: &Made,
-    now: &Catalog,
-    touched: &mut Vec<Touched>,
-) -> Result<(), Refused> {
-    let mut mine = Vec::new();
-    for change in changes {
-        mine.extend(
-            claims_of(change, now).into_iter().map(|(t, c)| (now.normalize(t), c.cloned())),
-        );
-        if let Change::AlterColumnType { table, .. } = change {
-            mine.extend(references_to(&now.normalize(table), now));
-        }
-    }
-    mine.extend(made.claims.iter().cloned());
-    if now.dialect == Dialect::Sqlite {
-        // A table that is built anew takes all its columns along.
-        mine.iter_mut().for_each(|(_, column)| *column = None);
-    }
-    // Rules that bind a column later do not mind one another, nor a default.
-    let all = |is: &dyn Fn(&Change) -> bool| changes.iter().all(is);
-    let rule = all(&|change| {
-        matches!(
-            change,
-            Change::SetDefault { .. } | Change::DropDefault { .. } | Change::SetNotNull { .. }
-        )
-    });
-    let fills = made.pieces.iter().any(|(slot, _)| slot.phase == Phase::Backfill);
-    let binds = all(&|change| {
-        matches!(change, Change::SetNotNull { .. })
-            || matches!(change, Change::AddColumn { .. }) && !fills
-    });
-    let own_column =
-        |table: &ObjectName, column: &Ident| own.iter().any(|(t, c)| t == table && c == column);
-    for (table, column) in &mine {
-        if column.as_ref().is_some_and(|column| own_column(table, column)) {
-            continue;
-        }
-        let clash = touched.iter().any(|held| {
-            held.table == *table
-                && (held.column.is_none() || column.is_none() || held.column == *column)
-                && !(held.binds && rule)
-        });
-        if clash {
-            let what =
-                column.as_ref().map_or_else(|| table.to_string(), |c| format!("{table}.{c}"));
-            return refused(
-                format!("{what} is changed by an earlier statement of the file, in phases"),
-                "put the second change into a migration of its own, behind this one",
-            );
-        }
-    }
-    if made.pieces.iter().any(|(slot, _)| *slot != Slot::EXPAND) {
-        touched.extend(mine.into_iter().map(|(table, column)| Touched { table, column, binds }));
-    }
-    Ok(())
-}
-
-/// Columns of other tables that refer to a table, and columns that a table's own references name:
-/// a change of places moves both ends.
-fn references_to(table: &ObjectName, now: &Catalog) -> Vec<(ObjectName, Option<Ident>)> {
-    let mut out = Vec::new();
-    for other in now.perhaps_referencing(table) {
-        for constraint in now.table(other).into_iter().flat_map(|t| &t.constraints) {
-            if let ConstraintKind::ForeignKey { columns, table: target, .. } = &constraint.kind
-                && target == table
-            {
-                out.extend(columns.iter().map(|c| (other.clone(), Some(c.clone()))));
-            }
-        }
-    }
-    out
-}
-
-/// The parts of the schema that a change is about.
-fn claims_of<'c>(change: &'c Change, now: &Catalog) -> Vec<(&'c ObjectName, Option<&'c Ident>)> {
-    match change {
-        Change::RenameColumn { table, from, to } => vec![(table, Some(from)), (table, Some(to))],
-        Change::ModifyColumn { table, from, column, .. } => {
-            vec![(table, Some(from)), (table, Some(&column.name))]
-        }
-        Change::AlterColumnType { table, column, .. }
-        | Change::SetNotNull { table, column }
-        | Change::DropNotNull { table, column }
-        | Change::SetDefault { table, column, .. }
-        | Change::DropDefault { table, column }
-        | Change::DropColumn { table, column, .. } => vec![(table, Some(column))],
-        Change::AddColumn { table, column, .. } => vec![(table, Some(&column.name))],
-        Change::AddConstraint { table, .. } | Change::DropConstraint { table, .. }
-            if now.dialect == Dialect::Sqlite =>
-        {
-            vec![(table, None)]
-        }
-        Change::RenameTable { from, to } => vec![(from, None), (to, None)],
-        Change::DropTable { name, .. } => vec![(name, None)],
-        Change::ConvertCharset { table, .. } | Change::DropPrimaryKey { table } => {
-            vec![(table, None)]
-        }
-        _ => Vec::new(),
-    }
-}
-
 /// What a statement meets, and what others of the file say of it.
 fn scene_of<'a>(
-    (script, index): (&Script, usize),
+    (composed, index): (&compose::Composed, usize),
     draft: &feed::Draft,
     (replaced, by_hand): (&[Replaced], &[(ObjectName, Option<String>)]),
     now: &'a Catalog,
     options: ExpandOptions,
 ) -> Scene<'a> {
-    let statement = &script.statements[index];
-    let from = index.checked_sub(1).map_or(0, |i| script.statements[i].span.end);
-    let mut scene = Scene {
+    let later = &composed.script.statements[index + 1..];
+    let (mut forward, back) = composed.directives[index].clone();
+    forward.extend(draft.forward.iter().cloned());
+    Scene {
         now,
-        forward: Vec::new(),
-        back: Vec::new(),
-        required: Vec::new(),
-        said: said(&script.statements[index + 1..], now),
+        forward,
+        back,
+        required: draft.required.clone(),
+        said: said(later, now),
         replaced: replaced.to_vec(),
         by_hand: by_hand.to_vec(),
-        defaults: defaults(&script.statements[index + 1..], now),
-        rekeyed: rekeyed::tables(script, now),
+        defaults: defaults(later, now),
+        rekeyed: rekeyed::tables(&composed.script, now),
         part: None,
         watch: options.watch,
-    };
-    for directive in &script.directives {
-        if directive.span.start >= from && directive.span.start < statement.span.end {
-            match &directive.kind {
-                DirectiveKind::Forward(conversion) => scene.forward.push(conversion.clone()),
-                DirectiveKind::Back(conversion) => scene.back.push(conversion.clone()),
-                _ => {}
-            }
-        }
     }
-    scene.forward.extend(draft.forward.iter().cloned());
-    scene.required.clone_from(&draft.required);
-    scene
 }
 
 /// The pieces of changes of one statement.
@@ -643,9 +531,20 @@ fn pieces_of(
     let mut made = Made::default();
     let mut met = now.clone();
     let (changes, late) = defaults_last(changes, retyped, now);
+    let mut succeeded: Vec<Ident> = Vec::new();
+    let mut all: Vec<Made> = Vec::new();
     for at in now.statement_order(&changes) {
         let scene = scene.over(&met);
-        let one = one_change(&changes[at], None, &scene)?;
+        let one = match (&changes[at], compose::name_later(&changes, at)) {
+            // Both at once: the column that takes its place has the other name and the other type.
+            (Change::AlterColumnType { column, .. }, Some(to)) => {
+                let (one, named) = rename_column::retyped(&changes[at], to, &scene)?;
+                succeeded.extend(named.then(|| column.clone()));
+                one
+            }
+            (Change::RenameColumn { from, .. }, _) if succeeded.contains(from) => continue,
+            (change, _) => one_change(change, None, &scene)?,
+        };
         let parts = Partitioned::new(now, [&one]);
         for (slot, piece) in &one.pieces {
             if *slot == Slot::EXPAND {
@@ -654,9 +553,13 @@ fn pieces_of(
                 }
             }
         }
-        made.append(one);
+        all.push(one);
     }
-    let retyped = !retyped.is_empty() || made.pieces.iter().any(|(slot, _)| *slot == Slot::SWITCH);
+    series::keep_apart(&mut all);
+    all.into_iter().for_each(|one| made.append(one));
+    let retyped = !retyped.is_empty()
+        || !succeeded.is_empty()
+        || made.pieces.iter().any(|(slot, _)| *slot == Slot::SWITCH);
     for change in &late {
         let (slot, why) = if retyped {
             (Slot::CONTRACT, "Until here the default of the old type holds, for both releases.")
@@ -695,9 +598,14 @@ fn defaults_last(
     };
     let retyped = |key: &(ObjectName, Ident)| {
         retyped.contains(key)
-            || changes.iter().any(|c| {
-                matches!(c, Change::AlterColumnType { table, column, .. }
-                    if now.normalize(table) == key.0 && *column == key.1)
+            || changes.iter().enumerate().any(|(at, c)| match c {
+                Change::AlterColumnType { table, column, .. } if now.normalize(table) == key.0 => {
+                    match compose::name_later(changes, at) {
+                        None => *column == key.1,
+                        Some(to) => *to == key.1 && compose::moves_rows(c, now),
+                    }
+                }
+                _ => false,
             })
     };
     let (mut first, mut late) = (Vec::new(), Vec::new());

@@ -1,13 +1,18 @@
 //! `RENAME COLUMN`: both names at once, kept in step, until nobody uses the old one.
 
-use downhaul_syntax::{Change, ConstraintDef, Ident, ObjectName};
+use downhaul_catalog::{Constraint, Table};
+use downhaul_syntax::{
+    Change, ColumnDef, ConstraintDef, ConstraintKind, Ident, ObjectName, SqlType,
+};
 
+use super::alter_column_type::{Read, read};
 use super::conversion::Conv;
 use super::dependents::Dependents;
 use super::pair::{Pair, Twin, bare, create, drop_constraint, rename_constraint};
 use super::partitioned::{is_divided, late};
 use super::piece::{Piece, Side, Slot};
 use super::rename_tied;
+use super::retype::{INTEGERS, Retyped};
 use super::rules::Rules;
 use super::sync::Sync;
 use super::{Made, Refused, Scene, refused};
@@ -26,11 +31,83 @@ pub(crate) fn rename_column(
         return refused(format!("{table} has a column {to} already"), "choose another name");
     }
     let pair = Pair { scene, table: known.name.clone(), old: column.clone(), new: to.clone() };
-    phases(&pair)
+    phases(&pair, None)
+}
+
+/// A column that gets another type and then another name, and whether that is one: where no row changes,
+/// the type comes first and the name by itself.
+pub(crate) fn retyped(
+    change: &Change,
+    to: &Ident,
+    scene: &Scene<'_>,
+) -> Result<(Made, bool), Refused> {
+    let retyped = match read(change, None, scene)? {
+        Read::Made(made) => return Ok((*made, false)),
+        Read::Retyped(retyped) => retyped,
+    };
+    let known = scene.table(&retyped.table)?;
+    let old = scene.column(&retyped.table, &retyped.column)?.clone();
+    if known.column(to).is_some() {
+        return refused(format!("{} has a column {to} already", known.name), "choose another name");
+    }
+    let pair = Pair { scene, table: known.name.clone(), old, new: to.clone() };
+    let mut made = phases(&pair, Some(&retyped))?;
+    made.read.extend(scene.forward.iter().chain(&scene.back).map(|c| c.expr.clone()));
+    Ok((made, true))
+}
+
+/// The second column, without anything that binds it or gives it a value.
+fn second_column(pair: &Pair<'_>, retyped: Option<&Retyped>) -> ColumnDef {
+    let bare = bare(&pair.old, &pair.new);
+    match retyped {
+        Some(Retyped { ty, collation, .. }) => {
+            ColumnDef { ty: Some(ty.clone()), collation: collation.clone(), ..bare }
+        }
+        None => bare,
+    }
+}
+
+/// Refuses what cannot stand on a column of another type.
+fn check_rules(
+    pair: &Pair<'_>,
+    retyped: &Retyped,
+    known: &Table,
+    parts: &Dependents,
+) -> Result<(), Refused> {
+    let Pair { table, old, new, .. } = pair;
+    let next = format!(
+        "write two files: ALTER TABLE {table} ALTER COLUMN {} TYPE … in one, ALTER TABLE {table} RENAME COLUMN {} TO {new} in a second one behind it",
+        old.name, old.name
+    );
+    if rename_tied::is_tied(pair, known, parts) {
+        return refused(
+            format!(
+                "{table}.{} gets another type and another name, and {} goes with it",
+                old.name,
+                rename_tied::standing(pair, known, parts)
+            ),
+            next,
+        );
+    }
+    let integer = |ty: &SqlType| ty.dimensions == 0 && INTEGERS.contains(&ty.name.as_str());
+    let integers = old.ty.as_ref().is_some_and(integer) && integer(&retyped.ty);
+    let refers = |(rule, _): &(Constraint, ConstraintDef)| {
+        matches!(rule.kind, ConstraintKind::ForeignKey { .. })
+    };
+    if !integers && parts.rules.iter().any(refers) {
+        return refused(
+            format!(
+                "{table}.{} gets another type and another name, and refers to another table",
+                old.name
+            ),
+            next,
+        );
+    }
+    Ok(())
 }
 
 #[allow(clippy::too_many_lines, reason = "the three phases stand side by side")]
-fn phases(pair: &Pair<'_>) -> Result<Made, Refused> {
+fn phases(pair: &Pair<'_>, retyped: Option<&Retyped>) -> Result<Made, Refused> {
     let Pair { scene, table, old, new } = pair;
     let (now, dialect) = (scene.now, scene.dialect());
     let known = scene.table(table)?;
@@ -42,7 +119,9 @@ fn phases(pair: &Pair<'_>) -> Result<Made, Refused> {
     }
     let successor = [(old.name.clone(), new.clone())];
     let parts = Dependents::with_ties(scene, table, &successor)?;
-    if rename_tied::is_tied(pair, known, &parts) {
+    if let Some(retyped) = retyped {
+        check_rules(pair, retyped, known, &parts)?;
+    } else if rename_tied::is_tied(pair, known, &parts) {
         return rename_tied::phases(pair, &parts);
     }
     let mut made = Made::default();
@@ -81,14 +160,27 @@ fn phases(pair: &Pair<'_>) -> Result<Made, Refused> {
         not_null: pair.not_null_rule(&old.name),
         constraints: parts.rules.iter().map(|(c, _)| downhaul_catalog::constraint_def(c)).collect(),
     };
+    let second = second_column(pair, retyped);
+    let (forward, back) = match retyped {
+        Some(retyped) => {
+            (retyped.forward.clone(), retyped.back.of_another(&old.name, new, dialect))
+        }
+        None => (Conv::Same(old.name.clone()), Conv::Same(new.clone())),
+    };
+    if retyped.is_some() {
+        made.note(format!(
+            "where the types of {table}.{} and {new} do not hold the same values, what one release writes and the other cannot hold is cut or refused until the contract: check the conversions with the rows of {table}",
+            old.name
+        ));
+    }
     let (trigger, function) = Sync::named(now, known, &format!("{}_{new}", old.name));
     let sync = Sync {
         dialect,
         table: table.clone(),
         first: vec![(old.name.clone(), old.ty.clone())],
-        second: vec![(new.clone(), old.ty.clone())],
-        forward: vec![Conv::Same(old.name.clone())],
-        back: vec![Conv::Same(new.clone())],
+        second: vec![(new.clone(), second.ty.clone())],
+        forward: vec![forward.clone()],
+        back: vec![back],
         required: if old.not_null { vec![new.clone()] } else { Vec::new() },
         trigger,
         function,
@@ -101,7 +193,7 @@ fn phases(pair: &Pair<'_>) -> Result<Made, Refused> {
         "Empty and without a default: this touches no row, and holds its lock for an instant.",
         &Change::AddColumn {
             table: table.clone(),
-            column: bare(old, new),
+            column: second,
             if_not_exists: false,
             position: None,
         },
@@ -137,7 +229,10 @@ fn phases(pair: &Pair<'_>) -> Result<Made, Refused> {
     sync.drop(&mut down, "Nobody uses the new name yet, or no longer.");
     down.change("Its indexes and constraints go with it.", &pair.drop_column(new), dialect)?;
     made.push(Slot::EXPAND, Piece::made(up, down));
-    made.derive(Slot::EXPAND, &[Direction::Down]);
+    // What the one type holds and the other does not is nowhere else: that is kept.
+    if retyped.is_none() {
+        made.derive(Slot::EXPAND, &[Direction::Down]);
+    }
     made.follow(&sync);
 
     // Backfill: the rows that nobody has written since.
@@ -181,11 +276,15 @@ fn phases(pair: &Pair<'_>) -> Result<Made, Refused> {
     // Contract: the old name goes.
     let (mut up, mut down) = (Side::default(), Side::default());
     if is_divided(now, table) && !old.not_null {
-        late(table, &[(new.clone(), dialect.quote_if_needed(&old.name))], dialect, &mut up);
+        late(table, &[(new.clone(), forward.plain(dialect))], dialect, &mut up);
     }
     old_rules.lock_first(table, dialect, &mut up);
     sync.drop(&mut up, "The old release is gone: nothing has to follow any more.");
-    up.change("The values are all in the new column.", &pair.drop_column(&old.name), dialect)?;
+    let why = match retyped {
+        Some(_) => "The new column has the values, in its type.",
+        None => "The values are all in the new column.",
+    };
+    up.change(why, &pair.drop_column(&old.name), dialect)?;
     if let Some(default) = &old.default {
         up.change(
             "",
@@ -242,6 +341,8 @@ fn phases(pair: &Pair<'_>) -> Result<Made, Refused> {
         down.change("", &create(def), dialect)?;
     }
     made.push(Slot::CONTRACT, Piece::made(up, down));
-    made.derive(Slot::CONTRACT, &[Direction::Up]);
+    if retyped.is_none() {
+        made.derive(Slot::CONTRACT, &[Direction::Up]);
+    }
     Ok(made)
 }

@@ -31,7 +31,7 @@ pub(crate) fn is_tied(pair: &Pair<'_>, known: &Table, parts: &Dependents) -> boo
 }
 
 /// What stands on the column, for people.
-fn standing(pair: &Pair<'_>, known: &Table, parts: &Dependents) -> String {
+pub(crate) fn standing(pair: &Pair<'_>, known: &Table, parts: &Dependents) -> String {
     let mut all = Vec::new();
     if known.primary_key().contains(&pair.old.name) {
         all.push("the primary key".to_owned());

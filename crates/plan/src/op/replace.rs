@@ -180,8 +180,10 @@ pub(crate) fn view(
     if !replaced.iter().any(|one| one.what == What::View(name.clone())) {
         return Ok(());
     }
-    let meets =
-        |held: &&Touched| !held.binds && reads(query, &held.table, held.column.as_ref(), before);
+    let meets = |held: &&Touched| {
+        held.later != super::claims::Later::Rules
+            && reads(query, &held.table, held.column.as_ref(), before)
+    };
     if let Some(Touched { table, column, .. }) = touched.iter().find(meets) {
         let what = column.as_ref().map_or_else(|| table.to_string(), |c| format!("{table}.{c}"));
         return refused(

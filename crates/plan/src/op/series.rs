@@ -285,7 +285,7 @@ fn file(
 
 /// A backfill of derived values keeps nothing; one of anything else has to. Both in one migration would
 /// lose the one or spoil the other, so the second kind gets a migration of its own.
-fn keep_apart(all: &mut [Made]) {
+pub(crate) fn keep_apart(all: &mut [Made]) {
     let derived = |made: &Made| made.derived.contains(&(Slot::BACKFILL, Direction::Up));
     let fills = |made: &Made| made.pieces.iter().any(|(slot, _)| *slot == Slot::BACKFILL);
     if !all.iter().any(|made| fills(made) && derived(made)) {

@@ -1,0 +1,113 @@
+//! Several statements of a file about one column (PostgreSQL).
+
+use crate::cases::{Case, Engine};
+
+pub(crate) const COMPOSED_CASES: &[Case] = &[
+    // Another name and another type; the last of two names; a name, a type that leaves the rows alone and a
+    // rule; the type with an expression, and another default.
+    Case {
+        name: "rename_and_retype",
+        engine: Engine::Postgres,
+        base: "CREATE TABLE teams (id int PRIMARY KEY);\n\
+               CREATE TABLE players (id int PRIMARY KEY, team int REFERENCES teams ON DELETE SET NULL, score varchar(20) NOT NULL DEFAULT '0' CHECK (score <> ''), nick varchar(30) UNIQUE, born int, n int DEFAULT 0);\n\
+               CREATE INDEX players_team ON players (team, n);\n\
+               CREATE INDEX players_score ON players (score) WHERE n > 0;\n\
+               COMMENT ON COLUMN players.score IS 'counted';",
+        rows: "INSERT INTO teams SELECT g FROM generate_series(1, {rows}) g; INSERT INTO players SELECT g, nullif(g % 50, 0), g, 'nick ' || g, 1900 + g, g % 3 FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE players DROP CONSTRAINT players_score_check;\n\
+                 ALTER TABLE players RENAME COLUMN team TO crew;\n\
+                 ALTER TABLE players ALTER COLUMN crew TYPE bigint;\n\
+                 -- downhaul:back \"score::text\"\n\
+                 ALTER TABLE players ALTER COLUMN score TYPE integer USING score::integer;\n\
+                 ALTER TABLE players RENAME COLUMN score TO points;\n\
+                 ALTER TABLE players ALTER COLUMN points SET DEFAULT 7;\n\
+                 ALTER TABLE players RENAME COLUMN nick TO alias;\n\
+                 ALTER TABLE players ALTER COLUMN alias TYPE text;\n\
+                 ALTER TABLE players ALTER COLUMN alias SET NOT NULL;\n\
+                 ALTER TABLE players RENAME COLUMN born TO year;\n\
+                 ALTER TABLE players RENAME COLUMN year TO born_in;",
+        old: &[
+            "INSERT INTO players (id, team, score, nick, born) VALUES ({n}, {id}, '12', 'o{n}', 2000)",
+            "INSERT INTO players (id, nick) VALUES ({n}, 'p{n}')",
+            "UPDATE players SET team = {id} WHERE id = {id}",
+            "UPDATE players SET team = NULL WHERE id = {id}",
+            "UPDATE players SET score = '{id}', born = {id} WHERE id = {id}",
+            "UPDATE players SET n = n + 1 WHERE id = {id}",
+            "UPDATE players SET nick = 'q{n}' WHERE id = {id}",
+            "INSERT INTO players (id, nick, score) VALUES ({n}, 'same', '4') ON CONFLICT (nick) DO UPDATE SET score = EXCLUDED.score",
+            "DELETE FROM players WHERE id = {n} - 4",
+            "SELECT p.score, p.nick, p.born FROM players p JOIN teams t ON t.id = p.team WHERE p.id = {id}",
+        ],
+        new: &[
+            "INSERT INTO players (id, crew, points, alias, born_in) VALUES ({n}, {id}, 12, 'o{n}', 2000)",
+            "INSERT INTO players (id, alias) VALUES ({n}, 'p{n}')",
+            "UPDATE players SET crew = {id} WHERE id = {id}",
+            "UPDATE players SET crew = NULL WHERE id = {id}",
+            "UPDATE players SET points = points + 1, born_in = {id} WHERE id = {id}",
+            "UPDATE players SET n = n + 1 WHERE id = {id}",
+            "UPDATE players SET alias = 'alias {n}' WHERE id = {id}",
+            "INSERT INTO players (id, alias, points) VALUES ({n}, 'same', 4) ON CONFLICT (alias) DO UPDATE SET points = EXCLUDED.points",
+            "DELETE FROM players WHERE id = {n} - 4",
+            "SELECT p.points, p.alias, p.born_in FROM players p JOIN teams t ON t.id = p.crew WHERE p.id = {id}",
+        ],
+        disagree: "SELECT id, team, crew, score, points, nick, alias, born, born_in FROM players WHERE team IS DISTINCT FROM crew OR score IS DISTINCT FROM points::text OR nick IS DISTINCT FROM alias OR born IS DISTINCT FROM born_in",
+        after: &[
+            (
+                "SELECT string_agg(column_name || ' ' || data_type || ' ' || is_nullable || coalesce(' ' || column_default, ''), ', ' ORDER BY column_name) FROM information_schema.columns WHERE table_name = 'players'",
+                "alias text NO, born_in integer YES, crew bigint YES, id integer NO, n integer YES 0, points integer NO 7",
+            ),
+            (
+                "SELECT string_agg(indexname, ' ' ORDER BY indexname) FROM pg_indexes WHERE tablename = 'players'",
+                "players_nick_key players_pkey players_score players_team",
+            ),
+        ],
+    },
+    // A type that changes twice, with a default and a rule; another column of the table whose key others refer
+    // to; and what is written between the name and the rule.
+    Case {
+        name: "retype_twice",
+        engine: Engine::Postgres,
+        base: "CREATE TABLE items (id int PRIMARY KEY, qty int DEFAULT 1, code varchar(20) NOT NULL, note text, n int NOT NULL DEFAULT 0);\n\
+               CREATE INDEX items_code ON items (code);\n\
+               CREATE TABLE parts (id int PRIMARY KEY, item int NOT NULL REFERENCES items ON DELETE CASCADE);",
+        rows: "INSERT INTO items SELECT g, g, 'code ' || g, nullif('note ' || g, 'note 7') FROM generate_series(1, {rows}) g; INSERT INTO parts SELECT g, g FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE items ALTER COLUMN qty TYPE bigint;\n\
+                 ALTER TABLE items ALTER COLUMN qty TYPE text;\n\
+                 ALTER TABLE items ALTER COLUMN qty SET DEFAULT '2';\n\
+                 ALTER TABLE items ALTER COLUMN qty SET NOT NULL;\n\
+                 ALTER TABLE items ALTER COLUMN code TYPE varchar(20) COLLATE \"C\";\n\
+                 ALTER TABLE items RENAME COLUMN note TO remark;\n\
+                 UPDATE items SET remark = 'none' WHERE remark IS NULL;\n\
+                 ALTER TABLE items ALTER COLUMN remark SET NOT NULL, ALTER COLUMN n DROP NOT NULL;",
+        old: &[
+            "INSERT INTO items (id, code, note) VALUES ({n}, 'c', 'x')",
+            "INSERT INTO items (id, qty, code, note) VALUES ({n}, '5', 'c', 'y')",
+            "INSERT INTO parts VALUES ({n}, {id})",
+            "UPDATE items SET qty = '{id}' WHERE id = {id}",
+            "UPDATE items SET code = 'c{n}', note = 'z{n}' WHERE id = {id}",
+            "UPDATE items SET n = n + 1 WHERE id = {id}",
+            "DELETE FROM items WHERE id = {n} - 4",
+            "SELECT i.qty, i.code, i.note FROM items i JOIN parts p ON p.item = i.id WHERE i.code > 'c' AND i.id = {id}",
+        ],
+        new: &[
+            "INSERT INTO items (id, code, remark) VALUES ({n}, 'c', 'x')",
+            "INSERT INTO items (id, qty, code, remark) VALUES ({n}, '5', 'c', 'y')",
+            "INSERT INTO parts VALUES ({n}, {id})",
+            "UPDATE items SET qty = '{id}' WHERE id = {id}",
+            "UPDATE items SET code = 'c{n}', remark = 'z{n}' WHERE id = {id}",
+            "UPDATE items SET n = n + 1 WHERE id = {id}",
+            "SELECT i.qty, i.code, i.remark FROM items i JOIN parts p ON p.item = i.id WHERE i.code > 'c' AND i.id = {id}",
+        ],
+        disagree: "SELECT id, qty, qty_old, code, code_old, note, remark FROM items WHERE qty IS DISTINCT FROM qty_old::text OR code IS DISTINCT FROM code_old OR note IS DISTINCT FROM remark",
+        after: &[
+            (
+                "SELECT string_agg(column_name || ' ' || data_type || ' ' || is_nullable || coalesce(' ' || collation_name, '') || coalesce(' ' || column_default, ''), ', ' ORDER BY column_name) FROM information_schema.columns WHERE table_name = 'items'",
+                "code character varying NO C, id integer NO, n integer YES 0, qty text NO '2'::text, remark text NO",
+            ),
+            (
+                "SELECT count(*) FROM pg_constraint WHERE conrelid = 'parts'::regclass AND contype = 'f'",
+                "1",
+            ),
+        ],
+    },
+];
