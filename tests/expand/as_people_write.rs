@@ -105,3 +105,37 @@ async fn an_update_that_stays_one_leaves_no_gate_closed() {
         assert_eq!(session.value(old).await.as_deref(), Some("1"), "{dialect}");
     }
 }
+
+/// A column that must have a value gets another name, and a second one comes: what a release wrote to the second
+/// comes back on the next way up, to rows that the backfill has not reached.
+async fn another_name_and_a_new_column(url: &str, dialect: &str) {
+    let file = "ALTER TABLE people RENAME COLUMN kind TO sort; ALTER TABLE people ADD COLUMN hue varchar(9);";
+    let (program, mut session) = begun(url, dialect, file).await;
+    program.ok(&["up", "--yes", "--phase", "expand"]);
+    session.run("UPDATE people SET hue = 'red' WHERE id = 1").await;
+    session.run("INSERT INTO people (id, sort, hue) VALUES (5, 'robot', 'blue')").await;
+    program.ok(&["down", "--yes"]);
+    session.run("UPDATE people SET kind = 'host' WHERE id = 1").await;
+    program.ok(&["up", "--yes", "--phase", "expand"]);
+    program.ok(&["up", "--yes", "--phase", "backfill"]);
+    let rows = "SELECT id, kind, sort, hue FROM people WHERE hue IS NOT NULL ORDER BY id";
+    let rows: Vec<String> = session
+        .rows(rows)
+        .await
+        .into_iter()
+        .map(|row| row.into_iter().flatten().collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(rows, ["1 host host red", "5 robot robot blue"], "{dialect}");
+}
+
+#[tokio::test]
+async fn another_name_and_a_new_column_on_postgres() {
+    let database = Postgres::shared().fresh_database().await;
+    another_name_and_a_new_column(database.url(), "postgres").await;
+}
+
+#[tokio::test]
+async fn another_name_and_a_new_column_on_mariadb() {
+    let database = MariaDb::shared().fresh_database().await;
+    another_name_and_a_new_column(database.url(), "mariadb").await;
+}

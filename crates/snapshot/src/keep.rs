@@ -238,6 +238,7 @@ pub(crate) fn described(
                 after_ty: c.ty.clone(),
                 left_as: None,
                 follows: table.loss.follows.contains_key(&c.name),
+                formula: table.loss.follows.get(&c.name).cloned(),
             })
             .collect(),
         rows,

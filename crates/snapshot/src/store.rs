@@ -127,6 +127,9 @@ pub struct KeptColumn {
     /// It followed from others of its row: NULL stands for that, and nothing goes back then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub follows: bool,
+    /// From which expression over the columns of its row, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub formula: Option<String>,
 }
 
 impl KeptColumn {

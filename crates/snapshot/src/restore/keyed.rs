@@ -28,6 +28,20 @@ fn holds_own(dialect: Dialect, column: &crate::KeptColumn) -> Option<String> {
     column.follows.then(|| format!("k.{} IS NOT NULL", dialect.quote(&column.name)))
 }
 
+/// What a column holds that followed from others and of which nothing goes back. On PostgreSQL the triggers that
+/// compute it are off meanwhile, and a row of which other values go back is held to its NOT NULL, also by a CHECK
+/// that is not proven (`NOT VALID`): it is computed here.
+fn following(dialect: Dialect, column: &crate::KeptColumn, now: &TableShape) -> String {
+    let name = dialect.quote(&column.name);
+    match &column.formula {
+        Some(formula) if dialect == Dialect::Postgres => {
+            let table = dialect.quote(&now.name.name);
+            format!("coalesce(p.{name}, (SELECT ({formula}) FROM (SELECT p.*) AS {table}))")
+        }
+        _ => format!("p.{name}"),
+    }
+}
+
 pub(super) async fn insert_by_key(
     session: &mut dyn Session,
     kept: &Kept,
@@ -90,7 +104,8 @@ pub(super) async fn update_by_key(
         let guard = references::guard(session, kept, &column.name, &back, now).await?;
         let test = unlike(dialect, column, now);
         if let Some(own) = holds_own(dialect, column) {
-            value = format!("CASE WHEN {own} THEN {value} ELSE p.{name} END");
+            let follows = following(dialect, column, now);
+            value = format!("CASE WHEN {own} THEN {value} ELSE {follows} END");
         }
         match &column.left_as {
             Some(left) if !column.is_lost() => {

@@ -109,6 +109,7 @@ pub fn describe(table: &Endangered, names: &Names, kind: GroupKind, id: i64) -> 
                 after_ty: c.ty.clone(),
                 left_as: None,
                 follows: loss.follows.contains_key(&c.name),
+                formula: loss.follows.get(&c.name).cloned(),
             })
         })
         .collect();
