@@ -45,11 +45,10 @@ pub(crate) fn drop_column(
     let back = directive_for(&scene.back, column, true)
         .map(|directive| Conv::of_directive(directive, known, dialect))
         .transpose()?;
-    // Until another key stands at the contract, the server wants a value in each row.
+    // Until the contract the server wants a value in each row.
     let rekeyed = scene.rekeyed.iter().find(|(of, _)| in_key && *of == known.name);
     let slot = rekeyed.map_or(Slot::CONTRACT, |(_, slot)| *slot);
-    let rekeyed = rekeyed.is_some();
-    if needs_value && rekeyed && back.is_none() {
+    if needs_value && in_key && back.is_none() {
         return refused(
             format!(
                 "until the contract {table}.{column} is part of the primary key and has no default, and the new release does not write it"
@@ -61,7 +60,7 @@ pub(crate) fn drop_column(
             ),
         );
     }
-    if needs_value && (!in_key || rekeyed) {
+    if needs_value {
         match &back {
             Some(back) => fed(known, found, back, (scene, slot), &mut made)?,
             None => {
