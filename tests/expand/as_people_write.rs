@@ -128,6 +128,23 @@ async fn another_name_and_a_new_column(url: &str, dialect: &str) {
     assert_eq!(rows, ["1 host host red", "5 robot robot blue"], "{dialect}");
 }
 
+/// Values without a type of their own, each for some rows: they are what the column takes.
+#[tokio::test]
+async fn texts_for_columns_of_other_types() {
+    let file = "ALTER TABLE people ADD COLUMN since timestamptz, ADD COLUMN share numeric(4,1);\n\
+                UPDATE people SET since = '2020-02-02 00:00:00 UTC' WHERE kind = 'guest';\n\
+                UPDATE people SET share = '12.25' WHERE kind = 'guest';\n\
+                UPDATE people SET share = NULL WHERE kind = 'other';";
+    let database = Postgres::shared().fresh_database().await;
+    let (program, mut session) = begun(database.url(), "postgres", file).await;
+    program.ok(&["up", "--yes", "--phase", "expand"]);
+    program.ok(&["up", "--yes", "--phase", "backfill"]);
+    session.run("INSERT INTO people (id, kind) VALUES (5, 'guest')").await;
+    let filled = "SELECT string_agg(id::text, ',' ORDER BY id) FROM people WHERE since = '2020-02-02 00:00:00 UTC' AND share = 12.3";
+    assert_eq!(session.value(filled).await.as_deref(), Some("1,5"));
+    program.ok(&["down", "--yes", "--to", "0001"]);
+}
+
 #[tokio::test]
 async fn another_name_and_a_new_column_on_postgres() {
     let database = Postgres::shared().fresh_database().await;

@@ -1,7 +1,7 @@
--- UN. What the block does depends on what it finds when it runs; and nobody knows the directive.
+-- UN. What the block does depends on what it finds when it runs; and the allowance names no rule.
 -- Downhaul says: dynamic-sql, unknown-directive
 
--- downhaul:pahse contract
+-- downhaul:allow dynamic-sgl "only scratch tables"
 DO $$
 DECLARE
     t text;

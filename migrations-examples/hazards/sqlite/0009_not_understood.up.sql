@@ -1,5 +1,5 @@
 -- UN. A spelling mistake in a directive must not go unseen.
 -- Downhaul says: unknown-directive
 
--- downhaul:pahse expand
+-- downhaul:allow unparsed-statment "a pragma"
 ALTER TABLE accounts ADD COLUMN theme TEXT;

@@ -2,9 +2,12 @@
 //! of its row. As written it would be computed once, and what the old release writes afterwards would be
 //! missing.
 
-use downhaul_catalog::Catalog;
+use downhaul_catalog::{Catalog, render_type};
 use downhaul_syntax::query::{Expr, ExprKind, Path, QueryStatement, Source, Update};
-use downhaul_syntax::{Change, Conversion, Ident, ObjectName, Script, Statement, parse_query};
+use downhaul_syntax::{
+    Change, ColumnDef, Conversion, Dialect, Ident, ObjectName, Script, SqlType, Statement,
+    parse_query,
+};
 
 use super::draft::{Added, is_empty_test};
 use super::read;
@@ -213,23 +216,48 @@ impl<'a> OwnRow<'a> {
             }
             let expr = match mine.as_slice() {
                 [Said { filter: None, value, .. }] => value.clone(),
-                all => one_of(all),
+                all => one_of(all, |value| self.typed(value, def)),
             };
             let conversion = Conversion { column: Some(def.name.as_str().to_owned()), expr };
             out.push((mine.iter().map(|s| s.at).collect(), index, conversion));
         }
         out
     }
+
+    /// A value as it stands in a `CASE`, whose type is that of its values: one without a type, all of which are
+    /// texts there, gets the column's on PostgreSQL. A text fits each type of texts, and is not cut off.
+    fn typed(&self, value: &str, def: &ColumnDef) -> String {
+        let dialect = self.before.dialect;
+        match &def.ty {
+            Some(ty)
+                if dialect == Dialect::Postgres
+                    && is_untyped(value)
+                    && (ty.dimensions > 0
+                        || !["text", "varchar", "char", "bit"].contains(&ty.name.as_str())) =>
+            {
+                let ty = SqlType { args: Vec::new(), ..ty.clone() };
+                format!("CAST({value} AS {})", render_type(&ty, dialect))
+            }
+            _ => value.to_owned(),
+        }
+    }
+}
+
+/// A text in quotes, or NULL: PostgreSQL takes its type from where it stands.
+fn is_untyped(value: &str) -> bool {
+    let quoted = value.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+    value.eq_ignore_ascii_case("null")
+        || quoted.is_some_and(|text| !text.replace("''", "").contains('\''))
 }
 
 /// Several, each for its rows: the last one wins.
-fn one_of(all: &[&Said]) -> String {
+fn one_of(all: &[&Said], typed: impl Fn(&str) -> String) -> String {
     let mut out = "CASE".to_owned();
     for said in all.iter().rev() {
         match &said.filter {
-            Some(filter) => out.push_str(&format!(" WHEN {filter} THEN {}", said.value)),
+            Some(filter) => out.push_str(&format!(" WHEN {filter} THEN {}", typed(&said.value))),
             None => {
-                out.push_str(&format!(" ELSE {}", said.value));
+                out.push_str(&format!(" ELSE {}", typed(&said.value)));
                 break;
             }
         }
