@@ -84,8 +84,7 @@ pub(super) async fn all(session: &mut dyn Session, wanted: &[Wanted]) -> Result<
     let begun = Instant::now();
     session.execute("SAVEPOINT downhaul_locks").await?;
     for turn in 0.. {
-        // One alone is waited for at once: nothing is held meanwhile.
-        if wanted.len() != 1 && found_free(session, wanted).await? {
+        if found_free(session, wanted).await? {
             break;
         }
         let mut order: Vec<&Wanted> = wanted.iter().collect();
