@@ -262,7 +262,8 @@ async fn tables_that_writers_take_in_either_order_are_locked_together() {
     let writers =
         [writer("a", "b", 1), writer("b", "a", 2), writer("a", "b", 3), writer("b", "a", 4)];
     let program = Program::new(PROGRAM).database(database.url());
-    // Kept before they go, so both are locked; and where nothing is kept, by the file itself.
+    // Kept before they go, so both are locked; where nothing is kept, by the file itself; where that
+    // comes behind a change of one of them; and where one of them is kept before.
     let both = "-- downhaul:protect off\nLOCK TABLE a, b IN ACCESS EXCLUSIVE MODE;\n";
     for (name, up, down) in [
         (
@@ -274,6 +275,16 @@ async fn tables_that_writers_take_in_either_order_are_locked_together() {
             "0002_locked",
             format!("{both}ALTER TABLE a ADD COLUMN z int;\nALTER TABLE b ADD COLUMN z int;\n"),
             format!("{both}ALTER TABLE a DROP COLUMN z;\nALTER TABLE b DROP COLUMN z;\n"),
+        ),
+        (
+            "0003_locked_late",
+            "ALTER TABLE a ADD COLUMN v int;\nLOCK TABLE b, a IN ACCESS EXCLUSIVE MODE;\nALTER TABLE b ADD COLUMN v int;\n".to_owned(),
+            "-- downhaul:protect off\nALTER TABLE b DROP COLUMN v;\nLOCK TABLE a, b IN ACCESS EXCLUSIVE MODE;\nALTER TABLE a DROP COLUMN v;\n".to_owned(),
+        ),
+        (
+            "0004_one_kept",
+            "ALTER TABLE b DROP COLUMN z;\nLOCK TABLE a, b IN ACCESS EXCLUSIVE MODE;\nALTER TABLE a ADD COLUMN w int;\n".to_owned(),
+            "ALTER TABLE a DROP COLUMN w;\nLOCK TABLE a, b IN ACCESS EXCLUSIVE MODE;\nALTER TABLE b ADD COLUMN z int;\n".to_owned(),
         ),
     ] {
         program.migration(name, &up, &down);

@@ -52,10 +52,44 @@ fn takes_the_table(loss: &TableLoss) -> bool {
     loss.dropped || loss.truncated || !loss.columns.is_empty() || !loss.retyped.is_empty()
 }
 
+/// Whether these tables hold nothing as far as it is seen without a lock (PostgreSQL). Where they do not,
+/// nobody is to be locked out for [`set_aside`] to find that out.
+pub async fn seem_empty(
+    session: &mut dyn Session,
+    names: &[ObjectName],
+) -> Result<bool, SnapshotError> {
+    let Some(tables) = plain_tables(session, names).await? else { return Ok(false) };
+    let found = session.row(&format!("SELECT {}", any_row(&tables))).await?;
+    Ok(found.is_some_and(|row| !row.flag(0)))
+}
+
 async fn are_empty_on_postgres(
     session: &mut dyn Session,
     names: &[ObjectName],
 ) -> Result<bool, SnapshotError> {
+    let Some(tables) = plain_tables(session, names).await? else { return Ok(false) };
+    // READ COMMITTED: the query sees what is committed once the locks are ours.
+    let found = session
+        .row(&format!(
+            "LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE; SELECT {}",
+            tables.join(", ONLY "),
+            any_row(&tables)
+        ))
+        .await?;
+    Ok(found.is_some_and(|row| !row.flag(0)))
+}
+
+fn any_row(tables: &[String]) -> String {
+    let tests: Vec<String> =
+        tables.iter().map(|table| format!("EXISTS (SELECT FROM ONLY {table})")).collect();
+    tests.join(" OR ")
+}
+
+/// The tables, quoted; `None` where one of them is of a kind whose rows are not all told so.
+async fn plain_tables(
+    session: &mut dyn Session,
+    names: &[ObjectName],
+) -> Result<Option<Vec<String>>, SnapshotError> {
     let d = Dialect::Postgres;
     let quoted: Vec<String> = names.iter().map(|name| d.quote_name(name)).collect();
     // Row security may hide rows from us; what is divided has its rows elsewhere.
@@ -75,23 +109,12 @@ async fn are_empty_on_postgres(
         )
         .await?;
     if plain.len() != names.len() {
-        return Ok(false);
+        return Ok(None);
     }
-    let tables: Vec<String> = plain
-        .iter()
-        .map(|row| format!("{}.{}", d.quote_str(row.text(0)), d.quote_str(row.text(1))))
-        .collect();
-    let tests: Vec<String> =
-        tables.iter().map(|table| format!("EXISTS (SELECT FROM ONLY {table})")).collect();
-    // READ COMMITTED: the query sees what is committed once the locks are ours.
-    let found = session
-        .row(&format!(
-            "LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE; SELECT {}",
-            tables.join(", ONLY "),
-            tests.join(" OR ")
-        ))
-        .await?;
-    Ok(found.is_some_and(|row| !row.flag(0)))
+    let quoted = |row: &downhaul_engine::Row| {
+        format!("{}.{}", d.quote_str(row.text(0)), d.quote_str(row.text(1)))
+    };
+    Ok(Some(plain.iter().map(quoted).collect()))
 }
 
 async fn are_empty_on_sqlite(

@@ -25,6 +25,7 @@ mod dependents;
 mod drop_column;
 mod drop_index;
 mod feed;
+mod locks_first;
 mod made_anew;
 mod mend;
 mod move_column;

@@ -6,6 +6,7 @@ use downhaul_catalog::{
 };
 use downhaul_syntax::{Change, Ident, ObjectName, Script, parse_script};
 
+use super::locks_first::locks_first;
 use super::partitioned::{Partitioned, concurrently, is_divided, names_a_part};
 use super::piece::{PhaseFile, Piece, Side, Slot, Step};
 use super::{HERE, Made, Refused, refused, stale};
@@ -76,6 +77,8 @@ pub(crate) fn assemble(
             down.append(back);
         }
         let down = partitioned.side(&indexes_last(down, &now), &now, Some(&met))?;
+        let (up, down) =
+            (locks_first(up, slot, before.dialect), locks_first(down, slot, before.dialect));
         prove(&met, &now, &down, slot)?;
         built.push((slot, up, down));
     }

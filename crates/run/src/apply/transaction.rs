@@ -24,12 +24,12 @@ use crate::prepare::Prepared;
 use crate::tracking::Tracking;
 use crate::{Event, Observer, RunError, Runner};
 
-/// Longest wait for a lock by a transaction that has locked tables to keep their rows.
-const GIVES_WAY: Duration = Duration::from_millis(500);
-
 /// Objects of a schema (columns count) up to which it is looked at only for what a down file may forget:
 /// that took 0.2 s for 12,000, and the second look is taken while locks are held.
 const LARGE_SCHEMA: usize = 12_000;
+
+/// Tables that are looked at before they are locked, to see whether they are empty.
+const FEW: usize = 100;
 
 /// Whether a transaction holds the whole migration, or one group of several.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -230,6 +230,28 @@ async fn attempt(
     Ok(ran.applied)
 }
 
+/// Tables that hold nothing, which a way back empties or takes away; `losses` forgets them.
+async fn empty_tables(
+    session: &mut dyn Session,
+    losses: &mut Losses,
+    (prepared, members): (&Prepared, &[usize]),
+    lock_timeout: Duration,
+) -> Result<Vec<ObjectName>, Stop> {
+    let names: Vec<ObjectName> =
+        empty::candidates(losses).unwrap_or_default().into_iter().cloned().collect();
+    // One lock is waited for with nothing else held. So many tables that a look at each costs more than it
+    // saves are locked one after the other.
+    let together = names.len() > 1 || locks::locks_several(prepared, members);
+    if session.dialect() == Dialect::Postgres && together && (1..=FEW).contains(&names.len()) {
+        if !empty::seem_empty(session, &names).await? {
+            return Ok(Vec::new());
+        }
+        let needed = locks::Needed::Empty(&names);
+        locks::at_first(session, needed, (prepared, members), lock_timeout).await?;
+    }
+    Ok(empty::set_aside(session, losses).await?)
+}
+
 /// Indexes that earlier statements of the migration have built, outside of any transaction. One that a
 /// constraint or the index of a partitioned table has taken over since goes with that: the way back has not
 /// forgotten it.
@@ -282,6 +304,7 @@ pub(super) async fn within(
     let (journal, prepared) = (runner.journal, work.prepared);
     let started = Instant::now();
     let protect = runner.options.protect;
+    let lock_timeout = runner.options.budget.lock_timeout;
     let session = &mut *runner.session;
     let up = prepared.direction == Direction::Up;
     let mut applied = Applied::default();
@@ -295,20 +318,17 @@ pub(super) async fn within(
 
     let mut losses = losses.clone();
     // Where an up takes an empty table away, its down still has the schema to bring back.
-    let empty =
-        if protect && !up { empty::set_aside(session, &mut losses).await? } else { Vec::new() };
+    let empty = if protect && !up {
+        empty_tables(session, &mut losses, (prepared, members), lock_timeout).await?
+    } else {
+        Vec::new()
+    };
     let mut endangered =
         if protect { keep::endangered(session, &losses).await? } else { Vec::new() };
     for table in endangered.extract_if(.., |table| table.is_catalog(session.dialect())) {
         let name = &table.shape.name;
         let note = format!("{name} belongs to the server: nothing is kept of what changes in it");
         observer.event(Event::Note(&note));
-    }
-    if endangered.len() > 1 && session.dialect() == Dialect::Postgres {
-        // Locks that are held while another is waited for: the wait ends before the server looks whether an
-        // application waits for us in its turn (`deadlock_timeout`, a second), and ends that one.
-        let wait = runner.options.budget.lock_timeout.min(GIVES_WAY);
-        session.execute(&format!("SET LOCAL lock_timeout = {}", wait.as_millis())).await?;
     }
     // A way forward again does not look at the schema that the way back found.
     let must = protect && (up && !endangered.is_empty() || !losses.unreadable.is_empty());
@@ -354,10 +374,8 @@ pub(super) async fn within(
     };
     let mut kept: Vec<Kept> = Vec::new();
     let statements: Vec<&Statement> = prepared.statements.iter().collect();
-    if endangered.len() > 1 && session.dialect() == Dialect::Postgres {
-        let members = members.iter().map(|index| &prepared.statements[*index]);
-        locks::all(session, &locks::of_kept(&endangered, members)).await?;
-    }
+    let needed = locks::Needed::Kept(&endangered);
+    locks::at_first(session, needed, (prepared, members), lock_timeout).await?;
     let first = if endangered.is_empty() { 0 } else { journal.next_kept(session).await? };
     for (number, table) in (first..).zip(&endangered) {
         observer.event(Event::Keeping { table: &table.shape.name.to_string() });
