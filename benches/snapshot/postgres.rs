@@ -96,7 +96,7 @@ impl Bench {
     }
 
     /// The update and the way back by E-Maj, installed by its own script, with every value compared.
-    async fn emaj(&self, rows: u64, script: &str) -> [Step; 2] {
+    async fn emaj(&self, rows: u64, script: &str) -> [Step; 3] {
         let database = self.server.fresh_database().await;
         let url = database.url();
         self.table(url, rows).await;
@@ -114,7 +114,32 @@ impl Bench {
             "SELECT count(*)::text FROM (SELECT * FROM acct EXCEPT SELECT * FROM before) other";
         assert_eq!(session.value(other).await.unwrap(), "0", "E-Maj did not put the rows back");
         session.close().await;
-        [("update, E-Maj", update), ("E-Maj's logged rollback", back)]
+        // The same as for us: a mark, an update, and another that takes it back.
+        self.sql(url, "SELECT emaj.emaj_set_mark_group('g', 'n')").await;
+        self.sql(url, UPDATE).await;
+        self.sql(url, BACK).await;
+        let nothing = self
+            .logging("E-Maj's, of what was made and reverted", url, async {
+                self.sql(url, &EMAJ_BACK.replace("'m'", "'n'")).await
+            })
+            .await;
+        [
+            ("update, E-Maj", update),
+            ("E-Maj's logged rollback", back),
+            ("E-Maj's, of what was made and reverted", nothing),
+        ]
+    }
+
+    /// Says how much log a step writes.
+    async fn logging(&self, name: &str, url: &str, work: impl Future<Output = f64>) -> f64 {
+        let place = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint / 1000000";
+        let mut session = Session::connect(url).await;
+        let before: i64 = session.value(place).await.unwrap().parse().unwrap();
+        let cpu = work.await;
+        let after: i64 = session.value(place).await.unwrap().parse().unwrap();
+        session.close().await;
+        println!("{name}: {} MB of log", after - before);
+        cpu
     }
 
     /// One run: the steps with their CPU seconds.
@@ -153,15 +178,16 @@ impl Bench {
                             vec!["snapshot", "restore", "--undo", "--strategy", "rows", "--yes"],
                         ),
                     ] {
-                        let cpu = self.step(async { drop(program.ok(&args)) }).await;
-                        found.push((name, cpu));
+                        let work = self.step(async { drop(program.ok(&args)) });
+                        found.push((name, self.logging(name, url, work).await));
                     }
                     program.ok(&["snapshot", "mark", "n"]);
                     self.sql(url, UPDATE).await;
                     self.sql(url, BACK).await;
                     let table = ["snapshot", "restore", "--to", "n", "--columns", "bal", "--yes"];
-                    let cpu = self.step(async { drop(program.ok(&table)) }).await;
-                    found.push(("restore of what was made and reverted", cpu));
+                    let name = "restore of what was made and reverted";
+                    let work = self.step(async { drop(program.ok(&table)) });
+                    found.push((name, self.logging(name, url, work).await));
                 }
             }
         }
