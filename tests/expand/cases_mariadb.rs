@@ -577,4 +577,90 @@ pub(crate) const MARIADB_CASES: &[Case] = &[
         disagree: "SELECT l.id, l.total, p.price, l.qty FROM `lines` l LEFT JOIN products p ON p.sku = l.product WHERE NOT (l.total <=> p.price * l.qty)",
         after: &[],
     },
+    Case {
+        name: "mariadb_change_columns",
+        engine: Engine::MariaDb,
+        base: "CREATE TABLE users (id int PRIMARY KEY, name varchar(40) NOT NULL DEFAULT 'anon', score int NOT NULL DEFAULT 0, nick varchar(20) CHARACTER SET latin1, age int, seen timestamp NULL DEFAULT current_timestamp() ON UPDATE current_timestamp(), n int NOT NULL DEFAULT 7, KEY users_name (name), UNIQUE KEY users_nick (nick)) CHARACTER SET utf8mb4;",
+        rows: "INSERT INTO users SELECT seq, concat('nämé ', seq), seq, concat('nïck ', seq), if(seq % 3, seq, NULL), '2020-01-02', seq FROM seq_1_to_{rows}",
+        change: "ALTER TABLE users CHANGE COLUMN name full_name varchar(300) NOT NULL DEFAULT 'nobody' COMMENT 'spoken', CHANGE score points bigint NOT NULL DEFAULT 0;\n\
+                 ALTER TABLE users CHANGE nick handle varchar(60) CHARACTER SET utf8mb4 DEFAULT NULL, CHANGE age years bigint NOT NULL DEFAULT 0;\n\
+                 ALTER TABLE users CHANGE seen seen_at timestamp NULL DEFAULT current_timestamp() ON UPDATE current_timestamp(), MODIFY n INTEGER NOT NULL;",
+        old: &[
+            "INSERT INTO users (id, name, nick, age) VALUES ({n}, 'öld {n}', 'ö{n}', NULL)",
+            "INSERT INTO users (id, score) SELECT {n}, {n}",
+            "INSERT INTO users (id) VALUES ({n})",
+            "UPDATE users SET name = 'ö{n}', score = score + 1 WHERE id = {id}",
+            "UPDATE users SET nick = 'ü{n}' WHERE id = {id}",
+            "UPDATE users SET nick = NULL, age = {n} WHERE id = {id}",
+            "UPDATE users SET age = NULL WHERE id = {id}",
+            "UPDATE users SET n = n + 1 WHERE id = {id}",
+            "SELECT id, name, nick, score, age, seen FROM users WHERE name = 'nämé 7'",
+        ],
+        new: &[
+            "INSERT INTO users (id, full_name, handle, years, n) VALUES ({n}, 'néw {n}', 'é{n}', 5, 1)",
+            "INSERT INTO users (id, points, n) SELECT {n}, {n}, 1",
+            "UPDATE users SET full_name = 'ß{n}', points = points + 1 WHERE id = {id}",
+            "UPDATE users SET handle = 'æ{n}' WHERE id = {id}",
+            "UPDATE users SET handle = NULL, years = {n} WHERE id = {id}",
+            "UPDATE users SET n = n + 1 WHERE id = {id}",
+            "SELECT id, full_name, handle, points, years, seen_at FROM users WHERE full_name = 'nämé 7'",
+        ],
+        disagree: "SELECT id FROM users WHERE NOT (BINARY name <=> BINARY full_name) OR NOT (score <=> points) OR NOT (BINARY CONVERT(nick USING utf8mb4) <=> BINARY handle) OR NOT (age <=> years)",
+        after: &[
+            (
+                "SELECT count(*) FROM users WHERE full_name IS NULL OR points IS NULL OR years IS NULL OR handle LIKE '%?%'",
+                "0",
+            ),
+            (
+                "SELECT group_concat(concat(COLUMN_NAME, ' ', COLUMN_TYPE, ' ', IS_NULLABLE, ' ', coalesce(trim(BOTH '''' FROM COLUMN_DEFAULT), '-'), ' ', COLUMN_COMMENT) ORDER BY COLUMN_NAME SEPARATOR ', ') FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = database() AND TABLE_NAME = 'users' AND COLUMN_NAME NOT IN ('seen_at', 'handle', 'id')",
+                "full_name varchar(300) NO nobody spoken, n int(11) NO - , points bigint(20) NO 0 , years bigint(20) NO 0 ",
+            ),
+            (
+                "SELECT concat(COLUMN_TYPE, ' ', CHARACTER_SET_NAME) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = database() AND TABLE_NAME = 'users' AND COLUMN_NAME = 'handle'",
+                "varchar(60) utf8mb4",
+            ),
+            (
+                "SELECT group_concat(DISTINCT concat(INDEX_NAME, ' ', COLUMN_NAME) ORDER BY INDEX_NAME) FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = database() AND TABLE_NAME = 'users'",
+                "PRIMARY id,users_name full_name,users_nick handle",
+            ),
+            (
+                "SELECT lower(EXTRA) LIKE '%on update current_timestamp%' FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = database() AND TABLE_NAME = 'users' AND COLUMN_NAME = 'seen_at'",
+                "1",
+            ),
+        ],
+    },
+    Case {
+        name: "mariadb_change_columns_by_expressions",
+        engine: Engine::MariaDb,
+        base: "CREATE TABLE users (id int PRIMARY KEY, state enum('new','on','off','it''s over') NOT NULL DEFAULT 'new', code int NOT NULL DEFAULT 0, born date, age int, KEY users_code (code));",
+        rows: "INSERT INTO users SELECT seq, elt(1 + seq % 2, 'on', 'off'), seq, '2000-01-02', if(seq % 3, seq, NULL) FROM seq_1_to_{rows}",
+        change: "-- downhaul:forward \"if(state IN ('on', 'off'), state, 'off')\"\n\
+                 -- downhaul:back \"state\"\n\
+                 ALTER TABLE users MODIFY state enum('on','off') NOT NULL DEFAULT 'off';\n\
+                 -- downhaul:forward \"CAST(code AS char)\"\n\
+                 -- downhaul:back \"CAST(label AS SIGNED)\"\n\
+                 ALTER TABLE users CHANGE code label varchar(20) NOT NULL DEFAULT '0';\n\
+                 -- downhaul:forward \"born\"\n\
+                 -- downhaul:back \"date(born)\"\n\
+                 ALTER TABLE users CHANGE born born_at datetime DEFAULT NULL;\n\
+                 ALTER TABLE users MODIFY age bigint NOT NULL DEFAULT 0;",
+        // The state is one column for both, and is written by both in the new words only.
+        old: &[
+            "INSERT INTO users (id, state, code, born) VALUES ({n}, 'on', {n}, '2001-02-03')",
+            "INSERT INTO users (id, state) SELECT {n}, 'off'",
+            "UPDATE users SET code = code + 1, born = '2002-03-04' WHERE id = {id}",
+            "UPDATE users SET born = NULL, age = NULL WHERE id = {id}",
+        ],
+        new: &[
+            "INSERT INTO users (id, state, label, born_at) VALUES ({n}, 'on', '{n}', '2001-02-03 04:05:06')",
+            "INSERT INTO users (id, state) SELECT {n}, 'off'",
+            "UPDATE users SET label = '7', born_at = '2003-04-05 06:07:08' WHERE id = {id}",
+            "UPDATE users SET state = 'off', age = 3 WHERE id = {id}",
+        ],
+        disagree: "SELECT id FROM users WHERE BINARY label <> BINARY CAST(code AS char) OR NOT (born <=> date(born_at))",
+        after: &[(
+            "SELECT count(*) FROM users WHERE label IS NULL OR age IS NULL OR state NOT IN ('on', 'off')",
+            "0",
+        )],
+    },
 ];

@@ -431,6 +431,8 @@ macro_rules! with_cases_of_mariadb {
             mariadb_counted_key_and_references,
             mariadb_from_other_table,
             mariadb_priced_from_other_table,
+            mariadb_change_columns,
+            mariadb_change_columns_by_expressions,
         );
     };
 }

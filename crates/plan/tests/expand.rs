@@ -1131,7 +1131,13 @@ const MARIADB: &[(&str, &str)] = &[
     ("ALTER TABLE items MODIFY COLUMN list bigint", "lists.id counts"),
     ("ALTER TABLE users MODIFY COLUMN seen datetime", "counts"),
     ("ALTER TABLE users MODIFY COLUMN n bigint", ""),
-    ("ALTER TABLE users MODIFY COLUMN n bigint NOT NULL", "and another NOT NULL at once"),
+    ("ALTER TABLE users MODIFY COLUMN n bigint NOT NULL", ""),
+    ("ALTER TABLE users CHANGE n m bigint NOT NULL DEFAULT 3 COMMENT 'counted'", ""),
+    ("ALTER TABLE users MODIFY n INTEGER(11)", ""),
+    ("ALTER TABLE users CHANGE team crew bigint", "write two files, the second behind"),
+    ("ALTER TABLE logs CHANGE line entry text NOT NULL", ""),
+    ("ALTER TABLE logs CHANGE line entry varchar(5)", "-- downhaul:forward \"left(line, 5)\""),
+    ("ALTER TABLE logs MODIFY line enum('a','it''s')", "if(line IN ('a', 'it''s'), line, 'a')"),
     ("ALTER TABLE users MODIFY COLUMN n varchar(20)", "go from the one type to the other"),
     ("-- downhaul:forward \"n\"\nALTER TABLE users MODIFY COLUMN n smallint", "only one way"),
     (
@@ -1261,6 +1267,75 @@ fn tables_that_refer_to_each_other_have_no_order_on_mysql() {
             }
         }
     }
+}
+
+/// `MODIFY` and `CHANGE` state the whole column: each part of it goes where both releases bear it.
+#[test]
+fn mariadb_puts_each_part_of_a_column_into_its_phase() {
+    let base = "CREATE TABLE t (id int PRIMARY KEY, name varchar(70) NOT NULL DEFAULT 'x', state enum('on','it''s off') NOT NULL, days set('a','b'), seen timestamp NULL ON UPDATE CURRENT_TIMESTAMP, note text) DEFAULT CHARSET=utf8mb3;";
+    let expanded = |change: &str| {
+        let mut catalog = Catalog::new(Dialect::MariaDb);
+        catalog.apply_script(&parse_script(base, Dialect::MariaDb), Origin::Baseline);
+        expand(&parse_script(change, Dialect::MariaDb), &catalog, "x", ExpandOptions::default())
+    };
+    let carried = |change: &str| {
+        let expansion = expanded(change).expect("carried");
+        assert_eq!(expansion.remaining, [""; 0], "{change}");
+        expansion
+    };
+    let phases = |expansion: &Expansion| -> Vec<String> {
+        expansion.files.iter().map(|file| file.name.clone()).collect()
+    };
+    let all = |expansion: &Expansion| -> String {
+        expansion.files.iter().map(|f| format!("{}\n{}", f.up, f.down)).collect()
+    };
+
+    // A default that the statement leaves out goes when the old release has gone.
+    let longer = carried("ALTER TABLE t MODIFY name varchar(80) NOT NULL");
+    assert_eq!(phases(&longer), ["x_expand", "x_contract"]);
+    assert!(longer.files[0].up.contains("varchar(80) NOT NULL DEFAULT 'x'"), "{longer:#?}");
+    assert!(longer.files[1].up.contains("varchar(80) NOT NULL, ALGORITHM"), "{longer:#?}");
+    // What only the new type holds: `down` is told, or says beforehand that it is not.
+    assert!(longer.notes.iter().any(|note| note.contains("left(name, 70)")), "{longer:#?}");
+    let told = carried(
+        "-- downhaul:back \"left(name, 70)\"\nALTER TABLE t MODIFY name varchar(80) NOT NULL DEFAULT 'x'",
+    );
+    assert!(told.files[0].down.contains("SET name = (left(name, 70))"), "{told:#?}");
+    assert_eq!(told.notes, [""; 0]);
+    // Beyond 255 bytes a length takes two bytes, and the server would copy the table.
+    let second = carried("ALTER TABLE t MODIFY name varchar(90) NOT NULL DEFAULT 'x'");
+    assert_eq!(phases(&second), ["x_expand", "x_backfill", "x_switch", "x_contract"]);
+    // One more label in the same byte, or in another order.
+    assert_eq!(phases(&carried("ALTER TABLE t MODIFY days set('a','b','c')")), ["x_expand"]);
+    assert_eq!(phases(&carried("ALTER TABLE t MODIFY days set('c','a','b')")).len(), 4);
+    // The value that stands in for a missing one is a text.
+    let labels = carried("ALTER TABLE t MODIFY state enum('it''s off','on') NOT NULL");
+    assert!(all(&labels).contains("NOT NULL DEFAULT 'it''s off', ALGORITHM"), "{labels:#?}");
+    // As many characters, in more bytes.
+    let converted = carried("ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4");
+    assert!(
+        all(&converted).contains("note_new mediumtext CHARACTER SET utf8mb4"),
+        "{converted:#?}"
+    );
+    // A computed column is not added along with anything else while others write.
+    let computed = carried(
+        "ALTER TABLE t ADD COLUMN low varchar(70) AS (lower(name)) VIRTUAL, ADD INDEX low (low)",
+    );
+    assert_eq!(all(&computed).matches("ALTER TABLE t ADD COLUMN").count(), 1);
+    assert!(all(&computed).contains("CREATE INDEX low ON t (low)"), "{computed:#?}");
+    // Both of a renamed stamp stay as they are while rows are filled.
+    let renamed = carried(
+        "ALTER TABLE t CHANGE days day set('a','b') DEFAULT NULL, CHANGE seen seen_at timestamp NULL ON UPDATE CURRENT_TIMESTAMP",
+    );
+    let kept = "SET day = days, seen = seen, seen_at = seen_at\nWHERE";
+    assert!(all(&renamed).contains(kept), "{renamed:#?}");
+    assert!(!renamed.notes.iter().any(|note| note.contains("has triggers")), "{renamed:#?}");
+    // A pause is taken only by who asks for it.
+    let stamp = "ALTER TABLE t MODIFY seen timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP";
+    let refusal = expanded(stamp).expect_err("a copy").to_string();
+    assert!(refusal.contains("ALGORITHM=COPY, LOCK=SHARED"), "{refusal}");
+    let asked = carried(&format!("{stamp}, ALGORITHM=COPY, LOCK=SHARED"));
+    assert!(all(&asked).contains("CURRENT_TIMESTAMP, ALGORITHM=COPY, LOCK=SHARED"), "{asked:#?}");
 }
 
 #[test]

@@ -6,7 +6,8 @@ mod normal;
 mod tokens;
 
 pub(crate) use expression::usual_name;
-pub(crate) use normal::{same_default, same_expr, same_list, same_text, same_type};
+pub use normal::same_type;
+pub(crate) use normal::{same_default, same_expr, same_list, same_text};
 pub(crate) use tokens::{Kind, Token, tokens, unquoted};
 
 use downhaul_syntax::{Dialect, Expr, Ident, Query};

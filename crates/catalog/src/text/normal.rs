@@ -63,7 +63,8 @@ fn key_part(text: &str, dialect: Dialect) -> (String, String) {
 }
 
 /// Whether two types are one to the server.
-pub(crate) fn same_type(left: &SqlType, right: &SqlType, dialect: Dialect) -> bool {
+#[must_use]
+pub fn same_type(left: &SqlType, right: &SqlType, dialect: Dialect) -> bool {
     if left == right {
         return true;
     }

@@ -251,6 +251,11 @@ fn differ_in_mysql(left: &str, right: &str, ty: Option<&SqlType>) -> String {
     ];
     if ty.is_some_and(|ty| EXACT.contains(&ty.name.as_str())) {
         format!("NOT ({left} <=> {right})")
+    } else if ty.is_some_and(|ty| ty.charset.is_some()) {
+        // The other one may be in another character set, where the same characters are other bytes.
+        format!(
+            "NOT (BINARY CONVERT({left} USING utf8mb4) <=> BINARY CONVERT({right} USING utf8mb4))"
+        )
     } else {
         format!("NOT (BINARY {left} <=> BINARY {right})")
     }

@@ -374,6 +374,9 @@ pub fn expand(
         taken.extend(made.said.iter().cloned());
         all.push(made);
     }
+    if before.dialect.is_mysql_family() {
+        mysql::keep_stamps(&mut all, script, before, &now);
+    }
     let whole = script.statements.first().map_or_else(Span::default, |s| s.span);
     series::assemble(written, before, name, all).map_err(at(whole))
 }
@@ -449,7 +452,6 @@ fn one_statement(
     changes: &[Change],
     scene: &Scene<'_>,
 ) -> Result<Made, Refused> {
-    let now = scene.now;
     if let Parsed::Unparsed(error) = &statement.parsed {
         return refused(
             format!("the statement is not understood: {}", error.message),
@@ -460,9 +462,6 @@ fn one_statement(
         return refused("COPY with its rows in the file", "write them as INSERT");
     }
     let mut made = pieces_of(statement, changes, scene)?;
-    if now.dialect.is_mysql_family() {
-        mysql::keep_stamps(&mut made, scene);
-    }
     if scene.watch {
         watch::add(changes, scene, &mut made);
     }
@@ -572,7 +571,9 @@ fn pieces_of(
     let plain = |(slot, piece): &(Slot, Piece)| {
         *slot == Slot::EXPAND && matches!(piece, Piece::AsWritten { .. })
     };
-    if scene.part.is_none() && !made.pieces.is_empty() && made.pieces.iter().all(plain) {
+    let together = !scene.dialect().is_mysql_family() || mysql::goes_with_others(&changes);
+    if scene.part.is_none() && together && !made.pieces.is_empty() && made.pieces.iter().all(plain)
+    {
         let notes = std::mem::take(&mut made.notes);
         made = Made { notes, ..Made::default() };
         made.push(Slot::EXPAND, Piece::as_written(statement.text.clone()));

@@ -12,13 +12,13 @@ use downhaul_syntax::{
 };
 
 use super::keys::{Key, keys, named};
-use super::storage::{is_recoded, takes_all};
+use super::storage::{example, is_recoded, takes_all};
 use super::{INPLACE, INSTANT, add, added, beside, dropped, literal, modify, triggers};
 use crate::Direction;
 use crate::op::conversion::{Conv, differ, directive_for};
 use crate::op::dependents::Dependents;
 use crate::op::names;
-use crate::op::pair::{Pair, trigger_names};
+use crate::op::pair::Pair;
 use crate::op::piece::{Piece, Side, Slot};
 use crate::op::{Made, Refused, Scene, refused};
 
@@ -80,7 +80,7 @@ pub(super) fn change_type(
     let keys = keys(&pair, &parts)?;
     let ways = Ways::of(old, new, scene, known)?;
     let mut made = Made::default();
-    if let Some(names) = trigger_names(known) {
+    if let Some(names) = triggers::of_others(known) {
         made.note(format!(
             "{table} has triggers ({names}): they fire for every row that the backfill writes"
         ));
@@ -138,7 +138,12 @@ impl Ways {
                         "nothing says how values of {}.{name} go from the one type to the other and back",
                         known.name
                     ),
-                    "add -- downhaul:forward \"EXPRESSION\" and -- downhaul:back \"EXPRESSION\" above the statement, both over the column's own name",
+                    match example(old, new, dialect) {
+                        Some([forward, back]) => format!(
+                            "say it above the statement, both over the column's own name, for example\n-- downhaul:forward \"{forward}\"\n-- downhaul:back \"{back}\""
+                        ),
+                        None => "add -- downhaul:forward \"EXPRESSION\" and -- downhaul:back \"EXPRESSION\" above the statement, both over the column's own name".to_owned(),
+                    },
                 )
             }
             _ => refused(

@@ -4,7 +4,8 @@ use downhaul_catalog::column_def;
 use downhaul_syntax::{ColumnDef, ObjectName};
 
 use super::change_type::change_type;
-use super::storage::{is_recoded, is_text};
+use super::modify;
+use super::storage::{grown, is_recoded, is_text};
 use crate::op::piece::{Piece, Side, Slot};
 use crate::op::{Made, Refused, Scene};
 
@@ -22,9 +23,15 @@ pub(super) fn convert_charset(
         let mut new = ColumnDef { collation: collation.map(str::to_owned), ..column_def(old) };
         if let Some(ty) = &mut new.ty {
             ty.charset = Some(charset.to_owned());
+            if let Some(grown) = grown(old, charset, known) {
+                grown.clone_into(&mut ty.name);
+                grown.clone_into(&mut ty.raw);
+            }
         }
         if is_recoded(old, &new, known) {
             made.append(change_type(table, old, &new, scene)?);
+            // Said of the column, not of its table: the server means the same by both.
+            made.implied.push(modify(&known.name, new));
         }
     }
     let words = |charset: &str, collation: Option<&str>| {

@@ -7,8 +7,9 @@
 use downhaul_catalog::column_def;
 use downhaul_syntax::{Change, Dialect, Ident};
 
+use super::modify_column::{in_place, needs_copy};
 use super::retype_keys::{is_tied, lock_of, retype_keys};
-use super::storage::takes_all;
+use super::storage::{is_same, takes_all};
 use super::{add, modify};
 use crate::op::dependents::Dependents;
 use crate::op::names;
@@ -18,30 +19,37 @@ use crate::op::{Made, Refused, Scene, refused};
 /// What to write, where nothing but a copy is left.
 pub(super) const ASK: &str = "take the pause, and say so: `ALTER TABLE … MODIFY …, ALGORITHM=COPY, LOCK=SHARED` copies the table while writers wait and readers go on; MariaDB from 11.2 copies beside writers (LOCK=NONE)";
 
-/// Whether the statement asks for a copy, of a table whose counting column it changes.
+/// Whether the statement asks for a copy, of a table whose counting column it changes, or a timestamp.
 pub(crate) fn is_asked_for(changes: &[Change], scene: &Scene<'_>) -> bool {
     let [Change::Online { online, .. }, Change::ModifyColumn { table, from, column, .. }] = changes
     else {
         return false;
     };
-    let counts = scene
-        .now
-        .table(table)
-        .and_then(|t| t.column(from))
-        .is_some_and(|old| old.auto_increment && old.ty != column.ty);
-    online.algorithm.as_deref() == Some("copy") && counts
+    let old = scene.now.table(table).and_then(|t| t.column(from));
+    let asks = online.algorithm.as_deref() == Some("copy");
+    asks && old.is_some_and(|old| {
+        let counts = old.auto_increment && !is_same(old, column, scene.dialect());
+        counts || *from == column.name && needs_copy(old, column, scene.dialect())
+    })
 }
 
 /// The column in its new type, by a copy.
 pub(crate) fn copy_table(changes: &[Change], scene: &Scene<'_>) -> Result<Made, Refused> {
     let dialect = scene.dialect();
-    let [Change::Online { online, .. }, Change::ModifyColumn { table, from, column, .. }] = changes
+    let [Change::Online { online, .. }, change @ Change::ModifyColumn { table, from, column, .. }] =
+        changes
     else {
         return refused("no column is named", ASK);
     };
     let known = scene.table(table)?;
     let old = scene.column(table, from)?;
     let table = &known.name;
+    if needs_copy(old, column, dialect) {
+        let clause = format!(", ALGORITHM=COPY, LOCK={}", lock_of(online.lock.as_deref()));
+        let mut made = in_place(change, table, old, column, (Slot::CONTRACT, &clause), scene)?;
+        made.note(format!("{table} is copied at the contract, and on the way back from it"));
+        return Ok(made);
+    }
     if *from != column.name || !column.auto_increment || !takes_all(old, column, known) {
         return refused(
             format!(

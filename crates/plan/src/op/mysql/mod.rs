@@ -6,6 +6,7 @@
 //! may be NULL until it is filled.
 
 mod add_column;
+mod change_column;
 mod change_primary_key;
 mod change_type;
 mod convert_charset;
@@ -22,16 +23,16 @@ mod retype_keys;
 mod storage;
 mod triggers;
 
-use downhaul_catalog::{Column, column_def, render};
+use downhaul_catalog::{Catalog, Column, column_def, render};
 use downhaul_syntax::{
     Change, ColumnDef, ConstraintDef, ConstraintKind, Dialect, Expr, Ident, IndexDef, ObjectName,
-    Span, SqlType, Statement, parse_script,
+    Script, Span, SqlType, Statement, parse_script,
 };
 
 use super::conversion::Conv;
 use super::piece::{Piece, Side, Slot};
 use super::{HERE, Made, Refused, Scene, anew_by_hand, as_written, names, pair, refused, replace};
-use crate::Direction;
+use crate::{Direction, Phase};
 
 pub(crate) use change_primary_key::{change_primary_key, is_meant as changes_primary_key};
 pub(crate) use copy_table::{copy_table, is_asked_for as asks_for_copy};
@@ -238,8 +239,19 @@ pub(super) fn beside(def: &ColumnDef, name: &Ident, not_null: bool, dialect: Dia
     }
 }
 
+/// Whether the server does these beside writers in one statement. One that adds a column which is computed when
+/// it is read (`VIRTUAL`) does nothing else so (error 1846).
+pub(crate) fn goes_with_others(changes: &[Change]) -> bool {
+    let is_virtual = |change: &Change| {
+        matches!(change, Change::AddColumn { column, .. }
+            if column.generated.as_ref().is_some_and(|generated| !generated.stored))
+    };
+    changes.len() < 2 || !changes.iter().any(is_virtual)
+}
+
 /// Some value of a type.
 fn filler(ty: &SqlType, dialect: Dialect) -> Option<Expr> {
+    let label;
     let text = match ty.name.as_str() {
         "tinyint" | "smallint" | "mediumint" | "int" | "integer" | "bigint" | "decimal"
         | "numeric" | "float" | "double" | "boolean" | "year" | "bit" => "0",
@@ -250,7 +262,10 @@ fn filler(ty: &SqlType, dialect: Dialect) -> Option<Expr> {
         {
             "''"
         }
-        "enum" => ty.args.first()?,
+        "enum" => {
+            label = dialect.literal(ty.args.first()?);
+            &label
+        }
         "date" => "'1970-01-02'",
         "datetime" | "timestamp" => "'1970-01-02 00:00:00'",
         "time" => "'00:00:00'",
@@ -301,34 +316,48 @@ pub(super) fn literal(text: &str) -> Expr {
 }
 
 /// Has fills leave columns with `ON UPDATE CURRENT_TIMESTAMP` as they are: what follows from other columns
-/// is no change of the row.
-pub(crate) fn keep_stamps(made: &mut Made, scene: &Scene<'_>) {
-    let dialect = scene.dialect();
-    let derived = made.derived.clone();
-    for (slot, piece) in &mut made.pieces {
-        let Piece::Made { up, down } = piece else { continue };
-        for (side, direction) in [(up, Direction::Up), (down, Direction::Down)] {
-            if !derived.contains(&(*slot, direction)) {
-                continue;
-            }
-            for step in &mut side.steps {
-                let script = parse_script(&step.sql, dialect);
-                let Some([Change::Update { table, .. }]) =
-                    script.statements.first().map(Statement::changes)
-                else {
+/// is no change of the row, nor is a value where none was.
+///
+/// `before` is the schema before the file, `now` the one behind all expand phases, in which a column may have a
+/// second one beside it that has the same.
+pub(crate) fn keep_stamps(all: &mut [Made], script: &Script, before: &Catalog, now: &Catalog) {
+    let dialect = before.dialect;
+    let mut meant = before.clone();
+    meant.apply_script(script, HERE);
+    let is_stamp = |catalog: &Catalog, table: &ObjectName, column: &Ident| {
+        let found = catalog.table(table).and_then(|known| known.column(column));
+        found.is_some_and(|column| column.on_update.is_some())
+    };
+    for made in all {
+        let derived = made.derived.clone();
+        for (slot, piece) in &mut made.pieces {
+            let Piece::Made { up, down } = piece else { continue };
+            for (side, direction) in [(up, Direction::Up), (down, Direction::Down)] {
+                if slot.phase != Phase::Backfill && !derived.contains(&(*slot, direction)) {
                     continue;
-                };
-                let stamps: Vec<String> = scene
-                    .now
-                    .table(table)
-                    .into_iter()
-                    .flat_map(|known| &known.columns)
-                    .filter(|column| column.on_update.is_some())
-                    .map(|column| dialect.quote_if_needed(&column.name))
-                    .map(|name| format!(", {name} = {name}"))
-                    .collect();
-                if let Some(at) = step.sql.find("\nWHERE ") {
-                    step.sql.insert_str(at, &stamps.concat());
+                }
+                for step in &mut side.steps {
+                    let parsed = parse_script(&step.sql, dialect);
+                    let Some([Change::Update { table, columns, .. }]) =
+                        parsed.statements.first().map(Statement::changes)
+                    else {
+                        continue;
+                    };
+                    // At the contract one of the two goes.
+                    let stays = |column: &Ident| {
+                        slot.phase != Phase::Contract
+                            || is_stamp(before, table, column) && is_stamp(&meant, table, column)
+                    };
+                    let there = now.table(table).into_iter().flat_map(|known| &known.columns);
+                    let stamps: Vec<String> = there
+                        .filter(|column| column.on_update.is_some() && stays(&column.name))
+                        .filter(|column| !columns.contains(&column.name))
+                        .map(|column| dialect.quote_if_needed(&column.name))
+                        .map(|name| format!(", {name} = {name}"))
+                        .collect();
+                    if let Some(at) = step.sql.find("\nWHERE ") {
+                        step.sql.insert_str(at, &stamps.concat());
+                    }
                 }
             }
         }

@@ -1,14 +1,14 @@
 //! `MODIFY` and `CHANGE`: the whole column is stated anew, so what is meant is found by comparing.
 
-use downhaul_catalog::{Column, column_def};
-use downhaul_syntax::{Change, ColumnDef, Ident, ObjectName, SqlType};
+use downhaul_catalog::{Column, Table, column_def};
+use downhaul_syntax::{Change, ColumnDef, Dialect, Ident, ObjectName, SqlType};
 
+use super::change_column::Steps;
 use super::change_type::change_type;
-use super::rename_column::rename_column;
 use super::retype_keys::{is_tied, retype_keys};
-use super::storage::is_recoded;
+use super::storage::{character_bytes, is_recoded, is_same, narrowed};
 use super::{INPLACE, add, modify};
-use crate::op::conversion::{Conv, directive_for};
+use crate::op::conversion::{Conv, differ, directive_for};
 use crate::op::piece::{Piece, Side, Slot};
 use crate::op::{Made, Refused, Scene, refused};
 
@@ -20,28 +20,61 @@ pub(crate) fn modify_column(
     column: &ColumnDef,
     scene: &Scene<'_>,
 ) -> Result<Made, Refused> {
-    let dialect = scene.dialect();
     let known = scene.table(table)?;
     let old = scene.column(table, from)?;
-    let same_type = old.ty == column.ty;
-    if *from != column.name {
-        let renamed = ColumnDef { name: column.name.clone(), ..column_def(old) };
-        if !same_type || renamed.not_null != column.not_null {
-            return refused(
-                format!("{table}.{from} gets another name and another shape at once"),
-                "rename it in one migration, and change it in the next",
-            );
-        }
-        return rename_column(table, from, &column.name, scene);
+    let moves = moves_rows(old, column, known, scene.dialect());
+    if moves && *from == column.name && is_tied(&known.name, from, scene) {
+        return retype_keys(&known.name, old, column, None, scene);
     }
-    if !same_type && !widens(old, column) || is_recoded(old, column, known) {
-        if is_tied(&known.name, from, scene) {
-            return retype_keys(&known.name, old, column, None, scene);
-        }
+    if let Some(steps) = Steps::of(&known.name, old, column, scene) {
+        return steps.pieces(&known.name, from, column, scene);
+    }
+    if moves {
         return change_type(table, old, column, scene);
     }
+    let stricter = column.not_null && !old.not_null;
+    let goes = old.default.is_some() && column.default.is_none();
+    let slot = if stricter || goes { Slot::CONTRACT } else { Slot::EXPAND };
+    in_place(change, &known.name, old, column, (slot, INPLACE), scene)
+}
+
+/// Whether a TIMESTAMP that may be NULL becomes NOT NULL. MariaDB takes a NULL in it for "now", and does that
+/// by a copy only (measured on 10.11, error 1846).
+pub(super) fn needs_copy(old: &Column, new: &ColumnDef, dialect: Dialect) -> bool {
+    let is_stamp = new.ty.as_ref().is_some_and(|ty| ty.name == "timestamp");
+    dialect == Dialect::MariaDb && is_stamp && new.not_null && !old.not_null
+}
+
+/// Whether the server stores the rows anew.
+pub(super) fn moves_rows(old: &Column, new: &ColumnDef, known: &Table, dialect: Dialect) -> bool {
+    !is_same(old, new, dialect) && !widens(old, new, known) || is_recoded(old, new, known)
+}
+
+/// A column stated anew where the server does it beside writers.
+pub(super) fn in_place(
+    change: &Change,
+    table: &ObjectName,
+    old: &Column,
+    column: &ColumnDef,
+    (slot, clause): (Slot, &str),
+    scene: &Scene<'_>,
+) -> Result<Made, Refused> {
+    let dialect = scene.dialect();
+    let known = scene.table(table)?;
+    let from = &old.name;
+    if clause == INPLACE && needs_copy(old, column, dialect) {
+        return refused(
+            format!(
+                "MariaDB makes a timestamp NOT NULL only by copying {table}, and writers wait meanwhile"
+            ),
+            format!(
+                "take the pause, and say so: `ALTER TABLE {} MODIFY {q} …, ALGORITHM=COPY, LOCK=SHARED` in a statement of its own; or let it be NULL, which with DEFAULT CURRENT_TIMESTAMP only a statement writes that says NULL",
+                dialect.quote_name_if_needed(table),
+                q = dialect.quote_if_needed(from)
+            ),
+        );
+    }
     let mut made = Made::default();
-    let slot = if column.not_null && !old.not_null { Slot::CONTRACT } else { Slot::EXPAND };
     let q = dialect.quote_if_needed(from);
     let fill = |conv: String| {
         format!(
@@ -50,7 +83,7 @@ pub(crate) fn modify_column(
         )
     };
     let (mut up, mut down) = (Side::default(), Side::default());
-    if slot == Slot::CONTRACT {
+    if column.not_null && !old.not_null {
         let said = match directive_for(&scene.forward, from, true) {
             Some(directive) => Some(Conv::of_directive(directive, known, dialect)?.plain(dialect)),
             None => column.default.as_ref().map(|default| default.text.clone()),
@@ -77,34 +110,66 @@ pub(crate) fn modify_column(
             )),
         }
     }
-    add(
-        &mut up,
-        "Others read and write meanwhile; where that cannot be, the server refuses.",
-        change,
-        INPLACE,
-        dialect,
-    )?;
-    add(&mut down, "", &modify(&known.name, column_def(old)), "", dialect)?;
+    if !is_same(old, column, dialect) {
+        match directive_for(&scene.back, from, true).filter(|_| old.not_null == column.not_null) {
+            Some(directive) => {
+                let conv = Conv::of_directive(directive, known, dialect)?.plain(dialect);
+                let other = differ(&q, &conv, old.ty.as_ref(), dialect);
+                down.sql(
+                    "What the old type does not hold becomes something else.",
+                    format!(
+                        "UPDATE {} SET {q} = {conv}\nWHERE {other}",
+                        dialect.quote_name_if_needed(&known.name)
+                    ),
+                );
+            }
+            None => made.note(format!(
+                "once {table}.{from} holds what the old type does not, `down` stops there: say what becomes of it above the statement{}",
+                narrowed(old, dialect).map_or_else(
+                    || " with -- downhaul:back \"EXPRESSION\"".to_owned(),
+                    |back| format!(", for example -- downhaul:back \"{back}\"")
+                )
+            )),
+        }
+    }
+    let why = if clause == INPLACE {
+        "Others read and write meanwhile; where that cannot be, the server refuses."
+    } else {
+        "The table is copied, as the statement asks for."
+    };
+    add(&mut up, why, change, clause, dialect)?;
+    let back_clause = if clause == INPLACE { "" } else { clause };
+    add(&mut down, "", &modify(&known.name, column_def(old)), back_clause, dialect)?;
     made.push(slot, Piece::made(up, down));
     Ok(made)
 }
 
-/// A longer VARCHAR with as many bytes for its length, or an ENUM with more labels behind those that
-/// it has and as many bytes for their numbers: no row changes.
-fn widens(old: &Column, new: &ColumnDef) -> bool {
-    if let (Some(old), Some(new)) = (&old.ty, &new.ty)
-        && old.name == "enum"
-        && new.name == "enum"
+/// A longer VARCHAR with as many bytes for its length, or an ENUM or SET with more labels behind those that
+/// it has and as many bytes for them: no row changes.
+fn widens(old: &Column, new: &ColumnDef, known: &Table) -> bool {
+    if let (Some(from), Some(to)) = (&old.ty, &new.ty)
+        && from.name == to.name
+        && matches!(from.name.as_str(), "enum" | "set")
     {
-        return new.args.starts_with(&old.args) && (old.args.len() > 255) == (new.args.len() > 255);
+        let bytes = |labels: usize| match from.name.as_str() {
+            "enum" => usize::from(labels > 255) + 1,
+            _ if labels > 32 => 8,
+            _ => labels.div_ceil(8),
+        };
+        return to.args.starts_with(&from.args) && bytes(from.args.len()) == bytes(to.args.len());
     }
     let length = |ty: Option<&SqlType>| {
         let ty = ty?;
         (ty.name == "varchar").then(|| ty.args.first()?.trim().parse::<u32>().ok()).flatten()
     };
-    match (length(old.ty.as_ref()), length(new.ty.as_ref())) {
-        // 63 characters of four bytes each have a length of one byte.
-        (Some(old), Some(new)) => new >= old && ((old > 63) == (new > 63) || old > 255),
-        _ => false,
-    }
+    let (Some(from), Some(to)) = (length(old.ty.as_ref()), length(new.ty.as_ref())) else {
+        return false;
+    };
+    // Up to 255 bytes have a length of one byte.
+    let is_long = |length: u32, bytes: u32| length * bytes > 255;
+    to >= from
+        && match character_bytes(old, known) {
+            Some(bytes) => is_long(from, bytes) == is_long(to, bytes),
+            None => is_long(from, 4) == is_long(to, 4) || is_long(from, 1),
+        }
 }

@@ -1,7 +1,7 @@
 //! `RENAME COLUMN`: both names at once, kept in step, until nobody uses the old one.
 
-use downhaul_catalog::Column;
-use downhaul_syntax::{Change, ColumnDef, Expr, Ident, ObjectName};
+use downhaul_catalog::{Column, column_def, render};
+use downhaul_syntax::{Change, ColumnDef, Expr, Ident, ObjectName, SqlType};
 
 use super::keys::{Key, keys};
 use super::{
@@ -10,7 +10,7 @@ use super::{
 use crate::Direction;
 use crate::op::conversion::Conv;
 use crate::op::dependents::Dependents;
-use crate::op::pair::{Pair, trigger_names};
+use crate::op::pair::Pair;
 use crate::op::piece::{Piece, Side, Slot};
 use crate::op::sync::Sync;
 use crate::op::{Made, Refused, Scene, refused};
@@ -22,8 +22,29 @@ pub(crate) fn rename_column(
     to: &Ident,
     scene: &Scene<'_>,
 ) -> Result<Made, Refused> {
-    let known = scene.table(table)?;
     let old = scene.column(table, from)?;
+    let new = ColumnDef { name: to.clone(), ..column_def(old) };
+    successor(table, old, &new, None, scene)
+}
+
+/// How values go to the column under the other name, and back.
+pub(super) struct Ways {
+    pub(super) forward: Conv,
+    pub(super) back: Conv,
+    /// Characters are other bytes there.
+    pub(super) recoded: bool,
+}
+
+/// A column under another name; with `ways` it has another type as well. Both may be NULL, or none.
+pub(super) fn successor(
+    table: &ObjectName,
+    old: &Column,
+    new: &ColumnDef,
+    ways: Option<Ways>,
+    scene: &Scene<'_>,
+) -> Result<Made, Refused> {
+    let known = scene.table(table)?;
+    let (from, to) = (&old.name, &new.name);
     if known.column(to).is_some() {
         return refused(format!("{table} has a column {to} already"), "choose another name");
     }
@@ -41,23 +62,53 @@ pub(crate) fn rename_column(
             "keep the name of the key: a view with the new name serves readers",
         );
     }
+    if let (Some((rule, _)), Some(_)) = (parts.rules.first(), &ways) {
+        let name = rule.name.as_ref().map_or_else(String::new, |name| format!(" {name}"));
+        return refused(
+            format!(
+                "{table}.{from} gets another name and another type at once, and the constraint{name} names it"
+            ),
+            in_two_files(table, from, new, scene),
+        );
+    }
     if !parts.rules.is_empty() {
         rename_ruled::check(table, old, &parts, scene.dialect())?;
     }
     let pair = Pair { scene, table: table.clone(), old: old.clone(), new: to.clone() };
     let mut made = Made::default();
-    if let Some(names) = trigger_names(known) {
+    let naming = scene.now.triggers_naming(table, from);
+    let own = naming.iter().map(|found| found.trigger).filter(|trigger| trigger.table == *table);
+    let names: Vec<&str> = own.map(|trigger| trigger.name.as_str()).collect();
+    if !names.is_empty() {
+        let names = names.join(", ");
         made.note(format!("{table} has triggers ({names}): they still name {from}, and fire before the ones that keep both in step"));
     }
     let (trigger, function) = triggers::name(scene.now, table, &format!("{from}_{to}"));
-    let side_of = |name: &Ident| vec![(name.clone(), old.ty.clone())];
+    let recoded = ways.as_ref().is_some_and(|ways| ways.recoded);
+    let side_of = |name: &Ident, ty: &Option<SqlType>| {
+        let mut ty = ty.clone();
+        if let Some(ty) = ty.as_mut().filter(|_| recoded) {
+            // Compared as characters: see `differ`.
+            ty.charset = Some("utf8mb4".to_owned());
+        }
+        vec![(name.clone(), ty)]
+    };
+    let (forward, back) = match ways {
+        Some(ways) => {
+            made.note(format!(
+                "until the contract a value of {table}.{to} has to fit the old type, too: what does not is refused"
+            ));
+            (ways.forward, ways.back)
+        }
+        None => (Conv::Same(from.clone()), Conv::Same(to.clone())),
+    };
     let sync = Sync {
         dialect: scene.dialect(),
         table: table.clone(),
-        first: side_of(from),
-        second: side_of(to),
-        forward: vec![Conv::Same(from.clone())],
-        back: vec![Conv::Same(to.clone())],
+        first: side_of(from, &old.ty),
+        second: side_of(to, &new.ty),
+        forward: vec![forward],
+        back: vec![back],
         required: if old.not_null { vec![to.clone()] } else { Vec::new() },
         trigger,
         function,
@@ -65,26 +116,44 @@ pub(crate) fn rename_column(
     };
     let keys = keys(&pair, &parts)?;
     if parts.rules.is_empty() {
-        phases(&pair, old, &sync, &keys, &mut made)?;
+        phases(&pair, (old, new), &sync, &keys, &mut made)?;
     } else {
         rename_ruled::phases(&pair, old, &sync, &keys, &mut made)?;
     }
     Ok(made)
 }
 
+/// What to write where a name and a type do not change together.
+pub(super) fn in_two_files(
+    table: &ObjectName,
+    from: &Ident,
+    new: &ColumnDef,
+    scene: &Scene<'_>,
+) -> String {
+    let dialect = scene.dialect();
+    let rename =
+        Change::RenameColumn { table: table.clone(), from: from.clone(), to: new.name.clone() };
+    let lines: Vec<String> = [rename, modify(table, new.clone())]
+        .iter()
+        .filter_map(|change| render(change, dialect).ok())
+        .map(|sql| format!("\n  {};", sql.join("; ")))
+        .collect();
+    format!("write two files, the second behind the contract of the first:{}", lines.concat())
+}
+
 fn phases(
     pair: &Pair<'_>,
-    old: &Column,
+    (old, new): (&Column, &ColumnDef),
     sync: &Sync,
     keys: &[Key],
     made: &mut Made,
 ) -> Result<(), Refused> {
     let (table, dialect) = (&pair.table, pair.scene.dialect());
-    let bare = |name: &Ident| ColumnDef { default: None, ..stated(old, name, false) };
+    let bare = || ColumnDef { not_null: false, not_null_name: None, default: None, ..new.clone() };
     let follows = sync.forward.first().filter(|_| old.not_null);
     let follows = follows.and_then(|conv| default_of(conv, dialect));
     let why = "Empty and without a default: this touches no row.";
-    beside(pair, bare(&pair.new), why, sync, keys, made)?;
+    beside(pair, bare(), why, sync, keys, made)?;
 
     let (mut up, mut down) = (Side::default(), Side::default());
     up.sql(
@@ -96,35 +165,30 @@ fn phases(
         sync.backfill_back(),
     );
     if old.not_null {
-        let set = |name: &Ident, not_null: bool, default: bool| {
-            let column = stated(old, name, not_null);
-            let default = if default { column.default.clone() } else { None };
-            modify(table, ColumnDef { default, ..column })
-        };
-        let full =
-            modify(table, ColumnDef { default: follows.clone(), ..stated(old, &pair.new, true) });
+        let set = |not_null: bool| modify(table, stated(old, &old.name, not_null));
+        let full = ColumnDef { not_null: true, default: follows.clone(), ..new.clone() };
         add(
             &mut up,
             "Every row is filled. The table is built anew in the background, while others read and write.",
-            &full,
+            &modify(table, full),
             INPLACE,
             dialect,
         )?;
         add(
             &mut up,
             "From here on the old name may be empty, as it is when the way back from contract brings it back.",
-            &set(&old.name, false, true),
+            &set(false),
             INPLACE,
             dialect,
         )?;
-        add(&mut down, "", &set(&old.name, true, true), INPLACE, dialect)?;
-        add(&mut down, "", &set(&pair.new, false, false), INPLACE, dialect)?;
+        add(&mut down, "", &set(true), INPLACE, dialect)?;
+        add(&mut down, "", &modify(table, bare()), INPLACE, dialect)?;
     }
     made.push(Slot::BACKFILL, Piece::made(up, down));
     made.derive(Slot::BACKFILL, &[Direction::Up, Direction::Down]);
 
     let (mut up, mut down) = (Side::default(), Side::default());
-    if let Some(default) = &old.default {
+    if let Some(default) = &new.default {
         set_default(&mut up, table, &pair.new, default, dialect)?;
     } else if follows.is_some() {
         add(&mut up, "", &drop_default(table, &pair.new), "", dialect)?;
@@ -147,7 +211,7 @@ fn phases(
     add(
         &mut down,
         "The old name comes back empty; `down` of the backfill fills it. Both follow each other again.",
-        &added(table, bare(&old.name)),
+        &added(table, ColumnDef { default: None, ..stated(old, &old.name, false) }),
         INSTANT,
         dialect,
     )?;
@@ -161,7 +225,7 @@ fn phases(
     // Last: without it and without the triggers the new release could not leave the column out.
     if let Some(follows) = &follows {
         set_default(&mut down, table, &pair.new, follows, dialect)?;
-    } else if old.default.is_some() {
+    } else if new.default.is_some() {
         add(&mut down, "", &drop_default(table, &pair.new), "", dialect)?;
     }
     made.push(Slot::CONTRACT, Piece::made(up, down));

@@ -1,7 +1,17 @@
 //! Which type holds every value of another, and whether the same characters are other bytes.
 
-use downhaul_catalog::{Column, Table};
-use downhaul_syntax::{ColumnDef, SqlType};
+use downhaul_catalog::{Column, Table, render_type, same_type};
+use downhaul_syntax::{ColumnDef, Dialect, SqlType};
+
+/// Whether values are stored alike, whatever their characters are (see [`is_recoded`]): a width for
+/// display (`int(11)`) means nothing.
+pub(super) fn is_same(old: &Column, new: &ColumnDef, dialect: Dialect) -> bool {
+    let (Some(from), Some(to)) = (&old.ty, &new.ty) else { return old.ty == new.ty };
+    let plain = |ty: &SqlType| SqlType { charset: None, ..ty.clone() };
+    let is_integer = |ty: &SqlType| digits(ty).is_some() && ty.name != "decimal";
+    same_type(&plain(from), &plain(to), dialect)
+        || is_integer(from) && from.name == to.name && from.unsigned == to.unsigned
+}
 
 /// Whether each value of the old column can be assigned to the new one and back, and is the same then.
 pub(super) fn takes_all(old: &Column, new: &ColumnDef, table: &Table) -> bool {
@@ -11,6 +21,11 @@ pub(super) fn takes_all(old: &Column, new: &ColumnDef, table: &Table) -> bool {
     }
     if from.name == "enum" && to.name == "enum" {
         return from.args.iter().all(|label| to.args.contains(label)) && knows_all(old, new, table);
+    }
+    if from.name == "set" && to.name == "set" {
+        // Several are written in the order of their definition.
+        let known = to.args.iter().filter(|label| from.args.contains(label));
+        return known.eq(from.args.iter()) && knows_all(old, new, table);
     }
     match (bytes(from), bytes(to)) {
         (Some(from), Some(to)) => to >= from,
@@ -69,10 +84,96 @@ fn spelling(ty: Option<&SqlType>, collation: Option<&str>, table: &Table) -> Spe
     (charset.map(lower), collation.map(lower))
 }
 
+/// The text type that takes as many characters in another character set: the server chooses it by itself.
+pub(super) fn grown(column: &Column, charset: &str, table: &Table) -> Option<&'static str> {
+    let bytes = bytes_of(&charset.to_lowercase())?;
+    if bytes <= character_bytes(column, table)? {
+        return None;
+    }
+    Some(match column.ty.as_ref()?.name.as_str() {
+        "tinytext" => "text",
+        "text" => "mediumtext",
+        "mediumtext" => "longtext",
+        _ => return None,
+    })
+}
+
+/// Most bytes of a character of the column, where its character set is stated and known.
+pub(super) fn character_bytes(column: &Column, table: &Table) -> Option<u32> {
+    bytes_of(&spelling_of_old(column, table).0?)
+}
+
+fn bytes_of(charset: &str) -> Option<u32> {
+    Some(match charset {
+        "latin1" | "latin2" | "latin5" | "latin7" | "ascii" | "binary" | "cp1250" | "cp1251"
+        | "cp1252" | "koi8r" | "hebrew" | "greek" => 1,
+        "ucs2" | "gbk" | "sjis" | "euckr" | "big5" => 2,
+        "utf8" | "utf8mb3" | "ujis" => 3,
+        "utf8mb4" | "utf16" | "utf32" => 4,
+        _ => return None,
+    })
+}
+
 /// Whether the new column's characters are all of those of the old one's.
 fn knows_all(old: &Column, new: &ColumnDef, table: &Table) -> bool {
     let (from, to) = (spelling_of_old(old, table).0, spelling_of_new(new, table).0);
     from == to || to.as_deref() == Some("utf8mb4")
+}
+
+/// A value of a wider type as one of this type, as an expression over the column.
+pub(super) fn narrowed(to: &Column, dialect: Dialect) -> Option<String> {
+    held_in(&dialect.quote_if_needed(&to.name), to.ty.as_ref()?, dialect)
+}
+
+/// A value as one of a type, where no more than cutting it is needed.
+fn held_in(value: &str, ty: &SqlType, dialect: Dialect) -> Option<String> {
+    match ty.name.as_str() {
+        "varchar" | "char" => Some(format!("left({value}, {})", ty.args.first()?.trim())),
+        "enum" => {
+            let labels: Vec<String> = ty.args.iter().map(|label| dialect.literal(label)).collect();
+            let first = labels.first()?;
+            Some(format!("if({value} IN ({}), {value}, {first})", labels.join(", ")))
+        }
+        _ => None,
+    }
+}
+
+/// How values may get from a type to another and back, for a refusal: the expressions that most people mean.
+/// A person looks at them before they are used.
+pub(super) fn example(old: &Column, new: &ColumnDef, dialect: Dialect) -> Option<[String; 2]> {
+    let (from, to) = (old.ty.as_ref()?, new.ty.as_ref()?);
+    let (there, back) = (dialect.quote_if_needed(&old.name), dialect.quote_if_needed(&new.name));
+    let is_whole = |ty: &SqlType| digits(ty).is_some_and(|range| range.scale == 0);
+    let is_fixed = |ty: &SqlType| digits(ty).is_some();
+    let is_string = |ty: &SqlType| is_text(Some(ty)) && !matches!(ty.name.as_str(), "enum" | "set");
+    let labels = |ty: &SqlType| matches!(ty.name.as_str(), "enum");
+    let moment = |ty: &SqlType| matches!(ty.name.as_str(), "datetime" | "timestamp");
+    let date = |ty: &SqlType| ty.name == "date";
+    let signed = |ty: &SqlType| if ty.unsigned { "UNSIGNED" } else { "SIGNED" };
+    let way = |value: &str, from: &SqlType, to: &SqlType| -> Option<String> {
+        match (from, to) {
+            // What does not fit is refused, and nothing is lost.
+            (f, t) if is_whole(f) && is_whole(t) => Some(value.to_owned()),
+            (f, t) if is_fixed(f) && is_fixed(t) && t.name == "decimal" => {
+                Some(format!("CAST({value} AS {})", render_type(t, dialect)))
+            }
+            (f, t) if (is_string(f) || labels(f)) && labels(t) => held_in(value, t, dialect),
+            (f, t) if (is_string(f) || labels(f)) && is_string(t) => {
+                held_in(value, t, dialect).or_else(|| Some(value.to_owned()))
+            }
+            (f, t) if is_whole(f) && is_string(t) => {
+                held_in(&format!("CAST({value} AS char)"), t, dialect)
+            }
+            (f, t) if is_string(f) && is_whole(t) => {
+                Some(format!("CAST({value} AS {})", signed(t)))
+            }
+            (f, t) if date(f) && moment(t) => Some(value.to_owned()),
+            (f, t) if moment(f) && date(t) => Some(format!("date({value})")),
+            (f, t) if moment(f) && moment(t) => Some(value.to_owned()),
+            _ => None,
+        }
+    };
+    Some([way(&there, from, to)?, way(&back, to, from)?])
 }
 
 /// Numbers without a fraction, or with a fixed one: the smallest and the largest, and its digits.
@@ -203,6 +304,9 @@ mod tests {
             ("varchar(10)", "varchar(10) CHARACTER SET latin1", (true, false)),
             ("enum('a','b')", "enum('c','b','a')", (true, false)),
             ("enum('a','b')", "enum('a')", (false, false)),
+            ("set('a','b')", "set('a','x','b')", (true, false)),
+            ("set('a','b')", "set('b','a')", (false, false)),
+            ("set('a','b')", "set('a')", (false, false)),
             ("int", "varchar(20)", (false, false)),
             ("date", "datetime", (false, false)),
         ] {

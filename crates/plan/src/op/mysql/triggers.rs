@@ -1,7 +1,7 @@
 //! The triggers that keep two sides in step: one for INSERT, one for UPDATE. They assign to the row
 //! before it is written, so neither fires the other.
 
-use downhaul_catalog::Catalog;
+use downhaul_catalog::{Catalog, Table};
 use downhaul_syntax::{Dialect, Ident, ObjectName};
 
 use crate::op::names;
@@ -20,6 +20,14 @@ pub(super) fn name(now: &Catalog, table: &ObjectName, base: &str) -> (Ident, Obj
     let name = names::free(&base, taken);
     let trigger = Ident::stored(now.dialect, &name);
     (trigger.clone(), ObjectName { schema: table.schema.clone(), name: trigger })
+}
+
+/// Triggers of a table that are not of the kind that is made here, for a note.
+pub(super) fn of_others(table: &Table) -> Option<String> {
+    let ours = |name: &str| name.ends_with("_sync_ins") || name.ends_with("_sync_upd");
+    let names: Vec<&str> =
+        table.triggers.iter().map(|t| t.name.as_str()).filter(|name| !ours(name)).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 fn quoted(trigger: &Ident, table: &ObjectName, dialect: Dialect, event: &str) -> String {
