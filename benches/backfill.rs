@@ -17,7 +17,7 @@
 //! gives the traffic a processor that nothing else uses (`taskset`, Linux).
 //!
 //! `DOWNHAUL_BENCH_ROWS=n` (1,000,000, in steps of 100,000), `DOWNHAUL_BENCH_RATE=n` transactions a
-//! second (100), `DOWNHAUL_BENCH_CALM=n` seconds of traffic alone (20), `DOWNHAUL_BENCH_SPEED=n` (`auto`) for
+//! second (100; 0 is as many as go), `DOWNHAUL_BENCH_CALM=n` seconds of traffic alone (20), `DOWNHAUL_BENCH_SPEED=n` (`auto`) for
 //! `downhaul backfill speed n`, `DOWNHAUL_BENCH_ONLY=words` for some of the rows (`alone`, `counts`, `update`, `logs`, `auto`,
 //! `full`, `thousands`, `parallel`), `DOWNHAUL_BENCH_ROUNDS=n` for all of them so many times, since a machine changes,
 //! `DOWNHAUL_PROGRAM=path` measures another build. Latencies are those that
@@ -354,7 +354,10 @@ async fn whole_number(session: &mut Session, query: &str) -> u64 {
 
 fn traffic(server: &Postgres, url: &str, logs: &Path) -> Child {
     let rate = number("DOWNHAUL_BENCH_RATE", 100).to_string();
-    let args = ["-n", "-c", CLIENTS, "-j", "2", "-R", &rate, "-T", "3600", "-l"];
+    let mut args = vec!["-n", "-c", CLIENTS, "-j", "2", "-T", "3600", "-l"];
+    if rate != "0" {
+        args.extend(["-R", &rate]);
+    }
     pgbench(server, url, &args).current_dir(logs).spawn().expect("pgbench runs")
 }
 

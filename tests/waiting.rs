@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use downhaul::exit_code::Code;
 use downhaul_kit::{LockHolder, MariaDb, MariaDbOptions, Postgres, Program, Session, check};
+use tokio::task::JoinHandle;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
 
@@ -232,6 +233,27 @@ async fn whom_it_may_not_end_it_does_not() {
     admin.run(&format!("DROP OWNED BY {mover}, {other}")).await;
 }
 
+/// Somebody who changes a row of one table, and then of another, again and again; what went wrong, if anything.
+fn writer(
+    url: &str,
+    over: &Arc<AtomicBool>,
+    (first, second): (&'static str, &'static str),
+    id: u32,
+) -> JoinHandle<Result<(), String>> {
+    let (url, over) = (url.to_owned(), over.clone());
+    tokio::spawn(async move {
+        let mut session = Session::connect(&url).await;
+        while !over.load(Ordering::SeqCst) {
+            let sql = format!(
+                "BEGIN; UPDATE {first} SET n = n + 1 WHERE id = {id}; SELECT pg_sleep(0.01); UPDATE {second} SET n = n + 1 WHERE id = {id}; COMMIT"
+            );
+            session.try_run(&sql).await.map_err(|error| error.to_string())?;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    })
+}
+
 /// Two tables that are locked together, while writers take them in either order all the time: nobody is ended,
 /// and the migration finds a moment.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -245,22 +267,8 @@ async fn tables_that_writers_take_in_either_order_are_locked_together() {
         )
         .await;
     let over = Arc::new(AtomicBool::new(false));
-    let writer = |first: &'static str, second: &'static str, id: u32| {
-        let (url, over) = (database.url().to_owned(), over.clone());
-        tokio::spawn(async move {
-            let mut session = Session::connect(&url).await;
-            while !over.load(Ordering::SeqCst) {
-                let sql = format!(
-                    "BEGIN; UPDATE {first} SET n = n + 1 WHERE id = {id}; SELECT pg_sleep(0.01); UPDATE {second} SET n = n + 1 WHERE id = {id}; COMMIT"
-                );
-                session.try_run(&sql).await.map_err(|error| error.to_string())?;
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            Ok::<_, String>(())
-        })
-    };
-    let writers =
-        [writer("a", "b", 1), writer("b", "a", 2), writer("a", "b", 3), writer("b", "a", 4)];
+    let writers = [("a", "b", 1), ("b", "a", 2), ("a", "b", 3), ("b", "a", 4)]
+        .map(|(first, second, id)| writer(database.url(), &over, (first, second), id));
     let program = Program::new(PROGRAM).database(database.url());
     // Kept before they go, so both are locked; where nothing is kept, by the file itself; where that
     // comes behind a change of one of them; and where one of them is kept before.
@@ -298,6 +306,43 @@ async fn tables_that_writers_take_in_either_order_are_locked_together() {
     for writer in writers {
         assert_eq!(writer.await.unwrap(), Ok(()));
     }
+}
+
+/// Two tables that a file changes one behind the other, by a role whose waits the server looks at no sooner than
+/// those of an application: no writer is ended who takes them the other way round.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_that_a_file_changes_one_by_one_are_locked_together() {
+    let server = Postgres::shared();
+    let database = server.fresh_database().await;
+    let name = database.url().rsplit('/').next().unwrap().to_owned();
+    let mover = format!("mover_{name}");
+    let mut admin = database.session().await;
+    let _ = admin.try_run(&format!("CREATE ROLE {mover} LOGIN")).await;
+    admin
+        .run(&format!(
+            "GRANT CREATE ON DATABASE {name} TO {mover}; GRANT CREATE ON SCHEMA public TO {mover}; SET ROLE {mover}; \
+             CREATE TABLE a (id int PRIMARY KEY, n int DEFAULT 0); CREATE TABLE b (id int PRIMARY KEY, n int DEFAULT 0); \
+             CREATE TABLE free (id int); INSERT INTO a SELECT g FROM generate_series(1, 9) g; INSERT INTO b SELECT g FROM generate_series(1, 9) g; RESET ROLE"
+        ))
+        .await;
+    let over = Arc::new(AtomicBool::new(false));
+    let writers = [("a", "b", 1), ("b", "a", 2), ("a", "b", 3), ("b", "a", 4)]
+        .map(|(first, second, id)| writer(database.url(), &over, (first, second), id));
+    let program = Program::new(PROGRAM).database(server.url_as(&mover, "", &name));
+    program.migration(
+        "0001_one_by_one",
+        "ALTER TABLE b ADD COLUMN x int;\nALTER TABLE free ADD COLUMN x int;\nALTER TABLE a ADD COLUMN x int;\n",
+        "ALTER TABLE a DROP COLUMN x;\nALTER TABLE free DROP COLUMN x;\nALTER TABLE b DROP COLUMN x;\n",
+    );
+    for _ in 0..5 {
+        program.ok(&["up", "--yes", "--lock-retry", "20"]);
+        program.ok(&["down", "--yes", "--lock-retry", "20"]);
+    }
+    over.store(true, Ordering::SeqCst);
+    for writer in writers {
+        assert_eq!(writer.await.unwrap(), Ok(()));
+    }
+    admin.run(&format!("DROP OWNED BY {mover}")).await;
 }
 
 /// A concurrent build waits for old snapshots as long as it takes, says for whom, and leaves no

@@ -41,7 +41,7 @@ pub use footing::Footing;
 pub use gate::{Evidence, Gate, GateName, GateQuestion, GateRules, GateState, UnusedRule, gates};
 pub use journal::{Holding, Journal, JournalEntry, MigrationState, Operation};
 pub use observer::{Event, Observer, Silent};
-pub use prepare::{Group, Prepared, keeping, table_name};
+pub use prepare::{Foreseen, Group, Prepared, keeping, table_name};
 pub use repeatable::{PlannedRepeatable, RepeatableStatus};
 pub use runner::{GeneratedDown, Options, Runner};
 pub use squash::Recognised;

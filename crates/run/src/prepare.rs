@@ -42,6 +42,15 @@ pub struct Protection {
     pub tables: Vec<ObjectName>,
 }
 
+/// What is known of a statement before it runs.
+#[derive(Clone, Debug, Default)]
+pub struct Foreseen {
+    /// Locks that it takes on tables in use.
+    pub locks: Vec<TableLock>,
+    /// It may take long: it reads or writes all rows of a table, or nobody knows what it does.
+    pub lasts: bool,
+}
+
 /// One direction of one migration, parsed and cut into groups.
 #[derive(Clone, Debug)]
 pub struct Prepared {
@@ -69,9 +78,8 @@ pub struct Prepared {
     /// Columns that are dropped and follow from others of their row, as `-- downhaul:forward` above the
     /// statement says: table, column, expression.
     pub follows: Vec<(ObjectName, Ident, String)>,
-    /// Locks that each statement takes on tables in use, as far as they are foreseen: what is looked
-    /// at before anything queues. Empty where nobody has looked.
-    pub locks: Vec<Vec<TableLock>>,
+    /// What is foreseen of each statement, before anything queues. Empty where nobody has looked.
+    pub foreseen: Vec<Foreseen>,
     /// Remarks for the person who runs it.
     pub notes: Vec<String>,
     lines: LineIndex,
@@ -222,7 +230,7 @@ impl Prepared {
             changes_settings,
             protection,
             follows,
-            locks: Vec::new(),
+            foreseen: Vec::new(),
             notes,
             lines,
         })
@@ -303,11 +311,16 @@ impl Prepared {
         matches!(self.groups.as_slice(), [] | [Group::Transaction(_)])
     }
 
+    /// The locks that are foreseen of a statement.
+    pub(crate) fn foreseen(&self, index: usize) -> &[TableLock] {
+        self.foreseen.get(index).map_or(&[], |foreseen| foreseen.locks.as_slice())
+    }
+
     /// Locks that some of its statements take.
     #[must_use]
     pub fn locks_of(&self, members: &[usize]) -> Vec<TableLock> {
         let mut locks: Vec<TableLock> = Vec::new();
-        for lock in members.iter().filter_map(|index| self.locks.get(*index)).flatten() {
+        for lock in members.iter().flat_map(|index| self.foreseen(*index)) {
             if !locks.contains(lock) {
                 locks.push(lock.clone());
             }

@@ -146,7 +146,7 @@ fn nothing_to_do(args: &DownArgs, target: &Target) -> String {
 pub(crate) fn foresee_locks(plan: &mut DownPlan, dialect: downhaul_syntax::Dialect) {
     let mut migrations: Vec<_> =
         plan.migrations.iter_mut().map(|m| (&m.version, &mut m.down)).collect();
-    super::foresight::locks(&mut migrations, dialect);
+    super::foresight::foresee(&mut migrations, dialect);
 }
 
 /// How many things that a down leaves are named.

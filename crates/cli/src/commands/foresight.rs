@@ -8,8 +8,8 @@ use downhaul_lint::{
     LintOptions, LintReport, MigrationInput, SourceText, fills_nulls, lint_series,
 };
 use downhaul_plan::{Phase, Series, Version};
-use downhaul_run::Prepared;
-use downhaul_syntax::{Change, Dialect, Script};
+use downhaul_run::{Foreseen, Prepared};
+use downhaul_syntax::{Change, Dialect, Script, Statement};
 
 /// Judges texts, one migration each, without a schema: every table that they do not make is taken
 /// for one in use.
@@ -27,28 +27,40 @@ fn judge<'a>(texts: impl Iterator<Item = (&'a Version, &'a str)>, dialect: Diale
     lint_series(&inputs, &options)
 }
 
-/// Notes with each statement which locks it will take, so that the runner can look before it queues.
-pub(crate) fn locks(migrations: &mut [(&Version, &mut Prepared)], dialect: Dialect) {
+/// Notes with each statement which locks it will take, so that the runner can look before it queues, and
+/// whether it may take long.
+pub(crate) fn foresee(migrations: &mut [(&Version, &mut Prepared)], dialect: Dialect) {
     if dialect == Dialect::Sqlite {
         return;
     }
     let texts = migrations.iter().map(|(version, prepared)| (*version, prepared.text.as_str()));
     let report = judge(texts, dialect);
-    let mut found: BTreeMap<(&str, usize), Vec<TableLock>> = BTreeMap::new();
-    for effects in &report.effects {
+    let mut found: BTreeMap<(&str, usize), Foreseen> = BTreeMap::new();
+    for one in &report.effects {
+        let effects = &one.effects;
         let locks = effects
-            .effects
             .locks
             .iter()
             .map(|lock| TableLock { table: lock.table.clone(), mode: lock.mode.to_owned() });
-        found.insert((effects.version.as_str(), effects.span.start), locks.collect());
+        let of_rows = [&effects.rewrites, &effects.scans, &effects.builds_indexes];
+        let lasts = of_rows.iter().any(|tables| !tables.is_empty());
+        found.insert(
+            (one.version.as_str(), one.span.start),
+            Foreseen { locks: locks.collect(), lasts },
+        );
     }
     for (version, prepared) in migrations {
-        prepared.locks = prepared
-            .statements
-            .iter()
-            .map(|s| found.get(&(version.as_str(), s.span.start)).cloned().unwrap_or_default())
-            .collect();
+        let of = |statement: &Statement| {
+            let key = (version.as_str(), statement.span.start);
+            let mut foreseen = found.get(&key).cloned().unwrap_or_default();
+            foreseen.lasts |= statement.changes().is_empty()
+                || statement.changes().iter().any(|change| {
+                    writes_rows(change)
+                        || matches!(change, Change::Insert { from_query: Some(_), .. })
+                });
+            foreseen
+        };
+        prepared.foreseen = prepared.statements.iter().map(of).collect();
     }
 }
 
@@ -108,9 +120,11 @@ pub(crate) fn phases(series: &Series, dialect: Dialect) -> BTreeMap<Version, Pha
 }
 
 fn moves_rows(script: &Script) -> bool {
-    script.statements.iter().flat_map(|s| s.changes()).any(|change| {
-        matches!(change, Change::Update { .. } | Change::Delete { .. } | Change::Merge { .. })
-    })
+    script.statements.iter().flat_map(|s| s.changes()).any(writes_rows)
+}
+
+fn writes_rows(change: &Change) -> bool {
+    matches!(change, Change::Update { .. } | Change::Delete { .. } | Change::Merge { .. })
 }
 
 #[cfg(test)]

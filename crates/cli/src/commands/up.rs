@@ -135,7 +135,7 @@ fn waits(plan: &UpPlan) -> String {
 pub(crate) fn foresee_locks(plan: &mut UpPlan, dialect: downhaul_syntax::Dialect) {
     let mut migrations: Vec<_> =
         plan.migrations.iter_mut().map(|m| (&m.version, &mut m.up)).collect();
-    super::foresight::locks(&mut migrations, dialect);
+    super::foresight::foresee(&mut migrations, dialect);
 }
 
 /// What a plan destroys, a line for each table.

@@ -19,6 +19,7 @@ use downhaul_snapshot::{empty, hidden, tombstone};
 use downhaul_syntax::change::InsertConflict;
 use downhaul_syntax::{Change, Dialect, Parsed, Statement};
 
+use super::locks::AT_ONCE;
 use super::{Applied, Work, one_commit};
 use crate::journal::{Journal, Planned, STATE, fail_if};
 use crate::patience::{Lookout, someone_is_slow};
@@ -140,7 +141,7 @@ impl<'a> Piece<'a> {
     fn of(work: &'a Work<'a>, options: &Options) -> Option<Self> {
         let prepared = work.prepared;
         let statements: Vec<&Statement> = prepared.statements.iter().collect();
-        let foreseen = prepared.locks.len() == statements.len() && !statements.is_empty();
+        let foreseen = prepared.foreseen.len() == statements.len() && !statements.is_empty();
         let plain = prepared.is_transactional()
             && !prepared.changes_settings
             && prepared.protection.is_empty()
@@ -434,7 +435,11 @@ async fn open(
     let about = about.join("\u{2}");
     let queries = questions(runner.journal);
     let queries: Vec<&str> = queries.iter().map(String::as_str).collect();
-    let budget = runner.options.budget;
+    let mut budget = runner.options.budget;
+    if pieces.iter().any(|piece| piece.needs.len() > 1) {
+        // By itself a migration locks its tables before its first statement.
+        budget.lock_timeout = budget.lock_timeout.min(AT_ONCE);
+    }
     let rows = match runner.session.open_together(budget, &queries, &about).await {
         Ok(Some(rows)) => rows,
         Ok(None) => {

@@ -230,26 +230,28 @@ async fn attempt(
     Ok(ran.applied)
 }
 
-/// Tables that hold nothing, which a way back empties or takes away; `losses` forgets them.
+/// Tables that hold nothing, which a way back empties or takes away; `losses` forgets them. And whether all
+/// tables of the transaction are locked since.
 async fn empty_tables(
     session: &mut dyn Session,
     losses: &mut Losses,
     (prepared, members): (&Prepared, &[usize]),
     lock_timeout: Duration,
-) -> Result<Vec<ObjectName>, Stop> {
+) -> Result<(Vec<ObjectName>, bool), Stop> {
     let names: Vec<ObjectName> =
         empty::candidates(losses).unwrap_or_default().into_iter().cloned().collect();
-    // One lock is waited for with nothing else held. So many tables that a look at each costs more than it
-    // saves are locked one after the other.
-    let together = names.len() > 1 || locks::locks_several(prepared, members);
-    if session.dialect() == Dialect::Postgres && together && (1..=FEW).contains(&names.len()) {
+    // A single lock is waited for with nothing else held. So many tables that a look at each costs more than
+    // it saves are locked one after the other.
+    let several = names.len() > 1 || locks::locks_several(prepared, members);
+    let mut locked = false;
+    if session.dialect() == Dialect::Postgres && several && (1..=FEW).contains(&names.len()) {
         if !empty::seem_empty(session, &names).await? {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), false));
         }
         let needed = locks::Needed::Empty(&names);
-        locks::at_first(session, needed, (prepared, members), lock_timeout).await?;
+        locked = locks::at_first(session, needed, (prepared, members), lock_timeout).await?;
     }
-    Ok(empty::set_aside(session, losses).await?)
+    Ok((empty::set_aside(session, losses).await?, locked))
 }
 
 /// Indexes that earlier statements of the migration have built, outside of any transaction. One that a
@@ -318,10 +320,10 @@ pub(super) async fn within(
 
     let mut losses = losses.clone();
     // Where an up takes an empty table away, its down still has the schema to bring back.
-    let empty = if protect && !up {
+    let (empty, locked) = if protect && !up {
         empty_tables(session, &mut losses, (prepared, members), lock_timeout).await?
     } else {
-        Vec::new()
+        (Vec::new(), false)
     };
     let mut endangered =
         if protect { keep::endangered(session, &losses).await? } else { Vec::new() };
@@ -374,8 +376,10 @@ pub(super) async fn within(
     };
     let mut kept: Vec<Kept> = Vec::new();
     let statements: Vec<&Statement> = prepared.statements.iter().collect();
-    let needed = locks::Needed::Kept(&endangered);
-    locks::at_first(session, needed, (prepared, members), lock_timeout).await?;
+    if !locked || !endangered.is_empty() {
+        let needed = locks::Needed::Kept(&endangered);
+        locks::at_first(session, needed, (prepared, members), lock_timeout).await?;
+    }
     let first = if endangered.is_empty() { 0 } else { journal.next_kept(session).await? };
     for (number, table) in (first..).zip(&endangered) {
         observer.event(Event::Keeping { table: &table.shape.name.to_string() });

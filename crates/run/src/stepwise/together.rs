@@ -70,7 +70,7 @@ impl<'a> Piece<'a> {
         let prepared = work.prepared;
         let statements = &prepared.statements;
         let plain = !statements.is_empty()
-            && prepared.locks.len() == statements.len()
+            && prepared.foreseen.len() == statements.len()
             && !prepared.changes_settings
             && prepared.protection.is_empty()
             && prepared.follows.is_empty()
