@@ -447,6 +447,7 @@ with_cases_of_mariadb!(
     rename_table,
     rename_and_retype,
     retype_twice,
+    retype_defaults,
     text_to_number,
     key_to_bigint,
     split_column,

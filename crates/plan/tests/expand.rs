@@ -665,6 +665,23 @@ const TOGETHER: &[Told] = &[
         &["DROP COLUMN born", "DROP COLUMN email"],
         &[],
     ),
+    // A default that the new type does not take, in one statement and in three; one that it takes stays.
+    (
+        "-- downhaul:back \"feels::text\"\nALTER TABLE users ALTER feels SET DEFAULT 'sad'; ALTER TABLE users ALTER feels TYPE text USING upper(feels::text)",
+        &["x_expand", "x_backfill", "x_switch", "x_contract"],
+        &["SET DEFAULT 'sad'"],
+        &["CAST('sad'"],
+    ),
+    (
+        "ALTER TABLE users DROP CONSTRAINT users_name_check, DROP CONSTRAINT users_email_key; DROP INDEX users_name; -- downhaul:back \"lower(users.name::text)\"\nALTER TABLE users ALTER name DROP DEFAULT, ALTER name TYPE mood USING CASE users.name WHEN 'anon' THEN 'sad'::mood ELSE public.users.name::mood END, ALTER name SET DEFAULT 'glad'",
+        &["x_expand", "x_backfill", "x_switch", "x_contract"],
+        &[
+            "SET DEFAULT (CASE CAST('anon' AS text) WHEN 'anon' THEN 'sad'::mood ELSE CAST('anon' AS text)::mood END)",
+            "SET DEFAULT 'glad'",
+            "SET DEFAULT 'anon'",
+        ],
+        &[],
+    ),
     // What only others refer to is no part of it.
     (
         "ALTER TABLE teams ALTER title TYPE varchar(9); ALTER TABLE users ALTER team SET NOT NULL",

@@ -4,7 +4,9 @@ use downhaul_syntax::{ConstraintKind, Ident, ObjectKind, ObjectName, Partitionin
 
 use super::Applier;
 use super::constraint::rename_in_constraint;
-use crate::text::{mentions_ident, rename_ident, rename_in_expr, rename_in_query};
+use crate::text::{
+    mentions_ident, rename_ident, rename_in_expr, rename_in_query, rename_table_ident,
+};
 use crate::{Constraint, Index, Parts};
 
 impl Applier<'_> {
@@ -167,7 +169,8 @@ impl Applier<'_> {
                 }
             }
             if from.name != to.name {
-                view.query.text = rename_ident(&view.query.text, dialect, &from.name, &to.name);
+                view.query.text =
+                    rename_table_ident(&view.query.text, dialect, &from.name, &to.name);
             }
         }
     }

@@ -192,8 +192,12 @@ impl Applier<'_> {
                         *table = to.clone();
                     }
                 }
-                view.query.text =
-                    crate::text::rename_ident(&view.query.text, dialect, &from.name, &to.name);
+                view.query.text = crate::text::rename_table_ident(
+                    &view.query.text,
+                    dialect,
+                    &from.name,
+                    &to.name,
+                );
             }
         }
     }

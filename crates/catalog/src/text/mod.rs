@@ -12,20 +12,55 @@ pub(crate) use tokens::{Kind, Token, tokens, unquoted};
 
 use downhaul_syntax::{Dialect, Expr, Ident, Query};
 
-/// Replaces an identifier wherever it stands as a column or table, not as a function's name.
+/// Replaces an identifier wherever it stands as a column, not as a function's name or as a type: a column
+/// is often called what its type is (`state::state`).
 #[must_use]
 pub fn rename_ident(text: &str, dialect: Dialect, from: &Ident, to: &Ident) -> String {
+    renamed(text, dialect, from, to, Types::Stay)
+}
+
+/// The same for a table, which is a type too.
+pub(crate) fn rename_table_ident(text: &str, dialect: Dialect, from: &Ident, to: &Ident) -> String {
+    renamed(text, dialect, from, to, Types::Follow)
+}
+
+/// What becomes of a type that has the name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Types {
+    Stay,
+    Follow,
+}
+
+fn renamed(text: &str, dialect: Dialect, from: &Ident, to: &Ident, types: Types) -> String {
     let all = tokens(text, dialect);
     let mut out = String::with_capacity(text.len());
+    let (mut before, mut casts) = ("", Vec::new());
+    // Behind `::`, or behind AS in the parentheses of a CAST; with its schema.
+    let mut typed = false;
     for (i, token) in all.iter().enumerate() {
         let called = || {
             all[i + 1..].iter().find(|t| t.kind != Kind::Space).is_some_and(|t| t.text == "(")
                 && token.kind == Kind::Word
         };
-        if token.ident(dialect).is_some_and(|ident| ident == *from) && !called() {
+        if token.kind != Kind::Space && token.text != "." {
+            let cast = casts.last() == Some(&true) && before.eq_ignore_ascii_case("as");
+            typed = before == "::" || cast || typed && before == ".";
+        }
+        let stays = types == Types::Stay && typed;
+        if token.ident(dialect).is_some_and(|ident| ident == *from) && !called() && !stays {
             out.push_str(&dialect.quote_if_needed(to));
         } else {
             out.push_str(token.text);
+        }
+        match token.text {
+            "(" => casts.push(before.eq_ignore_ascii_case("cast")),
+            ")" => {
+                casts.pop();
+            }
+            _ => {}
+        }
+        if token.kind != Kind::Space {
+            before = token.text;
         }
     }
     out
@@ -87,5 +122,24 @@ pub(crate) fn rename_in_query(query: &mut Query, dialect: Dialect, from: &Ident,
         if column == from {
             *column = to.clone();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_of_the_same_name_stays() {
+        let dialect = Dialect::Postgres;
+        let ident = |name: &str| Ident::stored(dialect, name);
+        let renamed = |text: &str| rename_ident(text, dialect, &ident("state"), &ident("rank"));
+        assert_eq!(renamed("lower(t.state)::state"), "lower(t.rank)::state");
+        assert_eq!(renamed("state :: public.state"), "rank :: public.state");
+        assert_eq!(renamed("CAST(state AS state) = state"), "CAST(rank AS state) = rank");
+        assert_eq!(renamed("cast((state) AS \"state\")"), "cast((rank) AS \"state\")");
+        assert_eq!(renamed("SELECT state AS state, state(1)"), "SELECT rank AS rank, state(1)");
+        let table = rename_table_ident("t.state::state", dialect, &ident("state"), &ident("rank"));
+        assert_eq!(table, "t.rank::rank");
     }
 }

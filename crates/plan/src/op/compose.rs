@@ -349,9 +349,12 @@ impl Chain {
                 continue;
             }
             seen.push(step.at.0);
-            // They have to be about this column, and about its type wherever that changes.
+            // They have to be about this column, and about its type wherever that changes; above a default,
+            // which no conversion is about, they are about what follows.
             let others = composed.script.statements[step.at.0].changes().len() > 1;
-            if others || retyped && !is_type {
+            let default =
+                matches!(step.change, Change::SetDefault { .. } | Change::DropDefault { .. });
+            if others || retyped && !is_type && !default {
                 return None;
             }
             let to = if retyped { &self.first } else { &self.last };

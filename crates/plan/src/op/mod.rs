@@ -186,6 +186,8 @@ pub(crate) struct Scene<'a> {
     replaced: Vec<Replaced>,
     /// Defaults that later statements of the file give to columns.
     defaults: Vec<(ObjectName, Ident, Expr)>,
+    /// Columns of which the file says what their default is from now on, or that they have none.
+    defaulted: Vec<(ObjectName, Ident)>,
     /// Tables that get another primary key in this file, and when the old one goes.
     rekeyed: Vec<(ObjectName, Slot)>,
     /// Tables that the file makes anew by hand, with the lines that say what changes.
@@ -216,6 +218,7 @@ impl Scene<'_> {
             said: self.said.clone(),
             replaced: self.replaced.clone(),
             defaults: self.defaults.clone(),
+            defaulted: self.defaulted.clone(),
             rekeyed: self.rekeyed.clone(),
             by_hand: self.by_hand.clone(),
             part: self.part.clone(),
@@ -225,6 +228,11 @@ impl Scene<'_> {
 
     fn dialect(&self) -> Dialect {
         self.now.dialect
+    }
+
+    /// Whether the file says of a column what its default is from now on.
+    fn gives_default(&self, table: &ObjectName, column: &Ident) -> bool {
+        self.defaulted.iter().any(|(of, name)| of == table && name == column)
     }
 
     /// The table, which has to be known with all its columns.
@@ -405,6 +413,18 @@ fn defaults(statements: &[Statement], now: &Catalog) -> Vec<(ObjectName, Ident, 
     given.collect()
 }
 
+/// Columns of which statements say what their default is, or that they have none.
+fn defaulted(statements: &[Statement], now: &Catalog) -> Vec<(ObjectName, Ident)> {
+    let changes = statements.iter().flat_map(|statement| statement.changes());
+    let given = changes.filter_map(|change| match change {
+        Change::SetDefault { table, column, .. } | Change::DropDefault { table, column } => {
+            Some((now.normalize(table), column.clone()))
+        }
+        _ => None,
+    });
+    given.collect()
+}
+
 /// What statements say of columns, by themselves, where another one may take them along.
 fn said(statements: &[Statement], now: &Catalog) -> Vec<Said> {
     if !matches!(now.dialect, Dialect::MariaDb | Dialect::Mysql) {
@@ -440,6 +460,7 @@ fn scene_of<'a>(
         replaced: replaced.to_vec(),
         by_hand: by_hand.to_vec(),
         defaults: defaults(later, now),
+        defaulted: defaulted(&composed.script.statements, now),
         rekeyed: rekeyed::tables(&composed.script, now),
         part: None,
         watch: options.watch,

@@ -285,7 +285,9 @@ fn phases(pair: &Pair<'_>, retyped: Option<&Retyped>) -> Result<Made, Refused> {
         None => "The values are all in the new column.",
     };
     up.change(why, &pair.drop_column(&old.name), dialect)?;
-    if let Some(default) = &old.default {
+    // Of another type, with another default: what the old one comes to serves nobody any more.
+    let overtaken = retyped.is_some() && scene.gives_default(table, new);
+    if let Some(default) = old.default.as_ref().filter(|_| !overtaken) {
         up.change(
             "",
             &Change::SetDefault {

@@ -10,13 +10,14 @@
 //! columns, where they have been filled: from there on both bind, and both act (`ON DELETE`, `ON UPDATE`),
 //! until the twin takes the name.
 
+pub(crate) mod default;
 mod ends;
 mod phases;
 pub(crate) mod together;
 
 use downhaul_catalog::{Column, Constraint, Origin, Sequence, Table, constraint_def};
 use downhaul_syntax::{
-    Change, ColumnDef, ConstraintDef, ConstraintKind, Ident, IndexDef, ObjectName, SqlType,
+    Change, ColumnDef, ConstraintDef, ConstraintKind, Expr, Ident, IndexDef, ObjectName, SqlType,
 };
 
 use super::conversion::Conv;
@@ -56,6 +57,8 @@ struct Member<'a> {
     parked: Ident,
     forward: Conv,
     back: Conv,
+    /// The default that it has from the change of places to the contract.
+    default: Option<Expr>,
     sequence: Option<Sequence>,
     /// Where the column is an identity.
     counter: Option<Counter>,
@@ -241,7 +244,12 @@ fn member<'a>(
         ..bare(old, &new)
     };
     let (forward, back) = (asked.forward.clone(), asked.back.clone());
-    Ok(Member { old, new, parked, forward, back, sequence, counter })
+    let default = if scene.gives_default(&table.name, &old.name) {
+        default::carried(&table.name, old, &asked.ty, &forward, scene.dialect())
+    } else {
+        old.default.clone()
+    };
+    Ok(Member { old, new, parked, forward, back, default, sequence, counter })
 }
 
 /// Foreign keys of which an end changes, and those of the tables that bind new rows only: they get their

@@ -227,7 +227,8 @@ impl<'g, 'a> Beside<'g, 'a> {
             }
         }
         for member in &part.members {
-            if let Some(default) = &member.old.default {
+            let default = if forth { &member.default } else { &member.old.default };
+            if let Some(default) = default {
                 let (column, default) = (member.old.name.clone(), default.clone());
                 let set = Change::SetDefault { table: table.clone(), column, default };
                 side.change("", &set, dialect)?;
