@@ -583,7 +583,9 @@ pub(crate) const MARIADB_CASES: &[Case] = &[
         base: "CREATE TABLE users (id int PRIMARY KEY, name varchar(40) NOT NULL DEFAULT 'anon', score int NOT NULL DEFAULT 0, nick varchar(20) CHARACTER SET latin1, age int, seen timestamp NULL DEFAULT current_timestamp() ON UPDATE current_timestamp(), n int NOT NULL DEFAULT 7, KEY users_name (name), UNIQUE KEY users_nick (nick)) CHARACTER SET utf8mb4;",
         rows: "INSERT INTO users SELECT seq, concat('nämé ', seq), seq, concat('nïck ', seq), if(seq % 3, seq, NULL), '2020-01-02', seq FROM seq_1_to_{rows}",
         change: "ALTER TABLE users CHANGE COLUMN name full_name varchar(300) NOT NULL DEFAULT 'nobody' COMMENT 'spoken', CHANGE score points bigint NOT NULL DEFAULT 0;\n\
-                 ALTER TABLE users CHANGE nick handle varchar(60) CHARACTER SET utf8mb4 DEFAULT NULL, CHANGE age years bigint NOT NULL DEFAULT 0;\n\
+                 ALTER TABLE users RENAME INDEX users_name TO users_full_name;\n\
+                 ALTER TABLE users CHANGE age years int DEFAULT NULL, CHANGE nick handle varchar(60) CHARACTER SET utf8mb4 DEFAULT NULL, RENAME INDEX users_nick TO users_handle;\n\
+                 ALTER TABLE users CHANGE years years bigint NOT NULL DEFAULT 0;\n\
                  ALTER TABLE users CHANGE seen seen_at timestamp NULL DEFAULT current_timestamp() ON UPDATE current_timestamp(), MODIFY n INTEGER NOT NULL;",
         old: &[
             "INSERT INTO users (id, name, nick, age) VALUES ({n}, 'öld {n}', 'ö{n}', NULL)",
@@ -621,7 +623,7 @@ pub(crate) const MARIADB_CASES: &[Case] = &[
             ),
             (
                 "SELECT group_concat(DISTINCT concat(INDEX_NAME, ' ', COLUMN_NAME) ORDER BY INDEX_NAME) FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = database() AND TABLE_NAME = 'users'",
-                "PRIMARY id,users_name full_name,users_nick handle",
+                "PRIMARY id,users_full_name full_name,users_handle handle",
             ),
             (
                 "SELECT lower(EXTRA) LIKE '%on update current_timestamp%' FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = database() AND TABLE_NAME = 'users' AND COLUMN_NAME = 'seen_at'",

@@ -194,4 +194,48 @@ pub(crate) const SQLITE_CASES: &[Case] = &[
         disagree: "",
         after: &[("SELECT DISTINCT typeof(price) FROM items", "integer")],
     },
+    Case {
+        name: "sqlite_rename_and_retype",
+        engine: Engine::Sqlite,
+        base: "CREATE TABLE items (id INTEGER PRIMARY KEY, price TEXT NOT NULL DEFAULT '0', n INTEGER DEFAULT 0);\nCREATE INDEX items_price ON items (price);\nCREATE INDEX items_n ON items (n);",
+        rows: seq!("items (id, price)", "i, i"),
+        change: "ALTER TABLE items RENAME COLUMN price TO cents;\nALTER TABLE items ALTER COLUMN cents TYPE INTEGER;",
+        old: &[
+            "INSERT INTO items (id, price) VALUES ({n}, '1')",
+            "INSERT INTO items (id) VALUES ({n})",
+            "UPDATE items SET price = '7' WHERE id = {id}",
+            "UPDATE items SET n = n + 1 WHERE id = {id}",
+            "SELECT price FROM items WHERE price = '7'",
+        ],
+        new: &[
+            "INSERT INTO items (id, cents) VALUES ({n}, 1)",
+            "UPDATE items SET cents = cents + 1 WHERE id = {id}",
+            "SELECT cents + 1 FROM items WHERE cents = 7",
+        ],
+        disagree: "SELECT id FROM items WHERE price IS NOT cents",
+        after: &[
+            ("SELECT DISTINCT typeof(cents) FROM items", "integer"),
+            (
+                "SELECT type || ' ' || \"notnull\" || ' ' || dflt_value FROM pragma_table_info('items') WHERE name = 'cents'",
+                "INTEGER 1 '0'",
+            ),
+        ],
+    },
+    Case {
+        name: "sqlite_drop_indexed_column",
+        engine: Engine::Sqlite,
+        base: "CREATE TABLE items (id INTEGER PRIMARY KEY, price TEXT, n INTEGER DEFAULT 0);\nCREATE INDEX items_price ON items (price, n);",
+        rows: seq!("items (id, price)", "i, i"),
+        change: "DROP INDEX items_price;\nALTER TABLE items DROP COLUMN price;",
+        old: &[
+            "INSERT INTO items (id, price) VALUES ({n}, '1')",
+            "SELECT price FROM items WHERE price = '7'",
+        ],
+        new: &["INSERT INTO items (id, n) VALUES ({n}, 1)"],
+        disagree: "",
+        after: &[(
+            "SELECT count(*) FROM sqlite_schema WHERE sql LIKE '%price%' AND tbl_name NOT LIKE 'downhaul%'",
+            "0",
+        )],
+    },
 ];

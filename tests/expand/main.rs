@@ -496,6 +496,8 @@ with_cases_of_mariadb!(
     sqlite_set_not_null,
     sqlite_rules,
     sqlite_retype,
+    sqlite_rename_and_retype,
+    sqlite_drop_indexed_column,
 );
 
 with_cases_of_mariadb!(each_case_on_mysql,);

@@ -68,6 +68,19 @@ const RETYPED_BY_EXPRESSION: Kind = Kind {
     ..RENAMED_COLUMN
 };
 
+/// Another name, another type, other bytes and a default at once.
+const CHANGED: Kind = Kind {
+    name: "varchar(80) CHARACTER SET latin1 NOT NULL",
+    change: "ALTER TABLE users CHANGE name full_name varchar(300) CHARACTER SET utf8mb4 NOT NULL DEFAULT 'nobody';\n",
+    ..RENAMED_COLUMN
+};
+
+/// The same in SQLite's words: the table is built anew, and gets a second column.
+const RETYPED_AND_RENAMED: Kind = Kind {
+    change: "ALTER TABLE users RENAME COLUMN name TO full_name;\nALTER TABLE users ALTER COLUMN full_name TYPE text;\n",
+    ..RENAMED_COLUMN
+};
+
 /// A key and what refers to it: both ends change their type together.
 const KEY_AND_REFERENCES: Kind = Kind {
     key: "int",
@@ -640,6 +653,16 @@ async fn on_mariadb_by_expression() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn on_mariadb_changed() {
+    expand_kill(Engine::MariaDb, &CHANGED, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_sqlite_retyped() {
+    expand_kill(Engine::Sqlite, &RETYPED_AND_RENAMED, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn on_mariadb_table() {
     expand_kill(Engine::MariaDb, &RENAMED_TABLE, 2).await;
 }
@@ -670,6 +693,12 @@ async fn on_mysql_retyped() {
 #[ignore = "wants MySQL: scripts/mysql-tests"]
 async fn on_mysql_by_expression() {
     expand_kill(Engine::MySql, &RETYPED_BY_EXPRESSION, 6).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "wants MySQL: scripts/mysql-tests"]
+async fn on_mysql_changed() {
+    expand_kill(Engine::MySql, &CHANGED, 6).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -59,6 +59,12 @@ fn expanded(change: &str) -> Result<Expansion, Refusal> {
 
 /// A change, the migrations that come out, and what their text has to hold.
 const CASES: &[(&str, &[&str], &[&str])] = &[
+    // As Rails writes it: the column first, and then its index.
+    (
+        "ALTER TABLE users RENAME COLUMN born TO born_on; ALTER INDEX users_born RENAME TO users_born_on",
+        &["x_expand", "x_backfill", "x_contract"],
+        &["ALTER INDEX users_born_on_new RENAME TO users_born_on"],
+    ),
     // Names of columns that are words of operators elsewhere.
     (
         "alter table visits rename column at to seen_at; alter table visits rename column range to reach;",
@@ -862,6 +868,7 @@ CREATE TABLE users (
 );
 CREATE INDEX users_name ON users (lower(name));
 CREATE VIEW names AS SELECT id, name FROM users;
+CREATE INDEX teams_title ON teams (title);
 CREATE TABLE posts (id INTEGER PRIMARY KEY, author INTEGER REFERENCES users (id) ON DELETE CASCADE);
 CREATE TABLE \"Odd tab\" (a INTEGER, \"b c\" TEXT, PRIMARY KEY (a)) WITHOUT ROWID;
 ";
@@ -972,6 +979,32 @@ const SQLITE: &[(&str, &[&str], &[&str])] = &[
         "ALTER TABLE teams RENAME COLUMN title TO t; ALTER TABLE teams ALTER COLUMN id TYPE TEXT",
         &[],
         &["primary key"],
+    ),
+    // The type first, then a second column of that type under the other name.
+    (
+        "ALTER TABLE users RENAME COLUMN nick TO alias; ALTER TABLE users ALTER COLUMN alias TYPE varchar(20); ALTER TABLE users ALTER COLUMN alias SET DEFAULT 'none'",
+        &["x_expand", "x_backfill", "x_contract"],
+        &[
+            "nick varchar(20) DEFAULT 'none'",
+            "ADD COLUMN alias varchar(20)",
+            "RENAME COLUMN nick TO alias",
+        ],
+    ),
+    (
+        "ALTER TABLE users RENAME COLUMN age TO months;\n-- downhaul:forward \"months * 12\"\n-- downhaul:back \"months / 12\"\nALTER TABLE users ALTER COLUMN months TYPE bigint",
+        &["x_expand", "x_backfill", "x_contract"],
+        &["(age * 12)", "(age / 12)", "RENAME COLUMN age TO months"],
+    ),
+    (
+        "ALTER TABLE users RENAME COLUMN nick TO alias; ALTER TABLE users ALTER COLUMN alias SET NOT NULL",
+        &[],
+        &["changed by an earlier statement"],
+    ),
+    // SQLite itself drops no column that is indexed.
+    (
+        "-- downhaul:back \"'?'\"\nDROP INDEX teams_title; ALTER TABLE teams DROP COLUMN title",
+        &["x_expand", "x_contract"],
+        &["DROP INDEX teams_title"],
     ),
     (
         "ALTER TABLE users RENAME COLUMN nick TO alias; ALTER TABLE users ALTER COLUMN age SET NOT NULL",
@@ -1289,7 +1322,7 @@ fn tables_that_refer_to_each_other_have_no_order_on_mysql() {
 /// `MODIFY` and `CHANGE` state the whole column: each part of it goes where both releases bear it.
 #[test]
 fn mariadb_puts_each_part_of_a_column_into_its_phase() {
-    let base = "CREATE TABLE t (id int PRIMARY KEY, name varchar(70) NOT NULL DEFAULT 'x', state enum('on','it''s off') NOT NULL, days set('a','b'), seen timestamp NULL ON UPDATE CURRENT_TIMESTAMP, note text) DEFAULT CHARSET=utf8mb3;";
+    let base = "CREATE TABLE t (id int PRIMARY KEY, name varchar(70) NOT NULL DEFAULT 'x', state enum('on','it''s off') NOT NULL, days set('a','b'), seen timestamp NULL ON UPDATE CURRENT_TIMESTAMP, note text, many int, KEY by_many (many)) DEFAULT CHARSET=utf8mb3;";
     let expanded = |change: &str| {
         let mut catalog = Catalog::new(Dialect::MariaDb);
         catalog.apply_script(&parse_script(base, Dialect::MariaDb), Origin::Baseline);
@@ -1347,6 +1380,27 @@ fn mariadb_puts_each_part_of_a_column_into_its_phase() {
     let kept = "SET day = days, seen = seen, seen_at = seen_at\nWHERE";
     assert!(all(&renamed).contains(kept), "{renamed:#?}");
     assert!(!renamed.notes.iter().any(|note| note.contains("has triggers")), "{renamed:#?}");
+    // As frameworks write it: the name in one statement, the rest in the next, and the index last.
+    let rails = carried(
+        "ALTER TABLE t CHANGE name label varchar(70) NOT NULL DEFAULT 'x'; ALTER TABLE t CHANGE label label varchar(90) NOT NULL DEFAULT 'y'",
+    );
+    let one = carried("ALTER TABLE t CHANGE name label varchar(90) NOT NULL DEFAULT 'y'");
+    assert_eq!(rails, one);
+    for sql in [
+        "ALTER TABLE t CHANGE many n bigint; ALTER TABLE t RENAME INDEX by_many TO by_n",
+        "ALTER TABLE t CHANGE many n bigint, RENAME INDEX by_many TO by_n",
+    ] {
+        let expansion = carried(sql);
+        assert!(all(&expansion).contains("INDEX by_n_new TO by_n"), "{sql}\n{expansion:#?}");
+    }
+    // Rows are written in between, or two expressions speak of two values.
+    for sql in [
+        "ALTER TABLE t CHANGE name label varchar(70) NOT NULL; UPDATE t SET label = 'z' WHERE id = 1; ALTER TABLE t MODIFY label varchar(90) NOT NULL",
+        "-- downhaul:forward \"left(name, 5)\"\n-- downhaul:back \"name\"\nALTER TABLE t MODIFY name varchar(5) NOT NULL;\n-- downhaul:forward \"left(name, 4)\"\n-- downhaul:back \"name\"\nALTER TABLE t MODIFY name varchar(4) NOT NULL",
+    ] {
+        let refusal = expanded(sql).expect_err("two values").to_string();
+        assert!(refusal.contains("by an earlier statement"), "{sql}\n{refusal}");
+    }
     // A pause is taken only by who asks for it.
     let stamp = "ALTER TABLE t MODIFY seen timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP";
     let refusal = expanded(stamp).expect_err("a copy").to_string();

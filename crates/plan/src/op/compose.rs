@@ -12,6 +12,7 @@ use downhaul_syntax::{
 };
 
 use super::alter_column_type::is_phased;
+use super::mysql;
 use super::retype::INTEGERS;
 
 /// A file with fewer statements that count.
@@ -44,19 +45,63 @@ struct Chain {
 
 /// Puts together what can be.
 pub(crate) fn compose(script: &Script, before: &Catalog) -> Composed {
-    let count = script.statements.len();
+    let order = names_first(script, before);
     let mut out = Composed {
-        script: script.clone(),
-        emptied: vec![false; count],
-        directives: (0..count).map(|at| directives(script, at)).collect(),
+        script: Script {
+            statements: order.iter().map(|at| script.statements[*at].clone()).collect(),
+            ..script.clone()
+        },
+        emptied: vec![false; order.len()],
+        directives: order.iter().map(|at| directives(script, *at)).collect(),
     };
-    for chain in chains(script, before) {
+    if before.dialect.is_mysql_family() {
+        out.fold(before);
+    }
+    for chain in chains(&out.script.clone(), before) {
         if let Some(whole) = chain.together(&out, before) {
             out.take(&chain, whole);
         }
     }
     out.say_once(before);
+    if before.dialect == Dialect::Sqlite {
+        out.leave_indexes_to_columns(before);
+    }
     out
+}
+
+/// The order of the statements: an index that was there gets its other name before its column gets another name
+/// or type, since its counterpart over the second column takes the name that it has then. Frameworks rename the
+/// column first.
+fn names_first(script: &Script, before: &Catalog) -> Vec<usize> {
+    let columns = |statement: &Statement| {
+        statement.changes().iter().any(|change| {
+            matches!(
+                change,
+                Change::RenameColumn { .. }
+                    | Change::ModifyColumn { .. }
+                    | Change::AlterColumnType { .. }
+            )
+        })
+    };
+    let first = |at: &usize| {
+        let [Change::RenameIndex { from, to, .. }] = script.statements[*at].changes() else {
+            return false;
+        };
+        let earlier = &script.statements[..*at];
+        let named = |statement: &Statement| {
+            [&from.name, to]
+                .iter()
+                .any(|name| mentions_ident(&statement.text, before.dialect, name))
+        };
+        let known = before.tables.values().any(|table| {
+            table.indexes.iter().any(|index| index.name.name == from.name)
+                || table.constraints.iter().any(|c| c.name.as_ref() == Some(&from.name))
+        });
+        known && earlier.iter().any(columns) && !earlier.iter().any(named)
+    };
+    let (mut order, rest): (Vec<usize>, Vec<usize>) = (0..script.statements.len()).partition(first);
+    order.extend(rest);
+    order
 }
 
 /// The name that a later change of a statement gives to the column that this one retypes.
@@ -167,11 +212,27 @@ impl Chain {
         let idle = if bound && !self.steps.iter().any(freed) { &self.steps[end..] } else { &[] };
         let first_move = self.steps.iter().position(moves)?;
         let steps = &self.steps[..end];
-        let renamed_only =
-            steps.iter().all(|step| matches!(step.change, Change::RenameColumn { .. }));
+        let named = |step: &Step| matches!(step.change, Change::RenameColumn { .. });
+        let renamed_only = steps.iter().all(named);
+        // Of the rest, what is done once and for all before a second column is made.
+        let shaped_first = |step: &Step| {
+            named(step)
+                || matches!(
+                    step.change,
+                    Change::AlterColumnType { .. }
+                        | Change::SetDefault { .. }
+                        | Change::DropNotNull { .. }
+                )
+        };
+        let sqlite = before.dialect == Dialect::Sqlite;
+        let put_together = match before.dialect {
+            Dialect::Postgres => true,
+            Dialect::Sqlite => renamed_only || idle.is_empty() && steps.iter().all(shaped_first),
+            Dialect::MariaDb | Dialect::Mysql => renamed_only,
+        };
         if self.ends
             || idle.is_empty() && steps.iter().all(|step| step.at.0 == steps[0].at.0)
-            || before.dialect != Dialect::Postgres && !renamed_only
+            || !put_together
         {
             return None;
         }
@@ -205,7 +266,7 @@ impl Chain {
                 default: default.clone(),
             })
         };
-        let late = moved || self.first == self.last;
+        let late = !sqlite && moved || self.first == self.last;
         changes.extend(set(&self.first).filter(|_| !late));
         if self.first != self.last {
             let (from, to) = (self.first.clone(), self.last.clone());
@@ -447,10 +508,61 @@ impl Composed {
         }
     }
 
+    /// MariaDB and MySQL state a whole column: statements about one are one `CHANGE`.
+    fn fold(&mut self, before: &Catalog) {
+        loop {
+            let told = |at: usize| {
+                let (there, back) = &self.directives[at];
+                !there.is_empty() || !back.is_empty()
+            };
+            let Some(folded) = mysql::fold(&self.script, &self.emptied, &told, before) else {
+                return;
+            };
+            let mut said = std::mem::take(&mut self.directives[folded.emptied]);
+            let (there, here) = &mut self.directives[folded.home];
+            there.append(&mut said.0);
+            here.append(&mut said.1);
+            self.emptied[folded.emptied] = true;
+            let dialect = self.script.dialect;
+            rewrite(&mut self.script.statements[folded.emptied], Vec::new(), dialect);
+            rewrite(&mut self.script.statements[folded.home], folded.changes, dialect);
+        }
+    }
+
+    /// SQLite drops no column that is indexed, so a file drops the index first: of the column that goes through the
+    /// phases it is a part, and goes with it.
+    fn leave_indexes_to_columns(&mut self, before: &Catalog) {
+        let gone: Vec<(usize, ObjectName, Ident)> = self
+            .script
+            .statements
+            .iter()
+            .enumerate()
+            .flat_map(|(at, statement)| statement.changes().iter().map(move |change| (at, change)))
+            .filter_map(|(at, change)| match change {
+                Change::DropColumn { table, column, .. } => {
+                    Some((at, before.normalize(table), column.clone()))
+                }
+                _ => None,
+            })
+            .collect();
+        for (at, statement) in self.script.statements.iter().enumerate() {
+            let [Change::DropIndex { name, .. }] = statement.changes() else { continue };
+            let covers = |table: &ObjectName, column: &Ident| {
+                let found = before.table(table).into_iter().flat_map(|known| &known.indexes);
+                found.filter(|index| index.name.name == name.name).any(|index| {
+                    index.parts.iter().any(|part| part.column.as_ref() == Some(column))
+                })
+            };
+            self.emptied[at] |= gone.iter().any(|(then, t, c)| *then > at && covers(t, c));
+        }
+    }
+
     fn take(&mut self, chain: &Chain, whole: Whole) {
         let dialect = self.script.dialect;
+        // For what SQLite has no statement, the words in which it is understood here are PostgreSQL's.
+        let text = |change| render(change, dialect).or_else(|_| render(change, Dialect::Postgres));
         let texts: Option<Vec<Vec<String>>> =
-            whole.changes.iter().map(|change| render(change, dialect).ok()).collect();
+            whole.changes.iter().map(|change| text(change).ok()).collect();
         let Some(texts) = texts else { return };
         for step in &chain.steps {
             let (at, _) = step.at;

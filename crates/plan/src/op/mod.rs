@@ -554,7 +554,10 @@ fn pieces_of(
     let (changes, late) = defaults_last(changes, retyped, now);
     let mut succeeded: Vec<Ident> = Vec::new();
     let mut all: Vec<Made> = Vec::new();
-    for at in now.statement_order(&changes) {
+    let mut order = now.statement_order(&changes);
+    // As between statements: see `compose::names_first`.
+    order.sort_by_key(|at| !matches!(changes[*at], Change::RenameIndex { .. }));
+    for at in order {
         let scene = scene.over(&met);
         let one = match (&changes[at], compose::name_later(&changes, at)) {
             // Both at once: the column that takes its place has the other name and the other type.

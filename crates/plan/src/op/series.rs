@@ -98,7 +98,11 @@ pub(crate) fn assemble(
     let mut meant = before.clone();
     meant.apply_script(script, HERE);
     for made in all {
-        out.notes.extend(made.notes);
+        for note in made.notes {
+            if !out.notes.contains(&note) {
+                out.notes.push(note);
+            }
+        }
         for change in &made.implied {
             meant.apply(change, HERE);
         }

@@ -13,6 +13,7 @@ mod convert_charset;
 mod copy_table;
 mod drop_column;
 mod feed;
+mod fold;
 mod keys;
 mod modify_column;
 mod rename_column;
@@ -36,6 +37,7 @@ use crate::{Direction, Phase};
 
 pub(crate) use change_primary_key::{change_primary_key, is_meant as changes_primary_key};
 pub(crate) use copy_table::{copy_table, is_asked_for as asks_for_copy};
+pub(crate) use fold::fold;
 pub(crate) use reshape_columns::reshape_columns;
 pub(crate) use retype_keys::said;
 

@@ -15,6 +15,9 @@ mod triggers;
 
 use downhaul_syntax::{Change, ConstraintKind, Ident, ObjectName, Statement};
 
+use anew::with;
+use downhaul_catalog::render;
+
 use super::piece::Slot;
 use super::{HERE, Made, Refused, Scene, as_written, refused, replace};
 
@@ -24,11 +27,34 @@ pub(crate) use reshape_columns::reshape_columns;
 pub(crate) fn statement(statement: &Statement, scene: &Scene<'_>) -> Result<Made, Refused> {
     match statement.changes() {
         [only] => one_change(only, &statement.text, scene),
+        several @ [.., Change::RenameColumn { .. }] => one_behind_the_other(several, scene),
         _ => refused(
             "SQLite takes one action per ALTER TABLE",
             "write each action as a statement of its own; several together are for columns that take the place of others, with -- downhaul:forward and -- downhaul:back",
         ),
     }
+}
+
+/// Changes of a table that are done in the expand phase, and then a rename: what several statements come to.
+fn one_behind_the_other(changes: &[Change], scene: &Scene<'_>) -> Result<Made, Refused> {
+    let dialect = scene.dialect();
+    let mut made = Made::default();
+    let mut met = scene.now.clone();
+    for change in changes {
+        let text = render(change, dialect).map(|all| all.join(";\n")).unwrap_or_default();
+        let one = one_change(change, &text, &scene.over(&met))?;
+        if !matches!(change, Change::RenameColumn { .. })
+            && one.pieces.iter().any(|(slot, _)| *slot != Slot::EXPAND)
+        {
+            return refused(
+                "SQLite takes one action per ALTER TABLE",
+                "write each action as a statement of its own, in a file of its own",
+            );
+        }
+        met = with(&met, std::slice::from_ref(change));
+        made.append(one);
+    }
+    Ok(made)
 }
 
 fn one_change(change: &Change, text: &str, scene: &Scene<'_>) -> Result<Made, Refused> {
