@@ -168,3 +168,35 @@ async fn sqlite_and_mariadb_are_rehearsed_too() {
     let left = session.rows("SHOW DATABASES LIKE 'downhaul_prove%'").await;
     assert!(left.is_empty(), "{left:?}");
 }
+
+/// Of a rehearsal on SQLite nothing stays behind, neither the file nor its lock, however it ends.
+#[test]
+fn a_rehearsal_in_a_file_leaves_nothing_behind() {
+    let file = SqliteFile::new();
+    let program = Program::new(PROGRAM).database(file.url());
+    let place = program.dir().join("tmp");
+    fs::create_dir(&place).unwrap();
+    let program = program.env("TMPDIR", place.to_str().unwrap());
+    let left = || -> Vec<String> {
+        let entries = fs::read_dir(&place).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    program.migration("0001_base", "CREATE TABLE t (a int);", "DROP TABLE t;\n");
+    let outcome = program.ok(&["prove"]);
+    assert!(outcome.stderr.contains("tmp/downhaul_prove_"), "{outcome}");
+    assert_eq!(left(), Vec::<String>::new());
+
+    program.migration("0002_wrong", "ALTER TABLE nowhere ADD COLUMN b int;", "SELECT 1;\n");
+    let outcome = program.run(&["prove"]);
+    assert_eq!(outcome.code, Some(1), "{outcome}");
+    assert!(outcome.stderr.contains("the rehearsal stopped"), "{outcome}");
+    assert_eq!(left(), Vec::<String>::new());
+
+    fs::remove_file(program.dir().join("migrations/0002_wrong.up.sql")).unwrap();
+    fs::remove_file(program.dir().join("migrations/0002_wrong.down.sql")).unwrap();
+    let outcome = program.ok(&["prove", "--keep"]);
+    let kept = left();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert!(outcome.stderr.contains("is left"), "{outcome}");
+    assert!(place.join(&kept[0]).join("rehearsal.db").exists(), "{outcome}");
+}

@@ -45,6 +45,7 @@ pub async fn run(global: &Global, args: &ProveArgs, ui: &Ui) -> Result<Code, Cli
     .await;
     if args.keep {
         ui.remark(format!("the database of the rehearsal is left: {}", scratch.target));
+        scratch.keep();
     } else {
         scratch.drop(&site.target).await?;
     }
@@ -110,18 +111,35 @@ fn read_queries(paths: &[PathBuf], dialect: Dialect) -> Result<Vec<ReleaseQuery>
 /// A database that is made for one rehearsal.
 struct Scratch {
     target: Target,
-    /// Its name on the server; `None` for a file.
-    name: Option<String>,
+    place: Place,
+}
+
+/// Where the database of a rehearsal is.
+enum Place {
+    /// On the server, under this name.
+    Server(String),
+    /// A file in a folder of its own, which nobody else may read. All that lies beside the file goes with
+    /// the folder: the journal, the lock of the run. Nobody can be waiting for that lock, since nobody
+    /// else knows the name.
+    Folder(tempfile::TempDir),
 }
 
 impl Scratch {
     async fn make(given: &Target) -> Result<Self, CliError> {
+        if let Target::Sqlite { .. } = given {
+            let made = tempfile::Builder::new().prefix("downhaul_prove_").tempdir();
+            let folder = made.map_err(|error| {
+                let place = std::env::temp_dir();
+                CliError::usage(format!("no folder for the rehearsal in `{}`: {error}", place.display()))
+                    .state("nothing was changed")
+                    .hint("name another one by TMPDIR")
+            })?;
+            let path = folder.path().join("rehearsal.db");
+            let target = Target::Sqlite { path, read_only: false };
+            return Ok(Self { target, place: Place::Folder(folder) });
+        }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let name = format!("downhaul_prove_{}_{}", std::process::id(), now.subsec_nanos());
-        if let Target::Sqlite { .. } = given {
-            let path = std::env::temp_dir().join(format!("{name}.db"));
-            return Ok(Self { target: Target::Sqlite { path, read_only: false }, name: None });
-        }
         let mut session = connect(given, false).await?;
         let sql = format!("CREATE DATABASE {}", session.dialect().quote_str(&name));
         let made = session.execute(&sql).await;
@@ -131,27 +149,31 @@ impl Scratch {
                 .state("nothing was changed")
                 .hint("the user needs the right to create databases (PostgreSQL: ALTER ROLE … CREATEDB); or rehearse on another server with --database-url")
         })?;
-        Ok(Self { target: given.with_database(&name), name: Some(name) })
+        Ok(Self { target: given.with_database(&name), place: Place::Server(name) })
+    }
+
+    /// Leaves the database to whoever wants to look at it.
+    fn keep(self) {
+        if let Place::Folder(folder) = self.place {
+            let _ = folder.keep();
+        }
     }
 
     async fn drop(self, given: &Target) -> Result<(), CliError> {
-        match (&self.name, &self.target) {
-            (Some(name), _) => {
+        match self.place {
+            Place::Server(name) => {
                 let mut session = connect(given, false).await?;
-                let sql = format!("DROP DATABASE {}", session.dialect().quote_str(name));
+                let sql = format!("DROP DATABASE {}", session.dialect().quote_str(&name));
                 let done = session.execute(&sql).await;
                 session.close().await;
                 done?;
             }
-            (None, Target::Sqlite { path, .. }) => {
-                for end in ["", "-wal", "-shm", "-journal"] {
-                    let mut file = path.clone().into_os_string();
-                    file.push(end);
-                    // What is not there need not go.
-                    let _ = std::fs::remove_file(file);
-                }
+            Place::Folder(folder) => {
+                let path = folder.path().to_owned();
+                folder.close().map_err(|error| {
+                    CliError::internal(format!("cannot remove `{}`: {error}", path.display()))
+                })?;
             }
-            (None, _) => {}
         }
         Ok(())
     }
