@@ -183,7 +183,10 @@ impl From<SnapshotError> for CliError {
                 if known.is_empty() {
                     error.hint("there are no marks yet: `downhaul snapshot mark NAME` makes one")
                 } else {
-                    error.hint(format!("`downhaul snapshot marks` lists them; the newest: {}", known.join(", ")))
+                    error.hint(format!(
+                        "`downhaul snapshot marks` lists those that are left; the newest: {}. `snapshot prune` takes marks away with the history before them",
+                        known.join(", ")
+                    ))
                 }
             }
             SnapshotError::OutOfReach { .. } => unchanged(Code::SnapshotNotSound)

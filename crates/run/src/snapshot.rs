@@ -11,7 +11,7 @@ use downhaul_snapshot::restore_to::{self, Done, Plan, Request};
 use downhaul_snapshot::track::intend::Intent;
 use downhaul_snapshot::track::{Around, Tracked, prune};
 use downhaul_snapshot::track::{follow, install};
-use downhaul_snapshot::{SnapshotError, track};
+use downhaul_snapshot::{SnapshotError, track, views};
 use downhaul_syntax::Dialect;
 
 use crate::journal::Holding;
@@ -157,6 +157,8 @@ impl Runner {
         let operation = self.begin_operation("snapshot untrack", &[], observer).await?;
         let result = async {
             let standing = install::Standing::read(&mut *self.session).await?;
+            let past = views::of(&mut *self.session, tables).await?;
+            in_transaction!(self, observer, session => views::drop(session, &past).await?)?;
             for tables in tables.chunks(at_once(self.session.dialect())) {
                 in_transaction!(self, observer, session => install::untrack(session, tables, &standing).await?)?;
             }
@@ -253,6 +255,9 @@ impl Runner {
     ) -> Result<u64, RunError> {
         let operation = self.begin_operation("snapshot prune", &[], observer).await?;
         let result = async {
+            // First, for they would show wrong rows from the first event on that is missing.
+            let past = views::before(&mut *self.session, mark).await?;
+            in_transaction!(self, observer, session => views::drop(session, &past).await?)?;
             in_transaction!(self, observer, session => prune::forget_before(session, mark).await?)?;
             let mut gone = 0;
             for tracked in track::all(&mut *self.session).await? {

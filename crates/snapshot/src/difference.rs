@@ -10,6 +10,7 @@ use crate::restore_to::plan::tables;
 use crate::sql;
 use crate::store::SnapshotError;
 use crate::track::{Tracked, TrackedColumn, postgres, quiet};
+use crate::views;
 
 const D: Dialect = Dialect::Postgres;
 
@@ -469,12 +470,19 @@ pub async fn view(
     let tracked = found
         .first()
         .ok_or_else(|| SnapshotError::CannotTrack(format!("{name} is not tracked")))?;
-    if numbered::is(session.dialect()) {
-        return Ok(numbered::difference::view(tracked, mark));
+    let d = session.dialect();
+    let mut view = views::name(d, tracked.name.name.as_str(), mark);
+    let mut there = views::all(session).await?;
+    if there.iter().any(|known| known.name == view && known.tracked != Some(tracked.id)) {
+        // Of another table, whose name begins as this one's does.
+        view = views::name(d, &tracked.id.to_string(), mark);
     }
     let past = Past::new(tracked, mark);
-    // A name holds 63 bytes; the mark's number tells views apart.
-    let local: String = tracked.name.name.as_str().chars().take(15).collect();
-    let view = format!("downhaul.{}", D.quote_str(&format!("{local}_at_{}", mark.id)));
+    if numbered::is(d) {
+        // SQLite knows no OR REPLACE.
+        there.retain(|known| known.name == view);
+        views::drop(session, &there).await?;
+        return Ok((format!("CREATE VIEW {view} AS {}", past.numbered_rows(mark)), view));
+    }
     Ok((format!("CREATE OR REPLACE VIEW {view} AS {}", past.rows(mark)), view))
 }

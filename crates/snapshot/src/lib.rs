@@ -46,6 +46,7 @@ pub mod stepwise;
 pub mod store;
 pub mod tombstone;
 pub mod track;
+pub mod views;
 pub mod whole;
 
 pub use loss::{Losses, Names, TableLoss, losses};

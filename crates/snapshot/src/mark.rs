@@ -87,6 +87,12 @@ impl Mark {
     }
 }
 
+/// A number that no mark had. That of a removed one is not given again: the way back from a restore, and views of
+/// the past, go by it.
+const NEXT_ID: &str = "SELECT greatest((SELECT max(id) FROM downhaul.mark), (SELECT max(greatest(before_mark, after_mark)) FROM downhaul.restoration), \
+     (SELECT max(substring(relname FROM '_at_([0-9]{1,18})$')::bigint) FROM pg_catalog.pg_class \
+      WHERE relkind = 'v' AND relnamespace = pg_catalog.to_regnamespace('downhaul')), 0) + 1";
+
 const COLUMNS: &str = "id, name, origin, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), \
      snap_max::text, array_to_string(running, ','), lsn::text, who, versions::text";
 
@@ -136,7 +142,7 @@ pub async fn make(
     // One statement has one snapshot: what the lists say was so at the same moment.
     let sql = format!(
         "INSERT INTO downhaul.mark (id, name, origin, at, snap_min, snap_max, running, lsn, versions, sequences, who) \
-         SELECT (SELECT coalesce(max(id), 0) + 1 FROM downhaul.mark), {name}, {}, pg_catalog.clock_timestamp(), \
+         SELECT ({NEXT_ID}), {name}, {}, pg_catalog.clock_timestamp(), \
            pg_catalog.pg_snapshot_xmin(s), {xmax}, \
            ARRAY(SELECT i FROM pg_catalog.pg_snapshot_xip(s) i) || {running}, \
            CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL ELSE pg_catalog.pg_current_wal_lsn() END, \

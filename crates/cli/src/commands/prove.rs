@@ -130,9 +130,12 @@ impl Scratch {
             let made = tempfile::Builder::new().prefix("downhaul_prove_").tempdir();
             let folder = made.map_err(|error| {
                 let place = std::env::temp_dir();
-                CliError::usage(format!("no folder for the rehearsal in `{}`: {error}", place.display()))
-                    .state("nothing was changed")
-                    .hint("name another one by TMPDIR")
+                CliError::usage(format!(
+                    "no folder for the rehearsal in `{}`: {error}",
+                    place.display()
+                ))
+                .state("nothing was changed")
+                .hint("name another one by TMPDIR")
             })?;
             let path = folder.path().join("rehearsal.db");
             let target = Target::Sqlite { path, read_only: false };

@@ -8,7 +8,7 @@ use super::{begin_reading, concat, differs, mysql, text};
 use crate::history::Past;
 use crate::mark::Mark;
 use crate::store::SnapshotError;
-use crate::track::{Tracked, TrackedColumn};
+use crate::track::TrackedColumn;
 
 /// Makes the temporary table `name` of what differs, as on PostgreSQL.
 pub(crate) async fn compare(
@@ -132,12 +132,4 @@ pub(super) fn summed(d: Dialect, was: &str, until: &str, columns: &[&TrackedColu
            row_number() OVER (PARTITION BY downhaul_content) AS downhaul_copy FROM (SELECT downhaul_content, downhaul_net AS downhaul_one, {values} FROM {was} \
            UNION ALL SELECT downhaul_content, -downhaul_net AS downhaul_one, {values} FROM {until}) AS u) AS v WHERE downhaul_copy = 1"
     )
-}
-
-/// Statement that makes a view of a table as it was at a mark; and the view's name.
-pub(crate) fn view(tracked: &Tracked, mark: &Mark) -> (String, String) {
-    let past = Past::new(tracked, mark);
-    let name = format!("downhaul_{}_at_{}", tracked.name.name.as_str(), mark.id);
-    let view = tracked.dialect.quote_str(&name);
-    (format!("CREATE VIEW {view} AS {}", past.numbered_rows(mark)), view)
 }

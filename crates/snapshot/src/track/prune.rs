@@ -3,6 +3,7 @@
 use downhaul_engine::Session;
 use downhaul_syntax::Dialect;
 
+use super::report::Standing;
 use super::{Tracked, history};
 use crate::mark::Mark;
 use crate::numbered;
@@ -81,4 +82,45 @@ pub async fn share(
         }
     }
     Ok((gone, events))
+}
+
+/// Pages of a history that are looked at to learn how many are in use.
+const SAMPLE: i64 = 20_000;
+
+/// Bytes of a table's history that hold events. On PostgreSQL its files keep the size that they have once had:
+/// what was pruned is free for new events, and is not to be counted, or each further pruning to a size would
+/// take as much again.
+pub async fn in_use(session: &mut dyn Session, standing: &Standing) -> Result<i64, SnapshotError> {
+    if numbered::is(session.dialect()) {
+        return Ok(standing.bytes);
+    }
+    let mut sum = 0;
+    for version in &standing.tracked.versions {
+        let table = history(standing.tracked.id, version.number);
+        let row = session
+            .row(&format!(
+                "SELECT pg_catalog.pg_relation_size('{table}') / pg_catalog.current_setting('block_size')::bigint, pg_catalog.pg_total_relation_size('{table}')"
+            ))
+            .await?;
+        let Some(row) = row else { continue };
+        let (pages, bytes) = (row.number(0)?, row.number(1)?);
+        if pages == 0 {
+            continue;
+        }
+        let (sample, share) = match pages > SAMPLE {
+            false => (String::new(), 1.0),
+            true => {
+                let share = SAMPLE as f64 / pages as f64;
+                (format!("TABLESAMPLE SYSTEM ({})", share * 100.0), share)
+            }
+        };
+        // As texts, for a position has no other way to its page.
+        let used = session
+            .number(&format!(
+                "SELECT count(DISTINCT split_part(ctid::text, ',', 1)) FROM {table} {sample}"
+            ))
+            .await?;
+        sum += (bytes as f64 * (used as f64 / (pages as f64 * share)).min(1.0)) as i64;
+    }
+    Ok(sum)
 }

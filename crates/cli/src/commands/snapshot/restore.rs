@@ -438,6 +438,17 @@ async fn undo(
         CliError::new(Code::Findings, "no restore was made that could be undone")
             .state("nothing was changed")
     })?;
+    if last.before.is_empty() || last.after.is_empty() {
+        return Err(CliError::new(
+            Code::SnapshotNotSound,
+            format!(
+                "restore {} (to `{}`, {}) cannot be undone: its marks were pruned or removed since",
+                last.id, last.target, last.at
+            ),
+        )
+        .state("nothing was changed")
+        .hint("`downhaul snapshot marks` lists the moments that can still be reached"));
+    }
     let request = Request {
         target: marks::named(session, &last.before).await.map_err(snapshot)?,
         until: Some(marks::named(session, &last.after).await.map_err(snapshot)?),
