@@ -345,6 +345,39 @@ async fn tables_that_a_file_changes_one_by_one_are_locked_together() {
     admin.run(&format!("DROP OWNED BY {mover}")).await;
 }
 
+/// A restore of tables that writers take in either order: nobody is ended, and it finds its moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_locks_its_tables_together() {
+    let server = Postgres::shared();
+    let database = server.fresh_database().await;
+    let name = database.url().rsplit('/').next().unwrap().to_owned();
+    let mover = format!("mover_{name}");
+    let mut admin = database.session().await;
+    let _ = admin.try_run(&format!("CREATE ROLE {mover} LOGIN")).await;
+    admin
+        .run(&format!(
+            "GRANT CREATE ON DATABASE {name} TO {mover}; GRANT CREATE ON SCHEMA public TO {mover}; SET ROLE {mover}; \
+             CREATE TABLE a (id int PRIMARY KEY, n int DEFAULT 0); CREATE TABLE b (id int PRIMARY KEY, n int DEFAULT 0); \
+             CREATE TABLE c (id int PRIMARY KEY, n int DEFAULT 0); INSERT INTO a SELECT g FROM generate_series(1, 9) g; \
+             INSERT INTO b SELECT g FROM generate_series(1, 9) g; INSERT INTO c SELECT g FROM generate_series(1, 9) g; RESET ROLE"
+        ))
+        .await;
+    let program = Program::new(PROGRAM).database(server.url_as(&mover, "", &name));
+    program.ok(&["snapshot", "track", "a", "b", "c", "--yes"]);
+    program.ok(&["snapshot", "mark", "calm"]);
+    let over = Arc::new(AtomicBool::new(false));
+    let writers = [("a", "b", 1), ("b", "c", 2), ("c", "a", 3), ("b", "a", 4), ("c", "b", 5)]
+        .map(|(first, second, id)| writer(database.url(), &over, (first, second), id));
+    for _ in 0..5 {
+        program.ok(&["snapshot", "restore", "--to", "calm", "--yes"]);
+    }
+    over.store(true, Ordering::SeqCst);
+    for writer in writers {
+        assert_eq!(writer.await.unwrap(), Ok(()));
+    }
+    admin.run(&format!("DROP OWNED BY {mover} CASCADE")).await;
+}
+
 /// A concurrent build waits for old snapshots as long as it takes, says for whom, and leaves no
 /// INVALID index when it fails, also where the index has no name of its own.
 #[tokio::test]

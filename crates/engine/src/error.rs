@@ -262,6 +262,15 @@ impl EngineError {
         }
     }
 
+    /// Another session was in the way: a lock was not to be had, or one of two had to give way. The transaction
+    /// may be tried again.
+    #[must_use]
+    pub fn is_contention(&self) -> bool {
+        // deadlock_detected (PostgreSQL manual, appendix A).
+        let deadlock = || self.failure().is_some_and(|f| f.code.as_deref() == Some("40P01"));
+        matches!(self, Self::LockTimeout(_)) || deadlock()
+    }
+
     /// The refused statement, where that is what happened.
     #[must_use]
     pub fn failure(&self) -> Option<&StatementFailure> {

@@ -96,8 +96,7 @@ macro_rules! in_transaction {
                 Err(error) => error,
             };
             let _ = $runner.session.rollback().await;
-            let waits = matches!(&error, SnapshotError::Engine(EngineError::LockTimeout(_)))
-                || matches!(&error, SnapshotError::Engine(e) if e.failure().is_some_and(|f| matches!(f.code.as_deref(), Some("40P01" | "1213"))));
+            let waits = matches!(&error, SnapshotError::Engine(e) if e.is_contention());
             if !waits || started.elapsed() + pause >= $runner.options.lock_retry || $runner.stop_asked() {
                 break Err(RunError::from(error));
             }

@@ -265,13 +265,11 @@ fn cancelled(error: RunError, total: usize) -> RunError {
 pub(crate) fn gives_way(error: &EngineError) -> bool {
     let Some(failure) = error.failure() else { return false };
     match failure.code.as_deref() {
-        // deadlock_detected (PostgreSQL manual, appendix A).
-        Some("40P01") => true,
         // MariaDB now and then finds that a default refers to its own column while two columns change names
         // (seen once in some hundreds of runs, under load, beside writers). Nothing has changed then, and the same
         // statement goes through the next time.
         Some("4029") => failure.sql.matches("RENAME COLUMN").count() > 1,
-        _ => matches!(error, EngineError::LockTimeout(_)),
+        _ => error.is_contention(),
     }
 }
 

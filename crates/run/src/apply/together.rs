@@ -12,14 +12,13 @@ mod deletions;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use downhaul_engine::{EngineError, Row, TableLock};
+use downhaul_engine::{AT_ONCE, EngineError, Row, TableLock};
 use downhaul_plan::{Direction, Version};
 use downhaul_snapshot::packed::{self, Deletion};
 use downhaul_snapshot::{empty, hidden, tombstone};
 use downhaul_syntax::change::InsertConflict;
 use downhaul_syntax::{Change, Dialect, Parsed, Statement};
 
-use super::locks::AT_ONCE;
 use super::{Applied, Work, one_commit};
 use crate::journal::{Journal, Planned, STATE, fail_if};
 use crate::patience::{Lookout, someone_is_slow};

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use downhaul_engine::{DumpKind, EngineError, Row, SchemaDump, Session};
+use downhaul_engine::{DumpKind, EngineError, Row, SchemaDump, Session, lock_tables};
 use downhaul_plan::Direction;
 use downhaul_snapshot::keep::{self, Endangered};
 use downhaul_snapshot::restore::{self, Held};
@@ -426,7 +426,7 @@ pub(super) async fn within(
             }
             Substitute::None => {
                 let done = match locks::of_statement(statement, session.dialect()) {
-                    Some(wanted) => locks::all(session, &wanted).await,
+                    Some(wanted) => lock_tables(session, &wanted).await,
                     None => session.execute(&statement.text).await.map(|_| ()),
                 };
                 done.map_err(|error| Stop::Statement(*index, error))?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use downhaul_engine::Session;
+use downhaul_engine::{Session, Wanted, lock_tables};
 use downhaul_syntax::{Dialect, Ident, ObjectName};
 
 use super::all_rows::{self, AllRows, Unwritten};
@@ -359,11 +359,20 @@ async fn lock_touched(
             .filter(|t| touched.contains(&t.id))
             .map(|t| D.quote_name(&t.name))
             .collect();
+        let none_held = locked.is_empty();
         locked.append(&mut touched);
         if names.is_empty() || !lock {
             return Ok(locked);
         }
-        session.execute(&format!("LOCK TABLE {} IN EXCLUSIVE MODE", names.join(", "))).await?;
+        if none_held {
+            let wanted: Vec<Wanted> =
+                names.into_iter().map(|name| (name, "EXCLUSIVE".to_owned())).collect();
+            lock_tables(session, &wanted).await?;
+        } else {
+            // Not waited for, since others may wait for those that are held. The next try has them all.
+            let names = names.join(", ");
+            session.execute(&format!("LOCK TABLE {names} IN EXCLUSIVE MODE NOWAIT")).await?;
+        }
         // Whom this waited for may have written to others.
     }
 }

@@ -7,7 +7,7 @@
 //! might miss other work of a transaction whose rows it finds here. So whoever had a snapshot then has
 //! to be gone. A snapshot that was exported then and imported later is not recognized.
 
-use downhaul_engine::{EngineError, Row, Session};
+use downhaul_engine::{Row, Session, Wanted, lock_tables};
 use downhaul_syntax::Dialect;
 
 use super::plan::TablePlan;
@@ -86,9 +86,11 @@ pub(super) async fn keep_off(
     session.execute("SAVEPOINT downhaul_hold").await?;
     for table in tables {
         let name = D.quote_name(&table.tracked.name);
-        match session.execute(&format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")).await {
-            Ok(_) => {}
-            Err(EngineError::LockTimeout(_)) => {
+        // Those who look for a free moment make nobody wait who waits for us.
+        let wanted: Vec<Wanted> = vec![(name, "ACCESS EXCLUSIVE".to_owned())];
+        match lock_tables(session, &wanted).await {
+            Ok(()) => {}
+            Err(error) if error.is_contention() => {
                 session.execute("ROLLBACK TO SAVEPOINT downhaul_hold").await?;
                 let who = readers_of(session, table).await?;
                 return Ok(Some(format!(

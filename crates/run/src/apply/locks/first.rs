@@ -9,11 +9,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use downhaul_engine::{EngineError, Session};
+use downhaul_engine::{EngineError, Session, Wanted, lock_tables};
 use downhaul_snapshot::keep::{Endangered, lock_of};
 use downhaul_syntax::{Change, Dialect, ObjectName, Statement};
 
-use super::{all, locked_together};
+use super::locked_together;
 use crate::prepare::{Foreseen, Prepared};
 
 /// Longest wait for a lock by a transaction that holds one already.
@@ -183,11 +183,11 @@ pub(in crate::apply) async fn at_first(
     }
     let mut wanted: Vec<(String, (i64, Mode))> = wanted.into_iter().collect();
     wanted.sort_by_key(|(_, (place, _))| *place);
-    let wanted: Vec<(String, String)> =
+    let wanted: Vec<Wanted> =
         wanted.into_iter().map(|(name, (_, mode))| (name, mode.as_str().to_owned())).collect();
     let wait = lock_timeout.min(GIVES_WAY);
     session.execute(&format!("SET LOCAL lock_timeout = {}", wait.as_millis())).await?;
-    all(session, &wanted).await?;
+    lock_tables(session, &wanted).await?;
     Ok(true)
 }
 
