@@ -166,4 +166,48 @@ pub(crate) const COMPOSED_CASES: &[Case] = &[
             ),
         ],
     },
+    // A second column that is filled and takes the name, and a first one that steps aside for it; with what stands
+    // on them, other defaults, and rows for which another value is written.
+    Case {
+        name: "retyped_by_hand",
+        engine: Engine::Postgres,
+        base: "CREATE TABLE carts (id int PRIMARY KEY, total text NOT NULL DEFAULT '0', paid text DEFAULT 'no', note text);\n\
+               CREATE INDEX carts_total ON carts (total);",
+        rows: "INSERT INTO carts SELECT g, g, CASE g % 2 WHEN 0 THEN 'yes' ELSE 'no' END FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE carts ADD COLUMN total_new bigint, ADD COLUMN paid_new boolean NOT NULL DEFAULT false;\n\
+                 -- downhaul:back paid_new \"CASE WHEN paid_new THEN 'yes' ELSE 'no' END\"\n\
+                 UPDATE carts SET total_new = total::bigint, paid_new = (paid = 'yes');\n\
+                 ALTER TABLE carts ALTER COLUMN total_new SET NOT NULL;\n\
+                 ALTER TABLE carts DROP COLUMN total, DROP COLUMN paid;\n\
+                 ALTER TABLE carts RENAME COLUMN total_new TO total;\n\
+                 ALTER TABLE carts RENAME COLUMN paid_new TO paid;\n\
+                 CREATE INDEX carts_total ON carts (total);\n\
+                 ALTER TABLE carts ALTER COLUMN total SET DEFAULT 10;",
+        old: &[
+            "INSERT INTO carts (id, note) VALUES ({n}, 'by the old default')",
+            "INSERT INTO carts (id, total, paid) VALUES ({n}, '{id}', 'yes')",
+            "UPDATE carts SET note = 'touched' WHERE id = {id}",
+            "DELETE FROM carts WHERE id = {n} - 30",
+            "SELECT total, paid FROM carts WHERE id = {id}",
+        ],
+        new: &[
+            "INSERT INTO carts (id) VALUES ({n})",
+            "INSERT INTO carts (id, total, paid) VALUES ({n}, 7, true)",
+            "UPDATE carts SET total = total + 1, paid = NOT paid WHERE id = {id}",
+            "DELETE FROM carts WHERE id = {n} - 30",
+            "SELECT total, paid FROM carts WHERE total > 3 AND id = {id}",
+        ],
+        disagree: "SELECT * FROM carts WHERE total::text IS DISTINCT FROM total_old OR paid IS DISTINCT FROM (paid_old = 'yes') \
+                   OR note = 'by the old default' AND (total_old, paid_old) IS DISTINCT FROM ('0', 'no')",
+        after: &[
+            (
+                "SELECT string_agg(column_name || ' ' || udt_name || ' ' || is_nullable || coalesce(' ' || column_default, ''), ', ' ORDER BY column_name) FROM information_schema.columns WHERE table_name = 'carts'",
+                "id int4 NO, note text YES, paid bool NO false, total int8 NO 10",
+            ),
+            (
+                "SELECT string_agg(indexdef, ' ' ORDER BY indexname) FROM pg_indexes WHERE tablename = 'carts' AND indexname <> 'carts_pkey'",
+                "CREATE INDEX carts_total ON public.carts USING btree (total)",
+            ),
+        ],
+    },
 ];

@@ -448,6 +448,7 @@ with_cases_of_mariadb!(
     rename_and_retype,
     retype_twice,
     retype_defaults,
+    retyped_by_hand,
     text_to_number,
     key_to_bigint,
     split_column,

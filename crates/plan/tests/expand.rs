@@ -810,7 +810,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "ALTER TABLE users ADD COLUMN born2 date; UPDATE users SET born2 = born::date; ALTER TABLE users DROP COLUMN born; ALTER TABLE users RENAME born2 TO born",
-        "users.born goes only at the contract",
+        "ALTER TABLE users ALTER COLUMN born TYPE date USING born::date;",
     ),
     (
         "ALTER TABLE users RENAME TO people; ALTER TABLE people ADD COLUMN age int",

@@ -258,3 +258,49 @@ fn columns_without_a_value_in_several_statements_are_asked_for_together() {
         }
     }
 }
+
+/// A column that is added, filled and takes the name of another one is one that changes its type; where the
+/// file lets go what stands on the old one, it has to say so.
+#[test]
+fn a_change_of_type_by_hand_comes_with_its_lines() {
+    const BASE: &str = "CREATE TABLE carts (id int PRIMARY KEY, total text NOT NULL DEFAULT '0', n int); CREATE INDEX carts_total ON carts (total);";
+    let by_hand = |added: &str, value: &str, rest: &str| {
+        format!(
+            "ALTER TABLE carts ADD COLUMN total_new {added}; UPDATE carts SET total_new = {value}; ALTER TABLE carts DROP COLUMN total; ALTER TABLE carts RENAME COLUMN total_new TO total;{rest}"
+        )
+    };
+    let whole = |change: &str| {
+        let expansion = expanded(Dialect::Postgres, BASE, change)?;
+        assert!(expansion.remaining.is_empty(), "{change}\n{:#?}", expansion.remaining);
+        assert_eq!(files(&expansion), ["x_expand", "x_backfill", "x_switch", "x_contract"]);
+        let texts = expansion.files.iter().map(|f| format!("{}{}", f.up, f.down));
+        Ok::<String, Refusal>(texts.collect())
+    };
+    // The index goes with the column.
+    let refusal = whole(&by_hand("bigint", "total::bigint", "")).unwrap_err();
+    assert!(refusal.what.contains("gets another type by hand"), "{refusal}");
+    let said = proposals(&refusal);
+    assert_eq!(
+        said,
+        [
+            "ALTER TABLE carts ALTER COLUMN total DROP DEFAULT;\nALTER TABLE carts ALTER COLUMN total DROP NOT NULL;\nALTER TABLE carts ALTER COLUMN total TYPE bigint USING total::bigint;\n"
+        ]
+    );
+    whole(&format!("DROP INDEX carts_total; {}", said[0])).unwrap();
+    // It comes back, or is dropped by name.
+    let index = "CREATE INDEX carts_total ON carts (total);";
+    whole(&by_hand("bigint", "total::bigint", index)).unwrap();
+    let text =
+        whole(&by_hand("bigint NOT NULL DEFAULT 3", "total::bigint WHERE total <> ''", index))
+            .unwrap_err();
+    assert!(text.next.contains("CASE WHEN total <> '' THEN total::bigint ELSE 3 END"), "{text}");
+    let aside = "ALTER TABLE carts RENAME COLUMN total TO was; ALTER TABLE carts ADD COLUMN total bigint; UPDATE carts SET total = carts.was::bigint WHERE was IS NOT NULL; ALTER TABLE carts DROP COLUMN was;";
+    let text = whole(&format!("DROP INDEX carts_total; {aside}")).unwrap();
+    assert!(text.contains("carts.total::bigint"), "{text}");
+    assert!(!text.contains("CASE WHEN"), "{text}");
+    // Of another column, or of none, it is no change of type.
+    for value in ["n", "0", "total::bigint + n"] {
+        let refusal = whole(&by_hand("bigint", value, "")).unwrap_err();
+        assert!(refusal.what.contains("goes only at the contract"), "{refusal}");
+    }
+}

@@ -5,6 +5,7 @@ use downhaul_syntax::{Change, ConstraintKind, Dialect, Ident, ObjectName, Script
 
 use super::dependents::key_of;
 use super::piece::Slot;
+use super::retyped_by_hand;
 use super::{Made, Refused, refused};
 use crate::Phase;
 
@@ -213,6 +214,16 @@ pub(crate) fn is_taken(
         let goes = touched.iter().any(|held| {
             held.later == Later::End && held.table == table && held.column.as_ref() == Some(name)
         });
+        if goes && let Some(lines) = retyped_by_hand::lines(script, &table, name, now) {
+            return refused(
+                format!(
+                    "{table}.{name} gets another type by hand, and what stands on the old column goes with it"
+                ),
+                format!(
+                    "write it as one change, in place of ADD COLUMN, UPDATE, DROP COLUMN and RENAME COLUMN; what stands on the column stays then, so leave out what makes that again, and drop by name what is to go:{lines}"
+                ),
+            );
+        }
         if goes {
             return refused(
                 format!(

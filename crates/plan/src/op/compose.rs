@@ -14,8 +14,10 @@ use downhaul_syntax::{
 use super::alter_column_type::is_phased;
 use super::mysql;
 use super::retype::INTEGERS;
+use super::retyped_by_hand;
 
 /// A file with fewer statements that count.
+#[derive(Clone)]
 pub(crate) struct Composed {
     pub(crate) script: Script,
     /// Of each statement: nothing is left.
@@ -57,6 +59,7 @@ pub(crate) fn compose(script: &Script, before: &Catalog) -> Composed {
     if before.dialect.is_mysql_family() {
         out.fold(before);
     }
+    retyped_by_hand::fold(&mut out, before);
     for chain in chains(&out.script.clone(), before) {
         if let Some(whole) = chain.together(&out, before) {
             out.take(&chain, whole);
@@ -443,7 +446,7 @@ impl Chain {
 }
 
 /// Whether a change gives a column a shape, and neither reads nor writes rows.
-fn shapes(change: &Change) -> bool {
+pub(super) fn shapes(change: &Change) -> bool {
     matches!(
         change,
         Change::RenameColumn { .. }
@@ -600,7 +603,7 @@ impl Composed {
 }
 
 /// Gives a statement other changes.
-fn rewrite(statement: &mut Statement, changes: Vec<Change>, dialect: Dialect) {
+pub(super) fn rewrite(statement: &mut Statement, changes: Vec<Change>, dialect: Dialect) {
     let texts: Vec<String> =
         changes.iter().filter_map(|change| render(change, dialect).ok()).flatten().collect();
     statement.text = texts.join(";\n");

@@ -41,6 +41,7 @@ mod rename_tied;
 mod replace;
 mod reshape_columns;
 mod retype;
+mod retyped_by_hand;
 mod reverse;
 mod rules;
 mod series;
