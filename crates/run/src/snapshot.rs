@@ -63,6 +63,7 @@ pub async fn preview(
         if fingerprint {
             restore_to::plan::fingerprint(session, &mut plan).await?;
         }
+        plan.missing = restore_to::missing::find(session, &plan).await?;
         Ok::<_, SnapshotError>(plan)
     }
     .await;

@@ -128,6 +128,7 @@ pub(crate) async fn plan(
         tables: Vec::new(),
         unreachable,
         forced: Vec::new(),
+        missing: Vec::new(),
         earlier: Vec::new(),
     };
     let mut rows = BTreeMap::new();

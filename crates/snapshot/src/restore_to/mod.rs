@@ -8,6 +8,7 @@
 mod all_rows;
 pub mod apply;
 mod aside;
+pub mod missing;
 pub mod plan;
 pub(crate) mod readers;
 pub mod record;

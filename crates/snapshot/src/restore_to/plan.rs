@@ -6,6 +6,7 @@ use downhaul_engine::{Session, Wanted, lock_tables};
 use downhaul_syntax::{Dialect, Ident, ObjectName};
 
 use super::all_rows::{self, AllRows, Unwritten};
+use super::missing::Missing;
 use super::readers::{self, Onlooker};
 use super::rewrite;
 use super::statement::{self, Query};
@@ -163,6 +164,8 @@ pub struct Plan {
     pub unreachable: Vec<String>,
     /// Tables, quoted, whose row security does not bind their owner until the plan is applied.
     pub(crate) forced: Vec<String>,
+    /// Rows that would point to nothing, where a preview has asked ([`super::missing`]).
+    pub missing: Vec<Missing>,
     /// PostgreSQL: who had a snapshot when the tables were locked.
     pub(crate) earlier: Vec<Onlooker>,
 }
@@ -322,8 +325,14 @@ pub async fn plan(
     let (busy, quiet): (Vec<Tracked>, Vec<Tracked>) =
         found.into_iter().partition(|t| touched.contains(&t.id));
     let forced = if lock { lift_row_security(session, &busy).await? } else { Vec::new() };
-    let mut plan =
-        Plan { request: request.clone(), tables: Vec::new(), unreachable, forced, earlier };
+    let mut plan = Plan {
+        request: request.clone(),
+        tables: Vec::new(),
+        unreachable,
+        forced,
+        missing: Vec::new(),
+        earlier,
+    };
     for tracked in busy {
         plan.tables.push(table(session, request, tracked, lock).await?);
     }

@@ -8,6 +8,7 @@ use downhaul_run::{RunError, Runner};
 use downhaul_snapshot::SnapshotError;
 use downhaul_snapshot::mark::{self as marks, Mark};
 use downhaul_snapshot::merge::OnConflict;
+use downhaul_snapshot::restore_to::missing::{Lacking, Missing};
 use downhaul_snapshot::restore_to::{
     self, Counts, Plan, Request, Scope, Strategy, TablePlan, Wish, strategy,
 };
@@ -102,6 +103,13 @@ pub(super) async fn run(args: &RestoreArgs, ui: &Ui) -> Result<Code, CliError> {
             duration(strategy::estimate(&plan, took)),
             duration(took)
         ));
+        if !plan.missing.is_empty() {
+            ui.line(format!(
+                "{} nothing was changed; as it stands, --yes would be refused, and would change nothing",
+                paint(Style::Dim, "preview:")
+            ));
+            return Ok(Code::Clean);
+        }
         let next = match &args.out {
             Some(path) => format!("downhaul snapshot restore --plan {}", path.display()),
             None => "the same command with --yes".to_owned(),
@@ -483,6 +491,9 @@ fn pretty(plan: &Plan, ui: &Ui) {
     for table in plan.tables.iter().filter(|t| !t.is_empty() || t.conflicts > 0) {
         one(table, request, ui);
     }
+    for missing in &plan.missing {
+        ui.line(points_to_nothing(missing, dialect_of(plan)));
+    }
     for line in readers(plan) {
         ui.line(paint(Style::Dim, format!("  {line}")));
     }
@@ -501,6 +512,35 @@ fn pretty(plan: &Plan, ui: &Ui) {
     for reason in &plan.unreachable {
         ui.remark(format!("{} {reason}", paint(Style::Warn, "left out:")));
     }
+}
+
+fn dialect_of(plan: &Plan) -> Dialect {
+    plan.tables.first().map_or(Dialect::Postgres, |table| table.tracked.dialect)
+}
+
+/// Why a restore would be refused, and what to type instead.
+fn points_to_nothing(missing: &Missing, d: Dialect) -> String {
+    let name = |name: &ObjectName| d.quote_name_if_needed(name);
+    let (child, parent) = (name(&missing.child), name(&missing.parent));
+    let hint = match &missing.lacking {
+        Lacking::Tracked(table) => {
+            format!("add --table {}, or leave these rows out with --where", name(table))
+        }
+        Lacking::Untracked(table) => {
+            format!(
+                "{} is not tracked, so it cannot go back: leave these rows out with --where",
+                name(table)
+            )
+        }
+        Lacking::Rows => {
+            "not all rows of both tables go back: widen --where, or leave these out".into()
+        }
+    };
+    format!(
+        "  {} {} of {child} would refer to rows of {parent} that are not there then: {hint}",
+        paint(Style::Warn, "!"),
+        rows(missing.rows),
+    )
 }
 
 /// What tables that are written anew mean for those who read them.
@@ -606,6 +646,15 @@ fn as_json(plan: &Plan) -> serde_json::Value {
         "keep_since": plan.request.until.as_ref().map(|m| m.name.clone()),
         "tables": tables,
         "unreachable": plan.unreachable,
+        "would_point_to_nothing": plan.missing.iter().map(|m| serde_json::json!({
+            "table": m.child.to_string(),
+            "refers_to": m.parent.to_string(),
+            "rows": m.rows,
+            "lacks_table": match &m.lacking {
+                Lacking::Tracked(table) | Lacking::Untracked(table) => Some(table.to_string()),
+                Lacking::Rows => None,
+            },
+        })).collect::<Vec<_>>(),
     })
 }
 
