@@ -100,6 +100,7 @@ async fn story(url: &str) {
             "3 migrations taken back",
             "v1 finds what it ran on: 0001_customers is the newest",
             "every row that was written since, and 1 value in place of older ones",
+            "customers: column email (3 rows), which v1 does not know: kept, and `downhaul up` brings it back",
             "deleted since; the old values lie in downhaul",
         ],
     );

@@ -246,6 +246,9 @@ pub(crate) fn json(
     }
     if let Some(done) = done {
         told["restored"] = json!(done.iter().flat_map(|a| &a.restored).collect::<Vec<_>>());
+        let kept = done.iter().flat_map(|a| &a.kept);
+        let kept = kept.map(|k| json!({ "table": k.table, "what": k.what, "rows": k.rows }));
+        told["kept"] = json!(kept.collect::<Vec<_>>());
         told["completed"] = json!(done.iter().flat_map(|a| &a.completed).collect::<Vec<_>>());
         told["left"] = json!(done.iter().flat_map(|a| &a.left).collect::<Vec<_>>());
     }
@@ -276,6 +279,15 @@ pub(crate) fn report(release: &str, footing: &Footing, done: &[Applied], ui: &Ui
             n => format!(", and {} in place of older ones", count(n, "value")),
         }
     ));
+    for kept in done.iter().flat_map(|applied| &applied.kept) {
+        ui.line(format!(
+            "  {} {}: {} ({}), which {release} does not know: kept, and `downhaul up` brings it back",
+            paint(Style::Accent, "aside  "),
+            kept.table,
+            kept.what,
+            count(kept.rows, "row")
+        ));
+    }
     let mut whole = true;
     for one in &restored {
         let Some(store) = &one.remains_in else { continue };

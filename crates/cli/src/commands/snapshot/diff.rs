@@ -4,7 +4,7 @@ use downhaul_snapshot::difference::{self, Difference, RowChange, RowDifference, 
 use downhaul_snapshot::{SnapshotError, mark as marks};
 
 use super::page;
-use super::show::shorten;
+use super::show::{shorten, shown};
 use super::{begin, csv, json, named, open, rows, snapshot};
 use crate::args::snapshot::{DiffArgs, DiffFormat};
 use crate::error::CliError;
@@ -106,7 +106,7 @@ fn pretty(found: &Difference, args: &DiffArgs, ui: &Ui) {
 }
 
 fn value(value: Option<&String>) -> String {
-    value.map_or_else(|| "NULL".to_owned(), |text| shorten(text))
+    shown(value.map(String::as_str))
 }
 
 fn line(row: &RowDifference) -> String {

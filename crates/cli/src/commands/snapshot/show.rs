@@ -80,10 +80,7 @@ fn print(format: RowFormat, columns: &[String], rows: &[Row], ui: &Ui) -> Result
             }
         }
         RowFormat::Pretty => {
-            let shown = |row: &Row, at: usize| match row.opt(at) {
-                None => "NULL".to_owned(),
-                Some(text) => shorten(text),
-            };
+            let shown = |row: &Row, at: usize| shown(row.opt(at));
             let widths: Vec<usize> = columns
                 .iter()
                 .enumerate()
@@ -114,12 +111,57 @@ fn print(format: RowFormat, columns: &[String], rows: &[Row], ui: &Ui) -> Result
     Ok(())
 }
 
-/// A value on one line, at most 60 characters.
+/// A value for people: an empty text, and one that reads `NULL`, in quotes, so that neither is taken for no value
+/// at all.
+pub(super) fn shown(value: Option<&str>) -> String {
+    match value {
+        None => "NULL".to_owned(),
+        Some(text @ ("" | "NULL")) => format!("'{text}'"),
+        Some(text) => shorten(text),
+    }
+}
+
+/// A value on one line, at most 60 characters. What would move the cursor, change colours or turn the direction of
+/// writing is shown by a sign: values come from anywhere.
 pub(super) fn shorten(text: &str) -> String {
-    let text = text.replace('\n', "⏎");
+    let sign = |c: char| match c {
+        '\n' => '⏎',
+        '\u{7f}' => '␡',
+        '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(c)).unwrap_or('·'),
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '·',
+        '\u{2028}' | '\u{2029}' => '⏎',
+        c if c.is_control() => '·',
+        c => c,
+    };
+    let text: String = text.chars().take(61).map(sign).collect();
     if text.chars().count() <= 60 {
         return text;
     }
     let start: String = text.chars().take(59).collect();
     format!("{start}…")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_is_told_from_an_empty_one() {
+        assert_eq!(shown(None), "NULL");
+        assert_eq!(shown(Some("")), "''");
+        assert_eq!(shown(Some("NULL")), "'NULL'");
+        assert_eq!(shown(Some("x")), "x");
+    }
+
+    #[test]
+    fn a_value_cannot_steer_the_terminal() {
+        assert_eq!(shorten("a\u{1b}[2Jb\r\nc\u{7f}\u{9b}d\u{202e}e"), "a␛[2Jb␍⏎c␡·d·e");
+    }
+
+    #[test]
+    fn long_values_are_cut() {
+        assert_eq!(shorten(&"é".repeat(60)).chars().count(), 60);
+        let cut = shorten(&"é".repeat(3_000_000));
+        assert!(cut.chars().count() == 60 && cut.ends_with('…'), "{cut}");
+    }
 }
