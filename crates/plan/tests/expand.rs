@@ -1186,6 +1186,7 @@ const MARIADB: &[(&str, &str)] = &[
     ("ALTER TABLE users MODIFY n INTEGER(11)", ""),
     ("ALTER TABLE users CHANGE team crew bigint", "write two files, the second behind"),
     ("ALTER TABLE logs CHANGE line entry text NOT NULL", ""),
+    ("ALTER TABLE users MODIFY n decimal(10,2)", "-- downhaul:back \"round(n)\""),
     ("ALTER TABLE logs CHANGE line entry varchar(5)", "-- downhaul:forward \"left(line, 5)\""),
     ("ALTER TABLE logs MODIFY line enum('a','it''s')", "if(line IN ('a', 'it''s'), line, 'a')"),
     ("ALTER TABLE users MODIFY COLUMN n varchar(20)", "go from the one type to the other"),
@@ -1373,6 +1374,10 @@ fn mariadb_puts_each_part_of_a_column_into_its_phase() {
     );
     assert_eq!(all(&computed).matches("ALTER TABLE t ADD COLUMN").count(), 1);
     assert!(all(&computed).contains("CREATE INDEX low ON t (low)"), "{computed:#?}");
+    // The server builds it without writers only.
+    let text = carried("ALTER TABLE t ADD FULLTEXT INDEX words (note)");
+    assert!(all(&text).contains("ALGORITHM=INPLACE LOCK=SHARED"), "{text:#?}");
+    assert!(text.notes.iter().any(|note| note.contains("writers of t wait")), "{text:#?}");
     // Both of a renamed stamp stay as they are while rows are filled.
     let renamed = carried(
         "ALTER TABLE t CHANGE days day set('a','b') DEFAULT NULL, CHANGE seen seen_at timestamp NULL ON UPDATE CURRENT_TIMESTAMP",

@@ -226,6 +226,38 @@ fn a_table_made_anew_by_hand_comes_with_what_changes() {
         let carried = expanded(dialect, NONCES, &said).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(files(&carried), ["x_expand", "x_contract"]);
     }
+    // Rows that are copied under another name stay, and a value that is made of others is nobody's to guess.
+    let copied = |values: &str| {
+        format!(
+            "CREATE TABLE fresh (nonce varchar(40) PRIMARY KEY, label text); INSERT INTO fresh (nonce, label) SELECT {values} FROM nonces; DROP TABLE nonces; ALTER TABLE fresh RENAME TO nonces"
+        )
+    };
+    for dialect in [Dialect::MariaDb, Dialect::Sqlite] {
+        let base = "CREATE TABLE nonces (nonce varchar(40) PRIMARY KEY, old_one text);";
+        let refusal =
+            expanded(dialect, base, &copied("nonce, old_one")).map(|e| e.files).unwrap_err();
+        let said = proposals(&refusal).remove(0);
+        assert!(said.contains("RENAME COLUMN old_one TO label"), "{refusal}");
+        assert!(!said.contains("DROP COLUMN"), "{refusal}");
+        let refusal =
+            expanded(dialect, base, &copied("nonce, upper(old_one)")).map(|e| e.files).unwrap_err();
+        assert!(!refusal.next.contains("DROP COLUMN"), "{refusal}");
+    }
+    // As Django and Prisma write names.
+    let refusal = expanded(
+        Dialect::Sqlite,
+        "CREATE TABLE \"User\" (\"id\" INTEGER NOT NULL PRIMARY KEY, \"name\" TEXT); CREATE UNIQUE INDEX \"User_key\" ON \"User\"(\"name\");",
+        "CREATE TABLE \"new__User\" (\"id\" INTEGER NOT NULL PRIMARY KEY, \"fullName\" TEXT); INSERT INTO \"new__User\" (\"id\", \"fullName\") SELECT \"id\", \"name\" FROM \"User\"; DROP TABLE \"User\"; ALTER TABLE \"new__User\" RENAME TO \"User\"; CREATE UNIQUE INDEX \"User_key\" ON \"User\"(\"fullName\");",
+    );
+    let refusal = refusal.map(|e| e.files).unwrap_err();
+    assert!(refusal.next.contains("RENAME COLUMN name TO \"fullName\";"), "{refusal}");
+    let refusal = expanded(
+        Dialect::Sqlite,
+        "CREATE TABLE \"User\" (\"id\" INTEGER NOT NULL PRIMARY KEY, \"name\" TEXT);",
+        "CREATE TABLE \"new__User\" (\"id\" INTEGER NOT NULL PRIMARY KEY, \"name\" TEXT NOT NULL); INSERT INTO \"new__User\" (\"id\", \"name\") SELECT \"id\", coalesce(\"name\", '') FROM \"User\"; DROP TABLE \"User\"; ALTER TABLE \"new__User\" RENAME TO \"User\";",
+    );
+    let refusal = refusal.map(|e| e.files).unwrap_err();
+    assert!(refusal.next.contains("ALTER COLUMN name SET NOT NULL;"), "{refusal}");
     // Another key, over a column that is new.
     let keyed = "DROP TABLE nonces; CREATE TABLE nonces (nonce varchar(40) NOT NULL, kind varchar(20), state text NOT NULL PRIMARY KEY)";
     let refusal = expanded(Dialect::Postgres, NONCES, keyed).map(|e| e.files).unwrap_err();

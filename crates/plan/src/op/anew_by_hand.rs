@@ -1,8 +1,9 @@
 //! A table that a file makes anew, by `DROP` and `CREATE` of one name or beside the old one: what changes from
 //! the old definition to the new one, as the statements that say it.
 
-use downhaul_catalog::{Catalog, changes_between, render};
-use downhaul_syntax::{Change, Dialect, ObjectName, Script};
+use downhaul_catalog::{Catalog, Table, changes_between, mentions_ident, render};
+use downhaul_syntax::query::{ExprKind, Item, Path, QueryStatement, SetBody};
+use downhaul_syntax::{Change, Dialect, Ident, ObjectName, Script, parse_query};
 
 use super::{HERE, Refused, Scene, names, refused};
 
@@ -74,7 +75,11 @@ fn lines(table: &ObjectName, script: &Script, before: &Catalog) -> Option<String
     if before.table(table)?.columns_unknown || meant.columns_unknown {
         return None;
     }
+    let renamed = renamed(table, before.table(table)?, &meant, script, before)?;
     let (mut from, mut to) = (before.clone(), before.clone());
+    for change in &renamed {
+        from.apply(change, HERE);
+    }
     to.tables.insert(before.normalize(table), meant);
     let sqlite = before.dialect == Dialect::Sqlite;
     let dialect = if sqlite {
@@ -89,7 +94,7 @@ fn lines(table: &ObjectName, script: &Script, before: &Catalog) -> Option<String
         return None;
     }
     let mut out = Vec::new();
-    for change in &way.changes {
+    for change in renamed.iter().chain(&way.changes) {
         // What is named after a table for the time being, and what is said of it, nobody has to say again.
         if matches!(
             change,
@@ -113,12 +118,74 @@ fn lines(table: &ObjectName, script: &Script, before: &Catalog) -> Option<String
     (!out.is_empty()).then(|| out.join("\n"))
 }
 
+/// Columns whose rows are copied under another name: to drop the one and add the other would lose them. `None` where
+/// what a column held that goes is copied in another way.
+fn renamed(
+    name: &ObjectName,
+    old: &Table,
+    meant: &Table,
+    script: &Script,
+    before: &Catalog,
+) -> Option<Vec<Change>> {
+    let changes = || script.statements.iter().flat_map(|statement| statement.changes());
+    let is_made = |table: &ObjectName| {
+        let table = before.normalize(table);
+        table == *name
+            || changes().any(|change| {
+                matches!(change, Change::RenameTable { from, to }
+                    if before.normalize(from) == table && before.normalize(to) == *name)
+            })
+    };
+    let mut out = Vec::new();
+    for statement in &script.statements {
+        let [Change::Insert { table, from_query: Some(query), .. }] = statement.changes() else {
+            continue;
+        };
+        let reads_it = query.tables.iter().any(|table| before.normalize(table) == *name);
+        if !is_made(table) || !reads_it {
+            continue;
+        }
+        let parsed = parse_query(&statement.text, script.dialect).ok();
+        let Some(QueryStatement::Insert(insert)) = parsed else { continue };
+        let Some(SetBody::Core(core)) = insert.rows.map(|rows| rows.body) else { continue };
+        for (to, item) in insert.columns.iter().map(|c| &c.ident).zip(&core.items) {
+            let Item::Expr(value, _) = item else { break };
+            let (mut paths, is_new): (Vec<&Path>, _) = (Vec::new(), old.column(to).is_none());
+            // What stands in double quotes is a column to SQLite where there is one of that name.
+            let alone = match &value.kind {
+                ExprKind::Column(path) | ExprKind::QuotedColumn(path) => Some(path),
+                _ => None,
+            };
+            paths.extend(alone);
+            let known = alone.is_some() || value.row_columns(&mut paths);
+            let goes =
+                |column: &Ident| old.column(column).is_some() && meant.column(column).is_none();
+            let gone: Vec<&Ident> =
+                paths.iter().map(|path| path.name()).filter(|column| goes(column)).collect();
+            let named = || {
+                let text = |column| mentions_ident(&statement.text, script.dialect, column);
+                old.columns.iter().any(|column| goes(&column.name) && text(&column.name))
+            };
+            match gone.as_slice() {
+                [] if known || !named() => {}
+                [from] if is_new && alone.is_some() => {
+                    let (from, to) = ((*from).clone(), to.clone());
+                    out.push(Change::RenameColumn { table: name.clone(), from, to });
+                }
+                _ => return None,
+            }
+        }
+    }
+    Some(out)
+}
+
 /// Whether a change is about the table, and of a kind that `expand` carries.
 fn is_of(change: &Change, name: &ObjectName, before: &Catalog) -> bool {
     let is = |table: &ObjectName| before.normalize(table) == *name;
     match change {
         Change::AddColumn { table, .. }
         | Change::DropColumn { table, .. }
+        | Change::RenameColumn { table, .. }
         | Change::AlterColumnType { table, .. }
         | Change::ModifyColumn { table, .. }
         | Change::SetNotNull { table, .. }

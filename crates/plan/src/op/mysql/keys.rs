@@ -3,7 +3,7 @@
 use downhaul_catalog::{constraint_def, index_def};
 use downhaul_syntax::{Change, ConstraintDef, ConstraintKind, Ident, IndexDef, ObjectName};
 
-use super::{INPLACE, add};
+use super::{INPLACE, add, locks_out_writers};
 use crate::op::dependents::Dependents;
 use crate::op::pair::{Pair, Twin};
 use crate::op::piece::Side;
@@ -57,6 +57,9 @@ impl Key {
         pair: &Pair<'_>,
     ) -> Result<(), Refused> {
         let clause = match change {
+            Change::CreateIndex { index, .. } if locks_out_writers(index) => {
+                " ALGORITHM=INPLACE LOCK=SHARED"
+            }
             Change::CreateIndex { .. } => " ALGORITHM=INPLACE LOCK=NONE",
             _ => INPLACE,
         };

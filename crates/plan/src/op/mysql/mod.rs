@@ -81,6 +81,17 @@ pub(crate) fn one_change(
         }
         Change::CreateIndex { index, .. } => {
             let slot = if index.unique { Slot::CONTRACT } else { Slot::EXPAND };
+            if locks_out_writers(index) {
+                let why = "Writers wait until it is built: the server has no other way.";
+                let named = named_index(change, index, scene);
+                let mut made = online(&named, slot, " ALGORITHM=INPLACE LOCK=SHARED", why, scene)?;
+                made.note(format!(
+                    "writers of {} wait while the {} index is built: the server has no other way",
+                    index.table,
+                    index.method.as_deref().unwrap_or_default().to_uppercase()
+                ));
+                return Ok(made);
+            }
             if let Some([build, drop, rename, back]) = replace::key(index, change, scene) {
                 let (why, clause) = (
                     "Beside the index whose name it takes at the contract.",
@@ -144,6 +155,11 @@ pub(crate) fn one_change(
         }
         _ => as_written::as_written(change, text, scene),
     }
+}
+
+/// Whether an index is of a kind that is built without writers only (error 1846).
+pub(super) fn locks_out_writers(index: &IndexDef) -> bool {
+    matches!(index.method.as_deref(), Some("fulltext" | "spatial"))
 }
 
 /// An index without a name gets the one that the server would give it: its way back names it.

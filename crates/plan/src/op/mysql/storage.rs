@@ -154,6 +154,8 @@ pub(super) fn example(old: &Column, new: &ColumnDef, dialect: Dialect) -> Option
         match (from, to) {
             // What does not fit is refused, and nothing is lost.
             (f, t) if is_whole(f) && is_whole(t) => Some(value.to_owned()),
+            (f, t) if is_whole(f) && is_fixed(t) => Some(value.to_owned()),
+            (f, t) if is_fixed(f) && is_whole(t) => Some(format!("round({value})")),
             (f, t) if is_fixed(f) && is_fixed(t) && t.name == "decimal" => {
                 Some(format!("CAST({value} AS {})", render_type(t, dialect)))
             }
