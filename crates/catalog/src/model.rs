@@ -301,6 +301,10 @@ pub struct View {
     /// `WITH NO DATA`, and not refreshed since.
     #[serde(default)]
     pub no_data: bool,
+    /// `security_barrier`, `security_invoker`, `check_option`: who sees rows through it, and what may be
+    /// written. One that is off is none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
     /// Comment.
     #[serde(default)]
     pub comment: Option<String>,

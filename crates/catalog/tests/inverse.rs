@@ -322,3 +322,36 @@ fn the_other_dialects() {
         ]
     );
 }
+
+/// Who may see rows through a view, and write, comes back with it.
+#[test]
+fn options_of_views_come_back() {
+    let base = "CREATE TABLE t (id int, who text);
+        CREATE VIEW v (a) WITH (security_barrier, security_invoker = on) AS SELECT id FROM t WITH LOCAL CHECK OPTION;
+        CREATE VIEW w AS SELECT id FROM t;";
+    let postgres = |up: &str| down(Dialect::Postgres, base, up);
+    let v = "CREATE VIEW v (a) WITH (check_option=local, security_barrier=true, security_invoker=true) AS SELECT id FROM t";
+    assert_eq!(postgres("DROP VIEW v"), [v]);
+    assert_eq!(postgres("DROP VIEW v; CREATE VIEW v AS SELECT who FROM t"), ["DROP VIEW v", v]);
+    // What it was made with last counts, and what is off is none.
+    assert_eq!(
+        postgres("CREATE OR REPLACE VIEW v (a) AS SELECT id FROM t"),
+        ["ALTER TABLE v SET (check_option=local, security_barrier=true, security_invoker=true)"]
+    );
+    assert_eq!(
+        postgres("ALTER VIEW w SET (security_barrier = true, security_invoker = false)"),
+        ["ALTER TABLE w RESET (security_barrier)"]
+    );
+    assert_eq!(
+        postgres(
+            "ALTER VIEW v RESET (security_barrier); ALTER VIEW v SET (check_option = cascaded)"
+        ),
+        ["ALTER TABLE v SET (check_option=local)", "ALTER TABLE v SET (security_barrier=true)"]
+    );
+    assert!(postgres("ALTER VIEW v SET (security_barrier = 'yes')").is_empty());
+    let my = "CREATE TABLE t (id int); CREATE VIEW v AS SELECT id FROM t WHERE id > 1 WITH CHECK OPTION;";
+    assert_eq!(
+        down(Dialect::Mysql, my, "DROP VIEW v"),
+        ["CREATE VIEW v AS SELECT id FROM t WHERE id > 1 WITH CASCADED CHECK OPTION"]
+    );
+}

@@ -40,6 +40,8 @@ CREATE VIEW cheap AS SELECT id, title, price FROM books WHERE price < 10;
 CREATE VIEW cheapest AS SELECT title FROM cheap WHERE price = 1;
 GRANT SELECT ON cheap TO reader;
 CREATE TABLE shops (id int PRIMARY KEY, label varchar(20));
+CREATE TABLE fenced (id int PRIMARY KEY, label varchar(20));
+CREATE VIEW fence WITH (security_barrier = ON) AS SELECT label FROM fenced WITH CHECK OPTION;
 CREATE VIEW of_all AS SELECT * FROM shops;
 CREATE MATERIALIZED VIEW shelves AS SELECT shelf, count(id) AS n FROM books GROUP BY shelf;
 CREATE TABLE visits (id int PRIMARY KEY, at timestamp NOT NULL, range int CHECK (range > 0), day date, filter text, ext char(36));
@@ -149,6 +151,23 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
             "CREATE VIEW cheap AS SELECT id, title, price FROM books WHERE price < 10;\n",
             "GRANT SELECT ON cheap TO reader",
             "reloptions IS NOT NULL",
+        ],
+    ),
+    // Options of a view go along; one that no migration gives it stops the phase.
+    (
+        "ALTER TABLE fenced ALTER COLUMN label TYPE text",
+        &["x_expand"],
+        &[
+            "CREATE VIEW fence WITH (check_option=cascaded, security_barrier=true) AS SELECT label FROM fenced;\n",
+            "lower(option) NOT IN ('check_option=cascaded', 'security_barrier=true', 'security_barrier=on', 'security_barrier=yes', 'security_barrier=1')",
+        ],
+    ),
+    (
+        "DROP VIEW fence; ALTER TABLE fenced ALTER COLUMN label TYPE text; CREATE VIEW fence AS SELECT label FROM fenced;",
+        &["x_expand", "x_contract"],
+        &[
+            "CREATE VIEW fence AS SELECT label FROM fenced;",
+            "CREATE VIEW fence WITH (check_option=cascaded",
         ],
     ),
     // What PostgreSQL asks for around such a change says nothing of its own.

@@ -312,6 +312,9 @@ pub enum Change {
         query: Query,
         /// `WITH NO DATA`.
         no_data: bool,
+        /// `WITH (security_barrier)`; `WITH CHECK OPTION` is `check_option` here as in the server.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        options: Vec<(String, String)>,
     },
     DropView {
         name: ObjectName,

@@ -276,6 +276,9 @@ impl Applier<'_> {
     }
 
     pub(super) fn set_table_options(&mut self, table: &ObjectName, options: &[(String, String)]) {
+        if self.set_view_options(table, options) {
+            return;
+        }
         // A character set comes with its own order, unless another one is said with it.
         let named = |name: &str| options.iter().any(|(option, _)| option == name);
         let recoded = self.is_mysql() && named("charset") && !named("collate");

@@ -1,5 +1,6 @@
 //! Views and materialized views.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use downhaul_syntax::{Change, Dialect, ObjectName, Query};
@@ -20,6 +21,7 @@ impl Applier<'_> {
             columns,
             query,
             no_data,
+            options,
             ..
         } = change
         else {
@@ -68,6 +70,7 @@ impl Applier<'_> {
             reads,
             star,
             no_data: *no_data,
+            options: settings(options, BTreeMap::new()),
             comment: old.as_ref().and_then(|v| v.comment.clone()),
             indexes: crate::Parts::new(),
             triggers: old.as_ref().map(|v| v.triggers.clone()).unwrap_or_default(),
@@ -75,6 +78,18 @@ impl Applier<'_> {
             origin: old.map_or(self.origin, |v| v.origin),
         };
         self.catalog.views.insert(name, view);
+    }
+
+    /// `ALTER VIEW … SET (…)`, `RESET (…)`; whether it is a view.
+    pub(super) fn set_view_options(
+        &mut self,
+        name: &ObjectName,
+        options: &[(String, String)],
+    ) -> bool {
+        let name = self.catalog.normalize(name);
+        let Some(view) = self.catalog.views.get_mut(&name) else { return false };
+        view.options = settings(options, std::mem::take(&mut view.options));
+        true
     }
 
     fn normalized_query(&self, query: &Query) -> Query {
@@ -319,4 +334,24 @@ fn starred_tables(query: &Query, dialect: Dialect) -> Vec<ObjectName> {
         }
     }
     out
+}
+
+/// Options of a view behind a statement that sets some, each as it is said usually.
+fn settings(
+    set: &[(String, String)],
+    mut options: BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    for (name, value) in set {
+        if let Some(name) = name.strip_prefix("reset ") {
+            options.remove(name);
+            continue;
+        }
+        let value = value.to_lowercase();
+        match value.as_str() {
+            "" | "true" | "on" | "yes" | "1" => options.insert(name.clone(), "true".to_owned()),
+            "false" | "off" | "no" | "0" if name.starts_with("security_") => options.remove(name),
+            _ => options.insert(name.clone(), value),
+        };
+    }
+    options
 }

@@ -361,6 +361,7 @@ impl Builder<'_> {
                     let same = f.materialized == t.materialized
                         && f.columns == t.columns
                         && (f.star == t.star || !self.is_postgres())
+                        && (f.options == t.options || self.is_postgres())
                         && same_text(&f.query.text, &t.query.text, self.dialect());
                     if same {
                         self.view_details(Some(f), t);
@@ -413,6 +414,7 @@ impl Builder<'_> {
                     columns: view.columns.clone(),
                     query: view.query.clone(),
                     no_data: view.no_data,
+                    options: view.options.clone().into_iter().collect(),
                 },
             );
             for index in &view.indexes {
@@ -447,6 +449,14 @@ impl Builder<'_> {
         let Some(f) = from else { return };
         self.indexes(&to.name, &f.indexes, &to.indexes);
         self.triggers(&to.name, &f.triggers, &to.triggers);
+        let set = to.options.iter().filter(|(name, value)| f.options.get(*name) != Some(value));
+        let mut options: Vec<(String, String)> = set.map(|(n, v)| (n.clone(), v.clone())).collect();
+        let gone = f.options.keys().filter(|name| !to.options.contains_key(*name));
+        options.extend(gone.map(|name| (format!("reset {name}"), String::new())));
+        if !options.is_empty() && self.is_postgres() {
+            let table = to.name.clone();
+            self.push(Step::Describe, Change::SetTableOptions { table, options });
+        }
         self.view_comment(from, to);
         self.grants(ObjectKind::View, &to.name, &f.grants, &to.grants);
     }

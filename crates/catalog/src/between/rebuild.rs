@@ -257,6 +257,7 @@ impl Builder<'_> {
                     columns: view.columns.clone(),
                     query: view.query.clone(),
                     no_data: false,
+                    options: Vec::new(),
                 },
             );
             for trigger in &view.triggers {

@@ -218,6 +218,11 @@ impl Compare<'_> {
                 shown(right),
             );
         }
+        let options = |v: &View| {
+            let all: Vec<String> = v.options.iter().map(|(n, v)| format!("{n}={v}")).collect();
+            (!all.is_empty()).then(|| all.join(", "))
+        };
+        self.property("options", &name, options(left), options(right), |l, r| l == r);
         self.property("comment", &name, left.comment.clone(), right.comment.clone(), |l, r| l == r);
         self.indexes(&left.name, &left.indexes, &right.indexes, false);
         self.triggers(&left.name, &left.triggers, &right.triggers, false);

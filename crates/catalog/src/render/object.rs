@@ -6,6 +6,7 @@ use downhaul_syntax::{
     TypeDef,
 };
 
+use super::definition::storage_parameter;
 use super::{Rendered, Sql, one, when};
 
 impl Sql {
@@ -22,16 +23,19 @@ impl Sql {
                 columns,
                 query,
                 no_data,
+                options,
             } => one(format!(
-                "CREATE {}{}{}VIEW {}{}{} AS {}{}",
+                "CREATE {}{}{}VIEW {}{}{}{} AS {}{}{}",
                 when(*or_replace, "OR REPLACE "),
                 when(*temporary, "TEMPORARY "),
                 when(*materialized, "MATERIALIZED "),
                 when(*if_not_exists, "IF NOT EXISTS "),
                 self.name(name),
                 self.view_columns(columns),
+                self.view_options(options),
                 query_text(query),
-                when(*no_data && *materialized, " WITH NO DATA")
+                when(*no_data && *materialized, " WITH NO DATA"),
+                self.check_option(options)
             )),
             C::DropView { name, materialized, if_exists, cascade } => one(format!(
                 "DROP {}VIEW {}{}{}",
@@ -273,6 +277,20 @@ impl Sql {
             }
             _ => None,
         }
+    }
+
+    fn view_options(self, options: &[(String, String)]) -> String {
+        if !self.is_postgres() || options.is_empty() {
+            return String::new();
+        }
+        let all: Vec<String> = options.iter().map(|(n, v)| storage_parameter(n, v)).collect();
+        format!(" WITH ({})", all.join(", "))
+    }
+
+    /// Where it is no option.
+    fn check_option(self, options: &[(String, String)]) -> String {
+        let found = options.iter().find(|(name, _)| name == "check_option" && self.is_mysql());
+        found.map_or_else(String::new, |(_, v)| format!(" WITH {} CHECK OPTION", v.to_uppercase()))
     }
 
     fn view_columns(self, columns: &[Ident]) -> String {

@@ -68,7 +68,7 @@ pub(crate) fn statements(script: &Script, before: &Catalog) -> Vec<Option<Again>
     let mut whole = before.clone();
     whole.apply_script(script, HERE);
     let as_it_was = |(statement, again): (&Statement, &Option<Again>)| {
-        again.is_none() || !has_options(statement) && !shows_others(statement, before, &whole)
+        again.is_none() || !shows_others(statement, before, &whole)
     };
     if diff(before, &after, DiffOptions::default()).is_empty()
         && script.statements.iter().zip(&out).all(as_it_was)
@@ -95,12 +95,6 @@ fn shows_others(statement: &Statement, before: &Catalog, after: &Catalog) -> boo
         matches!(change, Change::CreateView { name, query, .. }
             if query.star && star(before, name) != star(after, name))
     })
-}
-
-/// Whether a view is created with options, which the catalog does not keep.
-fn has_options(statement: &Statement) -> bool {
-    let text = statement.text.to_lowercase();
-    ["security_", "check_option", "check option"].iter().any(|word| text.contains(word))
 }
 
 /// A statement that waits for the contract.

@@ -1,7 +1,7 @@
 //! Views and policies that read a column of another type: the server lets neither follow, so they are made
 //! anew, at the instant at which the type changes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use downhaul_catalog::{NotInvertedKind, Table, View, inverse_script, render};
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName, parse_script};
@@ -21,8 +21,8 @@ pub(crate) struct Read<'a> {
 /// What goes before a column changes its type and comes back behind it, in one transaction.
 #[derive(Clone, Debug)]
 pub(crate) struct MadeAnew {
-    /// Views, those first that others do not read.
-    views: Vec<ObjectName>,
+    /// Views, those first that others do not read, with their options.
+    views: Vec<(ObjectName, BTreeMap<String, String>)>,
     /// Statements that drop them and the policies.
     away: Vec<String>,
     /// Statements that make them again.
@@ -66,8 +66,8 @@ impl MadeAnew {
             reading.extend(here);
         }
         let views = closure(scene, &reading);
-        out.views = views.iter().map(|view| view.name.clone()).collect();
-        let drops = out.views.iter().map(|name| Change::DropView {
+        out.views = views.iter().map(|view| (view.name.clone(), view.options.clone())).collect();
+        let drops = out.views.iter().map(|(name, _)| Change::DropView {
             name: name.clone(),
             materialized: false,
             if_exists: false,
@@ -113,7 +113,7 @@ impl MadeAnew {
         if self.views.is_empty() {
             return;
         }
-        let all: Vec<String> = self.views.iter().map(ToString::to_string).collect();
+        let all: Vec<String> = self.views.iter().map(|(name, _)| name.to_string()).collect();
         made.note(format!(
             "{} {} made anew over the new type: privileges that no migration grants are not repeated, and who owns it is who runs the migration. What depends on it without a migration saying so (a function, a rule) keeps it from being dropped, and nothing has changed then",
             all.join(", "),
@@ -121,18 +121,19 @@ impl MadeAnew {
         ));
     }
 
-    /// Before anything changes: fails where a view has options, which no migration was read for.
+    /// Before anything changes: fails where a view has options of which no migration says anything.
     pub(crate) fn ask(&self, side: &mut Side) {
         let dialect = self.dialect;
-        let mut why = "Made anew it would lose options (security_barrier, security_invoker, check_option). Fails here, where nothing has changed yet, if there are any; no row is right.";
-        for view in &self.views {
+        let mut why = "Made anew it would lose options that no migration gives it (security_barrier, security_invoker, check_option). Fails here, where nothing has changed yet, if there are any; no row is right.";
+        for (view, options) in &self.views {
             let quoted = dialect.literal(&dialect.quote_name_if_needed(view));
             let says =
                 dialect.literal(&format!("the view {view} has options, make it anew by hand: "));
             side.sql(
                 why,
                 format!(
-                    "SELECT CAST({says} || pg_catalog.array_to_string(reloptions, ', ') AS int)\nFROM pg_catalog.pg_class WHERE oid = CAST({quoted} AS regclass) AND reloptions IS NOT NULL"
+                    "SELECT CAST({says} || pg_catalog.array_to_string(reloptions, ', ') AS int)\nFROM pg_catalog.pg_class WHERE oid = CAST({quoted} AS regclass) AND {}",
+                    others(options, dialect)
                 ),
             );
             why = "";
@@ -163,6 +164,26 @@ impl MadeAnew {
             why = "";
         }
     }
+}
+
+/// Whether `reloptions` says more than this.
+fn others(options: &BTreeMap<String, String>, dialect: Dialect) -> String {
+    let words = |value: &str| -> Vec<String> {
+        let all = if value == "true" { &["true", "on", "yes", "1"][..] } else { &[value] };
+        all.iter().map(ToString::to_string).collect()
+    };
+    let known: Vec<String> = options
+        .iter()
+        .flat_map(|(name, value)| words(value).into_iter().map(move |v| format!("{name}={v}")))
+        .map(|option| dialect.literal(&option))
+        .collect();
+    if known.is_empty() {
+        return "reloptions IS NOT NULL".to_owned();
+    }
+    format!(
+        "EXISTS (SELECT 1 FROM pg_catalog.unnest(reloptions) AS option WHERE pg_catalog.lower(option) NOT IN ({}))",
+        known.join(", ")
+    )
 }
 
 /// The columns, for people.

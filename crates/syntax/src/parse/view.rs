@@ -3,6 +3,7 @@
 use crate::Change;
 use crate::lexer::TokenKind;
 use crate::parse::Out;
+use crate::parse::create_table::storage_parameters;
 use crate::parse::cursor::{Cursor, Parse};
 
 /// Words before `VIEW`.
@@ -24,9 +25,11 @@ pub(crate) fn create_view(cursor: &mut Cursor<'_>, out: &mut Out, kind: Kind) ->
         true => cursor.column_list()?,
         false => Vec::new(),
     };
+    let mut options = Vec::new();
     while !cursor.is("AS") {
         if cursor.eat("WITH") {
-            cursor.skip_group()?;
+            let (a, b) = cursor.skip_group()?;
+            options.extend(storage_parameters(&mut cursor.over(a, b)));
         } else if cursor.eat_any(&["USING", "TABLESPACE"]).is_some() {
             cursor.ident("a name")?;
         } else {
@@ -35,19 +38,20 @@ pub(crate) fn create_view(cursor: &mut Cursor<'_>, out: &mut Out, kind: Kind) ->
     }
     cursor.expect("AS")?;
     let start = cursor.pos;
-    let (mut to, mut no_data) = (cursor.tokens.len(), false);
+    let (mut to, mut no_data, mut check) = (cursor.tokens.len(), false, None);
     let ends = |n: usize, words: &[&str]| to >= start + n && cursor.over(to - n, to).are(words);
     if ends(3, &["WITH", "NO", "DATA"]) {
         (to, no_data) = (to - 3, true);
     } else if ends(2, &["WITH", "DATA"]) {
         to -= 2;
     } else if ends(3, &["WITH", "CHECK", "OPTION"]) {
-        to -= 3;
-    } else if ends(4, &["WITH", "CASCADED", "CHECK", "OPTION"])
-        || ends(4, &["WITH", "LOCAL", "CHECK", "OPTION"])
-    {
-        to -= 4;
+        (to, check) = (to - 3, Some("cascaded"));
+    } else if ends(4, &["WITH", "CASCADED", "CHECK", "OPTION"]) {
+        (to, check) = (to - 4, Some("cascaded"));
+    } else if ends(4, &["WITH", "LOCAL", "CHECK", "OPTION"]) {
+        (to, check) = (to - 4, Some("local"));
     }
+    options.extend(check.map(|value| ("check_option".to_owned(), value.to_owned())));
     if start >= to {
         return Err(cursor.expected("a query"));
     }
@@ -68,6 +72,7 @@ pub(crate) fn create_view(cursor: &mut Cursor<'_>, out: &mut Out, kind: Kind) ->
             columns,
             query,
             no_data,
+            options,
         },
     );
     Ok(())
