@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
 use downhaul::exit_code::Code;
-use downhaul_kit::{Postgres, Program, Session, check};
+use downhaul_kit::{MariaDb, Postgres, Program, Session, SqliteFile, check};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
 
@@ -436,4 +436,59 @@ async fn part_of_a_restore_may_be_refused() {
         assert_eq!(rows(&mut db, "customers").await, then);
     }
     check(&program.run(&["snapshot", "restore", "--to", "a", "--yes"]), Code::Clean, &["restored"]);
+}
+
+/// A migration took a column: `nothing differs` would be read as if nothing had happened.
+async fn columns_that_are_gone_are_told(url: &str) {
+    let program = Program::new(PROGRAM).database(url);
+    let mut db = Session::connect(url).await;
+    program.migration(
+        "0001_t",
+        "CREATE TABLE t (id integer NOT NULL PRIMARY KEY, a varchar(20), b varchar(20));",
+        "DROP TABLE t;",
+    );
+    program.ok(&["up", "--yes"]);
+    db.run("INSERT INTO t VALUES (1, 'of a', 'of b')").await;
+    program.ok(&["snapshot", "track", "t", "--yes"]);
+    program.ok(&["snapshot", "mark", "before"]);
+    check(&program.run(&["snapshot", "diff", "before"]), Code::Clean, &["nothing differs\n"]);
+    program.migration(
+        "0002_no_a",
+        "ALTER TABLE t DROP COLUMN a;",
+        "ALTER TABLE t ADD COLUMN a varchar(20);",
+    );
+    program.ok(&["up", "--yes"]);
+    check(
+        &program.run(&["snapshot", "diff", "before"]),
+        Code::Clean,
+        &[
+            "nothing differs in the columns that both moments have",
+            "t: not compared, since only one of the moments has it: a",
+        ],
+    );
+    check(
+        &program.run(&["snapshot", "restore", "--to", "before"]),
+        Code::Clean,
+        &["nothing differs in the columns that are still there", "stay in the history: a;"],
+    );
+    check(
+        &program.run(&["snapshot", "show", "t", "--as-of", "before"]),
+        Code::Clean,
+        &["1   of b", "gone since, so not shown: a;"],
+    );
+}
+
+#[tokio::test]
+async fn columns_that_are_gone_are_told_on_postgres() {
+    columns_that_are_gone_are_told(Postgres::shared().fresh_database().await.url()).await;
+}
+
+#[tokio::test]
+async fn columns_that_are_gone_are_told_on_mariadb() {
+    columns_that_are_gone_are_told(MariaDb::shared().fresh_database().await.url()).await;
+}
+
+#[tokio::test]
+async fn columns_that_are_gone_are_told_on_sqlite() {
+    columns_that_are_gone_are_told(&SqliteFile::new().url()).await;
 }

@@ -422,6 +422,17 @@ fn one(
     })
 }
 
+/// A table as it was.
+#[derive(Debug)]
+pub struct Shown {
+    /// Columns, by the names that they have now.
+    pub columns: Vec<String>,
+    /// Rows, a text for each column.
+    pub rows: Vec<Row>,
+    /// Columns of then that are gone.
+    pub gone: Vec<String>,
+}
+
 /// Rows of a table as they were at a mark: the column names, and the rows. Within a transaction.
 pub async fn show(
     session: &mut dyn Session,
@@ -429,7 +440,7 @@ pub async fn show(
     mark: &Mark,
     filter: Option<&str>,
     limit: u64,
-) -> Result<(Vec<String>, Vec<Row>), SnapshotError> {
+) -> Result<Shown, SnapshotError> {
     if numbered::is(session.dialect()) {
         numbered::begin_reading(session).await?;
     }
@@ -455,7 +466,8 @@ pub async fn show(
             past.rows(mark)
         ))
         .await?;
-    Ok((columns, rows))
+    let gone = past.lost.iter().map(ToString::to_string).collect();
+    Ok(Shown { columns, rows, gone })
 }
 
 /// Statement that makes a view of a table as it was at a mark, in the schema `downhaul`; and the

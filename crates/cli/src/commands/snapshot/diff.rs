@@ -94,11 +94,22 @@ fn pretty(found: &Difference, args: &DiffArgs, ui: &Ui) {
             ui.line(paint(Style::Dim, format!("  … --offset {shown} shows the next ones")));
         }
     }
+    let same = found.tables.iter().filter(|t| t.total() == 0 && !t.incomparable.is_empty());
+    let same: Vec<&TableDifference> = same.collect();
     if differing.is_empty() {
-        ui.line(match found.unreachable.is_empty() {
-            true => "nothing differs",
-            false => "nothing differs in the tables that can be compared",
+        ui.line(match (found.unreachable.is_empty(), same.is_empty()) {
+            (true, true) => "nothing differs",
+            (true, false) => "nothing differs in the columns that both moments have",
+            (false, _) => "nothing differs in the tables that can be compared",
         });
+    }
+    for table in same {
+        ui.line(format!(
+            "  {} {}: not compared, since only one of the moments has it: {}",
+            paint(Style::Warn, "note"),
+            table.table,
+            table.incomparable.join(", ")
+        ));
     }
     for reason in &found.unreachable {
         ui.remark(format!("{} {reason}", paint(Style::Warn, "left out:")));

@@ -498,16 +498,23 @@ fn pretty(plan: &Plan, ui: &Ui) {
         ui.line(paint(Style::Dim, format!("  {line}")));
     }
     let same = plan.tables.iter().filter(|t| t.is_empty() && t.conflicts == 0).count();
+    let gone = plan.tables.iter().filter(|t| t.is_empty() && t.conflicts == 0);
+    let gone: Vec<&TablePlan> = gone.filter(|t| !t.lost.is_empty()).collect();
     if plan.is_empty() && plan.conflicts() == 0 {
-        ui.line(match plan.unreachable.is_empty() {
-            true => "  nothing differs",
-            false => "  nothing differs in the tables that can go back",
+        ui.line(match (plan.unreachable.is_empty(), gone.is_empty()) {
+            (true, true) => "  nothing differs",
+            (true, false) => "  nothing differs in the columns that are still there",
+            (false, _) => "  nothing differs in the tables that can go back",
         });
     } else if same > 0 {
         ui.line(paint(
             Style::Dim,
             format!("  {} as they were", crate::ui::count(same as u64, "other table")),
         ));
+    }
+    for table in gone {
+        ui.line(format!("  {}", table.tracked.label()));
+        lost(table, ui);
     }
     for reason in &plan.unreachable {
         ui.remark(format!("{} {reason}", paint(Style::Warn, "left out:")));
@@ -609,10 +616,15 @@ fn one(table: &TablePlan, request: &Request, ui: &Ui) {
             ui.line(paint(Style::Dim, format!("          ({example})")));
         }
     }
+    lost(table, ui);
+}
+
+/// Columns of then that are gone.
+fn lost(table: &TablePlan, ui: &Ui) {
     if !table.lost.is_empty() {
         let list: Vec<String> = table.lost.iter().map(ToString::to_string).collect();
         ui.line(format!(
-            "      {} no longer there, so their values stay in the history: {}; `downhaul down` brings columns back",
+            "      {} no longer there, so their values stay in the history: {}; `downhaul down` brings columns back, and `up` those that a down took",
             paint(Style::Warn, "note"),
             list.join(", ")
         ));

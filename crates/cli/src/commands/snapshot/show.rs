@@ -40,10 +40,17 @@ pub(super) async fn run(args: &ShowArgs, ui: &Ui) -> Result<Code, CliError> {
         )
         .await;
         session.rollback().await?;
-        let (columns, mut rows) = found.map_err(snapshot)?;
+        let difference::Shown { columns, mut rows, gone } = found.map_err(snapshot)?;
         let more = rows.len() as u64 > args.limit;
         rows.truncate(usize::try_from(args.limit).unwrap_or(usize::MAX));
         print(args.format, &columns, &rows, ui)?;
+        if !gone.is_empty() {
+            ui.remark(format!(
+                "{} gone since, so not shown: {}; `downhaul down` brings columns back, and `up` those that a down took",
+                paint(Style::Warn, "note:"),
+                gone.join(", ")
+            ));
+        }
         if more {
             ui.remark(format!(
                 "only the first {} rows are shown: --limit N shows more, --where SQL looks closer",
