@@ -210,4 +210,41 @@ pub(crate) const COMPOSED_CASES: &[Case] = &[
             ),
         ],
     },
+    // What stands on a renamed column gets its name in the same file, as frameworks write it: first the column.
+    Case {
+        name: "rename_with_its_index",
+        engine: Engine::Postgres,
+        base: "CREATE TABLE teams (id int PRIMARY KEY);\n\
+               CREATE TABLE players (id int PRIMARY KEY, team int REFERENCES teams, nick text UNIQUE, n int);\n\
+               CREATE INDEX players_team ON players (team, n);",
+        rows: "INSERT INTO teams SELECT g FROM generate_series(1, {rows}) g; INSERT INTO players SELECT g, g, 'nick ' || g, 0 FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE players RENAME COLUMN team TO crew;\n\
+                 ALTER INDEX players_team RENAME TO players_crew;\n\
+                 ALTER TABLE players RENAME CONSTRAINT players_team_fkey TO players_crew_fkey;\n\
+                 ALTER TABLE players RENAME COLUMN nick TO alias;\n\
+                 ALTER TABLE players RENAME CONSTRAINT players_nick_key TO players_alias_key;",
+        old: &[
+            "INSERT INTO players (id, team, nick) VALUES ({n}, {id}, 'o{n}')",
+            "UPDATE players SET team = {id}, nick = 'p{n}' WHERE id = {id}",
+            "INSERT INTO players (id, nick) VALUES ({n}, 'same') ON CONFLICT (nick) DO UPDATE SET n = 1",
+            "SELECT team, nick FROM players WHERE team = {id}",
+        ],
+        new: &[
+            "INSERT INTO players (id, crew, alias) VALUES ({n}, {id}, 'o{n}')",
+            "UPDATE players SET crew = {id}, alias = 'a{n}' WHERE id = {id}",
+            "INSERT INTO players (id, alias) VALUES ({n}, 'same') ON CONFLICT (alias) DO UPDATE SET n = 1",
+            "SELECT crew, alias FROM players WHERE crew = {id}",
+        ],
+        disagree: "SELECT * FROM players WHERE team IS DISTINCT FROM crew OR nick IS DISTINCT FROM alias",
+        after: &[
+            (
+                "SELECT string_agg(conname, ' ' ORDER BY conname) FROM pg_constraint WHERE conrelid = 'players'::regclass",
+                "players_alias_key players_crew_fkey players_pkey",
+            ),
+            (
+                "SELECT string_agg(indexname, ' ' ORDER BY indexname) FROM pg_indexes WHERE tablename = 'players'",
+                "players_alias_key players_crew players_pkey",
+            ),
+        ],
+    },
 ];

@@ -449,6 +449,7 @@ with_cases_of_mariadb!(
     retype_twice,
     retype_defaults,
     retyped_by_hand,
+    rename_with_its_index,
     text_to_number,
     key_to_bigint,
     split_column,

@@ -153,6 +153,28 @@ const CASES: &[(&str, &[&str], &[&str])] = &[
             "reloptions IS NOT NULL",
         ],
     ),
+    // The second column's index and rules take the names that the first one's have by then.
+    (
+        "ALTER TABLE users RENAME COLUMN born TO birthday; ALTER INDEX users_born RENAME TO users_birthday",
+        &["x_expand", "x_backfill", "x_contract"],
+        &[
+            "ALTER INDEX users_born RENAME TO users_birthday;",
+            "ALTER INDEX users_birthday_new RENAME TO users_birthday;",
+        ],
+    ),
+    (
+        "ALTER TABLE users RENAME COLUMN email TO mail; ALTER TABLE users RENAME CONSTRAINT users_email_key TO users_mail_key",
+        &["x_expand", "x_backfill", "x_contract"],
+        &[
+            "RENAME CONSTRAINT users_email_key TO users_mail_key;",
+            "RENAME CONSTRAINT users_mail_key_new TO users_mail_key;",
+        ],
+    ),
+    (
+        "ALTER TABLE users RENAME COLUMN team TO crew; ALTER TABLE users ALTER COLUMN crew TYPE bigint; ALTER TABLE users RENAME CONSTRAINT users_team_fkey TO users_crew_fkey",
+        &["x_expand", "x_backfill", "x_contract"],
+        &["RENAME CONSTRAINT users_team_fkey TO users_crew_fkey;"],
+    ),
     // Options of a view go along; one that no migration gives it stops the phase.
     (
         "ALTER TABLE fenced ALTER COLUMN label TYPE text",
@@ -749,6 +771,10 @@ fn statements_about_one_column_are_one_change() {
 
 /// What is not guessed: the message says what is missing.
 const REFUSED: &[(&str, &str)] = &[
+    (
+        "ALTER TABLE users SET SCHEMA other",
+        "ALTER TABLE users SET SCHEMA other;\n  CREATE VIEW users AS SELECT * FROM other.users;",
+    ),
     // Found when a release writes, if not here.
     (
         "-- downhaul:back \"(cents * 100)::int\"\nALTER TABLE books ALTER COLUMN stock TYPE numeric USING stock / 100.0",

@@ -2,7 +2,7 @@
 
 use downhaul_catalog::{Constraint, Table, render};
 use downhaul_syntax::change::InsertConflict;
-use downhaul_syntax::{Change, ConstraintKind, Dialect};
+use downhaul_syntax::{Change, ConstraintKind, Dialect, ObjectKind, ObjectName};
 
 use super::piece::{Piece, Slot};
 use super::{HERE, Made, Refused, Scene, refused, replace};
@@ -131,6 +131,15 @@ fn slot_of(change: &Change, scene: &Scene<'_>) -> Result<Slot, Refused> {
             return refused(
                 "what this statement does is decided when it runs",
                 "put it into a migration of its own, with -- downhaul:phase",
+            );
+        }
+        C::SetSchema { kind: ObjectKind::Table, name, schema } => {
+            let other = ObjectName { schema: Some(schema.clone()), name: name.name.clone() };
+            return refused(
+                format!("both releases ask for {}, and only one schema can have it", name.name),
+                format!(
+                    "write a migration with -- downhaul:phase expand, in which the old release gets a view in its place, and drop the view in one with -- downhaul:phase contract:\n  ALTER TABLE {name} SET SCHEMA {schema};\n  CREATE VIEW {name} AS SELECT * FROM {other};\nwhere both releases find the table by their search_path, ship the statement alone"
+                ),
             );
         }
         C::SetSchema { .. }

@@ -72,7 +72,7 @@ pub(crate) fn compose(script: &Script, before: &Catalog) -> Composed {
     out
 }
 
-/// The order of the statements: an index that was there gets its other name before its column gets another name
+/// The order of the statements: an index or a constraint that was there gets its other name before its column gets another name
 /// or type, since its counterpart over the second column takes the name that it has then. Frameworks rename the
 /// column first.
 fn names_first(script: &Script, before: &Catalog) -> Vec<usize> {
@@ -87,18 +87,18 @@ fn names_first(script: &Script, before: &Catalog) -> Vec<usize> {
         })
     };
     let first = |at: &usize| {
-        let [Change::RenameIndex { from, to, .. }] = script.statements[*at].changes() else {
-            return false;
+        let (from, to) = match script.statements[*at].changes() {
+            [Change::RenameIndex { from, to, .. }] => (&from.name, to),
+            [Change::RenameConstraint { from, to, .. }] => (from, to),
+            _ => return false,
         };
         let earlier = &script.statements[..*at];
         let named = |statement: &Statement| {
-            [&from.name, to]
-                .iter()
-                .any(|name| mentions_ident(&statement.text, before.dialect, name))
+            [from, to].iter().any(|name| mentions_ident(&statement.text, before.dialect, name))
         };
         let known = before.tables.values().any(|table| {
-            table.indexes.iter().any(|index| index.name.name == from.name)
-                || table.constraints.iter().any(|c| c.name.as_ref() == Some(&from.name))
+            table.indexes.iter().any(|index| index.name.name == *from)
+                || table.constraints.iter().any(|c| c.name.as_ref() == Some(from))
         });
         known && earlier.iter().any(columns) && !earlier.iter().any(named)
     };

@@ -557,7 +557,9 @@ fn pieces_of(
     let mut all: Vec<Made> = Vec::new();
     let mut order = now.statement_order(&changes);
     // As between statements: see `compose::names_first`.
-    order.sort_by_key(|at| !matches!(changes[*at], Change::RenameIndex { .. }));
+    order.sort_by_key(|at| {
+        !matches!(changes[*at], Change::RenameIndex { .. } | Change::RenameConstraint { .. })
+    });
     for at in order {
         let scene = scene.over(&met);
         let one = match (&changes[at], compose::name_later(&changes, at)) {
