@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use downhaul::exit_code::Code;
-use downhaul_kit::{LockHolder, MariaDb, MariaDbOptions, Postgres, Program, Session, check};
+use downhaul_kit::{LockHolder, MariaDb, MariaDbOptions, Postgres, Program, Rng, Session, check};
 use tokio::task::JoinHandle;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_downhaul");
@@ -370,6 +370,58 @@ async fn a_restore_locks_its_tables_together() {
         .map(|(first, second, id)| writer(database.url(), &over, (first, second), id));
     for _ in 0..5 {
         program.ok(&["snapshot", "restore", "--to", "calm", "--yes"]);
+    }
+    over.store(true, Ordering::SeqCst);
+    for writer in writers {
+        assert_eq!(writer.await.unwrap(), Ok(()));
+    }
+    admin.run(&format!("DROP OWNED BY {mover} CASCADE")).await;
+}
+
+/// A backfill beside transactions that change rows in the other order: nobody is ended, and the
+/// backfill comes to its end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_gives_way_to_who_changes_its_rows_in_another_order() {
+    let server = Postgres::shared();
+    let database = server.fresh_database().await;
+    let name = database.url().rsplit('/').next().unwrap().to_owned();
+    let mover = format!("mover_{name}");
+    let mut admin = database.session().await;
+    let _ = admin.try_run(&format!("CREATE ROLE {mover} LOGIN")).await;
+    admin
+        .run(&format!(
+            "GRANT CREATE ON DATABASE {name} TO {mover}; GRANT CREATE ON SCHEMA public TO {mover}; SET ROLE {mover}; \
+             CREATE TABLE t (id int PRIMARY KEY, n int DEFAULT 0, a int DEFAULT 1, b int); INSERT INTO t SELECT g FROM generate_series(1, 400) g; RESET ROLE"
+        ))
+        .await;
+    let over = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (1..=6)
+        .map(|seed| {
+            let (url, over) = (database.url().to_owned(), over.clone());
+            tokio::spawn(async move {
+                let (mut session, mut rng) = (Session::connect(&url).await, Rng::new(seed));
+                while !over.load(Ordering::SeqCst) {
+                    // Each writer has rows of its own, so that they never meet each other.
+                    let id = rng.between(0, 65) * 6 + i64::try_from(seed).unwrap() + 6;
+                    let sql = format!(
+                        "BEGIN; UPDATE t SET n = n + 1 WHERE id = {id}; SELECT pg_sleep(0.003); UPDATE t SET n = n + 1 WHERE id = {}; COMMIT", id - 6
+                    );
+                    session.try_run(&sql).await.map_err(|error| error.to_string())?;
+                }
+                Ok::<_, String>(())
+            })
+        })
+        .collect();
+    let program = Program::new(PROGRAM).database(server.url_as(&mover, "", &name));
+    let fill = |value: &str| {
+        format!(
+            "-- downhaul:phase backfill\n-- downhaul:protect off\nUPDATE t SET b = {value} WHERE b IS DISTINCT FROM {value};\n"
+        )
+    };
+    program.migration("0001_fill", &fill("a"), &fill("a + 1"));
+    for _ in 0..20 {
+        program.ok(&["up", "--yes"]);
+        program.ok(&["down", "--yes"]);
     }
     over.store(true, Ordering::SeqCst);
     for writer in writers {

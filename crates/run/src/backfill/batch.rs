@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use downhaul_engine::{EngineError, LockBudget, Row, Session};
+use downhaul_engine::{AT_ONCE, EngineError, LockBudget, Row, Session};
 use downhaul_syntax::Dialect;
 
 use super::MARK;
@@ -140,7 +140,9 @@ impl Fill {
             None => {
                 let behind = place.cursor.as_ref();
                 let answer = match self.walk.question(behind, place.batch, upper) {
-                    Some(question) => session.transact_rows(self.budget, &question).await?,
+                    Some(question) => {
+                        session.transact_rows(self.patience(place), &question).await?
+                    }
                     None => Vec::new(),
                 };
                 self.end(place, upper, answer.first())?
@@ -178,7 +180,7 @@ impl Fill {
         }
         let sent = Instant::now();
         let rows = session
-            .transact_rows(self.budget, &message)
+            .transact_rows(self.patience(place), &message)
             .await
             .map_err(|error| error.of_statement(&changes))?;
         let took = sent.elapsed();
@@ -201,6 +203,23 @@ impl Fill {
         };
         let record = recorded.saturating_sub(worked);
         Ok(Took { rows: end.rows, work: worked, record, way })
+    }
+
+    /// Whether a batch lets go at once of what it holds, and is tried again as a smaller one (PostgreSQL). While
+    /// it holds a row and waits for another one, whoever came the other way round is ended by the server, which
+    /// looks at it before it looks at the batch (manual, `deadlock_timeout`: a second from the begin of a wait). A
+    /// batch of one row holds nothing that anybody else could wait for.
+    pub(super) fn gives_way(&self, place: &Place) -> bool {
+        matches!(self.shape, Shape::Returning) && place.batch > 1
+    }
+
+    /// How long a batch waits.
+    fn patience(&self, place: &Place) -> LockBudget {
+        let mut budget = self.budget;
+        if self.gives_way(place) {
+            budget.lock_timeout = budget.lock_timeout.min(AT_ONCE);
+        }
+        budget
     }
 
     /// The same, a statement at a time.

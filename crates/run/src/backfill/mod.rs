@@ -182,26 +182,43 @@ impl Tries {
         Self { pause: PAUSE, since: None }
     }
 
-    /// How long to wait before the batch is tried again, half as large: a smaller one holds, and waits
-    /// for, fewer rows. `None` where the error is another one, or the time for it is over.
+    /// How the batch is tried again, half as large: a smaller one holds, and waits for, fewer rows. `None` where
+    /// the error is another one, or the time for it is over.
     fn again(
         &mut self,
         error: &EngineError,
         begun: Instant,
         place: &mut Place,
-        retry: Duration,
-    ) -> Option<Duration> {
+        fill: &Fill,
+    ) -> Option<Again> {
         let since = *self.since.get_or_insert(begun);
-        if !gives_way(error) || since.elapsed() >= retry {
+        if !gives_way(error) {
             return None;
         }
-        place.batch = (place.batch / 2).max(BOUNDS.0);
         place.ahead = None;
+        if fill.gives_way(place) {
+            place.batch /= 2;
+            return Some(Again::Soon);
+        }
+        if since.elapsed() >= fill.retry {
+            return None;
+        }
+        place.batch = (place.batch / 2).max(BOUNDS.0.min(place.batch));
         let pause = self.pause;
         self.pause = next_pause(pause, since);
-        Some(pause)
+        Some(Again::Later(pause))
     }
 }
+
+/// When a batch is tried again that did not get its locks.
+enum Again {
+    /// At once, since it has hardly waited; nothing is said of it.
+    Soon,
+    Later(Duration),
+}
+
+/// Whoever was in its way may go on first.
+const SOON: Duration = Duration::from_millis(5);
 
 /// What those at work are to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -314,8 +331,13 @@ impl Work {
             let took = match fill.turn(session, place, None).await {
                 Ok(took) => took,
                 Err(error) => {
-                    let Some(pause) = tries.again(&error, begun, place, fill.retry) else {
-                        return Err(error);
+                    let pause = match tries.again(&error, begun, place, &fill) {
+                        Some(Again::Later(pause)) => pause,
+                        Some(Again::Soon) => {
+                            tokio::time::sleep(SOON).await;
+                            continue;
+                        }
+                        None => return Err(error),
                     };
                     let blockers = session.oldest_transactions().await.unwrap_or_default();
                     observer.event(Event::Waiting { blockers: &blockers, pause, queued: true });

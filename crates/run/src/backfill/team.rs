@@ -17,7 +17,7 @@ use tokio::time::MissedTickBehavior;
 use super::ledger::Place;
 use super::pace::Rests;
 use super::stretches::Stretch;
-use super::{Fill, Order, Passed, Tries, Work};
+use super::{Again, Fill, Order, Passed, SOON, Tries, Work};
 use crate::{Event, Observer, Runner};
 
 /// How often the sessions are looked after.
@@ -278,10 +278,16 @@ impl Team {
             let took = match fill.turn(session, &mut place, Some(stretch)).await {
                 Ok(took) => took,
                 Err(error) => {
-                    let Some(pause) = tries.again(&error, begun, &mut place, fill.retry) else {
-                        return Err(error);
-                    };
+                    let again = tries.again(&error, begun, &mut place, fill);
                     stretch.place = place;
+                    let pause = match again {
+                        Some(Again::Later(pause)) => pause,
+                        Some(Again::Soon) => {
+                            tokio::time::sleep(SOON).await;
+                            continue;
+                        }
+                        None => return Err(error),
+                    };
                     let mut blockers = session.oldest_transactions().await.unwrap_or_default();
                     blockers.retain(|blocker| !self.ids.contains(&blocker.id));
                     // Nobody listens any more once the run has failed elsewhere.
