@@ -322,7 +322,7 @@ async fn tables_that_a_file_changes_one_by_one_are_locked_together() {
         .run(&format!(
             "GRANT CREATE ON DATABASE {name} TO {mover}; GRANT CREATE ON SCHEMA public TO {mover}; SET ROLE {mover}; \
              CREATE TABLE a (id int PRIMARY KEY, n int DEFAULT 0); CREATE TABLE b (id int PRIMARY KEY, n int DEFAULT 0); \
-             CREATE TABLE free (id int); INSERT INTO a SELECT g FROM generate_series(1, 9) g; INSERT INTO b SELECT g FROM generate_series(1, 9) g; RESET ROLE"
+             CREATE TABLE free (id int); ALTER TABLE b ADD of_a int REFERENCES a; INSERT INTO a SELECT g FROM generate_series(1, 9) g; INSERT INTO b SELECT g FROM generate_series(1, 9) g; RESET ROLE"
         ))
         .await;
     let over = Arc::new(AtomicBool::new(false));
@@ -334,15 +334,24 @@ async fn tables_that_a_file_changes_one_by_one_are_locked_together() {
         "ALTER TABLE b ADD COLUMN x int;\nALTER TABLE free ADD COLUMN x int;\nALTER TABLE a ADD COLUMN x int;\n",
         "ALTER TABLE a DROP COLUMN x;\nALTER TABLE free DROP COLUMN x;\nALTER TABLE b DROP COLUMN x;\n",
     );
+    // What goes with a foreign key stands on the table at its other end.
+    program.migration(
+        "0002_other_end",
+        "ALTER TABLE b DROP CONSTRAINT b_of_a_fkey;\n",
+        "ALTER TABLE b ADD CONSTRAINT b_of_a_fkey FOREIGN KEY (of_a) REFERENCES a NOT VALID;\n",
+    );
     for _ in 0..5 {
-        program.ok(&["up", "--yes", "--lock-retry", "20"]);
-        program.ok(&["down", "--yes", "--lock-retry", "20"]);
+        for _ in 0..2 {
+            program.ok(&["up", "--yes", "--steps", "1", "--lock-retry", "20"]);
+        }
+        program.ok(&["down", "--yes", "--steps", "1", "--lock-retry", "20"]);
+        program.ok(&["down", "--yes", "--steps", "1", "--lock-retry", "20"]);
     }
     over.store(true, Ordering::SeqCst);
     for writer in writers {
         assert_eq!(writer.await.unwrap(), Ok(()));
     }
-    admin.run(&format!("DROP OWNED BY {mover}")).await;
+    admin.run(&format!("DROP OWNED BY {mover} CASCADE")).await;
 }
 
 /// A restore of tables that writers take in either order: nobody is ended, and it finds its moment.

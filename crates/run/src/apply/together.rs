@@ -435,8 +435,8 @@ async fn open(
     let queries = questions(runner.journal);
     let queries: Vec<&str> = queries.iter().map(String::as_str).collect();
     let mut budget = runner.options.budget;
-    if pieces.iter().any(|piece| piece.needs.len() > 1) {
-        // By itself a migration locks its tables before its first statement.
+    if pieces.iter().any(|piece| !piece.needs.is_empty()) {
+        // By itself a migration locks its tables together, and waits as long as it may.
         budget.lock_timeout = budget.lock_timeout.min(AT_ONCE);
     }
     let rows = match runner.session.open_together(budget, &queries, &about).await {

@@ -138,15 +138,44 @@ fn same(one: &ObjectName, other: &ObjectName) -> bool {
     one.name == other.name && schema
 }
 
+/// What statements take away, for [`THERE`]: a foreign key that goes with it locks the table at its other end as
+/// well (its triggers stand there), in the order in which the server comes to it.
+fn gone<'s>(statements: impl Iterator<Item = &'s Statement>) -> Vec<String> {
+    let quoted = |table: &ObjectName| Dialect::Postgres.quote_name(table);
+    let mut found = Vec::new();
+    for change in statements.flat_map(Statement::changes) {
+        match change {
+            Change::DropTable { name, .. } => found.push(format!("{}\u{2}t", quoted(name))),
+            Change::DropConstraint { table, name, .. } => {
+                found.push(format!("{}\u{2}k\u{2}{}", quoted(table), name.as_str()));
+            }
+            Change::DropColumn { table, column, .. } => {
+                found.push(format!("{}\u{2}c\u{2}{}", quoted(table), column.as_str()));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The statements up to the first one that may take long.
+fn short<'p>(prepared: &'p Prepared, members: &'p [usize]) -> impl Iterator<Item = &'p Statement> {
+    members
+        .iter()
+        .take_while(|index| prepared.foreseen.get(**index).is_some_and(|found| !found.lasts))
+        .map(|index| &prepared.statements[*index])
+}
+
 fn locks(needed: &Needed<'_>, prepared: &Prepared, members: &[usize]) -> Locks {
     let statements =
         members.iter().map(|index| (&prepared.statements[*index], prepared.foreseen.get(*index)));
     Locks::of(needed, statements)
 }
 
-/// Whether a transaction locks several tables, whatever it needs before.
+/// Whether a transaction locks several tables, or may do so, whatever it needs before.
 pub(in crate::apply) fn locks_several(prepared: &Prepared, members: &[usize]) -> bool {
     locks(&Needed::Empty(&[]), prepared, members).0.len() > 1
+        || !gone(short(prepared, members)).is_empty()
 }
 
 /// Takes the locks with which a transaction begins, if there are several (PostgreSQL): those of tables that are
@@ -163,20 +192,21 @@ pub(in crate::apply) async fn at_first(
         return Ok(false);
     }
     let Locks(locks) = locks(&needed, prepared, members);
-    if locks.len() < 2 {
+    let gone = if locks.len() <= MANY { gone(short(prepared, members)) } else { Vec::new() };
+    if locks.is_empty() || locks.len() < 2 && gone.is_empty() {
         return Ok(false);
     }
     let names: Vec<String> = locks.iter().map(|(name, _)| dialect.quote_name(name)).collect();
-    let there = session.ask(&[THERE], &names.join("\u{1}")).await?;
+    let about = [names.join("\u{1}"), gone.join("\u{1}")].join("\u{3}");
+    let there = session.ask(&[THERE], &about).await?;
     // The same table may have two names.
     let mut wanted: BTreeMap<String, (i64, Mode)> = BTreeMap::new();
     for row in &there {
         let place = row.number(0)?;
-        let Some((_, mode)) = usize::try_from(place - 1).ok().and_then(|at| locks.get(at)) else {
-            continue;
-        };
-        let known = wanted.entry(row.text(1).to_owned()).or_insert((place, *mode));
-        known.1 = known.1.max(*mode);
+        let named = usize::try_from(place - 1).ok().and_then(|at| locks.get(at));
+        let mode = named.map_or(Mode::AccessExclusive, |(_, mode)| *mode);
+        let known = wanted.entry(row.text(1).to_owned()).or_insert((place, mode));
+        known.1 = known.1.max(mode);
     }
     if wanted.len() < 2 {
         return Ok(false);
@@ -191,14 +221,22 @@ pub(in crate::apply) async fn at_first(
     Ok(true)
 }
 
-/// Which of the tables `$1` are there and may be locked by us, by their number, with their full names.
-const THERE: &str = "SELECT v.n, pg_catalog.format('%I.%I', s.nspname, c.relname) \
-     FROM unnest(string_to_array($1, chr(1))) WITH ORDINALITY v (name, n) \
-     JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(v.name) \
+/// Which of the tables `$1` are there and may be locked by us, by their number, with their full names; behind
+/// the separator, of what goes ([`gone`]), those at the other ends of foreign keys, by a number behind all.
+const THERE: &str = "SELECT w.n, pg_catalog.format('%I.%I', s.nspname, c.relname) \
+     FROM (SELECT v.n, pg_catalog.to_regclass(v.name)::pg_catalog.oid AS oid \
+         FROM unnest(string_to_array(split_part($1, chr(3), 1), chr(1))) WITH ORDINALITY v (name, n) \
+       UNION ALL SELECT 1000000, CASE WHEN f.conrelid = g.oid THEN f.confrelid ELSE f.conrelid END \
+         FROM (SELECT pg_catalog.to_regclass(split_part(e, chr(2), 1))::pg_catalog.oid AS oid, split_part(e, chr(2), 2) AS kind, split_part(e, chr(2), 3) AS name \
+           FROM unnest(string_to_array(split_part($1, chr(3), 2), chr(1))) e) g \
+         JOIN pg_catalog.pg_constraint f ON f.contype = 'f' AND f.conrelid <> f.confrelid AND (g.oid = f.conrelid OR g.oid = f.confrelid) \
+         WHERE g.kind = 't' OR g.oid = f.conrelid AND (g.kind = 'k' AND f.conname = g.name \
+           OR g.kind = 'c' AND EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = g.oid AND a.attnum = ANY (f.conkey) AND a.attname = g.name))) w \
+     JOIN pg_catalog.pg_class c ON c.oid = w.oid \
      JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace \
      WHERE c.relkind IN ('r', 'p') AND (pg_catalog.has_table_privilege(c.oid, 'UPDATE') \
        OR pg_catalog.has_table_privilege(c.oid, 'DELETE') OR pg_catalog.has_table_privilege(c.oid, 'TRUNCATE')) \
-     ORDER BY v.n";
+     ORDER BY w.n";
 
 #[cfg(test)]
 mod tests {
