@@ -70,7 +70,13 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
     if cx.null_refused(table, column) {
         return None;
     }
-    let filled = known.is_some_and(|c| c.default.is_some() || c.auto_increment);
+    let filled = match cx.change {
+        // A NULL counts on, too.
+        Change::ModifyColumn { column, .. } if column.auto_increment => return None,
+        // It states the whole column, the default too.
+        Change::ModifyColumn { column, .. } => column.default.is_some(),
+        _ => known.is_some_and(|c| c.default.is_some() || c.auto_increment),
+    };
     let draft = if filled {
         Draft::new(format!(
             "writes of NULL to `{table}.{column}` by the running release are refused"
@@ -90,7 +96,23 @@ fn check(cx: &ChangeContext<'_>) -> Option<Draft> {
 
 #[cfg(test)]
 mod tests {
-    use crate::examples::cases;
+    use crate::Severity;
+    use crate::examples::{cases, severities};
+
+    /// `MODIFY` states the default too, also of a table that nobody knows.
+    #[test]
+    fn an_insert_that_gets_the_default_is_not_refused() {
+        for (up, wanted) in [
+            ("ALTER TABLE t MODIFY a int NOT NULL DEFAULT 0;", &[Severity::Warning][..]),
+            ("ALTER TABLE t MODIFY a int NOT NULL;", &[Severity::Error]),
+            ("ALTER TABLE t MODIFY id bigint NOT NULL AUTO_INCREMENT;", &[]),
+        ] {
+            assert_eq!(severities(&super::RULE, "mysql", up), wanted, "{up}");
+        }
+        // One that it leaves out is gone.
+        let gone = "-- history\nCREATE TABLE t (a int DEFAULT 3);\n-- up\nALTER TABLE t MODIFY a int NOT NULL;";
+        assert_eq!(severities(&super::RULE, "mysql", gone), [Severity::Error]);
+    }
 
     #[test]
     fn cases_of_the_rule() {
