@@ -96,6 +96,14 @@ async fn patient(url: &str) -> Session {
     session
 }
 
+async fn send(session: &mut Session, sql: &str) -> Result<(), sqlx::Error> {
+    if sql.starts_with("SELECT") {
+        session.try_rows(sql).await.map(|_| ())
+    } else {
+        session.try_run(sql).await
+    }
+}
+
 /// Sends a release's statements one after the other while it is on. Returns what failed, five at most.
 async fn release(
     url: String,
@@ -112,11 +120,16 @@ async fn release(
             for sql in statements {
                 n += 1;
                 let sql = filled(sql, n, seed + n);
-                let done = if sql.starts_with("SELECT") {
-                    session.try_rows(&sql).await.map(|_| ())
-                } else {
-                    session.try_run(&sql).await
-                };
+                let mut done = send(&mut session, &sql).await;
+                // Two with the same new key in the same instant, while a column and its successor
+                // both have a unique index: PostgreSQL waits for the index that the statement
+                // names, not for its twin (docs/limits.md). Again, the row is found.
+                if let Err(error) = &done
+                    && sql.contains("ON CONFLICT")
+                    && error.to_string().contains("duplicate key")
+                {
+                    done = send(&mut session, &sql).await;
+                }
                 if let Err(error) = done
                     && failures.len() < 5
                 {
