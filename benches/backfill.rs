@@ -16,6 +16,10 @@
 //! On a machine with few processors what the traffic waits for is mostly one of them. `DOWNHAUL_BENCH_CORES=apart`
 //! gives the traffic a processor that nothing else uses (`taskset`, Linux).
 //!
+//! Clients on the same machine, without a network between, are nearer than an application is. `DOWNHAUL_BENCH_AWAY=n`
+//! lets them rest for n microseconds behind each statement, as if the answer were so long on its way; the rests count
+//! as part of a transaction, as they would there.
+//!
 //! `DOWNHAUL_BENCH_ROWS=n` (1,000,000, in steps of 100,000), `DOWNHAUL_BENCH_RATE=n` transactions a
 //! second (100; 0 is as many as go), `DOWNHAUL_BENCH_CALM=n` seconds of traffic alone (20), `DOWNHAUL_BENCH_SPEED=n` (`auto`) for
 //! `downhaul backfill speed n`, `DOWNHAUL_BENCH_ONLY=words` for some of the rows (`alone`, `counts`, `update`, `logs`, `auto`,
@@ -352,9 +356,35 @@ async fn whole_number(session: &mut Session, query: &str) -> u64 {
     session.value(query).await.and_then(|n| n.parse().ok()).expect("a whole number")
 }
 
+/// What `pgbench` sends by itself, its TPC-B-like transaction, with a rest behind each statement.
+fn script_of_clients_away(micros: u64) -> String {
+    let statements = [
+        "BEGIN",
+        "UPDATE pgbench_accounts SET abalance = abalance + :delta WHERE aid = :aid",
+        "SELECT abalance FROM pgbench_accounts WHERE aid = :aid",
+        "UPDATE pgbench_tellers SET tbalance = tbalance + :delta WHERE tid = :tid",
+        "UPDATE pgbench_branches SET bbalance = bbalance + :delta WHERE bid = :bid",
+        "INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (:tid, :bid, :aid, :delta, CURRENT_TIMESTAMP)",
+        "END",
+    ];
+    let mut script = "\\set aid random(1, 100000 * :scale)\n\\set bid random(1, 1 * :scale)\n\\set tid random(1, 10 * :scale)\n\\set delta random(-5000, 5000)\n".to_owned();
+    for statement in statements {
+        script += &format!("{statement};\n\\sleep {micros} us\n");
+    }
+    script
+}
+
 fn traffic(server: &Postgres, url: &str, logs: &Path) -> Child {
     let rate = number("DOWNHAUL_BENCH_RATE", 100).to_string();
     let mut args = vec!["-n", "-c", CLIENTS, "-j", "2", "-T", "3600", "-l"];
+    let script = logs.with_extension("script");
+    let script = script.to_str().expect("a path of this bench is text");
+    let scale = format!("scale={}", number("DOWNHAUL_BENCH_ROWS", 1_000_000).div_ceil(100_000));
+    let away = number("DOWNHAUL_BENCH_AWAY", 0);
+    if away > 0 {
+        fs::write(script, script_of_clients_away(away)).expect("the script is written");
+        args.extend(["-f", script, "-D", &scale]);
+    }
     if rate != "0" {
         args.extend(["-R", &rate]);
     }
