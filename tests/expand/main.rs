@@ -96,12 +96,13 @@ async fn patient(url: &str) -> Session {
     session
 }
 
-async fn send(session: &mut Session, sql: &str) -> Result<(), sqlx::Error> {
-    if sql.starts_with("SELECT") {
+async fn send(session: &mut Session, sql: &str) -> Result<(), String> {
+    let sent = if sql.starts_with("SELECT") {
         session.try_rows(sql).await.map(|_| ())
     } else {
         session.try_run(sql).await
-    }
+    };
+    sent.map_err(|error| error.to_string())
 }
 
 /// Sends a release's statements one after the other while it is on. Returns what failed, five at most.
@@ -126,7 +127,7 @@ async fn release(
                 // names, not for its twin (docs/limits.md). Again, the row is found.
                 if let Err(error) = &done
                     && sql.contains("ON CONFLICT")
-                    && error.to_string().contains("duplicate key")
+                    && error.contains("duplicate key")
                 {
                     done = send(&mut session, &sql).await;
                 }
