@@ -194,6 +194,33 @@ pub(crate) const SQLITE_CASES: &[Case] = &[
         disagree: "",
         after: &[("SELECT DISTINCT typeof(price) FROM items", "integer")],
     },
+    // How its values compare belongs to a column, not to its type.
+    Case {
+        name: "sqlite_retype_collated",
+        engine: Engine::Sqlite,
+        base: "CREATE TABLE users (id INTEGER PRIMARY KEY, tag VARCHAR(40) COLLATE NOCASE UNIQUE, nick VARCHAR(40) NOT NULL COLLATE RTRIM, mail VARCHAR(40) COLLATE NOCASE);",
+        rows: seq!("users", "i, 'Tag ' || i, 'nick ' || i, 'Mail ' || i"),
+        change: "ALTER TABLE users ALTER COLUMN tag TYPE TEXT;\nALTER TABLE users ALTER COLUMN nick TYPE TEXT;\nALTER TABLE users ALTER COLUMN mail TYPE TEXT COLLATE \"binary\";",
+        old: &[
+            "INSERT INTO users VALUES ({n}, 'Old{n}', 'o', NULL)",
+            "UPDATE users SET tag = upper(tag) WHERE id = {id}",
+            "INSERT INTO users VALUES ({n}, 'same', 'o', NULL) ON CONFLICT (tag) DO UPDATE SET nick = excluded.nick",
+        ],
+        new: &[
+            "INSERT INTO users VALUES ({n}, 'New{n}', 'n', NULL)",
+            "INSERT INTO users VALUES ({n}, 'SAME', 'n', NULL) ON CONFLICT (tag) DO UPDATE SET nick = excluded.nick",
+        ],
+        disagree: "",
+        after: &[
+            ("SELECT count(*) FROM users WHERE tag = 'sAmE'", "1"),
+            ("SELECT count(*) FROM users WHERE nick = 'nick 7  '", "1"),
+            ("SELECT count(*) FROM users WHERE mail = 'mail 7'", "0"),
+            (
+                "SELECT group_concat(type, ' ') FROM pragma_table_info('users')",
+                "INTEGER TEXT TEXT TEXT",
+            ),
+        ],
+    },
     Case {
         name: "sqlite_rename_and_retype",
         engine: Engine::Sqlite,

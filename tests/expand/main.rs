@@ -512,6 +512,7 @@ with_cases_of_mariadb!(
     sqlite_set_not_null,
     sqlite_rules,
     sqlite_retype,
+    sqlite_retype_collated,
     sqlite_rename_and_retype,
     sqlite_drop_indexed_column,
 );

@@ -89,6 +89,80 @@ fn a_column_without_a_value_comes_with_the_lines_that_give_it_one() {
     }
 }
 
+/// A rule that no two rows can keep fails at the contract, when nobody can turn round easily.
+#[test]
+fn a_key_over_one_value_for_all_rows_is_refused_with_the_lines() {
+    const BASE: &str = "CREATE TABLE users (id int PRIMARY KEY, team int, name varchar(20));\n\
+                        CREATE TABLE loose (name varchar(20));";
+    let (postgres, maria, sqlite) = (Dialect::Postgres, Dialect::MariaDb, Dialect::Sqlite);
+    for (dialect, change) in [
+        (postgres, "ALTER TABLE users ADD COLUMN code text NOT NULL DEFAULT 'x' UNIQUE;"),
+        (
+            postgres,
+            "ALTER TABLE users ADD COLUMN code text DEFAULT '', ADD CONSTRAINT one UNIQUE (code);",
+        ),
+        (
+            postgres,
+            "ALTER TABLE users ADD COLUMN code timestamptz DEFAULT now();\nCREATE UNIQUE INDEX CONCURRENTLY ON users (code);",
+        ),
+        (
+            postgres,
+            "ALTER TABLE users ADD COLUMN code int DEFAULT 0, ADD COLUMN more int DEFAULT 0;\nALTER TABLE users ADD UNIQUE (code, more);",
+        ),
+        (postgres, "ALTER TABLE loose ADD COLUMN code int DEFAULT 1, ADD PRIMARY KEY (code);"),
+        (
+            maria,
+            "ALTER TABLE users ADD COLUMN code int NOT NULL DEFAULT 1;\nALTER TABLE users ADD UNIQUE KEY codes (code);",
+        ),
+        (
+            sqlite,
+            "ALTER TABLE users ADD COLUMN code INTEGER NOT NULL DEFAULT 1;\nCREATE UNIQUE INDEX codes ON users (code);",
+        ),
+    ] {
+        let refusal = expanded(dialect, BASE, change).map(|e| e.files).unwrap_err();
+        assert!(refusal.what.contains("could only fail"), "{change}\n{refusal}");
+        let nulls = !change.contains("PRIMARY");
+        assert_eq!(refusal.next.contains("NULLs are not equal"), nulls, "{change}\n{refusal}");
+        // The lines, above the statement that adds the column, in place of its default.
+        let [above] = &proposals(&refusal)[..] else { panic!("{refusal}") };
+        let default = ["'x'", "''", "now()", "0", "1"].map(|value| format!(" DEFAULT {value}"));
+        let bare = default.iter().fold(change.to_owned(), |text, d| text.replace(d, ""));
+        let from = if change.contains("loose") { "length(name)" } else { "id" };
+        let text = format!("{}{bare}", above.replace("EXPRESSION", from));
+        let text = text.replace("timestamptz", "int");
+        expanded(dialect, BASE, &text).unwrap_or_else(|e| panic!("{text}\n{e}"));
+        // In a file of its own.
+        if let Some((first, rule)) = change.split_once('\n') {
+            let base = format!("{BASE}\n{first}");
+            expanded(dialect, &base, rule).unwrap_or_else(|e| panic!("{rule}\n{e}"));
+        }
+    }
+    // Another column or value tells rows apart, or a condition leaves them out, or it is said what they get.
+    for (dialect, change) in [
+        (postgres, "ALTER TABLE users ADD COLUMN code uuid DEFAULT gen_random_uuid() UNIQUE;"),
+        (postgres, "ALTER TABLE users ADD COLUMN code uuid DEFAULT own() UNIQUE;"),
+        (postgres, "ALTER TABLE users ADD COLUMN code text DEFAULT NULL UNIQUE;"),
+        (
+            postgres,
+            "ALTER TABLE users ADD COLUMN code int NOT NULL DEFAULT 0, ADD UNIQUE (team, code);",
+        ),
+        (
+            postgres,
+            "ALTER TABLE users ADD COLUMN code text NOT NULL DEFAULT '';\nCREATE UNIQUE INDEX ON users (code) WHERE code <> '';",
+        ),
+        (
+            postgres,
+            "ALTER TABLE users ADD COLUMN code text NOT NULL DEFAULT '';\n-- downhaul:forward code \"CAST(id AS text)\"\nALTER TABLE users ADD CONSTRAINT one UNIQUE (code);",
+        ),
+        (
+            maria,
+            "ALTER TABLE users ADD COLUMN code int NOT NULL DEFAULT 1;\nALTER TABLE users ADD UNIQUE KEY codes (team, code);",
+        ),
+    ] {
+        expanded(dialect, BASE, change).unwrap_or_else(|e| panic!("{change}\n{e}"));
+    }
+}
+
 const KEYED: &str = "
 CREATE TABLE items (id bigserial PRIMARY KEY, block int NOT NULL, nr int NOT NULL, kind text, link text NOT NULL CONSTRAINT items_link_key UNIQUE);
 CREATE TABLE proofs (batch int, kind text NOT NULL, PRIMARY KEY (batch, kind));

@@ -31,6 +31,7 @@ mod mend;
 mod move_column;
 mod mysql;
 mod names;
+mod one_value;
 mod pair;
 mod partitioned;
 mod piece;
@@ -369,6 +370,7 @@ pub fn expand(
                     (script.statements[at].changes(), scene)
                 });
                 unfilled::check((changes, &scene), later).map_err(at(statement.span))?;
+                one_value::check(changes, &scene).map_err(at(statement.span))?;
                 one_statement(statement, changes, &scene).map_err(at(statement.span))?
             }
         };

@@ -165,7 +165,15 @@ pub(crate) fn retype(
             reverse::say_how(forward, column, &old, dialect),
         );
     }
-    let after = with(scene.now, std::slice::from_ref(change));
+    let mut changed = change.clone();
+    if let Change::AlterColumnType { collation, .. } = &mut changed
+        && collation.is_none()
+    {
+        // In the statement, PostgreSQL's, silence means the collation of the type. Here it belongs to the column:
+        // comparisons and unique indexes that go by it (NOCASE) would take other values for equal.
+        collation.clone_from(&found.collation);
+    }
+    let after = with(scene.now, std::slice::from_ref(&changed));
     let value = |conv: &Option<Conv>| -> Vec<(Ident, String)> {
         conv.iter().map(|conv| (column.clone(), conv.plain(dialect))).collect()
     };
