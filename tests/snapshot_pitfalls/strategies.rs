@@ -501,3 +501,27 @@ async fn what_is_done_at_once_is_compared_only_where_rows_may_be_equal() {
     stage.program.ok(&["snapshot", "restore", "--undo", "--yes"]);
     assert_eq!(stage.photograph(&["t"]).await, later);
 }
+
+/// Neither statistics nor the size of a table say how many rows it has: it was never analyzed, and is full of dead ones.
+#[tokio::test]
+async fn a_share_is_one_of_the_rows_that_are_there() {
+    let mut stage = Stage::new(
+        "CREATE TABLE big (id int PRIMARY KEY, n int, note text) WITH (autovacuum_enabled = off); \
+         INSERT INTO big SELECT g, 0, repeat('x', 100) FROM generate_series(1, 30000) g",
+    )
+    .await;
+    for _ in 0..3 {
+        stage.db.run("UPDATE big SET n = n + 1").await;
+    }
+    stage.track("statement");
+    stage.mark("m");
+    let then = stage.photograph(&["big"]).await;
+    stage.db.run("UPDATE big SET n = -1 WHERE id % 2 = 0").await;
+    let preview = stage.program.run(&["snapshot", "restore", "--to", "m"]);
+    let before = preview.stdout.split(" % of its rows change").next().unwrap();
+    let share: i32 = before.rsplit(' ').next().unwrap().parse().unwrap();
+    assert!((45..=55).contains(&share), "{preview}");
+    check(&preview, Code::Clean, &["written anew as a whole"]);
+    stage.program.ok(&["snapshot", "restore", "--to", "m", "--yes"]);
+    assert_eq!(stage.photograph(&["big"]).await, then);
+}

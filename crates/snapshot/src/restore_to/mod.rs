@@ -14,6 +14,7 @@ pub(crate) mod readers;
 pub mod record;
 mod references;
 mod rewrite;
+mod row_count;
 mod statement;
 pub mod strategy;
 

@@ -9,6 +9,7 @@ use super::all_rows::{self, AllRows, Unwritten};
 use super::missing::Missing;
 use super::readers::{self, Onlooker};
 use super::rewrite;
+use super::row_count;
 use super::statement::{self, Query};
 use super::strategy::{self, Strategy, Wish};
 use crate::history::Past;
@@ -635,13 +636,8 @@ async fn table(
     let read = |past: &Past<'_>, mark: &Mark| {
         if key.is_empty() { past.balance(mark) } else { past.touched(mark) }
     };
-    let rows = session
-        .number(&format!(
-            "SELECT coalesce((SELECT (CASE WHEN reltuples > 0 THEN reltuples ELSE pg_catalog.pg_relation_size(oid) / 100 END)::bigint FROM pg_catalog.pg_class WHERE oid = {}), 0)",
-            tracked.relation
-        ))
-        .await?;
     let events = Events::read(session, &past, request).await?;
+    let rows = row_count::about(session, &tracked, events.all).await?;
     let in_bulk =
         !key.is_empty() && (strategy::in_bulk(events.all, rows) || request.wish == Wish::Rewrite);
     let mut found = TablePlan::new(&tracked, &wanted, &past);

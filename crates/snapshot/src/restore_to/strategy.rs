@@ -35,21 +35,27 @@ const FEW: i64 = 10_000;
 /// a third (`cargo bench --bench snapshot`).
 const SHARE: i64 = 40;
 
+/// So many that it is worth a look how they are written back best.
+pub(super) fn are_many(changes: i64) -> bool {
+    changes >= FEW
+}
+
 /// So much of a table is looked at that to read it from end to end is cheaper than by its index.
 pub(super) fn in_bulk(events: i64, rows: i64) -> bool {
-    events >= FEW && events.saturating_mul(20) >= rows
+    are_many(events) && events.saturating_mul(20) >= rows
 }
 
 /// What the counts say: why to write it anew, or why not.
 pub(super) fn by_share(table: &TablePlan, wish: Wish) -> Result<String, String> {
     let changes = table.changes();
-    let rows = table.rows.max(table.updates + table.deletes).max(1);
+    // Those that are there and those that come.
+    let rows = table.rows.max(table.updates + table.deletes).saturating_add(table.inserts).max(1);
     let share = changes.saturating_mul(100) / rows;
     match wish {
         _ if changes == 0 => Err(String::new()),
         Wish::Rows => Err("you chose so".into()),
         Wish::Rewrite => Ok("you chose so".into()),
-        Wish::Auto if changes < FEW => Err("few rows change".into()),
+        Wish::Auto if !are_many(changes) => Err("few rows change".into()),
         Wish::Auto if share < SHARE => Err(format!("{share} % of its rows change")),
         Wish::Auto => Ok(format!("{share} % of its rows change")),
     }
