@@ -28,7 +28,7 @@ pub(crate) fn told(program: &Program, args: &[&str]) -> Vec<Value> {
 }
 
 /// Waits until the one backfill is as wanted.
-async fn until(program: &Program, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn until(program: &Program, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let begun = Instant::now();
     loop {
         let found = told(program, &[]);
@@ -42,7 +42,7 @@ async fn until(program: &Program, what: &str, wanted: impl Fn(&Value) -> bool) -
     }
 }
 
-fn reason(backfill: &Value) -> &str {
+pub(crate) fn reason(backfill: &Value) -> &str {
     backfill["reason"].as_str().unwrap_or_default()
 }
 
@@ -414,6 +414,11 @@ async fn held(url: &str) {
     program.migration("0002_fill", FILL, "SELECT 1;\n");
     session.run("BEGIN").await;
     session.run("UPDATE users SET a = 3 WHERE id = 2").await;
+    // Where the first wait takes all the time that there is, the holder is named too.
+    let outcome = program.run(&["up", "--yes", "--lock-retry", "0", "--lock-timeout", "200"]);
+    assert_ne!(outcome.code, Some(0), "{outcome}");
+    assert!(outcome.stderr.contains("in the way: pid "), "{outcome}");
+    assert!(outcome.stderr.contains("give it longer with --lock-retry"), "{outcome}");
     let child = program.spawn(&["up", "--yes", "--lock-timeout", "200"]);
     let waits = until(&program, "seen to wait", |b| reason(b).contains("a lock is held by")).await;
     // On PostgreSQL the batch is made smaller until it holds no row but the one that it waits for.
@@ -434,4 +439,80 @@ async fn a_backfill_says_for_whom_it_waits_on_postgres() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backfill_says_for_whom_it_waits_on_mariadb() {
     held(MariaDb::shared().fresh_database().await.url()).await;
+}
+
+/// A run that ends because a table is locked is written down as ended, and one that was killed is told from
+/// one that is at work: by `status`, by `backfill status`, and by a run that comes second.
+async fn told_apart(url: &str, lock: [&str; 2], analyze: &str) {
+    let program = Program::new(PROGRAM).database(url);
+    let mut session = Session::connect(url).await;
+    program.migration(
+        "0001_base",
+        "CREATE TABLE users (id int PRIMARY KEY, a int, b int);\nINSERT INTO users VALUES (1, 1, NULL), (2, 2, NULL);",
+        "SELECT 1;\n",
+    );
+    program.ok(&["up", "--yes"]);
+    program.migration("0002_fill", FILL, "SELECT 1;\n");
+    let mut looks = Session::connect(url).await;
+    let gives_up = ["up", "--yes", "--lock-retry", "0", "--lock-timeout", "200"];
+    // A table of which the server does not guess the rows is counted, which waits no longer than a batch.
+    for statement in lock {
+        session.run(statement).await;
+    }
+    let outcome = program.run(&gives_up);
+    assert_ne!(outcome.code, Some(0), "{outcome}");
+    assert!(outcome.stderr.contains("in the way: pid "), "{outcome}");
+    session.run("ROLLBACK").await;
+    session.run(analyze).await;
+    for statement in lock {
+        session.run(statement).await;
+    }
+    let outcome = program.run(&gives_up);
+    assert_ne!(outcome.code, Some(0), "{outcome}");
+    assert!(outcome.stderr.contains("in the way: pid "), "{outcome}");
+    let history = program.ok(&["history"]);
+    assert!(history.stdout.contains("failed"), "{history}");
+    let status = program.ok(&["status"]);
+    assert!(!status.stdout.contains("going on"), "{status}");
+    assert!(!status.stdout.contains("cut off"), "{status}");
+
+    let up = ["up", "--yes", "--lock-timeout", "200", "--lock-retry", "600"];
+    let mut child = program.spawn(&up);
+    let waits = until(&program, "seen to wait", |b| reason(b).contains("a lock is held by")).await;
+    assert_eq!(waits["cut_off"], false, "{waits}");
+    let status = program.ok(&["status"]);
+    assert!(status.stdout.contains("is going on: server "), "{status}");
+    let second = program.run(&["up", "--yes", "--wait", "0"]);
+    let run = "another run is going on: run 4 (`up`) by ";
+    assert!(second.stderr.contains(run), "{second}");
+    assert!(second.stderr.contains("`downhaul backfill status`"), "{second}");
+
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let cut = until(&program, "seen to be cut off", |b| b["cut_off"] == true).await;
+    assert_eq!(cut["seconds_left"], Value::Null, "{cut}");
+    let status = program.ok(&["status"]);
+    assert!(status.stdout.contains(", was cut off; the next"), "{status}");
+    let shown = program.ok(&["backfill", "status"]);
+    let next = "cut off, no run is at work: `downhaul up` continues it";
+    assert!(shown.stdout.contains(next), "{shown}");
+    let paused = program.ok(&["backfill", "pause"]);
+    assert!(paused.stdout.contains("no run is at work now"), "{paused}");
+    program.ok(&["backfill", "resume"]);
+    session.run("ROLLBACK").await;
+    program.ok(&["up", "--yes"]);
+    assert_eq!(looks.value("SELECT sum(b) FROM users").await.as_deref(), Some("3"));
+    assert_eq!(told(&program, &["--all"])[0]["cut_off"], false);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_at_work_is_told_from_one_that_is_gone_on_postgres() {
+    let lock = ["BEGIN", "LOCK TABLE users IN ACCESS EXCLUSIVE MODE"];
+    told_apart(Postgres::shared().fresh_database().await.url(), lock, "ANALYZE users").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_at_work_is_told_from_one_that_is_gone_on_mariadb() {
+    let lock = ["BEGIN", "UPDATE users SET a = 7 WHERE id = 2"];
+    told_apart(MariaDb::shared().fresh_database().await.url(), lock, "ANALYZE TABLE users").await;
 }

@@ -7,9 +7,10 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use downhaul_kit::{MariaDb, Postgres, Program, Session, SqliteFile};
+use serde_json::Value;
 
 use crate::PROGRAM;
-use crate::control::{MANY, steered, told};
+use crate::control::{MANY, reason, steered, told, until};
 
 /// Longest wait for something that has to happen.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -139,9 +140,16 @@ async fn held_up_and_killed(url: String, mut session: Session, kill: &str) {
         let mut holder = Session::connect(&url).await;
         holder.run("BEGIN").await;
         holder.run("UPDATE filled SET v = v WHERE id = 1").await;
+        // Where the first wait takes all the time that there is, the holder is named too.
+        let gives_up = program.run(&[&ARGS[..], &["--lock-retry", "0"]].concat());
+        assert_ne!(gives_up.code, Some(0), "{gives_up}");
+        assert!(gives_up.stderr.contains("in the way: pid "), "{gives_up}");
         let mut child = program.spawn(&ARGS);
         others_are_done(&mut session, &mut child).await;
         assert_eq!(session.value("SELECT v FROM filled WHERE id = 2").await.as_deref(), Some("0"));
+        let held = |b: &Value| reason(b).contains("a lock is held by another session: pid ");
+        let waits = until(&program, "seen to wait", held).await;
+        assert!(waits["rows_changed"].as_u64() < Some(ROWS), "{waits}");
         if how == "run" {
             child.kill().unwrap();
             child.wait().unwrap();

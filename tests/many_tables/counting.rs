@@ -41,6 +41,10 @@ impl Session for Counting {
         self.inner.begin(budget).await
     }
 
+    async fn begin_reading(&mut self, budget: LockBudget) -> Result<(), EngineError> {
+        self.inner.begin_reading(budget).await
+    }
+
     async fn commit(&mut self) -> Result<(), EngineError> {
         self.inner.commit().await
     }

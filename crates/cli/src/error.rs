@@ -122,7 +122,10 @@ impl From<EngineError> for CliError {
                 .state("nothing was changed")
                 .hint("connect to the primary, or give the user the right to write"),
             EngineError::LockTimeout(failure) => Self::new(Code::Locked, message)
-                .detail(failure.sql)
+                .detail(match failure.detail {
+                    Some(detail) => format!("{}\n{detail}", failure.sql),
+                    None => failure.sql,
+                })
                 .state("the transaction was rolled back: nothing of it is applied")
                 .hint("run the command again, or give it longer with --lock-retry"),
             EngineError::Statement(failure) => {
@@ -213,7 +216,7 @@ impl From<RunError> for CliError {
             RunError::Snapshot(error) => error.into(),
             RunError::Locked(_) => Self::new(Code::Locked, message)
                 .state("nothing was changed")
-                .hint("let it end, or wait longer for it with --wait SECONDS"),
+                .hint("let it end (`downhaul status` and `downhaul backfill status` show where it is), or wait longer for it with --wait SECONDS"),
             RunError::LockLost => Self::new(Code::Unreachable, message)
                 .state("what was done is recorded; nothing further was begun")
                 .hint("`downhaul status` shows where it stands; then run the command again"),
@@ -317,7 +320,7 @@ impl From<RunError> for CliError {
                 };
                 let error = Self::new(code, message).detail(place(statement)).state(before);
                 if locked {
-                    error.hint("something else holds the lock: see `downhaul status`, run it again, or give it longer with --lock-retry")
+                    error.hint("something else holds the lock, named above where the server tells: let it end, then run the command again, or give it longer with --lock-retry")
                 } else if broken {
                     error.hint(AFTER_A_BREAK)
                 } else if statement.error.disk_is_full() {
@@ -357,6 +360,10 @@ impl From<RunError> for CliError {
                 .state("the migration is half applied, and the journal knows how far")
                 .hint(if statement.error.disk_is_full() {
                     MAKE_ROOM
+                } else if matches!(statement.error, EngineError::LockTimeout(_)) {
+                    "something else holds the lock: let it end, or give it longer with --lock-retry, and run the same command again: it goes on from there"
+                } else if matches!(statement.error, EngineError::Disconnected(_)) {
+                    AFTER_A_BREAK
                 } else {
                     "mend the cause and run the same command again: it goes on from there"
                 }),

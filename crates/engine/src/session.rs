@@ -119,6 +119,11 @@ pub trait Session: Send {
     /// Opens a transaction that may write (SQLite: takes the write lock at once) within a budget.
     async fn begin(&mut self, budget: LockBudget) -> Result<(), EngineError>;
 
+    /// Opens a transaction that reads only, within a budget: it keeps nobody waiting, no run either, and
+    /// waits for none. It sees what is committed as each of its statements begins (MySQL, MariaDB: as the
+    /// first one does), and ends with [`Self::rollback`].
+    async fn begin_reading(&mut self, budget: LockBudget) -> Result<(), EngineError>;
+
     /// Asks what is asked again and again: queries in which `$1` stands for the same text. Returns the
     /// rows of all of them, in order; a server that can keeps their plans.
     async fn ask(&mut self, queries: &[&str], about: &str) -> Result<Vec<Row>, EngineError> {

@@ -249,7 +249,8 @@ impl Scene<'_> {
         };
         if let Some(open) = under_way.iter().find(|b| mine(b) && !b.done) {
             let measured = format!("the backfill of {} is not at its end", open.table);
-            let see = "downhaul backfill status".to_owned();
+            let see = "downhaul up --phase backfill goes on with it, where `downhaul backfill status` shows no run at work"
+                .to_owned();
             return Ok(self.gate(name, GateState::Closed, measured, see));
         }
         if self.earlier.iter().any(|m| m.name.ends_with("_switch")) {
@@ -272,22 +273,37 @@ impl Scene<'_> {
             for statement in &parse_script(&text, dialect).statements {
                 let Some(parts) = backfill::parts(statement, dialect) else { continue };
                 let Some(counts) = parts.left(dialect) else { continue };
-                let (mut found, mut see) = (Ok(0), String::new());
+                let (mut found, mut asked_by) = (Ok(0), String::new());
                 for count in counts {
-                    found = session.number(&count).await;
-                    see = count;
+                    found = counted(session, &count).await;
+                    asked_by = count.replace(&format!(" {}", backfill::MARK), "");
                     if matches!(found, Ok(_) | Err(EngineError::Disconnected(_))) {
                         break;
                     }
                 }
-                let left = match found {
+                let asked_by = one_line(&asked_by);
+                let (left, see) = match found {
                     Ok(0) => {
                         asked += 1;
                         continue;
                     }
-                    Ok(left) => format!("{left} rows of {} are not filled", parts.table()),
+                    Ok(left) => (
+                        match left {
+                            1 => format!("1 row of {} is not filled", parts.table()),
+                            _ => format!("{left} rows of {} are not filled", parts.table()),
+                        },
+                        // The phase is applied and does not run again by itself; of rows that were written
+                        // behind the trigger's back only a person knows which side is right.
+                        format!(
+                            "look at them ({asked_by}), and where the old side is right fill them: {}",
+                            one_line(&statement.text)
+                        ),
+                    ),
                     Err(error @ EngineError::Disconnected(_)) => return Err(error),
-                    Err(error) => format!("{} cannot be counted: {error}", parts.table()),
+                    Err(error) => (
+                        format!("{} cannot be counted: {error}", parts.table()),
+                        format!("find what keeps this from running: {asked_by}"),
+                    ),
                 };
                 return Ok(self.gate(name, GateState::Closed, left, see));
             }
@@ -531,7 +547,8 @@ impl Scene<'_> {
             };
             self.gate(name, GateState::Open, measured, String::new())
         } else {
-            self.gate(name, GateState::Closed, unsound.join("\n"), "downhaul verify".into())
+            let see = "the way back of these migrations is not whole any more (`downhaul verify` says the same): bring back from a backup what was changed, or give it up with downhaul snapshot prune --kept --older-than AGE";
+            self.gate(name, GateState::Closed, unsound.join("\n"), see.into())
         })
     }
 }
@@ -546,7 +563,7 @@ pub(crate) async fn unsound(
         return Ok(unsound);
     }
     // Digests need fixed settings, which last for a transaction.
-    session.begin(LockBudget::default()).await?;
+    session.begin_reading(LockBudget::default()).await?;
     let mut result = Ok(());
     for (version, kept) in kept {
         match restore::check_sound(session, kept).await {
@@ -567,6 +584,24 @@ pub(crate) async fn unsound(
 
 /// The verb of an operation that says that a release is live.
 const LIVE: &str = "live";
+
+/// Counts rows, and waits for a lock no longer than a statement of a migration does.
+async fn counted(session: &mut dyn Session, count: &str) -> Result<i64, EngineError> {
+    session.begin_reading(LockBudget::default()).await?;
+    let found = session.number(count).await;
+    // After a broken connection there is nothing to roll back.
+    let _ = session.rollback().await;
+    found
+}
+
+/// SQL in one line, without the comments above it.
+fn one_line(sql: &str) -> String {
+    let lines: Vec<&str> =
+        sql.lines().map(str::trim).filter(|line| !line.starts_with("--")).collect();
+    // A comment behind a line would take the next one with it.
+    let glue = if lines.iter().any(|line| line.contains("--")) { "\n" } else { " " };
+    lines.join(glue).trim().to_owned()
+}
 
 /// `2 d`, `3 h 5 min`, `40 s`.
 fn span(time: Duration) -> String {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use downhaul_engine::lock::claim_session;
-use downhaul_engine::{LockBudget, MigrationLock, Session, Target, connect};
+use downhaul_engine::{LockBudget, LockHolder, MigrationLock, Session, Target, connect};
 use downhaul_plan::Version;
 use downhaul_snapshot::hidden::Counted;
 use downhaul_snapshot::tombstone::Policy;
@@ -132,11 +132,13 @@ impl Runner {
         {
             Ok(lock) => lock,
             Err(holder) => {
+                let holder = named(holder, &mut *session).await;
                 session.close().await;
                 return Err(RunError::Locked(holder));
             }
         };
         if let Some(holder) = claim_session(&mut *session, options.lock_patience).await? {
+            let holder = named(holder, &mut *session).await;
             session.close().await;
             lock.release().await;
             return Err(RunError::Locked(holder));
@@ -247,10 +249,30 @@ impl Runner {
         let error = result.as_ref().err().map(ToString::to_string);
         let state = if error.is_some() { "failed" } else { "done" };
         let head = self.journal.versions(&mut *self.session).await?.pop();
-        let schema = self.session.dump().await?;
-        let sql =
-            self.journal.end_operation(id, state, error.as_deref(), head.as_ref(), &schema)?;
+        // What kept the run from its locks may keep us from reading the schema too. That it has ended is
+        // written down all the same.
+        let schema = self.session.dump().await.ok();
+        let sql = self.journal.end_operation(
+            id,
+            state,
+            error.as_deref(),
+            head.as_ref(),
+            schema.as_ref(),
+        )?;
         self.session.execute(&sql).await?;
         Ok(())
     }
+}
+
+/// Adds to the holder of the lock which run it is, as the journal tells.
+async fn named(holder: LockHolder, session: &mut dyn Session) -> LockHolder {
+    let journal = Journal::new(session.dialect());
+    // To name it is a courtesy: what cannot be read is left out.
+    let running = match journal.exists(session).await {
+        Ok(true) => journal.interrupted(session).await.unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let Some(run) = running.last() else { return holder };
+    let which = format!("run {} (`{}`) by {}, begun {}", run.id, run.verb, run.who, run.started_at);
+    LockHolder { description: format!("{which}: {}", holder.description) }
 }

@@ -1,6 +1,7 @@
 //! `status`: what is applied, what is pending, what is held. Reads only.
 
 use downhaul_engine::Session;
+use downhaul_engine::lock::{Presence, presence};
 use downhaul_plan::{Checksum, Direction, Series, Version};
 
 use crate::journal::{Journal, JournalEntry, MigrationState, Operation};
@@ -68,6 +69,8 @@ pub struct Status {
     pub rows: Vec<StatusRow>,
     /// A run that is going on, or was cut off.
     pub running: Vec<Operation>,
+    /// Which of the two, where there is one and that can be told.
+    pub presence: Option<Presence>,
     /// Repeatable migrations, in order.
     pub repeatables: Vec<RepeatableStatus>,
 }
@@ -131,6 +134,10 @@ pub async fn status(session: &mut dyn Session, series: &Series) -> Result<Status
     let held = if status.journal { journal.holdings(session).await? } else { Vec::new() };
     if status.journal {
         status.running = journal.interrupted(session).await?;
+        if !status.running.is_empty() {
+            // Who may not look there is not refused the rest.
+            status.presence = presence(session).await.ok();
+        }
     }
     for entry in &entries {
         let on_disk = series.migrations.iter().find(|m| m.version == entry.version);

@@ -491,7 +491,7 @@ async fn prepare(
                 journal.begin_operation(session, "snapshot restore --whole", &[], options).await?;
             let head = journal.versions(session).await?.pop();
             let schema = session.dump().await?;
-            let sql = journal.end_operation(id, "done", None, head.as_ref(), &schema)?;
+            let sql = journal.end_operation(id, "done", None, head.as_ref(), Some(&schema))?;
             session.execute(&sql).await?;
         }
         session.commit().await?;

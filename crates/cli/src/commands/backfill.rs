@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use downhaul_engine::lock::{Presence, presence};
 use downhaul_engine::{EngineError, Session, connect};
 use downhaul_plan::Version;
 use downhaul_run::backfill::{Backfill, Want, backfills, tell};
@@ -44,20 +45,21 @@ async fn status(
     format: StatusFormat,
     ui: &Ui,
 ) -> Result<Code, CliError> {
-    let mut found = match open(place).await? {
+    let (mut found, at_work) = match open(place).await? {
         Some(mut session) => {
             let found = backfills(&mut *session).await;
+            let at_work = at_work(&mut *session).await;
             session.close().await;
-            found?
+            (found?, at_work)
         }
-        None => Vec::new(),
+        None => (Vec::new(), None),
     };
     let any = !found.is_empty();
     found.retain(|b| {
         (all || !b.done) && place.of.as_ref().is_none_or(|v| Version::new(v) == b.version)
     });
     if format == StatusFormat::Json {
-        ui.line(json(&found)?);
+        ui.line(json(&found, at_work)?);
         return Ok(Code::Clean);
     }
     if found.is_empty() {
@@ -65,27 +67,43 @@ async fn status(
         ui.line(format!("no backfill is under way{more}"));
     }
     for backfill in &found {
-        pretty(backfill, ui);
+        pretty(backfill, at_work, ui);
     }
     Ok(Code::Clean)
 }
 
+/// Whether a run is at work on the database; `None` where nobody can tell from outside.
+async fn at_work(session: &mut dyn Session) -> Option<bool> {
+    match presence(session).await {
+        Ok(Presence::Held(_)) => Some(true),
+        Ok(Presence::Free) => Some(false),
+        // Who may not look there is told what the backfill itself said last.
+        Ok(Presence::Unknown) | Err(_) => None,
+    }
+}
+
+/// Nobody is at work on it, though it is not at its end.
+fn is_cut_off(backfill: &Backfill, at_work: Option<bool>) -> bool {
+    !backfill.done && at_work == Some(false)
+}
+
 /// What a backfill does now.
-fn state(backfill: &Backfill) -> (Style, String) {
+fn state(backfill: &Backfill, at_work: Option<bool>) -> (Style, String) {
     let reason = backfill.reason.as_deref().unwrap_or_default();
+    let goes_on = format!("`downhaul {}` continues it", backfill.direction);
     if backfill.done {
-        (Style::Good, "done".into())
-    } else if backfill.paused {
+        return (Style::Good, "done".into());
+    }
+    if is_cut_off(backfill, at_work) {
+        let and = if backfill.paused { ", paused: `downhaul backfill resume`, then" } else { ":" };
+        return (Style::Bad, format!("cut off, no run is at work{and} {goes_on}"));
+    }
+    if backfill.paused {
         let text = if reason.starts_with("paused") { reason } else { "paused" };
-        (Style::Warn, text.to_owned())
+        (Style::Warn, format!("{text}; `downhaul backfill resume` lets it go on"))
     } else if backfill.is_silent() {
         let silent = duration(Duration::from_secs(backfill.silent));
-        (
-            Style::Bad,
-            format!(
-                "not heard of for {silent}: where no run is going on, `downhaul up` continues it"
-            ),
-        )
+        (Style::Bad, format!("not heard of for {silent}: where no run is going on, {goes_on}"))
     } else if !reason.is_empty() {
         (Style::Warn, format!("waits: {reason}"))
     } else {
@@ -93,8 +111,8 @@ fn state(backfill: &Backfill) -> (Style, String) {
     }
 }
 
-fn pretty(backfill: &Backfill, ui: &Ui) {
-    let (style, state) = state(backfill);
+fn pretty(backfill: &Backfill, at_work: Option<bool>, ui: &Ui) {
+    let (style, state) = state(backfill, at_work);
     ui.line(format!(
         "{} {} {}  {}",
         paint(Style::Bold, &backfill.version),
@@ -111,10 +129,13 @@ fn pretty(backfill: &Backfill, ui: &Ui) {
         thousands(backfill.changed),
         thousands(backfill.left())
     ));
-    let left = backfill
-        .seconds_left()
-        .map(|seconds| format!(", {} left", duration(Duration::from_secs(seconds))))
-        .unwrap_or_default();
+    let rests = backfill.paused || backfill.is_silent() || is_cut_off(backfill, at_work);
+    let left = match backfill.seconds_left() {
+        _ if backfill.done => String::new(),
+        _ if rests => " when it was last at work".to_owned(),
+        Some(seconds) => format!(", {} left", duration(Duration::from_secs(seconds))),
+        None => String::new(),
+    };
     ui.line(format!("  rate        {} rows a second{left}", thousands(backfill.rate as u64)));
     ui.line(format!(
         "  batch       {}, {}",
@@ -131,7 +152,7 @@ fn pretty(backfill: &Backfill, ui: &Ui) {
     ));
 }
 
-fn json(found: &[Backfill]) -> Result<String, CliError> {
+fn json(found: &[Backfill], at_work: Option<bool>) -> Result<String, CliError> {
     let list: Vec<_> = found
         .iter()
         .map(|b| {
@@ -145,12 +166,13 @@ fn json(found: &[Backfill]) -> Result<String, CliError> {
                 "rows_total": b.total,
                 "rows_left": b.left(),
                 "rows_per_second": b.rate,
-                "seconds_left": b.seconds_left(),
+                "seconds_left": b.seconds_left().filter(|_| !is_cut_off(b, at_work)),
                 "batch": b.batch,
                 "speed": b.speed,
                 "paused": b.paused,
                 "reason": b.reason,
                 "done": b.done,
+                "cut_off": at_work.map(|_| is_cut_off(b, at_work)),
                 "started_at": b.started_at,
                 "heard_at": b.at,
                 "silent_seconds": b.silent,
@@ -163,13 +185,14 @@ fn json(found: &[Backfill]) -> Result<String, CliError> {
 
 async fn want(place: &BackfillPlace, want: Want, what: &str, ui: &Ui) -> Result<Code, CliError> {
     let version = place.of.as_ref().map(Version::new);
-    let told = match open(place).await? {
+    let (told, at_work) = match open(place).await? {
         Some(mut session) => {
             let told = tell(&mut *session, version.as_ref(), want).await;
+            let at_work = at_work(&mut *session).await;
             session.close().await;
-            told?
+            (told?, at_work)
         }
-        None => 0,
+        None => (0, None),
     };
     if told == 0 {
         return Err(CliError::new(Code::Findings, "no backfill is under way")
@@ -177,5 +200,10 @@ async fn want(place: &BackfillPlace, want: Want, what: &str, ui: &Ui) -> Result<
             .hint("downhaul backfill status --all"));
     }
     ui.line(format!("{}: {what}", count(told, "backfill")));
+    if at_work == Some(false) {
+        ui.line(
+            "no run is at work now: the next `downhaul up` or `down` that continues it heeds this",
+        );
+    }
     Ok(Code::Clean)
 }

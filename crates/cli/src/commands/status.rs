@@ -1,5 +1,6 @@
 //! `downhaul status`.
 
+use downhaul_engine::lock::Presence;
 use downhaul_engine::{EngineError, connect};
 use downhaul_run::{Status, StatusState};
 
@@ -90,9 +91,16 @@ fn pretty(status: &Status, database: &str, ui: &Ui) {
         }
         ui.line(line);
     }
+    let what = match &status.presence {
+        Some(Presence::Held(holder)) => format!("is going on: {}", holder.description),
+        Some(Presence::Free) => "was cut off; the next `up` or `down` settles it".to_owned(),
+        Some(Presence::Unknown) | None => {
+            "is going on or was cut off; the next `up` or `down` settles it".to_owned()
+        }
+    };
     for operation in &status.running {
         ui.line(format!(
-            "  {} run {} (`{}`) by {}, begun {}, is going on or was cut off; the next `up` or `down` settles it",
+            "  {} run {} (`{}`) by {}, begun {}, {what}",
             paint(Style::Warn, "!"),
             operation.id,
             operation.verb,

@@ -12,6 +12,7 @@
 //! A lock of a session is asked for anew every few seconds (its *heart* beats), so that the server
 //! sees that we live and we see whether we still hold it.
 
+mod holder;
 mod lease;
 
 use std::fs::File;
@@ -27,6 +28,8 @@ use tokio::task::JoinHandle;
 
 use crate::session::Session;
 use crate::{Blocker, EngineError, Target, WorkDone};
+pub use holder::{Presence, presence};
+use holder::{mysql_holder, postgres_holder};
 use lease::Lease;
 
 /// Key of the advisory lock: the first eight bytes of SHA-256("downhaul migration lock").
@@ -273,30 +276,9 @@ impl Attempt {
 
     async fn holder(&mut self) -> Result<LockHolder, EngineError> {
         let description = match self {
-            Self::Postgres(session) => {
-                // A bigint key is shown as two halves (PostgreSQL manual §54.12, pg_locks).
-                let row = session
-                    .row(&format!(
-                        "SELECT a.pid, a.usename, coalesce(a.client_addr::text, 'local'), to_char(a.backend_start, 'HH24:MI:SS') \
-                         FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
-                         WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 \
-                           AND (l.classid::bigint << 32 | l.objid::bigint) = {POSTGRES_KEY} \
-                           AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) LIMIT 1"
-                    ))
-                    .await?;
-                row.map_or_else(
-                    || "another runner".to_owned(),
-                    |row| {
-                        format!(
-                            "server process {} ({}@{}), connected since {}",
-                            row.text(0),
-                            row.text(1),
-                            row.text(2),
-                            row.text(3)
-                        )
-                    },
-                )
-            }
+            Self::Postgres(session) => postgres_holder(&mut **session, POSTGRES_KEY)
+                .await?
+                .unwrap_or_else(|| "another runner".to_owned()),
             Self::MySql { session, name, lease } => {
                 match mysql_holder(&mut **session, name).await? {
                     Some(holder) => holder,
@@ -352,28 +334,6 @@ pub(crate) fn mysql_name(purpose: &str, database: &str) -> String {
     let hash = Sha256::digest(database.as_bytes());
     let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     format!("downhaul-{purpose}-{hex}")
-}
-
-async fn mysql_holder(
-    session: &mut dyn Session,
-    name: &str,
-) -> Result<Option<String>, EngineError> {
-    // Other users' sessions are shown only to those with the PROCESS privilege.
-    let row = session
-        .row(&format!(
-            "SELECT IS_USED_LOCK('{name}'), p.USER, p.HOST FROM (SELECT 1) one \
-             LEFT JOIN information_schema.PROCESSLIST p ON p.ID = IS_USED_LOCK('{name}')"
-        ))
-        .await?;
-    Ok(match row {
-        Some(row) if row.opt(0).is_some() => Some(match row.opt(1) {
-            Some(user) => {
-                format!("server connection {} ({user}@{})", row.text(0), row.text(2))
-            }
-            None => format!("server connection {}", row.text(0)),
-        }),
-        _ => None,
-    })
 }
 
 /// A server goes on with what it was sent after the client was killed; until that has ended, nobody

@@ -201,6 +201,14 @@ impl Session for MySql {
         self.execute(&self.opening(budget)).await.map(drop)
     }
 
+    async fn begin_reading(&mut self, budget: LockBudget) -> Result<(), EngineError> {
+        self.limited = true;
+        // Not SERIALIZABLE, in which reads lock rows.
+        let limits = self.limits(budget);
+        let begin = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION READ ONLY";
+        self.execute(&format!("{limits}; {begin}")).await.map(drop)
+    }
+
     async fn commit(&mut self) -> Result<(), EngineError> {
         self.execute("COMMIT").await?;
         self.lift_limits().await

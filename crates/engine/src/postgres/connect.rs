@@ -300,6 +300,19 @@ impl Session for Postgres {
         self.begin_with(budget, &[], "").await.map(drop)
     }
 
+    async fn begin_reading(&mut self, budget: LockBudget) -> Result<(), EngineError> {
+        let statement = budget.statement_timeout.map_or(0, |limit| limit.as_millis());
+        // Without the lock of those that work: whoever only looks does not wait for a run, nor it for them.
+        self.execute(&format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {statement}; \
+             SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL client_min_messages = warning",
+            budget.lock_timeout.as_millis()
+        ))
+        .await?;
+        self.in_transaction = true;
+        Ok(())
+    }
+
     async fn ask(&mut self, queries: &[&str], about: &str) -> Result<Vec<Row>, EngineError> {
         let mut new = Vec::new();
         let questions = self.questions(queries, about, &mut new);

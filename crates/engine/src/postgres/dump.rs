@@ -287,7 +287,7 @@ pub(super) async fn dump(session: &mut Postgres) -> Result<SchemaDump, EngineErr
     if session.in_transaction {
         return within_transaction(session).await;
     }
-    session.begin(LockBudget::default()).await?;
+    session.begin_reading(LockBudget::default()).await?;
     let dump = within_transaction(session).await;
     session.rollback().await?;
     dump

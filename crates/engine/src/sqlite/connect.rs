@@ -132,6 +132,11 @@ impl Session for Sqlite {
         self.execute(&format!("PRAGMA busy_timeout = {busy}; BEGIN IMMEDIATE")).await.map(drop)
     }
 
+    async fn begin_reading(&mut self, budget: LockBudget) -> Result<(), EngineError> {
+        let busy = budget.lock_timeout.as_millis();
+        self.execute(&format!("PRAGMA busy_timeout = {busy}; BEGIN")).await.map(drop)
+    }
+
     async fn begin_with(
         &mut self,
         budget: LockBudget,

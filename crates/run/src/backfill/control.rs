@@ -60,7 +60,7 @@ impl Backfill {
     /// Seconds left at the present rate.
     #[must_use]
     pub fn seconds_left(&self) -> Option<u64> {
-        let moving = !self.done && !self.paused && self.rate > 0.0;
+        let moving = !self.done && !self.paused && !self.is_silent() && self.rate > 0.0;
         moving.then(|| (self.left() as f64 / self.rate).ceil() as u64)
     }
 

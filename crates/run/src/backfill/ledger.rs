@@ -273,6 +273,24 @@ impl Ledger {
         self.note(session, &counts).await
     }
 
+    /// Tells how far all sessions are, while some of them do not get their locks.
+    pub(crate) async fn held(
+        &self,
+        session: &mut dyn Session,
+        place: &Place,
+        why: &str,
+    ) -> Result<(), EngineError> {
+        let set = format!(
+            "row_count = {}, passed = {}, batch = {}, rate = {:.3}, throttle = {}, ",
+            place.rows,
+            place.passed,
+            place.batch,
+            place.rate,
+            self.journal.text(why)
+        );
+        self.note(session, &set).await
+    }
+
     /// Pauses it, as `downhaul backfill pause` would.
     pub(crate) async fn pause(
         &self,

@@ -14,6 +14,7 @@ mod control;
 mod ledger;
 mod pace;
 mod parts;
+mod reads;
 mod split;
 mod stretches;
 mod team;
@@ -23,12 +24,12 @@ mod walk;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use downhaul_engine::{EngineError, Session};
+use downhaul_engine::{Blocker, EngineError, Session};
 use downhaul_plan::{Direction, Version};
 use downhaul_syntax::{Change, Dialect, Statement};
 
 use crate::apply::gives_way;
-use crate::patience::next_pause;
+use crate::patience::{blame, next_pause};
 use crate::{Event, Observer, RunError, Runner};
 
 pub use control::{Backfill, Want, backfills, tell};
@@ -95,7 +96,8 @@ pub(crate) async fn run(
         _ => return Err(unfit()),
     };
     let Some(parts) = parts(statement, dialect) else { return Err(unfit()) };
-    let mut walk = Walk::of(&mut *runner.session, table).await?;
+    let mut walk =
+        reads::patiently(runner, observer, async |session| Walk::of(session, table).await).await?;
     if walk.loses_rows(parts.filter) {
         walk.way = Way::Whole;
         observer.event(Event::Note(&format!(
@@ -254,7 +256,10 @@ impl Work {
             )));
             return Ok(Vec::new());
         }
-        let stretches = fill.walk.split(&mut *runner.session, place, sessions).await?;
+        let stretches = reads::patiently(runner, observer, async |session| {
+            fill.walk.split(session, place, sessions).await
+        })
+        .await?;
         if stretches.is_empty() {
             observer.event(Event::Note(&alone("it is small, or has no key to divide it by")));
         } else {
@@ -275,7 +280,7 @@ impl Work {
             if !place.ended && self.pass(runner, place, observer).await? == Passed::Stopped {
                 return Ok(Passed::Stopped);
             }
-            if !self.goes_round(runner, &mut pass).await? {
+            if !self.goes_round(runner, &mut pass, observer).await? {
                 return Ok(Passed::Done);
             }
             *place = Place { cursor: None, ended: false, passed: 0, ahead: None, ..place.clone() };
@@ -284,8 +289,17 @@ impl Work {
 
     /// The assertion: what the statement wants done is done, also for rows written meanwhile. Whether
     /// the table is to be gone over once more.
-    async fn goes_round(&self, runner: &mut Runner, pass: &mut u32) -> Result<bool, EngineError> {
-        if *pass == PASSES || !self.fill.remains(&mut *runner.session).await? {
+    async fn goes_round(
+        &self,
+        runner: &mut Runner,
+        pass: &mut u32,
+        observer: &mut dyn Observer,
+    ) -> Result<bool, EngineError> {
+        if *pass == PASSES {
+            return Ok(false);
+        }
+        let remains = async |session: &mut dyn Session| self.fill.remains(session).await;
+        if !reads::patiently(runner, observer, remains).await? {
             return Ok(false);
         }
         *pass += 1;
@@ -331,24 +345,20 @@ impl Work {
             let took = match fill.turn(session, place, None).await {
                 Ok(took) => took,
                 Err(error) => {
-                    let pause = match tries.again(&error, begun, place, &fill) {
-                        Some(Again::Later(pause)) => pause,
-                        Some(Again::Soon) => {
-                            tokio::time::sleep(SOON).await;
-                            continue;
-                        }
-                        None => return Err(error),
+                    let again = tries.again(&error, begun, place, &fill);
+                    if matches!(again, Some(Again::Soon)) {
+                        tokio::time::sleep(SOON).await;
+                        continue;
+                    }
+                    let blockers = in_the_way(session, &error, &[]).await;
+                    let Some(Again::Later(pause)) = again else {
+                        return Err(blame(error, &blockers));
                     };
-                    let blockers = session.oldest_transactions().await.unwrap_or_default();
                     observer.event(Event::Waiting { blockers: &blockers, pause, queued: true });
                     // Who looks from another session sees no rows go by, and asks why. SQLite's one lock is
                     // the one that is waited for; and a line that cannot be written ends nothing.
                     if fill.ledger.dialect != Dialect::Sqlite {
-                        let why = match blockers.first() {
-                            Some(one) => format!("a lock is held by another session: {one}"),
-                            None => "a lock is held by another session".to_owned(),
-                        };
-                        let _ = fill.ledger.rests(session, &why).await;
+                        let _ = fill.ledger.rests(session, &held_by(&blockers)).await;
                     }
                     tokio::time::sleep(pause).await;
                     continue;
@@ -439,6 +449,24 @@ impl Work {
             self.told = Some(why);
         }
         Ok(true)
+    }
+}
+
+/// Who may be in the way of a batch that did not get its locks; `own` are sessions of this run.
+async fn in_the_way(session: &mut dyn Session, error: &EngineError, own: &[i64]) -> Vec<Blocker> {
+    if !gives_way(error) {
+        return Vec::new();
+    }
+    let mut blockers = session.oldest_transactions().await.unwrap_or_default();
+    blockers.retain(|blocker| !own.contains(&blocker.id));
+    blockers
+}
+
+/// Why a batch waits for its locks, as `backfill status` shows it.
+fn held_by(blockers: &[Blocker]) -> String {
+    match blockers.first() {
+        Some(one) => format!("a lock is held by another session: {one}"),
+        None => "a lock is held by another session".to_owned(),
     }
 }
 

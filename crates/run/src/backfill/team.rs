@@ -17,7 +17,8 @@ use tokio::time::MissedTickBehavior;
 use super::ledger::Place;
 use super::pace::Rests;
 use super::stretches::Stretch;
-use super::{Again, Fill, Order, Passed, SOON, Tries, Work};
+use super::{Again, Fill, Order, Passed, SOON, Tries, Work, held_by, in_the_way};
+use crate::patience::blame;
 use crate::{Event, Observer, Runner};
 
 /// How often the sessions are looked after.
@@ -38,6 +39,8 @@ struct Team {
     reached: Mutex<BTreeMap<u64, Place>>,
     orders: watch::Receiver<Order>,
     held: mpsc::UnboundedSender<Held>,
+    /// Stretches whose batch does not get its locks, by number, and why.
+    waiting: Mutex<BTreeMap<u64, String>>,
     /// Numbers of the sessions, as the server gives them.
     ids: Vec<i64>,
 }
@@ -71,7 +74,7 @@ pub(super) async fn run(
             Ok(Passed::Done) => {}
             ended => break ended,
         }
-        match work.goes_round(runner, &mut pass).await {
+        match work.goes_round(runner, &mut pass, observer).await {
             Ok(true) => {}
             Ok(false) => break Ok(Passed::Done),
             Err(error) => break Err(error),
@@ -136,6 +139,7 @@ async fn once(
         reached: Mutex::new(stretches.iter().map(|s| (s.number, s.place.clone())).collect()),
         orders: received,
         held,
+        waiting: Mutex::default(),
         ids: sessions.iter().map(|session| session.server().session).collect(),
     });
     work.watch.knows(&team.ids);
@@ -210,7 +214,14 @@ async fn directed(
     let now = sum(&team.reached(), place);
     let session = &mut *runner.session;
     match order {
-        Order::Work(_) => drop(session.execute(&work.fill.ledger.reach(&now, false)).await?),
+        Order::Work(_) => {
+            let ledger = &work.fill.ledger;
+            match team.waits() {
+                // Who looks from another session sees few rows go by, or none, and asks why.
+                Some(why) => ledger.held(session, &now, &why).await?,
+                None => drop(session.execute(&ledger.reach(&now, false)).await?),
+            }
+        }
         Order::Rest => work.fill.ledger.counted(session, &now).await?,
         Order::Stop => {}
     }
@@ -236,6 +247,16 @@ fn sum(reached: &BTreeMap<u64, Place>, last: &Place) -> Place {
 impl Team {
     fn reached(&self) -> BTreeMap<u64, Place> {
         self.reached.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What keeps sessions from their batches, for people; `None` while all are at work.
+    fn waits(&self) -> Option<String> {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let why = waiting.values().next()?;
+        match self.ids.len() {
+            1 => Some(why.clone()),
+            all => Some(format!("{} of {all} sessions: {why}", waiting.len())),
+        }
     }
 
     fn next(&self) -> Option<Stretch> {
@@ -280,16 +301,18 @@ impl Team {
                 Err(error) => {
                     let again = tries.again(&error, begun, &mut place, fill);
                     stretch.place = place;
-                    let pause = match again {
-                        Some(Again::Later(pause)) => pause,
-                        Some(Again::Soon) => {
-                            tokio::time::sleep(SOON).await;
-                            continue;
-                        }
-                        None => return Err(error),
+                    if matches!(again, Some(Again::Soon)) {
+                        tokio::time::sleep(SOON).await;
+                        continue;
+                    }
+                    let blockers = in_the_way(session, &error, &self.ids).await;
+                    let Some(Again::Later(pause)) = again else {
+                        return Err(blame(error, &blockers));
                     };
-                    let mut blockers = session.oldest_transactions().await.unwrap_or_default();
-                    blockers.retain(|blocker| !self.ids.contains(&blocker.id));
+                    self.waiting
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .insert(stretch.number, held_by(&blockers));
                     // Nobody listens any more once the run has failed elsewhere.
                     let _ = self.held.send(Held { blockers, pause });
                     tokio::time::sleep(pause).await;
@@ -297,6 +320,7 @@ impl Team {
                 }
             };
             tries = Tries::none();
+            self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&stretch.number);
             let ended = place.ended;
             self.reached
                 .lock()

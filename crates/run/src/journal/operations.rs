@@ -129,17 +129,19 @@ impl Journal {
     }
 
     /// Statements that end an operation. The schema that it leaves is what the next `verify`
-    /// compares with; only the newest is kept.
+    /// compares with; only the newest is kept, and none where it could not be read.
     pub fn end_operation(
         self,
         id: i64,
         state: &str,
         error: Option<&str>,
         head: Option<&Version>,
-        schema: &SchemaDump,
+        schema: Option<&SchemaDump>,
     ) -> Result<String, EngineError> {
         let table = self.table("operation");
-        let schema = serde_json::to_string(schema)
+        let schema = schema
+            .map(serde_json::to_string)
+            .transpose()
             .map_err(|error| EngineError::Protocol(error.to_string()))?;
         Ok(format!(
             "UPDATE {table} SET schema_after = NULL WHERE schema_after IS NOT NULL; \
@@ -148,7 +150,7 @@ impl Journal {
             self.now(),
             self.opt(error),
             self.opt(head.map(Version::as_str)),
-            self.text(&schema),
+            self.opt(schema.as_deref()),
         ))
     }
 
