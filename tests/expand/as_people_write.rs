@@ -145,6 +145,53 @@ async fn texts_for_columns_of_other_types() {
     program.ok(&["down", "--yes", "--to", "0001"]);
 }
 
+/// A view whose text means nothing over the new type is told before anything has changed, also one that reads it
+/// through another view; one that casts goes along.
+#[tokio::test]
+async fn a_view_that_cannot_read_the_new_type() {
+    let file = "-- downhaul:back \"name #>> '{}'\"\nALTER TABLE people ALTER COLUMN name TYPE jsonb USING to_jsonb(name);";
+    for (views, fails) in [
+        (
+            "CREATE VIEW loud AS SELECT id, upper(name) AS name FROM people WHERE id > 0;",
+            "upper(jsonb)",
+        ),
+        (
+            "CREATE VIEW plain (nr, called) AS SELECT p.id, p.name FROM people p;\n\
+             CREATE VIEW loud AS WITH few AS (SELECT called FROM plain) SELECT btrim(called) AS name FROM few;",
+            "btrim(jsonb)",
+        ),
+        (
+            "CREATE VIEW plain (nr, called) AS SELECT p.id, p.name FROM people p;\n\
+             CREATE VIEW loud AS SELECT upper(CAST(called AS text)) AS name FROM public.plain;\n\
+             CREATE VIEW counted AS SELECT id, name, count(*) AS n FROM people GROUP BY id;",
+            "",
+        ),
+    ] {
+        let database = Postgres::shared().fresh_database().await;
+        let program = Program::new(PROGRAM).database(database.url());
+        program.migration("0001_base", &format!("{BASE}\n{views}"), "SELECT 1;\n");
+        program.ok(&["up", "--yes"]);
+        let mut session = Session::connect(database.url()).await;
+        session.run("INSERT INTO people VALUES (1, 'ada', 'guest', 1)").await;
+        program.write("drafts/json.sql", file);
+        program.ok(&["expand", "drafts/json.sql", "--dialect", "postgres"]);
+        if fails.is_empty() {
+            program.ok(&["up", "--yes"]);
+            let loud = "SELECT name FROM loud";
+            assert_eq!(session.value(loud).await.as_deref(), Some("\"ADA\""));
+            program.ok(&["down", "--yes", "--to", "0001"]);
+            assert_eq!(session.value(loud).await.as_deref(), Some("ADA"));
+            continue;
+        }
+        let outcome = program.run(&["up", "--yes", "--phase", "expand"]);
+        assert!(outcome.code != Some(0) && outcome.stderr.contains(fails), "{outcome}");
+        let columns = "SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'people'::regclass AND attnum > 0";
+        assert_eq!(session.value(columns).await.as_deref(), Some("id name kind touched"));
+        let applied = program.ok(&["status"]).stdout;
+        assert!(!applied.contains("half"), "{applied}");
+    }
+}
+
 #[tokio::test]
 async fn another_name_and_a_new_column_on_postgres() {
     let database = Postgres::shared().fresh_database().await;

@@ -8,6 +8,7 @@ mod as_people_write;
 mod batches;
 mod cases;
 mod cases_composed;
+mod cases_enums;
 mod cases_keys;
 mod cases_mariadb;
 mod cases_mysql;
@@ -28,6 +29,7 @@ use std::time::{Duration, Instant};
 
 use cases::{CASES, Case, Engine};
 use cases_composed::COMPOSED_CASES;
+use cases_enums::ENUM_CASES;
 use cases_keys::KEY_CASES;
 use cases_mariadb::MARIADB_CASES;
 use cases_mysql::mysql_case;
@@ -411,7 +413,7 @@ fn lint_finds_no_error_in_what_is_written() {
 
 fn all_cases() -> impl Iterator<Item = &'static Case> {
     let postgres = CASES.iter().chain(COMPOSED_CASES).chain(KEY_CASES);
-    let postgres = postgres.chain(PARTITIONED_CASES).chain(REKEYED_CASES);
+    let postgres = postgres.chain(PARTITIONED_CASES).chain(REKEYED_CASES).chain(ENUM_CASES);
     postgres.chain(MARIADB_CASES).chain(SQLITE_CASES)
 }
 
@@ -481,6 +483,8 @@ with_cases_of_mariadb!(
     unique_beside_drop,
     text_to_enum,
     rename_enum_column,
+    enum_remade,
+    enum_steps_aside,
     collation,
     reference_to_bigint,
     identity_to_bigint,

@@ -22,8 +22,15 @@ const LIMIT: Duration = Duration::from_secs(120);
 const EXPAND: usize = 0;
 const BACKFILL: usize = 1;
 
+/// What an empty name becomes where a name must not be empty any more.
+const NOBODY: &str = "nobody";
+/// Labels of an enum: nine, `l1` to `l9`.
+const LABELS: u64 = 9;
+
 /// What is changed: a table `users (id, name, n)` with an index on its names.
 struct Kind {
+    /// What has to be there before the table.
+    first: &'static str,
     /// Type of the key.
     key: &'static str,
     /// `orders`, which refers to it, where there is one.
@@ -36,9 +43,61 @@ struct Kind {
     new: (&'static str, &'static str),
     /// What the new release writes before a row of its own, in the same transaction.
     before: &'static str,
+    /// Another column, to which the old release writes the same.
+    along: &'static str,
+    values: Values,
+    /// Queries that find what must not be: while the old side is there, and behind the contract.
+    never: (&'static str, &'static str),
+}
+
+/// What the releases write.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Values {
+    /// A text of its own each time.
+    Texts,
+    /// As the old release likes it also NULL, which the contract fills.
+    Nulls,
+    /// Labels of an enum.
+    Labels,
+}
+
+impl Values {
+    /// What a row holds before the first round.
+    fn of_row(self, id: u64) -> String {
+        match self {
+            Self::Labels => format!("l{}", 1 + id % LABELS),
+            Self::Texts | Self::Nulls => format!("row {id}"),
+        }
+    }
+
+    /// What a release writes.
+    fn written(self, writer: u64, turn: u64, old: bool) -> String {
+        match self {
+            Self::Labels => format!("l{}", 1 + (writer + turn) % LABELS),
+            Self::Nulls if old && turn.is_multiple_of(4) => NOBODY.to_owned(),
+            Self::Texts | Self::Nulls => format!("w{writer} {turn}"),
+        }
+    }
+
+    /// The same as SQL.
+    fn sql(self, value: &str) -> String {
+        match self {
+            Self::Nulls if value == NOBODY => "NULL".to_owned(),
+            _ => format!("'{value}'"),
+        }
+    }
+
+    /// What was read, as it is compared.
+    fn read(self, value: Option<String>) -> String {
+        match (self, value) {
+            (Self::Nulls, None) => NOBODY.to_owned(),
+            (_, value) => value.unwrap_or_default(),
+        }
+    }
 }
 
 const RENAMED_COLUMN: Kind = Kind {
+    first: "",
     key: "bigint",
     referring: "",
     name: "varchar(80) NOT NULL",
@@ -46,6 +105,9 @@ const RENAMED_COLUMN: Kind = Kind {
     old: ("users", "name"),
     new: ("users", "full_name"),
     before: "",
+    along: "",
+    values: Values::Texts,
+    never: ("", ""),
 };
 
 const RENAMED_RULED: Kind =
@@ -124,6 +186,53 @@ const RENAMED_TABLE: Kind = Kind {
     ..RENAMED_COLUMN
 };
 
+/// A column that must have a value goes; the old release writes it, and has to find one in each row.
+const DROPPED_COLUMN: Kind = Kind {
+    name: "varchar(80) NOT NULL, fax varchar(80) NOT NULL",
+    change: "-- downhaul:back \"concat('none for ', name)\"\nALTER TABLE users DROP COLUMN fax;\n",
+    new: ("users", "name"),
+    along: "fax",
+    // Rows of the new release begin at 11,000,000.
+    never: ("SELECT id FROM users WHERE id < 10000000 AND fax <> name OR fax IS NULL", ""),
+    ..RENAMED_COLUMN
+};
+
+/// Names that may be empty must not be any more: they are filled, the rule binds, and it is proven.
+const NEVER_NULL: Kind = Kind {
+    name: "varchar(80)",
+    change: "-- downhaul:forward \"'nobody'\"\nALTER TABLE users ALTER COLUMN name SET NOT NULL;\n",
+    new: ("users", "name"),
+    values: Values::Nulls,
+    never: ("", "SELECT id FROM users WHERE name IS NULL"),
+    ..RENAMED_COLUMN
+};
+
+/// The same in the words of MariaDB.
+const MODIFIED_NOT_NULL: Kind = Kind {
+    change: "-- downhaul:forward \"'nobody'\"\nALTER TABLE users MODIFY COLUMN name varchar(80) NOT NULL;\n",
+    ..NEVER_NULL
+};
+
+/// Labels in another order, and one that nobody uses goes: another type takes the name of the enum.
+const REMADE_ENUM: Kind = Kind {
+    first: "CREATE TYPE label AS ENUM ('l0', 'l1', 'l2', 'l3', 'l4', 'l5', 'l6', 'l7', 'l8', 'l9');\n",
+    name: "label NOT NULL",
+    change: "CREATE TYPE label_new AS ENUM ('l9', 'l8', 'l7', 'l6', 'l5', 'l4', 'l3', 'l2', 'l1');\n\
+             ALTER TABLE users ALTER COLUMN name TYPE label_new USING (CASE name::text WHEN 'l0' THEN 'l1' ELSE name::text END)::label_new;\n\
+             ALTER TYPE label RENAME TO label_old;\nALTER TYPE label_new RENAME TO label;\nDROP TYPE label_old;\n",
+    new: ("users", "name"),
+    values: Values::Labels,
+    ..RENAMED_COLUMN
+};
+
+/// The same where an enum is part of the column.
+const RELABELLED: Kind = Kind {
+    first: "",
+    name: "enum('l0', 'l1', 'l2', 'l3', 'l4', 'l5', 'l6', 'l7', 'l8', 'l9') NOT NULL",
+    change: "ALTER TABLE users MODIFY COLUMN name enum('l9', 'l8', 'l7', 'l6', 'l5', 'l4', 'l3', 'l2', 'l1') NOT NULL;\n",
+    ..REMADE_ENUM
+};
+
 /// A release: its table and column, on or off, and what it has been told of its rows.
 struct Release {
     table: &'static str,
@@ -131,6 +240,11 @@ struct Release {
     /// Each of its rows has one in `orders`.
     referred: bool,
     before: &'static str,
+    /// Another column that gets the same.
+    along: &'static str,
+    values: Values,
+    /// It was there first.
+    is_old: bool,
     on: AtomicBool,
     over: AtomicBool,
     busy: AtomicU64,
@@ -149,16 +263,16 @@ struct Row {
 }
 
 impl Release {
-    fn new(
-        (table, column): (&'static str, &'static str),
-        referred: bool,
-        before: &'static str,
-    ) -> Arc<Self> {
+    fn new(kind: &Kind, is_old: bool) -> Arc<Self> {
+        let (table, column) = if is_old { kind.old } else { kind.new };
         Arc::new(Self {
             table,
             column,
-            referred,
-            before,
+            referred: !kind.referring.is_empty(),
+            before: if is_old { "" } else { kind.before },
+            along: if is_old { kind.along } else { "" },
+            values: kind.values,
+            is_old,
             on: AtomicBool::new(false),
             over: AtomicBool::new(false),
             busy: AtomicU64::new(0),
@@ -195,20 +309,8 @@ impl Release {
                 if let Some(open) = &mut session {
                     turn += 1;
                     let id = writer * 1_000_000 + turn / 3;
-                    let value = format!("w{writer} {turn}");
-                    let sql = if turn % 3 == 0 {
-                        format!(
-                            "{}INSERT INTO {} (id, {}) VALUES ({id}, '{value}')",
-                            self.before.replace("{id}", &id.to_string()),
-                            self.table,
-                            self.column
-                        )
-                    } else {
-                        format!(
-                            "UPDATE {} SET {} = '{value}' WHERE id = {id}",
-                            self.table, self.column
-                        )
-                    };
+                    let value = self.values.written(writer, turn, self.is_old);
+                    let sql = self.statement(turn % 3 == 0, id, &value);
                     let insert = format!("INSERT INTO orders (id, user_id) VALUES ({id}, {id})");
                     if turn >= 3 && !self.send(open, id, value, &sql).await
                         || self.referred && turn % 3 == 0 && !self.send_other(open, &insert).await
@@ -221,6 +323,23 @@ impl Release {
             // A file has one writer at a time, and those who wait have no queue.
             let pause = if url.starts_with("sqlite") { 80 } else { 4 };
             tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+    }
+
+    /// Inserts a row, or changes one.
+    fn statement(&self, insert: bool, id: u64, value: &str) -> String {
+        let (table, column, value) = (self.table, self.column, self.values.sql(value));
+        let along = |text: String| if self.along.is_empty() { String::new() } else { text };
+        if insert {
+            format!(
+                "{}INSERT INTO {table} (id, {column}{}) VALUES ({id}, {value}{})",
+                self.before.replace("{id}", &id.to_string()),
+                along(format!(", {}", self.along)),
+                along(format!(", {value}"))
+            )
+        } else {
+            let more = along(format!(", {} = {value}", self.along));
+            format!("UPDATE {table} SET {column} = {value}{more} WHERE id = {id}")
         }
     }
 
@@ -299,8 +418,11 @@ struct Soak {
     rng: Rng,
     /// How long each phase takes, up and down.
     takes: Vec<[Duration; 2]>,
-    /// How many phases there are; the last one is the contract.
     phases: usize,
+    /// The contract, by the number of phases applied before.
+    contract: usize,
+    values: Values,
+    never: (&'static str, &'static str),
     /// Phases applied.
     at: usize,
     /// The old column came back empty, and is not filled again.
@@ -330,16 +452,18 @@ impl Soak {
         };
         let program = program().database(place.url());
         let base = format!(
-            "CREATE TABLE users (id {} PRIMARY KEY, name {}, n int DEFAULT 0);\nCREATE INDEX users_name ON users (name);\n{}",
-            kind.key, kind.name, kind.referring
+            "{}CREATE TABLE users (id {} PRIMARY KEY, name {}, n int DEFAULT 0);\nCREATE INDEX users_name ON users (name);\n{}",
+            kind.first, kind.key, kind.name, kind.referring
         );
         let referred = !kind.referring.is_empty();
         program.migration("0001_base", &base, "DROP TABLE users;\n");
         program.ok(&["up", "--yes"]);
         let mut session = connected(&place.url()).await.unwrap();
+        let (old, new) = (Release::new(kind, true), Release::new(kind, false));
         let mut rows = String::from("BEGIN;\n");
         for id in 1..=ROWS {
-            rows.push_str(&format!("INSERT INTO users (id, name) VALUES ({id}, 'row {id}');\n"));
+            let row = old.statement(true, id, &kind.values.of_row(id));
+            rows.push_str(&format!("{row};\n"));
             if referred {
                 rows.push_str(&format!("INSERT INTO orders (id, user_id) VALUES ({id}, {id});\n"));
             }
@@ -348,9 +472,10 @@ impl Soak {
         session.close().await;
         program.write("drafts/change.sql", kind.change);
         let listed = program.ok(&["expand", "drafts/change.sql", "--dialect", dialect]);
-        let phases = listed.stdout.lines().filter(|line| line.ends_with(".up.sql")).count();
-        let old = Release::new(kind.old, referred, "");
-        let new = Release::new(kind.new, referred, kind.before);
+        let files: Vec<&str> =
+            listed.stdout.lines().filter(|line| line.ends_with(".up.sql")).collect();
+        let phases = files.len();
+        let contract = files.iter().position(|name| name.ends_with("_contract.up.sql")).unwrap();
         let writers_of_each = if engine == Engine::Sqlite { 1 } else { 2 };
         for writer in 1..=writers_of_each {
             tokio::spawn(old.clone().work(place.url(), writer));
@@ -366,6 +491,9 @@ impl Soak {
             rng: Rng::new(seed),
             takes: vec![[Duration::ZERO; 2]; phases],
             phases,
+            contract,
+            values: kind.values,
+            never: kind.never,
             at: 0,
             hollow: false,
             tally: Tally::default(),
@@ -385,11 +513,6 @@ impl Soak {
         soak
     }
 
-    /// The last phase, by the number of phases applied before.
-    fn contract(&self) -> usize {
-        self.phases - 1
-    }
-
     fn args(up: bool) -> [&'static str; 6] {
         [if up { "up" } else { "down" }, "--yes", "--steps", "1", "--lock-timeout", "5000"]
     }
@@ -404,9 +527,9 @@ impl Soak {
             // Its rows go with the way back: nobody may read them any more.
             self.new.off().await;
         }
-        if phase == self.contract() || self.hollow {
+        if phase == self.contract || self.hollow {
             self.old.off().await;
-        } else if phase == EXPAND || self.at < self.contract() {
+        } else if phase == EXPAND || self.at < self.contract {
             self.new.off().await;
         }
     }
@@ -415,15 +538,15 @@ impl Soak {
     async fn arrived(&mut self, phase: usize, up: bool) {
         self.at = if up { phase + 1 } else { phase };
         // A table that takes its old name back is whole at once: nothing is filled.
-        self.hollow = self.at == self.contract() && (!up || self.hollow) && self.phases > 2;
+        self.hollow = self.at == self.contract && (!up || self.hollow) && self.phases > 2;
         self.rest().await;
     }
 
     async fn rest(&self) {
-        if self.at < self.contract() {
+        if self.at < self.contract {
             self.new.off().await;
             self.old.turn_on();
-        } else if self.at > self.contract() || self.hollow {
+        } else if self.at > self.contract || self.hollow {
             self.old.off().await;
             self.new.turn_on();
         } else {
@@ -540,8 +663,8 @@ impl Soak {
         }
         let (old, new) = ((self.old.table, self.old.column), (self.new.table, self.new.column));
         let sides = match self.at {
-            at if at == self.contract() && !self.hollow => vec![old, new],
-            at if at < self.contract() => vec![old],
+            at if at == self.contract && !self.hollow => vec![old, new],
+            at if at < self.contract => vec![old],
             _ => vec![new],
         };
         let mut session = connected(&self.place.url()).await.unwrap();
@@ -551,14 +674,14 @@ impl Soak {
                 .await
                 .into_iter()
                 .map(|row| {
-                    let value = row[1].clone().unwrap_or_default();
+                    let value = self.values.read(row[1].clone());
                     (row[0].as_deref().unwrap().parse().unwrap(), value)
                 })
                 .collect();
             for id in 1..=ROWS {
                 assert_eq!(
                     found.get(&id),
-                    Some(&format!("row {id}")),
+                    Some(&self.values.of_row(id)),
                     "{when}: {side} of row {id}"
                 );
             }
@@ -570,6 +693,12 @@ impl Soak {
                     assert!(fits, "{when}: {side} of {id} is {is:?}, of {row:?}");
                 }
             }
+        }
+        let (before, behind) = self.never;
+        let never = if self.at <= self.contract { before } else { behind };
+        if !never.is_empty() {
+            let found = session.rows(never).await;
+            assert!(found.is_empty(), "{when}: {never}: {:?}", found.first());
         }
         if self.old.referred {
             let apart = "SELECT id FROM orders WHERE user_id <> id OR user_id NOT IN (SELECT id FROM users)";
@@ -632,6 +761,36 @@ async fn on_postgres_moved() {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgres_referred() {
     expand_kill(Engine::Postgres, &BOTH_ENDS, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgres_dropped() {
+    expand_kill(Engine::Postgres, &DROPPED_COLUMN, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgres_never_null() {
+    expand_kill(Engine::Postgres, &NEVER_NULL, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgres_enum() {
+    expand_kill(Engine::Postgres, &REMADE_ENUM, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_mariadb_dropped() {
+    expand_kill(Engine::MariaDb, &DROPPED_COLUMN, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_mariadb_never_null() {
+    expand_kill(Engine::MariaDb, &MODIFIED_NOT_NULL, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_mariadb_enum() {
+    expand_kill(Engine::MariaDb, &RELABELLED, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,4 +35,4 @@ pub use objects::{Iter, Objects};
 pub use partitions::{MysqlPartition, MysqlPartitions, PartitionProblem};
 pub use parts::{Iter as PartsIter, Part, Parts};
 pub use render::{RenderError, render, render_type};
-pub use text::{mentions_ident, rename_ident, same_type};
+pub use text::{mentions_ident, rename_ident, rename_types, same_type};

@@ -302,7 +302,8 @@ pub struct View {
     #[serde(default)]
     pub no_data: bool,
     /// `security_barrier`, `security_invoker`, `check_option`: who sees rows through it, and what may be
-    /// written. One that is off is none.
+    /// written. One that is off is none. MySQL's `algorithm`, `definer` and `sql_security`, where another than
+    /// what holds without.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
     /// Comment.

@@ -323,6 +323,27 @@ fn the_other_dialects() {
     );
 }
 
+/// In whose name a view of MariaDB reads, and how, comes back with it.
+#[test]
+fn words_before_a_view_come_back() {
+    let base = "CREATE TABLE t (id int, who text);
+        CREATE ALGORITHM=TEMPTABLE DEFINER=`App`@localhost SQL SECURITY INVOKER VIEW v AS SELECT id FROM t;
+        CREATE OR REPLACE ALGORITHM = UNDEFINED DEFINER = CURRENT_USER SQL SECURITY DEFINER VIEW w AS SELECT id FROM t;";
+    let v = "CREATE ALGORITHM = TEMPTABLE DEFINER = `App`@localhost SQL SECURITY INVOKER VIEW v AS SELECT id FROM t";
+    for dialect in [Dialect::MariaDb, Dialect::Mysql] {
+        let maria = |up: &str| down(dialect, base, up);
+        assert_eq!(maria("DROP VIEW v"), [v]);
+        assert_eq!(maria("DROP VIEW w"), ["CREATE VIEW w AS SELECT id FROM t"]);
+        // A statement says all of it: what it leaves out is as it is without.
+        assert_eq!(maria("CREATE OR REPLACE VIEW v AS SELECT id FROM t"), ["DROP VIEW v", v]);
+        assert_eq!(maria("ALTER VIEW v AS SELECT id FROM t"), ["DROP VIEW v", v]);
+        assert_eq!(
+            maria("ALTER SQL SECURITY INVOKER VIEW w AS SELECT id FROM t"),
+            ["DROP VIEW w", "CREATE VIEW w AS SELECT id FROM t"]
+        );
+    }
+}
+
 /// Who may see rows through a view, and write, comes back with it.
 #[test]
 fn options_of_views_come_back() {

@@ -163,6 +163,56 @@ fn a_key_over_one_value_for_all_rows_is_refused_with_the_lines() {
     }
 }
 
+/// What a release or a row could not bear is asked for, in the words of the file.
+#[test]
+fn labels_that_go_or_come_with_an_enum_made_anew_are_asked_for() {
+    const BASE: &str = "CREATE TYPE mood AS ENUM ('sad', 'ok', 'no''ne');\n\
+                        CREATE TABLE people (id int PRIMARY KEY, mood mood NOT NULL, was mood[]);\n\
+                        CREATE TABLE pets (id int PRIMARY KEY, mood mood);";
+    let postgres = Dialect::Postgres;
+    let recipe = |labels: &str, table: &str, using: &str| {
+        format!(
+            "ALTER TYPE mood RENAME TO mood_old;\nCREATE TYPE mood AS ENUM ({labels});\n\
+             ALTER TABLE {table} ALTER COLUMN mood TYPE mood USING {using};\n\
+             DROP TYPE mood_old;"
+        )
+    };
+    const ONE: &str = "CREATE TYPE mood AS ENUM ('sad', 'ok', 'no''ne');\nCREATE TABLE people (id int PRIMARY KEY, mood mood NOT NULL);";
+    let plain = "mood::text::mood";
+    // Only the order: nothing is asked.
+    let reordered = recipe("'no''ne', 'ok', 'sad'", "people", plain);
+    let carried = expanded(postgres, ONE, &reordered).unwrap();
+    assert_eq!(files(&carried), ["x_expand", "x_backfill", "x_switch", "x_contract"]);
+
+    let refusal = expanded(postgres, ONE, &recipe("'sad', 'ok'", "people", plain)).unwrap_err();
+    assert!(refusal.what.contains("mood has no 'no''ne' any more"), "{refusal}");
+    let using = proposals(&refusal)[0].replace("LABEL", "ok");
+    let text = recipe("'sad', 'ok'", "people", using.trim().strip_prefix("USING ").unwrap());
+    let carried = expanded(postgres, ONE, &text).unwrap_or_else(|e| panic!("{text}\n{e}"));
+    let told = carried.notes.iter().any(|n| n.contains("what still writes 'no'ne' fails then"));
+    assert!(told, "{:?}", carried.notes);
+
+    let more = recipe("'sad', 'ok', 'no''ne', 'new'", "people", plain);
+    let refusal = expanded(postgres, ONE, &more).unwrap_err();
+    assert!(refusal.what.contains("mood has 'new' besides"), "{refusal}");
+    let above = proposals(&refusal)[0].replace("LABEL", "ok");
+    let text = more.replace("ALTER TABLE", &format!("{above}ALTER TABLE"));
+    let carried = expanded(postgres, ONE, &text).unwrap_or_else(|e| panic!("{text}\n{e}"));
+    let switch = carried.files.iter().find(|f| f.name == "x_switch").unwrap();
+    assert!(switch.up.contains("ALTER TYPE mood RENAME TO mood_old"), "{}", switch.up);
+    assert!(switch.up.contains("ELSE CAST(mood AS text) END AS mood_old)"), "{}", switch.up);
+
+    // The old one goes: all columns of it have to change.
+    let refusal = expanded(postgres, BASE, &reordered).unwrap_err();
+    assert!(refusal.what.contains("people.was is of type mood too"), "{refusal}");
+    // A rule that names the type would mean another one before the switch than behind it.
+    let base = format!("{ONE}\nCREATE INDEX happy ON people (id) WHERE mood = 'ok'::mood;");
+    let refusal = expanded(postgres, &base, &reordered).unwrap_err();
+    assert!(refusal.what.contains("happy of people names the type mood"), "{refusal}");
+    let base = format!("{ONE}\nCREATE INDEX happy ON people (id) WHERE mood = 'ok';");
+    expanded(postgres, &base, &reordered).unwrap_or_else(|e| panic!("{e}"));
+}
+
 const KEYED: &str = "
 CREATE TABLE items (id bigserial PRIMARY KEY, block int NOT NULL, nr int NOT NULL, kind text, link text NOT NULL CONSTRAINT items_link_key UNIQUE);
 CREATE TABLE proofs (batch int, kind text NOT NULL, PRIMARY KEY (batch, kind));

@@ -312,7 +312,8 @@ pub enum Change {
         query: Query,
         /// `WITH NO DATA`.
         no_data: bool,
-        /// `WITH (security_barrier)`; `WITH CHECK OPTION` is `check_option` here as in the server.
+        /// `WITH (security_barrier)`; `WITH CHECK OPTION` is `check_option` here as in the server. MySQL's
+        /// `algorithm`, `definer`, `sql_security`.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         options: Vec<(String, String)>,
     },

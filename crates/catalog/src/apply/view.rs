@@ -346,7 +346,17 @@ fn settings(
             options.remove(name);
             continue;
         }
-        let value = value.to_lowercase();
+        // A user's name is written as it is.
+        let value = if name == "definer" { value.clone() } else { value.to_lowercase() };
+        match (name.as_str(), value.to_lowercase().as_str()) {
+            ("algorithm", "undefined")
+            | ("sql_security", "definer")
+            | ("definer", "current_user" | "current_user()") => {
+                options.remove(name);
+                continue;
+            }
+            _ => {}
+        }
         match value.as_str() {
             "" | "true" | "on" | "yes" | "1" => options.insert(name.clone(), "true".to_owned()),
             "false" | "off" | "no" | "0" if name.starts_with("security_") => options.remove(name),

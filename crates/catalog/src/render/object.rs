@@ -25,8 +25,9 @@ impl Sql {
                 no_data,
                 options,
             } => one(format!(
-                "CREATE {}{}{}VIEW {}{}{}{} AS {}{}{}",
+                "CREATE {}{}{}{}VIEW {}{}{}{} AS {}{}{}",
                 when(*or_replace, "OR REPLACE "),
+                self.view_words(options),
                 when(*temporary, "TEMPORARY "),
                 when(*materialized, "MATERIALIZED "),
                 when(*if_not_exists, "IF NOT EXISTS "),
@@ -285,6 +286,21 @@ impl Sql {
         }
         let all: Vec<String> = options.iter().map(|(n, v)| storage_parameter(n, v)).collect();
         format!(" WITH ({})", all.join(", "))
+    }
+
+    /// What MySQL says before `VIEW`.
+    fn view_words(self, options: &[(String, String)]) -> String {
+        let words = [
+            ("algorithm", "ALGORITHM = "),
+            ("definer", "DEFINER = "),
+            ("sql_security", "SQL SECURITY "),
+        ];
+        let said = words.iter().filter(|_| self.is_mysql()).filter_map(|(name, word)| {
+            let (_, value) = options.iter().find(|(of, _)| of == name)?;
+            let value = if *name == "definer" { value.clone() } else { value.to_uppercase() };
+            Some(format!("{word}{value} "))
+        });
+        said.collect()
     }
 
     /// Where it is no option.

@@ -66,6 +66,37 @@ fn renamed(text: &str, dialect: Dialect, from: &Ident, to: &Ident, types: Types)
     out
 }
 
+/// Replaces names of types: behind `::`, and behind AS in the parentheses of a CAST. A schema before it stays.
+#[must_use]
+pub fn rename_types(text: &str, dialect: Dialect, to: &dyn Fn(&Ident) -> Option<Ident>) -> String {
+    let all: Vec<Token<'_>> = tokens(text, dialect);
+    let mut out = String::with_capacity(text.len());
+    let (mut before, mut casts, mut typed) = ("", Vec::new(), false);
+    for (i, token) in all.iter().enumerate() {
+        if token.kind == Kind::Space {
+            out.push_str(token.text);
+            continue;
+        }
+        let cast = casts.last() == Some(&true) && before.eq_ignore_ascii_case("as");
+        typed = before == "::" || cast || typed && (before == "." || token.text == ".");
+        let next = all[i + 1..].iter().find(|t| t.kind != Kind::Space);
+        let schema = next.is_some_and(|t| t.text == ".");
+        match token.ident(dialect).filter(|_| typed && !schema).and_then(|ident| to(&ident)) {
+            Some(name) => out.push_str(&dialect.quote_if_needed(&name)),
+            None => out.push_str(token.text),
+        }
+        match token.text {
+            "(" => casts.push(before.eq_ignore_ascii_case("cast")),
+            ")" => {
+                casts.pop();
+            }
+            _ => {}
+        }
+        before = token.text;
+    }
+    out
+}
+
 /// Replaces the name of a called function, its schema included.
 pub(crate) fn rename_called(
     text: &str,
@@ -128,6 +159,25 @@ pub(crate) fn rename_in_query(query: &mut Query, dialect: Dialect, from: &Ident,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn types_are_renamed_and_columns_of_their_name_stay() {
+        let to = |name: &Ident| {
+            (name.as_str() == "mood").then(|| Ident::stored(Dialect::Postgres, "Mood2"))
+        };
+        for (text, wanted) in [
+            ("mood::text::mood", "mood::text::\"Mood2\""),
+            ("CAST(mood AS public.mood)", "CAST(mood AS public.\"Mood2\")"),
+            (
+                "CASE mood WHEN 'mood' :: mood THEN mood END",
+                "CASE mood WHEN 'mood' :: \"Mood2\" THEN mood END",
+            ),
+            ("(SELECT mood AS mood)", "(SELECT mood AS mood)"),
+            ("x::mood[] || mood.mood", "x::\"Mood2\"[] || mood.mood"),
+        ] {
+            assert_eq!(rename_types(text, Dialect::Postgres, &to), wanted);
+        }
+    }
 
     #[test]
     fn a_type_of_the_same_name_stays() {

@@ -13,6 +13,7 @@ use downhaul_syntax::{
 
 use super::alter_column_type::is_phased;
 use super::mysql;
+use super::remade_type::{self, RemadeType};
 use super::retype::INTEGERS;
 use super::retyped_by_hand;
 
@@ -24,6 +25,8 @@ pub(crate) struct Composed {
     pub(crate) emptied: Vec<bool>,
     /// `-- downhaul:forward` and `-- downhaul:back` of each statement.
     pub(crate) directives: Vec<(Vec<Conversion>, Vec<Conversion>)>,
+    /// Enums that the file makes anew.
+    pub(crate) remade: Vec<RemadeType>,
 }
 
 /// One change of a column, where it stands, and what it calls the column.
@@ -55,7 +58,9 @@ pub(crate) fn compose(script: &Script, before: &Catalog) -> Composed {
         },
         emptied: vec![false; order.len()],
         directives: order.iter().map(|at| directives(script, *at)).collect(),
+        remade: Vec::new(),
     };
+    remade_type::fold(&mut out, before);
     if before.dialect.is_mysql_family() {
         out.fold(before);
     }

@@ -23,6 +23,8 @@ pub(crate) struct Read<'a> {
 pub(crate) struct MadeAnew {
     /// Views, those first that others do not read, with their options.
     views: Vec<(ObjectName, BTreeMap<String, String>)>,
+    /// The same with their queries.
+    queries: Vec<(ObjectName, Vec<Ident>, String)>,
     /// Statements that drop them and the policies.
     away: Vec<String>,
     /// Statements that make them again.
@@ -44,7 +46,13 @@ impl MadeAnew {
     /// What reads columns of several tables.
     pub(crate) fn of_all(scene: &Scene<'_>, all: &[Read<'_>]) -> Result<Self, Refused> {
         let dialect = scene.dialect();
-        let mut out = Self { views: Vec::new(), away: Vec::new(), back: Vec::new(), dialect };
+        let mut out = Self {
+            views: Vec::new(),
+            queries: Vec::new(),
+            away: Vec::new(),
+            back: Vec::new(),
+            dialect,
+        };
         let mut reading = Vec::new();
         let mut policies = Vec::new();
         for read in all {
@@ -67,6 +75,9 @@ impl MadeAnew {
         }
         let views = closure(scene, &reading);
         out.views = views.iter().map(|view| (view.name.clone(), view.options.clone())).collect();
+        let query =
+            |view: &&View| (view.name.clone(), view.columns.clone(), view.query.text.clone());
+        out.queries = views.iter().map(query).collect();
         let drops = out.views.iter().map(|(name, _)| Change::DropView {
             name: name.clone(),
             materialized: false,
@@ -140,6 +151,48 @@ impl MadeAnew {
         }
     }
 
+    /// Tries the queries of the views over tables with columns of other types, before anything changes: each
+    /// table stands for itself, with its columns as SQL. A query that a `WITH` cannot stand in for is left out.
+    pub(crate) fn try_out(&self, tables: &[(&Table, Vec<(Ident, String)>)], side: &mut Side) {
+        let dialect = self.dialect;
+        let mut parts: Vec<String> = Vec::new();
+        for (table, retyped) in tables {
+            let columns = table.columns.iter().map(|column| {
+                let name = dialect.quote_if_needed(&column.name);
+                match retyped.iter().find(|(of, _)| *of == column.name) {
+                    Some((_, ty)) => format!("CAST(NULL AS {ty}) AS {name}"),
+                    None => name,
+                }
+            });
+            parts.push(format!(
+                "{} AS (SELECT {} FROM {})",
+                dialect.quote_if_needed(&table.name.name),
+                columns.collect::<Vec<_>>().join(", "),
+                dialect.quote_name_if_needed(&table.name)
+            ));
+        }
+        let mut why = "Each view has to mean something over the new type, as it is written. Fails here, where nothing has changed yet, if one does not: drop that one in a migration before this one, and create it for the new type in one behind it.";
+        for (name, columns, query) in self.queries.iter().rev() {
+            if !stands_in(query) {
+                continue;
+            }
+            side.sql(
+                why,
+                format!(
+                    "WITH {}\nSELECT 1 FROM ({query}) AS {} LIMIT 0",
+                    parts.join(",\n    "),
+                    dialect.quote_if_needed(&name.name)
+                ),
+            );
+            why = "";
+            let named: Vec<String> =
+                columns.iter().map(|column| dialect.quote_if_needed(column)).collect();
+            let named =
+                if named.is_empty() { String::new() } else { format!(" ({})", named.join(", ")) };
+            parts.push(format!("{}{named} AS ({query})", dialect.quote_if_needed(&name.name)));
+        }
+    }
+
     /// Takes them away. Views are locked before the table, as who reads through them does; who reads the table
     /// first gets time to end.
     pub(crate) fn take_away(&self, side: &mut Side) {
@@ -164,6 +217,17 @@ impl MadeAnew {
             why = "";
         }
     }
+}
+
+/// Whether a query means the same over a `WITH` of the name of a table: that has no key by which GROUP BY would
+/// know other columns, and nothing that belongs to stored rows.
+fn stands_in(query: &str) -> bool {
+    let mut words = query.split(|c: char| !c.is_alphanumeric() && c != '_');
+    !words.any(|word| {
+        let of_rows = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid", "tablesample", "only"];
+        let word = word.to_lowercase();
+        word == "group" || of_rows.contains(&word.as_str())
+    })
 }
 
 /// Whether `reloptions` says more than this.

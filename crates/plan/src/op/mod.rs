@@ -36,6 +36,7 @@ mod pair;
 mod partitioned;
 mod piece;
 mod rekeyed;
+mod remade_type;
 mod rename_column;
 mod rename_table;
 mod rename_tied;
@@ -68,6 +69,7 @@ use claims::{Touched, claim, is_taken};
 use compose::compose;
 use partitioned::Partitioned;
 use piece::{Piece, Slot};
+use remade_type::RemadeType;
 use replace::Replaced;
 use retype::together::{self, Rest};
 
@@ -194,6 +196,8 @@ pub(crate) struct Scene<'a> {
     rekeyed: Vec<(ObjectName, Slot)>,
     /// Tables that the file makes anew by hand, with the lines that say what changes.
     by_hand: Vec<(ObjectName, Option<String>)>,
+    /// Enums that the file makes anew.
+    remade: Vec<RemadeType>,
     /// Where other changes of the same statement are carried by themselves.
     part: Option<Rest>,
     /// Writes to what goes are watched.
@@ -223,6 +227,7 @@ impl Scene<'_> {
             defaulted: self.defaulted.clone(),
             rekeyed: self.rekeyed.clone(),
             by_hand: self.by_hand.clone(),
+            remade: self.remade.clone(),
             part: self.part.clone(),
             watch: self.watch,
         }
@@ -298,6 +303,9 @@ pub fn expand(
     let written = script;
     let composed = compose(script, before);
     let script = &composed.script;
+    for remade in &composed.remade {
+        remade.check(before).map_err(|(span, refusal)| at(span)(refusal))?;
+    }
     let mut now = before.clone();
     let mut all: Vec<Made> = Vec::new();
     let mut touched: Vec<Touched> = Vec::new();
@@ -306,7 +314,7 @@ pub fn expand(
     let mut taken: Vec<(ObjectName, Ident)> = Vec::new();
     let by_hand = anew_by_hand::tables(script, before);
     let come_back = again::statements(script, before);
-    let retyped = together::Draft::of(script, before);
+    let retyped = together::Draft::of(&composed, before);
     let mut reworded = rekeyed::statements(script, before);
     let cut = |at: usize| retyped.rest(script, at, before).is_some();
     if reworded.iter().enumerate().any(|(at, one)| one.is_some() && cut(at)) {
@@ -462,6 +470,7 @@ fn scene_of<'a>(
         said: said(later, now),
         replaced: replaced.to_vec(),
         by_hand: by_hand.to_vec(),
+        remade: composed.remade.clone(),
         defaults: defaults(later, now),
         defaulted: defaulted(&composed.script.statements, now),
         rekeyed: rekeyed::tables(&composed.script, now),

@@ -132,11 +132,9 @@ fn dispatch(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
 
 fn create(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
     let or_replace = cursor.eat_all(&["OR", "REPLACE"]);
-    if cursor.is_mysql() {
-        definer(cursor)?;
-    }
+    let said = if cursor.is_mysql() { definer(cursor)? } else { Vec::new() };
     let mut table = create_table::Kind { or_replace, ..create_table::Kind::default() };
-    let mut view = view::Kind { or_replace, ..view::Kind::default() };
+    let mut view = view::Kind { or_replace, said, ..view::Kind::default() };
     loop {
         if cursor.eat_any(&["TEMPORARY", "TEMP"]).is_some() {
             table.temporary = true;
@@ -218,24 +216,28 @@ fn create(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
     other::create_other(cursor, out)
 }
 
-/// MySQL `DEFINER = user`, `ALGORITHM = x`, `SQL SECURITY x` behind `CREATE`.
-fn definer(cursor: &mut Cursor<'_>) -> Parse<()> {
+/// MySQL `DEFINER = user`, `ALGORITHM = x`, `SQL SECURITY x` behind `CREATE`: what is said, by its name.
+fn definer(cursor: &mut Cursor<'_>) -> Parse<Vec<(String, String)>> {
+    let mut said = Vec::new();
     loop {
         if cursor.eat("ALGORITHM") {
             cursor.eat_op("=");
-            cursor.ident("an algorithm")?;
+            said.push(("algorithm".to_owned(), cursor.ident("an algorithm")?.to_string()));
         } else if cursor.eat("DEFINER") {
             cursor.eat_op("=");
+            let from = cursor.pos;
             cursor.bump();
             if cursor.is_kind(TokenKind::Variable) {
                 cursor.bump();
             } else if cursor.is_kind(TokenKind::LeftParen) {
                 cursor.skip_group()?;
             }
+            said.push(("definer".to_owned(), cursor.text_from(from)));
         } else if cursor.eat_all(&["SQL", "SECURITY"]) {
-            cursor.ident("DEFINER or INVOKER")?;
+            let who = cursor.ident("DEFINER or INVOKER")?.to_string();
+            said.push(("sql_security".to_owned(), who));
         } else {
-            return Ok(());
+            return Ok(said);
         }
     }
 }
@@ -253,10 +255,11 @@ fn virtual_table(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
 }
 
 fn alter(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
+    let mut said = Vec::new();
     if cursor.is_mysql() {
         cursor.eat_any(&["ONLINE", "OFFLINE"]);
         cursor.eat("IGNORE");
-        definer(cursor)?;
+        said = definer(cursor)?;
     }
     if cursor.eat("TABLE") {
         return alter_table::alter_table(cursor, out, ObjectKind::Table);
@@ -270,7 +273,7 @@ fn alter(cursor: &mut Cursor<'_>, out: &mut Out) -> Parse<()> {
     if cursor.eat("VIEW") {
         if cursor.is_mysql() {
             // MySQL states the whole view anew.
-            let kind = view::Kind { or_replace: true, ..view::Kind::default() };
+            let kind = view::Kind { or_replace: true, said, ..view::Kind::default() };
             return view::create_view(cursor, out, kind);
         }
         return alter_table::alter_table(cursor, out, ObjectKind::View);

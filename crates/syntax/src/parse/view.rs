@@ -7,12 +7,14 @@ use crate::parse::create_table::storage_parameters;
 use crate::parse::cursor::{Cursor, Parse};
 
 /// Words before `VIEW`.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Kind {
     pub(crate) materialized: bool,
     pub(crate) or_replace: bool,
     pub(crate) temporary: bool,
     pub(crate) recursive: bool,
+    /// MySQL's `ALGORITHM`, `DEFINER` and `SQL SECURITY`, by name.
+    pub(crate) said: Vec<(String, String)>,
 }
 
 /// Behind `CREATE … VIEW`.
@@ -25,7 +27,7 @@ pub(crate) fn create_view(cursor: &mut Cursor<'_>, out: &mut Out, kind: Kind) ->
         true => cursor.column_list()?,
         false => Vec::new(),
     };
-    let mut options = Vec::new();
+    let mut options = kind.said;
     while !cursor.is("AS") {
         if cursor.eat("WITH") {
             let (a, b) = cursor.skip_group()?;

@@ -17,7 +17,8 @@ pub(crate) mod together;
 
 use downhaul_catalog::{Column, Constraint, Origin, Sequence, Table, constraint_def};
 use downhaul_syntax::{
-    Change, ColumnDef, ConstraintDef, ConstraintKind, Expr, Ident, IndexDef, ObjectName, SqlType,
+    Change, ColumnDef, ConstraintDef, ConstraintKind, Dialect, Expr, Ident, IndexDef, ObjectName,
+    SqlType,
 };
 
 use super::conversion::Conv;
@@ -27,6 +28,7 @@ use super::made_anew::{MadeAnew, Read};
 use super::names;
 use super::pair::{Pair, Twin, bare, key_columns};
 use super::partitioned::is_divided;
+use super::remade_type::{self, RemadeType};
 use super::{Made, Refused, Scene, refused};
 
 /// Numbers, in the order in which each takes all values of those before it.
@@ -62,6 +64,41 @@ struct Member<'a> {
     sequence: Option<Sequence>,
     /// Where the column is an identity.
     counter: Option<Counter>,
+    /// The enum that is made anew for it.
+    remade: Option<&'a RemadeType>,
+}
+
+impl Member<'_> {
+    /// A conversion over the names that types have behind the change of places.
+    fn behind(&self, conv: &Conv, dialect: Dialect) -> Conv {
+        let Some(remade) = self.remade else { return conv.clone() };
+        match conv {
+            Conv::Same(column) => Conv::Same(column.clone()),
+            Conv::Cast(..) => Conv::Expr {
+                text: remade.behind(&conv.plain(dialect), dialect),
+                columns: conv.columns(),
+            },
+            Conv::Expr { text, columns } => {
+                Conv::Expr { text: remade.behind(text, dialect), columns: columns.clone() }
+            }
+        }
+    }
+
+    /// Its type from the change of places on.
+    fn ty_behind(&self, dialect: Dialect) -> Option<SqlType> {
+        match (self.remade, &self.new.ty) {
+            (Some(remade), Some(ty)) => Some(remade.taken(ty, dialect)),
+            (_, ty) => ty.clone(),
+        }
+    }
+
+    /// The type of the old column from then on.
+    fn parked_ty(&self, dialect: Dialect) -> Option<SqlType> {
+        match (self.remade, &self.old.ty) {
+            (Some(remade), Some(ty)) => Some(remade.parked(ty, dialect)),
+            (_, ty) => ty.clone(),
+        }
+    }
 }
 
 /// A table, its columns that change, and what stands on them. Foreign keys that change an end are not
@@ -115,6 +152,7 @@ impl<'a> Group<'a> {
         }
         for part in &mut parts {
             part.find()?;
+            part.names_no_type()?;
         }
         let read: Vec<Read<'_>> = parts
             .iter()
@@ -244,12 +282,27 @@ fn member<'a>(
         ..bare(old, &new)
     };
     let (forward, back) = (asked.forward.clone(), asked.back.clone());
-    let default = if scene.gives_default(&table.name, &old.name) {
-        default::carried(&table.name, old, &asked.ty, &forward, scene.dialect())
-    } else {
-        old.default.clone()
+    let remade = scene.remade.iter().find(|remade| remade.is(&asked.ty, now));
+    let mut member = Member {
+        old,
+        new,
+        parked,
+        forward,
+        back,
+        default: old.default.clone(),
+        sequence,
+        counter,
+        remade,
     };
-    Ok(Member { old, new, parked, forward, back, default, sequence, counter })
+    if scene.gives_default(&table.name, &old.name) {
+        let dialect = scene.dialect();
+        // As a text: a default that names the old type would hold on to it.
+        let as_text = remade.map(|_| remade_type::as_text(old, dialect));
+        let forward = member.behind(&member.forward, dialect);
+        let old = as_text.as_ref().unwrap_or(old);
+        member.default = default::carried(&table.name, old, &asked.ty, &forward, dialect);
+    }
+    Ok(member)
 }
 
 /// Foreign keys of which an end changes, and those of the tables that bind new rows only: they get their
@@ -343,6 +396,37 @@ impl<'a> Part<'a> {
         let parts = Dependents::with_ties(self.scene, table, &pairs(&|m| m.new.name.clone()))?;
         let moved = Dependents::with_ties(self.scene, table, &pairs(&|m| m.parked.clone()))?;
         (self.parts, self.moved) = (parts, moved);
+        Ok(())
+    }
+
+    /// Refuses rules and indexes that name an enum which is made anew: their counterparts would have to name
+    /// another one before the change of places than behind it.
+    fn names_no_type(&self) -> Result<(), Refused> {
+        let dialect = self.scene.dialect();
+        let expr = |e: &Expr| e.text.clone();
+        let rules = self.parts.rules.iter().filter_map(|(rule, _)| match &rule.kind {
+            ConstraintKind::Check { expr: e, .. } => Some((rule.name.as_ref(), expr(e))),
+            _ => None,
+        });
+        let indexes = self.parts.indexes.iter().flat_map(|(index, _)| {
+            let parts = index.parts.iter().filter_map(|part| part.expr.as_ref());
+            let all = parts.chain(&index.predicate).map(expr);
+            all.map(|text| (Some(&index.name.name), text))
+        });
+        let remade = || self.members.iter().filter_map(|member| member.remade);
+        for (name, text) in rules.chain(indexes) {
+            if let Some(remade) = remade().find(|remade| remade.behind(&text, dialect) != text) {
+                return refused(
+                    format!(
+                        "{} of {} names the type {}, which is made anew",
+                        name.map(Ident::to_string).unwrap_or_default(),
+                        self.table.name,
+                        remade.name
+                    ),
+                    "drop it in a migration before this one, and create it again behind it; or write it without the name of the type ('label' alone is of the column's type)",
+                );
+            }
+        }
         Ok(())
     }
 

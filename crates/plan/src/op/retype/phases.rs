@@ -1,7 +1,9 @@
 //! The phases of columns that change places together.
 
+use downhaul_catalog::render_type;
 use downhaul_syntax::{
-    Change, ConstraintDef, ConstraintKind, Dialect, Ident, IndexDef, ObjectName,
+    Change, ColumnDef, ConstraintDef, ConstraintKind, Dialect, Ident, IndexDef, ObjectKind,
+    ObjectName,
 };
 
 use super::{Group, Member, Part, Reference};
@@ -11,6 +13,7 @@ use crate::op::names;
 use crate::op::pair::{Twin, bare, create, drop_constraint, rename_constraint, trigger_names};
 use crate::op::partitioned::{is_divided, late};
 use crate::op::piece::{Piece, Side, Slot};
+use crate::op::remade_type::RemadeType;
 use crate::op::rules::{Rules, lock};
 use crate::op::sync::{Sync, Update};
 use crate::op::{Made, Refused};
@@ -102,9 +105,9 @@ impl<'g, 'a> Beside<'g, 'a> {
             schema,
         };
         let back = Sync {
-            first: members().map(|m| (m.old.name.clone(), m.new.ty.clone())).collect(),
-            second: members().map(|m| (m.parked.clone(), m.old.ty.clone())).collect(),
-            forward: members().map(|m| m.back.clone()).collect(),
+            first: members().map(|m| (m.old.name.clone(), m.ty_behind(dialect))).collect(),
+            second: members().map(|m| (m.parked.clone(), m.parked_ty(dialect))).collect(),
+            forward: members().map(|m| m.behind(&m.back, dialect)).collect(),
             required: required(&old_rules),
             ..there.clone()
         };
@@ -185,15 +188,15 @@ impl<'g, 'a> Beside<'g, 'a> {
 
     /// The `UPDATE` that fills the old columns again.
     fn fill_back(&self) -> String {
-        let part = self.part;
+        let (part, dialect) = (self.part, self.back.dialect);
         let each = |value: &dyn Fn(&Member<'a>) -> String| part.members.iter().map(value).collect();
         Update {
             dialect: self.back.dialect,
             table: self.table(),
             target: &self.back.second,
-            fill: each(&|m| part.value(m, &m.back, &m.old.name)),
+            fill: each(&|m| part.value(m, &m.behind(&m.back, dialect), &m.old.name)),
             origin: &self.back.first,
-            reverse: each(&|m| part.value(m, &m.forward, &m.parked)),
+            reverse: each(&|m| part.value(m, &m.behind(&m.forward, dialect), &m.parked)),
             identical: part.members.iter().all(|m| matches!(m.back, Conv::Same(_))),
         }
         .sql()
@@ -349,7 +352,10 @@ impl<'g, 'a> Beside<'g, 'a> {
         for member in &part.members {
             let add = Change::AddColumn {
                 table: table.clone(),
-                column: bare(member.old, &member.parked),
+                column: ColumnDef {
+                    ty: member.parked_ty(dialect),
+                    ..bare(member.old, &member.parked)
+                },
                 if_not_exists: false,
                 position: None,
             };
@@ -375,6 +381,11 @@ impl<'g, 'a> Beside<'g, 'a> {
         }
         Ok((up, down))
     }
+}
+
+fn rename_type(from: &ObjectName, to: &ObjectName) -> Change {
+    let (kind, to) = (ObjectKind::Type, to.name.clone());
+    Change::Rename { kind, table: None, from: from.clone(), to }
 }
 
 /// Adds a foreign key that binds new rows only.
@@ -403,6 +414,7 @@ impl Reference {
 impl Group<'_> {
     /// What a person should know before anything runs.
     fn note(&self, made: &mut Made) {
+        self.remade().iter().filter_map(|one| one.note()).for_each(|note| made.note(note));
         for part in &self.parts {
             if let Some(triggers) = trigger_names(part.table) {
                 made.note(format!("{} has triggers ({triggers}): they fire for every row that the backfill writes", part.table.name));
@@ -457,6 +469,17 @@ impl Group<'_> {
         }
     }
 
+    /// Enums that are made anew for the columns.
+    fn remade(&self) -> Vec<&RemadeType> {
+        let mut all: Vec<&RemadeType> = Vec::new();
+        for remade in self.parts.iter().flat_map(|p| &p.members).filter_map(|m| m.remade) {
+            if !all.iter().any(|other| other.name == remade.name) {
+                all.push(remade);
+            }
+        }
+        all
+    }
+
     #[allow(clippy::too_many_lines, reason = "the four phases stand side by side")]
     pub(super) fn phases(&self) -> Result<Made, Refused> {
         let dialect = self.scene.dialect();
@@ -468,6 +491,17 @@ impl Group<'_> {
         self.around.note(&mut made);
         let (mut up, mut down) = (Side::default(), Side::default());
         self.around.ask(&mut up);
+        // Of an enum that is made anew the name means the old one here.
+        if self.remade().is_empty() {
+            let retyped = |part: &Part<'_>| {
+                let typed = part.members.iter().filter_map(|m| {
+                    Some((m.old.name.clone(), render_type(m.new.ty.as_ref()?, dialect)))
+                });
+                typed.collect()
+            };
+            let tables: Vec<_> = self.parts.iter().map(|p| (p.table, retyped(p))).collect();
+            self.around.try_out(&tables, &mut up);
+        }
         for one in &beside {
             for counter in one.part.members.iter().filter_map(|m| m.counter.as_ref()) {
                 counter.note(&mut made);
@@ -523,6 +557,12 @@ impl Group<'_> {
             one.new_rules.harden(one.table(), dialect, &mut up)?;
             one.there.drop(&mut up, instant);
         }
+        let remade = self.remade();
+        for one in &remade {
+            let why = "The types change their names along: a cast that a release writes means the type of the column.";
+            up.change(why, &rename_type(&one.name, &one.aside), dialect)?;
+            up.change("", &rename_type(&one.coming, &one.name), dialect)?;
+        }
         for reference in &self.references {
             let Reference { table, name, twin, .. } = reference;
             up.change("", &drop_constraint(table, name), dialect)?;
@@ -544,6 +584,10 @@ impl Group<'_> {
         for one in &beside {
             one.old_rules.harden(one.table(), dialect, &mut down)?;
             one.back.drop(&mut down, instant);
+        }
+        for one in &remade {
+            down.change("", &rename_type(&one.name, &one.coming), dialect)?;
+            down.change("", &rename_type(&one.aside, &one.name), dialect)?;
         }
         for one in &beside {
             one.switch_back(dialect, &mut down)?;
@@ -580,10 +624,22 @@ impl Group<'_> {
 
         // Contract: the old types go.
         let (mut up, mut down) = (Side::default(), Side::default());
+        for one in &remade {
+            down.change("", &one.create_aside(), dialect)?;
+        }
         for one in &beside {
             let (there, back) = one.contract(dialect)?;
             up.append(there);
             down.append(back);
+        }
+        for one in &remade {
+            let drop = Change::DropType {
+                name: one.aside.clone(),
+                if_exists: false,
+                cascade: false,
+                domain: false,
+            };
+            up.change("", &drop, dialect)?;
         }
         made.push(Slot::CONTRACT, Piece::made(up, down));
         Ok(made)

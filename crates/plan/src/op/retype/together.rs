@@ -10,6 +10,7 @@ use downhaul_syntax::{Change, ConstraintKind, Dialect, Ident, ObjectName, Script
 
 use super::Retyped;
 use crate::op::alter_column_type::{Read, is_phased, read};
+use crate::op::compose::Composed;
 use crate::op::dependents::key_of;
 use crate::op::{HERE, Refused, Scene, refused};
 
@@ -35,11 +36,14 @@ pub(crate) struct Rest {
 
 impl Draft {
     /// Reads a file.
-    pub(crate) fn of(script: &Script, before: &Catalog) -> Self {
+    pub(crate) fn of(composed: &Composed, before: &Catalog) -> Self {
+        let script = &composed.script;
         if before.dialect != Dialect::Postgres {
             return Self::default();
         }
         let mut retyped: Vec<(At, Place)> = Vec::new();
+        // Enums that the file makes anew: the names of the types change for all columns at once.
+        let mut enums: Vec<Option<&ObjectName>> = Vec::new();
         for (at, change) in changes(script) {
             if let Change::AlterColumnType { table, column, ty, .. } = change
                 && let Some(known) = before.table(table)
@@ -47,6 +51,8 @@ impl Draft {
                 && is_phased(old.ty.as_ref(), ty)
             {
                 retyped.push((at, (known.name.clone(), column.clone())));
+                let remade = composed.remade.iter().find(|remade| remade.is(ty, before));
+                enums.push(remade.map(|remade| &remade.name));
             }
         }
         let left_out = left_out(script, before, &retyped);
@@ -55,7 +61,10 @@ impl Draft {
         let mut groups: Vec<Vec<usize>> = Vec::new();
         for new in 0..retyped.len() {
             let tied = |group: &Vec<usize>| {
-                group.iter().any(|old| stands[*old].iter().any(|part| stands[new].contains(part)))
+                group.iter().any(|old| {
+                    stands[*old].iter().any(|part| stands[new].contains(part))
+                        || enums[*old].is_some() && enums[*old] == enums[new]
+                })
             };
             let (mut mine, apart): (Vec<_>, Vec<_>) = groups.into_iter().partition(tied);
             mine.push(vec![new]);
