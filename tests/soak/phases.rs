@@ -229,7 +229,8 @@ const REMADE_ENUM: Kind = Kind {
 const RELABELLED: Kind = Kind {
     first: "",
     name: "enum('l0', 'l1', 'l2', 'l3', 'l4', 'l5', 'l6', 'l7', 'l8', 'l9') NOT NULL",
-    change: "ALTER TABLE users MODIFY COLUMN name enum('l9', 'l8', 'l7', 'l6', 'l5', 'l4', 'l3', 'l2', 'l1') NOT NULL;\n",
+    change: "-- downhaul:forward \"if(name = 'l0', 'l1', name)\"\n-- downhaul:back \"name\"\n\
+             ALTER TABLE users MODIFY COLUMN name enum('l9', 'l8', 'l7', 'l6', 'l5', 'l4', 'l3', 'l2', 'l1') NOT NULL;\n",
     ..REMADE_ENUM
 };
 

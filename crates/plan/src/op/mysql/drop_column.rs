@@ -1,8 +1,10 @@
 //! `DROP COLUMN`: first nobody has to write it, then nobody reads it, then it goes.
 
+use downhaul_syntax::change::ColumnPosition;
 use downhaul_syntax::{Change, Ident, ObjectName};
 
-use super::{INPLACE, add, modify, stated, triggers};
+use super::rename_column::set_default;
+use super::{INPLACE, add, default_of, modify, stated, triggers};
 use crate::Direction;
 use crate::op::as_written::piece;
 use crate::op::conversion::{Conv, directive_for};
@@ -34,6 +36,8 @@ pub(crate) fn drop_column(
     let back = directive_for(&scene.back, column, true)
         .map(|directive| Conv::of_directive(directive, known, dialect))
         .transpose()?;
+    // Where it has a default meanwhile: as it comes back, without, or the table would be built anew for that.
+    let mut plain = None;
     if needs_value {
         let empty = modify(table, stated(found, column, false));
         let full = modify(table, stated(found, column, true));
@@ -66,6 +70,13 @@ pub(crate) fn drop_column(
                 );
                 triggers::drop(&sync, &mut down, "");
                 let (mut last_up, mut last_down) = (Side::default(), Side::default());
+                // Statements commit one by one, and triggers are taken off while kept values go back: rows that
+                // come meanwhile have the default.
+                if let Some(default) = default_of(&sync.forward[0], dialect) {
+                    set_default(&mut up, table, column, &default, dialect)?;
+                    set_default(&mut last_down, table, column, &default, dialect)?;
+                    plain = Some(stated(found, column, false));
+                }
                 triggers::drop(&sync, &mut last_up, "The old release is gone.");
                 triggers::fill_only(&sync, &mut last_down, "");
                 last_down.sql("What was inserted since has none yet.", fill);
@@ -88,6 +99,21 @@ pub(crate) fn drop_column(
         made.pieces.insert(0, (Slot::EXPAND, Piece::made(up, down)));
     }
     let why = "Neither release uses it. Downhaul keeps its values, and `down` brings them back.";
+    if let Some(column) = plain {
+        let at = known.columns.iter().position(|c| c.name == column.name);
+        let before = at.and_then(|at| at.checked_sub(1)).map(|at| known.columns[at].name.clone());
+        let (mut up, mut down) = (Side::default(), Side::default());
+        up.change(why, change, dialect)?;
+        let again = Change::AddColumn {
+            table: table.clone(),
+            column,
+            if_not_exists: false,
+            position: Some(before.map_or(ColumnPosition::First, ColumnPosition::After)),
+        };
+        down.change("", &again, dialect)?;
+        made.push(Slot::CONTRACT, Piece::made(up, down));
+        return Ok(made);
+    }
     made.push(Slot::CONTRACT, piece(change, text, scene, why)?);
     Ok(made)
 }
