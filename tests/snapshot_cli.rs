@@ -492,3 +492,65 @@ async fn columns_that_are_gone_are_told_on_mariadb() {
 async fn columns_that_are_gone_are_told_on_sqlite() {
     columns_that_are_gone_are_told(&SqliteFile::new().url()).await;
 }
+
+/// More than stays in memory, with values that a terminal would take for orders.
+#[tokio::test]
+async fn a_large_result_is_written_whole_or_said_not_to_be() {
+    let database = Postgres::shared().fresh_database().await;
+    let program = Program::new(PROGRAM).database(database.url());
+    let mut db = Session::connect(database.url()).await;
+    db.run(
+        "CREATE TABLE notes (id int PRIMARY KEY, note text); \
+         INSERT INTO notes SELECT g, repeat('x', 1000) FROM generate_series(1, 10000) g; \
+         INSERT INTO notes VALUES (0, E'\\x1b[31mred\\x1b[0m \\x07 = 1')",
+    )
+    .await;
+    program.ok(&["snapshot", "track", "notes", "--yes"]);
+    program.ok(&["snapshot", "mark", "m"]);
+    db.run("UPDATE notes SET note = 'y'").await;
+
+    let show = |format| {
+        ["snapshot", "show", "notes", "--as-of", "m", "--limit", "10001", "--format", format]
+    };
+    let csv = program.ok(&show("csv")).stdout;
+    assert_eq!(csv.lines().count(), 10_002);
+    assert!(
+        csv.starts_with("id,note\n0,\u{1b}[31mred\u{1b}[0m \u{7} = 1\n1,xxx"),
+        "{:?}",
+        &csv[..80]
+    );
+    let json: serde_json::Value = serde_json::from_str(&program.ok(&show("json")).stdout).unwrap();
+    let rows = json["rows"].as_array().unwrap();
+    assert_eq!(
+        (rows.len(), &rows[0]["note"]),
+        (10_001, &"\u{1b}[31mred\u{1b}[0m \u{7} = 1".into())
+    );
+    assert!(
+        rows[1..].iter().all(|row| row["note"].as_str().is_some_and(|note| note.len() == 1000))
+    );
+
+    let diff = |format| ["snapshot", "diff", "m", "--limit", "10001", "--format", format];
+    let csv = program.ok(&diff("csv")).stdout;
+    assert_eq!(csv.lines().count(), 10_002);
+    let json: serde_json::Value = serde_json::from_str(&program.ok(&diff("json")).stdout).unwrap();
+    let table = &json["tables"][0];
+    assert_eq!(
+        (&table["updated"], table["rows"].as_array().unwrap().len()),
+        (&10_001.into(), 10_001)
+    );
+    let html = program.ok(&diff("html")).stdout;
+    assert!(html.ends_with("</table>\n</body></html>\n"));
+    assert_eq!(html.matches("<td class=\"v new\">y</td>").count(), 10_001);
+
+    // No room where it is written to, and none where it is put down.
+    for args in [&show("csv")[..], &diff("json"), &diff("html")] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let out = program.command(args).stdout(full).output().unwrap();
+        assert_eq!(out.status.code(), Some(Code::FailedUnchanged as i32));
+        assert!(String::from_utf8_lossy(&out.stderr).contains("the result was not written whole"));
+        let out = program.command(args).env("TMPDIR", "/not/there").output().unwrap();
+        let error = String::from_utf8_lossy(&out.stderr);
+        assert!(out.stdout.is_empty() && error.contains("temporary folder /not/there"), "{error}");
+        assert_eq!(out.status.code(), Some(Code::FailedUnchanged as i32));
+    }
+}

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use downhaul_engine::{
-    EngineError, LockBudget, Row, SchemaDump, ServerInfo, Session, TableShape, TableSize,
+    EngineError, LockBudget, Row, SchemaDump, ServerInfo, Session, TableShape, TableSize, TakeRow,
 };
 use downhaul_syntax::ObjectName;
 
@@ -35,6 +35,11 @@ impl Session for Counting {
     async fn rows(&mut self, sql: &str) -> Result<Vec<Row>, EngineError> {
         self.count(sql);
         self.inner.rows(sql).await
+    }
+
+    async fn each_row(&mut self, sql: &str, take: &mut TakeRow<'_>) -> Result<(), EngineError> {
+        self.count(sql);
+        self.inner.each_row(sql, take).await
     }
 
     async fn begin(&mut self, budget: LockBudget) -> Result<(), EngineError> {

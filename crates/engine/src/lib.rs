@@ -29,6 +29,6 @@ pub use live::{TableSize, catalog_of, live_catalog};
 pub use lock::{LockHolder, MigrationLock, Watcher};
 pub use postgres::lock_tables::{AT_ONCE, Wanted, lock_tables};
 pub use row_digest::RowDigest;
-pub use session::{LockBudget, Row, ServerInfo, Session, WorkDone, connect};
+pub use session::{LockBudget, Row, ServerInfo, Session, TakeRow, WorkDone, connect};
 pub use shape::{ColumnShape, ForeignKeyShape, SequenceState, TableShape};
 pub use target::Target;

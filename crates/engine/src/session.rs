@@ -1,5 +1,6 @@
 //! One connection to a database.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -88,6 +89,9 @@ impl Default for LockBudget {
     }
 }
 
+/// What becomes of each row.
+pub type TakeRow<'a> = dyn FnMut(Row) -> ControlFlow<()> + Send + 'a;
+
 /// A connection. Not `Sync`: one task at a time.
 #[async_trait]
 pub trait Session: Send {
@@ -99,6 +103,10 @@ pub trait Session: Send {
 
     /// Runs one statement and returns its rows.
     async fn rows(&mut self, sql: &str) -> Result<Vec<Row>, EngineError>;
+
+    /// Runs one statement and hands its rows over as they come, for as long as `take` wants more: so many
+    /// that they do not fit into memory.
+    async fn each_row(&mut self, sql: &str, take: &mut TakeRow<'_>) -> Result<(), EngineError>;
 
     /// How long statements outside a transaction wait for whoever writes. Only SQLite heeds it: its
     /// whole file has one writer, who is asked for again and again, and nobody queues behind that.

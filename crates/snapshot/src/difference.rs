@@ -1,5 +1,7 @@
 //! What changed in tracked tables between two marks, or between a mark and now.
 
+use std::ops::ControlFlow;
+
 use downhaul_engine::{Row, Session};
 use downhaul_syntax::{Dialect, Ident, ObjectName};
 
@@ -62,10 +64,10 @@ pub struct TableDifference {
     pub deleted: i64,
     /// Changed columns with the number of rows.
     pub columns: Vec<(String, i64)>,
-    /// The first rows, by key.
-    pub rows: Vec<RowDifference>,
     /// Columns that only one of the moments has.
     pub incomparable: Vec<String>,
+    /// Where the rows that differ are.
+    pub rows: DifferingRows,
 }
 
 impl TableDifference {
@@ -74,6 +76,48 @@ impl TableDifference {
     pub fn total(&self) -> i64 {
         self.inserted + self.updated + self.deleted
     }
+
+    /// Hands over rows that differ, in the order of their keys: at most `limit`, from `offset` on, for as long as
+    /// `take` wants more. Within the transaction in which they were compared. Returns how many there were.
+    pub async fn each_row(
+        &self,
+        session: &mut dyn Session,
+        (offset, limit): (u64, u64),
+        take: &mut (dyn FnMut(&RowDifference) -> ControlFlow<()> + Send),
+    ) -> Result<u64, SnapshotError> {
+        if limit == 0 || self.total() == 0 {
+            return Ok(0);
+        }
+        let DifferingRows { key, columns, arrays, .. } = &self.rows;
+        let query = format!("{} LIMIT {limit} OFFSET {offset}", self.rows.query);
+        let (mut handed, mut failed) = (0, None);
+        session
+            .each_row(&query, &mut |row| match one(&row, key, columns, *arrays) {
+                Ok(row) => {
+                    handed += 1;
+                    take(&row)
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            })
+            .await?;
+        failed.map_or(Ok(handed), Err)
+    }
+}
+
+/// A temporary table of the rows that differ.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DifferingRows {
+    /// What reads it, in order.
+    query: String,
+    /// Key of the table.
+    key: Vec<Ident>,
+    /// Columns that were compared.
+    columns: Vec<Ident>,
+    /// Values of a row stand in an array.
+    arrays: bool,
 }
 
 /// All differences, and tables that could not be compared with the reason.
@@ -85,13 +129,11 @@ pub struct Difference {
     pub unreachable: Vec<String>,
 }
 
-/// Compares. At most `limit` rows of each table are read out, from `offset` on. Within a
-/// transaction that is rolled back afterwards.
+/// Compares. Within a transaction that is rolled back afterwards, when the rows have been read.
 pub async fn difference(
     session: &mut dyn Session,
     (from, to): (&Mark, Option<&Mark>),
     names: &[ObjectName],
-    (offset, limit): (u64, u64),
 ) -> Result<Difference, SnapshotError> {
     let mut marks = vec![from];
     marks.extend(to);
@@ -100,7 +142,7 @@ pub async fn difference(
     let touched = quiet::touched(session, &found, &marks).await?;
     for tracked in &found {
         let quiet = !touched.contains(&tracked.id);
-        differences.push(table(session, tracked, (from, to, quiet), (offset, limit)).await?);
+        differences.push(table(session, tracked, (from, to, quiet)).await?);
     }
     Ok(Difference { tables: differences, unreachable })
 }
@@ -125,7 +167,6 @@ async fn table(
     session: &mut dyn Session,
     tracked: &Tracked,
     (from, to, quiet): (&Mark, Option<&Mark>, bool),
-    page: (u64, u64),
 ) -> Result<TableDifference, SnapshotError> {
     let mut past = Past::new(tracked, from);
     let later = to.map(|mark| (Past::new(tracked, mark).comparable(&past), mark));
@@ -139,8 +180,8 @@ async fn table(
         updated: 0,
         deleted: 0,
         columns: Vec::new(),
-        rows: Vec::new(),
         incomparable,
+        rows: DifferingRows::default(),
     };
     if quiet {
         return Ok(found);
@@ -151,7 +192,8 @@ async fn table(
     } else {
         compare(session, &past, from, later.as_ref(), &both, &name).await?;
     }
-    read_out(session, tracked, &both, page, &mut found, &name).await?;
+    count(session, tracked, &both, &mut found, &name).await?;
+    found.rows = differing(tracked, &both, &name);
     Ok(found)
 }
 
@@ -303,16 +345,14 @@ fn text(d: Dialect, column: &TrackedColumn, value: &str) -> String {
     if numbered::is(d) { numbered::text(d, column, value) } else { format!("{value}::text") }
 }
 
-async fn read_out(
+async fn count(
     session: &mut dyn Session,
     tracked: &Tracked,
     both: &[&TrackedColumn],
-    (offset, limit): (u64, u64),
     found: &mut TableDifference,
     table: &str,
 ) -> Result<(), SnapshotError> {
-    let d = tracked.dialect;
-    let find = if d == Dialect::Postgres { "strpos" } else { "instr" };
+    let find = if tracked.dialect == Dialect::Postgres { "strpos" } else { "instr" };
     let sum = |change: &str| {
         format!("coalesce(sum(CASE WHEN downhaul_change = '{change}' THEN copies ELSE 0 END), 0)")
     };
@@ -337,10 +377,11 @@ async fn read_out(
             }
         }
     }
-    if limit == 0 || found.total() == 0 {
-        return Ok(());
-    }
-    let current = tracked.current();
+    Ok(())
+}
+
+fn differing(tracked: &Tracked, both: &[&TrackedColumn], table: &str) -> DifferingRows {
+    let (d, current) = (tracked.dialect, tracked.current());
     let key = &current.key;
     let keys: String = key
         .iter()
@@ -361,22 +402,21 @@ async fn read_out(
     } else {
         (0..key.len()).map(|at| format!("d.k{at}")).collect()
     };
-    let rows = session
-        .rows(&format!(
-            "SELECT downhaul_change, copies, changed{keys}{values} FROM {table} AS d ORDER BY {} LIMIT {limit} OFFSET {offset}",
+    DifferingRows {
+        query: format!(
+            "SELECT downhaul_change, copies, changed{keys}{values} FROM {table} AS d ORDER BY {}",
             order.join(", ")
-        ))
-        .await?;
-    for row in &rows {
-        found.rows.push(one(row, key, both, arrays)?);
+        ),
+        key: key.clone(),
+        columns: both.iter().map(|column| column.name.clone()).collect(),
+        arrays,
     }
-    Ok(())
 }
 
 fn one(
     row: &Row,
     key: &[Ident],
-    both: &[&TrackedColumn],
+    both: &[Ident],
     arrays: bool,
 ) -> Result<RowDifference, SnapshotError> {
     let list = |place: usize| -> Result<Vec<Option<String>>, SnapshotError> {
@@ -403,11 +443,11 @@ fn one(
     for (at, column) in both.iter().enumerate() {
         let shown = match change {
             RowChange::Updated => changed.contains(&at),
-            _ => !key.contains(&column.name),
+            _ => !key.contains(column),
         };
         if shown {
             values.push(ValueChange {
-                column: column.name.to_string(),
+                column: column.to_string(),
                 old: text(at, false),
                 new: text(at, true),
             });
@@ -427,19 +467,27 @@ fn one(
 pub struct Shown {
     /// Columns, by the names that they have now.
     pub columns: Vec<String>,
-    /// Rows, a text for each column.
-    pub rows: Vec<Row>,
     /// Columns of then that are gone.
     pub gone: Vec<String>,
+    rows: String,
+    order: String,
 }
 
-/// Rows of a table as they were at a mark: the column names, and the rows. Within a transaction.
+impl Shown {
+    /// What reads rows of it, a text for each column, in the order of their keys. Within the transaction in which it was looked
+    /// up.
+    #[must_use]
+    pub fn query(&self, filter: Option<&str>, limit: u64) -> String {
+        let filter = filter.map_or_else(|| "1 = 1".to_owned(), |filter| format!("(\n{filter}\n)"));
+        format!("{} WHERE {filter} {}LIMIT {limit}", self.rows, self.order)
+    }
+}
+
+/// A table as it was at a mark. Within a transaction.
 pub async fn show(
     session: &mut dyn Session,
     name: &ObjectName,
     mark: &Mark,
-    filter: Option<&str>,
-    limit: u64,
 ) -> Result<Shown, SnapshotError> {
     if numbered::is(session.dialect()) {
         numbered::begin_reading(session).await?;
@@ -458,16 +506,9 @@ pub async fn show(
         (false, false) => "ORDER BY 1 ".to_owned(),
         (false, true) => String::new(),
     };
-    let filter = filter.map_or_else(|| "1 = 1".to_owned(), |filter| format!("(\n{filter}\n)"));
-    let rows = session
-        .rows(&format!(
-            "SELECT {} FROM ({}) AS downhaul_row WHERE {filter} {order}LIMIT {limit}",
-            texts.join(", "),
-            past.rows(mark)
-        ))
-        .await?;
+    let rows = format!("SELECT {} FROM ({}) AS downhaul_row", texts.join(", "), past.rows(mark));
     let gone = past.lost.iter().map(ToString::to_string).collect();
-    Ok(Shown { columns, rows, gone })
+    Ok(Shown { columns, gone, rows, order })
 }
 
 /// Statement that makes a view of a table as it was at a mark, in the schema `downhaul`; and the

@@ -9,7 +9,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, Row as _};
 
 use super::blockers::{self, MetadataLocks};
-use crate::session::{LockBudget, Row, ServerInfo, Session, WorkDone};
+use crate::session::{LockBudget, Row, ServerInfo, Session, TakeRow, WorkDone};
 use crate::{Blocker, EngineError, SchemaDump, TableLock, TableShape, TableSize, Target};
 
 /// A session on MySQL or MariaDB.
@@ -194,6 +194,18 @@ impl Session for MySql {
             .await
             .map_err(|error| EngineError::running(sql, error))?;
         rows.iter().map(text_row).collect()
+    }
+
+    async fn each_row(&mut self, sql: &str, take: &mut TakeRow<'_>) -> Result<(), EngineError> {
+        let mut rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch(&mut self.connection);
+        while let Some(row) =
+            rows.try_next().await.map_err(|error| EngineError::running(sql, error))?
+        {
+            if take(text_row(&row)?).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     async fn begin(&mut self, budget: LockBudget) -> Result<(), EngineError> {

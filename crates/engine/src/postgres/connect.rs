@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row as _, ValueRef};
 
 use super::blockers;
 use crate::row_digest::{RowDigest, Unframed};
-use crate::session::{LockBudget, Row, ServerInfo, Session, WorkDone};
+use crate::session::{LockBudget, Row, ServerInfo, Session, TakeRow, WorkDone};
 use crate::{Blocker, EngineError, SchemaDump, TableLock, TableShape, TableSize, Target};
 
 /// Where the server lets us (superusers: manual, `deadlock_timeout`), a wait of ours is looked at before
@@ -290,6 +290,18 @@ impl Session for Postgres {
             .await
             .map_err(|error| EngineError::running(sql, error))?;
         rows.iter().map(text_row).collect()
+    }
+
+    async fn each_row(&mut self, sql: &str, take: &mut TakeRow<'_>) -> Result<(), EngineError> {
+        let mut rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch(&mut self.connection);
+        while let Some(row) =
+            rows.try_next().await.map_err(|error| EngineError::running(sql, error))?
+        {
+            if take(text_row(&row)?).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn beside_others(&mut self) {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use sqlx::sqlite::{Sqlite as Driver, SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Decode, Row as _, ValueRef};
 
-use crate::session::{LockBudget, Row, ServerInfo, Session};
+use crate::session::{LockBudget, Row, ServerInfo, Session, TakeRow};
 use crate::{EngineError, SchemaDump, TableShape, TableSize, Target, exact};
 
 /// A session on a SQLite file.
@@ -124,6 +124,18 @@ impl Session for Sqlite {
             .await
             .map_err(|error| EngineError::running(sql, error))?;
         rows.iter().map(text_row).collect()
+    }
+
+    async fn each_row(&mut self, sql: &str, take: &mut TakeRow<'_>) -> Result<(), EngineError> {
+        let mut rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch(&mut self.connection);
+        while let Some(row) =
+            rows.try_next().await.map_err(|error| EngineError::running(sql, error))?
+        {
+            if take(text_row(&row)?).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     async fn begin(&mut self, budget: LockBudget) -> Result<(), EngineError> {

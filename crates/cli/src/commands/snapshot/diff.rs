@@ -1,11 +1,19 @@
 //! `snapshot diff`.
 
-use downhaul_snapshot::difference::{self, Difference, RowChange, RowDifference, TableDifference};
-use downhaul_snapshot::{SnapshotError, mark as marks};
+use std::ops::ControlFlow;
+
+use downhaul_engine::Session;
+use downhaul_snapshot::SnapshotError;
+use downhaul_snapshot::difference::{
+    self, Difference, RowChange, RowDifference, TableDifference, ValueChange,
+};
+use downhaul_snapshot::mark::{self as marks, Mark};
+use downhaul_syntax::ObjectName;
 
 use super::page;
 use super::show::{shorten, shown};
-use super::{begin, csv, json, named, open, rows, snapshot};
+use super::spool::Spool;
+use super::{begin, csv, json_line, named, open, rows, snapshot};
 use crate::args::snapshot::{DiffArgs, DiffFormat};
 use crate::error::CliError;
 use crate::exit_code::Code;
@@ -30,30 +38,89 @@ pub(super) async fn run(args: &DiffArgs, ui: &Ui) -> Result<Code, CliError> {
                 .hint(format!("downhaul snapshot diff '{}' '{}'", to.name, from.name)));
         }
         begin(&mut *session).await?;
-        let found = difference::difference(
-            &mut *session,
-            (&from, to.as_ref()),
-            &tables,
-            (args.offset, args.limit),
-        )
-        .await;
+        let read = read(&mut *session, args, (&from, to.as_ref()), &tables).await;
         session.rollback().await?;
-        found.map_err(snapshot)
+        read
     }
     .await;
     session.close().await;
-    let found = result?;
-    match args.format {
-        DiffFormat::Pretty => pretty(&found, args, ui),
-        DiffFormat::Json => ui.line(as_json(&found)?),
-        DiffFormat::Csv => as_csv(&found, ui),
-        DiffFormat::Html => {
-            let to = args.to.as_deref().unwrap_or("now");
-            ui.line(page::page(&found, (&args.from, to), (args.offset, args.limit)));
+    let Read { found, output } = result?;
+    match output {
+        Output::Pretty(rows) => pretty(&found, &rows, args, ui),
+        Output::Json(spool) | Output::Html(spool) => spool.pour()?,
+        Output::Csv(spool) => {
+            spool.pour()?;
+            left_out(&found, ui);
         }
     }
     let differs = found.tables.iter().any(|t| t.total() > 0);
     Ok(if args.exit_code && differs { Code::Findings } else { Code::Clean })
+}
+
+/// What was read, and is not yet written.
+struct Read {
+    found: Difference,
+    output: Output,
+}
+
+enum Output {
+    /// The lines of the rows of each table that differs.
+    Pretty(Vec<Vec<String>>),
+    Json(Spool),
+    Csv(Spool),
+    Html(Spool),
+}
+
+async fn read(
+    session: &mut dyn Session,
+    args: &DiffArgs,
+    marks: (&Mark, Option<&Mark>),
+    tables: &[ObjectName],
+) -> Result<Read, CliError> {
+    let found = difference::difference(session, marks, tables).await.map_err(snapshot)?;
+    let page = (args.offset, args.limit);
+    let mut spool = Spool::new();
+    let output = match args.format {
+        DiffFormat::Pretty => {
+            let mut lines = Vec::new();
+            for table in found.tables.iter().filter(|t| t.total() > 0) {
+                let mut of_table = Vec::new();
+                let mut take = |row: &RowDifference| {
+                    of_table.push(line(row));
+                    ControlFlow::Continue(())
+                };
+                table.each_row(session, page, &mut take).await.map_err(snapshot)?;
+                lines.push(of_table);
+            }
+            Output::Pretty(lines)
+        }
+        DiffFormat::Json => {
+            as_json(session, &found, page, &mut spool).await?;
+            Output::Json(spool)
+        }
+        DiffFormat::Csv => {
+            let _ = spool.line("table,change,key,column,old,new");
+            for table in &found.tables {
+                let mut take = |row: &RowDifference| lines_of_csv(table, row, &mut spool);
+                table.each_row(session, page, &mut take).await.map_err(snapshot)?;
+            }
+            Output::Csv(spool)
+        }
+        DiffFormat::Html => {
+            let to = args.to.as_deref().unwrap_or("now");
+            let _ = spool.text(&page::head(&found, (&args.from, to)));
+            for table in found.tables.iter().filter(|t| t.total() > 0) {
+                let _ = spool.text(&page::table(table));
+                let mut rows = page::Rows::default();
+                let mut take = |row: &RowDifference| spool.text(&rows.row(row));
+                let shown = table.each_row(session, page, &mut take).await.map_err(snapshot)?;
+                let _ = spool.text(&rows.end(table, page, shown));
+            }
+            let _ = spool.line(page::END);
+            Output::Html(spool)
+        }
+    };
+    Ok(Read { found, output })
 }
 
 pub(super) fn counts(inserted: i64, updated: i64, deleted: i64) -> String {
@@ -66,9 +133,9 @@ pub(super) fn counts(inserted: i64, updated: i64, deleted: i64) -> String {
     if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
 }
 
-fn pretty(found: &Difference, args: &DiffArgs, ui: &Ui) {
+fn pretty(found: &Difference, lines: &[Vec<String>], args: &DiffArgs, ui: &Ui) {
     let differing: Vec<&TableDifference> = found.tables.iter().filter(|t| t.total() > 0).collect();
-    for table in &differing {
+    for (table, lines) in differing.iter().zip(lines) {
         ui.line(format!(
             "{}: {}",
             paint(Style::Bold, &table.table),
@@ -86,11 +153,11 @@ fn pretty(found: &Difference, args: &DiffArgs, ui: &Ui) {
                 table.incomparable.join(", ")
             ));
         }
-        for row in &table.rows {
-            ui.line(line(row));
+        for line in lines {
+            ui.line(line);
         }
-        let shown = table.rows.len() as i64 + i64::try_from(args.offset).unwrap_or(0);
-        if args.limit > 0 && table.rows.len() as u64 == args.limit && shown < table.total() {
+        let shown = lines.len() as i64 + i64::try_from(args.offset).unwrap_or(0);
+        if args.limit > 0 && lines.len() as u64 == args.limit && shown < table.total() {
             ui.line(paint(Style::Dim, format!("  … --offset {shown} shows the next ones")));
         }
     }
@@ -111,6 +178,10 @@ fn pretty(found: &Difference, args: &DiffArgs, ui: &Ui) {
             table.incomparable.join(", ")
         ));
     }
+    left_out(found, ui);
+}
+
+fn left_out(found: &Difference, ui: &Ui) {
     for reason in &found.unreachable {
         ui.remark(format!("{} {reason}", paint(Style::Warn, "left out:")));
     }
@@ -147,58 +218,71 @@ pub(super) fn word(change: RowChange) -> &'static str {
     }
 }
 
-fn as_json(found: &Difference) -> Result<String, CliError> {
-    let tables: Vec<_> = found
-        .tables
-        .iter()
-        .map(|t| {
-            let rows: Vec<_> = t
-                .rows
-                .iter()
-                .map(|r| {
-                    let key: serde_json::Map<_, _> =
-                        r.key.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
-                    let values: Vec<_> = r
-                        .values
-                        .iter()
-                        .map(|v| serde_json::json!({"column": v.column, "old": v.old, "new": v.new}))
-                        .collect();
-                    serde_json::json!({"change": word(r.change), "key": key, "copies": r.copies, "values": values})
-                })
-                .collect();
-            serde_json::json!({
-                "table": t.table,
-                "inserted": t.inserted,
-                "updated": t.updated,
-                "deleted": t.deleted,
-                "columns": t.columns.iter().map(|(c, n)| serde_json::json!({"column": c, "rows": n})).collect::<Vec<_>>(),
-                "incomparable": t.incomparable,
-                "rows": rows,
-            })
-        })
-        .collect();
-    json(&serde_json::json!({"version": 1, "tables": tables, "unreachable": found.unreachable}))
+/// One row a line.
+async fn as_json(
+    session: &mut dyn Session,
+    found: &Difference,
+    page: (u64, u64),
+    spool: &mut Spool,
+) -> Result<(), CliError> {
+    let _ = spool.text("{\n  \"version\": 1,\n  \"tables\": [");
+    for (at, table) in found.tables.iter().enumerate() {
+        let columns: Vec<_> = table
+            .columns
+            .iter()
+            .map(|(c, n)| serde_json::json!({"column": c, "rows": n}))
+            .collect();
+        let comma = if at > 0 { "," } else { "" };
+        let _ = spool.text(&format!(
+            "{comma}\n    {{\n      \"table\": {},\n      \"inserted\": {},\n      \"updated\": {},\n      \"deleted\": {},\n      \
+             \"columns\": {},\n      \"incomparable\": {},\n      \"rows\": [",
+            json_line(&table.table),
+            table.inserted,
+            table.updated,
+            table.deleted,
+            json_line(&columns),
+            json_line(&table.incomparable)
+        ));
+        let mut before = "\n        ";
+        let mut take = |row: &RowDifference| {
+            let line = format!("{before}{}", json_line(&row_as_json(row)));
+            before = ",\n        ";
+            spool.text(&line)
+        };
+        let rows = table.each_row(session, page, &mut take).await.map_err(snapshot)?;
+        let _ = spool.text(if rows > 0 { "\n      ]\n    }" } else { "]\n    }" });
+    }
+    let end = if found.tables.is_empty() { "]" } else { "\n  ]" };
+    let _ =
+        spool.line(&format!("{end},\n  \"unreachable\": {}\n}}", json_line(&found.unreachable)));
+    Ok(())
 }
 
-fn as_csv(found: &Difference, ui: &Ui) {
-    ui.line("table,change,key,column,old,new");
-    for table in &found.tables {
-        for row in &table.rows {
-            let key: Vec<String> = row.key.iter().map(|(k, v)| format!("{k}={v}")).collect();
-            let key = key.join(" ");
-            for v in &row.values {
-                ui.line(csv(&[
-                    Some(&table.table),
-                    Some(word(row.change)),
-                    Some(&key),
-                    Some(&v.column),
-                    v.old.as_deref(),
-                    v.new.as_deref(),
-                ]));
-            }
-        }
+fn row_as_json(row: &RowDifference) -> serde_json::Value {
+    let key: serde_json::Map<_, _> =
+        row.key.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
+    let value =
+        |v: &ValueChange| serde_json::json!({"column": v.column, "old": v.old, "new": v.new});
+    let values: Vec<_> = row.values.iter().map(value).collect();
+    serde_json::json!({"change": word(row.change), "key": key, "copies": row.copies, "values": values})
+}
+
+fn lines_of_csv(
+    table: &TableDifference,
+    row: &RowDifference,
+    spool: &mut Spool,
+) -> ControlFlow<()> {
+    let key: Vec<String> = row.key.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    let key = key.join(" ");
+    for v in &row.values {
+        spool.line(&csv(&[
+            Some(&table.table),
+            Some(word(row.change)),
+            Some(&key),
+            Some(&v.column),
+            v.old.as_deref(),
+            v.new.as_deref(),
+        ]))?;
     }
-    for reason in &found.unreachable {
-        ui.remark(format!("{} {reason}", paint(Style::Warn, "left out:")));
-    }
+    ControlFlow::Continue(())
 }

@@ -6,6 +6,7 @@ mod page;
 mod prune;
 mod restore;
 mod show;
+mod spool;
 mod track;
 
 use std::path::Path;
@@ -144,6 +145,11 @@ fn rows(n: i64) -> String {
 
 fn json(value: &serde_json::Value) -> Result<String, CliError> {
     serde_json::to_string_pretty(value).map_err(|error| CliError::internal(error.to_string()))
+}
+
+/// A value as JSON on one line.
+fn json_line<T: serde::Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value).expect("texts, numbers and lists of them are JSON")
 }
 
 /// A line of CSV (RFC 4180). NULL is an empty field, an empty text is `""`.

@@ -73,10 +73,10 @@ fn row(row: &RowDifference, page: &mut String) {
     }
 }
 
-fn table(table: &TableDifference, (offset, limit): (u64, u64), page: &mut String) {
-    let _ = writeln!(
-        page,
-        "<h2>{}</h2>\n<p>{}</p>",
+/// What stands above the rows of a table.
+pub(super) fn table(table: &TableDifference) -> String {
+    let mut page = format!(
+        "<h2>{}</h2>\n<p>{}</p>\n",
         escape(&table.table),
         counts(table.inserted, table.updated, table.deleted)
     );
@@ -94,28 +94,52 @@ fn table(table: &TableDifference, (offset, limit): (u64, u64), page: &mut String
             escape(&table.incomparable.join(", "))
         );
     }
-    if table.rows.is_empty() {
-        return;
+    page
+}
+
+/// The rows of a table, as they come.
+#[derive(Default)]
+pub(super) struct Rows {
+    begun: bool,
+}
+
+impl Rows {
+    pub(super) fn row(&mut self, difference: &RowDifference) -> String {
+        let mut page = String::new();
+        if !std::mem::replace(&mut self.begun, true) {
+            page.push_str(
+                "<table><tr><th>row</th><th>key</th><th>column</th><th>old</th><th>new</th></tr>\n",
+            );
+        }
+        row(difference, &mut page);
+        page
     }
-    page.push_str(
-        "<table><tr><th>row</th><th>key</th><th>column</th><th>old</th><th>new</th></tr>\n",
-    );
-    for difference in &table.rows {
-        row(difference, page);
-    }
-    page.push_str("</table>\n");
-    let shown = table.rows.len() as u64 + offset;
-    if table.rows.len() as u64 == limit && i64::try_from(shown).unwrap_or(i64::MAX) < table.total()
-    {
-        let _ = writeln!(
-            page,
-            "<p class=\"note\">more rows: --offset {shown}, or a larger --limit</p>"
-        );
+
+    /// What stands below `shown` rows, of which there may be more.
+    pub(super) fn end(
+        self,
+        table: &TableDifference,
+        (offset, limit): (u64, u64),
+        shown: u64,
+    ) -> String {
+        if !self.begun {
+            return String::new();
+        }
+        let last = shown + offset;
+        if shown == limit && i64::try_from(last).unwrap_or(i64::MAX) < table.total() {
+            return format!(
+                "</table>\n<p class=\"note\">more rows: --offset {last}, or a larger --limit</p>\n"
+            );
+        }
+        "</table>\n".to_owned()
     }
 }
 
-/// The page: counts of all tables first, then the rows of each.
-pub(super) fn page(found: &Difference, (from, to): (&str, &str), shown: (u64, u64)) -> String {
+/// The end of the page.
+pub(super) const END: &str = "</body></html>";
+
+/// The head of the page: counts of all tables.
+pub(super) fn head(found: &Difference, (from, to): (&str, &str)) -> String {
     let title = format!("Changes from {} to {}", escape(from), escape(to));
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -137,17 +161,13 @@ pub(super) fn page(found: &Difference, (from, to): (&str, &str), shown: (u64, u6
     for reason in &found.unreachable {
         let _ = writeln!(page, "<p class=\"note\">left out: {}</p>", escape(reason));
     }
-    for difference in found.tables.iter().filter(|t| t.total() > 0) {
-        table(difference, shown, &mut page);
-    }
-    page.push_str("</body></html>");
     page
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use downhaul_snapshot::difference::ValueChange;
+    use downhaul_snapshot::difference::{DifferingRows, ValueChange};
 
     #[test]
     fn values_are_text_and_nothing_else() {
@@ -159,29 +179,35 @@ mod tests {
                 updated: 1,
                 deleted: 0,
                 columns: vec![(evil.into(), 1)],
-                rows: vec![
-                    RowDifference {
-                        change: RowChange::Updated,
-                        key: vec![(evil.into(), evil.into())],
-                        copies: 1,
-                        values: vec![ValueChange {
-                            column: evil.into(),
-                            old: None,
-                            new: Some(evil.into()),
-                        }],
-                    },
-                    RowDifference {
-                        change: RowChange::Inserted,
-                        key: vec![("id".into(), "2".into())],
-                        copies: 3,
-                        values: Vec::new(),
-                    },
-                ],
                 incomparable: vec![evil.into()],
+                rows: DifferingRows::default(),
             }],
             unreachable: vec![evil.into()],
         };
-        let page = page(&found, (evil, "now"), (0, 50));
+        let differing = [
+            RowDifference {
+                change: RowChange::Updated,
+                key: vec![(evil.into(), evil.into())],
+                copies: 1,
+                values: vec![ValueChange {
+                    column: evil.into(),
+                    old: None,
+                    new: Some(evil.into()),
+                }],
+            },
+            RowDifference {
+                change: RowChange::Inserted,
+                key: vec![("id".into(), "2".into())],
+                copies: 3,
+                values: Vec::new(),
+            },
+        ];
+        let mut page = head(&found, (evil, "now")) + &table(&found.tables[0]);
+        let mut rows = Rows::default();
+        for difference in &differing {
+            page += &rows.row(difference);
+        }
+        page = page + &rows.end(&found.tables[0], (0, 50), 2) + END;
         assert!(!page.contains("<script"), "{page}");
         assert!(!page.contains(['\u{0}', '\u{202e}']));
         let safe = "&lt;script&gt;alert(&#39;&amp;&quot;&#39;)&lt;/script&gt;\\u{0}\\u{202e}";

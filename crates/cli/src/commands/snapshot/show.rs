@@ -1,10 +1,15 @@
 //! `snapshot show`.
 
-use downhaul_engine::Row;
-use downhaul_snapshot::difference;
-use downhaul_snapshot::track::name::parse_name_in;
+use std::ops::ControlFlow;
 
-use super::{begin, csv, json, moment, open, snapshot};
+use downhaul_engine::{Row, Session};
+use downhaul_snapshot::difference;
+use downhaul_snapshot::mark::Mark;
+use downhaul_snapshot::track::name::parse_name_in;
+use downhaul_syntax::ObjectName;
+
+use super::spool::Spool;
+use super::{begin, csv, json_line, moment, open, snapshot};
 use crate::args::snapshot::{RowFormat, ShowArgs};
 use crate::error::CliError;
 use crate::exit_code::Code;
@@ -31,19 +36,13 @@ pub(super) async fn run(args: &ShowArgs, ui: &Ui) -> Result<Code, CliError> {
             return Ok(Code::Clean);
         }
         begin(&mut *session).await?;
-        let found = difference::show(
-            &mut *session,
-            &table,
-            &mark,
-            args.r#where.as_deref(),
-            args.limit.saturating_add(1),
-        )
-        .await;
+        let read = read(&mut *session, args, &table, &mark).await;
         session.rollback().await?;
-        let difference::Shown { columns, mut rows, gone } = found.map_err(snapshot)?;
-        let more = rows.len() as u64 > args.limit;
-        rows.truncate(usize::try_from(args.limit).unwrap_or(usize::MAX));
-        print(args.format, &columns, &rows, ui)?;
+        let Read { output, gone, more } = read?;
+        match output {
+            Output::Pretty { columns, rows } => pretty(&columns, &rows, ui),
+            Output::Csv(spool) | Output::Json { spool, .. } => spool.pour()?,
+        }
         if !gone.is_empty() {
             ui.remark(format!(
                 "{} gone since, so not shown: {}; `downhaul down` brings columns back, and `up` those that a down took",
@@ -64,58 +63,115 @@ pub(super) async fn run(args: &ShowArgs, ui: &Ui) -> Result<Code, CliError> {
     result
 }
 
-fn print(format: RowFormat, columns: &[String], rows: &[Row], ui: &Ui) -> Result<(), CliError> {
-    match format {
-        RowFormat::Json => {
-            let list: Vec<serde_json::Value> = rows
-                .iter()
-                .map(|row| {
-                    let values = columns.iter().enumerate().map(|(at, name)| {
-                        (name.clone(), row.opt(at).map_or(serde_json::Value::Null, Into::into))
-                    });
-                    serde_json::Value::Object(values.collect())
-                })
-                .collect();
-            ui.line(json(&serde_json::json!({ "version": 1, "rows": list }))?);
-        }
-        RowFormat::Csv => {
-            let names: Vec<Option<&str>> = columns.iter().map(|c| Some(c.as_str())).collect();
-            ui.line(csv(&names));
-            for row in rows {
-                let values: Vec<Option<&str>> = (0..columns.len()).map(|at| row.opt(at)).collect();
-                ui.line(csv(&values));
+/// What was read, and is not yet written.
+struct Read {
+    output: Output,
+    /// Columns of then that are gone.
+    gone: Vec<String>,
+    /// There were more rows than wanted.
+    more: bool,
+}
+
+async fn read(
+    session: &mut dyn Session,
+    args: &ShowArgs,
+    table: &ObjectName,
+    mark: &Mark,
+) -> Result<Read, CliError> {
+    let shown = difference::show(session, table, mark).await.map_err(snapshot)?;
+    let query = shown.query(args.r#where.as_deref(), args.limit.saturating_add(1));
+    let mut output = Output::new(args.format, &shown.columns);
+    let mut rows = 0;
+    let read = session
+        .each_row(&query, &mut |row| {
+            rows += 1;
+            if rows > args.limit {
+                ControlFlow::Break(())
+            } else {
+                output.row(&shown.columns, &row)
             }
-        }
-        RowFormat::Pretty => {
-            let shown = |row: &Row, at: usize| shown(row.opt(at));
-            let widths: Vec<usize> = columns
-                .iter()
-                .enumerate()
-                .map(|(at, name)| {
-                    rows.iter()
-                        .map(|row| shown(row, at).chars().count())
-                        .chain([name.chars().count()])
-                        .max()
-                        .unwrap_or(0)
-                })
-                .collect();
-            let line = |cells: Vec<String>| {
-                let cells: Vec<String> = cells
-                    .iter()
-                    .zip(&widths)
-                    .map(|(cell, width)| {
-                        format!("{cell}{}", " ".repeat(width - cell.chars().count()))
-                    })
-                    .collect();
-                cells.join("  ").trim_end().to_owned()
-            };
-            ui.line(paint(Style::Bold, line(columns.to_vec())));
-            for row in rows {
-                ui.line(line((0..columns.len()).map(|at| shown(row, at)).collect()));
+        })
+        .await;
+    read.map_err(|error| snapshot(error.into()))?;
+    output.end();
+    Ok(Read { output, gone: shown.gone, more: rows > args.limit })
+}
+
+enum Output {
+    /// Cells, as they are shown: the widths of columns are known at the end.
+    Pretty {
+        columns: Vec<String>,
+        rows: Vec<Vec<String>>,
+    },
+    Csv(Spool),
+    Json {
+        spool: Spool,
+        begun: bool,
+    },
+}
+
+impl Output {
+    fn new(format: RowFormat, columns: &[String]) -> Self {
+        let mut spool = Spool::new();
+        match format {
+            RowFormat::Pretty => Self::Pretty { columns: columns.to_vec(), rows: Vec::new() },
+            RowFormat::Csv => {
+                let names: Vec<Option<&str>> = columns.iter().map(|c| Some(c.as_str())).collect();
+                let _ = spool.line(&csv(&names));
+                Self::Csv(spool)
+            }
+            RowFormat::Json => {
+                let _ = spool.text("{\n  \"version\": 1,\n  \"rows\": [");
+                Self::Json { spool, begun: false }
             }
         }
     }
-    Ok(())
+
+    /// Says whether more is of any use.
+    fn row(&mut self, columns: &[String], row: &Row) -> ControlFlow<()> {
+        let values = (0..columns.len()).map(|at| row.opt(at));
+        match self {
+            Self::Pretty { rows, .. } => {
+                rows.push(values.map(shown).collect());
+                ControlFlow::Continue(())
+            }
+            Self::Csv(spool) => spool.line(&csv(&values.collect::<Vec<_>>())),
+            Self::Json { spool, begun } => {
+                let pairs: Vec<String> = columns
+                    .iter()
+                    .zip(values)
+                    .map(|(name, value)| format!("{}: {}", json_line(name), json_line(&value)))
+                    .collect();
+                let comma = if std::mem::replace(begun, true) { "," } else { "" };
+                spool.text(&format!("{comma}\n    {{ {} }}", pairs.join(", ")))
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        if let Self::Json { spool, begun } = self {
+            let _ = spool.line(if *begun { "\n  ]\n}" } else { "]\n}" });
+        }
+    }
+}
+
+fn pretty(columns: &[String], rows: &[Vec<String>], ui: &Ui) {
+    let width = |(at, name): (usize, &String)| {
+        let cells = rows.iter().filter_map(|row| row.get(at));
+        cells.chain([name]).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = columns.iter().enumerate().map(width).collect();
+    let line = |cells: &[String]| {
+        let padded = |(cell, width): (&String, &usize)| {
+            format!("{cell}{}", " ".repeat(width - cell.chars().count()))
+        };
+        let cells: Vec<String> = cells.iter().zip(&widths).map(padded).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    ui.line(paint(Style::Bold, line(columns)));
+    for row in rows {
+        ui.line(line(row));
+    }
 }
 
 /// A value for people: an empty text, and one that reads `NULL`, in quotes, so that neither is taken for no value
