@@ -172,4 +172,56 @@ pub(crate) const KEY_CASES: &[Case] = &[
             ),
         ],
     },
+    // Dropped and added again with an action: bound all the while, and from the expand phase on nobody is refused.
+    Case {
+        name: "reference_that_begins_to_act",
+        engine: Engine::Postgres,
+        base: "CREATE TABLE users (id int PRIMARY KEY); CREATE TABLE orders (id int PRIMARY KEY, user_id int NOT NULL REFERENCES users);",
+        rows: "INSERT INTO users SELECT g FROM generate_series(1, {rows}) g; INSERT INTO orders SELECT g, g FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE orders DROP CONSTRAINT orders_user_id_fkey;\nALTER TABLE orders ADD FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE;",
+        old: &[
+            "INSERT INTO users VALUES ({n})",
+            "INSERT INTO orders VALUES ({n}, {n} - 1)",
+            "DELETE FROM orders WHERE user_id = {n} - 8",
+            "INSERT INTO users VALUES ({n})",
+            "DELETE FROM users WHERE id = {n} - 1",
+        ],
+        new: &[
+            "INSERT INTO users VALUES ({n})",
+            "INSERT INTO orders VALUES ({n}, {n} - 1)",
+            "DELETE FROM users WHERE id = {n} - 2",
+        ],
+        disagree: "SELECT id FROM orders WHERE user_id NOT IN (SELECT id FROM users)",
+        after: &[
+            ("SELECT count(*) FROM orders WHERE user_id NOT IN (SELECT id FROM users)", "0"),
+            (
+                "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'orders_user_id_fkey'",
+                "FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE",
+            ),
+        ],
+    },
+    // The old release counts on what the old one does.
+    Case {
+        name: "reference_that_acts_otherwise",
+        engine: Engine::Postgres,
+        base: "CREATE TABLE users (id int PRIMARY KEY); CREATE TABLE orders (id int PRIMARY KEY, user_id int CONSTRAINT of_user REFERENCES users ON DELETE CASCADE);",
+        rows: "INSERT INTO users SELECT g FROM generate_series(1, {rows}) g; INSERT INTO orders SELECT g, g FROM generate_series(1, {rows}) g",
+        change: "ALTER TABLE orders DROP CONSTRAINT of_user, ADD CONSTRAINT user_of FOREIGN KEY (user_id) REFERENCES users ON DELETE RESTRICT;",
+        old: &[
+            "INSERT INTO users VALUES ({n})",
+            "INSERT INTO orders VALUES ({n}, {n} - 1)",
+            "DELETE FROM users WHERE id = {n} - 2",
+        ],
+        new: &[
+            "INSERT INTO users VALUES ({n})",
+            "INSERT INTO orders VALUES ({n}, {n} - 1)",
+            "DELETE FROM orders WHERE user_id = {n} - 2",
+            "DELETE FROM users WHERE id = {n} - 3",
+        ],
+        disagree: "SELECT id FROM orders WHERE user_id NOT IN (SELECT id FROM users)",
+        after: &[(
+            "SELECT string_agg(conname || ' ' || pg_get_constraintdef(oid), ';') FROM pg_constraint WHERE contype = 'f'",
+            "user_of FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE RESTRICT",
+        )],
+    },
 ];

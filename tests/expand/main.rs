@@ -492,6 +492,8 @@ with_cases_of_mariadb!(
     keys_and_references,
     composite_keys_and_references,
     keys_to_text,
+    reference_that_begins_to_act,
+    reference_that_acts_otherwise,
     retype_read_columns,
     views_dropped_and_created,
     merge_columns,

@@ -213,6 +213,45 @@ fn labels_that_go_or_come_with_an_enum_made_anew_are_asked_for() {
     expanded(postgres, &base, &reordered).unwrap_or_else(|e| panic!("{e}"));
 }
 
+/// A foreign key that goes and comes again binds until it comes: between the phases nothing else would.
+#[test]
+fn a_foreign_key_that_comes_again_binds_until_then() {
+    const BASE: &str = "CREATE TABLE users (id int PRIMARY KEY, uid char(36) NOT NULL, CONSTRAINT by_uid UNIQUE (uid));\n\
+                        CREATE TABLE orders (id int PRIMARY KEY, user_id int NOT NULL, CONSTRAINT fk FOREIGN KEY (user_id) REFERENCES users (id));";
+    let again = "ALTER TABLE orders DROP CONSTRAINT fk;\n\
+                 ALTER TABLE orders ADD CONSTRAINT fk2 FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE;";
+    // The key that it refers to goes in between: the one moves to the other.
+    let moved = "ALTER TABLE orders DROP CONSTRAINT fk;\n\
+                 ALTER TABLE users DROP CONSTRAINT users_pkey, ADD PRIMARY KEY (uid);\n\
+                 ALTER TABLE users ADD CONSTRAINT by_id UNIQUE (id);\n\
+                 ALTER TABLE orders ADD CONSTRAINT fk FOREIGN KEY (user_id) REFERENCES users (id);";
+    // Another column: the new release may write what the old one refuses.
+    let other = "ALTER TABLE orders DROP CONSTRAINT fk;\nALTER TABLE orders ADD CONSTRAINT fk FOREIGN KEY (id) REFERENCES users (id);";
+    for (dialect, change, dropped) in [
+        (Dialect::Postgres, again, "x_expand"),
+        (Dialect::Postgres, moved, "x_contract"),
+        (Dialect::Postgres, other, "x_expand"),
+        (Dialect::MariaDb, again, "x_contract"),
+        (Dialect::Mysql, again, "x_contract"),
+    ] {
+        let carried = expanded(dialect, BASE, change).unwrap_or_else(|e| panic!("{change}\n{e}"));
+        let drops = |text: &str| {
+            let line = text.lines().find(|l| l.contains("DROP CONSTRAINT fk"));
+            line.map(str::to_owned)
+        };
+        let found: Vec<(&str, String)> = carried
+            .files
+            .iter()
+            .filter_map(|file| Some((file.name.as_str(), drops(&file.up)?)))
+            .collect();
+        let [(file, line)] = &found[..] else { panic!("{change}: {found:?}") };
+        assert_eq!(*file, dropped, "{change}");
+        // In one statement with the one that takes its place.
+        let together = dialect == Dialect::Postgres && change == again;
+        assert_eq!(line.ends_with(','), together, "{change}: {line}");
+    }
+}
+
 const KEYED: &str = "
 CREATE TABLE items (id bigserial PRIMARY KEY, block int NOT NULL, nr int NOT NULL, kind text, link text NOT NULL CONSTRAINT items_link_key UNIQUE);
 CREATE TABLE proofs (batch int, kind text NOT NULL, PRIMARY KEY (batch, kind));

@@ -5,7 +5,7 @@ use downhaul_syntax::change::InsertConflict;
 use downhaul_syntax::{Change, ConstraintKind, Dialect, ObjectKind, ObjectName};
 
 use super::piece::{Piece, Slot};
-use super::{HERE, Made, Refused, Scene, refused, replace};
+use super::{HERE, Made, Refused, Scene, refused, replace, swap_reference};
 
 /// A statement as it stands, in the phase in which neither release misses anything.
 pub(crate) fn as_written(
@@ -116,7 +116,9 @@ fn slot_of(change: &Change, scene: &Scene<'_>) -> Result<Slot, Refused> {
                         | ConstraintKind::Exclude { .. }
                 )
             });
-            if key { Slot::CONTRACT } else { Slot::EXPAND }
+            // One that comes again binds until then.
+            let again = swap_reference::goes(table, name, scene).is_some();
+            if key || again { Slot::CONTRACT } else { Slot::EXPAND }
         }
         C::Update { .. } | C::Merge { .. } => Slot::BACKFILL,
         // Rows of tables that a release writes.

@@ -10,7 +10,7 @@ use super::names;
 use super::pair::{create, drop_constraint, unique_index};
 use super::piece::{Piece, Side, Slot};
 use super::rules::Rules;
-use super::{HERE, Made, Refused, Scene, refused};
+use super::{HERE, Made, Refused, Scene, refused, swap_reference};
 
 /// Where the statement first drops the primary key of a table and adds another one: these two, and what it does
 /// beside.
@@ -62,6 +62,7 @@ pub(crate) fn change_primary_key(changes: &[Change], scene: &Scene<'_>) -> Resul
             if let ConstraintKind::ForeignKey { table: target, referred, .. } = &reference.kind
                 && target == table
                 && (referred.is_empty() || referred.as_slice() == before)
+                && !swap_reference::goes_first(other, reference.name.as_ref(), scene)
             {
                 return refused(
                     format!("{other} refers to the key of {table}"),

@@ -16,6 +16,7 @@ use super::mysql;
 use super::remade_type::{self, RemadeType};
 use super::retype::INTEGERS;
 use super::retyped_by_hand;
+use super::swap_reference::{self, Swap};
 
 /// A file with fewer statements that count.
 #[derive(Clone)]
@@ -27,6 +28,8 @@ pub(crate) struct Composed {
     pub(crate) directives: Vec<(Vec<Conversion>, Vec<Conversion>)>,
     /// Enums that the file makes anew.
     pub(crate) remade: Vec<RemadeType>,
+    /// Foreign keys that the file drops and adds again between the same columns.
+    pub(crate) swaps: Vec<Swap>,
 }
 
 /// One change of a column, where it stands, and what it calls the column.
@@ -59,6 +62,7 @@ pub(crate) fn compose(script: &Script, before: &Catalog) -> Composed {
         emptied: vec![false; order.len()],
         directives: order.iter().map(|at| directives(script, *at)).collect(),
         remade: Vec::new(),
+        swaps: swap_reference::swaps(script, before),
     };
     remade_type::fold(&mut out, before);
     if before.dialect.is_mysql_family() {

@@ -50,6 +50,7 @@ mod series;
 mod set_not_null;
 mod sqlite;
 mod stale;
+mod swap_reference;
 mod sync;
 mod unfilled;
 mod watch;
@@ -72,6 +73,7 @@ use piece::{Piece, Slot};
 use remade_type::RemadeType;
 use replace::Replaced;
 use retype::together::{self, Rest};
+use swap_reference::Swap;
 
 /// When the objects of the file itself come into being: behind all that the series made.
 pub(crate) const HERE: Origin = Origin::Series(usize::MAX - 1);
@@ -196,6 +198,8 @@ pub(crate) struct Scene<'a> {
     rekeyed: Vec<(ObjectName, Slot)>,
     /// Tables that the file makes anew by hand, with the lines that say what changes.
     by_hand: Vec<(ObjectName, Option<String>)>,
+    /// Foreign keys that the file drops and adds again between the same columns.
+    swaps: Vec<Swap>,
     /// Enums that the file makes anew.
     remade: Vec<RemadeType>,
     /// Where other changes of the same statement are carried by themselves.
@@ -227,6 +231,7 @@ impl Scene<'_> {
             defaulted: self.defaulted.clone(),
             rekeyed: self.rekeyed.clone(),
             by_hand: self.by_hand.clone(),
+            swaps: self.swaps.clone(),
             remade: self.remade.clone(),
             part: self.part.clone(),
             watch: self.watch,
@@ -470,6 +475,7 @@ fn scene_of<'a>(
         said: said(later, now),
         replaced: replaced.to_vec(),
         by_hand: by_hand.to_vec(),
+        swaps: composed.swaps.clone(),
         remade: composed.remade.clone(),
         defaults: defaults(later, now),
         defaulted: defaulted(&composed.script.statements, now),
@@ -685,8 +691,20 @@ fn one_change(change: &Change, text: Option<&str>, scene: &Scene<'_>) -> Result<
         Change::DropColumn { table, column, .. } => {
             drop_column::drop_column(change, table, column, text, scene)
         }
+        Change::DropConstraint { table, name, .. } => {
+            match swap_reference::drop(table, name, scene) {
+                Some(made) => Ok(made),
+                None => as_written::as_written(change, text, scene),
+            }
+        }
         Change::AddConstraint { table, constraint, .. } => {
-            add_constraint::add_constraint(change, table, constraint, text, scene)
+            if let Some(made) = swap_reference::add(table, constraint, scene) {
+                return made;
+            }
+            match swap_reference::named(table, constraint, scene) {
+                Some(named) => add_constraint::add_constraint(change, table, &named, None, scene),
+                None => add_constraint::add_constraint(change, table, constraint, text, scene),
+            }
         }
         Change::Insert { .. } => match copy_rows::copy_rows(change, text, scene) {
             Some(made) => Ok(made),
