@@ -135,6 +135,9 @@ pub async fn difference(
     (from, to): (&Mark, Option<&Mark>),
     names: &[ObjectName],
 ) -> Result<Difference, SnapshotError> {
+    if numbered::is(session.dialect()) {
+        numbered::begin_reading(session).await?;
+    }
     let mut marks = vec![from];
     marks.extend(to);
     let (found, unreachable) = tables(session, names, &marks).await?;

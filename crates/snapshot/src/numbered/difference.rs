@@ -4,13 +4,14 @@ use downhaul_engine::Session;
 use downhaul_syntax::Dialect;
 
 use super::plan::{history_of, make_shown, read_past, temporary};
-use super::{begin_reading, concat, differs, mysql, text};
+use super::{concat, differs, mysql, text};
 use crate::history::Past;
 use crate::mark::Mark;
 use crate::store::SnapshotError;
 use crate::track::TrackedColumn;
 
-/// Makes the temporary table `name` of what differs, as on PostgreSQL.
+/// Makes the temporary table `name` of what differs, as on PostgreSQL. Within the transaction that
+/// [`super::begin_reading`] began: on MySQL temporary tables are emptied with it.
 pub(crate) async fn compare(
     session: &mut dyn Session,
     past: &Past<'_>,
@@ -20,7 +21,6 @@ pub(crate) async fn compare(
     name: &str,
 ) -> Result<(), SnapshotError> {
     let (d, id) = (past.d(), past.tracked.id);
-    begin_reading(session).await?;
     read_past(session, &temporary(d, "was", id), past, &history_of(past, from)).await?;
     if let Some((later, mark)) = later {
         read_past(session, &temporary(d, "until", id), later, &history_of(later, mark)).await?;
