@@ -176,6 +176,8 @@ struct Tracker {
     columns: BTreeMap<(ObjectName, Ident), Option<Ident>>,
     /// A trigger was made. By itself it changes no row.
     made_trigger: bool,
+    /// The statement asks for an algorithm by which the server changes no value (MySQL, MariaDB).
+    in_place: bool,
 }
 
 /// How names in the midst of a migration relate to those before and after it.
@@ -243,6 +245,7 @@ impl Tracker {
             tables: BTreeMap::new(),
             columns: BTreeMap::new(),
             made_trigger: false,
+            in_place: false,
         }
     }
 
@@ -250,6 +253,7 @@ impl Tracker {
         for statement in statements {
             match &statement.parsed {
                 Parsed::Changes(changes) => {
+                    self.in_place = changes.iter().any(in_place);
                     for change in changes {
                         self.change(change, statement.span);
                     }
@@ -396,7 +400,12 @@ impl Tracker {
             Change::RenameColumn { table, from, to } => self.rename_column(table, from, to),
             Change::AlterColumnType { table, column, .. } => self.retype(table, column),
             Change::ModifyColumn { table, from, column, .. } => {
-                self.retype(table, from);
+                // Where sql_mode is not strict, MariaDB makes '' or 0 of a NULL in place too.
+                if self.in_place && !column.not_null {
+                    self.altered(table);
+                } else {
+                    self.retype(table, from);
+                }
                 if *from != column.name {
                     self.rename_column(table, from, &column.name);
                 }
@@ -504,6 +513,13 @@ fn unmakes(change: &Change) -> Unmakes<'_> {
     }
 }
 
+/// Asked for `INPLACE`, `NOCOPY` or `INSTANT`, the server refuses another type (error 1846), and leaves each value as it
+/// is where it does not.
+fn in_place(change: &Change) -> bool {
+    matches!(change, Change::Online { online, .. }
+        if matches!(online.algorithm.as_deref(), Some("inplace" | "nocopy" | "instant")))
+}
+
 fn renames(change: &Change) -> bool {
     match change {
         Change::ModifyColumn { from, column, .. } => *from != column.name,
@@ -585,6 +601,26 @@ mod tests {
             &["t dropped"],
         );
         check("INSERT INTO t VALUES (1); SELECT 1; CREATE INDEX i ON t (a)", &[]);
+    }
+
+    #[test]
+    fn a_column_stated_anew_in_place_keeps_its_values() {
+        for dialect in [Dialect::MariaDb, Dialect::Mysql] {
+            let retyped = |sql: &str| {
+                let script = parse_script(sql, dialect);
+                let losses = losses(&script.statements, dialect);
+                losses.tables.values().map(|loss| loss.retyped.len()).sum::<usize>()
+            };
+            let modify = "ALTER TABLE t MODIFY a varchar(9)";
+            assert_eq!(retyped(modify), 1);
+            assert_eq!(retyped(&format!("{modify}, ALGORITHM=COPY")), 1);
+            assert_eq!(retyped(&format!("{modify}, ALGORITHM=DEFAULT, LOCK=NONE")), 1);
+            assert_eq!(retyped(&format!("{modify}, ALGORITHM=INPLACE, LOCK=NONE")), 0);
+            assert_eq!(retyped("ALTER TABLE t ALGORITHM=INSTANT, CHANGE a b int"), 0);
+            assert_eq!(retyped(&format!("{modify} NOT NULL, ALGORITHM=INPLACE")), 1);
+            // Of the statement that says it, not of the next one.
+            assert_eq!(retyped(&format!("{modify}, ALGORITHM=INPLACE;\n{modify}")), 1);
+        }
     }
 
     #[test]

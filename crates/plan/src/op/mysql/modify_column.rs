@@ -138,7 +138,9 @@ pub(super) fn in_place(
         "The table is copied, as the statement asks for."
     };
     add(&mut up, why, change, clause, dialect)?;
-    let back_clause = if clause == INPLACE { "" } else { clause };
+    // A narrower type is a copy; one that lets NULLs in again is none.
+    let loosens = !old.not_null && is_same(old, column, dialect);
+    let back_clause = if clause == INPLACE && !loosens { "" } else { clause };
     add(&mut down, "", &modify(&known.name, column_def(old)), back_clause, dialect)?;
     made.push(slot, Piece::made(up, down));
     Ok(made)
