@@ -228,3 +228,84 @@ async fn for_programs() {
     let nothing = json(&program.run(&[&ask[..], &["--yes"]].concat()));
     assert_eq!(nothing["migrations"], serde_json::json!([]));
 }
+
+/// Killed in the middle and run again: what is told at the end is all of the way back, as though nothing had
+/// happened. A hook does the killing, between two migrations.
+async fn killed_in_the_middle(url: &str) {
+    let program = Program::new(PROGRAM).database(url);
+    shop(&program);
+    Session::connect(url).await.run("SELECT 1").await;
+    program.ok(&["up", "--yes", "--to", "0001", "--release", "v1"]);
+    let mut session = Session::connect(url).await;
+    session
+        .run(
+            "INSERT INTO customers (id, name, fax, note) VALUES (1, 'Ada', '+1', 'likes tea'), (2, 'Grace', '+2', 'ships'), (3, 'Edsger', '+3', 'short'); \
+             INSERT INTO visits (id, customer) VALUES (1, 1), (2, 3)",
+        )
+        .await;
+    program.ok(&["up", "--yes", "--release", "v3"]);
+    session
+        .run(
+            "INSERT INTO customers (id, name, note, email) VALUES (4, 'Barbara', 'CLU', 'b@example.org'); \
+             DELETE FROM customers WHERE id = 3",
+        )
+        .await;
+    // Which migration the hook kills at: before that of the email, when the visits are back.
+    program.write(
+        "downhaul.toml",
+        "[hooks]\nbefore-migration = [\"if test -e kill_at && grep -q \\\"$(cat kill_at)\\\"; then rm kill_at; kill -9 $PPID; fi\"]\n",
+    );
+    program.write("kill_at", r#""migration":"0003_email""#);
+    let killed = program.run(&["revert", "--to-release", "v1", "--yes"]);
+    assert_eq!(killed.code, None, "{killed}");
+    check(&program.run(&["status"]), Code::Clean, &["3 applied, 1 pending"]);
+
+    program.write("kill_at", r#""migration":"0002_no_fax""#);
+    let killed = program.run(&["revert", "--to-release", "v1", "--yes"]);
+    assert_eq!(killed.code, None, "{killed}");
+    check(&program.run(&["status"]), Code::Clean, &["2 applied, 2 pending"]);
+
+    let done = program.run(&["revert", "--to-release", "v1", "--yes", "--format", "json"]);
+    check(&done, Code::Clean, &[]);
+    let told: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(told["taken_back_before"], serde_json::json!(["0004", "0003"]), "{told:#}");
+    let restored = told["restored"].as_array().unwrap();
+    let of = |table: &str| restored.iter().find(|r| r["table"].as_str().unwrap().ends_with(table));
+    // From the first run: a visit came back, the other has no customer any more.
+    let visits = of("visits").unwrap_or_else(|| panic!("{told:#}"));
+    assert_eq!(visits["parentless"], 1, "{told:#}");
+    assert!(visits["remains_in"].is_string(), "{told:#}");
+    // From the last one.
+    assert_eq!(of("customers").unwrap()["updated"], 2, "{told:#}");
+    // From the second.
+    let kept = told["kept"].as_array().unwrap();
+    assert!(
+        kept.iter().any(|k| k["what"].as_str().unwrap().contains("column email") && k["rows"] == 3),
+        "{told:#}"
+    );
+    assert_eq!(kept.len(), 1, "{told:#}");
+    check(&program.run(&["history"]), Code::Clean, &["interrupted"]);
+    assert!(!program.run(&["history"]).stdout.contains("restored"), "notes of our own");
+    // What is told is told once.
+    let again = program.run(&["revert", "--to-release", "v1", "--yes"]);
+    check(&again, Code::Clean, &["ran on what is applied now"]);
+    assert!(!again.stdout.contains("aside"), "{again}");
+}
+
+#[tokio::test]
+async fn killed_in_the_middle_on_postgres() {
+    let database = Postgres::shared().fresh_database().await;
+    killed_in_the_middle(database.url()).await;
+}
+
+#[tokio::test]
+async fn killed_in_the_middle_on_mariadb() {
+    let database = MariaDb::shared().fresh_database().await;
+    killed_in_the_middle(database.url()).await;
+}
+
+#[tokio::test]
+async fn killed_in_the_middle_on_sqlite() {
+    let file = SqliteFile::new();
+    killed_in_the_middle(&file.url()).await;
+}

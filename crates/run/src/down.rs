@@ -8,10 +8,11 @@ use downhaul_plan::{
     Checksum, Direction, Series, SourceFile, SourceMigration, TransactionMode, Variables, Version,
 };
 
-use downhaul_syntax::Dialect;
+use downhaul_snapshot::losses;
+use downhaul_syntax::{Dialect, DirectiveKind, parse_script};
 
 use crate::apply::{self, Applied, KeptSummary, Work};
-use crate::journal::{JournalEntry, MigrationState, RestorePoint};
+use crate::journal::{JournalEntry, MigrationState, Operation, RestorePoint};
 use crate::up::text_diff;
 use crate::{Event, GeneratedDown, Observer, Prepared, RunError, Runner, footing, inverse, squash};
 
@@ -80,13 +81,58 @@ pub struct DownPlan {
     pub migrations: Vec<PlannedDown>,
     /// The newest version that stays.
     target: Option<Version>,
+    /// Runs that were cut off and from which this one goes on, newest first.
+    pub(crate) earlier: Vec<Operation>,
     /// All that is applied, oldest first.
     entries: Vec<JournalEntry>,
     /// What stands for the placeholders of repeatable migrations that are stated again.
     pub(crate) variables: Option<Arc<Variables>>,
 }
 
+/// All that a way back did, together with the runs of it that were cut off.
+#[derive(Clone, Debug, Default)]
+pub struct TakenBack {
+    /// Of all its migrations.
+    pub all: Applied,
+    /// Versions that those runs had taken back, newest first.
+    pub before: Vec<Version>,
+}
+
 impl DownPlan {
+    /// Versions that runs which were cut off had taken back already, newest first.
+    #[must_use]
+    pub fn taken_before(&self) -> Vec<Version> {
+        let going: BTreeSet<&Version> = self.migrations.iter().map(|m| &m.version).collect();
+        let oldest = self.earlier.last();
+        let meant = oldest.and_then(|run| serde_json::from_str::<Vec<Version>>(&run.versions).ok());
+        meant.unwrap_or_default().into_iter().filter(|v| !going.contains(v)).collect()
+    }
+
+    /// Migrations that destroy something of which nothing is kept, and of which table.
+    #[must_use]
+    pub fn not_kept(&self, dialect: Dialect) -> Vec<(String, String)> {
+        let mut not_kept = Vec::new();
+        for migration in &self.migrations {
+            let script = parse_script(migration.up_sql(), dialect);
+            let gives_up = script.directives.iter().any(
+                |d| matches!(&d.kind, DirectiveKind::Protect { policy, .. } if policy == "off"),
+            );
+            for (table, loss) in &losses(&script.statements, dialect).tables {
+                let bare = table.name.as_str();
+                let kept = migration
+                    .kept
+                    .iter()
+                    .any(|k| k.table == bare || k.table.ends_with(&format!(".{bare}")));
+                // Rows that a statement would change may have been none.
+                let destroyed = loss.dropped || loss.truncated || !loss.columns.is_empty();
+                if (destroyed || loss.destroys() && gives_up) && !kept {
+                    not_kept.push((migration.down.label.clone(), table.to_string()));
+                }
+            }
+        }
+        not_kept
+    }
+
     /// What the written downs will leave otherwise than it was, or why they will fail, as far as the
     /// journal tells. Reads all that is applied: for a preview.
     #[must_use]
@@ -285,6 +331,9 @@ impl Runner {
                 points,
             });
         }
+        let versions: Vec<Version> = plan.migrations.iter().map(|m| m.version.clone()).collect();
+        plan.earlier =
+            journal.goes_on_from(&mut *self.session, &versions, &self.interrupted).await?;
         if plan.migrations.is_empty() {
             self.nothing_to_do().await?;
         }
@@ -370,10 +419,34 @@ impl Runner {
         }
         let versions: Vec<Version> = plan.migrations.iter().map(|m| m.version.clone()).collect();
         let operation = self.begin_operation("down", &versions, observer).await?;
+        let not_kept = plan.not_kept(self.session.dialect());
+        self.journal.note_not_kept(&mut *self.session, operation, &not_kept).await?;
         observer.event(Event::Planned { migrations: plan.migrations.len() });
         let result = self.revert_all(plan, operation, observer).await;
         self.end_operation(operation, &result).await;
         result
+    }
+
+    /// All that a way back did, of which `done` is what its last run did: where earlier ones were cut off, the
+    /// journal tells what they did.
+    pub async fn whole_way_back(
+        &mut self,
+        plan: &DownPlan,
+        done: Vec<Applied>,
+    ) -> Result<TakenBack, RunError> {
+        let mut all = Applied::default();
+        if plan.earlier.is_empty() {
+            done.into_iter().for_each(|one| all.extend(one));
+            return Ok(TakenBack { all, before: Vec::new() });
+        }
+        let (journal, session) = (self.journal, &mut *self.session);
+        let mut runs: Vec<i64> = plan.earlier.iter().map(|run| run.id).collect();
+        if !plan.migrations.is_empty() {
+            // Under the migration lock, the newest is the one that has just ended.
+            runs.extend(journal.operations(session, 1).await?.iter().map(|run| run.id));
+        }
+        let all = journal.taken_back(session, &runs).await?;
+        Ok(TakenBack { all, before: plan.taken_before() })
     }
 
     async fn revert_all(

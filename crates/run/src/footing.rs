@@ -2,8 +2,6 @@
 //! leaves.
 
 use downhaul_plan::Version;
-use downhaul_snapshot::losses;
-use downhaul_syntax::{DirectiveKind, parse_script};
 
 use crate::{DownPlan, Operation, RunError, Runner};
 
@@ -111,23 +109,11 @@ impl Runner {
                     .collect()
             }
         };
-        let mut not_kept = Vec::new();
-        for migration in &plan.migrations {
-            let script = parse_script(migration.up_sql(), dialect);
-            let gives_up = script.directives.iter().any(
-                |d| matches!(&d.kind, DirectiveKind::Protect { policy, .. } if policy == "off"),
-            );
-            for (table, loss) in &losses(&script.statements, dialect).tables {
-                let bare = table.name.as_str();
-                let kept = migration
-                    .kept
-                    .iter()
-                    .any(|k| k.table == bare || k.table.ends_with(&format!(".{bare}")));
-                // Rows that a statement would change may have been none.
-                let destroyed = loss.dropped || loss.truncated || !loss.columns.is_empty();
-                if (destroyed || loss.destroys() && gives_up) && !kept {
-                    not_kept.push((migration.down.label.clone(), table.to_string()));
-                }
+        let earlier: Vec<i64> = plan.earlier.iter().map(|run| run.id).collect();
+        let mut not_kept = journal.not_kept(&mut *self.session, &earlier).await?;
+        for one in plan.not_kept(dialect) {
+            if !not_kept.contains(&one) {
+                not_kept.push(one);
             }
         }
         Ok(Footing {

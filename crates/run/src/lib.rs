@@ -35,7 +35,7 @@ pub mod whole;
 
 pub use apply::{Applied, KeptSummary};
 pub use backfill::{Backfill, Throttle, Want};
-pub use down::{DownPlan, DownSelection, PlannedDown};
+pub use down::{DownPlan, DownSelection, PlannedDown, TakenBack};
 pub use error::{Obstacle, RunError};
 pub use footing::Footing;
 pub use gate::{Evidence, Gate, GateName, GateQuestion, GateRules, GateState, UnusedRule, gates};

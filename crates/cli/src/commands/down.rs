@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use downhaul_engine::Target;
 use downhaul_plan::{Direction, Version};
-use downhaul_run::{Applied, DownPlan, DownSelection, GeneratedDown, Runner};
+use downhaul_run::{DownPlan, DownSelection, GeneratedDown, Runner, TakenBack};
 
 use crate::args::{DownArgs, Global, StatusFormat};
 use crate::error::CliError;
@@ -43,6 +43,16 @@ pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliE
         let nothing = plan.migrations.is_empty();
         if nothing && !for_programs {
             ui.line(nothing_to_do(args, &site.target));
+            if !plan.taken_before().is_empty() {
+                // The run before was cut off when all was done, but not told.
+                let footing = match &args.to_release {
+                    Some(release) => Some((release, runner.footing(release, &plan).await?)),
+                    None => None,
+                };
+                let about = footing.as_ref().map(|(release, footing)| (release.as_str(), footing));
+                let told = runner.whole_way_back(&plan, Vec::new()).await?;
+                super::revert::report(about, &told, ui);
+            }
             return Ok(Code::Clean);
         }
         if !for_programs {
@@ -63,11 +73,15 @@ pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliE
             None => None,
         };
         let about = footing.as_ref().map(|(release, footing)| (*release, footing));
-        let tell = |plan: &DownPlan, done: Option<&[Applied]>| {
+        let tell = |plan: &DownPlan, done: Option<&TakenBack>| {
             let told =
                 super::revert::json(about, judged.as_ref(), (plan, site.target.dialect()), done);
             ui.text(&format!("{told:#}\n"));
         };
+        if for_programs && nothing && !plan.taken_before().is_empty() {
+            tell(&plan, Some(&runner.whole_way_back(&plan, Vec::new()).await?));
+            return Ok(Code::Clean);
+        }
         if for_programs && (args.preview || nothing) {
             tell(&plan, None);
             return Ok(Code::Clean);
@@ -112,17 +126,15 @@ pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliE
             if for_programs { ui.remark(note) } else { ui.line(note) }
         }
         let done = result?;
+        let here = count(done.len() as u64, "migration");
+        let told = runner.whole_way_back(&plan, done).await?;
         if for_programs {
-            tell(&plan, Some(&done));
+            tell(&plan, Some(&told));
             return Ok(Code::Clean);
         }
-        ui.line(format!(
-            "{} taken back in {}",
-            count(done.len() as u64, "migration"),
-            duration(started.elapsed())
-        ));
-        if let Some((release, footing)) = about {
-            super::revert::report(release, footing, &done, ui);
+        ui.line(format!("{here} taken back in {}", duration(started.elapsed())));
+        if about.is_some() || !told.before.is_empty() {
+            super::revert::report(about, &told, ui);
         }
         Ok(Code::Clean)
     }

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use downhaul_catalog::{Catalog, Origin};
 use downhaul_lint::{BrokenQuery, LintOptions, MigrationInput, SourceText, lint_series};
 use downhaul_run::footing::Footing;
-use downhaul_run::{Applied, DownPlan};
-use downhaul_snapshot::restore::Restored;
+use downhaul_run::{Applied, DownPlan, TakenBack};
 use downhaul_syntax::{Dialect, parse_script};
 use serde_json::{Value, json};
 
@@ -49,6 +48,9 @@ pub(crate) struct Judged {
     /// Did not fit what the release ran on either, or are not understood: file, line, why.
     unresolved: Vec<(String, usize, String)>,
 }
+
+/// How many migrations of an earlier run are named.
+const NAMED: usize = 8;
 
 /// Name of what was done by hand, among the migrations.
 const BY_HAND: &str = "a change by hand";
@@ -183,7 +185,7 @@ pub(crate) fn json(
     footing: Option<(&str, &Footing)>,
     judged: Option<&Judged>,
     (plan, dialect): (&DownPlan, Dialect),
-    done: Option<&[Applied]>,
+    done: Option<&TakenBack>,
 ) -> Value {
     // Before it is done: it takes reading all that is applied.
     let mut astray = if done.is_none() { plan.astray(dialect) } else { BTreeMap::new() };
@@ -245,23 +247,40 @@ pub(crate) fn json(
         });
     }
     if let Some(done) = done {
-        told["restored"] = json!(done.iter().flat_map(|a| &a.restored).collect::<Vec<_>>());
-        let kept = done.iter().flat_map(|a| &a.kept);
+        let all = &done.all;
+        told["restored"] = json!(all.restored);
+        let kept = all.kept.iter();
         let kept = kept.map(|k| json!({ "table": k.table, "what": k.what, "rows": k.rows }));
         told["kept"] = json!(kept.collect::<Vec<_>>());
-        told["completed"] = json!(done.iter().flat_map(|a| &a.completed).collect::<Vec<_>>());
-        told["left"] = json!(done.iter().flat_map(|a| &a.left).collect::<Vec<_>>());
+        told["completed"] = json!(all.completed);
+        told["left"] = json!(all.left);
+        told["taken_back_before"] =
+            json!(done.before.iter().map(|v| v.as_str()).collect::<Vec<_>>());
     }
     told
 }
 
-/// What came back, what stays as it was written since, and what has no place any more.
-pub(crate) fn report(release: &str, footing: &Footing, done: &[Applied], ui: &Ui) {
-    ui.line(paint(
-        Style::Bold,
-        format!("{release} finds what it ran on: {} is the newest", footing.head),
-    ));
-    let restored: Vec<&Restored> = done.iter().flat_map(|applied| &applied.restored).collect();
+/// What came back, what stays as it was written since, and what has no place any more: of all of the way
+/// back, also where an earlier run of it was cut off.
+pub(crate) fn report(about: Option<(&str, &Footing)>, told: &TakenBack, ui: &Ui) {
+    if let Some((release, footing)) = about {
+        ui.line(paint(
+            Style::Bold,
+            format!("{release} finds what it ran on: {} is the newest", footing.head),
+        ));
+    }
+    if !told.before.is_empty() {
+        let versions: Vec<String> =
+            told.before.iter().take(NAMED).map(ToString::to_string).collect();
+        let more = if told.before.len() > NAMED { ", …" } else { "" };
+        ui.line(format!(
+            "  {} what follows counts the {} too that the run before had taken back when it was cut off ({}{more})",
+            paint(Style::Accent, "before "),
+            count(told.before.len() as u64, "migration"),
+            versions.join(", ")
+        ));
+    }
+    let Applied { restored, kept, left, .. } = &told.all;
     let rows: u64 = restored.iter().map(|r| r.rows).sum();
     let updated: u64 = restored.iter().map(|r| r.updated).sum();
     let kept_new: u64 = restored.iter().map(|r| r.kept_new).sum();
@@ -279,9 +298,13 @@ pub(crate) fn report(release: &str, footing: &Footing, done: &[Applied], ui: &Ui
             n => format!(", and {} in place of older ones", count(n, "value")),
         }
     ));
-    for kept in done.iter().flat_map(|applied| &applied.kept) {
+    let unknown_to = about.map_or_else(
+        || "which goes".to_owned(),
+        |(release, _)| format!("which {release} does not know"),
+    );
+    for kept in kept {
         ui.line(format!(
-            "  {} {}: {} ({}), which {release} does not know: kept, and `downhaul up` brings it back",
+            "  {} {}: {} ({}), {unknown_to}: kept, and `downhaul up` brings it back",
             paint(Style::Accent, "aside  "),
             kept.table,
             kept.what,
@@ -289,7 +312,7 @@ pub(crate) fn report(release: &str, footing: &Footing, done: &[Applied], ui: &Ui
         ));
     }
     let mut whole = true;
-    for one in &restored {
+    for one in restored {
         let Some(store) = &one.remains_in else { continue };
         whole = false;
         ui.line(format!(
@@ -299,11 +322,11 @@ pub(crate) fn report(release: &str, footing: &Footing, done: &[Applied], ui: &Ui
             crate::progress::left_behind(one).join(", ")
         ));
     }
-    for object in done.iter().flat_map(|applied| &applied.left) {
+    for object in left {
         whole = false;
         ui.line(format!("  {} {object} is not as it was", paint(Style::Warn, "not    ")));
     }
-    for (label, table) in &footing.not_kept {
+    for (label, table) in about.iter().flat_map(|(_, footing)| &footing.not_kept) {
         whole = false;
         ui.line(format!(
             "  {} what {label} destroyed of {table}: nothing of it was kept",

@@ -64,10 +64,7 @@ pub(super) async fn in_groups(
                     .await
                 {
                     Ok(part) => {
-                        applied.kept.extend(part.kept);
-                        applied.restored.extend(part.restored);
-                        applied.completed.extend(part.completed);
-                        applied.left.extend(part.left);
+                        applied.extend(part);
                         done.extend(members.iter().map(|i| i + 1));
                         continue;
                     }
@@ -140,7 +137,8 @@ pub(super) async fn in_groups(
         });
     }
     if !matches!(prepared.groups.last(), Some(Group::Transaction(_))) && !work.points.is_empty() {
-        transaction(runner, work, &[], Whole::Group { last: true }, completed, observer).await?;
+        let last = Whole::Group { last: true };
+        applied.extend(transaction(runner, work, &[], last, completed, observer).await?);
     }
     let finish = match direction {
         Direction::Up => journal.set_state(work.version, MigrationState::Applied),

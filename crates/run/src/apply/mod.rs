@@ -87,6 +87,16 @@ pub struct Applied {
     pub skipped: bool,
 }
 
+impl Applied {
+    /// Adds what a later part did.
+    pub(crate) fn extend(&mut self, part: Self) {
+        self.kept.extend(part.kept);
+        self.restored.extend(part.restored);
+        self.completed.extend(part.completed);
+        self.left.extend(part.left);
+    }
+}
+
 /// One direction of one migration, and what the journal needs to know of it.
 pub(crate) struct Work<'a> {
     pub(crate) version: &'a Version,

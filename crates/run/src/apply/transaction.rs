@@ -557,6 +557,10 @@ pub(super) async fn within(
             Direction::Down => journal.forget(work.version),
         });
     }
+    if !up {
+        let returned = (&applied.restored[..], &applied.completed[..], &applied.left[..]);
+        records.extend(journal.returned(work.operation, work.version, returned)?);
+    }
     tracking.end(session, &prepared.label, prepared.direction, &runner.options.who).await?;
     if prepared.changes_settings && session.server().pooled {
         // A SET without LOCAL would reach whoever gets this server session next.

@@ -8,6 +8,7 @@ mod operations;
 mod planned;
 mod points;
 mod steps;
+mod taken_back;
 
 pub(crate) use planned::{Planned, STATE, fail_if};
 

@@ -3,6 +3,7 @@
 use downhaul_engine::{EngineError, SchemaDump, Session};
 use downhaul_plan::Version;
 
+use super::taken_back::OWN_NOTES;
 use super::{Journal, Operation};
 use crate::runner::Options;
 
@@ -50,8 +51,9 @@ impl Journal {
         }
         let rows = session
             .rows(&format!(
-                "SELECT operation, kind, detail FROM {} WHERE operation >= {first} ORDER BY id",
-                self.table("note")
+                "SELECT operation, kind, detail FROM {} WHERE operation >= {first} AND kind NOT IN ({}) ORDER BY id",
+                self.table("note"),
+                OWN_NOTES.map(|kind| self.text(kind)).join(", ")
             ))
             .await?;
         rows.iter()

@@ -284,7 +284,7 @@ impl Journal {
     }
 }
 
-fn parse(detail: &str) -> Result<Kept, EngineError> {
+pub(super) fn parse(detail: &str) -> Result<Kept, EngineError> {
     serde_json::from_str(detail)
         .map_err(|error| EngineError::Protocol(format!("restore point: {error}")))
 }

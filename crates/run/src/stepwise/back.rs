@@ -69,7 +69,10 @@ impl Run<'_> {
         let cause = Cause { operation: self.work.operation, version: self.work.version };
         let options = self.runner.options.clone();
         let mut patience = Patience::new();
+        let from = self.applied.restored.len();
         loop {
+            // What went back whole is found so again by the next try.
+            self.applied.restored.truncate(from);
             let lookout = Lookout::new(self.runner);
             let stop = match lookout.while_running(self.give_back(number)).await {
                 Ok(()) => return Ok(()),
@@ -113,6 +116,7 @@ impl Run<'_> {
             }
         }
         session.rollback().await?;
+        let from = self.applied.restored.len();
         let mut whole = Vec::new();
         let mut rest = Vec::new();
         for (kept, held) in self.return_tombstones(number, &helds).await?.into_iter().zip(helds) {
@@ -160,6 +164,12 @@ impl Run<'_> {
                     kept.id
                 ));
             }
+        }
+        if self.work.prepared.direction == Direction::Down {
+            let whole = self.applied.restored[from..].iter();
+            let all: Vec<_> = whole.chain(&restored).cloned().collect();
+            let (operation, version) = (self.work.operation, self.work.version);
+            records.extend(journal.returned(operation, version, (&all, &[], &[]))?);
         }
         session.execute(&records.join("; ")).await?;
         session.commit().await?;

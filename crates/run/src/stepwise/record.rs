@@ -413,6 +413,10 @@ impl Run<'_> {
             }
             Direction::Down => statements.push(journal.forget(version)),
         }
+        if direction == Direction::Down {
+            let schema = (&[][..], &self.applied.completed[..], &self.applied.left[..]);
+            statements.extend(journal.returned(self.work.operation, version, schema)?);
+        }
         statements.push(self.settle());
         let session = &mut *self.runner.session;
         session.transact(self.runner.options.for_the_journal(), &statements.join("; ")).await?;
