@@ -74,6 +74,9 @@ async fn story(url: &str) {
             "0004_no_visits",
             "brings back",
             "column fax",
+            // What v3 wrote into a column that v1 does not know.
+            "takes away",
+            "column email (3 rows): kept in downhaul",
         ],
     );
     check(&program.run(&["revert", "--to-release", "v1"]), Code::Findings, &["add --yes"]);
@@ -204,6 +207,21 @@ async fn for_programs() {
     assert_eq!(preview["release"]["queries"]["statements"], 2);
     assert_eq!(preview["migrations"][2]["brings_back"][0]["table"], "customers");
     assert_eq!(preview["done"], false);
+    let goes = &preview["migrations"][1]["takes_away"][0];
+    let wanted = serde_json::json!({
+        "table": "customers", "what": "column email", "rows": 1, "counted": true, "fate": "copied"
+    });
+    assert_eq!(*goes, wanted, "{preview:#}");
+    // And what goes with all that there is: what is only brought back on the way is counted too.
+    let all = program.run(&["down", "--all", "--preview"]);
+    check(
+        &all,
+        Code::Clean,
+        &[
+            "takes away customers: the whole table (1 row): kept in downhaul_kept_",
+            "takes away visits: the whole table",
+        ],
+    );
 
     // A table that v1 reads is renamed by hand: it will not find it.
     Session::connect(&file.url())

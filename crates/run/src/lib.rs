@@ -28,6 +28,7 @@ pub mod snapshot;
 pub mod squash;
 pub mod status;
 mod stepwise;
+pub mod takes;
 mod tracking;
 pub mod up;
 pub mod verify;

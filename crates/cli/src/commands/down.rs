@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use downhaul_engine::Target;
 use downhaul_plan::{Direction, Version};
+use downhaul_run::takes::{Fate, Rows, Taken};
 use downhaul_run::{DownPlan, DownSelection, GeneratedDown, Runner, TakenBack};
+use downhaul_syntax::Dialect;
 
 use crate::args::{DownArgs, Global, StatusFormat};
 use crate::error::CliError;
@@ -73,28 +75,41 @@ pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliE
             None => None,
         };
         let about = footing.as_ref().map(|(release, footing)| (*release, footing));
-        let tell = |plan: &DownPlan, done: Option<&TakenBack>| {
-            let told =
-                super::revert::json(about, judged.as_ref(), (plan, site.target.dialect()), done);
+        let tell = |plan: &DownPlan, takes: &[Vec<Taken>], done: Option<&TakenBack>| {
+            let dialect = site.target.dialect();
+            let told = super::revert::json(about, judged.as_ref(), (plan, takes, dialect), done);
             ui.text(&format!("{told:#}\n"));
         };
         if for_programs && nothing && !plan.taken_before().is_empty() {
-            tell(&plan, Some(&runner.whole_way_back(&plan, Vec::new()).await?));
+            tell(&plan, &[], Some(&runner.whole_way_back(&plan, Vec::new()).await?));
             return Ok(Code::Clean);
         }
         if for_programs && (args.preview || nothing) {
-            tell(&plan, None);
+            let takes = runner.takes_away(&plan).await?;
+            tell(&plan, &takes, None);
             return Ok(Code::Clean);
         }
         if let Some((release, footing)) = about.filter(|_| !for_programs) {
             super::revert::verdict(release, footing, judged.as_ref(), &plan, ui);
         }
         if args.preview {
-            preview(&plan, &site.target, args.to_time.is_some(), ui);
+            preview(
+                &plan,
+                &site.target,
+                &runner.takes_away(&plan).await?,
+                args.to_time.is_some(),
+                ui,
+            );
             return Ok(Code::Clean);
         }
         if !args.yes {
-            preview(&plan, &site.target, args.to_time.is_some(), ui);
+            preview(
+                &plan,
+                &site.target,
+                &runner.takes_away(&plan).await?,
+                args.to_time.is_some(),
+                ui,
+            );
             if !ui.can_ask() {
                 return Err(CliError::new(Code::Findings, "nobody is there to confirm this")
                     .state("nothing was changed")
@@ -129,7 +144,7 @@ pub async fn run(global: &Global, args: &DownArgs, ui: &Ui) -> Result<Code, CliE
         let here = count(done.len() as u64, "migration");
         let told = runner.whole_way_back(&plan, done).await?;
         if for_programs {
-            tell(&plan, Some(&told));
+            tell(&plan, &[], Some(&told));
             return Ok(Code::Clean);
         }
         ui.line(format!("{here} taken back in {}", duration(started.elapsed())));
@@ -155,7 +170,7 @@ fn nothing_to_do(args: &DownArgs, target: &Target) -> String {
 }
 
 /// Works out which locks the statements of a plan take.
-pub(crate) fn foresee_locks(plan: &mut DownPlan, dialect: downhaul_syntax::Dialect) {
+pub(crate) fn foresee_locks(plan: &mut DownPlan, dialect: Dialect) {
     let mut migrations: Vec<_> =
         plan.migrations.iter_mut().map(|m| (&m.version, &mut m.down)).collect();
     super::foresight::foresee(&mut migrations, dialect);
@@ -164,9 +179,9 @@ pub(crate) fn foresee_locks(plan: &mut DownPlan, dialect: downhaul_syntax::Diale
 /// How many things that a down leaves are named.
 const NAMED: usize = 5;
 
-fn preview(plan: &DownPlan, target: &Target, with_times: bool, ui: &Ui) {
+fn preview(plan: &DownPlan, target: &Target, takes: &[Vec<Taken>], with_times: bool, ui: &Ui) {
     let astray = plan.astray(target.dialect());
-    for migration in &plan.migrations {
+    for (migration, takes) in plan.migrations.iter().zip(takes) {
         let when = if with_times {
             paint(Style::Dim, format!("  applied {}", migration.applied_at()))
         } else {
@@ -194,6 +209,9 @@ fn preview(plan: &DownPlan, target: &Target, with_times: bool, ui: &Ui) {
             let first = lines.next().unwrap_or_default();
             let more = if lines.next().is_some() { " …" } else { "" };
             ui.line(format!("      {}{more}", paint(Style::Dim, first)));
+        }
+        for taken in takes {
+            takes_away(taken, target.dialect(), ui);
         }
         for kept in &migration.kept {
             ui.line(format!(
@@ -228,4 +246,32 @@ fn preview(plan: &DownPlan, target: &Target, with_times: bool, ui: &Ui) {
         }
     }
     ui.line("  what was written since stays");
+}
+
+/// What goes with a table or a column, and where it will lie.
+fn takes_away(taken: &Taken, dialect: Dialect, ui: &Ui) {
+    let rows = match taken.rows {
+        Rows::Exactly(n) => format!(" ({})", count(n, "row")),
+        Rows::About(n) => format!(" (about {})", count(n, "row")),
+        Rows::Returned(n) => format!(" ({}, just brought back)", count(n, "row")),
+        Rows::Unknown => String::new(),
+    };
+    let own = |name: &str| match dialect {
+        Dialect::Postgres => format!("downhaul.{name}_…"),
+        _ => format!("downhaul_{name}_…"),
+    };
+    let none = taken.rows == Rows::Exactly(0);
+    let (style, fate) = match taken.fate {
+        _ if none => (Style::Dim, "nothing to keep".to_owned()),
+        Fate::Gone => (Style::Bad, "nothing of it is kept".to_owned()),
+        Fate::Copied => {
+            (Style::Warn, format!("kept in {}, `downhaul up` brings it back", own("kept")))
+        }
+        Fate::SetAside => {
+            let text = "set aside under another name, `downhaul up` brings it back";
+            (Style::Warn, text.to_owned())
+        }
+    };
+    let away = paint(style, "takes away");
+    ui.line(format!("      {away} {}: {}{rows}: {fate}", taken.table, taken.what));
 }

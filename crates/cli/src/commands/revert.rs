@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use downhaul_catalog::{Catalog, Origin};
 use downhaul_lint::{BrokenQuery, LintOptions, MigrationInput, SourceText, lint_series};
 use downhaul_run::footing::Footing;
+use downhaul_run::takes::{Fate, Rows, Taken};
 use downhaul_run::{Applied, DownPlan, TakenBack};
 use downhaul_syntax::{Dialect, parse_script};
 use serde_json::{Value, json};
@@ -184,31 +185,35 @@ pub(crate) fn verdict(
 pub(crate) fn json(
     footing: Option<(&str, &Footing)>,
     judged: Option<&Judged>,
-    (plan, dialect): (&DownPlan, Dialect),
+    (plan, takes, dialect): (&DownPlan, &[Vec<Taken>], Dialect),
     done: Option<&TakenBack>,
 ) -> Value {
     // Before it is done: it takes reading all that is applied.
     let mut astray = if done.is_none() { plan.astray(dialect) } else { BTreeMap::new() };
-    let migrations: Vec<Value> =
-        plan.migrations
-            .iter()
-            .map(|migration| {
-                let kept = migration.kept.iter().map(
-                    |kept| json!({ "table": kept.table, "what": kept.what, "rows": kept.rows }),
-                );
-                let given_up =
-                    migration.pruned.iter().map(|(table, at)| json!({ "table": table, "at": at }));
-                json!({
-                    "version": migration.version,
-                    "migration": migration.down.label,
-                    "applied_at": migration.applied_at(),
-                    "brings_back": kept.collect::<Vec<_>>(),
-                    "given_up": given_up.collect::<Vec<_>>(),
-                    "generated": migration.generated.is_some(),
-                    "astray": astray.remove(&migration.version).unwrap_or_default(),
-                })
+    let migrations: Vec<Value> = plan
+        .migrations
+        .iter()
+        .enumerate()
+        .map(|(at, migration)| {
+            let takes_away: Vec<Value> = takes.get(at).into_iter().flatten().map(taken).collect();
+            let kept = migration
+                .kept
+                .iter()
+                .map(|kept| json!({ "table": kept.table, "what": kept.what, "rows": kept.rows }));
+            let given_up =
+                migration.pruned.iter().map(|(table, at)| json!({ "table": table, "at": at }));
+            json!({
+                "version": migration.version,
+                "migration": migration.down.label,
+                "applied_at": migration.applied_at(),
+                "brings_back": kept.collect::<Vec<_>>(),
+                "given_up": given_up.collect::<Vec<_>>(),
+                "takes_away": takes_away,
+                "generated": migration.generated.is_some(),
+                "astray": astray.remove(&migration.version).unwrap_or_default(),
             })
-            .collect();
+        })
+        .collect();
     let mut told = json!({ "version": 1, "migrations": migrations, "done": done.is_some() });
     if let Some((release, footing)) = footing {
         told["release"] = json!({
@@ -258,6 +263,20 @@ pub(crate) fn json(
             json!(done.before.iter().map(|v| v.as_str()).collect::<Vec<_>>());
     }
     told
+}
+
+fn taken(taken: &Taken) -> Value {
+    let (rows, counted) = match taken.rows {
+        Rows::Exactly(n) => (Some(n), true),
+        Rows::About(n) | Rows::Returned(n) => (Some(n), false),
+        Rows::Unknown => (None, false),
+    };
+    let fate = match taken.fate {
+        Fate::Copied => "copied",
+        Fate::SetAside => "set aside",
+        Fate::Gone => "gone",
+    };
+    json!({ "table": taken.table, "what": taken.what, "rows": rows, "counted": counted, "fate": fate })
 }
 
 /// What came back, what stays as it was written since, and what has no place any more: of all of the way
