@@ -227,6 +227,11 @@ fn a_foreign_key_that_comes_again_binds_until_then() {
                  ALTER TABLE orders ADD CONSTRAINT fk FOREIGN KEY (user_id) REFERENCES users (id);";
     // Another column: the new release may write what the old one refuses.
     let other = "ALTER TABLE orders DROP CONSTRAINT fk;\nALTER TABLE orders ADD CONSTRAINT fk FOREIGN KEY (id) REFERENCES users (id);";
+    let alone = "ALTER TABLE users DROP CONSTRAINT users_pkey, ADD PRIMARY KEY (uid);";
+    let refusal = expanded(Dialect::Postgres, BASE, alone).unwrap_err();
+    for said in ["orders DROP CONSTRAINT fk,", "users ADD UNIQUE (id),", "REFERENCES users (id)"] {
+        assert!(refusal.next.contains(said), "{refusal}");
+    }
     for (dialect, change, dropped) in [
         (Dialect::Postgres, again, "x_expand"),
         (Dialect::Postgres, moved, "x_contract"),

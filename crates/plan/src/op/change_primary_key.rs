@@ -66,7 +66,16 @@ pub(crate) fn change_primary_key(changes: &[Change], scene: &Scene<'_>) -> Resul
             {
                 return refused(
                     format!("{other} refers to the key of {table}"),
-                    "add a UNIQUE constraint on the old columns and let the references name it, in migrations before this one",
+                    // With both keys there, the server lets a reference to the old columns hold on to the primary one.
+                    format!(
+                        "let it move to a UNIQUE constraint over the old columns, in this file: before the statement ALTER TABLE {other} DROP CONSTRAINT {name}, behind it ALTER TABLE {table} ADD UNIQUE ({list}), and then ALTER TABLE {other} ADD CONSTRAINT {name} FOREIGN KEY (…) REFERENCES {table} ({list})",
+                        name = reference
+                            .name
+                            .as_ref()
+                            .map_or_else(|| "…".to_owned(), Ident::to_string),
+                        list =
+                            before.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+                    ),
                 );
             }
         }
