@@ -554,3 +554,26 @@ async fn a_large_result_is_written_whole_or_said_not_to_be() {
         assert_eq!(out.status.code(), Some(Code::FailedUnchanged as i32));
     }
 }
+
+/// Rows that are nothing but a key, and rows that nothing tells apart.
+#[tokio::test]
+async fn no_row_is_left_out_of_a_difference_as_csv() {
+    let database = Postgres::shared().fresh_database().await;
+    let program = Program::new(PROGRAM).database(database.url());
+    let mut db = Session::connect(database.url()).await;
+    db.run(
+        "CREATE TABLE links (a int, b int, PRIMARY KEY (a, b)); CREATE TABLE log (what text); \
+         INSERT INTO links VALUES (1, 2), (1, 3); INSERT INTO log VALUES ('x'), ('x'), ('y')",
+    )
+    .await;
+    program.ok(&["snapshot", "track", "--all", "--yes"]);
+    program.ok(&["snapshot", "mark", "m"]);
+    db.run("DELETE FROM links WHERE b = 3; INSERT INTO links VALUES (4, 5); DELETE FROM log").await;
+    let csv = program.ok(&["snapshot", "diff", "m", "--format", "csv"]).stdout;
+    assert_eq!(
+        csv,
+        "table,change,key,column,old,new,copies\n\
+         links,deleted,a=1 b=3,,,,1\nlinks,inserted,a=4 b=5,,,,1\n\
+         log,deleted,\"\",what,y,,1\nlog,deleted,\"\",what,x,,2\n"
+    );
+}

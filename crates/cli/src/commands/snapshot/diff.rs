@@ -99,7 +99,7 @@ async fn read(
             Output::Json(spool)
         }
         DiffFormat::Csv => {
-            let _ = spool.line("table,change,key,column,old,new");
+            let _ = spool.line("table,change,key,column,old,new,copies");
             for table in &found.tables {
                 let mut take = |row: &RowDifference| lines_of_csv(table, row, &mut spool);
                 table.each_row(session, page, &mut take).await.map_err(snapshot)?;
@@ -274,15 +274,21 @@ fn lines_of_csv(
 ) -> ControlFlow<()> {
     let key: Vec<String> = row.key.iter().map(|(k, v)| format!("{k}={v}")).collect();
     let key = key.join(" ");
-    for v in &row.values {
+    let copies = row.copies.to_string();
+    let mut line = |value: Option<&ValueChange>| {
         spool.line(&csv(&[
             Some(&table.table),
             Some(word(row.change)),
             Some(&key),
-            Some(&v.column),
-            v.old.as_deref(),
-            v.new.as_deref(),
-        ]))?;
+            value.map(|v| v.column.as_str()),
+            value.and_then(|v| v.old.as_deref()),
+            value.and_then(|v| v.new.as_deref()),
+            Some(&copies),
+        ]))
+    };
+    // Of a row that is nothing but its key there is a line, too.
+    if row.values.is_empty() {
+        return line(None);
     }
-    ControlFlow::Continue(())
+    row.values.iter().try_for_each(|value| line(Some(value)))
 }

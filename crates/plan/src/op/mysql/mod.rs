@@ -294,7 +294,7 @@ fn filler(ty: &SqlType, dialect: Dialect) -> Option<Expr> {
 
 /// The default of a column that takes no NULL and follows others, as long as a release does not know it:
 /// what the triggers compute. `INSERT … SELECT` asks for a value or a default before it fires a trigger
-/// (error 1364). `None` where the server may not take it as a default.
+/// (error 1364), and rows come while the triggers stand aside, as kept values go back. `None` where the server may not take it as a default.
 pub(super) fn default_of(conv: &Conv, dialect: Dialect) -> Option<Expr> {
     /// Functions of texts, numbers, dates and JSON that give the same for the same, as MariaDB 10.11 was seen
     /// to take them, and words that stand before a bracket.
@@ -317,9 +317,16 @@ pub(super) fn default_of(conv: &Conv, dialect: Dialect) -> Option<Expr> {
         let start = before.rfind(|c: char| !c.is_alphanumeric() && c != '_');
         before[start.map_or(0, |at| at + 1)..].to_lowercase()
     });
-    let known = |name: String| name.is_empty() || TAKEN.split(' ').any(|taken| taken == name);
+    /// Of these MySQL has none, or takes other arguments.
+    const NOT_BY_MYSQL: [&str; 7] =
+        ["md5", "sha", "sha1", "nvl", "nvl2", "json_value", "json_query"];
+    let known = |name: String| {
+        let taken = TAKEN.split(' ').any(|taken| taken == name);
+        let not = dialect == Dialect::Mysql && NOT_BY_MYSQL.contains(&name.as_str());
+        name.is_empty() || taken && !not
+    };
     let asks = text.contains('@') || text.to_lowercase().contains("select");
-    let taken = dialect == Dialect::MariaDb && !asks && calls.into_iter().all(known);
+    let taken = !asks && calls.into_iter().all(known);
     taken.then(|| literal(&format!("({text})")))
 }
 

@@ -1,11 +1,12 @@
 //! `RENAME COLUMN`: both names at once, kept in step, until nobody uses the old one.
 
 use downhaul_catalog::{Column, column_def, render};
-use downhaul_syntax::{Change, ColumnDef, Expr, Ident, ObjectName, SqlType};
+use downhaul_syntax::{Change, ColumnDef, Dialect, Expr, Ident, ObjectName, SqlType};
 
 use super::keys::{Key, keys};
 use super::{
-    INPLACE, INSTANT, add, added, default_of, dropped, modify, rename_ruled, stated, triggers,
+    INPLACE, INSTANT, add, added, default_of, dropped, literal, modify, rename_ruled, stated,
+    triggers,
 };
 use crate::Direction;
 use crate::op::conversion::Conv;
@@ -188,8 +189,9 @@ fn phases(
     made.derive(Slot::BACKFILL, &[Direction::Up, Direction::Down]);
 
     let (mut up, mut down) = (Side::default(), Side::default());
-    if let Some(default) = &new.default {
-        set_default(&mut up, table, &pair.new, default, dialect)?;
+    if new.default.is_some() {
+        let full = ColumnDef { not_null: old.not_null, not_null_name: None, ..new.clone() };
+        state_default(&mut up, table, full, dialect)?;
     } else if follows.is_some() {
         add(&mut up, "", &drop_default(table, &pair.new), "", dialect)?;
     }
@@ -215,9 +217,7 @@ fn phases(
         INSTANT,
         dialect,
     )?;
-    if let Some(default) = &old.default {
-        set_default(&mut down, table, &old.name, default, dialect)?;
-    }
+    state_default(&mut down, table, stated(old, &old.name, false), dialect)?;
     triggers::create(sync, &mut down, "");
     for key in keys {
         Key::build(&key.old, "", &mut down, pair)?;
@@ -226,7 +226,8 @@ fn phases(
     if let Some(follows) = &follows {
         set_default(&mut down, table, &pair.new, follows, dialect)?;
     } else if new.default.is_some() {
-        add(&mut down, "", &drop_default(table, &pair.new), "", dialect)?;
+        let full = ColumnDef { not_null: old.not_null, not_null_name: None, ..new.clone() };
+        add(&mut down, "", &no_default(table, full, dialect), "", dialect)?;
     }
     made.push(Slot::CONTRACT, Piece::made(up, down));
     made.derive(Slot::CONTRACT, &[Direction::Up]);
@@ -266,12 +267,26 @@ pub(super) fn beside(
     Ok(())
 }
 
+/// Gives a column the default that it is to have, if any.
+pub(super) fn state_default(
+    side: &mut Side,
+    table: &ObjectName,
+    column: ColumnDef,
+    dialect: Dialect,
+) -> Result<(), Refused> {
+    let Some(default) = &column.default else { return Ok(()) };
+    if dialect == Dialect::Mysql && is_defined(default) {
+        return add(side, "", &modify(table, column), INPLACE, dialect);
+    }
+    set_default(side, table, &column.name, default, dialect)
+}
+
 pub(super) fn set_default(
     side: &mut Side,
     table: &ObjectName,
     column: &Ident,
     default: &Expr,
-    dialect: downhaul_syntax::Dialect,
+    dialect: Dialect,
 ) -> Result<(), Refused> {
     let change = Change::SetDefault {
         table: table.clone(),
@@ -283,4 +298,22 @@ pub(super) fn set_default(
 
 pub(super) fn drop_default(table: &ObjectName, column: &Ident) -> Change {
     Change::DropDefault { table: table.clone(), column: column.clone() }
+}
+
+/// Takes the default of a column away. One that may be NULL has NULL again where it is left out: without a default
+/// MySQL refuses that of such a column, too, whenever the triggers stand aside.
+pub(super) fn no_default(table: &ObjectName, column: ColumnDef, dialect: Dialect) -> Change {
+    if dialect == Dialect::Mysql && column.default.as_ref().is_some_and(is_defined) {
+        return modify(table, ColumnDef { default: None, ..column });
+    }
+    if column.not_null {
+        return drop_default(table, &column.name);
+    }
+    Change::SetDefault { table: table.clone(), column: column.name, default: literal("NULL") }
+}
+
+/// A default that MySQL has in the definition of a column only: it takes `SET DEFAULT` with a literal and with
+/// an expression in brackets, which is another default than the `CURRENT_TIMESTAMP` of a definition.
+fn is_defined(default: &Expr) -> bool {
+    !default.functions.is_empty() && !default.text.starts_with('(')
 }

@@ -2,7 +2,7 @@
 
 use downhaul_syntax::{Change, ColumnDef, Expr};
 
-use super::rename_column::{drop_default, set_default};
+use super::rename_column::{drop_default, no_default, set_default, state_default};
 use super::{INPLACE, INSTANT, add, added, default_of, dropped, modify, stated, triggers};
 use crate::Direction;
 use crate::op::piece::{Piece, Side, Slot};
@@ -124,8 +124,8 @@ pub(crate) fn reshape_columns(changes: &[Change], scene: &Scene<'_>) -> Result<M
     let (mut up, mut down) = (Side::default(), Side::default());
     // While the triggers stand: without both, the new release could not leave such a column out.
     for (column, follows) in new.iter().zip(&follows) {
-        if let Some(default) = &column.default {
-            set_default(&mut up, table, &column.name, default, dialect)?;
+        if column.default.is_some() {
+            state_default(&mut up, table, (*column).clone(), dialect)?;
         } else if follows.is_some() {
             add(&mut up, "", &drop_default(table, &column.name), "", dialect)?;
         }
@@ -142,13 +142,11 @@ pub(crate) fn reshape_columns(changes: &[Change], scene: &Scene<'_>) -> Result<M
             INSTANT,
             dialect,
         )?;
-        if let Some(default) = &found.default {
-            set_default(&mut down, table, column, default, dialect)?;
-        }
+        state_default(&mut down, table, stated(found, column, false), dialect)?;
     }
     triggers::create(&sync, &mut down, "Both sides follow each other again.");
     for column in new.iter().filter(|c| c.default.is_some()) {
-        add(&mut down, "", &drop_default(table, &column.name), "", dialect)?;
+        add(&mut down, "", &no_default(table, (*column).clone(), dialect), "", dialect)?;
     }
     for (column, follows) in new.iter().zip(&follows) {
         if let Some(follows) = follows {
