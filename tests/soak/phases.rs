@@ -785,7 +785,6 @@ async fn on_mariadb_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a kill in the very statement that makes a column NOT NULL: what is written until the next run (docs/limits.md)"]
 async fn on_mariadb_never_null() {
     expand_kill(Engine::MariaDb, &MODIFIED_NOT_NULL, 2).await;
 }

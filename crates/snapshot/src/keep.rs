@@ -98,6 +98,7 @@ pub async fn endangered(
                 known.loss.altered |= loss.altered;
                 known.loss.columns.extend(loss.columns);
                 known.loss.retyped.extend(loss.retyped);
+                known.loss.converted.extend(loss.converted);
             }
             None => {
                 found.insert(shape.name.clone(), Endangered { shape, loss });

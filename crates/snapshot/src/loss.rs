@@ -22,6 +22,9 @@ pub struct TableLoss {
     pub follows: BTreeMap<Ident, String>,
     /// Columns whose type changes.
     pub retyped: BTreeSet<Ident>,
+    /// Those of them of which any value may become another one. Of the rest only a NULL can: the column is made
+    /// `NOT NULL` in place, and `sql_mode` may let the server put something in its place.
+    pub converted: BTreeSet<Ident>,
     /// Rows are updated, deleted or overwritten.
     pub rows: bool,
     /// Columns that an UPDATE assigns, under their names before the migration.
@@ -75,6 +78,12 @@ impl TableLoss {
             }
         }
         found
+    }
+
+    /// The columns of which only a NULL can become something else, where nothing besides is lost.
+    pub(crate) fn only_nulls(&self) -> Option<&BTreeSet<Ident>> {
+        let more = self.dropped || self.truncated || self.rows || !self.columns.is_empty();
+        (!more && self.converted.is_empty() && !self.retyped.is_empty()).then_some(&self.retyped)
     }
 
     /// Whether anything is lost (an alteration alone loses nothing).
@@ -337,9 +346,12 @@ impl Tracker {
         }
     }
 
-    fn retype(&mut self, table: &ObjectName, column: &Ident) {
+    fn retype(&mut self, table: &ObjectName, column: &Ident, converts: bool) {
         let before = self.column_before(table, column);
         if let (Some(before), Some(loss)) = (before, self.table(table)) {
+            if converts {
+                loss.converted.insert(before.clone());
+            }
             loss.retyped.insert(before);
             loss.altered = true;
         }
@@ -398,13 +410,13 @@ impl Tracker {
             }
             Change::DropColumn { table, column, .. } => self.drop_column(table, column),
             Change::RenameColumn { table, from, to } => self.rename_column(table, from, to),
-            Change::AlterColumnType { table, column, .. } => self.retype(table, column),
+            Change::AlterColumnType { table, column, .. } => self.retype(table, column, true),
             Change::ModifyColumn { table, from, column, .. } => {
                 // Where sql_mode is not strict, MariaDB makes '' or 0 of a NULL in place too.
                 if self.in_place && !column.not_null {
                     self.altered(table);
                 } else {
-                    self.retype(table, from);
+                    self.retype(table, from, !self.in_place);
                 }
                 if *from != column.name {
                     self.rename_column(table, from, &column.name);
@@ -618,6 +630,14 @@ mod tests {
             assert_eq!(retyped(&format!("{modify}, ALGORITHM=INPLACE, LOCK=NONE")), 0);
             assert_eq!(retyped("ALTER TABLE t ALGORITHM=INSTANT, CHANGE a b int"), 0);
             assert_eq!(retyped(&format!("{modify} NOT NULL, ALGORITHM=INPLACE")), 1);
+            let only_nulls = |sql: &str| {
+                let losses = losses(&parse_script(sql, dialect).statements, dialect);
+                losses.tables.values().any(|loss| loss.only_nulls().is_some())
+            };
+            assert!(only_nulls(&format!("{modify} NOT NULL, ALGORITHM=INPLACE")));
+            for more in ["ALTER TABLE t DROP COLUMN b", "DELETE FROM t", modify] {
+                assert!(!only_nulls(&format!("{modify} NOT NULL, ALGORITHM=INPLACE; {more}")));
+            }
             // Of the statement that says it, not of the next one.
             assert_eq!(retyped(&format!("{modify}, ALGORITHM=INPLACE;\n{modify}")), 1);
         }

@@ -304,15 +304,22 @@ pub async fn fill(
         });
     }
     let lock = if kind == GroupKind::Rows { " FOR UPDATE" } else { "" };
+    // Of other rows the statement changes nothing: what is written to them until it is known to have ended is not its work.
+    let nulls = table.loss.only_nulls().filter(|_| kept.mode == KeptMode::Columns);
+    let only = nulls.map_or_else(String::new, |columns| {
+        let tests: Vec<String> =
+            columns.iter().map(|c| format!("{} IS NULL", dialect.quote(c))).collect();
+        format!(" WHERE {}", tests.join(" OR "))
+    });
     session
         .execute(&format!(
-            "INSERT INTO {store} ({}) SELECT {} FROM {live}{lock}",
+            "INSERT INTO {store} ({}) SELECT {} FROM {live}{only}{lock}",
             names.join(", "),
             values.join(", ")
         ))
         .await?;
     let counts = session
-        .row(&format!("SELECT (SELECT count(*) FROM {store}), (SELECT count(*) FROM {live})"))
+        .row(&format!("SELECT (SELECT count(*) FROM {store}), (SELECT count(*) FROM {live}{only})"))
         .await?;
     let (stored, there) = match counts {
         Some(row) => (row.number(0)?, row.number(1)?),
