@@ -11,7 +11,7 @@ mod sqlite;
 use downhaul_catalog::Table;
 use downhaul_syntax::{Change, Dialect, Ident, ObjectName, SqlType};
 
-use super::conversion::differ;
+use super::conversion::{Conv, differ, directive_for};
 use super::names;
 use super::piece::{Piece, Side, Slot};
 use super::{Made, Scene};
@@ -31,6 +31,9 @@ struct Watched<'a> {
     changes_names: bool,
     /// Something of ours fills the column where it is empty (SQLite, where it does so by an UPDATE).
     fed: bool,
+    /// What an INSERT that leaves the column out finds in it before any trigger fires: what `downhaul:back` makes,
+    /// which is its default meanwhile (MariaDB).
+    meanwhile: Option<String>,
 }
 
 /// Adds watches for what the changes take away.
@@ -69,6 +72,16 @@ pub(crate) fn add(changes: &[Change], scene: &Scene<'_>, made: &mut Made) {
                 && matches!(change, Change::RenameColumn { .. })
                 && made.pieces.iter().any(|(slot, _)| *slot == Slot::SWITCH),
             fed: !scene.back.is_empty(),
+            meanwhile: match change {
+                Change::DropColumn { column, .. } if scene.dialect().is_mysql_family() => {
+                    let dialect = scene.dialect();
+                    let new = |column: &Ident| format!("NEW.{}", dialect.quote_if_needed(column));
+                    directive_for(&scene.back, column, true)
+                        .and_then(|back| Conv::of_directive(back, table, dialect).ok())
+                        .map(|conv| conv.over(&new, &table.name, dialect))
+                }
+                _ => None,
+            },
         });
     }
     if found.is_empty() {
@@ -221,6 +234,9 @@ impl Watched<'_> {
                 all.push(differ(&new, &default, self.ty(column), self.dialect));
             }
             Some(_) => return None,
+        }
+        if let Some(value) = &self.meanwhile {
+            all.push(differ(&new, &format!("({value})"), self.ty(column), self.dialect));
         }
         if let Some(successor) = successor {
             let successor = format!("NEW.{}", q(successor));
