@@ -17,8 +17,8 @@ const FILL: &str = "-- downhaul:phase backfill\n-- downhaul:protect off\nUPDATE 
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Fills `rows` rows in batches of 20, the smallest, through a proxy that counts what is sent.
-/// `sizes` says how many batches there were.
-async fn messages(url: &str, port: u16, session: &mut Session, rows: u64, sizes: &str) -> [u64; 2] {
+/// `sizes` says how many batches there were. The last number is the seconds that it took, rounded up.
+async fn messages(url: &str, port: u16, session: &mut Session, rows: u64, sizes: &str) -> [u64; 3] {
     session
         .run(&format!(
             "INSERT INTO users (id, a) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) SELECT i, i FROM n"
@@ -28,12 +28,14 @@ async fn messages(url: &str, port: u16, session: &mut Session, rows: u64, sizes:
     let program = Program::new(PROGRAM).database(proxy.url(url, port));
     program.migration("0001_fill", FILL, "SELECT 1;\n");
     proxy.set(Fault::None);
+    let begun = Instant::now();
     program.ok(&["up", "--yes"]);
+    let seconds = begun.elapsed().as_secs() + 1;
     let sent = proxy.messages();
     let unfilled = "SELECT count(*) FROM users WHERE b IS NULL OR b <> a";
     assert_eq!(session.value(unfilled).await.as_deref(), Some("0"));
     assert_eq!(told(&program, &["--all"])[0]["rows_changed"], rows);
-    [sent, session.value(sizes).await.unwrap().parse().unwrap()]
+    [sent, session.value(sizes).await.unwrap().parse().unwrap(), seconds]
 }
 
 /// Most of a short batch would be the way of its messages.
@@ -66,15 +68,18 @@ async fn a_batch_is_one_message() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     let count = "SELECT count(*) FROM sizes";
-    let [sent, batches] = messages(database.url(), server.port(), &mut session, 6000, count).await;
+    let [sent, batches, seconds] =
+        messages(database.url(), server.port(), &mut session, 6000, count).await;
     session.run(&format!("SELECT pg_terminate_backend({pid})")).await;
     busy.await.unwrap();
     assert!(
-        batches > 200,
+        batches > 100,
         "{sent} messages, {batches} batches, though they take five times as long as they should"
     );
-    // What others want is asked ten times a second, in a few messages each.
-    assert!(sent < 2 * batches, "{sent} messages for {batches} batches");
+    // What others want is asked ten times a second, and who else is at work, and whether the lock is still held,
+    // once; the rest of the run takes some messages, and so does a batch that is tried again.
+    let most = batches + batches / 4 + 12 * seconds + 100;
+    assert!(sent < most, "{sent} messages for {batches} batches in {seconds} s");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,7 +98,8 @@ async fn a_batch_is_one_message_on_mariadb() {
         session.run(sql).await;
     }
     let count = "SELECT count(*) FROM sizes";
-    let [sent, batches] = messages(database.url(), server.port(), &mut session, 3000, count).await;
+    let [sent, batches, _] =
+        messages(database.url(), server.port(), &mut session, 3000, count).await;
     assert!(batches > 40, "{sent} messages, {batches} batches");
     assert!(sent < 4 * batches, "{sent} messages for {batches} batches");
 }
