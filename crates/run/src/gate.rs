@@ -366,7 +366,16 @@ impl Scene<'_> {
             _ => true,
         };
         Ok(if live == wanted || late {
-            self.gate(name, GateState::Open, format!("{live} is live ({by})"), String::new())
+            // It may as well be a slip of the pen.
+            let unknown = if live != wanted && first(&live).is_none() {
+                format!(
+                    "; no run of {live} is known, so it is taken for a later release than {wanted}"
+                )
+            } else {
+                String::new()
+            };
+            let measured = format!("{live} is live ({by}){unknown}");
+            self.gate(name, GateState::Open, measured, String::new())
         } else {
             let measured = format!("{live} is live ({by}), which is older than {wanted}");
             self.gate(

@@ -364,10 +364,11 @@ pub fn select_stdin(
     Ok(())
 }
 
-/// Whether a folder has anything to judge, also where no layout knows it.
+/// Whether a folder has anything to judge, also where no layout knows it. One that cannot be read may: whoever
+/// judges it says so.
 #[must_use]
 pub fn has_sql(dir: &Path) -> bool {
-    Listing::read(dir).is_ok_and(|listing| listing.files.iter().any(|f| f.ends_with(".sql")))
+    Listing::read(dir).map_or(true, |listing| listing.files.iter().any(|f| f.ends_with(".sql")))
 }
 
 fn parent(file: &Path) -> PathBuf {
@@ -397,4 +398,16 @@ fn problem(error: &SourceError) -> Problem {
 
 fn first_line(error: &SourceError) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_not_empty() {
+        let dir = tempfile::tempdir().expect("a folder");
+        assert!(!has_sql(dir.path()));
+        assert!(has_sql(&dir.path().join("nobody may read it")));
+    }
 }
