@@ -494,7 +494,7 @@ async fn told_apart(url: &str, lock: [&str; 2], analyze: &str) {
     let status = program.ok(&["status"]);
     assert!(status.stdout.contains(", was cut off; the next"), "{status}");
     let shown = program.ok(&["backfill", "status"]);
-    let next = "cut off, no run is at work: `downhaul up` continues it";
+    let next = "cut off, no run is at work: `downhaul up --to 0002` continues it";
     assert!(shown.stdout.contains(next), "{shown}");
     let paused = program.ok(&["backfill", "pause"]);
     assert!(paused.stdout.contains("no run is at work now"), "{paused}");
@@ -515,4 +515,44 @@ async fn a_run_at_work_is_told_from_one_that_is_gone_on_postgres() {
 async fn a_run_at_work_is_told_from_one_that_is_gone_on_mariadb() {
     let lock = ["BEGIN", "UPDATE users SET a = 7 WHERE id = 2"];
     told_apart(MariaDb::shared().fresh_database().await.url(), lock, "ANALYZE TABLE users").await;
+}
+
+/// Once the session that holds the right to run has ended another run may begin: the one that lost it stops at
+/// once, not with the next beat of its heart (15 s).
+async fn stops_without_its_lock(url: &str, end: &str) {
+    let mut session = Session::connect(url).await;
+    if matches!(session, Session::MySql(_)) {
+        session.run(MANY).await;
+    }
+    let program = Program::new(PROGRAM).database(url);
+    session.run("CREATE TABLE users (id int PRIMARY KEY, a int, b int)").await;
+    session
+        .run("INSERT INTO users (id, a) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) SELECT i, i FROM n")
+        .await;
+    program.migration("0001_fill", FILL, "SELECT 1;\n");
+    program.write(
+        "downhaul.toml",
+        "[backfill]\nthrottle-query = \"SELECT max(reason) FROM burden\"\n",
+    );
+    session.run("CREATE TABLE burden (reason varchar(50))").await;
+    session.run("INSERT INTO burden VALUES ('busy')").await;
+    let child = program.spawn(&["up", "--yes"]);
+    until(&program, "seen to wait", |b| reason(b).contains("busy")).await;
+    let ended = Instant::now();
+    session.rows(end).await;
+    let outcome = child.wait_with_output().unwrap();
+    assert!(ended.elapsed() < Duration::from_secs(10), "{:?}", ended.elapsed());
+    let told = String::from_utf8_lossy(&outcome.stderr).into_owned();
+    assert_eq!(outcome.status.code(), Some(3), "{told}");
+    assert!(told.contains("the migration lock was lost"), "{told}");
+    session.run("DELETE FROM burden").await;
+    program.ok(&["up", "--yes"]);
+    assert_eq!(session.value("SELECT count(b) FROM users").await.as_deref(), Some("5000"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_stops_without_its_lock_on_postgres() {
+    let database = Postgres::shared().fresh_database().await;
+    let end = "SELECT pg_terminate_backend(l.pid) FROM pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    stops_without_its_lock(database.url(), end).await;
 }

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
+mod added;
 mod as_people_write;
 mod batches;
 mod cases;

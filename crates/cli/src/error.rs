@@ -259,9 +259,13 @@ impl From<RunError> for CliError {
             RunError::DownMissing { .. } => Self::new(Code::Findings, message)
                 .state("nothing was changed")
                 .hint("write its down file beside the up file (`downhaul generate-down` does), or add --use-generated-down, after a look with --preview; an older migration is never reverted underneath it"),
-            RunError::HalfWay { direction, .. } => Self::new(Code::PartlyApplied, message)
+            RunError::HalfWay { direction, ref version, .. } => Self::new(Code::PartlyApplied, message)
                 .state("what it did is recorded; nothing was changed by this run")
-                .hint(format!("`downhaul {direction}` finishes it; then run this command again")),
+                .hint(match direction {
+                    // No further: what comes behind it may be a contract.
+                    Direction::Up => format!("`downhaul up --to {version}` finishes it; then run this command again"),
+                    Direction::Down => "`downhaul down` finishes it; then run this command again".to_owned(),
+                }),
             RunError::AlreadyKnown(_) => Self::new(Code::Findings, message)
                 .state("nothing was changed")
                 .hint("`downhaul status` shows what it knows; a baseline is for a database that is new to Downhaul"),

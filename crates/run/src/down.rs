@@ -8,8 +8,9 @@ use downhaul_plan::{
     Checksum, Direction, Series, SourceFile, SourceMigration, TransactionMode, Variables, Version,
 };
 
+use downhaul_snapshot::added::added;
 use downhaul_snapshot::losses;
-use downhaul_syntax::{Dialect, DirectiveKind, parse_script};
+use downhaul_syntax::{Dialect, DirectiveKind, Statement, parse_script};
 
 use crate::apply::{self, Applied, KeptSummary, Work};
 use crate::journal::{JournalEntry, MigrationState, Operation, RestorePoint};
@@ -203,6 +204,17 @@ impl<'a> Files<'a> {
     }
 }
 
+/// The statements of an applied up, as the journal keeps them.
+fn up_statements(
+    entry: &JournalEntry,
+    variables: Option<&Variables>,
+    dialect: Dialect,
+) -> Vec<Statement> {
+    let expanded = variables.and_then(|v| v.expand(&entry.up_sql, dialect).ok());
+    let text = expanded.map_or_else(|| entry.up_sql.clone(), |expanded| expanded.text);
+    parse_script(&text, dialect).statements
+}
+
 impl Runner {
     /// Finds what is to be taken back, from the journal: what is applied decides, not what lies on
     /// disk. Refuses a migration without a down rather than reverting an older one underneath it.
@@ -279,7 +291,11 @@ impl Runner {
         }
         for (_, entry) in chosen {
             if entry.state == MigrationState::Applying {
-                return Err(RunError::HalfWay { label: entry.label(), direction: Direction::Up });
+                return Err(RunError::HalfWay {
+                    version: entry.version.clone(),
+                    label: entry.label(),
+                    direction: Direction::Up,
+                });
             }
             ways.push((*entry, self.way_back(&files, variables, entry)?));
         }
@@ -287,7 +303,7 @@ impl Runner {
             ways.iter().filter(|(_, way)| way.is_missing()).map(|(e, _)| &e.version).collect();
         let mut inverses = inverse::generate(&entries, &lacking, dialect, variables);
         for (entry, way) in ways {
-            let (down, generated) = match way {
+            let (mut down, generated) = match way {
                 WayBack::Written(down) => (*down, None),
                 WayBack::Missing(why) => match inverses.remove(&entry.version) {
                     Some(Ok(inverse)) => {
@@ -313,6 +329,7 @@ impl Runner {
             } else {
                 Vec::new()
             };
+            down.added = added(&up_statements(entry, variables, dialect));
             let squashed = files
                 .of_version(&entry.version)
                 .find(|m| squash::is_stood_for(entry, m, dialect))

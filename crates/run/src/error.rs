@@ -129,6 +129,8 @@ pub enum RunError {
     /// A migration is half done in one direction and asked to go in the other.
     #[error("the {direction} of {label} was cut off half way")]
     HalfWay {
+        /// Its version.
+        version: Version,
         /// The migration.
         label: String,
         /// The direction that was cut off.

@@ -8,6 +8,7 @@ use downhaul_plan::{
     Checksum, Direction, Phase, SourceFile, SourceMigration, TransactionMode, Variables,
     variables::Expanded,
 };
+use downhaul_snapshot::added::Filled;
 use downhaul_snapshot::keep::Endangered;
 use downhaul_snapshot::tombstone::{self, Choice, Policy};
 use downhaul_snapshot::{Losses, TableLoss, losses};
@@ -78,6 +79,8 @@ pub struct Prepared {
     /// Columns that are dropped and follow from others of their row, as `-- downhaul:forward` above the
     /// statement says: table, column, expression.
     pub follows: Vec<(ObjectName, Ident, String)>,
+    /// Columns that the migration added which this way back drops, with what each row had in them then.
+    pub added: Vec<(ObjectName, Ident, Filled)>,
     /// What is foreseen of each statement, before anything queues. Empty where nobody has looked.
     pub foreseen: Vec<Foreseen>,
     /// Remarks for the person who runs it.
@@ -230,6 +233,7 @@ impl Prepared {
             changes_settings,
             protection,
             follows,
+            added: Vec::new(),
             foreseen: Vec::new(),
             notes,
             lines,
@@ -255,6 +259,9 @@ impl Prepared {
         }
         for (table, column, expr) in &self.follows {
             losses.follows(table, column, expr);
+        }
+        for (table, column, filled) in &self.added {
+            losses.added(table, column, filled);
         }
         losses
     }

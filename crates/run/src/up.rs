@@ -214,7 +214,11 @@ fn plan(
                 continue;
             }
             Some(entry) if entry.state == MigrationState::Reverting => {
-                return Err(RunError::HalfWay { label: entry.label(), direction: Direction::Down });
+                return Err(RunError::HalfWay {
+                    version: entry.version.clone(),
+                    label: entry.label(),
+                    direction: Direction::Down,
+                });
             }
             Some(_) => true,
             None => false,

@@ -61,19 +61,21 @@ pub(crate) async fn pages(
     Ok(u64::try_from(pages).ok().filter(|pages| *pages > PAGES))
 }
 
-/// Runs `insert`, a statement without a condition that reads one table of so many pages, part by part.
+/// Runs `insert`, a statement without a condition that reads one table of so many pages, part by part; of rows that
+/// meet `only`, where there is one.
 pub(crate) async fn by_pages(
     session: &mut dyn Session,
-    insert: &str,
+    (insert, only): (&str, Option<&str>),
     pages: u64,
     tell: Tell<'_>,
 ) -> Result<(), SnapshotError> {
     let (mut rows, mut from, mut size) = (0_u64, 0_u64, PAGES);
+    let and = only.map(|test| format!(" AND {test}")).unwrap_or_default();
     while from < pages {
         let to = from.saturating_add(size);
         let begun = Instant::now();
         let end = if to < pages { format!(" AND ctid < '({to},0)'") } else { String::new() };
-        rows += session.execute(&format!("{insert} WHERE ctid >= '({from},0)'{end}")).await?;
+        rows += session.execute(&format!("{insert} WHERE ctid >= '({from},0)'{end}{and}")).await?;
         from = to.min(pages);
         // As many in a page as in those before.
         let total = u128::from(rows) * u128::from(pages) / u128::from(from);
@@ -88,7 +90,7 @@ pub(crate) async fn by_pages(
 pub(crate) async fn by_row_numbers(
     session: &mut dyn Session,
     shape: &TableShape,
-    insert: &str,
+    (insert, only): (&str, Option<&str>),
     total: u64,
     tell: Tell<'_>,
 ) -> Result<bool, SnapshotError> {
@@ -113,6 +115,7 @@ pub(crate) async fn by_row_numbers(
     }
     let (mut rows, mut size) = (0_u64, ROWS);
     let mut behind = String::new();
+    let and = only.map(|test| format!(" AND {test}")).unwrap_or_default();
     loop {
         let begun = Instant::now();
         let last = session
@@ -122,7 +125,7 @@ pub(crate) async fn by_row_numbers(
             .await?;
         let Some(last) = last.and_then(|row| row.opt(0).map(str::to_owned)) else { break };
         let part = if behind.is_empty() { " WHERE ".to_owned() } else { format!("{behind} AND ") };
-        rows += session.execute(&format!("{insert}{part}{number} <= {last}")).await?;
+        rows += session.execute(&format!("{insert}{part}{number} <= {last}{and}")).await?;
         tell(Copied { rows, total, about: false });
         behind = format!(" WHERE {number} > {last}");
         size = next_size(size, begun.elapsed(), ROWS);

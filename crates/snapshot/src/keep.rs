@@ -9,7 +9,7 @@ use crate::in_parts::{self, Tell};
 use crate::loss::{Losses, TableLoss};
 use crate::store::{Kept, KeptColumn, KeptMode, SnapshotError, store_name};
 use crate::track::choose::CHANGES_ROWS;
-use crate::{packed, sql};
+use crate::{added, packed, sql};
 
 /// Bytes up to which a table is copied although only some of its rows change (PostgreSQL).
 const SMALL: u32 = 128 * 1024;
@@ -291,8 +291,10 @@ async fn copy(
     let (store, table) = (sql::own(dialect, &store_name(id)), sql::table(dialect, &shape.name));
     let names: Vec<String> = columns.iter().map(|c| dialect.quote(&c.name)).collect();
     let op = if columns_lost.is_some() { "U" } else { "D" };
+    let only = columns_lost.and_then(|loss| added::only(loss, shape, dialect));
+    let filter = only.as_ref().map(|test| format!(" WHERE {test}")).unwrap_or_default();
     let value = |c: &ColumnShape| match columns_lost {
-        Some(loss) => loss.kept_value(&c.name, dialect),
+        Some(loss) => loss.kept_value(&c.name, &c.ty, dialect),
         None => dialect.quote(&c.name),
     };
     let values: Vec<String> =
@@ -307,19 +309,20 @@ async fn copy(
                 select.join(", ")
             );
             let make = match in_parts::pages(session, shape).await? {
-                None => format!("CREATE TABLE {store} AS {select}; "),
+                None => format!("CREATE TABLE {store} AS {select}{filter}; "),
                 Some(pages) => {
                     session
                         .execute(&format!("CREATE TABLE {store} AS {select} WITH NO DATA"))
                         .await?;
                     let insert = format!("INSERT INTO {store} {select}");
-                    in_parts::by_pages(session, &insert, pages, tell).await?;
+                    let parts = (insert.as_str(), only.as_deref());
+                    in_parts::by_pages(session, parts, pages, tell).await?;
                     String::new()
                 }
             };
             session
                 .row(&format!(
-                    "{make}SELECT (SELECT count(*) FROM {store}), (SELECT count(*) FROM {table})"
+                    "{make}SELECT (SELECT count(*) FROM {store}), (SELECT count(*) FROM {table}{filter})"
                 ))
                 .await?
         }
@@ -332,16 +335,17 @@ async fn copy(
                 "INSERT INTO {store} SELECT '{op}'{comma}{} FROM {table}",
                 values.join(", ")
             );
-            let live = format!("(SELECT count(*) FROM {table})");
+            let live = format!("(SELECT count(*) FROM {table}{filter})");
             let count = format!("SELECT (SELECT count(*) FROM {store}), ");
             if temporary {
-                session.row(&format!("{create}; {insert}; {count}{live}")).await?
+                session.row(&format!("{create}; {insert}{filter}; {count}{live}")).await?
             } else {
                 // Nobody else writes to the file, so they may be counted before.
                 let total = session.number(&format!("{create}; SELECT {live}")).await?;
                 let known = u64::try_from(total).unwrap_or(0);
-                if !in_parts::by_row_numbers(session, shape, &insert, known, tell).await? {
-                    session.execute(&insert).await?;
+                let parts = (insert.as_str(), only.as_deref());
+                if !in_parts::by_row_numbers(session, shape, parts, known, tell).await? {
+                    session.execute(&format!("{insert}{filter}")).await?;
                 }
                 session.row(&format!("{count}{total}")).await?
             }

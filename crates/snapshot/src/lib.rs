@@ -23,6 +23,7 @@
 //! [`merge`] says which value wins, and [`restore_to`] brings tables back. On SQLite a snapshot may also be
 //! a copy of the whole file ([`whole`]).
 
+pub mod added;
 pub mod complete;
 mod composite;
 pub mod difference;

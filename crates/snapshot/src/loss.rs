@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::added::Filled;
+use crate::sql;
 use downhaul_syntax::query::{QueryStatement, SetBody, Source};
 use downhaul_syntax::{
     Change, Dialect, Ident, ObjectName, Parsed, Span, Statement, change::InsertConflict,
@@ -20,6 +22,8 @@ pub struct TableLoss {
     /// Dropped columns that follow from others of their row, each with the expression: only values
     /// that differ from it are kept.
     pub follows: BTreeMap<Ident, String>,
+    /// Dropped columns that come again as the migration that is taken back made them.
+    pub added: BTreeMap<Ident, Filled>,
     /// Columns whose type changes.
     pub retyped: BTreeSet<Ident>,
     /// Those of them of which any value may become another one. Of the rest only a NULL can: the column is made
@@ -43,14 +47,10 @@ pub struct TableLoss {
 
 impl TableLoss {
     /// A column as it is kept: NULL where it follows from others.
-    pub(crate) fn kept_value(&self, column: &Ident, dialect: Dialect) -> String {
+    pub(crate) fn kept_value(&self, column: &Ident, ty: &str, dialect: Dialect) -> String {
         let quoted = dialect.quote(column);
         let Some(expr) = self.follows.get(column) else { return quoted };
-        let differs = match dialect {
-            Dialect::Postgres => format!("{quoted} IS DISTINCT FROM ({expr})"),
-            Dialect::Mysql | Dialect::MariaDb => format!("NOT ({quoted} <=> ({expr}))"),
-            Dialect::Sqlite => format!("{quoted} IS NOT ({expr})"),
-        };
+        let differs = sql::is_another(dialect, &quoted, &format!("({expr})"), ty);
         format!("(CASE WHEN {differs} THEN {quoted} END)")
     }
 
@@ -156,6 +156,14 @@ impl Losses {
         let found = self.tables.get_mut(table);
         if let Some(loss) = found.filter(|loss| loss.columns.contains(column)) {
             loss.follows.insert(column.clone(), expr.to_owned());
+        }
+    }
+
+    /// A dropped column comes again with the same value in each row.
+    pub fn added(&mut self, table: &ObjectName, column: &Ident, filled: &Filled) {
+        let found = self.tables.get_mut(table);
+        if let Some(loss) = found.filter(|loss| loss.columns.contains(column)) {
+            loss.added.insert(column.clone(), filled.clone());
         }
     }
 

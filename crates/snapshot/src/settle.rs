@@ -6,7 +6,7 @@ use downhaul_syntax::{Dialect, Ident};
 use crate::keep::{Endangered, end_capture, keys_may_change};
 use crate::store::{Kept, KeptMode, SnapshotError};
 use crate::tombstone;
-use crate::{packed, sql};
+use crate::{added, packed, sql};
 
 /// Rows up to which a copy is reduced where it lies; a longer one is written anew, which costs no more
 /// than what stays in it.
@@ -85,8 +85,10 @@ pub async fn settle(
     let rows =
         session.number(&format!("SELECT count(*) FROM {store} WHERE downhaul_op <> 'L'")).await?;
     kept.rows = u64::try_from(rows).unwrap_or(0);
-    let nothing_lost =
-        kept.rows == 0 && kept.after.is_some() && kept.lost_columns().next().is_none();
+    let nothing_lost = kept.rows == 0
+        && kept.after.is_some()
+        && (kept.lost_columns().next().is_none()
+            || added::are_untouched(&table.loss, &kept, dialect));
     if nothing_lost {
         session.execute(&format!("DROP TABLE {store}")).await?;
         return Ok(None);

@@ -178,6 +178,35 @@ pub fn differs(dialect: Dialect, left: &str, right: &str) -> String {
     }
 }
 
+/// A test that a column of a type holds anything but what an expression gives, byte for byte and NULL being a
+/// value. Where the two cannot be compared so, what is the same counts as another value, never the other way round.
+#[must_use]
+pub(crate) fn is_another(dialect: Dialect, column: &str, expr: &str, ty: &str) -> String {
+    match dialect {
+        Dialect::Postgres => {
+            // Texts are compared as they are: a cast would cut what is too long for the column.
+            let texts = ["text", "character", "\"char\"", "bpchar", "citext", "name"];
+            let expr = if texts.contains(&ty) || ty.starts_with("character") {
+                expr.to_owned()
+            } else {
+                format!("CAST({expr} AS {ty})")
+            };
+            differs_exactly(column, &expr, ty)
+        }
+        Dialect::Sqlite => differs(dialect, &exact(dialect, column, ty), &exact(dialect, expr, ty)),
+        Dialect::Mysql | Dialect::MariaDb => match base_type(ty) {
+            // Of any character set, and whatever its collation takes for equal.
+            "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "json"
+            | "enum" | "set" => {
+                differs(dialect, &exact(dialect, column, ""), &exact(dialect, expr, ""))
+            }
+            "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "bit"
+            | "date" | "datetime" | "timestamp" | "time" | "year" => differs(dialect, column, expr),
+            _ => differs(dialect, &exact_mysql(column, ty), &exact_mysql(expr, ty)),
+        },
+    }
+}
+
 /// PostgreSQL: a numeric type whose values all have as many digits behind the point.
 fn has_scale(ty: &str) -> bool {
     ty.starts_with("numeric(")

@@ -90,7 +90,11 @@ fn is_cut_off(backfill: &Backfill, at_work: Option<bool>) -> bool {
 /// What a backfill does now.
 fn state(backfill: &Backfill, at_work: Option<bool>) -> (Style, String) {
     let reason = backfill.reason.as_deref().unwrap_or_default();
-    let goes_on = format!("`downhaul {}` continues it", backfill.direction);
+    // No further: what comes behind it may be a contract.
+    let goes_on = match backfill.direction.as_str() {
+        "up" => format!("`downhaul up --to {}` continues it", backfill.version),
+        _ => "`downhaul down` continues it".to_owned(),
+    };
     if backfill.done {
         return (Style::Good, "done".into());
     }

@@ -53,7 +53,7 @@ fn word(state: StatusState) -> (Style, &'static str) {
         StatusState::Squashed => (Style::Good, "applied, squashed since"),
         StatusState::Pending => (Style::Accent, "pending"),
         StatusState::OutOfOrder => (Style::Warn, "pending, older than an applied one"),
-        StatusState::Applying => (Style::Bad, "half applied: `downhaul up` goes on"),
+        StatusState::Applying => (Style::Bad, "half applied"),
         StatusState::Reverting => (Style::Bad, "half reverted: `downhaul down` goes on"),
     }
 }
@@ -62,6 +62,13 @@ fn pretty(status: &Status, database: &str, ui: &Ui) {
     ui.line(paint(Style::Bold, database));
     for row in &status.rows {
         let (style, text) = word(row.state);
+        let text = match row.state {
+            // No further: what comes behind it may be a contract.
+            StatusState::Applying => {
+                format!("{text}: `downhaul up --to {}` goes on", row.version)
+            }
+            _ => text.to_owned(),
+        };
         let mut line = format!("  {:<40} {}", row.label, paint(style, text));
         if let (Some(at), Some(by)) = (&row.applied_at, &row.applied_by) {
             line.push_str(&paint(Style::Dim, format!(" {at} by {by}")));

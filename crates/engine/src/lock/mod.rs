@@ -38,6 +38,9 @@ const POSTGRES_KEY: i64 = 0x1d0c_5a71_6e3b_92f4;
 /// How often the heart beats.
 const BEAT: Duration = Duration::from_secs(15);
 
+/// How often a runner that asks is told by the session itself.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Seconds of silence after which MySQL and MariaDB end the session that holds the lock.
 const SILENCE: u32 = 60;
 
@@ -55,6 +58,8 @@ pub struct MigrationLock {
     lost: Arc<AtomicBool>,
     heart: Option<JoinHandle<()>>,
     lease: Option<Lease>,
+    /// When it was last seen to be ours.
+    seen: Instant,
 }
 
 enum Held {
@@ -134,16 +139,30 @@ impl MigrationLock {
         }
     }
 
-    /// Whether it is still ours. On a cluster this asks for the row that all nodes certify, on the
-    /// session that is about to work.
-    pub async fn still_held(&self, session: &mut dyn Session) -> Result<bool, EngineError> {
+    /// Whether it is still ours: once a second the session that holds it is asked for an answer, since from the
+    /// instant in which it ends another runner may begin. On a cluster this asks for the row that all nodes
+    /// certify, on the session that is about to work.
+    pub async fn still_held(&mut self, session: &mut dyn Session) -> Result<bool, EngineError> {
         if self.lost.load(Ordering::Relaxed) {
             return Ok(false);
         }
-        match &self.lease {
-            Some(lease) => lease.beat(session).await,
-            None => Ok(true),
+        if let Some(lease) = &self.lease {
+            return lease.beat(session).await;
         }
+        let Held::Session(watcher) = &self.held else { return Ok(true) };
+        if self.seen.elapsed() < LOOK {
+            return Ok(true);
+        }
+        // Where somebody else talks with it just now, the next look will tell.
+        let Ok(mut holder) = watcher.0.try_lock() else { return Ok(true) };
+        if let Some(holder) = holder.as_mut()
+            && holder.rows("SELECT 1").await.is_err()
+        {
+            self.lost.store(true, Ordering::Relaxed);
+            return Ok(false);
+        }
+        self.seen = Instant::now();
+        Ok(true)
     }
 
     /// Gives the lock back.
@@ -264,6 +283,7 @@ impl Attempt {
                     lost,
                     heart: None,
                     lease: None,
+                    seen: Instant::now(),
                 };
             }
             Self::Postgres(session) => (session, None),
@@ -271,7 +291,8 @@ impl Attempt {
         };
         let watcher = Watcher(Arc::new(Mutex::new(Some(session))));
         let heart = tokio::spawn(beat(watcher.clone(), lease.clone(), Arc::clone(&lost)));
-        MigrationLock { held: Held::Session(watcher), lost, heart: Some(heart), lease }
+        let held = Held::Session(watcher);
+        MigrationLock { held, lost, heart: Some(heart), lease, seen: Instant::now() }
     }
 
     async fn holder(&mut self) -> Result<LockHolder, EngineError> {

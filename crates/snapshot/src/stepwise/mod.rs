@@ -16,8 +16,8 @@ use downhaul_syntax::{Dialect, Ident, ObjectName};
 
 use crate::keep::{self, Endangered};
 use crate::loss::{Losses, Names};
-use crate::sql;
 use crate::store::{Kept, KeptColumn, KeptMode, SnapshotError};
+use crate::{added, sql};
 
 pub(crate) use give_back::hold;
 pub use give_back::{
@@ -299,18 +299,20 @@ pub async fn fill(
         names.push(dialect.quote(&column.name));
         let now = column.after.as_ref().unwrap_or(&column.name);
         values.push(match kept.mode {
-            KeptMode::Columns => table.loss.kept_value(now, dialect),
+            KeptMode::Columns => table.loss.kept_value(now, &column.ty, dialect),
             _ => dialect.quote(now),
         });
     }
     let lock = if kind == GroupKind::Rows { " FOR UPDATE" } else { "" };
     // Of other rows the statement changes nothing: what is written to them until it is known to have ended is not its work.
-    let nulls = table.loss.only_nulls().filter(|_| kept.mode == KeptMode::Columns);
-    let only = nulls.map_or_else(String::new, |columns| {
+    let nulls = table.loss.only_nulls().map(|columns| {
         let tests: Vec<String> =
             columns.iter().map(|c| format!("{} IS NULL", dialect.quote(c))).collect();
-        format!(" WHERE {}", tests.join(" OR "))
+        tests.join(" OR ")
     });
+    let only = nulls.or_else(|| added::only(&table.loss, &table.shape, dialect));
+    let only = only.filter(|_| kept.mode == KeptMode::Columns);
+    let only = only.map(|test| format!(" WHERE {test}")).unwrap_or_default();
     session
         .execute(&format!(
             "INSERT INTO {store} ({}) SELECT {} FROM {live}{only}{lock}",

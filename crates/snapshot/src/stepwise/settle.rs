@@ -7,8 +7,8 @@ use super::{GroupKind, left_name, left_type, store};
 use crate::keep::Endangered;
 use crate::loss::{Names, TableLoss};
 use crate::settle::{changed, content, digest, join_after, keys_moved, settle_keyless};
-use crate::sql;
 use crate::store::{Kept, KeptMode, SnapshotError};
+use crate::{added, sql};
 
 /// After the group: reduces a store to what was really lost. Returns false where that is nothing;
 /// the store may then go. May run again after a crash in its midst.
@@ -67,7 +67,9 @@ pub async fn settle(
     if now.is_none() {
         kept.rows_gone = kept.rows;
     }
-    if kept.rows == 0 && kept.after.is_some() && kept.lost_columns().next().is_none() {
+    let nothing_lost =
+        kept.lost_columns().next().is_none() || added::are_untouched(loss, kept, session.dialect());
+    if kept.rows == 0 && kept.after.is_some() && nothing_lost {
         return Ok(false);
     }
     kept.digest = digest(session, kept).await?;
