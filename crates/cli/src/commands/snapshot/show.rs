@@ -143,7 +143,12 @@ impl Output {
                     .map(|(name, value)| format!("{}: {}", json_line(name), json_line(&value)))
                     .collect();
                 let comma = if std::mem::replace(begun, true) { "," } else { "" };
-                spool.text(&format!("{comma}\n    {{ {} }}", pairs.join(", ")))
+                // A table may have no column at all.
+                let object = match pairs.is_empty() {
+                    true => "{}".to_owned(),
+                    false => format!("{{ {} }}", pairs.join(", ")),
+                };
+                spool.text(&format!("{comma}\n    {object}"))
             }
         }
     }
